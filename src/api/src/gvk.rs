@@ -1,3 +1,5 @@
+//! How kinds and resources are named: by group and version, as manifests and paths have it, and in which order versions stand.
+
 use std::borrow::Cow;
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! An object as it is stored and sent: bytes of JSON, and the metadata that is read out of them once.
+
 use crate::{ObjectKey, ResourceVersion, Status};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Deserializer};

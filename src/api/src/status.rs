@@ -1,3 +1,5 @@
+//! Refusals: reasons, codes and words are upstream's (`apimachinery/pkg/api/errors`), and clients go by them.
+
 use crate::GroupResource;
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -6,7 +6,7 @@ use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
 use crate::server_state::ServerState;
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Controller};
+use cluster::{Actor, Controller, unless_gone};
 use flowcontrol::{Asked, ResourceAsked};
 use k8s_openapi::api::flowcontrol::v1::{
     FlowSchema, FlowSchemaCondition, FlowSchemaStatus, PriorityLevelConfiguration,
@@ -115,10 +115,7 @@ async fn say_whether_dangling(
         Ok(())
     };
     let schemas = edge.cluster.acting_as(Actor::root()).api::<FlowSchema>();
-    match schemas.modify_status(&key_of(&schema.metadata), set).await {
-        Err(status) if !status.is(Reason::NotFound) => Err(status),
-        _ => Ok(()),
-    }
+    unless_gone(schemas.modify_status(&key_of(&schema.metadata), set).await).map(drop)
 }
 
 fn condition(level: &str, exists: bool) -> FlowSchemaCondition {

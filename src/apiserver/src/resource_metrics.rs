@@ -14,7 +14,6 @@ use http::Method;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::time::Duration;
 use warp::reply::Response;
 
 type Labels = BTreeMap<String, String>;
@@ -121,7 +120,7 @@ fn of_pod(labels: Option<Labels>, pod: &PodUsage) -> Item {
 
 impl Item {
     fn object(&self, api_version: &str, kind: &str) -> Value {
-        let end = whole_second(self.window.end);
+        let end = kinds::whole_second(self.window.end).0.to_string();
         let mut metadata = json!({"name": self.name, "creationTimestamp": end});
         if let Some(namespace) = &self.namespace {
             metadata["namespace"] = namespace.as_str().into();
@@ -132,7 +131,7 @@ impl Item {
         let (field, measured) = &self.measured;
         json!({
             "kind": kind, "apiVersion": api_version, "metadata": metadata, "timestamp": end,
-            "window": go_duration(self.window.length), *field: measured,
+            "window": durations::print_millis(self.window.length), *field: measured,
         })
     }
 }
@@ -149,7 +148,7 @@ fn table(items: &[Item], object: impl Fn(&Item) -> Value) -> Value {
     let row = |item: &Item| {
         let used = usage(item.sum);
         json!({
-            "cells": [item.name, used["cpu"], used["memory"], go_duration(item.window.length)],
+            "cells": [item.name, used["cpu"], used["memory"], durations::print_millis(item.window.length)],
             "object": object(item),
         })
     };
@@ -164,23 +163,10 @@ fn usage(used: Usage) -> Value {
     })
 }
 
-fn whole_second(at: jiff::Timestamp) -> String {
-    jiff::Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
-}
-
-/// As Go writes a duration: `15.031s`, `1m2s`.
-fn go_duration(length: Duration) -> String {
-    let (minutes, seconds, millis) = (length.as_secs() / 60, length.as_secs() % 60, length.subsec_millis());
-    let seconds = match format!("{millis:03}").trim_end_matches('0') {
-        "" => format!("{seconds}s"),
-        fraction => format!("{seconds}.{fraction}s"),
-    };
-    if minutes == 0 { seconds } else { format!("{minutes}m{seconds}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn item() -> Item {
         let end = "2026-05-01T10:00:00.5Z".parse().unwrap();
@@ -230,13 +216,6 @@ mod tests {
         ] {
             let got = is_selected(&item(), &labels(by_labels), &fields(by_fields));
             assert_eq!(got, want, "{by_labels} {by_fields}");
-        }
-    }
-
-    #[test]
-    fn durations_are_written_as_go_writes_them() {
-        for (millis, want) in [(1000, "1s"), (1050, "1.05s"), (15_031, "15.031s"), (62_000, "1m2s")] {
-            assert_eq!(go_duration(Duration::from_millis(millis)), want);
         }
     }
 }

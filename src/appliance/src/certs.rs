@@ -1,3 +1,6 @@
+//! The profile's authorities, and the certificates that they sign. Authorities and the administrator's are kept, for kubeconfigs
+//! hold them; what an authority signs anew at each start is kept nowhere.
+
 use crate::{Places, Settings};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,

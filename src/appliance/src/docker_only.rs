@@ -1,8 +1,8 @@
 //! The Docker half alone: network, images, runtime, name server and Docker's socket, and no Kubernetes beside them.
 
 use crate::answers::Answers;
-use crate::daemon::{self, Step};
 use crate::error::{StartError, failed};
+use crate::lifecycle::{Step, drain, wait_for_end};
 use crate::node::NodeServices;
 use crate::scheduled_stop::ScheduledStop;
 use crate::{ControlStatus, KUBERNETES, Places, Settings, control_server, node_address};
@@ -55,10 +55,10 @@ pub(crate) async fn serve(
     running.spawn(control_server::serve(answers, socket, parts));
     tracing::info!("ready without Kubernetes");
     step(Step::Ready { api: String::new() });
-    daemon::wait_for_end(&stop).await;
+    wait_for_end(&stop).await;
     tracing::info!("stopping");
     stop.cancel();
-    daemon::drain(running).await;
+    drain(running).await;
     let _ = std::fs::remove_file(places.control_socket());
     Ok(())
 }

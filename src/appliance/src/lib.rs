@@ -19,6 +19,7 @@ mod docker_only;
 mod error;
 mod files;
 mod legacy;
+mod lifecycle;
 mod lock;
 mod log;
 mod memory;
@@ -32,6 +33,7 @@ mod scheduled_stop;
 mod service_network;
 mod settings;
 mod signer;
+mod start_options;
 
 pub use addons::{Addon, AddonObject, is_bundled_addon};
 pub use certs::{AdminCredentials, Certificates, is_server_name};
@@ -41,16 +43,18 @@ pub use control::{
     ServiceAddress, ServicePort,
 };
 pub use cri::ImageInfo;
-pub use daemon::{StartOptions, Step, run};
+pub use daemon::run;
 pub use daemon_memory::{DaemonMemory, DaemonMemoryError, ended_for_memory};
 pub use datastore::{CopyReport, Datastore, DatastoreEndpoint, copy_datastore};
 pub use error::StartError;
 pub use files::ApiServerFiles;
 pub use kubelet::Paused;
+pub use lifecycle::Step;
 pub use places::{Places, ProfileName, ProfileNameError};
 pub use preflight::{Missing, preflight};
 pub use purge::{purge, switch_off};
 pub use settings::{Settings, SettingsError};
+pub use start_options::StartOptions;
 
 /// The image that the binary carries.
 pub const SAMPLE_IMAGE: &str = sample::IMAGE;

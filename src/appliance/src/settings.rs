@@ -1,3 +1,6 @@
+//! What a profile keeps between starts, in `settings.json`: ports and ranges of addresses that are settled at the first start,
+//! and what the user has asked for since.
+
 use crate::{ApiServerFiles, DaemonMemory, Datastore, Places};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,6 @@
 //! Everything that can go wrong for a user, in one table: what it is called, how the program ends, why, and what to do.
 
+use appliance::{Missing, StartError};
 use std::fmt;
 use std::process::ExitCode;
 
@@ -71,6 +72,34 @@ impl Failure {
     /// The error to return, about `what`: one line in lower case, which the user reads first.
     pub fn because(self, what: impl fmt::Display) -> anyhow::Error {
         anyhow::Error::new(Failed { failure: self, what: what.to_string() })
+    }
+}
+
+impl From<Missing> for Failure {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Root => NOT_ROOT,
+            Missing::Cgroups => NO_CGROUPS,
+            Missing::Overlay => NO_OVERLAY,
+            Missing::Nft => NO_NFT,
+        }
+    }
+}
+
+impl From<&StartError> for Failure {
+    fn from(error: &StartError) -> Self {
+        match error {
+            StartError::PortTaken { .. } => PORT_TAKEN,
+            StartError::StateDamaged { .. } => STATE_DAMAGED,
+            StartError::StateInUse { .. } => STATE_IN_USE,
+            StartError::NotOurs { .. } => NOT_OURS,
+            StartError::DiskFull { .. } => DISK_FULL,
+            StartError::Unreachable { .. } => DATASTORE_UNREACHABLE,
+            StartError::Datastore { .. } => DATASTORE_STATE,
+            StartError::Undecryptable { .. } => UNDECRYPTABLE,
+            StartError::NotCopied { .. } => NOT_COPIED,
+            StartError::Failed { .. } => START_FAILED,
+        }
     }
 }
 

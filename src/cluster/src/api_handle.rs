@@ -1,5 +1,10 @@
-use crate::{Actor, Cluster, CustomApi, DeleteOptions, ListParams, Recorder, Target, Verb, WriteOptions};
-use ::api::{LabelSelector, ObjectKey, Reason, Status};
+//! How components read and write: [`Client`] is the cluster as one actor sees it, [`Api`] the objects of one kind. Both go the way
+//! of an HTTP request, with the same checks, but for the socket.
+
+use crate::{
+    Actor, Cluster, CustomApi, DeleteOptions, ListParams, Recorder, Target, Verb, WriteOptions, unless_gone,
+};
+use ::api::{LabelSelector, ObjectKey, Status};
 use kinds::{CustomKind, Instance, Subresource, TypedKind, Version};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -71,10 +76,7 @@ impl<K: TypedKind> Api<K> {
     /// # Errors
     /// `Forbidden`.
     pub fn find(&self, key: &ObjectKey) -> Result<Option<K>, Status> {
-        match self.get(key) {
-            Err(status) if status.is(Reason::NotFound) => Ok(None),
-            other => other.map(Some),
-        }
+        unless_gone(self.get(key))
     }
 
     /// # Errors

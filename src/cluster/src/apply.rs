@@ -5,7 +5,7 @@
 //! asked to have none; of an object that has some, what components change is theirs, but for its status, which is written
 //! many times and which nobody else sets.
 
-use crate::write::{ManagedFields, now};
+use crate::clock::now;
 use crate::{Actor, Attributes, Cluster, Target, WriteOptions};
 use ::api::apply::{ApplyError, Conflict, Who, apply, create, undeclared, update};
 use ::api::{Cause, Object, Reason, Status};
@@ -16,6 +16,15 @@ use std::collections::BTreeMap;
 
 /// How often it is tried again when somebody creates or deletes the object in between.
 const MOST_RACES: usize = 8;
+
+/// What becomes of `metadata.managedFields`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ManagedFields {
+    /// They follow what changed.
+    Follow,
+    /// The new version brings them along.
+    Written,
+}
 
 /// What a client wants of an object, and how firmly.
 #[derive(Debug, Clone)]

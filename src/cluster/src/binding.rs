@@ -1,4 +1,4 @@
-use crate::write::ManagedFields;
+use crate::apply::ManagedFields;
 use crate::{Attributes, Client, Target, WriteOptions};
 use ::api::{GroupResource, Gvk, Object, Status};
 use k8s_openapi::api::core::v1::{Pod, PodCondition};

@@ -1,4 +1,4 @@
-use crate::{Client, DeleteOptions, Target, Verb, WriteOptions};
+use crate::{Client, DeleteOptions, Target, Verb, WriteOptions, unless_gone};
 use ::api::{Object, ObjectKey, Reason, Status};
 use kinds::{CustomKind, FieldValidation, Instance, Subresource, Version};
 use serde_json::{Value, json};
@@ -29,10 +29,8 @@ impl<K: CustomKind> CustomApi<K> {
     pub fn find(&self, key: &ObjectKey) -> Result<Option<K>, Status> {
         let Ok(version) = self.version() else { return Ok(None) };
         let target = Target::object(&version, key.namespace.as_deref(), &key.name);
-        match self.client.cluster.get(&self.client.actor, &target) {
-            Err(status) if status.is(Reason::NotFound) => Ok(None),
-            found => found?.decode().map(Some).map_err(Status::internal),
-        }
+        let found = unless_gone(self.client.cluster.get(&self.client.actor, &target))?;
+        found.map(|object| object.decode().map_err(Status::internal)).transpose()
     }
 
     /// The object's own metadata says the namespace and the name.

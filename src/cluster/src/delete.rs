@@ -1,5 +1,8 @@
+//! Deletion: what has finalizers or a grace period is marked and stays until both are over, everything else goes at once.
+//! What becomes of the objects that it owns, finalizers tell the garbage collector. Read `mark` first.
+
 use crate::admission::{Admission, Operation, Subject};
-use crate::write::now;
+use crate::clock::now;
 use crate::{Actor, Attributes, Cluster, List, ListParams, Remarks, Target, WriteOptions};
 use ::api::{Object, Reason, ResourceVersion, Status};
 use k8s_openapi::api::core::v1::{Namespace, Pod};

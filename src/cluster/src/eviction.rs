@@ -1,6 +1,6 @@
 //! Evictions: a pod goes where the budgets of those who run it allow that. Upstream's `pods/eviction`.
 
-use crate::write::ManagedFields;
+use crate::apply::ManagedFields;
 use crate::{Actor, Attributes, Cluster, DeleteOptions, Target, WriteOptions};
 use ::api::{Cause, GroupResource, Object, Reason, Status};
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
@@ -184,7 +184,7 @@ fn take(budget: &mut PodDisruptionBudget, pod: &str, now: jiff::Timestamp) -> Re
         let conditions = status.conditions.get_or_insert_default();
         set_allowed_condition(conditions, false, generation, now);
     }
-    status.disrupted_pods.get_or_insert_default().insert(pod.to_owned(), ask::whole_second(now));
+    status.disrupted_pods.get_or_insert_default().insert(pod.to_owned(), kinds::whole_second(now));
     Ok(())
 }
 
@@ -218,7 +218,7 @@ fn set_condition(
     generation: Option<i64>,
     now: jiff::Timestamp,
 ) {
-    let Time(now) = ask::whole_second(now);
+    let Time(now) = kinds::whole_second(now);
     let known = conditions.iter().position(|c| c.type_ == "DisruptionAllowed");
     let since = known.map(|at| &conditions[at]).filter(|c| c.status == status);
     let condition = Condition {

@@ -1,3 +1,7 @@
+//! Caches for components: all objects of a kind, decoded once for everybody in the process. A cache begins when somebody first
+//! asks for the kind, and from then on follows the store's events. What is read from it may be a moment old: who must know
+//! what is there now asks [`Api`](crate::Api).
+
 use crate::Cluster;
 use ::api::{LabelSelector, Object, ObjectKey};
 use arc_swap::ArcSwap;

@@ -2,8 +2,8 @@
 //! neither is ever seen without the other. What a user deletes or makes up beside it is put right by
 //! [`Cluster::reconcile_ip_address`].
 
+use crate::clock::now;
 use crate::services::addresses_of;
-use crate::write::now;
 use crate::{Actor, Cluster, DeleteOptions};
 use ::api::{Object, ObjectKey, Reason, Status};
 use k8s_openapi::api::core::v1::Service;

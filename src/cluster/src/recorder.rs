@@ -1,3 +1,6 @@
+//! Events, as `kubectl describe` shows them. They are written beside what they tell of, in order, and one that can not be written
+//! holds up nobody.
+
 use crate::Client;
 use ::api::{ObjectKey, Reason, Status};
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
@@ -128,7 +131,7 @@ impl Writer {
         let events = self.client.api::<Event>();
         let once_more = |event: &mut Event| {
             event.count = Some(event.count.unwrap_or(1) + 1);
-            event.last_timestamp = Some(whole_second(at));
+            event.last_timestamp = Some(kinds::whole_second(at));
             Ok(())
         };
         events.modify(key, once_more).await.map(|_| ())
@@ -155,18 +158,12 @@ impl Writer {
             message: Some(said.message),
             type_: Some(said.kind.to_string()),
             source: Some(EventSource { component: Some(self.component.clone()), host: self.host.clone() }),
-            first_timestamp: Some(whole_second(said.at)),
-            last_timestamp: Some(whole_second(said.at)),
+            first_timestamp: Some(kinds::whole_second(said.at)),
+            last_timestamp: Some(kinds::whole_second(said.at)),
             count: Some(1),
             reporting_component: Some(self.component.clone()),
             reporting_instance: self.host.clone(),
             ..Event::default()
         }
     }
-}
-
-fn whole_second(at: jiff::Timestamp) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
-    k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
-        jiff::Timestamp::from_second(at.as_second()).unwrap_or(at),
-    )
 }

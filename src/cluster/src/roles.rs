@@ -5,6 +5,7 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Ro
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 pub const READ: &[&str] = &["get", "list", "watch"];
+pub(crate) const WRITE: &[&str] = &["create", "delete", "deletecollection", "patch", "update"];
 pub const ALL: &[&str] = &["*"];
 const GROUP: &str = "rbac.authorization.k8s.io";
 /// On whatever the cluster keeps up to date; `false` is a user's word that it shall not.

@@ -52,7 +52,7 @@ impl BoundObject {
             ("" | "v1", "Secret") => BoundKind::Secret,
             ("" | "v1", "Node") => BoundKind::Node,
             _ => {
-                let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+                let Gvk { group, version, kind } = Gvk::parse(api_version, kind);
                 let why = format!("cannot bind token to object of type {group}/{version}, Kind={kind}");
                 return Err(Status::bad_request(why));
             }

@@ -1,3 +1,6 @@
+//! Watches: the events of a selection of objects, from a revision on or with what is there first. An object that a change brings
+//! into the selection is told as added, and one that it takes out of it as deleted, as upstream does.
+
 use crate::conversion::{MOST_OBJECTS, batch};
 use crate::read::Selection;
 use crate::{Actor, Attributes, Cluster, Target};

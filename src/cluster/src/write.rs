@@ -1,11 +1,12 @@
 //! The write path: authorise → default → admit → validate → commit.
 
 use crate::admission::{Admission, Operation};
-use crate::apply::{Updater, of_created, of_updated};
+use crate::apply::{ManagedFields, Updater, of_created, of_updated};
+use crate::clock::now;
 use crate::delete::ready_for_removal;
 use crate::{Actor, Attributes, Cluster, Remarks, Target, admission};
 use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{Durability, ErrorList, Instance, Subresource};
 use rand::Rng;
 use store::{Change, CommitError, Precondition, Write};
@@ -32,15 +33,6 @@ pub struct WriteOptions {
     pub field_manager: String,
     /// Where warnings go.
     pub remarks: Remarks,
-}
-
-/// What becomes of `metadata.managedFields`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ManagedFields {
-    /// They follow what changed.
-    Follow,
-    /// The new version brings them along.
-    Written,
 }
 
 /// What an update begins with.
@@ -428,12 +420,6 @@ fn drop_empty(meta: &mut ObjectMeta) {
     meta.finalizers.take_if(|finalizers| finalizers.is_empty());
     meta.labels.take_if(|labels| labels.is_empty());
     meta.annotations.take_if(|annotations| annotations.is_empty());
-}
-
-/// Whole seconds, as upstream writes them.
-pub(crate) fn now() -> Time {
-    let now = jiff::Timestamp::now();
-    Time(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
 fn asked_revision(meta: &ObjectMeta) -> Result<Option<ResourceVersion>, Status> {

@@ -1,10 +1,9 @@
 //! Every group and version that the cluster serves itself has an APIService, as upstream's autoregistration makes them. Those
 //! that users bring for others' are let be.
 
-use crate::owner::unless_gone;
 use api::{ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, rule};
-use cluster::{Actor, Client, Cluster, Controller, DeleteOptions, METRICS_GROUP};
+use cluster::{Actor, Client, Cluster, Controller, DeleteOptions, METRICS_GROUP, unless_gone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::{APIService, APIServiceSpec};
 use kinds::ResourceInfo;

@@ -6,11 +6,11 @@
 
 mod plan;
 
-use crate::owner::unless_gone;
 use api::{ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{
     Actor, Api, Change, Cluster, Controller, DeleteOptions, EventType, Recorder, WorkQueue, subject,
+    unless_gone,
 };
 use k8s_openapi::api::core::v1::{AttachedVolume, Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::{

@@ -1,10 +1,10 @@
 //! Bootstrap tokens that have expired go: upstream's token cleaner.
 
-use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, events, rule};
 use cluster::{
     Actor, Api, BOOTSTRAP_TOKENS, Cluster, Controller, DeleteOptions, WorkQueue, bootstrap_token_expiration,
+    unless_gone,
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;

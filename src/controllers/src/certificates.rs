@@ -4,10 +4,9 @@
 
 mod rules;
 
-use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, rule};
-use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, WorkQueue};
+use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, WorkQueue, unless_gone};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestCondition};
 use k8s_openapi::api::rbac::v1::PolicyRule;

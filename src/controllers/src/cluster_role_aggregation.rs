@@ -2,9 +2,9 @@
 //!
 //! Any ClusterRole may be part of any other, by its labels, so each change looks at every role that gathers. There are few.
 
-use api::{ObjectKey, Reason, Status};
+use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, rule};
-use cluster::{Actor, Client, Cluster, Controller, aggregated_rules};
+use cluster::{Actor, Client, Cluster, Controller, aggregated_rules, unless_gone};
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use tokio_util::sync::CancellationToken;
 
@@ -53,8 +53,5 @@ async fn aggregate(client: &Client, name: &str) -> Result<(), Status> {
             Ok(())
         })
         .await;
-    match written {
-        Err(status) if status.is(Reason::NotFound) => Ok(()),
-        other => other.map(|_| ()),
-    }
+    unless_gone(written).map(drop)
 }

@@ -4,16 +4,15 @@
 //! The registry is changed before the status says `Established`: who waits for the condition finds the kind. What is
 //! stored is served before the first request is answered: see [`serve_stored`].
 
-use crate::owner::unless_gone;
 use api::{GroupResource, ObjectKey, ResourceVersion, Status};
 use apiextensions::conditions::{self, CLEANUP, Cleanup, ESTABLISHED};
 use apiextensions::names;
 use cluster::roles::{ALL, ComponentRole, rule};
 use cluster::{
-    Actor, Client, Cluster, Controller, DeleteOptions, ListParams, Target, WatchEvent, WatchParams, WorkQueue,
+    Actor, Client, Cluster, Controller, DeleteOptions, ListParams, Target, WatchEvent, WatchParams,
+    WorkQueue, unless_gone,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kinds::{Version, key_of};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -124,9 +123,12 @@ async fn reconcile(
     let refusal = refused.get(&name_of(definition)).cloned().unwrap_or_default();
     let set = |definition: &mut CustomResourceDefinition| {
         let structural = refusal.not_structural.as_deref().map_or(Ok(()), Err);
-        if let Some(status) =
-            conditions::after_acceptance(definition, refusal.conflict.as_ref(), structural, &now())
-        {
+        if let Some(status) = conditions::after_acceptance(
+            definition,
+            refusal.conflict.as_ref(),
+            structural,
+            &kinds::whole_second(jiff::Timestamp::now()),
+        ) {
             definition.status = Some(status);
         }
         Ok(())
@@ -148,7 +150,9 @@ async fn clean_up(
     let api = client.api::<CustomResourceDefinition>();
     let tell = |cleanup: Cleanup| {
         move |definition: &mut CustomResourceDefinition| {
-            if let Some(status) = conditions::while_deleting(definition, cleanup, &now()) {
+            if let Some(status) =
+                conditions::while_deleting(definition, cleanup, &kinds::whole_second(jiff::Timestamp::now()))
+            {
                 definition.status = Some(status);
             }
             Ok(())
@@ -186,11 +190,6 @@ fn stored_kind(cluster: &Cluster, definition: &CustomResourceDefinition) -> Opti
     let names = (definition.spec.group.clone(), definition.spec.names.plural.clone());
     let storage = GroupResource { group: names.0.into(), resource: names.1.into() };
     cluster.registry().kind(&storage).map(|kind| kind.stored().clone())
-}
-
-fn now() -> Time {
-    let now = jiff::Timestamp::now();
-    Time(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
 fn name_of(definition: &CustomResourceDefinition) -> String {

@@ -9,13 +9,13 @@ mod pods;
 mod tests;
 
 use crate::history::{self, History, Looked, REVISION_LABEL, Wish};
-use crate::owner::{Claim, adopt, candidates, claim, is_alive, release, unless_gone, wake_owners};
+use crate::owner::{candidates, claim_all, is_alive, wake_owners};
 use crate::pod_control;
 use crate::slow_start::in_batches;
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, pods_and_events, rule};
-use cluster::{Actor, Api, Change, Client, Cluster, Controller, Recorder, WorkQueue};
+use cluster::{Actor, Api, Change, Client, Cluster, Controller, Recorder, WorkQueue, unless_gone};
 use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -152,21 +152,8 @@ impl Reconciler {
     }
 
     async fn claim(&self, set: &Arc<DaemonSet>, selector: &LabelSelector) -> Result<Vec<Arc<Pod>>, Status> {
-        let mut mine = Vec::new();
-        for pod in candidates::<Pod, DaemonSet>(&self.client, &**set, selector)? {
-            let free = set.metadata.deletion_timestamp.is_none() && ask::is_active(&pod);
-            match claim(&pod.metadata, &**set, selector) {
-                Claim::Mine => mine.push(pod),
-                Claim::Lost => release(&self.pods, &*pod, &**set).await?,
-                Claim::Orphan if free => {
-                    if adopt(&self.pods, &*pod, &self.sets, &**set).await? {
-                        mine.push(pod);
-                    }
-                }
-                Claim::Orphan | Claim::Foreign => {}
-            }
-        }
-        Ok(mine)
+        let found = candidates::<Pod, _>(&self.client, &**set, selector)?;
+        claim_all(&self.pods, &self.sets, &**set, selector, found, ask::is_active).await
     }
 
     async fn carry_out(&self, key: &ObjectKey, seen: &Seen<'_>) -> Result<(), Status> {

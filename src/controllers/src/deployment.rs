@@ -9,16 +9,14 @@ mod plan;
 mod proportional;
 mod status;
 
-use crate::owner::{
-    Claim, adopt, claim, controller_reference, is_controlled_by, release, unless_gone, wake_owners,
-};
+use crate::owner::{claim_all, controller_reference, is_controlled_by, wake_owners};
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use crate::template_hash;
 use annotations::{REVISION, revision};
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, pods_and_events, rule};
-use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue};
+use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue, unless_gone};
 use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, ReplicaSetSpec};
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
@@ -151,23 +149,9 @@ impl Reconciler {
         deployment: &Arc<Deployment>,
         known: Vec<ReplicaSet>,
     ) -> Result<Vec<ReplicaSet>, Status> {
-        let meta = &deployment.metadata;
         let selector = selector(deployment);
-        let mut mine = Vec::new();
-        for set in known {
-            let free = meta.deletion_timestamp.is_none() && set.metadata.deletion_timestamp.is_none();
-            match claim(&set.metadata, &**deployment, &selector) {
-                Claim::Mine => mine.push(set),
-                Claim::Lost => release(&self.sets, &set, &**deployment).await?,
-                Claim::Orphan if free => {
-                    if adopt(&self.sets, &set, &self.deployments, &**deployment).await? {
-                        mine.push(set);
-                    }
-                }
-                Claim::Orphan | Claim::Foreign => {}
-            }
-        }
-        Ok(mine)
+        let is_there = |set: &ReplicaSet| set.metadata.deletion_timestamp.is_none();
+        claim_all(&self.sets, &self.deployments, &**deployment, &selector, known, is_there).await
     }
 
     fn has_old_pods(&self, deployment: &Deployment, sets: &[ReplicaSet]) -> bool {

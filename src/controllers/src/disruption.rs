@@ -2,11 +2,11 @@
 
 mod plan;
 
-use crate::owner::{controller_of, unless_gone};
+use crate::owner::controller_of;
 use crate::scale::{self, ScaleRef};
 use api::{ObjectKey, Reason, Status};
 use cluster::roles::{ALL, ComponentRole, READ, events, rule};
-use cluster::{Actor, Change, Client, Cluster, Controller, Recorder, WorkQueue};
+use cluster::{Actor, Change, Client, Cluster, Controller, Recorder, WorkQueue, unless_gone};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;

@@ -2,10 +2,10 @@
 
 mod mirroring;
 
-use crate::owner::{controller_reference, unless_gone};
+use crate::owner::controller_reference;
 use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{Actor, Client, Cluster, Controller, DeleteOptions, Informer, WorkQueue};
+use cluster::{Actor, Client, Cluster, Controller, DeleteOptions, Informer, WorkQueue, unless_gone};
 use k8s_openapi::api::core::v1::{
     EndpointAddress, EndpointPort as CorePort, EndpointSubset, Endpoints, ObjectReference, Pod, Service,
     ServicePort,

@@ -7,12 +7,11 @@
 mod graph;
 mod plan;
 
-use crate::owner::unless_gone;
 use api::{Object, OwnerRef, ResourceVersion, Status};
 use cluster::roles::{ALL, ComponentRole, events, rule};
 use cluster::{
     Actor, Client, Cluster, Controller, DeleteOptions, EventType, ListParams, Propagation, Recorder, Subject,
-    Target, Verb, WatchAll, WatchEvent, WorkQueue, WriteOptions,
+    Target, Verb, WatchAll, WatchEvent, WorkQueue, WriteOptions, unless_gone,
 };
 use graph::{Deletion, FOREGROUND, Graph, Item, ORPHAN};
 use k8s_openapi::api::core::v1::Namespace;

@@ -1,10 +1,10 @@
 //! What a DaemonSet or StatefulSet was: ControllerRevisions, each a patch by which `kubectl rollout undo` goes back to it.
 //! Upstream's `history` package.
 
-use crate::owner::{Claim, adopt, candidates, claim, controller_reference, unless_gone};
+use crate::owner::{Claim, adopt, candidates, claim, controller_reference};
 use crate::template_hash;
 use api::{LabelSelector, Reason, Status};
-use cluster::{Api, Client, DeleteOptions};
+use cluster::{Api, Client, DeleteOptions, unless_gone};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;

@@ -23,7 +23,7 @@ use k8s_openapi::api::autoscaling::v2::{
     HorizontalPodAutoscaler, HorizontalPodAutoscalerStatus, MetricStatus,
 };
 use k8s_openapi::api::core::v1::Pod;
-use kinds::{key_of, pod as ask};
+use kinds::{key_of, whole_second};
 use metrics::{Failed, Source};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -163,7 +163,7 @@ impl Autoscalers {
                 None => before.current_metrics.clone(),
             },
             last_scale_time: match &outcome {
-                Some(outcome) if outcome.scaled => Some(ask::whole_second(now)),
+                Some(outcome) if outcome.scaled => Some(whole_second(now)),
                 _ => before.last_scale_time.clone(),
             },
             conditions: Some(conditions.into_list()),

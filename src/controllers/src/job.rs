@@ -12,13 +12,14 @@ mod tests;
 
 use crate::owner::{
     Claim, adopt_with, candidates, claim, controller_of, is_alive, is_controlled_by, owners_of, release,
-    unless_gone,
 };
 use crate::pod_control;
 use crate::slow_start::in_batches;
 use api::{LabelSelector, ObjectKey, Status};
 use cluster::roles::{ComponentRole, pods_and_events, rule};
-use cluster::{Actor, Api, Client, Cluster, Controller, EventType, Informer, Recorder, WorkQueue, subject};
+use cluster::{
+    Actor, Api, Client, Cluster, Controller, EventType, Informer, Recorder, WorkQueue, subject, unless_gone,
+};
 use futures::future::try_join_all;
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::api::core::v1::Pod;

@@ -2,10 +2,11 @@
 
 mod conditions;
 
-use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
 use cluster::roles::{ALL, ComponentRole, rule};
-use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, ListParams, Propagation, Target};
+use cluster::{
+    Actor, Change, Client, Cluster, Controller, DeleteOptions, ListParams, Propagation, Target, unless_gone,
+};
 use conditions::Left;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kinds::{Kind, Scope, Subresource, TypedKind};

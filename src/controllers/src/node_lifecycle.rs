@@ -3,10 +3,9 @@
 
 mod plan;
 
-use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, rule};
-use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions};
+use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, unless_gone};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod};

@@ -1,9 +1,10 @@
 //! Who controls what: controller references, and what a selector claims.
 
-use api::{LabelSelector, Object, ObjectKey, Reason, Status};
-use cluster::{Api, Change, Client, Informer, ListParams, Target, WorkQueue};
+use api::{LabelSelector, Object, ObjectKey, Status};
+use cluster::{Api, Change, Client, Informer, ListParams, Target, WorkQueue, unless_gone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kinds::{TypedKind, key_of};
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -111,6 +112,34 @@ pub(crate) fn is_alive<K: TypedKind>(owners: &Api<K>, owner: &K) -> Result<bool,
     }))
 }
 
+/// The owner's of these dependents. It takes in those that its selector finds, nobody has and `may_adopt` allows, unless it is on
+/// its way out, and lets go of its own ones that the selector does not find any more.
+pub(crate) async fn claim_all<D: TypedKind, K: TypedKind, T: Borrow<D>>(
+    dependents: &Api<D>,
+    owners: &Api<K>,
+    owner: &K,
+    selector: &LabelSelector,
+    found: Vec<T>,
+    may_adopt: impl Fn(&D) -> bool,
+) -> Result<Vec<T>, Status> {
+    let is_going = owner.metadata().deletion_timestamp.is_some();
+    let mut mine = Vec::new();
+    for one in found {
+        let dependent: &D = one.borrow();
+        match claim(dependent.metadata(), owner, selector) {
+            Claim::Mine => mine.push(one),
+            Claim::Lost => release(dependents, dependent, owner).await?,
+            Claim::Orphan if !is_going && may_adopt(dependent) => {
+                if adopt(dependents, dependent, owners, owner).await? {
+                    mine.push(one);
+                }
+            }
+            Claim::Orphan | Claim::Foreign => {}
+        }
+    }
+    Ok(mine)
+}
+
 /// Makes `owner` the orphan's controller, unless the owner itself is gone or going by now (a cache may be behind): what a
 /// dead owner took in, the garbage collector would delete. Says whether it is the owner's now.
 pub(crate) async fn adopt<D: TypedKind, K: TypedKind>(
@@ -160,12 +189,4 @@ pub(crate) async fn release<D: TypedKind, K: TypedKind>(
         Ok(())
     });
     unless_gone(released.await).map(|_| ())
-}
-
-/// `None` for what is gone already.
-pub(crate) fn unless_gone<T>(outcome: Result<T, Status>) -> Result<Option<T>, Status> {
-    match outcome {
-        Err(status) if status.is(Reason::NotFound) => Ok(None),
-        other => other.map(Some),
-    }
 }

@@ -8,11 +8,10 @@ mod claim_plan;
 mod tests;
 mod volume_plan;
 
-use crate::owner::unless_gone;
 use api::{ObjectKey, Reason, Status};
 use claim_plan::{Said, Seen, Step};
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{Actor, Api, Change, Cluster, Controller, Informer, Recorder, WorkQueue, subject};
+use cluster::{Actor, Api, Change, Cluster, Controller, Informer, Recorder, WorkQueue, subject, unless_gone};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kinds::{key_of, volume};

@@ -1,9 +1,8 @@
 //! Pods that have ended are kept for who wants to look at them, but not without end: upstream's pod garbage collector.
 
-use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, rule};
-use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, Informer};
+use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, Informer, unless_gone};
 use k8s_openapi::api::core::v1::Pod;
 use kinds::{key_of, pod as ask};
 use std::sync::Arc;

@@ -1,8 +1,7 @@
 //! Finalizers that keep what is in use.
 
-use crate::owner::unless_gone;
 use api::Status;
-use cluster::Api;
+use cluster::{Api, unless_gone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{TypedKind, key_of, volume};
 

@@ -1,17 +1,18 @@
 //! ReplicationControllers and ReplicaSets: so many pods of one template. Both are the same controller over two kinds.
 
-use crate::owner::{Claim, adopt, claim, controller_reference, is_alive, release, unless_gone, wake_owners};
+use crate::owner::{claim_all, controller_reference, is_alive, wake_owners};
 use crate::pod_control;
 use crate::replicas::{Counts, Plan, count, next_available, plan};
+use crate::slow_start::in_batches;
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, pods_and_events, rule};
-use cluster::{Actor, Api, Change, Cluster, Controller, DeleteOptions, Informer, Recorder, WorkQueue};
+use cluster::{Actor, Api, Change, Cluster, Controller, Informer, Recorder, WorkQueue, unless_gone};
 use futures::future::join_all;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::{
     Pod, PodTemplateSpec, ReplicationController, ReplicationControllerCondition, ReplicationControllerStatus,
 };
-use kinds::{TypedKind, key_of, pod as ask, selectors};
+use kinds::{TypedKind, pod as ask, selectors};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -73,7 +74,7 @@ impl Replicated for ReplicaSet {
             status: Some("True".to_owned()),
             reason: Some(reason.to_owned()),
             message: Some(message.to_owned()),
-            last_transition_time: Some(ask::whole_second(now)),
+            last_transition_time: Some(kinds::whole_second(now)),
         };
         let known = self.status.as_ref().and_then(|s| s.conditions.clone());
         let status = ReplicaSetStatus {
@@ -108,7 +109,7 @@ impl Replicated for ReplicationController {
             status: "True".to_owned(),
             reason: Some(reason.to_owned()),
             message: Some(message.to_owned()),
-            last_transition_time: Some(ask::whole_second(now)),
+            last_transition_time: Some(kinds::whole_second(now)),
         };
         let known = self.status.as_ref().and_then(|s| s.conditions.clone());
         let status = ReplicationControllerStatus {
@@ -237,7 +238,9 @@ impl<K: Replicated> Reconciler<K> {
                 Plan::Nothing => (Ok(()), ""),
                 // its pods may just have been orphaned: no others then
                 Plan::Create(_) if !is_alive(&self.owner_api, &*owner)? => (Ok(()), ""),
-                Plan::Create(count) => (self.create(key, &owner, count).await, "FailedCreate"),
+                Plan::Create(count) => {
+                    (in_batches(vec![(); count], |()| self.create(key, &owner)).await.1, "FailedCreate")
+                }
                 Plan::Delete(victims) => (self.delete(key, &owner, victims).await, "FailedDelete"),
             };
             managed = match &done {
@@ -249,41 +252,13 @@ impl<K: Replicated> Reconciler<K> {
         done
     }
 
-    /// The pods that are the owner's; takes those in that its selector finds and nobody has, lets go of those it does not
-    /// find any more.
     async fn claim(&self, owner: &Arc<K>) -> Result<Vec<Arc<Pod>>, Status> {
-        let meta = owner.metadata();
+        let found = self.pods.list(owner.metadata().namespace.as_deref());
         let selector = owner.selector();
-        let mut mine = Vec::new();
-        for pod in self.pods.list(meta.namespace.as_deref()) {
-            match claim(&pod.metadata, &**owner, &selector) {
-                Claim::Mine => mine.push(pod),
-                Claim::Lost => release(&self.pod_api, &*pod, &**owner).await?,
-                Claim::Orphan if ask::is_active(&pod) && meta.deletion_timestamp.is_none() => {
-                    if adopt(&self.pod_api, &*pod, &self.owner_api, &**owner).await? {
-                        mine.push(pod);
-                    }
-                }
-                Claim::Orphan | Claim::Foreign => {}
-            }
-        }
-        Ok(mine)
+        claim_all(&self.pod_api, &self.owner_api, &**owner, &selector, found, ask::is_active).await
     }
 
-    /// In doubling batches, so that a template that is refused is not tried five hundred times.
-    async fn create(&self, key: &ObjectKey, owner: &Arc<K>, count: usize) -> Result<(), Status> {
-        let (mut left, mut batch) = (count, 1);
-        while left > 0 {
-            let size = batch.min(left);
-            let made = join_all((0..size).map(|_| self.create_one(key, owner))).await;
-            made.into_iter().collect::<Result<Vec<()>, Status>>()?;
-            left -= size;
-            batch *= 2;
-        }
-        Ok(())
-    }
-
-    async fn create_one(&self, key: &ObjectKey, owner: &Arc<K>) -> Result<(), Status> {
+    async fn create(&self, key: &ObjectKey, owner: &Arc<K>) -> Result<(), Status> {
         let Some(template) = owner.template() else { return Ok(()) };
         let made =
             pod_control::create(&self.pod_api, &self.events, &**owner, pod_of(&**owner, template)).await?;
@@ -295,21 +270,8 @@ impl<K: Replicated> Reconciler<K> {
 
     async fn delete(&self, key: &ObjectKey, owner: &Arc<K>, victims: Vec<Arc<Pod>>) -> Result<(), Status> {
         let each = victims.iter().map(|pod| async move {
-            let uid = pod.metadata.uid.clone();
-            let name = pod.metadata.name.as_deref().unwrap_or_default();
-            self.expected.expect(key, None, uid.as_deref());
-            let options = DeleteOptions { uid, ..DeleteOptions::default() };
-            match self.pod_api.delete(&key_of(&pod.metadata), options).await {
-                Ok(()) => {
-                    self.events.normal(&**owner, "SuccessfulDelete", format!("Deleted pod: {name}"));
-                    Ok(())
-                }
-                Err(status) if status.is(Reason::NotFound) => Ok(()),
-                Err(status) => {
-                    self.events.warning(&**owner, "FailedDelete", format!("Error deleting: {status}"));
-                    Err(status)
-                }
-            }
+            self.expected.expect(key, None, pod.metadata.uid.as_deref());
+            pod_control::delete(&self.pod_api, &self.events, &**owner, pod).await
         });
         join_all(each).await.into_iter().collect::<Result<Vec<()>, Status>>().map(|_| ())
     }

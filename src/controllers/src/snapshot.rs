@@ -9,16 +9,16 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-use crate::owner::unless_gone;
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, events, rule};
-use cluster::{Actor, Api, Cluster, Controller, CustomApi, DeleteOptions, Informer, Recorder};
+use cluster::{Actor, Api, Cluster, Controller, CustomApi, DeleteOptions, Informer, Recorder, unless_gone};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::data_source::restored_from;
 use kinds::snapshot::{
     BEING_DELETED, CLAIM_FINALIZER, CONTENT_FINALIZER, VolumeSnapshot, VolumeSnapshotClass,
-    VolumeSnapshotContent, VolumeSnapshotStatus, restored_from,
+    VolumeSnapshotContent, VolumeSnapshotStatus,
 };
 use kinds::{key_of, volume};
 use plan::{Ending, Step, Surroundings};
@@ -79,7 +79,7 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
                 }
             }
             if let Some(snapshot) = restored_from(claim) {
-                queue.add(Key::Snapshot(ObjectKey::new(key.namespace.as_deref(), snapshot)));
+                queue.add(Key::Snapshot(snapshot));
             }
         })
         .watches::<VolumeSnapshotClass>(move |queue, _| {
@@ -287,7 +287,7 @@ impl Snapshotter {
     fn is_being_restored(&self, key: &ObjectKey) -> Result<bool, Status> {
         let claims = self.claims.list(key.namespace.as_deref(), LabelSelector::default())?;
         let waits = |claim: &PersistentVolumeClaim| {
-            volume::phase(claim) == "Pending" && restored_from(claim) == Some(&*key.name)
+            volume::phase(claim) == "Pending" && restored_from(claim).as_ref() == Some(key)
         };
         Ok(claims.iter().any(waits))
     }

@@ -9,12 +9,12 @@ mod pods;
 mod tests;
 
 use crate::history::{self, History, Looked, Wish};
-use crate::owner::{Claim, adopt, candidates, claim, is_alive, release, unless_gone, wake_owners};
+use crate::owner::{candidates, claim_all, is_alive, wake_owners};
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, pods_and_events, rule};
-use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue};
+use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue, unless_gone};
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kinds::{key_of, pod as ask, selectors};
@@ -138,24 +138,10 @@ impl Reconciler {
     }
 
     async fn claim(&self, set: &Arc<StatefulSet>, selector: &LabelSelector) -> Result<Vec<Arc<Pod>>, Status> {
-        let mut mine = Vec::new();
-        for pod in candidates::<Pod, StatefulSet>(&self.client, &**set, selector)? {
-            // only what bears one of its names can be one of its pods
-            let free = set.metadata.deletion_timestamp.is_none()
-                && ask::is_active(&pod)
-                && pods::ordinal(set, &pod).is_some();
-            match claim(&pod.metadata, &**set, selector) {
-                Claim::Mine => mine.push(pod),
-                Claim::Lost => release(&self.pods, &*pod, &**set).await?,
-                Claim::Orphan if free => {
-                    if adopt(&self.pods, &*pod, &self.sets, &**set).await? {
-                        mine.push(pod);
-                    }
-                }
-                Claim::Orphan | Claim::Foreign => {}
-            }
-        }
-        Ok(mine)
+        // only what bears one of its names can be one of its pods
+        let may_adopt = |pod: &Pod| ask::is_active(pod) && pods::ordinal(set, pod).is_some();
+        let found = candidates::<Pod, _>(&self.client, &**set, selector)?;
+        claim_all(&self.pods, &self.sets, &**set, selector, found, may_adopt).await
     }
 
     async fn take(

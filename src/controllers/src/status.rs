@@ -1,6 +1,5 @@
-use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
-use cluster::Api;
+use cluster::{Api, unless_gone};
 use kinds::TypedKind;
 
 /// Writes a status that is another than the one that was seen; to an object that is gone, nothing. `of` is where the kind has it.

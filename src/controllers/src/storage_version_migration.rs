@@ -3,14 +3,16 @@
 
 mod definition;
 
-use crate::owner::unless_gone;
-use api::{LabelSelector, Object, ObjectKey, Reason, Status};
+use api::{LabelSelector, Object, ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{Actor, Api, Client, Cluster, Controller, Informer, ListParams, Target, Verb, WriteOptions};
+use cluster::{
+    Actor, Api, Client, Cluster, Controller, Informer, ListParams, Target, Verb, WriteOptions, unless_gone,
+    unless_replaced,
+};
 use definition::Definition;
 use k8s_openapi::api::storagemigration::v1::StorageVersionMigration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, GroupResource};
-use kinds::{Kind, key_of, pod as ask};
+use kinds::{Kind, key_of, whole_second};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -123,10 +125,7 @@ async fn store_anew(client: &Client, kind: &Kind, object: &Object) -> Result<(),
     let as_it_is = |current: &Object| kind.stored().decode_stored(current);
     let options = WriteOptions::default();
     let written = client.cluster().modify(client.actor(), &target, Verb::Patch, &options, &as_it_is).await;
-    match written {
-        Err(status) if !status.is(Reason::NotFound) && !status.is(Reason::Conflict) => Err(status),
-        _ => Ok(()),
-    }
+    unless_replaced(written).map(drop)
 }
 
 /// `revision` is that of the list, and stays what it was first.
@@ -160,7 +159,7 @@ fn condition((kind, reason): Stage, status: &str, message: &str, generation: Opt
         reason: reason.to_owned(),
         message: message.to_owned(),
         observed_generation: generation,
-        last_transition_time: ask::whole_second(jiff::Timestamp::now()),
+        last_transition_time: whole_second(jiff::Timestamp::now()),
     }
 }
 
@@ -212,7 +211,7 @@ mod tests {
     fn a_condition_is_there_once_and_keeps_the_time_of_its_transition() {
         let mut all = Vec::new();
         let mut first = condition(RUNNING, "True", "", None);
-        first.last_transition_time = ask::whole_second(jiff::Timestamp::UNIX_EPOCH);
+        first.last_transition_time = whole_second(jiff::Timestamp::UNIX_EPOCH);
         set(&mut all, first.clone());
         set(&mut all, condition(RUNNING, "True", "still", None));
         assert_eq!(all.len(), 1);

@@ -1,9 +1,8 @@
 //! Pods leave a node that has a `NoExecute` taint which they do not tolerate, or not any longer.
 
-use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue};
+use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue, unless_gone};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod, PodCondition, Taint};
 use kinds::{key_of, pod as ask};

@@ -1,9 +1,10 @@
 //! Secrets that hold a token of a service account get it, and go with the account: upstream's tokens controller.
 
-use api::{ObjectKey, Reason, Status};
+use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{
     ACCOUNT_NAME, ACCOUNT_UID, Actor, Client, Cluster, Controller, DeleteOptions, TOKEN_KEY, TOKEN_SECRET,
+    unless_gone, unless_replaced,
 };
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
@@ -105,11 +106,8 @@ async fn fill(
             Ok(())
         })
         .await;
-    match filled {
-        // gone, or of another account meanwhile: it is heard of again
-        Err(status) if status.is(Reason::NotFound) => Ok(()),
-        other => other.map(drop),
-    }
+    // gone, or of another account meanwhile: it is heard of again
+    unless_gone(filled).map(drop)
 }
 
 fn is_whole(secret: &Secret, account: &ServiceAccount, root_ca_pem: &str) -> bool {
@@ -124,8 +122,5 @@ fn is_whole(secret: &Secret, account: &ServiceAccount, root_ca_pem: &str) -> boo
 
 async fn delete(client: &Client, key: &ObjectKey, secret: &Secret) -> Result<(), Status> {
     let options = DeleteOptions { uid: secret.metadata.uid.clone(), ..DeleteOptions::default() };
-    match client.api::<Secret>().delete(key, options).await {
-        Err(status) if status.is(Reason::NotFound) || status.is(Reason::Conflict) => Ok(()),
-        other => other,
-    }
+    unless_replaced(client.api::<Secret>().delete(key, options).await).map(drop)
 }

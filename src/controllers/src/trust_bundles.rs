@@ -1,10 +1,9 @@
 //! The cluster's own authority as a ClusterTrustBundle, which pods may be given: upstream's
 //! kube-apiserver-serving-clustertrustbundle-publisher. One bundle of the signer there is; any other of it goes.
 
-use crate::owner::unless_gone;
 use api::{LabelSelector, Reason, Status};
 use cluster::roles::{ComponentRole, rule};
-use cluster::{Actor, Client, Cluster, Controller, DeleteOptions};
+use cluster::{Actor, Client, Cluster, Controller, DeleteOptions, unless_gone};
 use k8s_openapi::api::certificates::v1::{ClusterTrustBundle, ClusterTrustBundleSpec};
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;

@@ -128,10 +128,11 @@ async fn a_snapshot_is_made_shown_and_removed() {
     assert_eq!(status.restore_size.map(|size| size.0).as_deref(), Some("1Gi"));
     until::<PersistentVolumeClaim>(&lab.root, |_| !lab.is_claim_held()).await;
 
-    // a claim that waits for it holds it
+    // a claim that waits for it holds it, also one that says in which namespace it is
     let waits = json!({"metadata": {"name": "new", "namespace": "default"}, "spec": {"storageClassName": "",
         "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}},
-        "dataSource": {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "s"}}});
+        "dataSourceRef": {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "s",
+            "namespace": "default"}}});
     let claims = lab.root.api::<PersistentVolumeClaim>();
     claims.create(object(waits)).await.unwrap();
     lab.snapshots.delete(&key("s"), &DeleteOptions::default()).await.unwrap();

@@ -1,3 +1,5 @@
+//! What a container is asked to be, and what is told of it.
+
 use crate::{Resources, SandboxId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,3 +1,6 @@
+//! What a sandbox is asked to be (the namespaces, the address and the cgroup that a pod's containers share), and what is told of
+//! it.
+
 use crate::{Connection, ContainerId, ContainerStatus};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -52,6 +52,29 @@ pub struct ShimConfig {
     pub memory_cgroup: Option<PathBuf>,
 }
 
+impl ShimConfig {
+    /// Of a sandbox that has all namespaces to itself, no name, no /dev/shm and no cgroup.
+    pub fn new(id: SandboxId, dir: PathBuf) -> Self {
+        ShimConfig {
+            id,
+            dir,
+            hostname: String::new(),
+            host_network: false,
+            host_pid: false,
+            host_ipc: false,
+            share_pid: false,
+            sysctls: BTreeMap::new(),
+            cgroup_procs: Vec::new(),
+            shm_size: None,
+            domainname: String::new(),
+            host_uts: false,
+            shared_ipc: None,
+            shared_network: None,
+            memory_cgroup: None,
+        }
+    }
+}
+
 /// Where a shim finds the IPC namespace and the /dev/shm of another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SharedIpc {

@@ -1,3 +1,5 @@
+//! The calls to a driver and to its registrar: a connection for each, which ends with the call however that ends.
+
 use crate::proto::{
     NodeCapabilities, NodeExpandRequest, NodeInfo, NodePublishRequest, NodeStageRequest,
     NodeUnpublishRequest, NodeUnstageRequest, Nothing, PluginInfo, RegistrationStatus, VolumeStats,

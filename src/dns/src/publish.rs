@@ -3,7 +3,7 @@
 use crate::{DnsConfig, DnsError};
 use ::api::{ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, rule};
-use cluster::{Actor, Client, Cluster, DeleteOptions};
+use cluster::{Actor, Client, Cluster, DeleteOptions, unless_gone};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -99,10 +99,7 @@ async fn withdraw(client: &Client) -> Result<(), Status> {
     if slices.find(&key())?.is_none() {
         return Ok(());
     }
-    match slices.delete(&key(), DeleteOptions::default()).await {
-        Err(status) if !status.is(Reason::NotFound) => Err(status),
-        _ => Ok(()),
-    }
+    unless_gone(slices.delete(&key(), DeleteOptions::default()).await).map(drop)
 }
 
 fn has_selector(service: &Service) -> bool {

@@ -1,7 +1,7 @@
 //! `docker events`: what happened lately, and what happens from now on.
 
+use crate::names::familiar;
 use crate::record::{Record, lock};
-use image::ImageRef;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -112,8 +112,6 @@ impl Events {
     /// An image that was built, by whichever builder.
     pub(crate) fn built(&self, id: &str, names: &[String]) {
         self.image("create", id, id);
-        let familiar =
-            |name: &String| ImageRef::parse(name).map_or_else(|_| name.clone(), |name| name.familiar());
         names.iter().for_each(|name| self.image("tag", id, &familiar(name)));
     }
 

@@ -33,7 +33,6 @@ mod health;
 mod hosts;
 mod inspect;
 mod inspect_network;
-mod instructions;
 mod ipam;
 mod join;
 mod lifecycle;

@@ -6,8 +6,10 @@ use jiff::tz::TimeZone;
 
 /// `None` for what is none of these.
 pub(crate) fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
-    if let Some(nanoseconds) = duration(text) {
-        return Timestamp::from_nanosecond(now.as_nanosecond().checked_sub(nanoseconds)?).ok();
+    // the one duration without a unit, which Docker takes for a second since 1970
+    let ago = durations::parse(text).ok().filter(|_| text != "0");
+    if let Some(nanoseconds) = ago {
+        return Timestamp::from_nanosecond(now.as_nanosecond() - i128::from(nanoseconds)).ok();
     }
     if text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
     {
@@ -17,31 +19,6 @@ pub(crate) fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
     text.parse::<Timestamp>().ok().or_else(|| text.parse::<DateTime>().ok().and_then(utc)).or_else(|| {
         text.parse::<Date>().ok().and_then(|date| utc(date.to_datetime(jiff::civil::Time::midnight())))
     })
-}
-
-/// As Go writes them, `1h30m` or `1.5h`; in nanoseconds.
-pub(crate) fn duration(text: &str) -> Option<i128> {
-    let (mut total, mut rest) = (0.0, text);
-    while !rest.is_empty() {
-        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(number_end);
-        let unit_end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit_end);
-        let seconds = match unit {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            "us" | "µs" => 1e-6,
-            "ns" => 1e-9,
-            _ => return None,
-        };
-        total += number.parse::<f64>().ok()? * seconds;
-        rest = after;
-    }
-    // as far as a day's worth of nanoseconds needs it, a float is exact enough
-    #[expect(clippy::cast_possible_truncation, reason = "a duration beyond i128 is no filter")]
-    (!text.is_empty()).then_some((total * 1e9) as i128)
 }
 
 #[cfg(test)]
@@ -60,7 +37,9 @@ mod tests {
             ("2020-05-06T07:08:09", Some("2020-05-06T07:08:09Z")),
             ("2020-05-06", Some("2020-05-06T00:00:00Z")),
             ("yesterday", None),
+            ("-1h", Some("2024-01-02T01:00:00Z")),
             ("12", Some("1970-01-01T00:00:12Z")),
+            ("0", Some("1970-01-01T00:00:00Z")),
             ("12x", None),
             ("", None),
         ] {

@@ -1,5 +1,6 @@
-//! Names of containers and volumes.
+//! Names of containers, volumes and images.
 
+use image::ImageRef;
 use rand::seq::IndexedRandom;
 
 const MANNERS: &[&str] = &[
@@ -19,6 +20,11 @@ pub(crate) fn is_name(name: &str) -> bool {
     bytes.next().is_some_and(|b| b.is_ascii_alphanumeric())
         && name.len() > 1
         && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+}
+
+/// `docker.io/library/busybox:1` → `busybox:1`.
+pub(crate) fn familiar(name: &str) -> String {
+    ImageRef::parse(name).map_or_else(|_| name.to_owned(), |name| name.familiar())
 }
 
 /// `quick_otter`; the number tells it apart where that one is taken.

@@ -1,3 +1,6 @@
+//! The calls to an etcd cluster. They go to one endpoint until that one fails, and then to the next, until the caller's time is
+//! over.
+
 use crate::channel::{Channel, words};
 use crate::proto::{
     CompactionRequest, LeaseGrantRequest, LeaseGrantResponse, LeaseRequest, LeaseResponse, Nothing,

@@ -1,5 +1,6 @@
 //! Images from Dockerfiles. `lines.rs`, `words.rs`, `runmount.rs` and `instruction.rs` read the text, `plan.rs` finds the
-//! stages that count; all of that is pure. `stage.rs` carries the stages out side by side, `steps.rs` and its neighbours
+//! stages that count, `configuration.rs` does what an image says of how it runs; all of that is pure. `stage.rs` carries the stages
+//! out side by side, `steps.rs` and its neighbours
 //! each kind of step, which is looked up by its key (`cache.rs`) before it is done; `copy.rs` makes layers out of files
 //! without any mount. What a RUN needs of containers is behind [`BuildRunner`]; what happens is told as [`BuildEvent`]s,
 //! which `classic.rs` makes a text of.
@@ -11,6 +12,7 @@ mod bases;
 mod cache;
 mod caches;
 mod classic;
+mod configuration;
 mod context;
 mod copy;
 mod copying;
@@ -50,6 +52,7 @@ use crate::store::ImageStore;
 use crate::{Digest, ImageRef};
 pub(crate) use caches::CacheMounts;
 pub use classic::Classic;
+pub use configuration::apply_changes;
 pub use delivery::FoundPath;
 pub use options::{
     BuildContext, BuildCredentials, BuildOptions, BuildResult, BuildRunner, BuildSecrets, BuildSsh, Dialect,
@@ -57,7 +60,6 @@ pub use options::{
 };
 pub use output::{BuildOutput, Channel};
 pub use progress::{BuildEvent, BuildProgress, PlannedStep};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -78,19 +80,6 @@ impl BuildError {
     fn parse(line: usize, why: impl Into<String>) -> BuildError {
         BuildError::Parse { line, why: why.into() }
     }
-}
-
-/// Puts variables into an argument of an instruction, and takes its quotes away: for those that commit and import take.
-///
-/// # Errors
-/// A quote or a brace is not closed.
-pub fn expand(text: &str, known: &BTreeMap<String, String>) -> Result<String, BuildError> {
-    words::expand(text, '\\', known)
-}
-
-/// The arguments of such an instruction, quotes and variables and all.
-pub fn split_words(text: &str) -> Vec<String> {
-    words::split(text, '\\')
 }
 
 impl ImageStore {

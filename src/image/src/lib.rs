@@ -49,7 +49,7 @@ mod upper;
 pub use build::{
     BuildContext, BuildCredentials, BuildError, BuildEvent, BuildOptions, BuildOutput, BuildProgress,
     BuildResult, BuildRunner, BuildSecrets, BuildSsh, Channel, Classic, Dialect, FoundPath, MountSource,
-    NamedContext, PlannedStep, Removal, RunMount, RunSettings, RunSpec, SshAgent, expand, split_words,
+    NamedContext, PlannedStep, Removal, RunMount, RunSettings, RunSpec, SshAgent, apply_changes,
 };
 pub use digest::Digest;
 pub use document::{Empty, Healthcheck, HistoryItem, ImageDocument, RootfsList, RunConfig};

@@ -1,3 +1,5 @@
+//! Follows what routes are made of, and hands each request the newest table of them. Read [`run`] first.
+
 use crate::backends::{self, NoBackend};
 use crate::certificates::{Certificates, of_secret};
 use crate::listen::Ports;

@@ -1,8 +1,8 @@
 //! Writes into each ingress where it is reached: once for each address. Whoever writes another status after that (a test
 //! suite, another controller, a user) is not fought with.
 
-use api::{Reason, Status};
-use cluster::Client;
+use api::Status;
+use cluster::{Client, unless_gone};
 use k8s_openapi::api::networking::v1::{
     Ingress, IngressLoadBalancerIngress, IngressLoadBalancerStatus, IngressStatus,
 };
@@ -53,10 +53,7 @@ pub(crate) async fn write(client: &Client, ingress: &Ingress, address: IpAddr) -
             Ok(())
         })
         .await;
-    match written {
-        Err(status) if !status.is(Reason::NotFound) => Err(status),
-        _ => Ok(()),
-    }
+    unless_gone(written).map(drop)
 }
 
 fn at(address: IpAddr) -> IngressLoadBalancerIngress {

@@ -65,10 +65,7 @@ pub fn is_in_use(node: &Node, attachment: &str) -> bool {
 
 /// The pod uses the claim, and the claim has this very volume.
 pub fn uses(pod: &Pod, claim: &PersistentVolumeClaim, of: &PersistentVolume) -> bool {
-    let name = claim.metadata.name.as_deref().unwrap_or_default();
-    let used = volume::claims_of(pod).into_iter().find(|used| used.name == name);
-    pod.metadata.namespace == claim.metadata.namespace
-        && used.is_some_and(|used| !used.is_ephemeral || volume::is_for_pod(pod, claim).is_ok())
+    volume::is_used_by(claim, pod)
         && of.metadata.name.as_deref() == Some(volume::volume_name(claim))
         && volume::is_bound_to(of, claim)
 }

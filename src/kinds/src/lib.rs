@@ -9,6 +9,7 @@
 
 mod columns;
 pub mod csi;
+pub mod data_source;
 pub mod declared_features;
 mod decode;
 pub mod endpoints;
@@ -40,7 +41,7 @@ pub use decode::{FieldValidation, cannot_be_handled, told, why_not_handled};
 pub use indexes::Indexes;
 pub use instance::Instance;
 pub use kind::{Durability, Kind, ResourceInfo, Scope, VERBS};
-pub use meta::{keep_all_metadata, key_of, validate_meta, validate_meta_update};
+pub use meta::{keep_all_metadata, key_of, validate_meta, validate_meta_update, whole_second};
 pub use registry::{Registry, all};
 pub use scale::ScaleNumbers;
 pub use schema::ErrorList;

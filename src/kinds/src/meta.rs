@@ -3,7 +3,7 @@
 use crate::builtin::names;
 use crate::{ErrorList, Scope, Version};
 use api::ObjectKey;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use std::collections::BTreeMap;
 
 const ANNOTATIONS_MAX: usize = 256 * 1024; // bytes, all keys and values together
@@ -11,6 +11,11 @@ const ANNOTATIONS_MAX: usize = 256 * 1024; // bytes, all keys and values togethe
 /// Where the object is among those of its kind.
 pub fn key_of(meta: &ObjectMeta) -> ObjectKey {
     ObjectKey::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
+}
+
+/// As upstream writes times: what is below a second is cut off.
+pub fn whole_second(at: jiff::Timestamp) -> Time {
+    Time(jiff::Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
 /// Puts back all of the metadata that an update of `status` could change: upstream's rule for custom resources.

@@ -2,7 +2,7 @@
 
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
-    Container, ContainerStatus, EphemeralContainer, Pod, PodCondition, PodSpec, PodStatus, PodTemplateSpec,
+    Container, EphemeralContainer, Pod, PodCondition, PodSpec, PodStatus, PodTemplateSpec,
     ResourceRequirements, Taint, Toleration,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
@@ -101,19 +101,15 @@ pub fn set_condition(status: &mut PodStatus, mut condition: PodCondition, now: j
         Some(known) => {
             condition.last_transition_time = match known.status == condition.status {
                 true => known.last_transition_time.clone(),
-                false => Some(whole_second(now)),
+                false => Some(crate::whole_second(now)),
             };
             *known = condition;
         }
         None => {
-            condition.last_transition_time = Some(whole_second(now));
+            condition.last_transition_time = Some(crate::whole_second(now));
             conditions.push(condition);
         }
     }
-}
-
-pub fn whole_second(at: jiff::Timestamp) -> Time {
-    Time(jiff::Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
 /// Upstream's `ComputePodQOS`: only processor and memory count, of the pod as a whole where it says something for itself.
@@ -291,10 +287,4 @@ fn at_least(sum: &mut BTreeMap<String, Quantity>, least: &BTreeMap<String, Quant
         let entry = sum.entry(name.clone()).or_default();
         *entry = (*entry).max(*amount);
     }
-}
-
-pub fn container_status<'a>(pod: &'a Pod, name: &str) -> Option<&'a ContainerStatus> {
-    let status = pod.status.as_ref()?;
-    let of = |list: &'a Option<Vec<ContainerStatus>>| list.iter().flatten().find(|c| c.name == name);
-    of(&status.container_statuses).or_else(|| of(&status.init_container_statuses))
 }

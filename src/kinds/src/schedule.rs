@@ -99,24 +99,12 @@ fn plain(fields: &[&str]) -> Result<(), String> {
     }
 }
 
-/// Go's durations, in whole seconds: `1h30m`.
+/// In whole seconds, and in one at least, as robfig has it.
 fn every(text: &str) -> Result<SignedDuration, String> {
-    let wrong = || format!("failed to parse duration {EVERY}{text}: time: invalid duration {text:?}");
-    let (mut rest, mut sum) = (text.trim(), 0f64);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).ok_or_else(wrong)?;
-        let number: f64 = rest[..digits].parse().map_err(|_| wrong())?;
-        let units = [("ms", 0.001), ("us", 1e-6), ("ns", 1e-9), ("h", 3600.0), ("m", 60.0), ("s", 1.0)];
-        let unit = units.into_iter().find(|(unit, _)| rest[digits..].starts_with(unit));
-        let (unit, seconds) = unit.ok_or_else(wrong)?;
-        sum += number * seconds;
-        rest = &rest[digits + unit.len()..];
-    }
-    if text.trim().is_empty() || !sum.is_finite() || sum > 1e9 {
-        return Err(wrong());
-    }
-    // robfig: less than a second is a second
-    Ok(SignedDuration::from_secs((sum as i64).max(1)))
+    let nanoseconds = durations::parse(text);
+    let nanoseconds =
+        nanoseconds.map_err(|error| format!("failed to parse duration {EVERY}{text}: {error}"))?;
+    Ok(SignedDuration::from_secs(SignedDuration::from_nanos(nanoseconds).as_secs().max(1)))
 }
 
 #[cfg(test)]
@@ -155,6 +143,14 @@ mod tests {
             ("a leap day", "0 0 29 2 *", "UTC", "2024-03-01T00:00:00Z", Some("2028-02-29T00:00:00Z")),
             ("never", "0 0 31 2 *", "UTC", "2024-01-01T00:00:00Z", None),
             ("every so often", "@every 1h30m", "UTC", "2024-01-01T00:00:00Z", Some("2024-01-01T01:30:00Z")),
+            (
+                "a part of a second",
+                "@every 1.9s",
+                "UTC",
+                "2024-01-01T00:00:00Z",
+                Some("2024-01-01T00:00:01Z"),
+            ),
+            ("less than one", "@every 5ms", "UTC", "2024-01-01T00:00:00Z", Some("2024-01-01T00:00:01Z")),
         ];
         for (name, schedule, zone, from, want) in cases {
             let zone = TimeZone::get(zone).unwrap();
@@ -202,6 +198,7 @@ mod tests {
             ("* * * *", "expected exactly 5 fields, found 4: [* * * *]"),
             ("0 * * * * *", "expected exactly 5 fields, found 6: [0 * * * * *]"),
             ("@reboot", "unrecognized descriptor: @reboot"),
+            ("@every 5", "failed to parse duration @every 5: time: missing unit in duration \"5\""),
             ("@every x", "failed to parse duration @every x: time: invalid duration \"x\""),
             ("0 0 L * *", "failed to parse int from L: 'L' is no part of it"),
             ("0 0 * * 5#2", "failed to parse int from 5#2: '#' is no part of it"),

@@ -3,7 +3,7 @@
 
 use crate::{CustomKind, StoredKind};
 use api::{GroupResource, ObjectKey};
-use k8s_openapi::api::core::v1::{ObjectReference, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
@@ -226,19 +226,6 @@ impl VolumeSnapshotContent {
     pub fn handle(&self) -> Option<&str> {
         self.status.as_ref()?.snapshot_handle.as_deref()
     }
-}
-
-/// The snapshot of the claim's namespace that its volume is to be made of.
-pub fn restored_from(claim: &PersistentVolumeClaim) -> Option<&str> {
-    let spec = claim.spec.as_ref()?;
-    let (group, kind, name) = match (&spec.data_source, &spec.data_source_ref) {
-        (Some(of), _) => (&of.api_group, &of.kind, &of.name),
-        (None, Some(of)) if of.namespace.as_deref().is_none_or(str::is_empty) => {
-            (&of.api_group, &of.kind, &of.name)
-        }
-        _ => return None,
-    };
-    (group.as_deref() == Some(GROUP) && kind == KIND).then_some(name.as_str())
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+//! One version of a kind, which is all that routes, admission and storage know of what they serve.
+
 use crate::{Column, Decoded, ErrorList, FieldValidation, Instance, ResourceInfo, Strategy};
 use api::{Object, Status};
 use bytes::Bytes;

@@ -252,6 +252,16 @@ pub fn is_for_pod(pod: &Pod, claim: &PersistentVolumeClaim) -> Result<(), String
     ))
 }
 
+/// Whether a pod has the claim among its volumes. One that was made for a pod of its own is used by that pod only, also where
+/// the claim of another would have the same name.
+pub fn is_used_by(claim: &PersistentVolumeClaim, pod: &Pod) -> bool {
+    let is_it = |used: &ClaimOfVolume| {
+        claim.metadata.name.as_ref() == Some(&used.name)
+            && (!used.is_ephemeral || is_for_pod(pod, claim).is_ok())
+    };
+    pod.metadata.namespace == claim.metadata.namespace && claims_of(pod).iter().any(is_it)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,7 +18,7 @@ pub(crate) async fn check(host: &str, port: u16, service: &str, timeout: Duratio
         Ok(answer) => answer,
         Err(_) => Err(format!(
             "timeout: failed to connect service {address:?} within {}: context deadline exceeded",
-            crate::go_duration::in_go(timeout)
+            durations::print(timeout)
         )),
     }
 }

@@ -3,7 +3,6 @@
 
 use crate::config::ImageGcThresholds;
 use crate::credentials;
-use crate::go_duration::in_go;
 use crate::machine::disk;
 use crate::pod;
 use crate::shared::Shared;
@@ -202,7 +201,7 @@ async fn pull(shared: &Arc<Shared>, wanted: Wanted<'_>) -> Result<ImageInfo, NoI
     let began = Instant::now();
     match shared.images.service.pull(image, &credentials).await {
         Ok(info) => {
-            let took = in_go(began.elapsed());
+            let took = durations::print_millis(began.elapsed());
             let size = info.size;
             let message = format!(
                 "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: {size} bytes."

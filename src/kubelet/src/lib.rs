@@ -20,7 +20,6 @@ pub mod env;
 mod env_file;
 pub mod expand;
 pub mod field_ref;
-mod go_duration;
 mod grpc;
 mod handlers;
 mod heartbeat;

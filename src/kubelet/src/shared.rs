@@ -1,3 +1,6 @@
+//! What the manager and the pods' workers have in common: handles, caches, and who is to be woken by what. Nothing is decided
+//! here.
+
 use crate::admission::brake::Brake;
 use crate::admission::{self, Neighbour, Refusal};
 use crate::clock::Clock;

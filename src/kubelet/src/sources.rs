@@ -1,3 +1,5 @@
+//! What a pod refers to beside itself (ConfigMaps, Secrets, claims, services …), and which of their changes wake it.
+
 use cluster::Informer;
 use k8s_openapi::api::certificates::v1::ClusterTrustBundle;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolume, PersistentVolumeClaim, Pod, Secret, Service};

@@ -1,3 +1,6 @@
+//! Carries out what the pure parts decide: listens to claims, volumes and snapshots, works at the disk beside the loop, and writes
+//! what came of it. Read [`run`] first.
+
 mod contents;
 
 use crate::copies::{Copies, Progress, Wanted};
@@ -9,6 +12,7 @@ use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{
     Actor, Api, Change, Cluster, Controller, CustomApi, DeleteOptions, EventType, Recorder, subject,
+    unless_gone, unless_replaced,
 };
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -305,7 +309,7 @@ impl Provisioner {
             claim.metadata.finalizers.iter_mut().for_each(|all| all.retain(|known| known != CLONING));
             Ok(())
         });
-        unless_gone(released.await.map(|_| ()))
+        unless_gone(released.await).map(drop)
     }
 
     /// A copy whose claim has gone meanwhile; with its volume it would go as any other.
@@ -346,7 +350,7 @@ impl Provisioner {
                     return Err(Status::internal(error));
                 }
                 let options = DeleteOptions { uid: of.metadata.uid.clone(), ..DeleteOptions::default() };
-                unless_gone(self.volumes.delete(key, options).await)?;
+                unless_replaced(self.volumes.delete(key, options).await)?;
                 self.let_go(key).await
             }
         }
@@ -361,7 +365,7 @@ impl Provisioner {
             of.metadata.finalizers.iter_mut().for_each(|all| all.retain(|known| known != FINALIZER));
             Ok(())
         });
-        unless_gone(let_go.await.map(|_| ()))
+        unless_gone(let_go.await).map(drop)
     }
 
     /// A directory is as large as the disk: both say the new size, and that is all.
@@ -377,22 +381,15 @@ impl Provisioner {
                 of.spec.get_or_insert_default().capacity.get_or_insert_default().extend(size());
                 Ok(())
             });
-            unless_gone(grown.await.map(|_| ()))?;
+            unless_gone(grown.await)?;
         }
         let claim_key = key_of(&claim.metadata);
         let told = self.claims.modify_status(&claim_key, |claim| {
             claim.status.get_or_insert_default().capacity.get_or_insert_default().extend(size());
             Ok(())
         });
-        unless_gone(told.await.map(|_| ()))?;
+        unless_gone(told.await)?;
         self.events.normal(claim, "VolumeResizeSuccessful", "Resize volume succeeded");
         Ok(())
-    }
-}
-
-fn unless_gone(outcome: Result<(), Status>) -> Result<(), Status> {
-    match outcome {
-        Err(status) if status.is(Reason::NotFound) || status.is(Reason::Conflict) => Ok(()),
-        other => other,
     }
 }

@@ -7,7 +7,7 @@ use kinds::snapshot::{
     BEING_DELETED, CONTENT_FINALIZER, DELETE, SnapshotError, VolumeSnapshot, VolumeSnapshotContent,
     VolumeSnapshotContentStatus,
 };
-use kinds::{pod as ask, volume};
+use kinds::{volume, whole_second};
 use std::path::Path;
 
 /// The name of the directory of a content's snapshot, which is its handle: of the content's own uid, so that no two ever
@@ -121,7 +121,7 @@ pub(crate) fn failed(
     if status.error.as_ref().and_then(|error| error.message.as_deref()) == Some(message) {
         return None;
     }
-    let time = Some(ask::whole_second(now));
+    let time = Some(whole_second(now));
     status.error = Some(SnapshotError { message: Some(message.to_owned()), time });
     status.ready_to_use = Some(false);
     Some(status)

@@ -3,7 +3,8 @@
 use crate::plan::is_ours;
 use api::ObjectKey;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
-use kinds::{snapshot, volume};
+use kinds::data_source::DataSource;
+use kinds::{key_of, snapshot, volume};
 use std::path::Path;
 
 /// Holds a claim as long as another one is made of it; the name that upstream's provisioners use.
@@ -46,29 +47,19 @@ pub(crate) enum Asked {
 }
 
 pub(crate) fn asked(claim: &PersistentVolumeClaim) -> Asked {
-    let Some(spec) = claim.spec.as_ref() else { return Asked::Nothing };
-    let own = claim.metadata.namespace.as_deref();
-    // the API server keeps the two alike where they can be
-    let (group, kind, name) = match (&spec.data_source, &spec.data_source_ref) {
-        (Some(of), _) => (of.api_group.as_deref(), &of.kind, &of.name),
-        (None, Some(of)) if of.namespace.as_deref().is_some_and(|other| Some(other) != own) => {
-            return Asked::Elsewhere(format!(
-                "accessing {}/{} of {} dataSource from {}/{} isn't allowed",
-                of.namespace.as_deref().unwrap_or_default(),
-                of.name,
-                of.kind,
-                own.unwrap_or_default(),
-                claim.metadata.name.as_deref().unwrap_or_default(),
-            ));
-        }
-        (None, Some(of)) => (of.api_group.as_deref(), &of.kind, &of.name),
-        (None, None) => return Asked::Nothing,
-    };
-    let key = ObjectKey::new(own, name);
-    match (group.unwrap_or_default(), kind.as_str()) {
-        ("", CLAIM) => Asked::Copy(Source::Claim(key)),
-        (snapshot::GROUP, snapshot::KIND) => Asked::Copy(Source::Snapshot(key)),
-        _ => Asked::Populator(kind.clone()),
+    let Some(of) = DataSource::of(claim) else { return Asked::Nothing };
+    if of.namespace != claim.metadata.namespace.as_deref() {
+        return Asked::Elsewhere(format!(
+            "accessing {} of {} dataSource from {} isn't allowed",
+            of.key(),
+            of.kind,
+            key_of(&claim.metadata),
+        ));
+    }
+    match (of.group, of.kind) {
+        ("", CLAIM) => Asked::Copy(Source::Claim(of.key())),
+        (snapshot::GROUP, snapshot::KIND) => Asked::Copy(Source::Snapshot(of.key())),
+        _ => Asked::Populator(of.kind.to_owned()),
     }
 }
 

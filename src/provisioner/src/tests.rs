@@ -213,6 +213,11 @@ fn what_a_claim_begins_with() {
             Asked::Copy(Source::Snapshot(ObjectKey::namespaced("d", "old"))),
         ),
         (
+            "a snapshot of its own namespace",
+            json!({"dataSourceRef": {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "old", "namespace": "d"}}),
+            Asked::Copy(Source::Snapshot(ObjectKey::namespaced("d", "old"))),
+        ),
+        (
             "what a populator knows",
             json!({"dataSourceRef": {"apiGroup": "example.com", "kind": "Hello", "name": "h"}}),
             Asked::Populator("Hello".to_owned()),

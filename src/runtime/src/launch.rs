@@ -88,23 +88,7 @@ mod tests {
         let program = dir.path().join("program");
         std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let config = ShimConfig {
-            id: SandboxId("s".into()),
-            dir: dir.path().into(),
-            hostname: String::new(),
-            host_network: true,
-            host_pid: false,
-            host_ipc: false,
-            share_pid: false,
-            sysctls: Default::default(),
-            cgroup_procs: Vec::new(),
-            shm_size: None,
-            domainname: String::new(),
-            host_uts: false,
-            shared_ipc: None,
-            shared_network: None,
-            memory_cgroup: None,
-        };
+        let config = ShimConfig::new(SandboxId("s".into()), dir.path().into());
         shim(&Program::as_it_is(&program), &config).await.map_err(|e| e.to_string())
     }
 

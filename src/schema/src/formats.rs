@@ -59,7 +59,7 @@ impl Format {
             Format::DateTime | Format::Datetime => {
                 text.contains(['T', 't']) && text.parse::<jiff::Timestamp>().is_ok()
             }
-            Format::Duration => is_duration(text),
+            Format::Duration => durations::parse(text).is_ok(),
             Format::Email => is_email(text),
             Format::Hostname => is_hostname(text),
             Format::Int32 | Format::Int64 => true,
@@ -78,31 +78,6 @@ impl Format {
             _ => None,
         }
     }
-}
-
-/// Go's `time.ParseDuration`: `1h30m`, `-1.5s`.
-fn is_duration(text: &str) -> bool {
-    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if rest == "0" {
-        return true;
-    }
-    if rest.is_empty() {
-        return false;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let (number, after) = rest.split_at(digits);
-        if number.is_empty() || number == "." || number.matches('.').count() > 1 {
-            return false;
-        }
-        let Some(unit) = ["ns", "us", "µs", "μs", "ms", "s", "m", "h"].iter().find(|u| {
-            after.strip_prefix(**u).is_some_and(|next| !next.starts_with(|c: char| c.is_ascii_alphabetic()))
-        }) else {
-            return false;
-        };
-        rest = &after[unit.len()..];
-    }
-    true
 }
 
 fn is_email(text: &str) -> bool {

@@ -202,23 +202,8 @@ mod tests {
     use cri::SandboxId;
 
     fn config(host: bool) -> ShimConfig {
-        ShimConfig {
-            id: SandboxId("a".into()),
-            dir: "/nowhere".into(),
-            hostname: String::new(),
-            host_network: host,
-            host_pid: host,
-            host_ipc: host,
-            share_pid: false,
-            sysctls: Default::default(),
-            cgroup_procs: Vec::new(),
-            shm_size: None,
-            domainname: String::new(),
-            host_uts: false,
-            shared_ipc: None,
-            shared_network: None,
-            memory_cgroup: None,
-        }
+        let own = ShimConfig::new(SandboxId("a".into()), "/nowhere".into());
+        ShimConfig { host_network: host, host_pid: host, host_ipc: host, ..own }
     }
 
     #[test]

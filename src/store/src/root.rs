@@ -1,3 +1,6 @@
+//! All objects of one revision, in maps that share what did not change with those of the revision before. A snapshot is one such
+//! root: it costs nothing to take.
+
 use api::{GroupResource, Object, ObjectKey, ResourceVersion};
 use imbl::OrdMap;
 use std::collections::BTreeMap;

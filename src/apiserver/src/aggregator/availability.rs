@@ -15,7 +15,6 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::Full;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::{
     APIService, APIServiceCondition, APIServiceSpec, APIServiceStatus,
 };
@@ -117,8 +116,7 @@ fn condition_of(verdict: &Result<(), Unavailable>) -> APIServiceCondition {
 
 /// The time is that of the last change between true and false.
 fn set_condition(service: &mut APIService, wanted: &APIServiceCondition) {
-    let now = jiff::Timestamp::now();
-    let now = Time(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now));
+    let now = kinds::whole_second(jiff::Timestamp::now());
     let conditions =
         service.status.get_or_insert_with(APIServiceStatus::default).conditions.get_or_insert_default();
     let known = conditions.iter().find(|known| known.type_ == wanted.type_);
@@ -203,6 +201,7 @@ fn openapi_hash(index: &[u8], path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     #[test]
     fn why_it_can_not_be_asked_is_told_in_upstreams_words() {

@@ -1,5 +1,5 @@
 use super::{OutputArgument, Setting};
-use crate::commands::start::failure_of;
+use crate::failures::Failure;
 use crate::output::{self, Format};
 use anyhow::Result;
 use appliance::State;
@@ -16,7 +16,7 @@ impl Check {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
         let findings = appliance::check(&setting.places);
         let missing = findings.iter().find_map(|finding| match finding.state {
-            State::Missing { what } => Some(failure_of(what)),
+            State::Missing { what } => Some(Failure::from(what)),
             _ => None,
         });
         let code = missing.map_or(ExitCode::SUCCESS, |failure| ExitCode::from(failure.exit_code));
@@ -24,7 +24,7 @@ impl Check {
             State::Good { what } => (finding.name, "ok", what.as_str(), None),
             State::Poor { what, cure } => (finding.name, "poor", what.as_str(), Some(cure.as_str())),
             State::Missing { what } => {
-                let failure = failure_of(*what);
+                let failure = Failure::from(*what);
                 (finding.name, "missing", failure.cause, Some(failure.cure))
             }
         });

@@ -1,8 +1,7 @@
 use super::Setting;
-use super::start::row_of;
 use crate::at_boot;
 use crate::control_client::{Presence, presence};
-use crate::failures;
+use crate::failures::{self, Failure};
 use anyhow::Result;
 use appliance::DatastoreEndpoint;
 use clap::Subcommand;
@@ -86,7 +85,7 @@ impl Copy {
         }
         let (from, to) = (self.files.datastore(&self.from)?, self.files.datastore(&self.to)?);
         let copied = appliance::copy_datastore(places, from, to, self.overwrite)
-            .map_err(|error| row_of(&error).because(error))?;
+            .map_err(|error| Failure::from(&error).because(error))?;
         println!(
             "{}: {} objects at revision {} are copied from {} to {}, and were read again",
             places.profile, copied.objects, copied.revision, copied.from, copied.to

@@ -1,3 +1,5 @@
+//! `monopod start`: checks the machine, starts a daemon in the background or is one itself, and shows how it comes up.
+
 use super::datastore::DatastoreFiles;
 use super::{CommandLine, OutputArgument, Setting, update_context};
 use crate::control_client::{self, Presence, presence};
@@ -6,9 +8,7 @@ use crate::kubeconfig::Kubeconfig;
 use crate::output::{self, Format};
 use crate::{at_boot, thread_caches};
 use anyhow::Result;
-use appliance::{
-    DaemonMemory, Datastore, DatastoreEndpoint, Missing, Places, StartError, StartOptions, Step,
-};
+use appliance::{DaemonMemory, Datastore, DatastoreEndpoint, Places, StartOptions, Step};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -181,7 +181,7 @@ impl Start {
             thread_caches::leave();
         }
         if let Some(missing) = appliance::preflight().first() {
-            return Err(failure_of(*missing).because(format!("start {}", setting.places.profile)));
+            return Err(Failure::from(*missing).because(format!("start {}", setting.places.profile)));
         }
         if self.foreground {
             return match presence(&setting.places) {
@@ -350,7 +350,7 @@ impl Start {
             Ok(()) => Ok(ExitCode::SUCCESS),
             // who waits for the pipe has been told
             Err(_) if self.report => Ok(ExitCode::FAILURE),
-            Err(error) => Err(row_of(&error).because(error)),
+            Err(error) => Err(Failure::from(&error).because(error)),
         }
     }
 
@@ -449,7 +449,7 @@ pub fn start_quietly(setting: Setting, words: &[String], mut note: impl FnMut(St
     let line = std::iter::once("start".to_owned()).chain(words.iter().cloned());
     let start = <Line as clap::Parser>::try_parse_from(line)?.start;
     if let Some(missing) = appliance::preflight().first() {
-        return Err(failure_of(*missing).because(format!("start {}", setting.places.profile)));
+        return Err(Failure::from(*missing).because(format!("start {}", setting.places.profile)));
     }
     start.bring_up(&setting, &mut |step| {
         if let Step::Noted { what } = step {
@@ -470,7 +470,7 @@ pub(super) fn wait_for(daemon: &mut Child, places: &Places, show: &mut dyn FnMut
             Ok(Step::Ready { .. }) => return Ok(()),
             Ok(Step::Failed { error }) => {
                 daemon.wait()?;
-                return Err(row_of(&error).because(error));
+                return Err(Failure::from(&error).because(error));
             }
             Ok(step) => show(&step),
             Err(_) => {}
@@ -478,30 +478,6 @@ pub(super) fn wait_for(daemon: &mut Child, places: &Places, show: &mut dyn FnMut
     }
     let how = daemon.wait()?;
     Err(failures::START_FAILED.because(format!("start {}: the daemon ended with {how}", places.profile)))
-}
-
-pub(super) fn failure_of(missing: Missing) -> Failure {
-    match missing {
-        Missing::Root => failures::NOT_ROOT,
-        Missing::Cgroups => failures::NO_CGROUPS,
-        Missing::Overlay => failures::NO_OVERLAY,
-        Missing::Nft => failures::NO_NFT,
-    }
-}
-
-pub(super) fn row_of(error: &StartError) -> Failure {
-    match error {
-        StartError::PortTaken { .. } => failures::PORT_TAKEN,
-        StartError::StateDamaged { .. } => failures::STATE_DAMAGED,
-        StartError::StateInUse { .. } => failures::STATE_IN_USE,
-        StartError::NotOurs { .. } => failures::NOT_OURS,
-        StartError::DiskFull { .. } => failures::DISK_FULL,
-        StartError::Unreachable { .. } => failures::DATASTORE_UNREACHABLE,
-        StartError::Datastore { .. } => failures::DATASTORE_STATE,
-        StartError::Undecryptable { .. } => failures::UNDECRYPTABLE,
-        StartError::NotCopied { .. } => failures::NOT_COPIED,
-        StartError::Failed { .. } => failures::START_FAILED,
-    }
 }
 
 fn words(step: &Step) -> String {

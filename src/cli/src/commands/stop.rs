@@ -23,7 +23,7 @@ pub struct Stop {
 }
 
 fn positive(text: &str) -> Result<Duration, String> {
-    duration::parse(text)
+    durations::parse_unsigned(text)
         .filter(|duration| *duration >= Duration::from_secs(1))
         .ok_or_else(|| "give a time of a second or more: 90s, 5m, 1h30m".to_owned())
 }

@@ -56,8 +56,10 @@ impl Status {
         }
         session.existing()?;
         session.own_node(self.node.as_deref())?;
-        let every =
-            self.watch.as_deref().map(|text| crate::duration::parse(text).unwrap_or(Duration::from_secs(1)));
+        let every = self.watch.as_deref().map(|text| {
+            let asked = durations::parse_unsigned(text).filter(|every| !every.is_zero());
+            asked.unwrap_or(Duration::from_secs(1))
+        });
         loop {
             let state = state_of(session)?;
             match output.as_str() {

@@ -4,7 +4,6 @@ use super::output::{self, Mark};
 use super::{Outcome, Session, profiles, reason, setting_of};
 use crate::at_boot;
 use crate::control_client::{self, Presence, presence};
-use crate::duration;
 use crate::kubeconfig::Kubeconfig;
 use serde_json::json;
 use std::path::Path;
@@ -67,7 +66,7 @@ impl Stop {
 }
 
 fn scheduled(text: &str) -> Result<Duration, reason::Exit> {
-    duration::parse(text).filter(|after| *after >= Duration::from_secs(1)).ok_or_else(|| {
+    durations::parse_unsigned(text).filter(|after| *after >= Duration::from_secs(1)).ok_or_else(|| {
         reason::USAGE.because(format!(
             "invalid argument {text:?} for \"--schedule\" flag: a time of a second or more is needed (90s, 5m, 1h30m)"
         ))
@@ -79,7 +78,8 @@ fn schedule(names: &[String], after: Duration, as_json: bool) -> Outcome {
         let setting = setting_of(name)?;
         if let Presence::Running(_) = presence(&setting.places) {
             control_client::schedule_stop(&setting.places, after)?;
-            let line = format!("\"{name}\" stops in {}", duration::print(after.as_secs()));
+            let line =
+                format!("\"{name}\" stops in {}", durations::print(Duration::from_secs(after.as_secs())));
             say(as_json, "Done", Mark::Waiting, &line);
         }
     }

@@ -100,13 +100,7 @@ fn may_get(
 }
 
 pub(crate) fn gvk_of(kind: &ParamKind) -> Option<Gvk> {
-    let version = kind.api_version.as_deref()?;
-    let (group, version) = version.split_once('/').unwrap_or(("", version));
-    Some(Gvk {
-        group: group.to_owned().into(),
-        version: version.to_owned().into(),
-        kind: kind.kind.clone()?.into(),
-    })
+    Some(Gvk::parse(kind.api_version.as_deref()?, kind.kind.as_deref()?))
 }
 
 fn refused(object: &dyn Instance, why: &str) -> Status {

@@ -63,6 +63,17 @@ pub enum Authorizer {
     Webhook(Arc<dyn AccessWebhook>),
 }
 
+/// How far the authorizers have been asked.
+enum Asked<'c> {
+    Decided(Decision),
+    /// Nobody has so far, and this one is next.
+    Waits {
+        webhook: &'c dyn AccessWebhook,
+        so_far: Decision,
+        rest: &'c [Authorizer],
+    },
+}
+
 impl Decision {
     pub fn allow(reason: Arc<str>) -> Self {
         Decision { verdict: Verdict::Allow, reason, error: None }
@@ -153,52 +164,59 @@ impl Cluster {
 
     /// What is decided, for whoever can wait for it.
     pub async fn ask(&self, actor: &Actor, attributes: &Attributes) -> Decision {
-        let mut told = Decision::default();
-        if actor.is_in(Actor::MASTERS) {
-            return Decision::allow(Arc::default());
-        }
-        for authorizer in self.authorizers() {
-            told = told.and(match authorizer {
-                Authorizer::Webhook(webhook) => webhook.decide(&review::question(actor, attributes)).await,
-                known => self.decided_by(known, actor, attributes),
-            });
-            if told.verdict != Verdict::NoOpinion {
-                break;
+        let mut asked = self.ask_first(actor, attributes);
+        loop {
+            match asked {
+                Asked::Decided(decision) => return decision,
+                Asked::Waits { webhook, so_far, rest } => {
+                    let told = so_far.and(webhook.decide(&review::question(actor, attributes)).await);
+                    asked = self.ask_at_once(told, rest, actor, attributes);
+                }
             }
         }
-        told
     }
 
     /// As [`Cluster::ask`], where nothing can wait: in expressions, and in checks within others. Another thread takes over what waits
     /// for this one while a webhook is asked whose answer is not known.
     pub fn decide(&self, actor: &Actor, attributes: &Attributes) -> Decision {
-        if actor.is_in(Actor::MASTERS) {
-            return Decision::allow(Arc::default());
-        }
-        let mut told = Decision::default();
-        for authorizer in self.authorizers() {
-            if matches!(authorizer, Authorizer::Webhook(_)) {
-                return tokio::task::block_in_place(|| {
-                    Handle::current().block_on(self.ask(actor, attributes))
-                });
-            }
-            told = told.and(self.decided_by(authorizer, actor, attributes));
-            if told.verdict != Verdict::NoOpinion {
-                break;
+        match self.ask_first(actor, attributes) {
+            Asked::Decided(decision) => decision,
+            Asked::Waits { .. } => {
+                tokio::task::block_in_place(|| Handle::current().block_on(self.ask(actor, attributes)))
             }
         }
-        told
     }
 
-    fn decided_by(&self, authorizer: &Authorizer, actor: &Actor, attributes: &Attributes) -> Decision {
-        match authorizer {
-            Authorizer::AlwaysAllow => Decision::allow(Arc::default()),
-            Authorizer::AlwaysDeny => {
-                Decision { reason: "Everything is forbidden.".into(), ..Decision::default() }
-            }
-            Authorizer::Rbac => self.0.rbac.decide(actor, attributes),
-            Authorizer::Webhook(_) => Decision::default(),
+    fn ask_first(&self, actor: &Actor, attributes: &Attributes) -> Asked<'_> {
+        match actor.is_in(Actor::MASTERS) {
+            true => Asked::Decided(Decision::allow(Arc::default())),
+            false => self.ask_at_once(Decision::default(), self.authorizers(), actor, attributes),
         }
+    }
+
+    /// Goes on with `authorizers`, up to the first one that is a webhook.
+    fn ask_at_once<'c>(
+        &self,
+        mut told: Decision,
+        mut authorizers: &'c [Authorizer],
+        actor: &Actor,
+        attributes: &Attributes,
+    ) -> Asked<'c> {
+        while let (Verdict::NoOpinion, Some((next, rest))) = (told.verdict, authorizers.split_first()) {
+            let said = match next {
+                Authorizer::AlwaysAllow => Decision::allow(Arc::default()),
+                Authorizer::AlwaysDeny => {
+                    Decision { reason: "Everything is forbidden.".into(), ..Decision::default() }
+                }
+                Authorizer::Rbac => self.0.rbac.decide(actor, attributes),
+                Authorizer::Webhook(webhook) => {
+                    return Asked::Waits { webhook: &**webhook, so_far: told, rest };
+                }
+            };
+            told = told.and(said);
+            authorizers = rest;
+        }
+        Asked::Decided(told)
     }
 
     fn authorizers(&self) -> &[Authorizer] {

@@ -5,8 +5,6 @@ use crate::Actor;
 use crate::roles::{ALL, READ, binding, group, metadata, owned, role, rule};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role};
 
-pub(super) const WRITE: &[&str] = &["create", "delete", "deletecollection", "patch", "update"];
-
 pub(super) fn cluster_roles() -> Vec<ClusterRole> {
     let mut roles = vec![
         role("cluster-admin", vec![rule(ALL, ALL, ALL), paths(ALL, &["*"])]),

@@ -2,9 +2,8 @@
 //! kinds that are not served here. Who would write Endpoints or EndpointSlices could lead others' traffic past every network
 //! policy (CVE-2021-25740), so `edit` does not.
 
-use super::roles::WRITE;
 use crate::aggregated_rules;
-use crate::roles::{READ, role, rule};
+use crate::roles::{READ, WRITE, role, rule};
 use k8s_openapi::api::rbac::v1::{AggregationRule, ClusterRole, PolicyRule};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 

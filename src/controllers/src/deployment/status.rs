@@ -2,7 +2,7 @@
 
 use super::plan;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet};
-use kinds::pod::whole_second;
+use kinds::whole_second;
 use std::time::Duration;
 
 const AVAILABLE: &str = "Available";

@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerCondition};
-use kinds::pod as ask;
+use kinds::whole_second;
 
 pub(super) const ABLE: &str = "AbleToScale";
 pub(super) const ACTIVE: &str = "ScalingActive";
@@ -38,7 +38,7 @@ impl Conditions {
             observed_generation: self.generation,
             last_transition_time: known
                 .and_then(|c| c.last_transition_time.clone())
-                .or_else(|| Some(ask::whole_second(self.now))),
+                .or_else(|| Some(whole_second(self.now))),
         };
         match self.all.iter_mut().find(|c| c.type_ == kind) {
             Some(place) => *place = condition,

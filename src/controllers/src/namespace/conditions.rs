@@ -3,7 +3,7 @@
 use api::{GroupResource, Object};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{NamespaceCondition, NamespaceStatus};
-use kinds::pod::whole_second;
+use kinds::whole_second;
 use std::collections::BTreeMap;
 
 /// How many objects are there still: by resource, and by the finalizer that keeps them.

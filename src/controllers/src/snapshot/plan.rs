@@ -11,7 +11,7 @@ use kinds::snapshot::{
     VolumeSnapshotClass, VolumeSnapshotContent, VolumeSnapshotContentSource, VolumeSnapshotContentSpec,
     VolumeSnapshotStatus,
 };
-use kinds::{key_of, pod as ask, volume};
+use kinds::{key_of, volume, whole_second};
 
 /// What there is beside a snapshot.
 #[derive(Default)]
@@ -259,7 +259,7 @@ fn shown(snapshot: &VolumeSnapshot, content: &VolumeSnapshotContent) -> VolumeSn
     let status = content.status.clone().unwrap_or_default();
     let at = status.creation_time.and_then(|at| Timestamp::from_nanosecond(at.into()).ok());
     shown.bound_volume_snapshot_content_name.clone_from(&content.metadata.name);
-    shown.creation_time = shown.creation_time.or(at.map(ask::whole_second));
+    shown.creation_time = shown.creation_time.or(at.map(whole_second));
     shown.restore_size = shown.restore_size.or(status.restore_size.map(|size| Quantity(binary(size))));
     let is_ready = status.ready_to_use == Some(true);
     shown.ready_to_use = Some(is_ready);
@@ -288,7 +288,7 @@ pub(super) fn failed(
     if status.error.as_ref().and_then(|error| error.message.as_deref()) == Some(message) {
         return None;
     }
-    let time = Some(ask::whole_second(now));
+    let time = Some(whole_second(now));
     status.error = Some(SnapshotError { message: Some(message.to_owned()), time });
     status.ready_to_use = Some(false);
     Some(status)

@@ -2,8 +2,9 @@
 //! (KEP-1847). Whom a claim belongs to is all that is written: the garbage collector does the rest.
 
 use super::{Reconciler, pods};
-use crate::owner::{controller_of, controller_reference, unless_gone};
+use crate::owner::{controller_of, controller_reference};
 use api::{Reason, Status};
+use cluster::unless_gone;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;

@@ -1,9 +1,8 @@
 //! Whether a claim is used, as its condition `Unused` says (KEP-5541): by a pod that has a node or waits for one, and has not ended.
 //! The time of the condition is since when. Who is asked whether a claim may go asks more strictly, and is no part of this.
 
-use crate::owner::unless_gone;
 use api::Status;
-use cluster::Api;
+use cluster::{Api, unless_gone};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     ContainerStatus, PersistentVolumeClaim, PersistentVolumeClaimCondition, Pod,
@@ -22,7 +21,7 @@ pub(super) async fn tell(
     if claim.metadata.deletion_timestamp.is_some() || volume::phase(claim) != "Bound" {
         return Ok(());
     }
-    let used = pods.iter().any(|pod| !has_ended(pod) && means(pod, claim));
+    let used = pods.iter().any(|pod| !has_ended(pod) && volume::is_used_by(claim, pod));
     if says(claim, used) {
         return Ok(());
     }
@@ -58,19 +57,12 @@ fn condition(used: bool, now: Timestamp) -> PersistentVolumeClaimCondition {
     };
     PersistentVolumeClaimCondition {
         last_probe_time: None,
-        last_transition_time: Some(ask::whole_second(now)),
+        last_transition_time: Some(kinds::whole_second(now)),
         message: Some(message.to_owned()),
         reason: Some(reason.to_owned()),
         status: status.to_owned(),
         type_: UNUSED.to_owned(),
     }
-}
-
-/// Also one that no node takes. A claim of a pod's own is used by no other of its name.
-fn means(pod: &Pod, claim: &PersistentVolumeClaim) -> bool {
-    let name = claim.metadata.name.as_deref();
-    let mut all = volume::claims_of(pod).into_iter().filter(|of| Some(of.name.as_str()) == name);
-    all.any(|of| !of.is_ephemeral || volume::is_for_pod(pod, claim).is_ok())
 }
 
 /// Upstream's `IsPodTerminated`: nothing of a pod that is on its way out runs any more, or the pod says that it has ended.
@@ -127,7 +119,7 @@ mod tests {
             let pod = json!({"metadata": {"name": "p", "namespace": "d", "uid": "u", "deletionTimestamp": deleted},
                 "spec": {"containers": [], "volumes": [volume]}, "status": status});
             let pod: Pod = serde_json::from_value(pod).unwrap();
-            assert_eq!(!has_ended(&pod) && means(&pod, &claim(owners)), want, "{name}");
+            assert_eq!(!has_ended(&pod) && volume::is_used_by(&claim(owners), &pod), want, "{name}");
         }
     }
 
@@ -144,7 +136,7 @@ mod tests {
         assert_eq!(all.len(), 1);
         assert_eq!(
             (told.status.as_str(), told.reason.as_deref(), told.last_transition_time.clone()),
-            ("False", Some("PodUsingPVC"), Some(ask::whole_second(at(2)))),
+            ("False", Some("PodUsingPVC"), Some(kinds::whole_second(at(2)))),
         );
     }
 }

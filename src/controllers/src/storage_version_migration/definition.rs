@@ -1,14 +1,13 @@
 //! What the definition of a custom resource is told of a migration: that one runs, and, when it is over, in which version all its
 //! objects are stored. Versions that no object is stored in any more may be taken out of a definition, and not before.
 
-use crate::owner::unless_gone;
 use api::{ObjectKey, Reason, Status};
-use cluster::{Api, Client};
+use cluster::{Api, Client, unless_gone};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, CustomResourceDefinitionCondition,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::GroupResource;
-use kinds::{Kind, pod as ask};
+use kinds::{Kind, whole_second};
 
 const MIGRATING: &str = "StorageMigrating";
 
@@ -96,7 +95,7 @@ fn set(definition: &mut CustomResourceDefinition, status: &str, reason: &str, me
         observed_generation: generation,
         last_transition_time: since
             .and_then(|condition| condition.last_transition_time.clone())
-            .or_else(|| Some(ask::whole_second(jiff::Timestamp::now()))),
+            .or_else(|| Some(whole_second(jiff::Timestamp::now()))),
     };
     match known {
         Some(at) => conditions[at] = condition,

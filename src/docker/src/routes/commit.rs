@@ -1,9 +1,9 @@
 //! `docker commit`: a container's writable folder becomes the top layer of an image.
 
 use crate::error::{ApiError, Result};
+use crate::plan;
 use crate::record::{Container, Record};
 use crate::request::{ApiRequest, ApiResponse, with_status};
-use crate::{instructions, plan};
 use http::StatusCode;
 use image::HistoryItem;
 use jiff::Timestamp;
@@ -61,9 +61,8 @@ async fn commit_paused(
     run.healthcheck = config.healthcheck;
     run.exposed_ports = config.exposed_ports.into_keys().map(|port| (port, image::Empty {})).collect();
     run.volumes = config.volumes.into_keys().map(|volume| (volume, image::Empty {})).collect();
-    for text in request.query.all("changes").flat_map(str::lines) {
-        instructions::apply(run, text)?;
-    }
+    let changes: Vec<&str> = request.query.all("changes").collect();
+    image::apply_changes(run, &changes.join("\n")).map_err(ApiError::bad)?;
     let author = request.query.get("author").unwrap_or_default().to_owned();
     document.author = Some(author.clone()).filter(|author| !author.is_empty()).or(document.author);
     let step = HistoryItem {

@@ -6,11 +6,11 @@ use crate::error::{ApiError, Result};
 use crate::filters::Filters;
 use crate::inspect::{self, Around};
 use crate::model::Create;
+use crate::names::familiar;
 use crate::record::{Container, Record, State};
 use crate::request::{ApiRequest, ApiResponse, empty, json, with_status};
 use crate::{changes, files, link, top, versions};
 use http::StatusCode;
-use image::ImageRef;
 use jiff::Timestamp;
 use serde_json::{Value, json as value};
 use std::collections::BTreeSet;
@@ -155,11 +155,6 @@ fn descendants(engine: &Engine, names: &[String]) -> BTreeSet<String> {
         found.insert(ancestor.info.id);
     }
     found
-}
-
-/// `docker.io/library/busybox:1` → `busybox:1`.
-pub(super) fn familiar(name: &str) -> String {
-    ImageRef::parse(name).map_or_else(|_| name.to_owned(), |name| name.familiar())
 }
 
 /// The containers of Kubernetes' pods, which the kubelet keeps: to be looked at only.

@@ -8,10 +8,10 @@ mod versions;
 pub(crate) use removal::remove;
 pub(crate) use transfer::{create, load, platform, push, save, save_one, told, told_or_refused};
 
-use super::containers::familiar;
 use crate::engine::Engine;
 use crate::error::{ApiError, Result};
 use crate::filters::Filters;
+use crate::names::familiar;
 use crate::request::{ApiRequest, ApiResponse, empty, json};
 use http::StatusCode;
 use image::{ImageDetails, ImageUsage};

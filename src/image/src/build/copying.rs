@@ -2,7 +2,8 @@
 
 use super::BuildError;
 use super::cache::key;
-use super::copy::{Files, Wanted, absolute};
+use super::configuration::working_dir;
+use super::copy::{Files, Wanted};
 use super::ignore::Ignore;
 use super::instruction::CopyFiles;
 use super::mounts::Source;
@@ -15,12 +16,12 @@ use crate::background::in_background;
 use crate::commit::Draft;
 use crate::error::out_of_io;
 use crate::load::Unpacking;
-use std::path::{Component, Path};
+use std::path::Path;
 use std::sync::Arc;
 
 impl Builder<'_> {
     pub(super) async fn workdir(&self, now: &mut Now, path: &str) -> Result<(), BuildError> {
-        let path = clean(&absolute(&now.document.config.working_dir, path));
+        let path = working_dir(&now.document.config, path);
         let view = self.view(now)?;
         let (real, there) = view.resolve(Path::new(&path)).map_err(BuildError::Failed)?;
         if let Node::File(_) = there {
@@ -146,17 +147,4 @@ impl Builder<'_> {
         })
         .await?)
     }
-}
-
-/// Without `.` and `..`.
-fn clean(path: &Path) -> String {
-    let mut names: Vec<String> = Vec::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => names.push(name.to_string_lossy().into_owned()),
-            Component::ParentDir => _ = names.pop(),
-            _ => {}
-        }
-    }
-    format!("/{}", names.join("/"))
 }

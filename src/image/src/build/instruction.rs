@@ -102,7 +102,7 @@ const KNOWN: [&str; 18] = [
     "MAINTAINER",
 ];
 
-fn instruction(line: &Line, escape: char) -> Result<Instruction, String> {
+pub(super) fn instruction(line: &Line, escape: char) -> Result<Instruction, String> {
     let keyword = known(&line.keyword)?;
     let (flags, rest) = flags::read(keyword, &line.rest, escape)?;
     let parser = Parser { keyword, heredocs: &line.heredocs, escape };

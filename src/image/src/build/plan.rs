@@ -200,7 +200,7 @@ impl Command {
         match self {
             Command::Exec(argv) => argv.clone(),
             Command::Shell(line) => {
-                let mut argv = shell.clone().unwrap_or_else(super::steps::default_shell);
+                let mut argv = shell.clone().unwrap_or_else(super::configuration::default_shell);
                 argv.push(line.clone());
                 argv
             }

@@ -1,11 +1,11 @@
 //! RUN: a command in a container of its own, whose changes become a layer.
 
 use super::cache::key;
+use super::configuration::name_of;
 use super::instruction::Run;
 use super::mounts::Mounts;
 use super::runmount::{self, RunMountSpec};
 use super::stage::{Builder, Now, item};
-use super::steps::name_of;
 use super::words::expand;
 use super::{BuildError, BuildEvent, BuildOutput, BuildProgress, Channel, MountSource, RunSpec};
 use crate::Digest;

@@ -1,6 +1,7 @@
 //! Carries a plan out. Stages run side by side and wait for each other only where one takes files of another; the first
 //! failure ends all of them.
 
+use super::configuration::environment;
 use super::context::Context;
 use super::plan::{Base, Plan, Stage, platform_args};
 use super::planned::{Planned, planned};
@@ -61,8 +62,7 @@ impl Now {
     /// What `$NAME` means here: the environment counts more than arguments.
     pub(super) fn variables(&self) -> Variables {
         let mut variables = self.args.clone();
-        let env = self.document.config.env.iter().filter_map(|variable| variable.split_once('='));
-        variables.extend(env.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        variables.extend(environment(&self.document.config));
         variables
     }
 }

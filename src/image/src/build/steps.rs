@@ -1,26 +1,18 @@
-//! What each instruction does to an image's configuration.
+//! Carries out an instruction.
 
 use super::BuildError;
 use super::cache::key;
-use super::instruction::{Command, Instruction, Step};
+use super::configuration::{apply, default_shell};
+use super::instruction::{Instruction, Step};
 use super::stage::{Builder, Now, item};
-use super::values::{check_signal, exposed, quoted, shown_check};
-use super::words::{expand, expand_words};
-use crate::document::{Empty, HistoryItem, ImageDocument};
-use std::collections::BTreeSet;
+use super::words::expand;
+use crate::document::{HistoryItem, ImageDocument};
 
 impl Builder<'_> {
     pub(super) async fn step(&self, now: &mut Now, step: &Step) -> Result<(), BuildError> {
         let escape = self.plan.escape;
         let variables = now.variables();
         let put_in = |text: &String| expand(text, escape, &variables);
-        let all = |texts: &[String]| texts.iter().map(put_in).collect::<Result<Vec<_>, _>>();
-        let pairs = |pairs: &[(String, String)]| {
-            pairs
-                .iter()
-                .map(|(name, value)| Ok((put_in(name)?, put_in(value)?)))
-                .collect::<Result<Vec<_>, BuildError>>()
-        };
         match &step.instruction {
             Instruction::From { .. } => Err(BuildError::Failed("FROM inside of a stage".into())),
             Instruction::Run(run) => self.run(now, run).await,
@@ -30,91 +22,15 @@ impl Builder<'_> {
                 let path = put_in(path)?;
                 self.workdir(now, &path).await
             }
-            Instruction::Env(given) => {
-                let given = pairs(given)?;
-                let shown: Vec<String> =
-                    given.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                self.configure(now, &format!("ENV {}", shown.join(" ")), |document| {
-                    given
-                        .into_iter()
-                        .for_each(|(name, value)| set_env(&mut document.config.env, &name, &value));
-                })
-                .await
-            }
-            Instruction::Label(given) => {
-                let given = pairs(given)?;
-                let shown: Vec<String> =
-                    given.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                self.configure(now, &format!("LABEL {}", shown.join(" ")), |d| d.config.labels.extend(given))
-                    .await
-            }
-            Instruction::Cmd(command) => {
-                let argv = command.argv(&now.document.config.shell);
-                now.has_cmd = true;
-                self.configure(now, &format!("CMD {}", quoted(&argv)), |d| d.config.cmd = Some(argv)).await
-            }
-            Instruction::Entrypoint(command) => {
-                let argv = command.argv(&now.document.config.shell);
-                let inherits_cmd = !now.has_cmd;
-                self.configure(now, &format!("ENTRYPOINT {}", quoted(&argv)), |d| {
-                    d.config.entrypoint = Some(argv).filter(|argv| !argv.is_empty());
-                    // a CMD of the base image was meant for the base image's entry point
-                    if inherits_cmd {
-                        d.config.cmd = None;
-                    }
-                })
-                .await
-            }
-            Instruction::Shell(shell) => {
-                let shell = shell.clone();
-                self.configure(now, &format!("SHELL [{}]", shell.join(" ")), |d| d.config.shell = Some(shell))
-                    .await
-            }
-            Instruction::Expose(ports) => {
-                let ports = ports.iter().map(|port| expand_words(port, escape, &variables));
-                let ports = ports.collect::<Result<Vec<_>, _>>()?.concat();
-                let shown: BTreeSet<&str> = ports.iter().map(String::as_str).collect();
-                let shown: Vec<&str> = shown.into_iter().collect();
-                let ports = ports.iter().map(|port| exposed(port)).collect::<Result<Vec<_>, _>>()?.concat();
-                self.configure(now, &format!("EXPOSE {}", shown.join(" ")), |d| {
-                    d.config.exposed_ports.extend(ports.iter().map(|port| (port.clone(), Empty {})));
-                })
-                .await
-            }
-            Instruction::Volume(paths) => {
-                let paths = all(paths)?;
-                self.configure(now, &format!("VOLUME [{}]", paths.join(" ")), |d| {
-                    d.config.volumes.extend(paths.into_iter().map(|path| (path, Empty {})));
-                })
-                .await
-            }
-            Instruction::User(user) => {
-                let user = put_in(user)?;
-                self.configure(now, &format!("USER {user}"), |d| d.config.user = user).await
-            }
-            Instruction::StopSignal(signal) => {
-                let signal = put_in(signal)?;
-                check_signal(&signal)?;
-                self.configure(now, &format!("STOPSIGNAL {signal}"), |d| d.config.stop_signal = Some(signal))
-                    .await
-            }
-            Instruction::Healthcheck { check, command } => {
-                let mut check = check.clone();
-                check.test.extend(match command {
-                    Some(Command::Exec(argv)) => [vec!["CMD".to_owned()], argv.clone()].concat(),
-                    Some(Command::Shell(line)) => vec!["CMD-SHELL".to_owned(), line.clone()],
-                    None => Vec::new(),
-                });
-                let shown = shown_check(&check);
-                self.configure(now, &shown, |d| d.config.healthcheck = Some(check)).await
-            }
-            Instruction::OnBuild(trigger) => {
-                let trigger = trigger.clone();
-                self.configure(now, &format!("ONBUILD {trigger}"), |d| d.config.on_build.push(trigger)).await
-            }
             Instruction::Maintainer(name) => {
                 let name = put_in(name)?;
                 self.configure(now, &format!("MAINTAINER {name}"), |d| d.author = Some(name)).await
+            }
+            change => {
+                let mut config = now.document.config.clone();
+                let shown = apply(&mut config, change, now.has_cmd, escape, &variables)?;
+                now.has_cmd |= matches!(change, Instruction::Cmd(_));
+                self.configure(now, &shown, |d| d.config = config).await
             }
         }
     }
@@ -123,7 +39,6 @@ impl Builder<'_> {
         let mut shown = Vec::new();
         for (name, default) in named {
             self.consume(name);
-
             let default =
                 default.as_ref().map(|text| expand(text, self.plan.escape, &now.variables())).transpose()?;
             shown.push(default.as_ref().map_or(name.clone(), |value| format!("{name}={value}")));
@@ -175,20 +90,4 @@ impl Builder<'_> {
 /// What a line of the history begins with.
 pub(super) fn shell_of(document: &ImageDocument) -> Vec<String> {
     document.config.shell.clone().unwrap_or_else(default_shell)
-}
-
-pub(super) fn default_shell() -> Vec<String> {
-    vec!["/bin/sh".to_owned(), "-c".to_owned()]
-}
-
-pub(super) fn name_of(variable: &str) -> &str {
-    variable.split('=').next().unwrap_or(variable)
-}
-
-fn set_env(env: &mut Vec<String>, name: &str, value: &str) {
-    let variable = format!("{name}={value}");
-    match env.iter_mut().find(|known| name_of(known) == name) {
-        Some(known) => *known = variable,
-        None => env.push(variable),
-    }
 }

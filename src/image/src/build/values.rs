@@ -12,29 +12,14 @@ pub(super) fn quoted(words: &[String]) -> String {
 /// As Docker's history has it: what its Go code makes of the whole structure.
 pub(super) fn shown_check(check: &Healthcheck) -> String {
     let times = [check.interval, check.timeout, check.start_period, check.start_interval];
-    let times: Vec<String> = times.iter().map(|time| format!("{:?}", go_duration(*time))).collect();
+    let times: Vec<String> =
+        times.iter().map(|time| format!("{:?}", durations::print_nanoseconds(*time))).collect();
     let retries = match u8::try_from(check.retries) {
         Ok(number @ 32..127) => format!("'{}'", char::from(number)),
         Ok(number) => format!("'\\x{number:02x}'"),
         Err(_) => format!("'{}'", check.retries),
     };
     format!("HEALTHCHECK &{{{} {} {retries}}}", quoted(&check.test), times.join(" "))
-}
-
-/// Nanoseconds → `1m30s`, `500ms`.
-fn go_duration(nanoseconds: i64) -> String {
-    let seconds = nanoseconds / 1_000_000_000;
-    let below = nanoseconds % 1_000_000_000;
-    if seconds == 0 && below != 0 {
-        return format!("{}ms", below as f64 / 1e6);
-    }
-    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-    let rest = (seconds % 60) as f64 + below as f64 / 1e9;
-    match (hours, minutes) {
-        (0, 0) => format!("{rest}s"),
-        (0, minutes) => format!("{minutes}m{rest}s"),
-        (hours, minutes) => format!("{hours}h{minutes}m{rest}s"),
-    }
 }
 
 /// A name, with or without SIG, or a number.

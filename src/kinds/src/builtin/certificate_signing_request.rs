@@ -95,7 +95,7 @@ fn state(request: &CertificateSigningRequest) -> String {
 
 /// When a condition came, where its writer does not say.
 fn stamp_conditions(new: &mut CertificateSigningRequest, old: &CertificateSigningRequest) {
-    let now = crate::pod::whole_second(jiff::Timestamp::now());
+    let now = crate::whole_second(jiff::Timestamp::now());
     let before = old.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
     for condition in new.status.iter_mut().flat_map(|status| status.conditions.iter_mut().flatten()) {
         let known = before.iter().find(|known| known.type_ == condition.type_);

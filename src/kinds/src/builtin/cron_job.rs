@@ -1,7 +1,7 @@
 //! CronJobs: Jobs by the clock.
 
 use super::name_of;
-use super::replication_controller::{at_least_zero, container_cells};
+use super::workloads::{at_least_zero, container_cells};
 use crate::schedule::Schedule;
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, CronJobStatus};

@@ -2,8 +2,7 @@
 
 use super::name_of;
 use super::pod_validation::template;
-use super::replica_set::selector_stays;
-use super::replication_controller::{at_least_zero, container_cells};
+use super::workloads::{at_least_zero, container_cells, selector_stays};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetStatus, RollingUpdateDaemonSet};
 use k8s_openapi::api::core::v1::PodTemplateSpec;

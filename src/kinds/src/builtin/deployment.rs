@@ -1,6 +1,5 @@
 use super::checks::{not_negative, text};
-use super::replica_set::{counts, selected_template, selector_stays};
-use super::replication_controller::{at_least_zero, container_cells};
+use super::workloads::{at_least_zero, container_cells, counts, selected_template, selector_stays};
 use super::{fill, name_of};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, scale, selectors};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus, DeploymentStrategy, RollingUpdateDeployment};

@@ -86,5 +86,5 @@ fn effect(effect: &str, errors: &mut ErrorList) {
 }
 
 fn now() -> Time {
-    crate::pod::whole_second(jiff::Timestamp::now())
+    crate::whole_second(jiff::Timestamp::now())
 }

@@ -1,7 +1,8 @@
 //! Jobs: pods that run to their end.
 
+use super::job_validation::is_indexed;
 use super::name_of;
-use super::replication_controller::container_cells;
+use super::workloads::container_cells;
 use crate::columns::human_duration;
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::batch::v1::{Job, JobSpec, JobStatus};
@@ -150,10 +151,6 @@ impl TypedKind for Job {
         cells.push(selectors::print(spec.selector.as_ref()).into());
         cells
     }
-}
-
-pub(super) fn is_indexed(spec: &JobSpec) -> bool {
-    spec.completion_mode.as_deref() == Some("Indexed")
 }
 
 fn duration(status: &JobStatus, now: jiff::Timestamp) -> String {

@@ -1,6 +1,5 @@
 //! What a Job's spec may say: upstream's `ValidateJobSpec`, also for the template of a CronJob.
 
-use super::job::is_indexed;
 use super::pod_validation::template_that_ends;
 use crate::ErrorList;
 use crate::indexes::Indexes;
@@ -12,6 +11,10 @@ const MOST_VALUES: usize = 255;
 const MOST_PARALLEL_INDEXES: i32 = 100_000;
 const LONGEST_MANAGER: usize = 63;
 
+pub(super) fn is_indexed(spec: &JobSpec) -> bool {
+    spec.completion_mode.as_deref() == Some("Indexed")
+}
+
 pub(super) fn spec(spec: &JobSpec, at: &str, errors: &mut ErrorList) {
     let numbers = [
         ("parallelism", spec.parallelism),
@@ -22,7 +25,7 @@ pub(super) fn spec(spec: &JobSpec, at: &str, errors: &mut ErrorList) {
         ("maxFailedIndexes", spec.max_failed_indexes),
     ];
     for (field, number) in numbers {
-        super::replication_controller::at_least_zero(&format!("{at}.{field}"), number, errors);
+        super::workloads::at_least_zero(&format!("{at}.{field}"), number, errors);
     }
     if let Some(seconds) = spec.active_deadline_seconds.filter(|seconds| *seconds < 0) {
         let field = format!("{at}.activeDeadlineSeconds");

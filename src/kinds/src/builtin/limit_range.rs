@@ -1,5 +1,5 @@
+use super::amounts::round_up_all;
 use super::checks::judged;
-use super::pod_defaults::round_up_all;
 use super::{name_of, names, pod_validation};
 use crate::{Cell, Column, ErrorList, TypedKind};
 use api::quantity::Quantity as Exact;

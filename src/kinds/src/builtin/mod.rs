@@ -46,6 +46,7 @@ pub(crate) use scaled;
 pub mod names;
 
 pub mod admission_policies;
+mod amounts;
 pub mod api_service;
 mod certificate_signing_request;
 mod certificate_signing_request_validation;
@@ -135,6 +136,7 @@ mod volume_attachment;
 mod volume_attributes_class;
 mod volume_checks;
 pub mod webhooks;
+mod workloads;
 
 use crate::{Version, version_of};
 use k8s_openapi::api::admissionregistration::v1 as admission;

@@ -1,11 +1,9 @@
 use super::checks::list;
+use super::name_of;
+use super::network_policy_validation::{self, EGRESS, INGRESS};
 use super::service_warnings::ambiguous_range;
-use super::{name_of, network_policy_validation};
 use crate::{Cell, Column, ErrorList, TypedKind, age, selectors};
 use k8s_openapi::api::networking::v1::{IPBlock, NetworkPolicy, NetworkPolicyPort};
-
-pub(super) const INGRESS: &str = "Ingress";
-pub(super) const EGRESS: &str = "Egress";
 
 impl TypedKind for NetworkPolicy {
     const SINGULAR: &'static str = "networkpolicy";

@@ -2,12 +2,13 @@
 
 use super::checks::{cidr, label_selector, list, port_number};
 use super::names;
-use super::network_policy::{EGRESS, INGRESS};
 use crate::ErrorList;
 use ipnet::IpNet;
 use k8s_openapi::api::networking::v1::{IPBlock, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+pub(super) const INGRESS: &str = "Ingress";
+pub(super) const EGRESS: &str = "Egress";
 const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 const POLICY_TYPES: [&str; 2] = [INGRESS, EGRESS];
 

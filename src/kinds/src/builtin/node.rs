@@ -1,5 +1,5 @@
+use super::amounts::round_up_all;
 use super::checks::{NOT_NEGATIVE, cidr, list, text};
-use super::pod_defaults::round_up_all;
 use super::{name_of, pod_validation};
 use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};
 use api::quantity::Quantity;

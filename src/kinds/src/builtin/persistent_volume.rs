@@ -79,7 +79,7 @@ impl TypedKind for PersistentVolume {
     fn prepare_create(&mut self) {
         self.status = Some(PersistentVolumeStatus {
             phase: Some("Pending".to_owned()),
-            last_phase_transition_time: Some(crate::pod::whole_second(jiff::Timestamp::now())),
+            last_phase_transition_time: Some(crate::whole_second(jiff::Timestamp::now())),
             ..PersistentVolumeStatus::default()
         });
     }
@@ -97,7 +97,7 @@ impl TypedKind for PersistentVolume {
                 status.last_phase_transition_time.clone_from(&before.last_phase_transition_time);
             }
         } else if status.last_phase_transition_time == before.last_phase_transition_time {
-            status.last_phase_transition_time = Some(crate::pod::whole_second(jiff::Timestamp::now()));
+            status.last_phase_transition_time = Some(crate::whole_second(jiff::Timestamp::now()));
         }
     }
     fn validate(&self, errors: &mut ErrorList) {

@@ -1,7 +1,7 @@
 //! PersistentVolumeClaims: what is wished for of storage, and what it was bound to.
 
+use super::amounts::round_up_all;
 use super::checks::{IMMUTABLE, judged, label_selector, list, required, text};
-use super::pod_defaults::round_up_all;
 use super::volume_checks::{
     STORAGE, access_modes, class_name, class_word, modes_word, old_class_warning, phase_word, positive,
     storage_of, unset, volume_mode,

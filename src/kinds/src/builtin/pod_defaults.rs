@@ -1,16 +1,15 @@
 //! What upstream's `SetDefaults_PodSpec` and its relatives fill in: [`spec`] in every pod and template, [`pod`] in pods
 //! only.
 
+use super::amounts::{as_written, round_up};
 use super::checks::text;
 use super::fill::{self, drop_empty, drop_empty_map, drop_zero};
 use super::pod_validation::has_source;
-use api::quantity::{Quantity, canonical};
 use k8s_openapi::api::core::v1::{
     Container, ContainerPort, DownwardAPIVolumeFile, EmptyDirVolumeSource, HTTPGetAction, LifecycleHandler,
     PodSpec, PodTemplateSpec, Probe, ResourceFieldSelector, ResourceRequirements, Volume,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
-use std::collections::BTreeMap;
 
 const GRACE_SECONDS: i64 = 30;
 const FILE_MODE: i32 = 0o644;
@@ -112,26 +111,6 @@ fn pod_level_requests(spec: &mut PodSpec) {
     }
     for (name, limit) in limits {
         requests.entry(name).or_insert(limit);
-    }
-}
-
-/// Thousandths are the smallest that is kept, and all are written as upstream writes them.
-fn round_up(amounts: &mut BTreeMap<String, Amount>) {
-    for amount in amounts.values_mut() {
-        let Ok(exact) = amount.0.parse::<Quantity>() else { continue };
-        let rounded = Quantity::from_milli(exact.milli());
-        // what is too large to be counted in thousandths has none
-        if rounded > exact {
-            amount.0 = rounded.to_string();
-        }
-        as_written(amount);
-    }
-}
-
-/// What is no quantity is left for validation to tell.
-fn as_written(amount: &mut Amount) {
-    if let Ok(text) = canonical(&amount.0) {
-        amount.0 = text;
     }
 }
 
@@ -311,9 +290,4 @@ fn tidy_container(container: &mut Container) {
     let probes =
         [&mut container.liveness_probe, &mut container.readiness_probe, &mut container.startup_probe];
     probes.into_iter().flatten().for_each(|probe: &mut Probe| drop_zero(&mut probe.initial_delay_seconds));
-}
-
-/// The amounts that the node has and that containers may ask for; used where a node tells what it has.
-pub(super) fn round_up_all(amounts: Option<&mut BTreeMap<String, Amount>>) {
-    amounts.into_iter().for_each(round_up);
 }

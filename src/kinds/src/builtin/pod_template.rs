@@ -1,5 +1,5 @@
 use super::name_of;
-use super::replication_controller::container_cells;
+use super::workloads::container_cells;
 use crate::{Cell, Column, ErrorList, TypedKind, age, selectors};
 use k8s_openapi::api::core::v1::{PodTemplate, PodTemplateSpec};
 

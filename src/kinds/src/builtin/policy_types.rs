@@ -104,10 +104,7 @@ fn names(field: &Option<Vec<String>>) -> BTreeSet<&str> {
 
 fn params(spec: &ValidatingAdmissionPolicySpec, registry: &Registry) -> Option<Arc<Version>> {
     let params = spec.param_kind.as_ref()?;
-    let version = text(&params.api_version);
-    let (group, version) = version.split_once('/').unwrap_or(("", version));
-    let kind = text(&params.kind).to_owned().into();
-    registry.by_gvk(&Gvk { group: group.to_owned().into(), version: version.to_owned().into(), kind })
+    registry.by_gvk(&Gvk::parse(text(&params.api_version), text(&params.kind)))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-use super::checks::{immutable, is_empty, label_selector, not_negative};
-use super::pod_validation::template;
-use super::replication_controller::{REPLICAS_COLUMNS, at_least_zero, replicas_row};
+use super::checks::not_negative;
+use super::workloads::{
+    REPLICAS_COLUMNS, at_least_zero, counts, replicas_row, selected_template, selector_stays,
+};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, scale, selectors};
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 impl TypedKind for ReplicaSet {
     const SINGULAR: &'static str = "replicaset";
@@ -65,56 +65,5 @@ impl TypedKind for ReplicaSet {
             selectors::print(Some(&spec.selector)),
             now,
         )
-    }
-}
-
-/// The selector is there, says something, and finds the template's pods. Left out and empty are the same here; upstream's
-/// words are those for the first, which is by far the more frequent.
-pub(super) fn selected_template(
-    selector: &LabelSelector,
-    given: Option<&PodTemplateSpec>,
-    errors: &mut ErrorList,
-) {
-    if is_empty(selector) {
-        errors.required("spec.selector", "");
-    }
-    label_selector(Some(selector), "spec.selector", errors);
-    let Ok(parsed) = selectors::from_object(selector) else {
-        return errors.invalid("spec.selector", serde_json::json!(selector), "invalid label selector");
-    };
-    let Some(given) = given else {
-        return errors.required("spec.template", "");
-    };
-    let labels = given.metadata.as_ref().and_then(|m| m.labels.clone()).unwrap_or_default();
-    if is_empty(selector) || !parsed.matches(&labels) {
-        errors.invalid(
-            "spec.template.metadata.labels",
-            serde_json::json!(labels),
-            "`selector` does not match template `labels`",
-        );
-    }
-    template(given, "spec.template", "ReplicaSet", errors);
-}
-
-pub(super) fn selector_stays(new: &LabelSelector, old: &LabelSelector, errors: &mut ErrorList) {
-    immutable(new, old, "spec.selector", errors);
-}
-
-/// What a controller counts can not be less than nothing, nor more than there are.
-pub(super) fn counts(replicas: i32, each: &[(&str, Option<i32>)], errors: &mut ErrorList) {
-    not_negative(replicas.into(), "status.replicas", errors);
-    for (field, count) in each {
-        let count = count.unwrap_or(0);
-        not_negative(count.into(), format_args!("status.{field}"), errors);
-        if count > replicas {
-            let why = "cannot be greater than status.replicas";
-            errors.invalid(format_args!("status.{field}"), count, why);
-        }
-    }
-    let of =
-        |name: &str| each.iter().find(|(field, _)| *field == name).and_then(|(_, count)| *count).unwrap_or(0);
-    let (available, ready) = (of("availableReplicas"), of("readyReplicas"));
-    if available > ready {
-        errors.invalid("status.availableReplicas", available, "cannot be greater than readyReplicas");
     }
 }

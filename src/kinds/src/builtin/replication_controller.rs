@@ -1,12 +1,8 @@
 use super::checks::not_negative;
-use super::name_of;
 use super::pod_validation::template;
-use super::replica_set::counts;
-use crate::{Cell, Column, ErrorList, ScaleNumbers, Subresource, TypedKind, age, selectors};
-use k8s_openapi::api::core::v1::{
-    Container, PodTemplateSpec, ReplicationController, ReplicationControllerStatus,
-};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use super::workloads::{REPLICAS_COLUMNS, at_least_zero, counts, replicas_row};
+use crate::{Cell, Column, ErrorList, ScaleNumbers, Subresource, TypedKind, selectors};
+use k8s_openapi::api::core::v1::{PodTemplateSpec, ReplicationController, ReplicationControllerStatus};
 
 impl TypedKind for ReplicationController {
     const SINGULAR: &'static str = "replicationcontroller";
@@ -103,45 +99,4 @@ impl TypedKind for ReplicationController {
             now,
         )
     }
-}
-
-pub(super) const REPLICAS_COLUMNS: &[Column] = &[
-    Column::NAME,
-    Column::new("Desired", "integer", "Wanted pods"),
-    Column::new("Current", "integer", "Pods there are"),
-    Column::new("Ready", "integer", "Pods that are ready"),
-    Column::AGE,
-    Column::wide("Containers", "string", "Names of the containers"),
-    Column::wide("Images", "string", "Images of the containers"),
-    Column::wide("Selector", "string", "Which pods are counted"),
-];
-
-/// `counts` are wanted, there and ready.
-pub(super) fn replicas_row(
-    meta: &ObjectMeta,
-    counts: [Option<i32>; 3],
-    template: Option<&PodTemplateSpec>,
-    selector: String,
-    now: jiff::Timestamp,
-) -> Vec<Cell> {
-    let containers = template.and_then(|t| t.spec.as_ref()).map(|s| &s.containers);
-    let mut cells = vec![name_of(meta)];
-    cells.extend(counts.map(|count| Cell::from(count.unwrap_or(0))));
-    cells.push(age(meta.creation_timestamp.as_ref(), now));
-    cells.extend(container_cells(containers));
-    cells.push(selector.into());
-    cells
-}
-
-pub(super) fn at_least_zero(field: &str, number: Option<i32>, errors: &mut ErrorList) {
-    not_negative(number.unwrap_or(0).into(), field, errors);
-}
-
-/// Names and images, as the wide columns of everything with a pod template print them.
-pub(super) fn container_cells(containers: Option<&Vec<Container>>) -> [Cell; 2] {
-    let each = |of: fn(&Container) -> String| {
-        let texts: Vec<String> = containers.into_iter().flatten().map(of).collect();
-        Cell::from(texts.join(","))
-    };
-    [each(|c| c.name.clone()), each(|c| c.image.clone().unwrap_or_default())]
 }

@@ -3,10 +3,9 @@
 
 use super::checks::{list, required, text};
 use super::names;
-use super::resource_devices::{config, selectors};
+use super::resource_devices::{config, selectors, typed};
 use crate::{Cell, ErrorList};
 use k8s_openapi::api::resource::v1::{DeviceRequest, DeviceToleration, ResourceClaimSpec};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
@@ -14,11 +13,6 @@ const MOST: usize = 32;
 const ALL: &str = "All";
 const EXACT_COUNT: &str = "ExactCount";
 const KINDS_OF_REQUEST: &str = "[exactly firstAvailable]";
-
-/// A part of an object as its type, where its logic is asked.
-pub(super) fn typed<T: DeserializeOwned>(fields: &Value, at: &str) -> Option<T> {
-    api::json::from_value(fields.pointer(at)?).ok()
-}
 
 pub(super) fn set_defaults(fields: &mut Value) {
     edit(fields, "/spec");

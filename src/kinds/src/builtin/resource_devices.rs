@@ -3,11 +3,11 @@
 use super::checks::{list, required};
 use super::csi_driver::driver_name;
 use super::names;
-use super::resource_claim::typed;
 use crate::ErrorList;
 use k8s_openapi::api::resource::v1::{
     DeviceClassSpec, DeviceSelector, OpaqueDeviceConfiguration, ResourceSliceSpec,
 };
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -15,6 +15,11 @@ const MOST: usize = 32;
 const MOST_DEVICES: usize = 128;
 const PLACES: &str =
     "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required";
+
+/// A part of an object as its type, where its logic is asked.
+pub(super) fn typed<T: DeserializeOwned>(fields: &Value, at: &str) -> Option<T> {
+    api::json::from_value(fields.pointer(at)?).ok()
+}
 
 pub(super) fn validate_class(fields: &Value, errors: &mut ErrorList) {
     let Some(spec) = typed::<DeviceClassSpec>(fields, "/spec") else { return };

@@ -37,7 +37,7 @@ impl TypedKind for ResourceQuota {
     fn set_defaults(&mut self) {
         if let Some(spec) = self.spec.as_mut() {
             fill::drop_empty(&mut spec.scopes);
-            super::pod_defaults::round_up_all(spec.hard.as_mut());
+            super::amounts::round_up_all(spec.hard.as_mut());
         }
     }
 

@@ -1,5 +1,5 @@
+use super::amounts::round_up_all;
 use super::checks::{immutable, required};
-use super::pod_defaults::round_up_all;
 use super::pod_validation::{overhead, tolerations};
 use super::{name_of, names};
 use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};

@@ -2,7 +2,7 @@
 
 use super::name_of;
 use super::pod_validation::template;
-use super::replication_controller::{at_least_zero, container_cells};
+use super::workloads::{at_least_zero, container_cells};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, scale, selectors};
 use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetStatus,

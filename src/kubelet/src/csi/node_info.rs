@@ -3,7 +3,7 @@
 
 use crate::shared::Shared;
 use api::{ObjectKey, Reason, Status};
-use cluster::Api;
+use cluster::{Api, unless_gone};
 use csi::NodeInfo;
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::storage::v1::{CSINode, CSINodeDriver, CSINodeSpec, VolumeNodeResources};
@@ -136,10 +136,7 @@ async fn remove(shared: &Shared, is_gone: impl Fn(&str) -> bool + Send + Sync) -
         node.spec.drivers.retain(|known| !is_gone(&known.name));
         Ok(())
     };
-    match csi_nodes(shared).modify(&key(shared), remove).await {
-        Err(status) if !status.is(Reason::NotFound) => Err(status),
-        _ => Ok(()),
-    }
+    unless_gone(csi_nodes(shared).modify(&key(shared), remove).await).map(drop)
 }
 
 fn csi_nodes(shared: &Shared) -> Api<CSINode> {

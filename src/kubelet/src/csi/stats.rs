@@ -1,6 +1,7 @@
 //! How full the volumes of running pods are, as those drivers say it that can: upstream's `metricsCsi`. They are asked when somebody
 //! reads a page that shows it, and at no other time.
 
+use super::Registered;
 use super::mounter::{GLOBAL_MOUNT, MOUNT};
 use super::records::{self, Step, VolumeData};
 use crate::measure::{Filled, Measured, VolumeMeasured};
@@ -15,7 +16,9 @@ use k8s_openapi::api::core::v1::{Pod, Volume};
 use kinds::volume;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// Whoever reads the page waits no longer: Prometheus gives up after ten seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,7 +45,8 @@ pub(crate) async fn measure(shared: &Shared, measured: &mut Measured) {
         }
     }
     let of_driver = |volumes: Vec<Published>| {
-        let calls = volumes.into_iter().map(|volume| ask(shared, volume));
+        let able = Arc::new(OnceCell::new());
+        let calls = volumes.into_iter().map(move |volume| ask(shared, able.clone(), volume));
         stream::iter(calls).buffer_unordered(AT_ONCE)
     };
     let answers = stream::select_all(by_driver.into_values().map(of_driver));
@@ -79,20 +83,34 @@ fn names(pod: &Pod, data: &VolumeData, sources: &dyn Sources) -> Vec<(String, Op
     pod::spec(pod).volumes.iter().flatten().filter_map(named).collect()
 }
 
-/// `None` where the driver can not say it, or did not.
-async fn ask(shared: &Shared, of: Published) -> Option<(usize, VolumeMeasured)> {
-    let driver = shared.csi.driver(&of.data.driver_name)?;
+/// A driver that can say how full its volumes are.
+struct Able {
+    driver: Registered,
+    /// Its volumes are staged.
+    stages: bool,
+}
+
+async fn able(shared: &Shared, driver: &str) -> Option<Able> {
+    let driver = shared.csi.driver(driver)?;
     let can = driver.calls.capabilities().await.ok()?;
-    if !can.has(Rpc::GetVolumeStats) {
-        return None;
-    }
+    can.has(Rpc::GetVolumeStats).then(|| Able { driver, stages: can.has(Rpc::StageUnstageVolume) })
+}
+
+/// `None` where the driver can not say it, or did not. What it can do the first of its volumes asks, for all of them.
+async fn ask(
+    shared: &Shared,
+    known: Arc<OnceCell<Option<Able>>>,
+    of: Published,
+) -> Option<(usize, VolumeMeasured)> {
+    let known = known.get_or_init(|| able(shared, &of.data.driver_name)).await;
+    let Able { driver, stages } = known.as_ref()?;
     let Published { of, name, claim, dir, data } = of;
     let (root, sees) = (&shared.csi.root, driver.sees);
     let staging = shared.csi.global_dir(&data.driver_name, &data.volume_handle).join(GLOBAL_MOUNT);
     let request = VolumeStatsRequest {
         volume_id: data.volume_handle.clone(),
         volume_path: sees.name_of(root, &dir.join(MOUNT)),
-        staging_target_path: match can.has(Rpc::StageUnstageVolume) && !data.is_ephemeral() {
+        staging_target_path: match *stages && !data.is_ephemeral() {
             true => sees.name_of(root, &staging),
             false => String::new(),
         },

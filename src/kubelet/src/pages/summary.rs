@@ -86,7 +86,7 @@ fn cpu(at: &str, nanos: u64) -> Value {
 
 /// As Kubernetes writes times: to the second.
 fn time(at: Timestamp) -> String {
-    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
+    kinds::whole_second(at).0.to_string()
 }
 
 #[cfg(test)]

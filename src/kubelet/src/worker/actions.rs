@@ -215,7 +215,7 @@ impl Worker {
 
     fn hold_off(&mut self, container: String, until: Timestamp, delay: Duration) {
         let who = pod::full_name(&self.pod);
-        let seconds = crate::go_duration::in_go(delay);
+        let seconds = durations::print(delay);
         let event = format!("Back-off restarting failed container {container} in pod {who}");
         self.shared.warn(&self.pod, &container, "BackOff", event);
         let message = format!("back-off {seconds} restarting failed container={container} pod={who}");

@@ -7,8 +7,7 @@ use crate::clock::after;
 use crate::container_config::log_directory;
 use crate::shared::Shared;
 use crate::{csi, pod, volumes};
-use api::Reason;
-use cluster::DeleteOptions;
+use cluster::{DeleteOptions, unless_replaced};
 use cri::{CriError, SandboxId};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -108,11 +107,9 @@ async fn remove(shared: &Arc<Shared>, pod: &Pod, ids: &[SandboxId], is_gone: boo
     if is_gone {
         return Ok(());
     }
-    match shared.pods.delete(&pod::key(pod), DeleteOptions::now(pod::uid(pod))).await {
-        // another pod of this name is none of ours
-        Err(status) if status.is(Reason::NotFound) || status.is(Reason::Conflict) => Ok(()),
-        other => other.map_err(|status| status.to_string()),
-    }
+    let deleted = shared.pods.delete(&pod::key(pod), DeleteOptions::now(pod::uid(pod))).await;
+    // another pod of this name is none of ours
+    unless_replaced(deleted).map(drop).map_err(|status| status.to_string())
 }
 
 /// What drivers have mounted they take back first: nothing of it is removed by anybody else.

@@ -1,10 +1,11 @@
 //! Carries out what a driver does of a VolumeSnapshotContent.
 
-use super::{Key, Provisioner, unless_gone};
+use super::{Key, Provisioner};
 use crate::copies::{Progress, Wanted};
 use crate::directories;
 use crate::snapshots::{self, Step};
 use api::{ObjectKey, Status};
+use cluster::unless_gone;
 use jiff::Timestamp;
 use kinds::snapshot::{CONTENT_FINALIZER, VolumeSnapshotContent, VolumeSnapshotContentStatus};
 use std::fmt::Display;
@@ -111,7 +112,7 @@ impl Provisioner {
             content.status = Some(status.clone());
             Ok(())
         });
-        unless_gone(written.await.map(|_| ()))
+        unless_gone(written.await).map(drop)
     }
 
     async fn remove_snapshot(&self, name: &str) -> std::io::Result<()> {
@@ -129,6 +130,6 @@ impl Provisioner {
                 .for_each(|all| all.retain(|known| known != CONTENT_FINALIZER));
             Ok(())
         });
-        unless_gone(let_go.await.map(|_| ()))
+        unless_gone(let_go.await).map(drop)
     }
 }

@@ -41,23 +41,8 @@ impl Pod {
         make_layer(&dir.join("layer"));
         let run = dir.join("run");
         fs::create_dir(&run).unwrap();
-        let mut config = ShimConfig {
-            id: SandboxId("p".repeat(64)),
-            dir: run.clone(),
-            hostname: "web-0".into(),
-            host_network: false,
-            host_pid: false,
-            host_ipc: false,
-            share_pid: false,
-            sysctls: Default::default(),
-            cgroup_procs: Vec::new(),
-            shm_size: Some(1 << 20),
-            domainname: String::new(),
-            host_uts: false,
-            shared_ipc: None,
-            shared_network: None,
-            memory_cgroup: None,
-        };
+        let own = ShimConfig::new(SandboxId("p".repeat(64)), run.clone());
+        let mut config = ShimConfig { hostname: "web-0".into(), shm_size: Some(1 << 20), ..own };
         change(&mut config);
         let pid = match launch(&config) {
             ShimReady::Serving { pid, .. } => pid,

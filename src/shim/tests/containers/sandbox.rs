@@ -139,23 +139,8 @@ fn shutdown_ends_everything() {
 
 fn bad_configurations_are_refused() {
     let mut pod = Pod::start();
-    let mut config = ShimConfig {
-        id: cri::SandboxId("b".into()),
-        dir: pod.dir.join("none"),
-        hostname: "b".into(),
-        host_network: false,
-        host_pid: false,
-        host_ipc: false,
-        share_pid: false,
-        sysctls: Default::default(),
-        cgroup_procs: Vec::new(),
-        shm_size: None,
-        domainname: String::new(),
-        host_uts: false,
-        shared_ipc: None,
-        shared_network: None,
-        memory_cgroup: None,
-    };
+    let own = ShimConfig::new(cri::SandboxId("b".into()), pod.dir.join("none"));
+    let mut config = ShimConfig { hostname: "b".into(), ..own };
     let failed = |config: &ShimConfig| match launch(config) {
         ShimReady::Failed(why) => why,
         other => panic!("{other:?}"),

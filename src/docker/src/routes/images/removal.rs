@@ -2,8 +2,8 @@
 
 use super::tell;
 use crate::error::{ApiError, Result};
+use crate::names::familiar;
 use crate::request::{ApiRequest, ApiResponse, json};
-use crate::routes::containers::familiar;
 use cri::ImageInfo;
 use image::ImageRef;
 use serde_json::json as value;

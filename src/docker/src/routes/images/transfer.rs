@@ -2,10 +2,9 @@
 
 use super::{all_familiar, tell};
 use crate::error::{ApiError, Result};
-use crate::instructions;
+use crate::names::familiar;
 use crate::progress::{self, Lines};
 use crate::request::{ApiRequest, ApiResponse, line, reader_until, stream};
-use crate::routes::containers::familiar;
 use crate::routes::registry::credentials;
 use cri::Credentials;
 use futures::{StreamExt, stream as streams};
@@ -165,9 +164,8 @@ async fn import(request: ApiRequest, platform: Option<Platform>) -> ApiResponse 
         document.other.extend(platform.variant.map(|variant| ("variant".to_owned(), variant.into())));
     }
     document.created = Some(Timestamp::now());
-    for text in request.query.all("changes").flat_map(str::lines) {
-        instructions::apply(&mut document.config, text)?;
-    }
+    let changes: Vec<&str> = request.query.all("changes").collect();
+    image::apply_changes(&mut document.config, &changes.join("\n")).map_err(ApiError::bad)?;
     let comment =
         request.query.get("message").map_or_else(|| format!("Imported from {source}"), str::to_owned);
     let step = HistoryItem { created: document.created, comment, ..HistoryItem::default() };

@@ -118,7 +118,7 @@ fn mistakes_are_told_with_their_line() {
         ("HEALTHCHECK CURL x", "line 1: Unknown type \"CURL\" in HEALTHCHECK (try CMD)"),
         ("HEALTHCHECK CMD", "line 1: Missing command after HEALTHCHECK CMD"),
         ("HEALTHCHECK NONE x", "line 1: HEALTHCHECK NONE takes no arguments"),
-        ("HEALTHCHECK --interval=5 CMD x", "line 1: time: invalid duration \"5\""),
+        ("HEALTHCHECK --interval=5 CMD x", "line 1: time: missing unit in duration \"5\""),
         ("HEALTHCHECK --interval=5us CMD x", "line 1: Interval \"interval\" cannot be less than 1ms"),
         ("HEALTHCHECK --retries=-1 CMD x", "line 1: --retries cannot be negative (-1)"),
         ("USER", "line 1: USER requires exactly one argument"),

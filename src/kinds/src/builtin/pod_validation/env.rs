@@ -2,7 +2,7 @@
 
 use super::super::checks::{judged, optional, required, text};
 use super::super::names;
-use super::volumes::descends;
+use super::files::descends;
 use super::{Around, downward};
 use crate::ErrorList;
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, EnvVarSource, FileKeySelector};

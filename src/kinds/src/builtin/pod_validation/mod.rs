@@ -7,6 +7,7 @@ mod annotations;
 mod containers;
 mod downward;
 mod env;
+mod files;
 mod mounts;
 mod network;
 mod ports;
@@ -32,12 +33,13 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodTemplateSpec};
 use std::collections::BTreeSet;
 
 pub(super) use affinity::term_of_volume;
+pub(super) use files::has_backsteps;
 pub(super) use resources::{STANDARD, amount, of_overhead as overhead};
 pub(super) use scheduling::PREEMPTION_POLICIES;
 pub(super) use status::status_update;
 pub(super) use tolerations::{taints, tolerations};
 pub(super) use update::update;
-pub(super) use volumes::{has_backsteps, has_source, host_path};
+pub(super) use volumes::{has_source, host_path};
 
 /// A few rules are laxer for a template than for the pod that is made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

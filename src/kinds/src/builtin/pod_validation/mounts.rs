@@ -2,7 +2,7 @@
 
 use super::super::checks::{list, text};
 use super::Around;
-use super::volumes::{descends, has_backsteps};
+use super::files::{descends, has_backsteps};
 use crate::ErrorList;
 use k8s_openapi::api::core::v1::{Container, VolumeMount};
 use std::collections::BTreeSet;

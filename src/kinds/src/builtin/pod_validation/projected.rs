@@ -1,7 +1,7 @@
 //! Projected volumes: several sources in one directory, none in another's place.
 
 use super::super::checks::{label_selector, list};
-use super::volumes::{downward_file, keys, local_path, mode};
+use super::files::{downward_file, keys, local_path, mode};
 use crate::ErrorList;
 use k8s_openapi::api::core::v1::{
     ClusterTrustBundleProjection, KeyToPath, PodSpec, ProjectedVolumeSource, ServiceAccountTokenProjection,

@@ -2,7 +2,7 @@
 
 use super::super::checks::{among, among_if_set, judged, list, text, within};
 use super::super::names;
-use super::volumes::descends;
+use super::files::descends;
 use super::windows;
 use crate::ErrorList;
 use k8s_openapi::api::core::v1::{

@@ -3,7 +3,7 @@
 
 use super::super::checks::{list, text};
 use super::super::names;
-use super::volumes::descends;
+use super::files::descends;
 use crate::ErrorList;
 use k8s_openapi::api::core::v1::{
     AzureDiskVolumeSource, CSIVolumeSource, EphemeralVolumeSource, FCVolumeSource, FlockerVolumeSource,

@@ -2,15 +2,14 @@
 
 use super::super::checks::{among_if_set, list, required, text};
 use super::super::names;
-use super::{containers, downward, projected, volume_plugins};
+use super::files::{downward_file, has_backsteps, keys, mode};
+use super::{containers, projected, volume_plugins};
 use crate::ErrorList;
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, DownwardAPIVolumeFile, DownwardAPIVolumeSource, HostPathVolumeSource, KeyToPath,
-    SecretVolumeSource, Volume,
+    ConfigMapVolumeSource, DownwardAPIVolumeSource, HostPathVolumeSource, SecretVolumeSource, Volume,
 };
 use std::collections::BTreeMap;
-use std::fmt::Display;
 
 /// Those that are good, by name; a mount of another does not find it.
 pub(super) type Volumes<'s> = BTreeMap<&'s str, &'s Volume>;
@@ -51,7 +50,6 @@ const SOURCES: [Source; 30] = [
 ];
 const HOST_PATH_TYPES: [&str; 8] =
     ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
-const MODE_HIGHEST: i32 = 0o777;
 
 /// None: upstream's defaults make it an `emptyDir`.
 pub(in super::super) fn has_source(volume: &Volume) -> bool {
@@ -139,69 +137,4 @@ fn config_map(source: &ConfigMapVolumeSource, at: &str, errors: &mut ErrorList) 
 fn downward_api(source: &DownwardAPIVolumeSource, at: &str, errors: &mut ErrorList) {
     mode(source.default_mode, format_args!("{at}.defaultMode"), errors);
     list(&source.items).iter().for_each(|file| downward_file(file, at, errors));
-}
-
-/// Upstream tells the volume, not the item.
-pub(super) fn downward_file(file: &DownwardAPIVolumeFile, at: &str, errors: &mut ErrorList) {
-    if file.path.is_empty() {
-        errors.required(format_args!("{at}.path"), "");
-    }
-    local_path(&file.path, format_args!("{at}.path"), errors);
-    match (&file.field_ref, &file.resource_field_ref) {
-        (Some(field), other) => {
-            downward::field(field, &downward::VOLUME_FIELDS, &format!("{at}.fieldRef"), errors);
-            if other.is_some() {
-                let why = "fieldRef and resourceFieldRef can not be specified simultaneously";
-                errors.invalid(at, "resource", why);
-            }
-        }
-        (None, Some(resource)) => {
-            downward::resource(resource, true, &format!("{at}.resourceFieldRef"), errors);
-        }
-        (None, None) => errors.required(at, "one of fieldRef and resourceFieldRef is required"),
-    }
-    mode(file.mode, format_args!("{at}.mode"), errors);
-}
-
-pub(super) fn keys(items: &[KeyToPath], at: &str, errors: &mut ErrorList) {
-    for (index, item) in items.iter().enumerate() {
-        let at = format!("{at}.items[{index}]");
-        for (field, value) in [("key", &item.key), ("path", &item.path)] {
-            if value.is_empty() {
-                errors.required(format_args!("{at}.{field}"), "");
-            }
-        }
-        local_path(&item.path, format_args!("{at}.path"), errors);
-        mode(item.mode, format_args!("{at}.mode"), errors);
-    }
-}
-
-pub(super) fn mode(mode: Option<i32>, field: impl Display, errors: &mut ErrorList) {
-    if let Some(mode) = mode.filter(|mode| !(0..=MODE_HIGHEST).contains(mode)) {
-        errors.invalid(field, mode, "must be a number between 0 and 0777 (octal), both inclusive");
-    }
-}
-
-pub(in super::super) fn has_backsteps(path: &str) -> bool {
-    path.split('/').any(|part| part == "..")
-}
-
-/// Relative, and never upwards.
-pub(super) fn descends(path: &str, field: impl Display, errors: &mut ErrorList) {
-    let field = field.to_string();
-    if path.starts_with('/') {
-        errors.invalid(&field, path, "must be a relative path");
-    }
-    if has_backsteps(path) {
-        errors.invalid(&field, path, "must not contain '..'");
-    }
-}
-
-/// As [`descends`], and not one of the names that the kubelet keeps for itself (`..data`).
-pub(super) fn local_path(path: &str, field: impl Display, errors: &mut ErrorList) {
-    let field = field.to_string();
-    descends(path, &field, errors);
-    if path.starts_with("..") && !path.starts_with("../") && path != ".." {
-        errors.invalid(&field, path, "must not start with '..'");
-    }
 }

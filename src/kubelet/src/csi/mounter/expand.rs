@@ -5,8 +5,8 @@ use crate::csi::volume::Growth;
 use crate::pod;
 use crate::sources::Sources;
 use crate::volumes::VolumeError;
-use api::{Reason, Status};
-use cluster::{Api, EventType};
+use api::Status;
+use cluster::{Api, EventType, unless_gone};
 use csi::{CapacityRange, NodeCapabilities, NodeExpandRequest, Rpc};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimCondition};
@@ -99,10 +99,7 @@ impl Mount<'_> {
             change(claim);
             Ok(())
         });
-        match told.await {
-            Err(status) if !status.is(Reason::NotFound) => Err(status),
-            _ => Ok(()),
-        }
+        unless_gone(told.await).map(drop)
     }
 }
 

@@ -1,0 +1,151 @@
+//! What is typed at a start, and what of it is kept for later ones.
+
+use crate::daemon_memory::DaemonMemory;
+use crate::datastore::{self, Datastore};
+use crate::error::{StartError, failed};
+use crate::settings::Settings;
+use crate::{Places, SettingsError};
+use std::path::PathBuf;
+
+/// What was typed at this start.
+#[derive(Debug, Clone, Default)]
+pub struct StartOptions {
+    pub api_port: Option<u16>,
+    /// Kept for later starts; checked by [`crate::is_server_name`].
+    pub api_names: Vec<String>,
+    pub insecure_registries: Vec<String>,
+    /// Asked before docker.io.
+    pub registry_mirrors: Vec<String>,
+    /// `Some(None)`: nowhere but at the profile's own place.
+    pub docker_socket: Option<Option<PathBuf>>,
+    /// Go on where the store has lost something.
+    pub accept_loss: bool,
+    /// Kept for later starts.
+    pub daemon_memory: Option<DaemonMemory>,
+    /// Kept for later starts; `Some(None)`: requests are not told of.
+    pub audit_policy: Option<Option<PathBuf>>,
+    /// The same; `Some(None)`: the profile's own place.
+    pub audit_log: Option<Option<PathBuf>>,
+    /// Kept for later starts; `Some(None)`: the cluster itself alone is believed.
+    pub authentication_config: Option<Option<PathBuf>>,
+    pub authorization_config: Option<Option<PathBuf>>,
+    /// Kept for later starts; `Some(None)`: nothing is encrypted.
+    pub encryption_provider_config: Option<Option<PathBuf>>,
+    /// Kept for later starts: `false` is the Docker half alone.
+    pub kubernetes: Option<bool>,
+    /// Kept for later starts.
+    pub datastore: Option<Datastore>,
+    /// Go on with the state that a profile of the same name on another machine has left in the datastore.
+    pub take_over: bool,
+    /// Into the profile's own file instead of the terminal.
+    pub log_to_file: bool,
+}
+
+/// What the profile was first started with, and what is typed now.
+pub(crate) fn resolve_settings(places: &Places, options: &StartOptions) -> Result<Settings, StartError> {
+    let damaged = |e: SettingsError| StartError::StateDamaged { what: e.to_string() };
+    let known = Settings::load(places).map_err(damaged)?;
+    let mut settings = known.unwrap_or_else(|| Settings::fresh(places.profile.as_str()));
+    if let Some(port) = options.api_port {
+        settings.api_port = port;
+    }
+    if let Some(place) = &options.docker_socket {
+        settings.docker_socket.clone_from(place);
+    }
+    if let Some(memory) = options.daemon_memory {
+        settings.daemon_memory = memory;
+    }
+    let files = &mut settings.api_server_files;
+    if let Some(policy) = &options.audit_policy {
+        files.audit_policy.clone_from(policy);
+    }
+    if let Some(log) = &options.audit_log {
+        files.audit_log.clone_from(log);
+    }
+    if let Some(config) = &options.authentication_config {
+        files.authentication_config.clone_from(config);
+    }
+    if let Some(config) = &options.authorization_config {
+        files.authorization_config.clone_from(config);
+    }
+    if let Some(config) = &options.encryption_provider_config {
+        files.encryption_provider_config.clone_from(config);
+    }
+    if let Some(kubernetes) = options.kubernetes {
+        settings.kubernetes = kubernetes;
+    }
+    if options.datastore.is_some() && !settings.kubernetes {
+        let what =
+            "the Docker half alone keeps nothing in a datastore: start it with `--no-kubernetes=false`";
+        return Err(StartError::Datastore { what: what.to_owned() });
+    }
+    if options.encryption_provider_config.is_some() && !settings.kubernetes {
+        let what =
+            "the Docker half alone stores nothing that is encrypted: start it with `--no-kubernetes=false`";
+        return Err(StartError::Failed { what: what.to_owned() });
+    }
+    let datastore = datastore::resolve(places, settings.datastore.as_ref(), options.datastore.as_ref())?;
+    add_missing(&mut settings.api_names, &options.api_names);
+    let registries = &mut settings.registries;
+    add_missing(&mut registries.insecure, &options.insecure_registries);
+    if !options.registry_mirrors.is_empty() {
+        add_missing(registries.mirrors.entry("docker.io".to_owned()).or_default(), &options.registry_mirrors);
+    }
+    settings.datastore = datastore;
+    Ok(settings)
+}
+
+/// For later starts: all but the datastore and the file with its keys, which are the profile's from when it was opened with them.
+pub(crate) fn keep(places: &Places, settings: &Settings) -> Result<(), StartError> {
+    let damaged = |e: SettingsError| StartError::StateDamaged { what: e.to_string() };
+    let known = Settings::load(places).map_err(damaged)?;
+    let mut kept = settings.clone();
+    kept.datastore = known.as_ref().and_then(|known| known.datastore.clone());
+    kept.api_server_files.encryption_provider_config =
+        known.as_ref().and_then(|known| known.api_server_files.encryption_provider_config.clone());
+    match known.as_ref() == Some(&kept) {
+        true => Ok(()),
+        false => kept.save(places).map_err(|e| failed("settings", &e)),
+    }
+}
+
+fn add_missing(known: &mut Vec<String>, more: &[String]) {
+    for item in more {
+        if !known.contains(item) {
+            known.push(item.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_state_is_opened_with_is_not_kept_before_that() {
+        let root = tempfile::tempdir().unwrap();
+        let places = Places::below(root.path(), &"shop".parse().unwrap());
+        std::fs::create_dir_all(&places.state).unwrap();
+        let typed = |file: Option<&str>| StartOptions {
+            encryption_provider_config: Some(file.map(PathBuf::from)),
+            api_names: vec!["shop.example".to_owned()],
+            ..StartOptions::default()
+        };
+        let kept = || {
+            let settings = Settings::load(&places).unwrap().unwrap();
+            (settings.api_server_files.encryption_provider_config, settings.api_names)
+        };
+        let names = vec!["shop.example".to_owned()];
+        let settings = resolve_settings(&places, &typed(Some("/a.yaml"))).unwrap();
+        keep(&places, &settings).unwrap();
+        assert_eq!(kept(), (None, names.clone()));
+        settings.save(&places).unwrap();
+        let settings = resolve_settings(&places, &typed(None)).unwrap();
+        assert_eq!(settings.api_server_files.encryption_provider_config, None);
+        keep(&places, &settings).unwrap();
+        assert_eq!(kept(), (Some("/a.yaml".into()), names));
+
+        let alone = StartOptions { kubernetes: Some(false), ..typed(Some("/b.yaml")) };
+        assert!(resolve_settings(&places, &alone).is_err(), "it would not be kept");
+    }
+}
