@@ -48,7 +48,7 @@ const ACTED_ON_BY: &[(&str, &str, &str)] = &[
     ("batch", "jobs", "job controller, TTL controller"),
     ("certificates.k8s.io", "certificatesigningrequests", "certificate controller"),
     ("certificates.k8s.io", "clustertrustbundles", "trust bundle publisher, kubelet (volumes)"),
-    ("certificates.k8s.io", "podcertificaterequests", ""),
+    ("certificates.k8s.io", "podcertificaterequests", "kubelet (volumes), cleaner"),
     ("coordination.k8s.io", "leases", "kubelet, node lifecycle controller"),
     ("discovery.k8s.io", "endpointslices", "proxy, DNS, ingress"),
     ("events.k8s.io", "events", ""),

@@ -98,7 +98,7 @@ impl Cluster {
         self.select_stored(target, params, &selection)
     }
 
-    /// Objects in the version that is asked for, and selected by its fields.
+    /// Objects in the version that is asked for, and selected by its labels and fields.
     ///
     /// # Errors
     /// As [`Cluster::list`], and `InternalError` where a webhook that converts fails.
@@ -113,7 +113,8 @@ impl Cluster {
         Ok(list)
     }
 
-    /// Objects that are selected by the fields of the version that is asked for. They are converted only where that needs it.
+    /// Objects that are selected by the labels and fields of the version that is asked for. They are converted only where that
+    /// needs it.
     ///
     /// # Errors
     /// As [`Cluster::list_in_version`].
@@ -124,7 +125,7 @@ impl Cluster {
         params: &ListParams,
     ) -> Result<List, Status> {
         let selection = self.listed(actor, target, params)?;
-        match selection.is_of_converted_fields() {
+        match selection.is_of_converted() {
             true => self.select_converted(target, params, &selection).await,
             false => self.select_stored(target, params, &selection),
         }
@@ -149,7 +150,7 @@ impl Cluster {
         selection: &Selection,
     ) -> Result<List, Status> {
         let start = self.start_of(params)?;
-        let mut candidates = start.candidates(target).filter(|o| selection.matches_metadata(o)).cloned();
+        let mut candidates = start.candidates(target).filter(|o| selection.may_match(o)).cloned();
         let mut found = Vec::new();
         while found.len() < params.page_and_one() {
             let batch: Vec<Object> = candidates.by_ref().take(MOST_OBJECTS).collect();
@@ -157,7 +158,7 @@ impl Cluster {
                 break;
             }
             let converted = self.in_version(&target.version, batch).await?;
-            found.extend(converted.into_iter().filter(|o| selection.matches_fields(o)));
+            found.extend(converted.into_iter().filter(|o| selection.matches(o)));
         }
         found.truncate(params.page_and_one());
         Ok(self.page(target, params, selection, &start, found))
@@ -311,8 +312,8 @@ impl ContinueToken {
     }
 }
 
-/// The objects that a list or a watch asks for. Metadata is looked at as it is stored: a webhook that converts is asked only
-/// where something else is selected by.
+/// The objects that a list or a watch asks for. Names are what they are in every version; a webhook that converts may change
+/// labels, so that it is asked before they are looked at, as it is before fields are.
 pub(crate) struct Selection {
     version: Arc<Version>,
     namespace: Option<String>,
@@ -345,19 +346,29 @@ impl Selection {
     }
 
     /// Whether objects must be converted before it is known which of them are selected.
-    pub(crate) fn is_of_converted_fields(&self) -> bool {
-        !self.fields.is_empty() && self.version.conversion().is_some()
+    pub(crate) fn is_of_converted(&self) -> bool {
+        let by_more_than_names = !self.fields.is_empty() || !self.labels.requirements.is_empty();
+        by_more_than_names && self.version.conversion().is_some()
     }
 
     pub(crate) fn version(&self) -> &Version {
         &self.version
     }
 
+    /// Of an object in the version that is asked for.
     pub(crate) fn matches(&self, object: &Object) -> bool {
-        self.matches_metadata(object) && self.matches_fields(object)
+        self.matches_names(object)
+            && self.labels.matches(&object.meta().labels)
+            && self.matches_fields(object)
     }
 
-    pub(crate) fn matches_metadata(&self, object: &Object) -> bool {
+    /// Of an object as it is stored: false where it is not selected, however it is converted.
+    pub(crate) fn may_match(&self, object: &Object) -> bool {
+        let labels = || self.version.conversion().is_some() || self.labels.matches(&object.meta().labels);
+        self.matches_names(object) && labels()
+    }
+
+    fn matches_names(&self, object: &Object) -> bool {
         let meta = object.meta();
         if self.namespace.is_some() && meta.namespace != self.namespace {
             return false;
@@ -366,11 +377,10 @@ impl Selection {
             "metadata.name" => meta.name == r.value,
             _ => meta.namespace.as_deref().unwrap_or_default() == r.value,
         };
-        self.labels.matches(&meta.labels) && self.names.iter().all(|r| has(r) == r.equal)
+        self.names.iter().all(|r| has(r) == r.equal)
     }
 
-    /// Of an object in the version that is asked for.
-    pub(crate) fn matches_fields(&self, object: &Object) -> bool {
+    fn matches_fields(&self, object: &Object) -> bool {
         if self.fields.is_empty() {
             return true;
         }

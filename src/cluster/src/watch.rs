@@ -63,7 +63,7 @@ impl Cluster {
         Ok(WatchStream { unseen, initial_end, selected: VecDeque::new(), watch, selection, converter: None })
     }
 
-    /// Objects in the version that is asked for, and selected by its fields.
+    /// Objects in the version that is asked for, and selected by its labels and fields.
     ///
     /// # Errors
     /// As [`Cluster::watch`].
@@ -81,7 +81,7 @@ impl Cluster {
     fn existing(&self, target: &Target, selection: &Selection) -> (VecDeque<Event>, ResourceVersion) {
         let snapshot = self.store().snapshot();
         let objects = snapshot.list(&target.stored_in(), target.namespace.as_deref(), None);
-        let objects = objects.filter(|object| selection.matches_metadata(object)).cloned();
+        let objects = objects.filter(|object| selection.may_match(object)).cloned();
         let made = |object| Event { kind: EventKind::Added, object, previous: None };
         (objects.map(made).collect(), snapshot.revision())
     }
@@ -171,11 +171,10 @@ fn size(event: &Event) -> usize {
 
 impl Selection {
     /// The event as a watcher of this selection sees it: an object that comes into the selection is added, one that leaves
-    /// it is deleted. Its fields, and what is handed out, are those of `object` and `previous`: the event's own, or converted.
+    /// it is deleted. What is looked at, and handed out, is `object` and `previous`: the event's own, or converted.
     fn see(&self, event: &Event, object: &Object, previous: Option<&Object>) -> Option<WatchEvent> {
-        let is_in = self.matches_metadata(&event.object) && self.matches_fields(object);
-        let was_in = event.previous.as_ref().is_some_and(|previous| self.matches_metadata(previous))
-            && previous.is_some_and(|previous| self.matches_fields(previous));
+        let is_in = self.matches(object);
+        let was_in = previous.is_some_and(|previous| self.matches(previous));
         let object = || object.clone();
         match (event.kind, was_in, is_in) {
             (EventKind::Deleted, true, _) => Some(WatchEvent::Deleted(object())),
@@ -189,8 +188,8 @@ impl Selection {
 
     /// The object and the previous one, as far as they must be converted to see the event.
     fn to_convert<'a>(&self, event: &'a Event) -> [Option<&'a Object>; 2] {
-        let before = event.previous.as_ref().filter(|previous| self.matches_metadata(previous));
-        let concerned = before.is_some() || self.matches_metadata(&event.object);
-        [concerned.then_some(&event.object), before.filter(|_| self.is_of_converted_fields())]
+        let before = event.previous.as_ref().filter(|previous| self.may_match(previous));
+        let concerned = before.is_some() || self.may_match(&event.object);
+        [concerned.then_some(&event.object), before.filter(|_| self.is_of_converted())]
     }
 }

@@ -223,7 +223,7 @@ impl Cluster {
         Ok(reservations)
     }
 
-    fn admission<'a>(
+    pub(crate) fn admission<'a>(
         &'a self,
         actor: &'a Actor,
         target: &'a Target,

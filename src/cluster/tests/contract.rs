@@ -162,39 +162,31 @@ async fn a_binding_is_for_the_pod_that_it_means() {
     let gate = PodSchedulingGate { name: "example.com/later".into() };
     gated.spec.as_mut().unwrap().scheduling_gates = Some(vec![gate]);
     pods.create(gated).await.unwrap();
-    let to = |pod: &str| PodBinding {
-        namespace: "default".into(),
-        pod: pod.into(),
-        node: "node-1".into(),
-        ..PodBinding::default()
-    };
-    let other = Some("another".to_owned());
+    let to = |pod: &str| PodBinding::new("default", pod, "node-1");
+    let mut of_revision = to("p");
+    of_revision.object.metadata.resource_version = Some("another".to_owned());
     let cases = [
-        ("no node", PodBinding { node: String::new(), ..to("p") }, "target.name: Required value"),
+        ("no node", PodBinding::new("default", "p", ""), "target.name: Required value"),
         (
             "another uid",
-            PodBinding { uid: other.clone(), ..to("p") },
+            to("p").for_uid(Some("another".to_owned())),
             "Precondition failed: UID in precondition: another,",
         ),
-        (
-            "another revision",
-            PodBinding { resource_version: other, ..to("p") },
-            "Precondition failed: ResourceVersion in",
-        ),
+        ("another revision", of_revision, "Precondition failed: ResourceVersion in"),
         ("a gate", to("gated"), "pod gated has non-empty .spec.schedulingGates"),
         ("no pod", to("nobody"), "pods \"nobody\" not found"),
     ];
     for (name, binding, words) in cases {
-        let refused = client.bind_as(&binding, &WriteOptions::default()).await.unwrap_err();
+        let refused = client.bind_as(binding, &WriteOptions::default()).await.unwrap_err();
         assert!(refused.message.contains(words), "{name}: {refused}");
     }
     let node_of = || pods.get(&key("p")).unwrap().spec.unwrap().node_name;
-    let annotations = [("by".to_owned(), "a binding".to_owned())];
-    let binding = PodBinding { uid, annotations: annotations.into(), ..to("p") };
+    let mut binding = to("p").for_uid(uid);
+    binding.object.metadata.annotations = Some([("by".to_owned(), "a binding".to_owned())].into());
     let dry_run = WriteOptions { dry_run: true, ..WriteOptions::default() };
-    client.bind_as(&binding, &dry_run).await.unwrap();
+    client.bind_as(binding.clone(), &dry_run).await.unwrap();
     assert_eq!(node_of(), None, "a dry run");
-    client.bind_as(&binding, &WriteOptions::default()).await.unwrap();
+    client.bind_as(binding, &WriteOptions::default()).await.unwrap();
     assert_eq!(node_of().as_deref(), Some("node-1"));
     assert_eq!(pods.get(&key("p")).unwrap().metadata.annotations.unwrap()["by"], "a binding");
 }
@@ -209,15 +201,11 @@ async fn the_collection_of_bindings_is_a_permission_of_its_own() {
         let name = format!("{}-{to_collection}", may.replace('/', "-"));
         let rules = vec![rule(&["create"], &[""], &[may])];
         cluster.bootstrap_components([ComponentRole::user(&name, &name, rules)]).await.unwrap();
-        let binding = PodBinding {
-            namespace: "default".into(),
-            pod: "p".into(),
-            node: "node-1".into(),
-            to_collection,
-            ..PodBinding::default()
-        };
+        let binding = PodBinding::new("default", "p", "node-1");
+        let path = binding.path.clone().filter(|_| !to_collection);
+        let binding = PodBinding { path, ..binding };
         let bound =
-            cluster.acting_as(Actor::component(&name)).bind_as(&binding, &WriteOptions::default()).await;
+            cluster.acting_as(Actor::component(&name)).bind_as(binding, &WriteOptions::default()).await;
         assert_eq!(bound.is_ok(), allowed, "{may}, to the collection: {to_collection}: {bound:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Custom objects that a webhook converts are selected by the fields of the version that is asked for.
+//! Custom objects that a webhook converts are selected by the labels and fields of the version that is asked for.
 
 use api::{FieldSelector, LabelSelector, Status};
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Version 1, which is stored, has `hostPort`, version 2 has `host` and `port`.
+/// Version 1, which is stored, has `hostPort`, version 2 has `host` and `port`, and the host as the label `at` too.
 #[derive(Default)]
 struct Converter {
     /// The names of the objects of each review.
@@ -59,10 +59,12 @@ fn converted(object: &Value, wanted: &Value) -> Result<Value, String> {
     let fields = object.as_object_mut().unwrap();
     if let Some(both) = fields.remove("hostPort") {
         let (host, port) = both.as_str().unwrap().split_once(':').unwrap();
+        fields["metadata"]["labels"]["at"] = host.into();
         fields.extend([("host".to_owned(), host.into()), ("port".to_owned(), port.into())]);
     } else if let (Some(host), Some(port)) = (fields.remove("host"), fields.remove("port")) {
         let both = format!("{}:{}", host.as_str().unwrap(), port.as_str().unwrap());
         fields.insert("hostPort".to_owned(), both.into());
+        fields["metadata"]["labels"].as_object_mut().unwrap().remove("at");
     }
     Ok(object)
 }
@@ -151,8 +153,12 @@ impl Lab {
     }
 
     fn watch(&self, fields: &str, send_initial_events: bool) -> cluster::WatchStream {
-        let fields = FieldSelector::parse(fields).unwrap();
-        let params = WatchParams { fields, send_initial_events, ..WatchParams::default() };
+        self.watch_by("", fields, send_initial_events)
+    }
+
+    fn watch_by(&self, labels: &str, fields: &str, send_initial_events: bool) -> cluster::WatchStream {
+        let ListParams { labels, fields, .. } = by(labels, fields);
+        let params = WatchParams { labels, fields, send_initial_events, ..WatchParams::default() };
         self.cluster.watch_in_version(&Actor::root(), &self.all("v2"), &params).unwrap()
     }
 
@@ -194,13 +200,17 @@ async fn told(events: &mut cluster::WatchStream) -> Vec<String> {
 const PLACES: &[(&str, &str)] = &[("a", "one:80"), ("b", "one:81"), ("c", "two:80"), ("d", "one:80")];
 
 #[tokio::test]
-async fn a_list_selects_by_the_fields_of_its_version() {
+async fn a_list_selects_by_the_labels_and_fields_of_its_version() {
     let lab = Lab::with(PLACES).await;
     let cases = [
         ("", "host=one", "a one:80, b one:81, d one:80"),
         ("", "host=one,port=80", "a one:80, d one:80"),
         ("", "host!=one", "c two:80"),
         ("name=d", "port=80", "d one:80"),
+        ("at=one", "", "a one:80, b one:81, d one:80"),
+        ("at=one", "port=81", "b one:81"),
+        ("at notin (one)", "", "c two:80"),
+        ("!at", "", ""),
         ("", "metadata.name=c,host=one", ""),
     ];
     for (labels, fields, want) in cases {
@@ -208,24 +218,27 @@ async fn a_list_selects_by_the_fields_of_its_version() {
     }
     let stored = lab.cluster.list(&Actor::root(), &lab.all("v1"), &by("", "hostPort=one:80")).unwrap();
     assert_eq!(stored.objects.len(), 2);
+    let stored =
+        lab.cluster.list_in_version(&Actor::root(), &lab.all("v1"), &by("!at,name!=b", "")).await.unwrap();
+    assert_eq!(stored.objects.len(), 3, "the version that is stored has its own labels");
     let why = lab.found(&by("", "hostPort=one:80")).await.unwrap_err();
     assert_eq!(why.message, "field label not supported: hostPort");
 }
 
 #[tokio::test]
-async fn what_metadata_rules_out_is_not_converted() {
+async fn what_a_name_rules_out_is_not_converted() {
     let lab = Lab::with(PLACES).await;
     let cases: [(&str, &str, &[&str]); 4] = [
         ("", "host=two", &["a", "b", "c", "d"]),
-        ("name=c", "", &["c"]),
-        ("name in (a,b)", "host=one", &["a", "b"]),
-        ("", "metadata.name!=a,host=one", &["b", "c", "d"]),
+        ("at=two", "", &["a", "b", "c", "d"]),
+        ("", "metadata.name=c", &["c"]),
+        ("at=one", "metadata.name!=a,host=one", &["b", "c", "d"]),
     ];
     for (labels, fields, want) in cases {
         lab.found(&by(labels, fields)).await.unwrap();
         assert_eq!(lab.asked(), [want], "{labels} {fields}");
     }
-    let stored = by("", "hostPort=one:80");
+    let stored = by("name", "hostPort=one:80");
     lab.cluster.list_in_version(&Actor::root(), &lab.all("v1"), &stored).await.unwrap();
     assert!(lab.asked().is_empty(), "what is of the version already is not sent");
 }
@@ -250,10 +263,10 @@ async fn pages_are_of_what_is_selected() {
 }
 
 #[tokio::test]
-async fn a_collection_is_deleted_by_the_fields_of_its_version() {
+async fn a_collection_is_deleted_by_the_labels_and_fields_of_its_version() {
     let lab = Lab::with(PLACES).await;
     let (root, options) = (Actor::root(), DeleteOptions::default());
-    let selected = by("", "host=one,port=80");
+    let selected = by("at=one", "port=80");
     let deleted = lab.cluster.delete_collection(&root, &lab.all("v2"), &selected, &options).await.unwrap();
     assert_eq!(deleted.objects.iter().map(shown).collect::<Vec<_>>(), ["a one:80", "d one:80"]);
     assert_eq!(lab.found(&ListParams::default()).await.unwrap(), "b one:81, c two:80");
@@ -276,6 +289,20 @@ async fn a_watch_tells_what_begins_and_ceases_to_be_selected() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_looks_at_the_labels_of_its_version() {
+    let lab = Lab::with(PLACES).await;
+    let mut events = lab.watch_by("at=two", "", true);
+    assert_eq!(told(&mut events).await, ["added c two:80", "all that existed"]);
+    lab.put("a", "two:81").await;
+    lab.put("a", "two:82").await;
+    lab.put("b", "one:82").await;
+    lab.put("c", "one:80").await;
+    lab.delete("a").await;
+    let want = ["added a two:81", "modified a two:82", "deleted c one:80", "deleted a two:82"];
+    assert_eq!(told(&mut events).await, want);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_watch_has_what_is_there_converted_at_once() {
     let lab = Lab::with(PLACES).await;
     let mut events = lab.watch("metadata.name!=c,host=one", false);
@@ -289,7 +316,7 @@ async fn a_watch_has_what_is_there_converted_at_once() {
     let mut events = lab.watch("metadata.name=a", false);
     lab.put("a", "one:84").await;
     assert_eq!(told(&mut events).await, ["added a one:82", "modified a one:84"]);
-    assert_eq!(lab.asked(), [["a", "a"]], "by metadata alone it does not matter what it was");
+    assert_eq!(lab.asked(), [["a", "a"]], "by its name alone it does not matter what it was");
 }
 
 #[tokio::test(start_paused = true)]
@@ -308,7 +335,8 @@ async fn a_webhook_that_fails_fails_lists_and_watches() {
     let lab = Lab::with(&[("a", "one:80"), ("broken", "one:80")]).await;
     let want = "conversion webhook for example.com/v1, Kind=Place failed: Post \"https://converter/?timeout=30s\": it can not be";
     assert_eq!(lab.found(&by("", "host=one")).await.unwrap_err().message, want);
-    assert_eq!(lab.found(&by("name=a", "host=one")).await.unwrap(), "a one:80");
+    assert_eq!(lab.found(&by("at=one", "")).await.unwrap_err().message, want);
+    assert_eq!(lab.found(&by("at=one", "metadata.name=a,host=one")).await.unwrap(), "a one:80");
     assert_eq!(lab.watch("host=one", false).next().await.unwrap_err().message, want);
     let from_now = WatchParams {
         fields: FieldSelector::parse("host=one").unwrap(),

@@ -455,6 +455,31 @@ async fn policies_change_how_somebody_connects() {
 }
 
 #[tokio::test]
+async fn policies_change_and_judge_bindings() {
+    let lab = Lab::new().await;
+    let root = lab.0.acting_as(Actor::root());
+    let account: k8s_openapi::api::core::v1::ServiceAccount =
+        serde_json::from_value(json!({"metadata": {"name": "default", "namespace": "default"}})).unwrap();
+    let _ = root.api().create(account).await;
+    root.api().create(testkit::objects::pod("p").build()).await.unwrap();
+    let annotated = apply("Object{metadata: Object.metadata{annotations: {'by': 'a policy'}}}");
+    let policy = json!({"matchConstraints": rules("pods/binding"), "mutations": annotated});
+    lab.mutating("m", policy).await;
+    let judged = json!({"matchConstraints": rules("pods/binding"), "validations": [
+        {"expression": "object.kind == 'Binding' && object.target.name != 'node-2'", "message": "not there"},
+        {"expression": "request.operation == 'CREATE' && request.subResource == 'binding'"}]});
+    lab.validating("v", judged, json!({})).await;
+    let refused = root.bind("default", "p", "node-2").await.unwrap_err();
+    let want =
+        "pods \"p\" is forbidden: ValidatingAdmissionPolicy 'v' with binding 'v' denied request: not there";
+    assert_eq!(refused.message, want);
+    root.bind("default", "p", "node-1").await.unwrap();
+    let pod: Pod = root.api().get(&ObjectKey::namespaced("default", "p")).unwrap();
+    assert_eq!(pod.spec.unwrap().node_name.as_deref(), Some("node-1"));
+    assert_eq!(pod.metadata.annotations.unwrap()["by"], "a policy");
+}
+
+#[tokio::test]
 async fn pods_are_changed_by_key_and_not_as_a_whole() {
     let lab = Lab::new().await;
     let account: k8s_openapi::api::core::v1::ServiceAccount =

@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use cluster::{Actor, Cluster, DeleteOptions, Remarks, Target, Verb, WebhookCaller, WriteOptions};
+use cluster::{
+    Actor, Cluster, DeleteOptions, PodBinding, Remarks, Target, Verb, WebhookCaller, WriteOptions,
+};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
@@ -402,4 +404,124 @@ async fn what_makes_no_options_makes_no_connection() {
     let lab = Lab::new(|_| Ok(json!({"allowed": false, "status": {"message": "no shells"}}))).await;
     lab.validating("v", vec![on_exec(json!({}))]).await;
     assert!(lab.connect().await.unwrap_err().message.ends_with("denied the request: no shells"));
+}
+
+/// About whatever happens there.
+fn on(resource: &str, path: &str, change: Value) -> Value {
+    let mut hook = hook(change);
+    hook["rules"] =
+        json!([{"operations": ["*"], "apiGroups": [""], "apiVersions": ["v1"], "resources": [resource]}]);
+    hook["name"] = format!("{path}.example.com").into();
+    hook["clientConfig"] = json!({"url": format!("https://{path}/")});
+    hook
+}
+
+impl Lab {
+    /// A pod that is on no node.
+    async fn waiting(&self, name: &str) {
+        let root = self.cluster.acting_as(Actor::root());
+        let account: k8s_openapi::api::core::v1::ServiceAccount =
+            serde_json::from_value(json!({"metadata": {"name": "default", "namespace": "default"}})).unwrap();
+        let _ = root.api().create(account).await;
+        root.api().create(testkit::objects::pod(name).build()).await.unwrap();
+    }
+
+    /// What is said meanwhile.
+    async fn bind(&self, binding: PodBinding) -> Result<Vec<String>, Status> {
+        let options = WriteOptions { remarks: Remarks::collected(), ..WriteOptions::default() };
+        self.cluster.acting_as(Actor::root()).bind_as(binding, &options).await?;
+        Ok(options.remarks.take_warnings())
+    }
+
+    fn pod(&self, name: &str) -> Pod {
+        self.cluster.acting_as(Actor::root()).api().get(&api::ObjectKey::namespaced("default", name)).unwrap()
+    }
+}
+
+fn node_of(pod: &Pod) -> Option<&str> {
+    pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref())
+}
+
+#[tokio::test]
+async fn a_binding_is_carried_out_as_a_webhook_has_changed_it_and_others_judge_that() {
+    let lab = Lab::new(|review| match review["url"].as_str().unwrap().contains("mutates") {
+        true => Ok(allow(json!([
+            {"op": "replace", "path": "/target/name", "value": "node-2"},
+            {"op": "add", "path": "/metadata/annotations", "value": {"by": "a webhook"}},
+        ]))),
+        false => Ok(json!({"allowed": true, "warnings": ["mind the gap"]})),
+    })
+    .await;
+    lab.waiting("p").await;
+    lab.mutating("m", vec![on("pods/binding", "mutates", json!({}))]).await;
+    let labelled = json!({"objectSelector": {"matchLabels": {"nobody": "has"}}});
+    let hooks = [on("pods/binding", "judges", json!({})), on("pods/binding", "labelled", labelled)];
+    lab.validating("v", hooks.into()).await;
+    assert_eq!(lab.bind(PodBinding::new("default", "p", "node-1")).await.unwrap(), ["mind the gap"]);
+    let asked = lab.asked();
+    let urls: Vec<&str> = asked.iter().map(|review| review["url"].as_str().unwrap()).collect();
+    assert_eq!(
+        urls,
+        ["https://mutates/?timeout=10s", "https://judges/?timeout=10s"],
+        "once, and not of the pod"
+    );
+    let target = |node: &str| json!({"kind": "Node", "name": node});
+    assert_eq!(asked[0]["request"]["object"]["target"], target("node-1"));
+    let request = &asked[1]["request"];
+    assert_eq!(request["object"]["target"], target("node-2"));
+    assert_eq!((&request["operation"], &request["subResource"]), (&json!("CREATE"), &json!("binding")));
+    assert_eq!(request["kind"], json!({"group": "", "version": "v1", "kind": "Binding"}));
+    assert_eq!(request["resource"], json!({"group": "", "version": "v1", "resource": "pods"}));
+    assert_eq!((&request["name"], &request["namespace"]), (&json!("p"), &json!("default")));
+    assert_eq!(request["oldObject"], Value::Null);
+    let pod = lab.pod("p");
+    assert_eq!(node_of(&pod), Some("node-2"));
+    assert_eq!(pod.metadata.annotations.unwrap()["by"], "a webhook");
+}
+
+#[tokio::test]
+async fn the_older_collection_of_bindings_is_a_resource_of_its_own() {
+    let lab = Lab::new(|_| Ok(json!({"allowed": true}))).await;
+    lab.waiting("p").await;
+    let labelled = json!({"objectSelector": {"matchLabels": {"x": "y"}}});
+    let hooks = [on("pods/binding", "pod", json!({})), on("bindings", "collection", labelled)];
+    lab.validating("v", hooks.into()).await;
+    let mut binding = PodBinding { path: None, ..PodBinding::new("default", "p", "node-1") };
+    binding.object.metadata.labels = Some([("x".to_owned(), "y".to_owned())].into());
+    lab.bind(binding).await.unwrap();
+    let asked = lab.asked();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let request = &asked[0]["request"];
+    assert_eq!(request["resource"], json!({"group": "", "version": "v1", "resource": "bindings"}));
+    assert_eq!((&request["name"], request.get("subResource")), (&json!("p"), None));
+    assert_eq!(node_of(&lab.pod("p")), Some("node-1"));
+}
+
+#[tokio::test]
+async fn a_binding_that_is_refused_binds_nothing() {
+    let cases = [
+        (
+            "by a webhook",
+            json!({"allowed": false, "status": {"message": "not there"}}),
+            "denied the request: not there",
+        ),
+        (
+            "by the cluster, for what a webhook has made of it",
+            allow(json!([{"op": "replace", "path": "/target/name", "value": ""}])),
+            "target.name: Required value",
+        ),
+        (
+            "for it is no Binding any more",
+            allow(json!([{"op": "replace", "path": "/target", "value": "node-2"}])),
+            "Internal error occurred: ",
+        ),
+    ];
+    for (name, answer, words) in cases {
+        let lab = Lab::new(move |_| Ok(answer.clone())).await;
+        lab.waiting("p").await;
+        lab.mutating("m", vec![on("pods/binding", "mutates", json!({}))]).await;
+        let refused = lab.bind(PodBinding::new("default", "p", "node-1")).await.unwrap_err();
+        assert!(refused.message.contains(words), "{name}: {}", refused.message);
+        assert_eq!(node_of(&lab.pod("p")), None, "{name}");
+    }
 }

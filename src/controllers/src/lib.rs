@@ -29,6 +29,7 @@ mod namespace;
 mod node_lifecycle;
 mod owner;
 mod persistent_volume_binder;
+mod pod_certificate_requests;
 mod pod_control;
 mod pod_garbage_collector;
 mod protection;
@@ -96,6 +97,7 @@ pub fn roles() -> Vec<ComponentRole> {
         namespace::role(),
         node_lifecycle::role(),
         persistent_volume_binder::role(),
+        pod_certificate_requests::role(),
         pod_garbage_collector::role(),
         replication::role_of_replica_sets(),
         replication::role_of_replication_controllers(),
@@ -126,6 +128,7 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     controllers.spawn(trust_bundles::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
     controllers.spawn(bootstrap_tokens::run(cluster.clone(), stop.clone()));
     controllers.spawn(certificates::run(cluster.clone(), config.authority.clone(), stop.clone()));
+    controllers.spawn(pod_certificate_requests::run(cluster.clone(), stop.clone()));
     controllers.spawn(api_services::run(cluster.clone(), stop.clone()));
     controllers.spawn(extension_authentication::run(
         cluster.clone(),

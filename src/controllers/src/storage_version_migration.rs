@@ -20,7 +20,9 @@ const NAME: &str = "storage-version-migrator-controller";
 
 /// A condition that holds, and the reason that upstream gives with it.
 type Stage = (&'static str, &'static str);
-const RUNNING: Stage = ("Running", "StorageVersionMigrationInProgress");
+const RUNNING: Stage = ("Running", "MigrationRunning");
+/// The same condition when it is over, however it ended.
+const COMPLETED: Stage = (RUNNING.0, "MigrationCompleted");
 const SUCCEEDED: Stage = ("Succeeded", "StorageVersionMigrationSucceeded");
 const FAILED: Stage = ("Failed", "StorageVersionMigrationFailed");
 
@@ -67,24 +69,31 @@ async fn reconcile(client: &Client, key: &ObjectKey) -> Result<(), Status> {
     }
     let of = resource_of(&migration);
     let Some(kind) = kind_of(client, &of) else {
-        let named = api::GroupResource { group: of.group.into(), resource: of.resource.into() };
-        let why = format!("there is no resource {named}");
-        return tell(&migrations, key, FAILED, &why, None).await;
+        return tell(&migrations, key, FAILED, "resource does not exist in discovery", None).await;
     };
     let definition = Definition::of(client, &of);
     definition.begin(&kind, &key.name).await?;
     let target = Target::collection(kind.stored(), None);
     let list = client.cluster().list(client.actor(), &target, &ListParams::default())?;
-    tell(&migrations, key, RUNNING, "", Some(list.revision.to_string())).await?;
+    tell(&migrations, key, RUNNING, "The migration is running", Some(list.revision.to_string())).await?;
     for object in &list.objects {
         if let Err(status) = store_anew(client, &kind, object).await {
-            let why = format!("{} could not be migrated: {}", object.key(), status.message);
+            if may_pass(&status) {
+                return Err(status);
+            }
+            let why = format!("migration encountered unhandled error: {}", status.message);
             definition.end(false).await?;
             return tell(&migrations, key, FAILED, &why, None).await;
         }
     }
     definition.end(true).await?;
     tell(&migrations, key, SUCCEEDED, "", None).await
+}
+
+/// What another attempt may not meet again: a webhook that is down, a server that is busy (upstream's `isRetriableError`).
+fn may_pass(status: &Status) -> bool {
+    use Reason::{InternalError, ServiceUnavailable, Timeout, TooManyRequests};
+    [InternalError, ServiceUnavailable, Timeout, TooManyRequests].into_iter().any(|reason| status.is(reason))
 }
 
 fn is(migration: &StorageVersionMigration, (kind, _): Stage) -> bool {
@@ -144,7 +153,7 @@ async fn tell(
         let generation = migration.metadata.generation;
         let all = status.conditions.get_or_insert_default();
         if stage != RUNNING && all.iter().any(|known| known.type_ == RUNNING.0) {
-            set(all, condition(RUNNING, "False", "", generation));
+            set(all, condition(COMPLETED, "False", "Migration completed", generation));
         }
         set(all, condition(stage, "True", message, generation));
         Ok(())
@@ -204,6 +213,21 @@ mod tests {
         ];
         for (name, other, want) in cases {
             assert_eq!(is_next(&own, &[own.clone(), other]), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_what_stays_wrong_fails() {
+        let cases = [
+            (Reason::InternalError, true),
+            (Reason::ServiceUnavailable, true),
+            (Reason::Timeout, true),
+            (Reason::TooManyRequests, true),
+            (Reason::Invalid, false),
+            (Reason::Forbidden, false),
+        ];
+        for (reason, want) in cases {
+            assert_eq!(may_pass(&Status::new(reason, "why")), want, "{reason:?}");
         }
     }
 

@@ -21,7 +21,7 @@ fn told(client: &Client, name: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_migration_ends_and_says_how() {
     let client = start().await;
-    let running = "Running=False StorageVersionMigrationInProgress: ".to_owned();
+    let running = "Running=False MigrationCompleted: Migration completed".to_owned();
     let cases = [
         (
             "accounts",
@@ -32,8 +32,7 @@ async fn a_migration_ends_and_says_how() {
             "nothing",
             json!({"group": "example.com", "resource": "widgets"}),
             vec![
-                "Failed=True StorageVersionMigrationFailed: there is no resource widgets.example.com"
-                    .to_owned(),
+                "Failed=True StorageVersionMigrationFailed: resource does not exist in discovery".to_owned(),
             ],
         ),
     ];

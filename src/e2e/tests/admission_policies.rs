@@ -95,6 +95,60 @@ fn a_policy_judges_what_is_written() {
     cluster.kubectl(&["delete", "validatingadmissionpolicy", "few.example.com"]).ok("it can be taken away");
 }
 
+/// Of the scheduler's bindings too.
+const OF_BINDINGS: &str = r#"
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: held}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods/binding, bindings]}
+  validations:
+  - {expression: "object.metadata.name != 'held'", message: not yet, reason: Forbidden}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: held}
+spec: {policyName: held, validationActions: [Deny]}
+"#;
+
+#[test]
+fn a_policy_judges_bindings() {
+    let Some(cluster) = appliance("bindings") else { return };
+    cluster.kubectl_with(&["apply"], OF_BINDINGS).ok("policy and binding");
+    let pod = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\n\
+             spec: {{containers: [{{name: c, image: 'busybox:1', imagePullPolicy: Never}}]}}\n"
+        )
+    };
+    for name in ["free", "held"] {
+        cluster.kubectl_with(&["create"], &pod(name)).ok(name);
+    }
+    let said = [
+        "get",
+        "events",
+        "--field-selector",
+        "involvedObject.name=held,reason=FailedScheduling",
+        "-o",
+        "jsonpath={.items[-1:].message}",
+    ];
+    let denied = "pods \"held\" is forbidden: ValidatingAdmissionPolicy 'held' with binding 'held' denied request: not yet";
+    let rejected = format!("binding rejected: running Bind plugin \"DefaultBinder\": {denied}");
+    cluster.until(&said, &rejected);
+    let node = ["get", "pod", "held", "-o", "jsonpath={.spec.nodeName}"];
+    assert_eq!(cluster.kubectl(&node).ok("it has no node"), "");
+    cluster.until_some(&["get", "pod", "free", "-o", "jsonpath={.spec.nodeName}"]);
+    // a client's, by the older collection
+    let binding =
+        "apiVersion: v1\nkind: Binding\nmetadata: {name: held}\ntarget: {kind: Node, name: anywhere}\n";
+    let refused = cluster.kubectl_with(&["create"], binding).refused("a binding");
+    assert!(refused.contains("bindings \"held\" is forbidden"), "{refused}");
+    cluster.kubectl(&["delete", "validatingadmissionpolicy", "held"]).ok("nobody judges any more");
+    cluster.until_some(&node);
+}
+
 const MUTATING: &str = r#"
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingAdmissionPolicy

@@ -1,4 +1,5 @@
 //! A user of one's own, the way that every course on access control shows it: a key, a request, an approval, a certificate, a role.
+//! And a pod's own certificate.
 
 mod common;
 
@@ -69,4 +70,87 @@ fn request(cluster: &Appliance, name: &str, subject: &str) {
         "apiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\nmetadata: {{name: {name}}}\nspec:\n  request: {encoded}\n  signerName: kubernetes.io/kube-apiserver-client\n  expirationSeconds: 86400\n  usages: [client auth]\n"
     );
     cluster.kubectl_with(&["apply"], &manifest).ok("the request is stored");
+}
+
+/// What its container says is its key and its certificate.
+fn pod_with_certificate(name: &str, key_type: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  restartPolicy: Never\n  containers:\n\
+         \x20 - {{name: c, image: 'busybox:1', command: [cat, /id/bundle.pem], volumeMounts: [{{name: id, mountPath: /id}}]}}\n\
+         \x20 volumes:\n  - name: id\n    projected:\n      sources:\n\
+         \x20     - podCertificate: {{signerName: example.com/mesh, keyType: {key_type}, credentialBundlePath: bundle.pem}}\n"
+    )
+}
+
+#[test]
+fn a_pod_gets_a_certificate_of_a_signer_that_somebody_brings() {
+    let Some(cluster) = appliance("pod-certs") else { return };
+    cluster.load_busybox();
+    let home = cluster.home().display();
+    cluster
+        .shell(&format!(
+            "openssl req -x509 -newkey rsa:2048 -nodes -keyout {home}/mesh.key -out {home}/mesh.crt -subj /CN=mesh -days 2"
+        ))
+        .ok("an authority");
+    let request_of = |pod: &str| {
+        let path = format!("jsonpath={{.items[?(@.spec.podName=='{pod}')].metadata.name}}");
+        cluster.until_some(&["get", "podcertificaterequests", "-o", &path])
+    };
+    let answer = |request: &str, status: serde_json::Value| {
+        let patch = serde_json::json!({"status": status}).to_string();
+        let at = ["patch", "podcertificaterequest", request, "--subresource=status", "--type=merge", "-p"];
+        cluster.kubectl(&[&at[..], &[patch.as_str()]].concat()).ok("the signer answers");
+    };
+    cluster.kubectl_with(&["create"], &pod_with_certificate("own", "ECDSAP256")).ok("a pod");
+    let request = request_of("own");
+    let shown = ["get", "podcertificaterequest", &request, "-o", "jsonpath={.spec.stubPKCS10Request}"];
+    let encoded = cluster.kubectl(&shown).ok("what it asks");
+    cluster
+        .shell(&format!(
+            "cd {home} && echo {encoded} | base64 -d > own.der && openssl req -inform DER -in own.der -out own.csr && \
+             openssl x509 -req -in own.csr -CA mesh.crt -CAkey mesh.key -CAcreateserial -days 1 -out own.crt"
+        ))
+        .ok("signed");
+    let time = |field: &str, later: u32| {
+        let read =
+            format!("date -u -d \"$(openssl x509 -noout -{field} -in {home}/own.crt | cut -d= -f2)\" +%s");
+        let shown = format!("date -u -d @$(($({read}) + {later})) +%Y-%m-%dT%H:%M:%SZ");
+        cluster.shell(&shown).ok("a time").trim().to_owned()
+    };
+    let condition = |kind: &str, reason: &str| {
+        let at = time("startdate", 0);
+        serde_json::json!([{"type": kind, "status": "True", "reason": reason, "message": "so be it", "lastTransitionTime": at}])
+    };
+    let chain = std::fs::read_to_string(cluster.home().join("own.crt")).unwrap();
+    let issued = serde_json::json!({
+        "conditions": condition("Issued", "Issued"), "certificateChain": chain, "notBefore": time("startdate", 0),
+        "beginRefreshAt": time("startdate", 3600), "notAfter": time("enddate", 0),
+    });
+    answer(&request, issued);
+    cluster
+        .kubectl(&["wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/own", "--timeout=60s"])
+        .ok("it has run");
+    let bundle = cluster.kubectl(&["logs", "own"]).ok("what it was given");
+    assert!(bundle.starts_with("-----BEGIN PRIVATE KEY-----\n") && bundle.ends_with(&chain), "{bundle}");
+    std::fs::write(cluster.home().join("bundle.pem"), &bundle).unwrap();
+    let key = cluster.shell(&format!("openssl pkey -in {home}/bundle.pem -pubout")).ok("its key");
+    let certified =
+        cluster.shell(&format!("openssl x509 -in {home}/own.crt -noout -pubkey")).ok("whose it is");
+    assert_eq!(key, certified);
+
+    cluster.kubectl_with(&["create"], &pod_with_certificate("refused", "ED25519")).ok("another pod");
+    let request = request_of("refused");
+    answer(&request, serde_json::json!({"conditions": condition("Denied", "UnsupportedKeyType")}));
+    let until_told = |reason: &str, want: &str| {
+        let selector = format!("involvedObject.name=refused,reason={reason}");
+        let last = "jsonpath={.items[-1:].message}";
+        cluster.until(&["get", "events", "--field-selector", &selector, "-o", last], want);
+    };
+    let why = r#"reason="UnsupportedKeyType", message="so be it""#;
+    until_told("Denied", &format!("PodCertificateRequest default/{request} was denied, {why}"));
+    let why =
+        r#"PodCertificateRequest was permanently denied: reason="UnsupportedKeyType" message="so be it""#;
+    until_told("FailedMount", &format!("MountVolume.SetUp failed for volume \"id\" : {why}"));
+    let phase = ["get", "pod", "refused", "-o", "jsonpath={.status.phase}"];
+    assert_eq!(cluster.kubectl(&phase).ok("it waits"), "Pending");
 }

@@ -7,7 +7,7 @@ use common::https::serve;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-/// v1 has `hostPort: host:port`, v2 has `host` and `port`. What is called `fails` it does not convert.
+/// v1 has `hostPort: host:port`, v2 has `host` and `port`, and the host as a label too. What is called `fails` it does not convert.
 const CONVERTER: &str = r#"
 class Handler(Json):
     def do_POST(self):
@@ -22,8 +22,13 @@ class Handler(Json):
             if wanted.endswith("/v2") and "hostPort" in spec:
                 host, port = spec.pop("hostPort").split(":")
                 spec.update(host=host, port=int(port))
+                thing["metadata"].setdefault("labels", {})["host"] = host
             elif wanted.endswith("/v1") and "host" in spec:
                 spec["hostPort"] = "%s:%d" % (spec.pop("host"), spec.pop("port"))
+                labels = thing["metadata"].get("labels", {})
+                labels.pop("host", None)
+                if not labels:
+                    thing["metadata"].pop("labels", None)
             thing["metadata"].setdefault("annotations", {})["converted-to"] = wanted
             thing["metadata"]["generation"] = 99
             thing["apiVersion"] = wanted
@@ -93,6 +98,14 @@ fn a_webhook_converts_between_versions() {
     );
     let rows = cluster.kubectl(&["get", "places.v2.example.com", "two"]).ok("columns of its version");
     assert!(rows.starts_with("NAME   PORT\ntwo    2"), "{rows}");
+    // labels are those of the version that is asked for
+    let selected = |version: &str, labels: &str| {
+        let kind = format!("places.{version}.example.com");
+        cluster.kubectl(&["get", &kind, "-l", labels, "-o", "name"]).ok("by labels").trim_end().to_owned()
+    };
+    assert_eq!(selected("v2", "host=a"), "place.example.com/one");
+    assert_eq!(selected("v2", "host!=a"), "place.example.com/two");
+    assert_eq!(selected("v1", "host"), "");
     // a change by one version is seen by the other, judged by its own
     cluster
         .kubectl(&["patch", "places.v2.example.com", "one", "--type=merge", "-p", r#"{"spec":{"port":7}}"#])
@@ -138,6 +151,8 @@ fn a_webhook_converts_between_versions() {
     assert_eq!(seen.next().unwrap().unwrap(), "example.com/v2 6");
     let _ = watching.kill();
     let _ = watching.wait();
+    cluster.kubectl(&["delete", "places.v2.example.com", "-l", "host=nowhere"]).ok("nothing is selected");
+    assert_eq!(selected("v2", "host in (a,b)"), "place.example.com/one\nplace.example.com/two");
     // another version is stored from now on; what is there already stays as it is
     cluster.kubectl_with(&["apply"], &definition(&bundle, "v2")).ok("v2 is stored");
     cluster.until(
@@ -157,6 +172,8 @@ fn a_webhook_converts_between_versions() {
         refused.contains("conversion webhook for example.com/v1, Kind=Place failed: it can not be"),
         "{refused}"
     );
+    cluster.kubectl(&["delete", "places.v2.example.com", "-l", "host=a"]).ok("what is selected goes");
+    assert_eq!(selected("v1", "!host"), "place.example.com/three\nplace.example.com/two");
     drop(server);
     let refused = cluster.kubectl(&["get", "places.v1.example.com", "three"]).refused("nobody converts");
     assert!(

@@ -7,7 +7,7 @@ use crate::worker::{Worker, supervise};
 use crate::{container_config, csi, labels, pod};
 use cluster::{Change, Subscription};
 use cri::{RuntimeEvent, SandboxStatus};
-use k8s_openapi::api::certificates::v1::ClusterTrustBundle;
+use k8s_openapi::api::certificates::v1::{ClusterTrustBundle, PodCertificateRequest};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolume, PersistentVolumeClaim, Pod, PodSpec, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::TypedKind;
@@ -33,6 +33,7 @@ pub(crate) struct Manager {
     claims: Subscription<PersistentVolumeClaim>,
     volumes: Subscription<PersistentVolume>,
     trust_bundles: Subscription<ClusterTrustBundle>,
+    certificate_requests: Subscription<PodCertificateRequest>,
 }
 
 struct Handle {
@@ -63,6 +64,7 @@ impl Manager {
             claims: shared.sources.claims.subscribe(),
             volumes: shared.sources.volumes.subscribe(),
             trust_bundles: shared.sources.trust_bundles.subscribe(),
+            certificate_requests: shared.certificate_requests.subscribe(),
             shared,
         };
         let mut pods = Vec::new();
@@ -99,6 +101,9 @@ impl Manager {
                 Some(change) = self.claims.next() => self.source_changed(&change, Source::Claim),
                 Some(change) = self.volumes.next() => self.volume_changed(&change),
                 Some(_) = self.trust_bundles.next() => self.wake(None, &Source::TrustBundles),
+                Some(change) = self.certificate_requests.next() => {
+                    self.request_changed(&change.object().spec.pod_uid);
+                }
                 event = self.events.recv() => match event {
                     Ok(event) => self.happened(&event),
                     Err(RecvError::Lagged(_)) => {
@@ -186,6 +191,13 @@ impl Manager {
         let (namespace, name) =
             (meta.namespace.as_deref().unwrap_or_default(), meta.name.clone().unwrap_or_default());
         self.wake(Some(namespace), &source(name));
+    }
+
+    /// The signer may have answered.
+    fn request_changed(&self, uid: &str) {
+        if let Some(handle) = self.workers.get(uid) {
+            let _ = handle.mailbox.send(Message::Look);
+        }
     }
 
     /// It concerns the pods that use the claim which it is bound to.

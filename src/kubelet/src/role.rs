@@ -27,7 +27,8 @@ pub fn role() -> ComponentRole {
         rule(&["create", "delete", "get", "patch", "update"], &["coordination.k8s.io"], &["leases"]),
         rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
         rule(&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
-        rule(READ, &["certificates.k8s.io"], &["clustertrustbundles"]),
+        rule(READ, &["certificates.k8s.io"], &["clustertrustbundles", "podcertificaterequests"]),
+        rule(&["create"], &["certificates.k8s.io"], &["podcertificaterequests"]),
     ];
     ComponentRole::group("system:node", "system:nodes", rules)
 }

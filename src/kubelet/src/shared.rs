@@ -10,6 +10,7 @@ use crate::field_ref::Facts;
 use crate::image_manager::ImageManager;
 use crate::mailbox::{Mailbox, Message};
 use crate::pause::Pauses;
+use crate::pod_certificates::PodCertificates;
 use crate::probe_counts::ProbeCounts;
 use crate::resize::{self, Pending, Requests};
 use crate::sources::Cached;
@@ -17,6 +18,7 @@ use crate::{node, pod};
 use api::ObjectKey;
 use cluster::{Api, Client, EventType, Informer, Recorder, subject};
 use cri::{Runtime, SandboxId, SandboxStatus};
+use k8s_openapi::api::certificates::v1::PodCertificateRequest;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -32,6 +34,8 @@ pub(crate) struct Shared {
     pub pods: Api<Pod>,
     pub known: Informer<Pod>,
     pub sources: Cached,
+    pub certificate_requests: Informer<PodCertificateRequest>,
+    pub certificates: PodCertificates,
     pub runtime: Arc<dyn Runtime>,
     pub images: ImageManager,
     pub events: Recorder,

@@ -8,6 +8,7 @@ use crate::logs::keeper::Keeper;
 use crate::manager::Manager;
 use crate::meter::Meter;
 use crate::pause::{Pauser, Pauses};
+use crate::pod_certificates::PodCertificates;
 use crate::probe_counts::ProbeCounts;
 use crate::shared::{Admitted, SandboxIndex, Shared, WaitingForRoom};
 use crate::sources::Cached;
@@ -88,6 +89,8 @@ pub(crate) async fn start_at(
             volumes: cluster.informer(),
             trust_bundles: cluster.informer(),
         },
+        certificate_requests: cluster.informer(),
+        certificates: PodCertificates::default(),
         images: ImageManager::new(images, config.state_dir.join("pulled-images.json"), clock.now()),
         events: client.recorder("kubelet", Some(&config.node_name)),
         sandbox_index: SandboxIndex::default(),

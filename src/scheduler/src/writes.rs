@@ -27,6 +27,9 @@ pub(crate) const MOST_WRITES: usize = 64;
 /// begin.
 pub(crate) const LONGEST_PLACE: Duration = Duration::from_secs(1);
 
+/// Upstream's name of what binds.
+const BINDER: &str = "DefaultBinder";
+
 pub(crate) struct Writes {
     tasks: TaskTracker,
     places: Arc<Semaphore>,
@@ -109,16 +112,11 @@ impl Scheduler {
 
     fn bind(self: &Arc<Self>, pod: Arc<PodInfo>, node: String) {
         let (this, key) = (self.clone(), key_of(&pod.pod.metadata));
-        let binding = PodBinding {
-            namespace: key.namespace.as_deref().unwrap_or_default().to_owned(),
-            pod: key.name.to_string(),
-            node: node.clone(),
-            // one that has its name by now may not fit there
-            uid: pod.pod.metadata.uid.clone(),
-            ..PodBinding::default()
-        };
+        let namespace = key.namespace.as_deref().unwrap_or_default();
+        // one that has its name by now may not fit there
+        let binding = PodBinding::new(namespace, &key.name, &node).for_uid(pod.pod.metadata.uid.clone());
         let client = self.client.clone();
-        let bind = move || async move { client.bind_as(&binding, &WriteOptions::default()).await };
+        let bind = move || async move { client.bind_as(binding, &WriteOptions::default()).await };
         self.writes.begin(bind, move |bound| match bound {
             Ok(()) => {
                 let said = format!("Successfully assigned {key} to {node}");
@@ -127,6 +125,11 @@ impl Scheduler {
             }
             Err(status) => {
                 tracing::debug!(%key, %node, %status, "pod not bound, will try again");
+                // else somebody was faster, which is nobody's concern
+                if !status.is(Reason::Conflict) && !status.is(Reason::NotFound) {
+                    let why = format!("binding rejected: running Bind plugin {BINDER:?}: {}", status.message);
+                    this.events.warning(&*pod.pod, "FailedScheduling", why);
+                }
                 this.note_change(|cache, now| {
                     cache.forget(&pod, now);
                     cache.queue.failed(&key, &pod.id, now);

@@ -37,23 +37,27 @@ pub(crate) struct Admission<'a> {
     pub(crate) remarks: &'a Remarks,
 }
 
-/// An object before and after, of which at least one is there; or the options of a connection, which are no object of any kind
-/// that is served.
+/// An object before and after, of which at least one is there; or what is asked for and stored nowhere: the options of a
+/// connection, a Binding.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Subject<'a> {
     pub(crate) new: Option<&'a dyn Instance>,
     pub(crate) old: Option<&'a dyn Instance>,
-    /// A `PodExecOptions`, say.
-    pub(crate) connect: Option<&'a Value>,
+    /// As JSON, with its `kind`, which is not that of the path: a `PodExecOptions`, say.
+    pub(crate) unstored: Option<&'a Value>,
 }
 
 impl<'a> Subject<'a> {
     pub(crate) fn written(new: &'a dyn Instance, old: Option<&'a dyn Instance>) -> Self {
-        Subject { new: Some(new), old, connect: None }
+        Subject { new: Some(new), old, unstored: None }
     }
 
     pub(crate) fn deleted(old: &'a dyn Instance) -> Self {
         Subject { old: Some(old), ..Subject::default() }
+    }
+
+    pub(crate) fn unstored(what: &'a Value) -> Self {
+        Subject { unstored: Some(what), ..Subject::default() }
     }
 
     pub(crate) fn name(self) -> Option<String> {
@@ -68,9 +72,9 @@ pub(crate) enum Draft<'a> {
         old: Option<&'a dyn Instance>,
         prepare: &'a Prepare<'a>,
     },
-    /// `typed` leaves of what replaces the options what their type has.
-    Connection {
-        options: &'a mut Value,
+    /// `typed` leaves of what replaces it what its type has.
+    Unstored {
+        what: &'a mut Value,
         typed: &'a Typed<'a>,
     },
 }
@@ -79,7 +83,7 @@ impl Draft<'_> {
     pub(crate) fn subject(&self) -> Subject<'_> {
         match self {
             Draft::Object { new, old, .. } => Subject::written(&***new, *old),
-            Draft::Connection { options, .. } => Subject { connect: Some(options), ..Subject::default() },
+            Draft::Unstored { what, .. } => Subject::unstored(what),
         }
     }
 
@@ -87,7 +91,7 @@ impl Draft<'_> {
     pub(crate) fn encoded(&self) -> Result<Bytes, Status> {
         match self {
             Draft::Object { new, .. } => encoded(&***new),
-            Draft::Connection { options, .. } => Ok(options.to_string().into()),
+            Draft::Unstored { what, .. } => Ok(what.to_string().into()),
         }
     }
 }
@@ -109,8 +113,8 @@ impl Admission<'_> {
         gvr.group == "admissionregistration.k8s.io" && resources.contains(&gvr.resource.as_ref())
     }
 
-    /// A broken configuration of webhooks, or a policy, could not be mended. A binding is asked about nowhere: what it carries
-    /// is not the object that is written.
+    /// A broken configuration of webhooks, or a policy, could not be mended. What a binding makes of its pod is nobody's matter:
+    /// the Binding itself was.
     pub(crate) fn is_exempt_from_webhooks(&self) -> bool {
         let configurations = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
         self.is_of_admission(&configurations) || self.is_exempt_from_policies()
@@ -123,7 +127,8 @@ impl Admission<'_> {
             "mutatingadmissionpolicies",
             "mutatingadmissionpolicybindings",
         ];
-        self.is_of_admission(&policies) || self.target.subresource == Some(Subresource::Binding)
+        let is_of_binding = self.target.subresource == Some(Subresource::Binding);
+        self.is_of_admission(&policies) || (is_of_binding && self.operation == Operation::Update)
     }
 
     /// Puts `after`, which may be in another version of the kind, in the draft's place.
@@ -133,8 +138,8 @@ impl Admission<'_> {
     pub(crate) async fn replace(&self, draft: &mut Draft<'_>, after: Value) -> Result<(), Status> {
         let (new, prepare) = match draft {
             Draft::Object { new, prepare, .. } => (new, prepare),
-            Draft::Connection { options, typed } => {
-                **options = typed(after)?;
+            Draft::Unstored { what, typed } => {
+                **what = typed(after)?;
                 return Ok(());
             }
         };
@@ -157,7 +162,7 @@ impl Admission<'_> {
         let Admission { actor, target, operation, dry_run, .. } = self;
         let kind = |version: &Version| {
             let gvk = &version.info().gvk;
-            let kind = subject.connect.map_or(json!(gvk.kind), |options| options["kind"].clone());
+            let kind = subject.unstored.map_or(json!(gvk.kind), |what| what["kind"].clone());
             json!({"group": gvk.group, "version": gvk.version, "kind": kind})
         };
         let resource = |version: &Version| {
@@ -183,7 +188,7 @@ impl Admission<'_> {
         if !actor.extra.is_empty() {
             user["extra"] = json!(actor.extra);
         }
-        debug_assert!(subject.new.is_some() || subject.old.is_some() || subject.connect.is_some());
+        debug_assert!(subject.new.is_some() || subject.old.is_some() || subject.unstored.is_some());
         let mut request = json!({
             "uid": uuid::Uuid::new_v4().to_string(),
             "kind": kind(via), "resource": resource(via),
@@ -230,8 +235,8 @@ impl Question {
         let name = admission.target.name.clone().or(subject.name()).unwrap_or_default();
         Ok(Question {
             request: admission.request(subject, &name, via),
-            object: match subject.connect {
-                Some(options) => Some(options.clone()),
+            object: match subject.unstored {
+                Some(what) => Some(what.clone()),
                 None => shown(subject.new).await?,
             },
             old: shown(subject.old).await?,

@@ -11,6 +11,8 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use kinds::builtin::admission_policies::unnamed;
 use kinds::{Instance, ResourceInfo, Subresource, TypedKind, Version};
+use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::Resource;
@@ -106,8 +108,19 @@ impl Matching {
             instance
                 .is_some_and(|i| self.objects.matches(i.meta().labels.as_ref().unwrap_or(&BTreeMap::new())))
         };
-        let wanted = self.objects.requirements.is_empty() || labelled(subject.new) || labelled(subject.old);
+        let wanted = self.objects.requirements.is_empty()
+            || labelled(subject.new)
+            || labelled(subject.old)
+            || subject.unstored.is_some_and(|what| self.selects(what));
         (wanted && self.is_in_a_wanted_namespace(asked, subject)).then_some(via)
+    }
+
+    /// Options of connections have no metadata, so that no selector selects them.
+    fn selects(&self, unstored: &Value) -> bool {
+        let metadata = unstored.get("metadata").filter(|metadata| metadata.is_object());
+        let labels = metadata
+            .map(|metadata| BTreeMap::<String, String>::deserialize(&metadata["labels"]).unwrap_or_default());
+        labels.is_some_and(|labels| self.objects.matches(&labels))
     }
 
     fn version(&self, rules: &[Rule], asked: &Admission<'_>, name: Option<&str>) -> Option<Arc<Version>> {

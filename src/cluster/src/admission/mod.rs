@@ -3,7 +3,6 @@
 
 mod attributes;
 mod certificate_requests;
-mod connect;
 mod ingress_class;
 mod limit_ranger;
 mod matching;
@@ -17,6 +16,7 @@ mod rbac_escalation;
 mod runtime_class;
 mod service_addresses;
 mod storage;
+mod unstored;
 
 pub(crate) use attributes::{Admission, Draft, Operation, Prepare, Question, Subject};
 pub(crate) use ingress_class::DEFAULT_CLASS;

@@ -2,9 +2,9 @@
 //!
 //! What is stored may be of any version that was the stored one once: its own `apiVersion` says which. Whoever reads has it
 //! converted where he waits anyway (an object by `apiserver`, a list by [`Cluster::list_in_version`], what a watch has at once
-//! by [`Cluster::watch_in_version`]), and before it is selected by a field; whoever writes has the stored object converted to
-//! his version, and what he made of it back (`write.rs`, `delete.rs`). Kinds without such a webhook, and objects that are of the
-//! version already, cost nothing. `review.rs` says what is asked and what an answer means.
+//! by [`Cluster::watch_in_version`]), and before it is selected by a label or a field; whoever writes has the stored object
+//! converted to his version, and what he made of it back (`write.rs`, `delete.rs`). Kinds without such a webhook cost nothing,
+//! and objects that are of the version already a look at it. `review.rs` says what is asked and what an answer means.
 
 mod review;
 
@@ -31,12 +31,12 @@ impl Cluster {
     pub async fn in_version(&self, version: &Version, objects: Vec<Object>) -> Result<Vec<Object>, Status> {
         let Some(conversion) = version.conversion() else { return Ok(objects) };
         let wanted = version.info().gvk.api_version();
+        if objects.iter().all(|object| version_of_object(object) == wanted) {
+            return Ok(objects);
+        }
         let mut values = Vec::with_capacity(objects.len());
         for object in &objects {
             values.push(object.decode::<Value>().map_err(Status::internal)?);
-        }
-        if values.iter().all(|value| version_of(value) == wanted) {
-            return Ok(objects);
         }
         values
             .iter_mut()

@@ -146,10 +146,14 @@ fn told(policy: &str, binding: &str, why: &str) -> String {
     format!("policy '{policy}' with binding '{binding}' denied request: {why}")
 }
 
-/// By what a configuration is applied: as upstream's OpenAPI document, the registry has no type of a connection's options.
+/// By what a configuration is applied: upstream's OpenAPI document has no type of a connection's options, and one of bindings.
 fn typed<'v>(subject: Subject<'_>, via: &'v Version) -> Result<&'v Version, String> {
-    let Some(options) = subject.connect else { return Ok(via) };
-    let kind = options["kind"].as_str().unwrap_or_default();
+    let Some(what) = subject.unstored else { return Ok(via) };
+    let kind = what["kind"].as_str().unwrap_or_default();
+    let binding = kinds::builtin::binding();
+    if kind == binding.info().gvk.kind {
+        return Ok(binding.as_ref());
+    }
     let why = "failed to convert patch object to typed object: no corresponding type for";
     let gvk = &via.info().gvk;
     Err(format!("{why} {}/{}, Kind={kind}", gvk.group, gvk.version))

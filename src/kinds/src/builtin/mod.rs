@@ -48,6 +48,7 @@ pub mod names;
 pub mod admission_policies;
 mod amounts;
 pub mod api_service;
+mod binding;
 mod certificate_signing_request;
 mod certificate_signing_request_validation;
 mod checks;
@@ -160,6 +161,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiext
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1 as apiregistration;
 use std::sync::Arc;
 
+pub use binding::binding;
 pub(crate) use checks::IMMUTABLE;
 pub(crate) use computed::computed;
 pub use pod_columns::status_word;

@@ -1,5 +1,6 @@
 //! A whole kubelet on an in-memory cluster, with a scripted runtime and a clock that stands still.
 
+mod certificates;
 mod drivers;
 mod fake;
 mod logs;

@@ -26,13 +26,25 @@ pub struct File {
 /// Relative paths and what stands there.
 pub type Payload = BTreeMap<String, File>;
 
+/// A pod's certificate, in PEM.
+#[derive(Clone)]
+pub struct Bundle {
+    pub key: String,
+    /// Of whom it is first, then those between it and the authority.
+    pub chain: String,
+}
+
 type Tokens<'a> = dyn Fn(&ServiceAccountTokenProjection) -> Result<String, String> + Send + Sync + 'a;
+
+/// By the volume, and which of its sources it is.
+type Certificates<'a> = dyn Fn(&str, usize) -> Result<Bundle, String> + Send + Sync + 'a;
 
 pub struct Content<'a> {
     pub pod: &'a Pod,
     pub facts: &'a Facts,
     pub sources: &'a dyn Sources,
     pub tokens: &'a Tokens<'a>,
+    pub certificates: &'a Certificates<'a>,
 }
 
 /// `None` where the volume is none of these kinds; else upstream's name of the folder, and the files.
@@ -40,7 +52,6 @@ pub struct Content<'a> {
 /// # Errors
 /// What is missing.
 pub fn of_volume(volume: &Volume, at: &Content<'_>) -> Result<Option<(&'static str, Payload)>, String> {
-    let namespace = pod::namespace(at.pod);
     if let Some(source) = &volume.config_map {
         let mut files = Payload::new();
         let mode = source.default_mode.unwrap_or(DEFAULT_MODE);
@@ -63,8 +74,8 @@ pub fn of_volume(volume: &Volume, at: &Content<'_>) -> Result<Option<(&'static s
     if let Some(source) = &volume.projected {
         let mut files = Payload::new();
         let mode = source.default_mode.unwrap_or(DEFAULT_MODE);
-        for projection in source.sources.iter().flatten() {
-            add_projection(&mut files, at, projection, mode, namespace)?;
+        for (index, projection) in source.sources.iter().flatten().enumerate() {
+            add_projection(&mut files, at, projection, mode, (volume.name.as_str(), index))?;
         }
         return Ok(Some(("kubernetes.io~projected", files)));
     }
@@ -76,7 +87,7 @@ fn add_projection(
     at: &Content<'_>,
     projection: &VolumeProjection,
     mode: i32,
-    namespace: &str,
+    (volume, index): (&str, usize),
 ) -> Result<(), String> {
     if let Some(source) = &projection.config_map {
         add_config_map(files, at, &source.name, source.items.as_deref(), source.optional, mode)?;
@@ -88,21 +99,37 @@ fn add_projection(
         add_downward(files, at, source.items.as_deref().unwrap_or_default(), mode)?;
     }
     if let Some(source) = &projection.service_account_token {
+        let namespace = pod::namespace(at.pod);
         let token =
             (at.tokens)(source).map_err(|why| format!("failed to fetch token for {namespace}: {why}"))?;
-        // where somebody in particular is to read it, nobody else does
-        let owner = common_user(at.pod);
-        let mode = if owner.is_some() || pod::fs_group(at.pod).is_some() { 0o600 } else { mode };
+        let (mode, owner) = for_readers(at.pod, mode);
         put_for(files, &source.path, token.into_bytes(), mode, owner)?;
     }
     if let Some(source) = &projection.cluster_trust_bundle {
         let anchors = trust_bundle::anchors(source, at.sources)?;
         put_for(files, &source.path, anchors.into_bytes(), mode, None)?;
     }
-    if projection.pod_certificate.is_some() {
-        return Err("this kind of projection is not supported".to_owned());
+    if let Some(source) = &projection.pod_certificate {
+        let Bundle { key, chain } = (at.certificates)(volume, index)?;
+        let (mode, owner) = for_readers(at.pod, mode);
+        for (path, data) in [
+            (&source.credential_bundle_path, [key.as_str(), &chain].concat()),
+            (&source.key_path, key),
+            (&source.certificate_chain_path, chain),
+        ] {
+            if let Some(path) = path.as_deref().filter(|path| !path.is_empty()) {
+                put_for(files, path, data.into_bytes(), mode, owner)?;
+            }
+        }
     }
     Ok(())
+}
+
+/// Where somebody in particular is to read a credential, nobody else does.
+fn for_readers(pod: &Pod, mode: i32) -> (i32, Option<u32>) {
+    let owner = common_user(pod);
+    let mode = if owner.is_some() || pod::fs_group(pod).is_some() { 0o600 } else { mode };
+    (mode, owner)
 }
 
 fn add_config_map(
@@ -234,10 +261,20 @@ mod tests {
             .secret("shop", "login", json!({"password": "aHVudGVyMg=="}));
         let facts = Facts::default();
         let tokens = |t: &ServiceAccountTokenProjection| Ok(format!("token for {:?}", t.audience));
+        let certificates = |volume: &str, source: usize| match source {
+            0 => Err("credential bundle is not issued yet".to_owned()),
+            _ => Ok(Bundle { key: format!("key of {volume}/{source}\n"), chain: "chain\n".to_owned() }),
+        };
         let mut volume = volume;
         volume["name"] = "v".into();
         let volume: Volume = serde_json::from_value(volume).unwrap();
-        let content = Content { pod: &pod, facts: &facts, sources: &sources, tokens: &tokens };
+        let content = Content {
+            pod: &pod,
+            facts: &facts,
+            sources: &sources,
+            tokens: &tokens,
+            certificates: &certificates,
+        };
         let (_, payload) = of_volume(&volume, &content)?.expect("a volume with files");
         Ok(payload.into_iter().map(|(p, f)| (p, String::from_utf8(f.data).unwrap(), f.mode)).collect())
     }
@@ -268,6 +305,20 @@ mod tests {
                     file("token", "token for Some(\"me\")", 0o644),
                 ],
             ),
+            (
+                "certificates",
+                json!({"projected": {"sources": [{"serviceAccountToken": {"path": "token"}},
+                    {"podCertificate": {"signerName": "a.b/c", "keyType": "ED25519", "credentialBundlePath": "all.pem",
+                        "keyPath": "id/key.pem", "certificateChainPath": "id/chain.pem"}},
+                    {"podCertificate": {"signerName": "a.b/c", "keyType": "ED25519", "keyPath": "", "certificateChainPath": "other.pem"}}]}}),
+                vec![
+                    file("all.pem", "key of v/1\nchain\n", 0o644),
+                    file("id/chain.pem", "chain\n", 0o644),
+                    file("id/key.pem", "key of v/1\n", 0o644),
+                    file("other.pem", "chain\n", 0o644),
+                    file("token", "token for None", 0o644),
+                ],
+            ),
         ];
         for (name, volume, want) in cases {
             assert_eq!(files(volume), Ok(want), "{name}");
@@ -286,6 +337,15 @@ mod tests {
             (
                 json!({"configMap": {"name": "settings", "items": [{"key": "a.conf", "path": "../x"}]}}),
                 "configmap references invalid path: ../x",
+            ),
+            (
+                json!({"projected": {"sources": [{"podCertificate": {"signerName": "a.b/c", "keyType": "ED25519", "keyPath": "k"}}]}}),
+                "credential bundle is not issued yet",
+            ),
+            (
+                json!({"projected": {"sources": [{"secret": {"name": "login"}},
+                    {"podCertificate": {"signerName": "a.b/c", "keyType": "ED25519", "keyPath": "/k"}}]}}),
+                "invalid path: /k",
             ),
         ];
         for (volume, want) in cases {

@@ -1,16 +1,11 @@
 //! What a pod is given of ClusterTrustBundles: the certificates of those that its projection chooses, each once. Pure.
 
+use crate::pem;
 use crate::sources::Sources;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::certificates::v1::ClusterTrustBundle;
 use k8s_openapi::api::core::v1::ClusterTrustBundleProjection;
-use kinds::builtin::pem;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-const END: &str = "-----END CERTIFICATE-----";
 
 /// PEM. Empty where nothing fits and nothing need be there.
 ///
@@ -32,9 +27,10 @@ pub(super) fn anchors(
             }
         });
     }
+    // they are read as they were when the bundle was written
     let certificates: BTreeSet<String> =
-        chosen.iter().flat_map(|bundle| certificates(&bundle.spec.trust_bundle)).collect();
-    Ok(certificates.into_iter().map(|letters| format!("{BEGIN}\n{letters}{END}\n")).collect())
+        chosen.iter().flat_map(|bundle| pem::certificates(&bundle.spec.trust_bundle)).collect();
+    Ok(certificates.into_iter().collect())
 }
 
 fn chosen(
@@ -54,18 +50,6 @@ fn chosen(
     Ok(all.into_iter().filter(fits).collect())
 }
 
-/// The letters of each certificate, in lines of 64: what stands between the blocks is not passed on. They are read as they were
-/// when the bundle was written.
-fn certificates(bundle: &str) -> Vec<String> {
-    let blocks = pem::blocks(bundle).into_iter().filter(|block| block.label == "CERTIFICATE");
-    blocks.map(|block| in_lines(&STANDARD.encode(block.der))).collect()
-}
-
-fn in_lines(letters: &str) -> String {
-    let letters: Vec<char> = letters.chars().collect();
-    letters.chunks(64).flat_map(|line| line.iter().copied().chain(['\n'])).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,7 +57,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn pem(letters: &str) -> String {
-        format!("{BEGIN}\n{letters}\n{END}\n")
+        format!("-----BEGIN CERTIFICATE-----\n{letters}\n-----END CERTIFICATE-----\n")
     }
 
     #[test]

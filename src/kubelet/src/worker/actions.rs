@@ -37,6 +37,7 @@ impl Worker {
         self.check_deadline();
         self.change_holds();
         self.resize();
+        self.keep_certificates();
         let plan = plan(self.view());
         if let Some(at) = plan.wake_at {
             self.wake(at);
@@ -151,13 +152,11 @@ impl Worker {
             self.sandbox_failed("FailedCreatePodSandBox", format!("Failed to create pod sandbox: {why}"));
             return self.wake_after_hold();
         }
-        let prepared = match prepare(&self.shared, &self.pod) {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                self.sandbox_failed("FailedMount", error.to_string());
-                return self.wake_after_hold();
-            }
-        };
+        let (prepared, unprepared) = prepare(&self.shared, &self.pod);
+        if let Some(error) = unprepared {
+            self.sandbox_failed("FailedMount", error.to_string());
+            return self.wake_after_hold();
+        }
         self.memory.sandbox_starting = true;
         self.ports_were_freed = false;
         if !instead_of.is_empty() {
@@ -300,20 +299,15 @@ impl Worker {
         self.volumes.is_busy = true;
         let (shared, pod, living) = (self.shared.clone(), self.pod.clone(), self.living.clone());
         self.jobs.spawn(async move {
-            let written = match prepare(&shared, &pod) {
-                Ok(prepared) => {
-                    let (mounted, prepared) = mount(&shared, &pod, prepared, &living).await;
-                    let (mounted, failed) = match mounted {
-                        Ok(mounted) => (mounted, None),
-                        Err(error) => (Mounted::new(), Some(error)),
-                    };
-                    // a driver that is away keeps no token and no ConfigMap from a pod that runs
-                    let written = set_up(&shared, &pod, prepared, mounted).await;
-                    failed.map_or(written, Err)
-                }
-                Err(error) => Err(error),
+            let (prepared, unprepared) = prepare(&shared, &pod);
+            let (mounted, prepared) = mount(&shared, &pod, prepared, &living).await;
+            let (mounted, unmounted) = match mounted {
+                Ok(mounted) => (mounted, None),
+                Err(error) => (Mounted::new(), Some(error)),
             };
-            Done::Volumes(written)
+            // neither a driver that is away nor a signer that refuses keeps a token or a ConfigMap from a pod that runs
+            let written = set_up(&shared, &pod, prepared, mounted).await;
+            Done::Volumes(unmounted.or(unprepared).map_or(written, Err))
         });
     }
 }
@@ -345,15 +339,29 @@ async fn make_sandbox(
     }
 }
 
-/// What is in each volume, from the cluster's caches.
-fn prepare(shared: &Shared, pod: &Pod) -> Result<Vec<(String, Prepared)>, VolumeError> {
+/// What is in each volume, from the cluster's caches; and of the first where that can not be told, why.
+fn prepare(shared: &Shared, pod: &Pod) -> (Vec<(String, Prepared)>, Option<VolumeError>) {
     let facts = shared.facts(None);
     let tokens = |wanted: &ServiceAccountTokenProjection| token(shared, pod, wanted);
-    let content = Content { pod, facts: &facts, sources: &shared.sources, tokens: &tokens };
-    let volumes = pod::spec(pod).volumes.iter().flatten();
+    let certificates =
+        |volume: &str, source: usize| shared.certificates.bundle(pod::uid(pod), volume, source);
+    let content = Content {
+        pod,
+        facts: &facts,
+        sources: &shared.sources,
+        tokens: &tokens,
+        certificates: &certificates,
+    };
     let dir = shared.pod_dir(pod);
     let root = &shared.config.state_dir;
-    volumes.map(|v| Ok((v.name.clone(), volumes::prepare(root, &dir, v, &content)?))).collect()
+    let (mut all, mut failed) = (Vec::new(), None);
+    for volume in pod::spec(pod).volumes.iter().flatten() {
+        match volumes::prepare(root, &dir, volume, &content) {
+            Ok(prepared) => all.push((volume.name.clone(), prepared)),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    (all, failed)
 }
 
 fn token(shared: &Shared, pod: &Pod, wanted: &ServiceAccountTokenProjection) -> Result<String, String> {

@@ -12,6 +12,7 @@ impl Worker {
         for id in &self.ids {
             self.shared.sandbox_index.enter(id, pod::uid(&self.pod), &self.mailbox);
         }
+        self.shared.certificates.forget_asking(pod::uid(&self.pod));
         // sources may have changed meanwhile, and tokens grown old
         self.volumes.is_stale = !self.ids.is_empty();
         if !self.ids.is_empty() || kinds::pod::condition(&self.pod, "PodResizePending").is_some() {

@@ -2,6 +2,7 @@
 
 use super::start::Started;
 use super::{Message, RETRY, Stage, Worker};
+use crate::pod_certificates::{Place, Refusal, Requested};
 use crate::view::Backoff;
 use crate::volumes::{Mounted, VolumeError};
 use crate::{csi, pod, volumes};
@@ -21,6 +22,10 @@ pub(super) enum Done {
         outcome: Started,
     },
     Volumes(Result<Mounted, VolumeError>),
+    CertificateRequested {
+        place: Place,
+        outcome: Result<Requested, Refusal>,
+    },
     VolumesGone(Result<(), String>),
     Frozen,
     Killed(Result<(), CriError>),
@@ -66,7 +71,9 @@ impl Worker {
             Done::Sandbox(outcome) => self.sandbox_done(outcome),
             Done::Started { container, outcome } => self.start_done(&container, outcome),
             Done::Volumes(outcome) => self.volumes_done(outcome),
+            Done::CertificateRequested { place, outcome } => self.certificate_requested(&place, outcome),
             Done::VolumesGone(Ok(())) => {
+                self.shared.certificates.forget(pod::uid(&self.pod));
                 self.volumes = super::Volumes { are_gone: true, ..Default::default() }
             }
             Done::VolumesGone(Err(why)) => {
@@ -93,6 +100,7 @@ impl Worker {
                 self.ids.iter().for_each(|id| self.shared.sandbox_index.strike(id));
                 self.shared.waiting_for_room.leave(pod::uid(&self.pod));
                 self.shared.admitted.strike(pod::uid(&self.pod));
+                self.shared.certificates.forget(pod::uid(&self.pod));
                 self.stage = Stage::Gone;
             }
             Done::Cleaned(Err(why)) => {
@@ -118,6 +126,7 @@ impl Worker {
         self.is_writing = false;
         self.volumes.is_busy = false;
         self.resizing.broke(until);
+        self.shared.certificates.forget_asking(pod::uid(&self.pod));
         if matches!(self.stage, Stage::Terminating | Stage::Removing) {
             self.stage = Stage::Syncing;
         }
@@ -262,7 +271,7 @@ impl Worker {
     }
 
     /// What waited for a source waits no longer.
-    fn sources_changed(&mut self) {
+    pub(super) fn sources_changed(&mut self) {
         self.volumes.is_stale = true;
         self.volumes.hold = None;
         self.memory.sandbox_backed_off = None;

@@ -6,6 +6,7 @@
 
 mod actions;
 mod adopt;
+mod certificates;
 mod ending;
 mod jobs;
 mod message;

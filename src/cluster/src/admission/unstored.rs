@@ -1,7 +1,7 @@
-//! Connections into pods, services and nodes: webhooks and policies that want `CONNECT` are asked before one is made, and may
-//! change how.
+//! What is asked for and stored nowhere: the options of a connection into a pod, a service or a node, and bindings. Webhooks and
+//! policies that want to know are asked before it is done, and may change it.
 
-use super::attributes::{Admission, Draft, Operation};
+use super::attributes::{Admission, Draft, Operation, Subject};
 use super::mutate;
 use crate::{Actor, Cluster, Remarks, Target};
 use ::api::Status;
@@ -26,21 +26,39 @@ impl Cluster {
     ) -> Result<O, Status> {
         let operation = Operation::Connect;
         let asked = Admission { cluster: self, actor, target, operation, dry_run: false, remarks };
-        if !asked.is_of_interest() {
-            return Ok(options);
-        }
-        let mut options = encode(kind, &options)?;
-        let typed = |after| encode(kind, &decode::<O>(after)?);
-        let mut draft = Draft::Connection { options: &mut options, typed: &typed };
-        mutate(&asked, &mut draft).await?;
-        asked.validate_by_policies(draft.subject()).await?;
-        asked.validate_by_webhooks(draft.subject()).await?;
-        decode(options)
+        asked.admit_unstored(kind, options, |_| Ok(())).await
     }
 }
 
-fn encode<O: Serialize>(kind: &str, options: &O) -> Result<Value, Status> {
-    let mut value = serde_json::to_value(options).map_err(Status::internal)?;
+impl Admission<'_> {
+    /// `what`, of core/v1, as policies and webhooks have left it. `judge` says what the cluster itself has against that, before
+    /// those are asked who only judge.
+    ///
+    /// # Errors
+    /// As [`Cluster::admit_connection`], and those of `judge`.
+    pub(crate) async fn admit_unstored<O: Serialize + DeserializeOwned>(
+        &self,
+        kind: &str,
+        what: O,
+        judge: impl Fn(&O) -> Result<(), Status>,
+    ) -> Result<O, Status> {
+        if !self.is_of_interest() {
+            return judge(&what).map(|()| what);
+        }
+        let mut encoded = encode(kind, &what)?;
+        let typed = |after| encode(kind, &decode::<O>(after)?);
+        mutate(self, &mut Draft::Unstored { what: &mut encoded, typed: &typed }).await?;
+        let what = decode(encoded.clone())?;
+        judge(&what)?;
+        let subject = Subject::unstored(&encoded);
+        self.validate_by_policies(subject).await?;
+        self.validate_by_webhooks(subject).await?;
+        Ok(what)
+    }
+}
+
+fn encode<O: Serialize>(kind: &str, what: &O) -> Result<Value, Status> {
+    let mut value = serde_json::to_value(what).map_err(Status::internal)?;
     if let Some(fields) = value.as_object_mut() {
         fields.extend([("kind".to_owned(), kind.into()), ("apiVersion".to_owned(), "v1".into())]);
     }
