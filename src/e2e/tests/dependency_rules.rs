@@ -43,7 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("controllers", &["api", "apiextensions", "cluster", "kinds", "schema"]),
-    ("scheduler", &["api", "cluster", "kinds"]),
+    ("scheduler", &["api", "cluster", "kinds", "schema"]),
     ("kubelet", &["api", "cluster", "cri", "csi", "kinds", "tls"]),
     ("shim", &["cri"]),
     ("image", &["cri", "tls"]),
