@@ -7,6 +7,7 @@ use crate::claim::claim;
 use crate::daemon_memory::{self, ended_for_memory};
 use crate::datastore::{self, Datastore};
 use crate::error::{StartError, failed, io, unclaimed, unmoved, unopened};
+use crate::files::scheduler_profiles;
 use crate::legacy::Legacy;
 use crate::lifecycle::{Step, drain, wait_for_end};
 use crate::lock::Lock;
@@ -24,6 +25,7 @@ use cluster::{Cluster, ClusterConfig, TokenSigner};
 use controllers::ControllersConfig;
 use dashboard::Dashboard;
 use encryption::Encryption;
+use scheduler::Profiles;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use store::{OpenError, Store};
@@ -75,12 +77,17 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
     open_files::raise_limit();
     let settings = resolve_settings(places, options)?;
     // before they are kept: a start that nothing came of changes nothing
+    let (profiles, note) = scheduler_profiles(settings.scheduler_config.as_deref())?;
     let files = OpenedFiles {
         audit: settings.api_server_files.open_audit_log(places)?,
         authentication: settings.api_server_files.authentication()?,
         authorizers: settings.api_server_files.authorization()?,
         encryption: settings.api_server_files.encryption()?,
+        profiles,
     };
+    if let Some(what) = note {
+        step(Step::Noted { what });
+    }
     keep(places, &settings)?;
     // a cluster without a limit is better than none
     let _ = daemon_memory::confine(places, settings.daemon_memory).inspect_err(|why| tracing::warn!("{why}"));
@@ -94,12 +101,13 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
     served
 }
 
-/// What the user's files say of the API server.
+/// What the user's files say of the API server and of the scheduler.
 struct OpenedFiles {
     audit: Option<Arc<AuditLog>>,
     authentication: authentication::Configuration,
     authorizers: Option<Vec<cluster::Authorizer>>,
     encryption: Arc<Encryption>,
+    profiles: Profiles,
 }
 
 async fn serve(
@@ -141,7 +149,7 @@ async fn serve(
         service_network: services.service_network(),
     };
     let mut running = controllers::start(&cluster, &config, &components);
-    running.spawn(scheduler::run(cluster.clone(), components.clone()));
+    running.spawn(scheduler::run(cluster.clone(), files.profiles, components.clone()));
     let kubelet_listener = listen_for_kubelet(node_ip, step).await;
     let kubelet_at = (node_ip, kubelet_listener.is_some().then_some(KUBELET_PORT));
     let (pods, pauser) =

@@ -1,5 +1,5 @@
-//! The files of the user that say how the API server works. Where they are is kept for later starts; what is in them is read at
-//! each start, as upstream's API server does.
+//! The files of the user that say how API server and scheduler work. Where they are is kept for later starts; what is in them is
+//! read at each start, as upstream's do.
 
 use crate::Places;
 use crate::error::StartError;
@@ -9,6 +9,7 @@ use authentication::Configuration;
 use authorization::Connection;
 use cluster::Authorizer;
 use encryption::Encryption;
+use scheduler::Profiles;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,6 +96,19 @@ impl ApiServerFiles {
         let open = AuditLog::open(policy, &log, ROTATION).map_err(|why| wrong("audit log", &log, &why))?;
         Ok(Some(Arc::new(open)))
     }
+}
+
+/// How the scheduler places pods, and what of the file means nothing here; without a file as upstream does.
+///
+/// # Errors
+/// A file that can not be read or is none.
+pub(crate) fn scheduler_profiles(path: Option<&Path>) -> Result<(Profiles, Option<String>), StartError> {
+    const WHAT: &str = "scheduler configuration";
+    let Some(path) = path else { return Ok((Profiles::default(), None)) };
+    let profiles = Profiles::parse(&read(WHAT, path)?).map_err(|why| wrong(WHAT, path, &why))?;
+    let idle = profiles.without_effect().join(", ");
+    let note = format!("{WHAT} {}: without effect in this process: {idle}", path.display());
+    Ok((profiles, Some(note).filter(|_| !idle.is_empty())))
 }
 
 fn access_webhook(webhook: authorization::Webhook) -> Result<AccessWebhookClient, StartError> {

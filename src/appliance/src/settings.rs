@@ -30,6 +30,9 @@ pub struct Settings {
     pub daemon_memory: DaemonMemory,
     #[serde(default, skip_serializing_if = "ApiServerFiles::is_default")]
     pub api_server_files: ApiServerFiles,
+    /// `kubescheduler.config.k8s.io/v1`, kind `KubeSchedulerConfiguration`; an absolute path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduler_config: Option<PathBuf>,
     /// The etcd cluster that keeps the state; without one, the profile's own file does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub datastore: Option<Datastore>,
@@ -84,6 +87,7 @@ impl Settings {
             docker_socket: None,
             daemon_memory: DaemonMemory::Default,
             api_server_files: ApiServerFiles::default(),
+            scheduler_config: None,
             datastore: None,
             former_datastores: Vec::new(),
             kubernetes: true,

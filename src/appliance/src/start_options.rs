@@ -31,6 +31,8 @@ pub struct StartOptions {
     pub authorization_config: Option<Option<PathBuf>>,
     /// Kept for later starts; `Some(None)`: nothing is encrypted.
     pub encryption_provider_config: Option<Option<PathBuf>>,
+    /// Kept for later starts; `Some(None)`: pods are placed as upstream does.
+    pub scheduler_config: Option<Option<PathBuf>>,
     /// Kept for later starts: `false` is the Docker half alone.
     pub kubernetes: Option<bool>,
     /// Kept for later starts.
@@ -70,6 +72,9 @@ pub(crate) fn resolve_settings(places: &Places, options: &StartOptions) -> Resul
     }
     if let Some(config) = &options.encryption_provider_config {
         files.encryption_provider_config.clone_from(config);
+    }
+    if let Some(config) = &options.scheduler_config {
+        settings.scheduler_config.clone_from(config);
     }
     if let Some(kubernetes) = options.kubernetes {
         settings.kubernetes = kubernetes;

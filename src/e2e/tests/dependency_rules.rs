@@ -45,7 +45,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("controllers", &["api", "apiextensions", "cluster", "kinds", "schema"]),
-    ("scheduler", &["api", "cluster", "kinds"]),
+    ("scheduler", &["api", "cluster", "kinds", "schema"]),
     ("kubelet", &["api", "cluster", "cri", "csi", "durations", "kinds", "tls"]),
     ("shim", &["cri"]),
     ("image", &["cri", "durations", "tls"]),

@@ -13,6 +13,11 @@ pub fn missing(pod: &Pod, node: &Node) -> Vec<&'static str> {
     needed(pod).into_iter().filter(|feature| !declared.iter().any(|known| known == feature)).collect()
 }
 
+/// Whether there is a node that the pod can not run on for that.
+pub fn needs_any(pod: &Pod) -> bool {
+    needed(pod).is_some()
+}
+
 fn needed(pod: &Pod) -> Option<&'static str> {
     let containers =
         pod.spec.iter().flat_map(|spec| spec.containers.iter().chain(spec.init_containers.iter().flatten()));

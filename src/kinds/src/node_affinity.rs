@@ -1,6 +1,6 @@
 //! Which nodes a pod may run on by their labels and names: what the scheduler and the DaemonSet controller both ask.
 
-use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, NodeSelectorTerm, PodSpec};
+use k8s_openapi::api::core::v1::{Node, NodeAffinity, NodeSelectorRequirement, NodeSelectorTerm, PodSpec};
 use std::collections::BTreeMap;
 
 /// The node selector, and the affinity that is required.
@@ -8,11 +8,13 @@ pub fn fits(spec: &PodSpec, node: &Node) -> bool {
     let none = BTreeMap::new();
     let labels = node.metadata.labels.as_ref().unwrap_or(&none);
     let selected = spec.node_selector.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
-    let wanted = spec.affinity.as_ref().and_then(|a| a.node_affinity.as_ref());
-    let required = wanted.and_then(|w| w.required_during_scheduling_ignored_during_execution.as_ref());
-    selected
-        && required
-            .is_none_or(|selector| selector.node_selector_terms.iter().any(|term| matches_term(term, node)))
+    selected && allows(spec.affinity.as_ref().and_then(|a| a.node_affinity.as_ref()), node)
+}
+
+/// What is required of a node; without an affinity, nothing is.
+pub fn allows(affinity: Option<&NodeAffinity>, node: &Node) -> bool {
+    let required = affinity.and_then(|a| a.required_during_scheduling_ignored_during_execution.as_ref());
+    required.is_none_or(|selector| selector.node_selector_terms.iter().any(|term| matches_term(term, node)))
 }
 
 /// A term that says nothing matches nothing.

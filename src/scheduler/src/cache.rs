@@ -4,6 +4,7 @@
 //! Without I/O: `run.rs` listens and asks for what is next, `writes.rs` writes what was decided.
 
 use crate::attached::VolumesInUse;
+use crate::config::Profiles;
 use crate::hints::Event;
 use crate::pod_affinity::Namespaces;
 use crate::pod_info::PodInfo;
@@ -17,11 +18,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// Whose pods these are.
-pub(crate) const NAME: &str = "default-scheduler";
-
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
+    /// Whose pods these are.
+    profiles: Arc<Profiles>,
     pub(crate) snapshot: Snapshot,
     pub(crate) queue: Queue,
     pub(crate) namespaces: Arc<Namespaces>,
@@ -36,17 +36,20 @@ pub(crate) struct Cache {
     pub(crate) start: usize,
 }
 
-/// Ours, not bound, not on its way out.
-pub(crate) fn waits(pod: &Pod) -> bool {
-    let ours = pod.spec.as_ref().and_then(|s| s.scheduler_name.as_deref()).unwrap_or(NAME) == NAME;
-    ours && !is_bound(pod) && ask::is_active(pod)
-}
-
 fn is_bound(pod: &Pod) -> bool {
     pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).is_some_and(|n| !n.is_empty())
 }
 
 impl Cache {
+    pub(crate) fn new(profiles: Arc<Profiles>) -> Self {
+        Cache { queue: Queue::new(profiles.clone()), profiles, ..Cache::default() }
+    }
+
+    /// Ours, not bound, not on its way out.
+    fn waits(&self, pod: &Pod) -> bool {
+        self.profiles.of(pod).is_some() && !is_bound(pod) && ask::is_active(pod)
+    }
+
     /// A pod as an informer shows it.
     pub(crate) fn pod_is(&mut self, pod: &Arc<Pod>, now: Instant) {
         let key = key_of(&pod.metadata);
@@ -62,12 +65,12 @@ impl Cache {
         } else if !is_bound(pod) && self.placed.contains_key(&key) {
             // it is on its way to its node, or whoever tells is behind: no pod leaves its node again. Where it does not get
             // there it is tried again as it is by now, or not at all
-            match waits(pod) {
+            match self.waits(pod) {
                 true if self.queue.has(&key) => self.queue.set(&info, &self.namespaces, now),
                 true => {}
                 false => self.queue.remove(&key),
             }
-        } else if waits(pod) {
+        } else if self.waits(pod) {
             let own = self.place_of(&key).map(str::to_owned);
             let before = self.queue.pod(&key).filter(|known| known.id == info.id);
             // what was decided since is on its way to the pod's status (upstream's `UpdateNominatedPod`)
@@ -213,8 +216,10 @@ impl Cache {
         self.queue.notice(event, &self.namespaces, now);
     }
 
-    pub(crate) fn context(&self, storage: Storage, owners: Option<LabelSelector>) -> Context {
+    /// Of a pod that waits.
+    pub(crate) fn context(&self, pod: &Pod, storage: Storage, owners: Option<LabelSelector>) -> Context {
         Context {
+            profile: self.profiles.of(pod).cloned().unwrap_or_default(),
             namespaces: self.namespaces.clone(),
             storage,
             owners,
@@ -246,7 +251,7 @@ mod tests {
     /// The next pod, and where it goes.
     fn next(cache: &mut Cache, now: Instant) -> Option<(Arc<PodInfo>, Result<String, String>)> {
         let pod = cache.queue.pop(now)?;
-        let placed = place(&pod, &cache.snapshot, &cache.context(Storage::default(), None));
+        let placed = place(&pod, &cache.snapshot, &cache.context(&pod.pod, Storage::default(), None));
         match &placed {
             Ok(placement) => cache.assume(&pod, &placement.node, now),
             Err(why) => cache.queue.refused(&key_of(&pod.pod.metadata), why.plugins.clone(), now),
@@ -297,16 +302,18 @@ mod tests {
         );
         for (name, priority, want) in [("lower", 1, false), ("same", 5, false), ("higher", 9, true)] {
             let other = PodInfo::of(Arc::new(pod(name, "1").spec(&json!({"priority": priority})).build()));
-            let placed = place(&other, &cache.snapshot, &cache.context(Storage::default(), None));
+            let placed = place(&other, &cache.snapshot, &cache.context(&other.pod, Storage::default(), None));
             assert_eq!(placed.is_ok(), want, "{name}");
         }
         assert_eq!(
-            place(&high, &cache.snapshot, &cache.context(Storage::default(), None)).unwrap().evaluated,
+            place(&high, &cache.snapshot, &cache.context(&high.pod, Storage::default(), None))
+                .unwrap()
+                .evaluated,
             1
         );
         cache.pod_is_gone(&high.pod.clone(), now);
         let other = PodInfo::of(Arc::new(pod("lower", "1").build()));
-        assert!(place(&other, &cache.snapshot, &cache.context(Storage::default(), None)).is_ok());
+        assert!(place(&other, &cache.snapshot, &cache.context(&other.pod, Storage::default(), None)).is_ok());
     }
 
     #[test]
@@ -366,7 +373,8 @@ mod tests {
         cache.pod_is(&none, now);
         let one = cache.queue.pop(now).unwrap();
         cache.nominate(&one, Some("m"), now);
-        let placed = place(&one, &cache.snapshot, &cache.context(Storage::default(), None)).unwrap();
+        let placed =
+            place(&one, &cache.snapshot, &cache.context(&one.pod, Storage::default(), None)).unwrap();
         assert_eq!((placed.node.as_str(), placed.evaluated), ("m", 1));
         cache.assume(&one, "m", now);
         cache.forget(&one, now);

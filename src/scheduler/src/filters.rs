@@ -1,17 +1,23 @@
-//! Why a node will not do, in upstream's words. One function a reason; the list in [`all`] is the order.
+//! Why a node will not do, in upstream's words. One function a reason; which of them are asked, and in which order, a pod's
+//! profile says ([`crate::Profile`]).
 
 use crate::NodeSnapshot;
+use crate::place::Prepared;
 use crate::pod_info::PodInfo;
-use k8s_openapi::api::core::v1::{Pod, Taint};
+use crate::resources::Resources;
+use k8s_openapi::api::core::v1::{NodeAffinity, Pod, Taint};
 use kinds::{declared_features, node_affinity, pod as ask};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// Who refused: upstream's names of its plugins. What may help a pod that waits depends on it ([`crate::hints`]).
+/// Upstream's plug-ins: who refuses a pod, or says what a node is worth to it. What may help a pod that was refused depends on
+/// who did ([`crate::hints`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Plugin {
     SchedulingGates,
+    PrioritySort,
     NodeUnschedulable,
+    NodeName,
     TaintToleration,
     NodeAffinity,
     NodeDeclaredFeatures,
@@ -23,6 +29,10 @@ pub enum Plugin {
     VolumeZone,
     PodTopologySpread,
     InterPodAffinity,
+    DefaultPreemption,
+    NodeResourcesBalancedAllocation,
+    ImageLocality,
+    DefaultBinder,
 }
 
 /// Why a node will not do.
@@ -45,11 +55,62 @@ impl Refusal {
     }
 }
 
-type Filter = fn(&PodInfo, &NodeSnapshot) -> Vec<Refusal>;
+/// Whether the filter may say anything of the pod, whatever the node: upstream's `Skip`.
+pub(crate) fn concerns(plugin: Plugin, prepared: &Prepared) -> bool {
+    let pod = prepared.pod;
+    match plugin {
+        Plugin::NodeAffinity => {
+            chooses_nodes(&pod.pod) || prepared.context.profile.args.added_affinity.is_some()
+        }
+        Plugin::NodeDeclaredFeatures => declared_features::needs_any(&pod.pod),
+        Plugin::NodePorts => !pod.ports.is_empty(),
+        Plugin::VolumeRestrictions => prepared.volumes.concern(plugin) || disks_of(&pod.pod).next().is_some(),
+        Plugin::NodeVolumeLimits | Plugin::VolumeBinding | Plugin::VolumeZone => {
+            prepared.volumes.concern(plugin)
+        }
+        Plugin::PodTopologySpread => !prepared.spread.is_empty(),
+        Plugin::NodeUnschedulable
+        | Plugin::TaintToleration
+        | Plugin::NodeResourcesFit
+        | Plugin::InterPodAffinity => true,
+        // one that names its node is not placed; the others filter nothing
+        Plugin::NodeName
+        | Plugin::SchedulingGates
+        | Plugin::PrioritySort
+        | Plugin::DefaultPreemption
+        | Plugin::NodeResourcesBalancedAllocation
+        | Plugin::ImageLocality
+        | Plugin::DefaultBinder => false,
+    }
+}
 
-/// Each gives reasons against the node; none is a yes.
-pub(crate) const fn all() -> [Filter; 7] {
-    [unschedulable, taints, affinity, features, ports, resources, disks]
+/// Reasons against the node; none is a yes.
+pub(crate) fn against(plugin: Plugin, prepared: &Prepared, at: &NodeSnapshot) -> Vec<Refusal> {
+    let pod = prepared.pod;
+    match plugin {
+        Plugin::NodeUnschedulable => unschedulable(pod, at),
+        Plugin::TaintToleration => taints(pod, at),
+        Plugin::NodeAffinity => affinity(pod, prepared.context.profile.args.added_affinity.as_ref(), at),
+        Plugin::NodeDeclaredFeatures => features(pod, at),
+        Plugin::NodePorts => ports(pod, at),
+        Plugin::NodeResourcesFit => resources(&prepared.asked, at),
+        Plugin::VolumeRestrictions => {
+            let refusals = disks(pod, at);
+            if refusals.is_empty() { prepared.volumes.against(plugin, at) } else { refusals }
+        }
+        Plugin::NodeVolumeLimits | Plugin::VolumeBinding | Plugin::VolumeZone => {
+            prepared.volumes.against(plugin, at)
+        }
+        Plugin::PodTopologySpread => prepared.spread.against(at.slot, pod).into_iter().collect(),
+        Plugin::InterPodAffinity => prepared.others.against(at.slot).into_iter().collect(),
+        Plugin::NodeName
+        | Plugin::SchedulingGates
+        | Plugin::PrioritySort
+        | Plugin::DefaultPreemption
+        | Plugin::NodeResourcesBalancedAllocation
+        | Plugin::ImageLocality
+        | Plugin::DefaultBinder => Vec::new(),
+    }
 }
 
 /// What a cordoned node has, whether somebody put it there or not.
@@ -70,10 +131,24 @@ fn taints(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
     refused.then(|| Refusal::never(Plugin::TaintToleration, why)).into_iter().collect()
 }
 
-fn affinity(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
-    let fits = pod.pod.spec.as_ref().is_none_or(|spec| node_affinity::fits(spec, &at.node));
-    let why = "node(s) didn't match Pod's node affinity/selector";
-    (!fits).then(|| Refusal::never(Plugin::NodeAffinity, why)).into_iter().collect()
+/// What the profile adds stands before what the pod says.
+fn affinity(pod: &PodInfo, added: Option<&NodeAffinity>, at: &NodeSnapshot) -> Vec<Refusal> {
+    let why = if !node_affinity::allows(added, &at.node) {
+        "node(s) didn't match scheduler-enforced node affinity"
+    } else if pod.pod.spec.as_ref().is_some_and(|spec| !node_affinity::fits(spec, &at.node)) {
+        "node(s) didn't match Pod's node affinity/selector"
+    } else {
+        return Vec::new();
+    };
+    vec![Refusal::never(Plugin::NodeAffinity, why)]
+}
+
+/// Whether the pod says which nodes it wants, or which it had better go to.
+pub(crate) fn chooses_nodes(pod: &Pod) -> bool {
+    pod.spec.as_ref().is_some_and(|spec| {
+        let by_labels = spec.node_selector.as_ref().is_some_and(|labels| !labels.is_empty());
+        by_labels || spec.affinity.as_ref().is_some_and(|affinity| affinity.node_affinity.is_some())
+    })
 }
 
 fn features(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
@@ -89,13 +164,13 @@ fn ports(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
     refused.then(|| Refusal::for_now(Plugin::NodePorts, why)).into_iter().collect()
 }
 
-fn resources(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
+fn resources(asked: &Resources, at: &NodeSnapshot) -> Vec<Refusal> {
     let plugin = Plugin::NodeResourcesFit;
     let mut reasons = Vec::new();
     if i64::try_from(at.residents.len()).unwrap_or(i64::MAX) >= at.most_pods {
         reasons.push(Refusal::for_now(plugin, "Too many pods"));
     }
-    for (why, is_enough) in at.allocatable.lacks(&pod.asked, &at.taken) {
+    for (why, is_enough) in at.allocatable.lacks(asked, &at.taken) {
         // what the empty node does not have no victim gives back
         reasons.push(Refusal { plugin, why, resolvable: is_enough });
     }

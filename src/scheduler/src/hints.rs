@@ -1,12 +1,13 @@
 //! What may help a pod that waits: upstream's queueing hints. Who refused it says which changes make a difference to it; only
 //! those wake it. Pure.
 
+use crate::Profile;
 use crate::filters::{Plugin, cordon};
 use crate::node::{allocatable, is_cordoned, is_hard};
 use crate::pod_affinity::{Namespaces, Term};
 use crate::pod_info::PodInfo;
 use crate::resources::Resources;
-use crate::spread;
+use crate::spread::{self, DefaultSpread};
 use k8s_openapi::api::core::v1::Node;
 use kinds::{declared_features, node_affinity, pod as ask, volume};
 use std::sync::Arc;
@@ -44,8 +45,14 @@ pub(crate) enum Event {
     Attachment,
 }
 
-/// Whether the change may make a pod placeable that the plugin has refused.
-pub(crate) fn may_help(plugin: Plugin, pod: &PodInfo, event: &Event, namespaces: &Namespaces) -> bool {
+/// Whether the change may make a pod placeable that the plugin has refused; `profile` is the pod's.
+pub(crate) fn may_help(
+    plugin: Plugin,
+    pod: &PodInfo,
+    event: &Event,
+    namespaces: &Namespaces,
+    profile: &Profile,
+) -> bool {
     let spec = pod.pod.spec.as_ref();
     match plugin {
         Plugin::SchedulingGates => matches!(event, Event::Changed { new, .. } if !is_gated(new)),
@@ -62,7 +69,10 @@ pub(crate) fn may_help(plugin: Plugin, pod: &PodInfo, event: &Event, namespaces:
             _ => false,
         },
         Plugin::NodeAffinity => {
-            let fits = |node: &Node| spec.is_none_or(|spec| node_affinity::fits(spec, node));
+            let added = profile.args.added_affinity.as_ref();
+            let fits = |node: &Node| {
+                node_affinity::allows(added, node) && spec.is_none_or(|spec| node_affinity::fits(spec, node))
+            };
             match event {
                 Event::NodeAdded(node) => fits(node),
                 Event::NodeChanged { old, new } => !fits(old) && fits(new),
@@ -82,8 +92,8 @@ pub(crate) fn may_help(plugin: Plugin, pod: &PodInfo, event: &Event, namespaces:
             Event::PodGone(other) => pod.ports.iter().any(|port| other.ports.iter().any(|p| p.meets(port))),
             _ => false,
         },
-        Plugin::NodeResourcesFit => resources(pod, event),
-        Plugin::PodTopologySpread => spreading(pod, event),
+        Plugin::NodeResourcesFit => resources(pod, event, &profile.args.fit.asked(pod)),
+        Plugin::PodTopologySpread => spreading(pod, event, &profile.args.spread),
         Plugin::InterPodAffinity => others(pod, event, namespaces),
         Plugin::VolumeRestrictions => match event {
             Event::Claim { .. } => is_own_claim(pod, event),
@@ -103,6 +113,13 @@ pub(crate) fn may_help(plugin: Plugin, pod: &PodInfo, event: &Event, namespaces:
             Event::Claim { .. } => is_own_claim(pod, event),
             _ => false,
         },
+        // they refuse nobody
+        Plugin::PrioritySort
+        | Plugin::NodeName
+        | Plugin::DefaultPreemption
+        | Plugin::NodeResourcesBalancedAllocation
+        | Plugin::ImageLocality
+        | Plugin::DefaultBinder => false,
     }
 }
 
@@ -127,8 +144,9 @@ fn is_own_claim(pod: &PodInfo, event: &Event) -> bool {
         && volume::claims_of(&pod.pod).iter().any(|claim| claim.name == *name)
 }
 
-fn resources(pod: &PodInfo, event: &Event) -> bool {
-    let would_fit = |node: &Node| allocatable(node).lacks(&pod.asked, &Resources::default()).is_empty();
+/// `asked` is what it asks for of what is looked at.
+fn resources(pod: &PodInfo, event: &Event, asked: &Resources) -> bool {
+    let would_fit = |node: &Node| allocatable(node).lacks(asked, &Resources::default()).is_empty();
     let pods = |node: &Node| {
         let all = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
         ask::quantity(all, "pods").unwrap_or_default()
@@ -136,7 +154,7 @@ fn resources(pod: &PodInfo, event: &Event) -> bool {
     match event {
         Event::NodeAdded(node) => would_fit(node),
         Event::NodeChanged { old, new } => {
-            let grew = allocatable(new).has_more_for(&allocatable(old), &pod.asked) || pods(new) > pods(old);
+            let grew = allocatable(new).has_more_for(&allocatable(old), asked) || pods(new) > pods(old);
             grew && would_fit(new)
         }
         Event::PodGone(_) => true,
@@ -146,8 +164,9 @@ fn resources(pod: &PodInfo, event: &Event) -> bool {
     }
 }
 
-fn spreading(pod: &PodInfo, event: &Event) -> bool {
-    let keys = spread::keys(&pod.pod);
+fn spreading(pod: &PodInfo, event: &Event, by_default: &DefaultSpread) -> bool {
+    let keys = spread::keys(&pod.pod, by_default);
+    let is_about = |other: &PodInfo| spread::is_about(&pod.pod, &other.pod, by_default);
     let label = crate::node::label;
     let has_all = |node: &Node| keys.iter().all(|key| label(node, key).is_some());
     match event {
@@ -157,11 +176,8 @@ fn spreading(pod: &PodInfo, event: &Event) -> bool {
             (has_all(old) || has_all(new))
                 && (old.metadata.labels != new.metadata.labels || taints(old) != taints(new))
         }
-        Event::PodPlaced(other) | Event::PodGone(other) => spread::is_about(&pod.pod, &other.pod),
-        Event::PodChanged { old, new } => {
-            old.likeness != new.likeness
-                && (spread::is_about(&pod.pod, &old.pod) || spread::is_about(&pod.pod, &new.pod))
-        }
+        Event::PodPlaced(other) | Event::PodGone(other) => is_about(other),
+        Event::PodChanged { old, new } => old.likeness != new.likeness && (is_about(old) || is_about(new)),
         Event::Changed { old, new } => old.likeness.labels != new.likeness.labels,
         _ => false,
     }
@@ -317,7 +333,8 @@ mod tests {
         ];
         for (name, plugin, waiting, event, want) in cases {
             let waiting = pod("waiting", waiting);
-            assert_eq!(may_help(plugin, &waiting, &event, &Namespaces::new()), want, "{name}");
+            let helps = may_help(plugin, &waiting, &event, &Namespaces::new(), &Profile::default());
+            assert_eq!(helps, want, "{name}");
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Finds a node for each pod.
 //!
 //! [`place`] is pure: a pod and what is known of the nodes in, a node or the reasons out; [`preempt`] is pure too, and says
-//! who must go where there is none. What is known is a [`Snapshot`], kept current pod by pod. A queue says who is tried when,
-//! and hints whom a change may help. Around them a thin loop hears what changes and decides; what was decided is written
+//! who must go where there is none. What is known is a [`Snapshot`], kept current pod by pod. A pod's [`Profile`] says which
+//! plug-ins look at it, and how. A queue says who is tried when, and hints whom a change may help. Around them a thin loop hears what changes and decides; what was decided is written
 //! beside it. It knows nothing of what makes pods or runs them.
 
 #![forbid(unsafe_code)]
 
+mod allocation;
 mod attached;
 mod cache;
+mod config;
 mod filters;
 mod hints;
 mod node;
@@ -28,6 +30,7 @@ mod spread;
 mod tests;
 mod writes;
 
+pub use config::{ConfigurationError, Profile, Profiles};
 pub use filters::Plugin;
 pub use node::NodeSnapshot;
 pub use place::{Context, Placement, Unschedulable, place};

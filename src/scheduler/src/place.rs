@@ -1,11 +1,13 @@
 //! The one decision: which node a pod goes to, or why to none.
 
+use crate::config::Point;
 use crate::filters::{self, Plugin, Refusal};
 use crate::pod_affinity::{Namespaces, PodAffinity};
 use crate::pod_info::PodInfo;
 use crate::pod_volumes::{PodVolumes, Storage};
+use crate::resources::Resources;
 use crate::spread::Spread;
-use crate::{NodeSnapshot, Snapshot, scores};
+use crate::{NodeSnapshot, Profile, Snapshot, scores};
 use api::LabelSelector;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +22,8 @@ const LEAST_PERCENT: usize = 5;
 /// What is known beside nodes and their pods.
 #[derive(Debug, Default)]
 pub struct Context {
+    /// The pod's.
+    pub profile: Arc<Profile>,
     pub namespaces: Arc<Namespaces>,
     pub storage: Storage,
     /// Whom the pod's Services and its controller select: those are spread by default.
@@ -95,9 +99,13 @@ pub(crate) struct Prepared<'a> {
     pub(crate) named: Option<BTreeSet<String>>,
     /// Those who are at least as important, by slot.
     nominated: BTreeMap<usize, Vec<Arc<PodInfo>>>,
-    others: PodAffinity,
-    spread: Spread,
-    volumes: PodVolumes<'a>,
+    /// Those of the profile that may say something of the pod.
+    filters: Vec<Plugin>,
+    /// What it asks for of what is looked at.
+    pub(crate) asked: Cow<'a, Resources>,
+    pub(crate) others: PodAffinity,
+    pub(crate) spread: Spread,
+    pub(crate) volumes: PodVolumes<'a>,
 }
 
 impl<'a> Prepared<'a> {
@@ -108,8 +116,12 @@ impl<'a> Prepared<'a> {
         snapshot: &'a Snapshot,
         context: &'a Context,
     ) -> Result<Self, (Plugin, String)> {
-        let named = filters::named_nodes(&pod.pod).map_err(|why| (Plugin::NodeAffinity, why.to_owned()))?;
-        let mut volumes = PodVolumes::of(&pod.pod, &context.storage)?;
+        let profile = &*context.profile;
+        let named = match profile.has(Plugin::NodeAffinity, Point::PreFilter) {
+            true => filters::named_nodes(&pod.pod).map_err(|why| (Plugin::NodeAffinity, why.to_owned()))?,
+            false => None,
+        };
+        let mut volumes = PodVolumes::of(&pod.pod, &context.storage, profile)?;
         volumes.count_others(snapshot);
         let mut nominated: BTreeMap<usize, Vec<Arc<PodInfo>>> = BTreeMap::new();
         for (node, other) in &context.nominated {
@@ -118,9 +130,21 @@ impl<'a> Prepared<'a> {
                 nominated.entry(node.slot).or_default().push(other.clone());
             }
         }
-        let others = PodAffinity::of(pod, snapshot, &context.namespaces);
-        let spread = Spread::of(pod, snapshot);
-        Ok(Prepared { pod, snapshot, context, named, nominated, others, spread, volumes })
+        let others = match profile.has(Plugin::InterPodAffinity, Point::Filter) {
+            true => PodAffinity::of(pod, snapshot, &context.namespaces),
+            false => PodAffinity::default(),
+        };
+        let spread = match profile.has(Plugin::PodTopologySpread, Point::Filter) {
+            true => Spread::of(pod, snapshot, context.owners.as_ref(), &profile.args.spread),
+            false => Spread::default(),
+        };
+        let asked = profile.args.fit.asked(pod);
+        let filters = Vec::new();
+        let mut prepared =
+            Prepared { pod, snapshot, context, named, nominated, filters, asked, others, spread, volumes };
+        let concern = profile.filters().iter().filter(|plugin| filters::concerns(**plugin, &prepared));
+        prepared.filters = concern.copied().collect();
+        Ok(prepared)
     }
 
     /// What the first filter says that refuses the node, with and without those who have made room for themselves there:
@@ -138,18 +162,13 @@ impl<'a> Prepared<'a> {
     }
 
     fn as_it_is(&self, node: &NodeSnapshot) -> Vec<Refusal> {
-        for filter in filters::all() {
-            let refusals = filter(self.pod, node);
+        for plugin in &self.filters {
+            let refusals = filters::against(*plugin, self, node);
             if !refusals.is_empty() {
                 return refusals;
             }
         }
-        let refusals = self.volumes.against(node);
-        if !refusals.is_empty() {
-            return refusals;
-        }
-        let of_spread = self.spread.against(node.slot, self.pod);
-        of_spread.or_else(|| self.others.against(node.slot)).into_iter().collect()
+        Vec::new()
     }
 
     /// A pod comes to the node, or goes (`by` is -1).
@@ -161,14 +180,17 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// How many nodes that would do are enough to choose among: all up to 100, of more 50 % less 1 % for each 125 of them, and at
-/// least 5 % (upstream's `numFeasibleNodesToFind`).
-fn enough(nodes: usize) -> usize {
+/// How many nodes that would do are enough to choose among: all up to 100, of more as many percent as the profile says; where
+/// that is 0, 50 % less 1 % for each 125 of them, and at least 5 % (upstream's `numFeasibleNodesToFind`).
+fn enough(nodes: usize, percentage: usize) -> usize {
     if nodes <= ALWAYS_ENOUGH {
         return nodes;
     }
-    let percent = 50_usize.saturating_sub(nodes / 125).max(LEAST_PERCENT);
-    (nodes * percent / 100).max(ALWAYS_ENOUGH)
+    let percentage = match percentage {
+        0 => 50_usize.saturating_sub(nodes / 125).max(LEAST_PERCENT),
+        given => given,
+    };
+    (nodes * percentage / 100).max(ALWAYS_ENOUGH)
 }
 
 /// The best node for the pod: of those that no filter refuses the one with the highest score, any of those with the same.
@@ -214,7 +236,8 @@ fn feasible(prepared: &mut Prepared, start: usize) -> (Vec<usize>, usize, Unsche
         Some(named) => Arc::new(named.clone()),
         None => snapshot.order(),
     };
-    let (enough, mut found, mut evaluated) = (enough(order.len()), Vec::new(), 0);
+    let percentage = prepared.context.profile.percentage;
+    let (enough, mut found, mut evaluated) = (enough(order.len(), percentage), Vec::new(), 0);
     for turn in 0..order.len() {
         if found.len() == enough {
             break;
@@ -281,6 +304,21 @@ mod tests {
         let why = placed(&pod("2"), vec![node("a", "1")]).unwrap_err();
         assert!(why.starts_with("0/1 nodes are available: 1 Insufficient cpu."), "{why}");
         assert_eq!(placed(&pod("1"), vec![]).unwrap_err(), "no nodes available to schedule pods");
+    }
+
+    #[test]
+    fn of_many_nodes_some_are_enough() {
+        for (nodes, percentage, want) in [
+            (100, 5, 100),
+            (500, 0, 230),
+            (5_000, 0, 500),
+            (10_000, 0, 500),
+            (500, 50, 250),
+            (500, 1, 100),
+            (500, 100, 500),
+        ] {
+            assert_eq!(enough(nodes, percentage), want, "{nodes} {percentage}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! A term speaks of the domain that a node is in: its value of the label `topologyKey`. What the pods that are there mean
 //! for this one is found once, then each node is asked.
 
+use crate::config::PodAffinityArgs;
 use crate::filters::{Plugin, Refusal};
 use crate::pod_info::PodInfo;
 use crate::snapshot::{Group, Snapshot, Topology};
@@ -17,7 +18,6 @@ use std::sync::Arc;
 const NOT_TOGETHER: &str = "node(s) didn't match pod affinity rules";
 const NOT_APART: &str = "node(s) didn't match pod anti-affinity rules";
 const AVOIDED: &str = "node(s) didn't satisfy existing pods anti-affinity rules";
-const REQUIRED_BY_OTHERS: i64 = 1; // upstream's hardPodAffinityWeight
 
 /// The labels of each namespace, for terms that select namespaces by them.
 pub type Namespaces = BTreeMap<String, BTreeMap<String, String>>;
@@ -72,6 +72,7 @@ impl Counts {
 }
 
 /// What the pods that are there mean for one that is to be placed.
+#[derive(Default)]
 pub(crate) struct PodAffinity {
     /// Who matches all terms that must hold, for the label of each of them.
     companions: Vec<Counts>,
@@ -251,12 +252,20 @@ impl PodAffinity {
 }
 
 /// What the node is worth to the pod by who is there, and by who is there and wants this pod about (upstream's score of the
-/// same plugin): of preferred terms the weight, of an other's required term 1.
+/// same plugin): of preferred terms the weight, of an other's required term what the profile says.
 pub(crate) struct Preferred(BTreeMap<String, Counts>);
 
 impl Preferred {
-    pub(crate) fn of(pod: &PodInfo, snapshot: &Snapshot, namespaces: &Namespaces) -> Self {
+    pub(crate) fn of(
+        pod: &PodInfo,
+        snapshot: &Snapshot,
+        namespaces: &Namespaces,
+        args: PodAffinityArgs,
+    ) -> Self {
         let mut worth: BTreeMap<String, Counts> = BTreeMap::new();
+        if args.ignores_others && pod.terms.preferred.is_empty() {
+            return Preferred(worth);
+        }
         let mut add = |term: &Term, weight: i64, on: &BTreeMap<usize, i64>| {
             let counts = worth.entry(term.key.clone()).or_insert_with(|| Counts::new(snapshot, &term.key));
             counts.add(on, weight);
@@ -273,7 +282,7 @@ impl Preferred {
         }
         for group in snapshot.groups_with_terms() {
             let Terms { together, preferred, .. } = &group.example.terms;
-            let required = together.iter().map(|term| (term, REQUIRED_BY_OTHERS));
+            let required = together.iter().map(|term| (term, args.required_by_others));
             for (term, weight) in required.chain(preferred.iter().map(|(term, weight)| (term, *weight))) {
                 if term.matches(pod, namespaces) {
                     add(term, weight, &group.on);

@@ -1,9 +1,10 @@
 //! The claims of a pod: which nodes reach their volumes, and what must be promised before the pod is bound (upstream's
 //! plugins `VolumeBinding`, `VolumeZone`, `NodeVolumeLimits`, and of `VolumeRestrictions` what is about claims). Pure.
 
+use crate::config::Point;
 use crate::filters::{Plugin, Refusal};
 use crate::pod_info::PodInfo;
-use crate::{NodeSnapshot, Snapshot};
+use crate::{NodeSnapshot, Profile, Snapshot};
 use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
 use kinds::selectors::from_object;
@@ -137,34 +138,33 @@ impl Storage {
 impl<'s> PodVolumes<'s> {
     /// # Errors
     /// Why no node will do, whichever.
-    pub(crate) fn of(pod: &Pod, storage: &'s Storage) -> Result<Self, (Plugin, String)> {
-        Self::sorted(pod, storage).map_err(|why| (Plugin::VolumeBinding, why))
-    }
-
-    fn sorted(pod: &Pod, storage: &'s Storage) -> Result<Self, String> {
-        let (mut bound, mut waiting, mut is_early) = (Vec::new(), Vec::new(), false);
+    pub(crate) fn of(pod: &Pod, storage: &'s Storage, profile: &Profile) -> Result<Self, (Plugin, String)> {
+        let prepares = |plugin: Plugin| profile.has(plugin, Point::PreFilter);
+        // who looks at the claims of a pod, and misses one that is not there
+        let looks = [Plugin::VolumeBinding, Plugin::VolumeRestrictions, Plugin::VolumeZone];
+        let missed_by = looks.into_iter().find(|plugin| prepares(*plugin));
+        let binds = prepares(Plugin::VolumeBinding);
+        let (mut found, mut bound, mut waiting, mut is_early) = (Vec::new(), Vec::new(), Vec::new(), false);
         for used in volume::claims_of(pod) {
             let name = &used.name;
             let Some(claim) = storage.claims.get(name) else {
-                return Err(match used.is_ephemeral {
+                let Some(plugin) = missed_by else { continue };
+                let why = match used.is_ephemeral {
                     true => format!(
                         "waiting for ephemeral volume controller to create the persistentvolumeclaim \"{name}\""
                     ),
                     false => format!("persistentvolumeclaim \"{name}\" not found"),
-                });
+                };
+                return Err((plugin, why));
             };
-            if volume::phase(claim) == "Lost" {
-                let of = volume::volume_name(claim);
-                return Err(format!(
-                    "persistentvolumeclaim \"{name}\" bound to non-existent persistentvolume \"{of}\""
-                ));
+            if binds {
+                let is_sound = match used.is_ephemeral {
+                    true => is_sound(claim).and_then(|()| volume::is_for_pod(pod, claim)),
+                    false => is_sound(claim),
+                };
+                is_sound.map_err(|why| (Plugin::VolumeBinding, why))?;
             }
-            if claim.metadata.deletion_timestamp.is_some() {
-                return Err(format!("persistentvolumeclaim \"{name}\" is being deleted"));
-            }
-            if used.is_ephemeral {
-                volume::is_for_pod(pod, claim)?;
-            }
+            found.push(claim);
             let waits = volume::waits_for_consumer(storage.class_of(claim));
             match (volume::is_fully_bound(claim), waits && volume::volume_name(claim).is_empty()) {
                 (true, _) => bound.push(claim),
@@ -172,13 +172,13 @@ impl<'s> PodVolumes<'s> {
                 (false, false) => is_early = true,
             }
         }
-        if is_early {
-            return Err("pod has unbound immediate PersistentVolumeClaims".to_owned());
+        if is_early && binds {
+            let why = "pod has unbound immediate PersistentVolumeClaims";
+            return Err((Plugin::VolumeBinding, why.to_owned()));
         }
         waiting.sort_by_key(|claim| volume::request(claim));
-        let all = bound.iter().chain(&waiting);
         let exclusive =
-            all.filter(|claim| is_exclusive(claim)).filter_map(|claim| claim.metadata.name.clone());
+            found.iter().filter(|claim| is_exclusive(claim)).filter_map(|claim| claim.metadata.name.clone());
         let (exclusive, namespace) =
             (exclusive.collect(), pod.metadata.namespace.clone().unwrap_or_default());
         Ok(PodVolumes { storage, bound, waiting, exclusive, namespace, others: 0 })
@@ -200,25 +200,32 @@ impl<'s> PodVolumes<'s> {
         }
     }
 
-    /// What the first plugin says that refuses the node.
-    pub(crate) fn against(&self, node: &NodeSnapshot) -> Vec<Refusal> {
-        if self.bound.is_empty() && self.waiting.is_empty() {
-            return Vec::new();
+    /// Whether the plug-in may say anything of them, whatever the node.
+    pub(crate) fn concern(&self, plugin: Plugin) -> bool {
+        match plugin {
+            Plugin::VolumeRestrictions => !self.exclusive.is_empty(),
+            Plugin::NodeVolumeLimits => !self.storage.attached.own.is_empty(),
+            _ => !(self.bound.is_empty() && self.waiting.is_empty()),
         }
-        if self.others > 0 {
-            return vec![Refusal::for_now(Plugin::VolumeRestrictions, USED_BY_ANOTHER)];
+    }
+
+    /// What that one of the four plug-ins says.
+    pub(crate) fn against(&self, plugin: Plugin, node: &NodeSnapshot) -> Vec<Refusal> {
+        match plugin {
+            Plugin::VolumeRestrictions if self.others > 0 => vec![Refusal::for_now(plugin, USED_BY_ANOTHER)],
+            Plugin::NodeVolumeLimits if self.storage.attached.exceeds(node) => {
+                vec![Refusal::for_now(plugin, TOO_MANY)]
+            }
+            Plugin::VolumeBinding => self.not_reached(&node.node),
+            Plugin::VolumeZone if self.bound.iter().any(|claim| self.is_elsewhere(claim, &node.node)) => {
+                vec![Refusal::never(plugin, OTHER_ZONE)]
+            }
+            _ => Vec::new(),
         }
-        if self.storage.attached.exceeds(node) {
-            return vec![Refusal::for_now(Plugin::NodeVolumeLimits, TOO_MANY)];
-        }
-        let unbound = self.not_reached(&node.node);
-        if !unbound.is_empty() {
-            return unbound;
-        }
-        let refused = self.bound.iter().any(|claim| {
-            self.storage.volume(volume::volume_name(claim)).is_some_and(|of| is_elsewhere(of, &node.node))
-        });
-        refused.then(|| Refusal::never(Plugin::VolumeZone, OTHER_ZONE)).into_iter().collect()
+    }
+
+    fn is_elsewhere(&self, claim: &PersistentVolumeClaim, node: &Node) -> bool {
+        self.storage.volume(volume::volume_name(claim)).is_some_and(|of| is_elsewhere(of, node))
     }
 
     fn not_reached(&self, node: &Node) -> Vec<Refusal> {
@@ -276,6 +283,22 @@ impl<'s> PodVolumes<'s> {
             true => Ok(Promise::Node { claim: name }),
             false => Err(NO_SPACE),
         }
+    }
+}
+
+/// # Errors
+/// Why nobody can be placed who uses it.
+fn is_sound(claim: &PersistentVolumeClaim) -> Result<(), String> {
+    let name = claim.metadata.name.as_deref().unwrap_or_default();
+    if volume::phase(claim) == "Lost" {
+        let of = volume::volume_name(claim);
+        return Err(format!(
+            "persistentvolumeclaim \"{name}\" bound to non-existent persistentvolume \"{of}\""
+        ));
+    }
+    match claim.metadata.deletion_timestamp {
+        Some(_) => Err(format!("persistentvolumeclaim \"{name}\" is being deleted")),
+        None => Ok(()),
     }
 }
 
@@ -368,12 +391,18 @@ mod tests {
             json!({"metadata": {"name": "n", "labels": {"kubernetes.io/hostname": "n", "zone": "near", "topology.kubernetes.io/zone": "near"}}}),
         );
         let snapshot = Snapshot::of([Arc::new(node.clone())], []);
-        match PodVolumes::of(pod, storage) {
+        let all =
+            [Plugin::VolumeRestrictions, Plugin::NodeVolumeLimits, Plugin::VolumeBinding, Plugin::VolumeZone];
+        match PodVolumes::of(pod, storage, &Profile::default()) {
             Err((_, why)) => format!("none: {why}"),
-            Ok(volumes) => match volumes.against(snapshot.node("n").unwrap()).first() {
-                Some(refusal) => refusal.why.to_string(),
-                None => format!("{:?}", volumes.promises(&node)),
-            },
+            Ok(volumes) => {
+                let node_snapshot = snapshot.node("n").unwrap();
+                let mut said = all.into_iter().flat_map(|plugin| volumes.against(plugin, node_snapshot));
+                match said.next() {
+                    Some(refusal) => refusal.why.to_string(),
+                    None => format!("{:?}", volumes.promises(&node)),
+                }
+            }
         }
     }
 

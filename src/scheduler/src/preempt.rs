@@ -53,7 +53,8 @@ pub fn preempt(
     if nodes > refused.resolvable.len() {
         reasons.insert(NOT_HELPFUL.to_owned(), nodes - refused.resolvable.len());
     }
-    let (most, mut candidates, mut any_without_violations) = (most_candidates(nodes), 0, false);
+    let most = context.profile.args.candidates.of(nodes);
+    let (mut candidates, mut any_without_violations) = (0, false);
     if let Ok(mut prepared) = Prepared::of(pod, snapshot, context) {
         for slot in &refused.resolvable {
             let node = snapshot.at(*slot);
@@ -76,12 +77,6 @@ pub fn preempt(
         let why = format!("0/{nodes} nodes are available: {}.", counted(&reasons).join(", "));
         NoPreemption { why, keeps_place: false }
     })
-}
-
-/// Of so many nodes the best is taken: a tenth of all, and at least a hundred (upstream's `minCandidateNodesPercentage`,
-/// `minCandidateNodesAbsolute`).
-fn most_candidates(nodes: usize) -> usize {
-    (nodes / 10).max(100)
 }
 
 /// A pod that has made room for itself waits until its victims are gone, unless the node will never do any more.

@@ -6,6 +6,8 @@
 //!
 //! Without a clock of its own: who asks says what time it is.
 
+use crate::Profile;
+use crate::config::{Point, Profiles};
 use crate::filters::Plugin;
 use crate::hints::{Event, is_gated, may_help};
 use crate::pod_affinity::Namespaces;
@@ -17,13 +19,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-const FIRST_BACKOFF: Duration = Duration::from_secs(1); // upstream's podInitialBackoffSeconds
-const LAST_BACKOFF: Duration = Duration::from_secs(10); // upstream's podMaxBackoffSeconds
 /// Who has waited so long is tried again, whatever has changed: upstream's `podMaxInUnschedulablePodsDuration`.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
+    profiles: Arc<Profiles>,
     pods: HashMap<ObjectKey, Entry>,
     active: BTreeSet<Turn>,
     backing_off: BTreeSet<(Instant, ObjectKey)>,
@@ -45,6 +46,7 @@ struct Turn {
 #[derive(Debug)]
 struct Entry {
     pod: Arc<PodInfo>,
+    profile: Arc<Profile>,
     state: State,
     /// Its place among those of the same priority.
     arrival: u64,
@@ -75,7 +77,19 @@ enum State {
     Attempted,
 }
 
+impl Entry {
+    /// Whether the change may help it against one who has refused it.
+    fn is_helped(&self, event: &Event, namespaces: &Namespaces) -> bool {
+        let helps = |plugin: &Plugin| may_help(*plugin, &self.pod, event, namespaces, &self.profile);
+        self.refused_by.iter().any(helps)
+    }
+}
+
 impl Queue {
+    pub(crate) fn new(profiles: Arc<Profiles>) -> Self {
+        Queue { profiles, ..Queue::default() }
+    }
+
     /// A pod that is new or has changed.
     pub(crate) fn set(&mut self, pod: &Arc<PodInfo>, namespaces: &Namespaces, now: Instant) {
         let key = kinds::key_of(&pod.pod.metadata);
@@ -84,8 +98,11 @@ impl Queue {
         }
         let Some(known) = self.pods.get(&key) else {
             self.arrivals += 1;
+            let profile = self.profiles.of(&pod.pod).cloned().unwrap_or_default();
+            let waits_at_gates = is_held(pod, &profile);
             let entry = Entry {
                 pod: pod.clone(),
+                profile,
                 state: State::Gated,
                 arrival: self.arrivals,
                 since: now,
@@ -94,22 +111,20 @@ impl Queue {
                 refused_by: BTreeSet::from([Plugin::SchedulingGates]),
             };
             self.pods.insert(key.clone(), entry);
-            if !is_gated(pod) {
+            if !waits_at_gates {
                 self.enter(&key, State::Active);
             }
             return;
         };
-        let (old, state) = (known.pod.clone(), known.state.clone());
-        let helps = {
-            let event = Event::Changed { old, new: pod.clone() };
-            known.refused_by.iter().any(|plugin| may_help(*plugin, pod, &event, namespaces))
-        };
+        let (old, state, profile) = (known.pod.clone(), known.state.clone(), known.profile.clone());
         self.leave(&key);
         if let Some(entry) = self.pods.get_mut(&key) {
             entry.pod = pod.clone();
         }
+        let event = Event::Changed { old, new: pod.clone() };
+        let helps = self.pods.get(&key).is_some_and(|entry| entry.is_helped(&event, namespaces));
         match state {
-            State::Gated if !is_gated(pod) => self.enter(&key, State::Active),
+            State::Gated if !is_held(pod, &profile) => self.enter(&key, State::Active),
             State::Waiting if helps => self.wake(&key, now),
             State::Writing { .. } if helps => self.enter(&key, State::Writing { is_helped: true }),
             state => self.enter(&key, state),
@@ -185,9 +200,10 @@ impl Queue {
         if !self.is(key, id) {
             return;
         }
+        let backoff = self.profiles.backoff;
         if let Some(entry) = self.attempted(key, now) {
             entry.errors += 1;
-            let until = now + backoff(entry.errors);
+            let until = now + backoff.after(entry.errors);
             self.enter(key, State::BackingOff { until, is_broken: true });
         }
     }
@@ -231,7 +247,7 @@ impl Queue {
             _ if is_own(entry) => false,
             // there was no node at all
             true => matches!(event, Event::NodeAdded(_)),
-            false => entry.refused_by.iter().any(|plugin| may_help(*plugin, &entry.pod, event, namespaces)),
+            false => entry.is_helped(event, namespaces),
         };
         let all = self.waiting.iter().map(|(_, key)| key).chain(&self.writing);
         let helped: Vec<ObjectKey> =
@@ -253,7 +269,7 @@ impl Queue {
 
     fn wake(&mut self, key: &ObjectKey, now: Instant) {
         let Some(entry) = self.pods.get(key) else { return };
-        let until = entry.since + backoff(entry.refusals);
+        let until = entry.since + self.profiles.backoff.after(entry.refusals);
         match until <= now {
             true => self.enter(key, State::Active),
             false => self.enter(key, State::BackingOff { until, is_broken: false }),
@@ -312,11 +328,9 @@ impl Queue {
     }
 }
 
-fn backoff(times: u32) -> Duration {
-    match times.checked_sub(1) {
-        None => Duration::ZERO,
-        Some(doublings) => FIRST_BACKOFF.saturating_mul(1 << doublings.min(10)).min(LAST_BACKOFF),
-    }
+/// Whether it is not tried before its gates are gone.
+fn is_held(pod: &PodInfo, profile: &Profile) -> bool {
+    is_gated(pod) && profile.has(Plugin::SchedulingGates, Point::PreEnqueue)
 }
 
 #[cfg(test)]
@@ -485,6 +499,29 @@ mod tests {
             tried.now += seconds(back_after.unwrap_or(1));
             assert_eq!(tried.next().is_some(), back_after.is_some(), "{name}");
         }
+    }
+
+    #[test]
+    fn how_long_one_backs_off_is_configured() {
+        let text = "{apiVersion: kubescheduler.config.k8s.io/v1, kind: KubeSchedulerConfiguration, podInitialBackoffSeconds: 3, podMaxBackoffSeconds: 7}";
+        let mut tried = Tried::with(&[]);
+        tried.queue = Queue::new(Arc::new(Profiles::parse(text).unwrap()));
+        tried.set(&pod("a", 0, json!({})));
+        for want in [3, 6, 7, 7] {
+            assert_eq!(tried.next().as_deref(), Some("a"));
+            tried.queue.failed(&key("a"), "a", tried.now);
+            assert_eq!(tried.queue.due(), Some(tried.now + seconds(want)), "{want}");
+            tried.now += seconds(want);
+        }
+    }
+
+    #[test]
+    fn gates_hold_nobody_back_where_a_profile_has_them_disabled() {
+        let text = "{apiVersion: kubescheduler.config.k8s.io/v1, kind: KubeSchedulerConfiguration, profiles: [{plugins: {preEnqueue: {disabled: [{name: SchedulingGates}]}}}]}";
+        let mut tried = Tried::with(&[]);
+        tried.queue = Queue::new(Arc::new(Profiles::parse(text).unwrap()));
+        tried.set(&pod("a", 0, json!({"schedulingGates": [{"name": "example.com/wait"}]})));
+        assert_eq!(tried.next().as_deref(), Some("a"));
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Resources {
 }
 
 /// Upstream's `IsScalarResourceName`: huge pages, what a driver attaches, and names with a domain.
-fn is_scalar(name: &str) -> bool {
+pub(crate) fn is_scalar(name: &str) -> bool {
     name.starts_with("hugepages-") || name.starts_with("attachable-volumes-") || name.contains('/')
 }
 

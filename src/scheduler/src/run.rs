@@ -1,11 +1,12 @@
 use crate::attached::capacities;
-use crate::cache::{Cache, NAME};
+use crate::cache::Cache;
+use crate::config::{Point, scheduler_name};
 use crate::hints::Event;
 use crate::owners::owners;
 use crate::pod_info::PodInfo;
 use crate::pod_volumes::{PodVolumes, Promise, Storage};
 use crate::writes::Writes;
-use crate::{NoPreemption, Plugin, Preemption, Unschedulable, place, preempt};
+use crate::{NoPreemption, Plugin, Preemption, Profiles, Unschedulable, place, preempt};
 use api::ObjectKey;
 use cluster::roles::{ComponentRole, READ, events, rule};
 use cluster::{Actor, Api, Change, Client, Cluster, Controller, Recorder, WorkQueue};
@@ -13,6 +14,7 @@ use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVo
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 use kinds::{key_of, volume};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,12 +50,12 @@ pub fn role() -> ComponentRole {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Turn;
 
-/// Binds pods until `stop`. One decision after the other, so that no two pods are placed on the same free room; what was
+/// Binds the pods of these profiles until `stop`. One decision after the other, so that no two pods are placed on the same free room; what was
 /// decided is written beside them (`writes.rs`): no decision waits for a write.
-pub async fn run(cluster: Cluster, stop: CancellationToken) {
+pub async fn run(cluster: Cluster, profiles: Profiles, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::component(USER));
-    let controller = Controller::new(NAME, &cluster).one_at_a_time();
-    let scheduler = Arc::new(Scheduler::new(&client, controller.queue()));
+    let controller = Controller::new("scheduler", &cluster).one_at_a_time();
+    let scheduler = Arc::new(Scheduler::new(&client, controller.queue(), Arc::new(profiles)));
     let controller = listening(controller, &scheduler);
     scheduler.fill();
     let turn = |scheduler: Arc<Scheduler>, Turn| async move {
@@ -76,7 +78,8 @@ pub(crate) struct Scheduler {
     pub(crate) pods: Api<Pod>,
     pub(crate) claims: Api<PersistentVolumeClaim>,
     pub(crate) volumes: Api<PersistentVolume>,
-    pub(crate) events: Recorder,
+    /// By the profile's name.
+    recorders: HashMap<String, Recorder>,
     queue: WorkQueue<Turn>,
     cache: Mutex<Cache>,
     /// When the queue wakes us.
@@ -152,15 +155,16 @@ fn is_gone<K>(change: &Change<K>) -> bool {
 }
 
 impl Scheduler {
-    pub(crate) fn new(client: &Client, queue: WorkQueue<Turn>) -> Self {
+    pub(crate) fn new(client: &Client, queue: WorkQueue<Turn>, profiles: Arc<Profiles>) -> Self {
+        let recorder = |name: &str| (name.to_owned(), client.recorder(name, None));
         Scheduler {
             client: client.clone(),
             pods: client.api(),
             claims: client.api(),
             volumes: client.api(),
-            events: client.recorder(NAME, None),
+            recorders: profiles.names().map(recorder).collect(),
             queue,
-            cache: Mutex::default(),
+            cache: Mutex::new(Cache::new(profiles)),
             alarm: Mutex::default(),
             writes: Writes::default(),
         }
@@ -184,6 +188,13 @@ impl Scheduler {
             cluster.informer::<Node>().list(None).iter().for_each(|node| cache.node_is(node, now));
             cluster.informer::<Pod>().list(None).iter().for_each(|pod| cache.pod_is(pod, now));
         });
+    }
+
+    /// Events about a pod, or about those that go for it, are of its profile.
+    pub(crate) fn tell(&self, of: &Pod, tell: impl FnOnce(&Recorder)) {
+        if let Some(recorder) = self.recorders.get(scheduler_name(of)) {
+            tell(recorder);
+        }
     }
 
     pub(crate) fn cache(&self) -> MutexGuard<'_, Cache> {
@@ -264,12 +275,14 @@ impl Scheduler {
     fn decide(&self, cache: &mut Cache, pod: &Arc<PodInfo>, now: Instant) -> Decision {
         let key = key_of(&pod.pod.metadata);
         let cluster = self.client.cluster();
-        let context = cache.context(self.storage(cache, &pod.pod), owners(cluster, &pod.pod));
+        let context = cache.context(&pod.pod, self.storage(cache, &pod.pod), owners(cluster, &pod.pod));
+        let profile = &context.profile;
         let refused = match place(pod, &cache.snapshot, &context) {
             Ok(placement) => {
                 cache.start = (cache.start + placement.evaluated) % cache.snapshot.len().max(1);
                 let node = cache.snapshot.node(&placement.node).map(|node| node.node.clone());
-                let promises = PodVolumes::of(&pod.pod, &context.storage).ok().zip(node);
+                let volumes = PodVolumes::of(&pod.pod, &context.storage, profile).ok();
+                let promises = volumes.filter(|_| profile.binds_volumes()).zip(node);
                 let promises = promises.map(|(volumes, node)| volumes.promises(&node)).unwrap_or_default();
                 if !promises.is_empty() {
                     // when they are bound it is tried again; they tie it to this node, where nobody takes its place meanwhile
@@ -283,6 +296,10 @@ impl Scheduler {
             Err(refused) => refused,
         };
         cache.queue.refused(&key, refused.plugins.clone(), now);
+        if !profile.has(Plugin::DefaultPreemption, Point::PostFilter) {
+            let nominated = cache.place_of(&key).map(str::to_owned);
+            return Decision::Refuse { why: refused.to_string(), nominated };
+        }
         let budgets = cluster.informer::<PodDisruptionBudget>().list(None);
         match preempt(pod, &cache.snapshot, &context, &refused, &budgets) {
             Ok(preemption) => {

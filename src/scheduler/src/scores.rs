@@ -1,40 +1,60 @@
-//! What a node is worth to a pod, of those that would do: upstream's default scores with their weights. Each is brought to
-//! 0–100 over the nodes that are compared.
+//! What a node is worth to a pod, of those that would do: upstream's scores, with the weights that the pod's profile says. Each is
+//! brought to 0–100 over the nodes that are compared.
 
 use crate::place::Prepared;
 use crate::pod_affinity::Preferred;
 use crate::pod_info::PodInfo;
-use crate::{NodeSnapshot, Snapshot, spread};
-use k8s_openapi::api::core::v1::PreferredSchedulingTerm;
+use crate::{NodeSnapshot, Plugin, Snapshot, allocation, spread};
+use k8s_openapi::api::core::v1::{NodeAffinity, PreferredSchedulingTerm};
 use kinds::{node_affinity, pod as ask};
 use std::collections::BTreeMap;
 
-const MOST: i64 = 100;
+pub(crate) const MOST: i64 = 100;
 /// Bytes of images on the node that count for nothing, and of one container's image that count for all.
 const SMALL_IMAGE: i64 = 23 << 20;
 const LARGE_IMAGE: i64 = 1000 << 20;
 
 /// For each of the feasible nodes, given by slot.
 pub(crate) fn rank(prepared: &Prepared, feasible: &[usize]) -> Vec<i64> {
-    let (pod, snapshot) = (prepared.pod, prepared.snapshot);
+    let mut sums = vec![0; feasible.len()];
+    for (plugin, weight) in prepared.context.profile.scores() {
+        for (sum, score) in sums.iter_mut().zip(scores(*plugin, prepared, feasible)) {
+            *sum += weight * score;
+        }
+    }
+    sums
+}
+
+fn scores(plugin: Plugin, prepared: &Prepared, feasible: &[usize]) -> Vec<i64> {
+    let (pod, snapshot, context) = (prepared.pod, prepared.snapshot, prepared.context);
+    let args = &context.profile.args;
     let each = |score: &dyn Fn(&NodeSnapshot) -> i64| -> Vec<i64> {
         feasible.iter().map(|slot| score(snapshot.at(*slot))).collect()
     };
-    let preferred = Preferred::of(pod, snapshot, &prepared.context.namespaces);
-    let images = Images::of(pod, snapshot);
-    let wanted = wanted_terms(pod);
-    let parts = [
-        (3, reversed(each(&|node| intolerable(pod, node)))),
-        (2, of_most(each(&|node| wanted_by(&wanted, node)))),
-        (2, spread::scores(pod, prepared.context.owners.as_ref(), snapshot, feasible)),
-        (2, between(each(&|node| preferred.worth(node.slot)))),
-        (1, each(&|node| least_allocated(pod, node))),
-        (1, each(&|node| balanced(pod, node))),
-        (1, each(&|node| images.score(node))),
-    ];
-    (0..feasible.len())
-        .map(|index| parts.iter().map(|(weight, scores)| weight * scores[index]).sum())
-        .collect()
+    match plugin {
+        Plugin::TaintToleration => reversed(each(&|node| intolerable(pod, node))),
+        Plugin::NodeAffinity => {
+            let wanted = wanted_terms(pod, args.added_affinity.as_ref());
+            of_most(each(&|node| wanted_by(&wanted, node)))
+        }
+        Plugin::PodTopologySpread => {
+            spread::scores(pod, context.owners.as_ref(), &args.spread, snapshot, feasible)
+        }
+        Plugin::InterPodAffinity => {
+            let preferred = Preferred::of(pod, snapshot, &context.namespaces, args.pod_affinity);
+            between(each(&|node| preferred.worth(node.slot)))
+        }
+        Plugin::NodeResourcesFit => each(&|node| args.fit.strategy.score(pod, node)),
+        Plugin::NodeResourcesBalancedAllocation if allocation::asks_any(&args.balanced.0, pod) => {
+            each(&|node| allocation::evenness(&args.balanced.0, pod, node))
+        }
+        Plugin::ImageLocality => {
+            let images = Images::of(pod, snapshot);
+            each(&|node| images.score(node))
+        }
+        // all are worth the same
+        _ => vec![0; feasible.len()],
+    }
 }
 
 /// The highest is 100.
@@ -60,47 +80,17 @@ fn intolerable(pod: &PodInfo, node: &NodeSnapshot) -> i64 {
     node.soft_taints.iter().filter(|taint| !ask::tolerates(&pod.pod, taint)).count() as i64
 }
 
-fn wanted_terms(pod: &PodInfo) -> Vec<&PreferredSchedulingTerm> {
+/// The profile's, and the pod's.
+fn wanted_terms<'t>(pod: &'t PodInfo, added: Option<&'t NodeAffinity>) -> Vec<&'t PreferredSchedulingTerm> {
     let affinity = pod.pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref());
-    let affinity = affinity.and_then(|affinity| affinity.node_affinity.as_ref());
-    let terms = affinity.and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_ref());
-    terms.into_iter().flatten().collect()
+    let own = affinity.and_then(|affinity| affinity.node_affinity.as_ref());
+    let both = added.into_iter().chain(own);
+    both.flat_map(|a| a.preferred_during_scheduling_ignored_during_execution.iter().flatten()).collect()
 }
 
 fn wanted_by(terms: &[&PreferredSchedulingTerm], node: &NodeSnapshot) -> i64 {
     let fitting = terms.iter().filter(|term| node_affinity::matches_term(&term.preference, &node.node));
     fitting.map(|term| i64::from(term.weight)).sum()
-}
-
-fn least_allocated(pod: &PodInfo, node: &NodeSnapshot) -> i64 {
-    let taken_cpu = node.assumed.0.saturating_add(pod.assumed.0);
-    let taken_memory = node.assumed.1.saturating_add(pod.assumed.1);
-    let free = |taken: i64, all: i64| match all {
-        // what the node does not have says nothing of it
-        0 => None,
-        all if taken > all => Some(0),
-        all => i64::try_from(i128::from(all - taken) * i128::from(MOST) / i128::from(all)).ok(),
-    };
-    let parts = [free(taken_cpu, node.allocatable.milli_cpu), free(taken_memory, node.allocatable.memory)];
-    let counted = parts.iter().flatten().count() as i64;
-    if counted == 0 { 0 } else { parts.iter().flatten().sum::<i64>() / counted }
-}
-
-/// How alike the shares of CPU and memory are that would be taken; a pod that asks for neither does not care.
-fn balanced(pod: &PodInfo, node: &NodeSnapshot) -> i64 {
-    if pod.asked.milli_cpu == 0 && pod.asked.memory == 0 {
-        return 0;
-    }
-    let share = |asked: i64, taken: i64, all: i64| match all {
-        0 => None,
-        all => Some((taken.saturating_add(asked) as f64 / all as f64).min(1.0)),
-    };
-    let (taken, all) = (&node.taken, &node.allocatable);
-    let cpu = share(pod.asked.milli_cpu, taken.milli_cpu, all.milli_cpu);
-    let memory = share(pod.asked.memory, taken.memory, all.memory);
-    // of two numbers the standard deviation is half of their distance
-    let deviation = cpu.zip(memory).map_or(0.0, |(cpu, memory)| (cpu - memory).abs() / 2.0);
-    ((1.0 - deviation) * MOST as f64) as i64
 }
 
 /// The pod's images, as far as some node has them.

@@ -3,7 +3,7 @@
 //!
 //! A pod that says nothing is spread too, where a Service or its controller selects it: upstream's defaults of the cluster.
 
-use crate::filters::{Plugin, Refusal};
+use crate::filters::{Plugin, Refusal, chooses_nodes};
 use crate::node::NodeSnapshot;
 use crate::pod_info::PodInfo;
 use crate::snapshot::{Snapshot, Topology};
@@ -20,8 +20,20 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 const TOO_FULL: &str = "node(s) didn't match pod topology spread constraints";
 const NO_LABEL: &str = "node(s) didn't match pod topology spread constraints (missing required label)";
 const NEVER_LEAST: i64 = i64::MAX / 2;
+const REFUSES: &str = "DoNotSchedule";
+const PREFERS: &str = "ScheduleAnyway";
+
+/// How pods are spread that say nothing of it: by these, among those whom their Services and their controller select.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum DefaultSpread {
+    /// Upstream's `systemDefaultConstraints`.
+    #[default]
+    System,
+    List(Vec<TopologySpreadConstraint>),
+}
 
 /// The constraints that refuse, and how many pods each domain has.
+#[derive(Default)]
 pub(crate) struct Spread {
     constraints: Vec<Counted>,
 }
@@ -48,8 +60,13 @@ struct Constraint {
 }
 
 impl Spread {
-    pub(crate) fn of(pod: &PodInfo, snapshot: &Snapshot) -> Self {
-        let constraints = constraints(&pod.pod, "DoNotSchedule");
+    pub(crate) fn of(
+        pod: &PodInfo,
+        snapshot: &Snapshot,
+        owners: Option<&LabelSelector>,
+        by_default: &DefaultSpread,
+    ) -> Self {
+        let constraints = constraints(&pod.pod, owners, by_default, REFUSES);
         if constraints.is_empty() {
             return Spread { constraints: Vec::new() };
         }
@@ -91,6 +108,10 @@ impl Spread {
             counted
         });
         Spread { constraints: counted.collect() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.constraints.is_empty()
     }
 
     /// One comes to the node, or goes (`by` is -1).
@@ -136,22 +157,18 @@ impl Counted {
 pub(crate) fn scores(
     pod: &PodInfo,
     owners: Option<&LabelSelector>,
+    by_default: &DefaultSpread,
     snapshot: &Snapshot,
     feasible: &[usize],
 ) -> Vec<i64> {
-    let says = pod.pod.spec.as_ref().is_some_and(|spec| {
-        spec.topology_spread_constraints.as_ref().is_some_and(|constraints| !constraints.is_empty())
-    });
-    let constraints = match says {
-        true => constraints(&pod.pod, "ScheduleAnyway"),
-        false => owners.map(defaults).unwrap_or_default(),
-    };
+    let constraints = constraints(&pod.pod, owners, by_default, PREFERS);
     if constraints.is_empty() {
         return vec![0; feasible.len()];
     }
     let topologies: Vec<Arc<Topology>> = constraints.iter().map(|c| snapshot.topology(&c.key)).collect();
-    // by default a node without a zone is spread over as a host
-    let counts_at = |slot: usize| !says || topologies.iter().all(|topology| topology.domain(slot).is_some());
+    // by upstream's default a node without a zone is spread over as a host
+    let is_lax = !says(&pod.pod) && matches!(by_default, DefaultSpread::System);
+    let counts_at = |slot: usize| is_lax || topologies.iter().all(|topology| topology.domain(slot).is_some());
     let meant: Vec<bool> = feasible.iter().map(|slot| counts_at(*slot)).collect();
     let mut raw = vec![0.0; feasible.len()];
     for (constraint, topology) in constraints.iter().zip(&topologies) {
@@ -203,17 +220,37 @@ fn domains_of<'n>(topology: &Topology, nodes: impl Iterator<Item = (&'n usize, &
     size
 }
 
-/// Upstream's `systemDefaultConstraints`.
-fn defaults(owners: &LabelSelector) -> Vec<Constraint> {
-    let constraint = |key: &str, max_skew: i64| Constraint {
-        key: key.to_owned(),
-        max_skew,
-        min_domains: 1,
-        selector: Some(owners.clone()),
-        heeds_affinity: true,
-        heeds_taints: false,
-    };
-    vec![constraint(HOSTNAME, 3), constraint(ZONE, 5)]
+impl DefaultSpread {
+    fn constraints(&self, pod: &Pod, owners: &LabelSelector, when_unsatisfiable: &str) -> Vec<Constraint> {
+        let of_system = |key: &str, max_skew: i64| Constraint {
+            key: key.to_owned(),
+            max_skew,
+            min_domains: 1,
+            selector: Some(owners.clone()),
+            heeds_affinity: true,
+            heeds_taints: false,
+        };
+        match self {
+            DefaultSpread::System if when_unsatisfiable == PREFERS => {
+                vec![of_system(HOSTNAME, 3), of_system(ZONE, 5)]
+            }
+            DefaultSpread::System => Vec::new(),
+            DefaultSpread::List(given) => {
+                let given = given.iter().filter(|given| given.when_unsatisfiable == when_unsatisfiable);
+                let of = |given| Constraint { selector: Some(owners.clone()), ..Constraint::of(pod, given) };
+                given.map(of).collect()
+            }
+        }
+    }
+
+    /// Those that refuse a node.
+    fn refusing(&self) -> impl Iterator<Item = &TopologySpreadConstraint> {
+        let given: &[TopologySpreadConstraint] = match self {
+            DefaultSpread::System => &[],
+            DefaultSpread::List(given) => given,
+        };
+        given.iter().filter(|given| given.when_unsatisfiable == REFUSES)
+    }
 }
 
 impl Constraint {
@@ -250,11 +287,7 @@ impl Constraint {
 
     /// No node is left out, whatever it says.
     fn includes_all(&self, pod: &Pod) -> bool {
-        let chooses = |spec: &k8s_openapi::api::core::v1::PodSpec| {
-            let by_labels = spec.node_selector.as_ref().is_some_and(|labels| !labels.is_empty());
-            by_labels || spec.affinity.as_ref().is_some_and(|affinity| affinity.node_affinity.is_some())
-        };
-        let leaves_out = self.heeds_affinity && pod.spec.as_ref().is_some_and(chooses);
+        let leaves_out = self.heeds_affinity && chooses_nodes(pod);
         !(self.heeds_taints || leaves_out)
     }
 
@@ -266,7 +299,27 @@ impl Constraint {
     }
 }
 
-fn constraints(pod: &Pod, when_unsatisfiable: &str) -> Vec<Constraint> {
+fn says(pod: &Pod) -> bool {
+    let given = pod.spec.as_ref().and_then(|spec| spec.topology_spread_constraints.as_ref());
+    given.is_some_and(|constraints| !constraints.is_empty())
+}
+
+/// The pod's, or, where it says none, those by default.
+fn constraints(
+    pod: &Pod,
+    owners: Option<&LabelSelector>,
+    by_default: &DefaultSpread,
+    when_unsatisfiable: &str,
+) -> Vec<Constraint> {
+    match says(pod) {
+        true => own(pod, when_unsatisfiable),
+        false => {
+            owners.map(|owners| by_default.constraints(pod, owners, when_unsatisfiable)).unwrap_or_default()
+        }
+    }
+}
+
+fn own(pod: &Pod, when_unsatisfiable: &str) -> Vec<Constraint> {
     let given = pod.spec.iter().flat_map(|spec| spec.topology_spread_constraints.iter().flatten());
     let given = given.filter(|constraint| constraint.when_unsatisfiable == when_unsatisfiable);
     given.map(|constraint| Constraint::of(pod, constraint)).collect()
@@ -274,18 +327,27 @@ fn constraints(pod: &Pod, when_unsatisfiable: &str) -> Vec<Constraint> {
 
 /// Whether a change of this pod's labels, or its coming or going, makes a difference to what `waiting` asks to be spread
 /// among.
-pub(crate) fn is_about(waiting: &Pod, other: &Pod) -> bool {
+pub(crate) fn is_about(waiting: &Pod, other: &Pod, by_default: &DefaultSpread) -> bool {
+    if waiting.metadata.namespace != other.metadata.namespace {
+        return false;
+    }
+    if !says(waiting) {
+        // whom its owners select, they are not asked for each change
+        return by_default.refusing().next().is_some();
+    }
     let none = std::collections::BTreeMap::new();
     let labels = other.metadata.labels.as_ref().unwrap_or(&none);
-    waiting.metadata.namespace == other.metadata.namespace
-        && constraints(waiting, "DoNotSchedule")
-            .iter()
-            .any(|constraint| constraint.selector.as_ref().is_some_and(|selector| selector.matches(labels)))
+    own(waiting, REFUSES)
+        .iter()
+        .any(|constraint| constraint.selector.as_ref().is_some_and(|selector| selector.matches(labels)))
 }
 
 /// The labels that a node must have to be spread over.
-pub(crate) fn keys(waiting: &Pod) -> Vec<String> {
-    constraints(waiting, "DoNotSchedule").into_iter().map(|constraint| constraint.key).collect()
+pub(crate) fn keys(waiting: &Pod, by_default: &DefaultSpread) -> Vec<String> {
+    match says(waiting) {
+        true => own(waiting, REFUSES).into_iter().map(|constraint| constraint.key).collect(),
+        false => by_default.refusing().map(|constraint| constraint.topology_key.clone()).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -348,7 +410,7 @@ mod tests {
             ("only preferred", json!({"whenUnsatisfiable": "ScheduleAnyway"}), none(), "ok ok ok ok"),
         ] {
             let pod = web(constraint, more);
-            let spread = Spread::of(&pod, &all);
+            let spread = Spread::of(&pod, &all, None, &DefaultSpread::System);
             let said = slots.map(|slot| match spread.against(slot, &pod) {
                 None => "ok",
                 Some(refusal) if refusal == Refusal::for_now(Plugin::PodTopologySpread, TOO_FULL) => "full",
@@ -364,7 +426,7 @@ mod tests {
     fn who_goes_makes_room() {
         let (all, [slot, _]) = nodes([("a", zone("east"), 1), ("b", zone("west"), 0)]);
         let pod = web(json!({}), json!({}));
-        let mut spread = Spread::of(&pod, &all);
+        let mut spread = Spread::of(&pod, &all, None, &DefaultSpread::System);
         assert!(spread.against(slot, &pod).is_some());
         let node = all.at(slot);
         let resident =
@@ -382,7 +444,7 @@ mod tests {
             ("d", json!({}), 0),
         ]);
         let pod = web(json!({"whenUnsatisfiable": "ScheduleAnyway"}), json!({}));
-        let got = scores(&pod, None, &all, &slots);
+        let got = scores(&pod, None, &DefaultSpread::System, &all, &slots);
         assert!(got[0] == got[1] && got[2] > got[0] && got[3] == 0, "{got:?}");
     }
 
@@ -399,7 +461,35 @@ mod tests {
         let owners = LabelSelector::from_pairs([(&"app".to_owned(), &"web".to_owned())]);
         // by hand: hosts weigh ln 6, zones (two, and none) ln 5; who has the labels has 2 and 4 for the skews; so a has
         // 2 ln 6 + 2 ln 5 + 6, rounded 13, b has 2 ln 5 + 6 = 9, c has 6, d nothing
-        assert_eq!(scores(&pod, Some(&owners), &all, &slots), [0, 30, 53, 100]);
-        assert_eq!(scores(&pod, None, &all, &slots), [0; 4]);
+        let system = DefaultSpread::System;
+        assert_eq!(scores(&pod, Some(&owners), &system, &all, &slots), [0, 30, 53, 100]);
+        assert_eq!(scores(&pod, None, &system, &all, &slots), [0; 4]);
+    }
+
+    #[test]
+    fn a_profile_says_how_pods_are_spread_that_do_not() {
+        let (all, slots) = nodes([("a", zone("east"), 2), ("b", zone("west"), 0), ("c", json!({}), 0)]);
+        let pod = PodInfo::of(Arc::new(objects::pod("w").namespace("shop").label("app", "web").build()));
+        let owners = LabelSelector::from_pairs([(&"app".to_owned(), &"web".to_owned())]);
+        let list = |when: &str| {
+            let given = json!([{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": when}]);
+            DefaultSpread::List(serde_json::from_value(given).unwrap())
+        };
+        let (refuses, prefers) = (list(REFUSES), list(PREFERS));
+        let against = |owners: Option<&LabelSelector>, by_default: &DefaultSpread| {
+            let spread = Spread::of(&pod, &all, owners, by_default);
+            slots.map(|slot| spread.against(slot, &pod).map(|refusal| refusal.why.into_owned()))
+        };
+        let (full, no_label) = (Some(TOO_FULL.to_owned()), Some(NO_LABEL.to_owned()));
+        assert_eq!(against(Some(&owners), &refuses), [full, None, no_label]);
+        assert_eq!(against(None, &refuses), [None, None, None], "nobody selects it");
+        assert_eq!(against(Some(&owners), &prefers), [None, None, None]);
+        assert_eq!(against(Some(&owners), &DefaultSpread::System), [None, None, None]);
+        // one without the label is left out, as of what a pod says itself
+        let worth = scores(&pod, Some(&owners), &prefers, &all, &slots);
+        assert!(worth[1] > worth[0] && worth[2] == 0, "{worth:?}");
+        let other = objects::pod("x").namespace("shop").build();
+        assert!(is_about(&pod.pod, &other, &refuses) && !is_about(&pod.pod, &other, &prefers));
+        assert_eq!((keys(&pod.pod, &refuses), keys(&pod.pod, &prefers)), (vec!["zone".to_owned()], vec![]));
     }
 }

@@ -1,6 +1,7 @@
 //! The scheduler on a cluster in memory, most of it with a clock that stands still: who waits does not wait in real time.
 //! Nobody runs the pods: a test does what a kubelet and a binder of claims would do.
 
+use crate::Profiles;
 use crate::cache::Cache;
 use crate::filters::Plugin;
 use crate::pod_info::PodInfo;
@@ -48,7 +49,11 @@ impl Lab {
     }
 
     fn start_forbidden(&self) {
-        tokio::spawn(crate::run(self.cluster.clone(), CancellationToken::new()));
+        self.start_with(Profiles::default());
+    }
+
+    fn start_with(&self, profiles: Profiles) {
+        tokio::spawn(crate::run(self.cluster.clone(), profiles, CancellationToken::new()));
     }
 
     async fn allow(&self) {
@@ -58,7 +63,7 @@ impl Lab {
     /// One that does nothing by itself.
     fn scheduler(&self) -> Arc<Scheduler> {
         let client = self.cluster.acting_as(Actor::component(USER));
-        Arc::new(Scheduler::new(&client, WorkQueue::new()))
+        Arc::new(Scheduler::new(&client, WorkQueue::new(), Arc::default()))
     }
 
     fn root(&self) -> Client {
@@ -259,6 +264,41 @@ async fn a_pod_of_another_scheduler_is_left_alone() {
     assert_eq!(stored.metadata.resource_version, theirs.metadata.resource_version);
     assert_eq!(node_of(&lab.pods().get(&key("also-theirs")).unwrap()), None);
     assert!(lab.events("theirs").is_empty() && lab.events("also-theirs").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_says_whose_rules_it_is_placed_by() {
+    let lab = Lab::new().await;
+    let cordoned = objects::node("closed").allocatable("8", "4Gi").spec(&json!({"unschedulable": true}));
+    lab.create(cordoned.build()).await;
+    lab.allow().await;
+    let text = r#"{"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration", "profiles": [
+        {"schedulerName": "default-scheduler"}, {"schedulerName": "careless", "plugins": {
+            "filter": {"disabled": [{"name": "NodeUnschedulable"}]}, "postFilter": {"disabled": [{"name": "*"}]}}}]}"#;
+    lab.start_with(Profiles::parse(text).unwrap());
+    let nobody = lab.pod("nobody-s", "1", json!({"schedulerName": "nobody"})).await;
+    lab.pod("careful", "4", json!({})).await;
+    lab.until_said("careful", "FailedScheduling").await;
+    lab.pod("careless", "4", json!({"schedulerName": "careless"})).await;
+    lab.until("careless", |pod: &Pod| node_of(pod) == Some("closed")).await;
+    lab.until_said("careless", "Scheduled").await;
+    // where nobody is sent away, nobody speaks of it
+    lab.pod("huge", "9", json!({"schedulerName": "careless"})).await;
+    lab.until_said("huge", "FailedScheduling").await;
+    let said: Vec<Event> = lab.root().api().list(Some("default"), LabelSelector::default()).unwrap();
+    let of = |pod: &str| {
+        let about = said.iter().find(|event| event.involved_object.name.as_deref() == Some(pod)).unwrap();
+        (about.reporting_component.clone().unwrap_or_default(), about.message.clone().unwrap_or_default())
+    };
+    let full = "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.";
+    assert_eq!(of("careful"), ("default-scheduler".to_owned(), full.to_owned()));
+    let placed = "Successfully assigned default/careless to closed";
+    assert_eq!(of("careless"), ("careless".to_owned(), placed.to_owned()));
+    let alone = "0/2 nodes are available: 2 Insufficient cpu.";
+    assert_eq!(of("huge"), ("careless".to_owned(), alone.to_owned()));
+    let stored = lab.pods().get(&key("nobody-s")).unwrap();
+    assert_eq!(stored.metadata.resource_version, nobody.metadata.resource_version);
+    assert!(lab.events("nobody-s").is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@
 //! A pod has one task at a time, which writes all that was decided of it in order; the pod is not tried again before that is
 //! over (upstream preempts so as well). What can not be written, or panics, is decided anew after a while.
 
-use crate::cache::NAME;
+use crate::config::scheduler_name;
 use crate::pod_info::PodInfo;
 use crate::pod_volumes::Promise;
 use crate::preempt::{BY_SCHEDULER, DISRUPTION_TARGET};
@@ -85,11 +85,11 @@ impl Scheduler {
             }
             Decision::Preempt { why, preemption } => {
                 let why = found(&why, &preemption);
-                self.events.warning(&*pod.pod, "FailedScheduling", why.clone());
+                self.tell(&pod.pod, |events| events.warning(&*pod.pod, "FailedScheduling", why.clone()));
                 self.write_held(&pod, move || async move { this.preempt(&of, &why, preemption).await });
             }
             Decision::Refuse { why, nominated } => {
-                self.events.warning(&*pod.pod, "FailedScheduling", why.clone());
+                self.tell(&pod.pod, |events| events.warning(&*pod.pod, "FailedScheduling", why.clone()));
                 let note = move || async move { this.note(&of.pod, &why, nominated.as_deref()).await };
                 self.write_held(&pod, note);
             }
@@ -120,7 +120,7 @@ impl Scheduler {
         self.writes.begin(bind, move |bound| match bound {
             Ok(()) => {
                 let said = format!("Successfully assigned {key} to {node}");
-                this.events.normal(&*pod.pod, "Scheduled", said);
+                this.tell(&pod.pod, |events| events.normal(&*pod.pod, "Scheduled", said));
                 this.note_change(|cache, _| cache.queue.bound(&key, &pod.id));
             }
             Err(status) => {
@@ -210,7 +210,7 @@ impl Scheduler {
             type_: DISRUPTION_TARGET.to_owned(),
             status: "True".to_owned(),
             reason: Some(BY_SCHEDULER.to_owned()),
-            message: Some(format!("{NAME}: preempting to accommodate a higher priority pod")),
+            message: Some(format!("{}: preempting to accommodate a higher priority pod", scheduler_name(by))),
             ..PodCondition::default()
         };
         let mark = |pod: &mut Pod| {
@@ -221,7 +221,8 @@ impl Scheduler {
         let deleted = self.pods.delete(&key, options).await;
         if deleted.is_ok() {
             let uid = by.metadata.uid.as_deref().unwrap_or_default();
-            self.events.normal(victim, "Preempted", format!("Preempted by pod {uid} on node {node}"));
+            let said = format!("Preempted by pod {uid} on node {node}");
+            self.tell(by, |events| events.normal(victim, "Preempted", said));
         }
         unless_gone(deleted)
     }

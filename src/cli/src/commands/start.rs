@@ -72,6 +72,10 @@ pub struct Start {
     /// nothing is encrypted any more. It is read at each start. Kept for later starts.
     #[arg(long, value_name = "FILE", value_parser = kept_file)]
     encryption_provider_config: Option<KeptFile>,
+    /// Place pods by these profiles (kubescheduler.config.k8s.io/v1, kind KubeSchedulerConfiguration); "none" takes that back. The
+    /// file is read at each start. Kept for later starts.
+    #[arg(long, value_name = "FILE", value_parser = kept_file)]
+    scheduler_config: Option<KeptFile>,
     /// Keep the cluster's state in an etcd cluster (https://HOST:2379,…) instead of a file of the profile; kept for later starts. A
     /// state that is there already is brought along by `monopod datastore copy`.
     #[arg(long, value_name = "URL", value_delimiter = ',')]
@@ -300,6 +304,7 @@ impl Start {
             ("--authentication-config", &self.authentication_config),
             ("--authorization-config", &self.authorization_config),
             ("--encryption-provider-config", &self.encryption_provider_config),
+            ("--scheduler-config", &self.scheduler_config),
         ];
         all.into_iter().filter_map(|(flag, file)| Some((flag, file.as_ref()?)))
     }
@@ -327,6 +332,7 @@ impl Start {
             authentication_config: self.authentication_config.clone().map(|KeptFile(path)| path),
             authorization_config: self.authorization_config.clone().map(|KeptFile(path)| path),
             encryption_provider_config: self.encryption_provider_config.clone().map(|KeptFile(path)| path),
+            scheduler_config: self.scheduler_config.clone().map(|KeptFile(path)| path),
             datastore: self.datastore()?,
             take_over: self.datastore_take_over,
             kubernetes: self.no_kubernetes.map(|no| !no),
