@@ -12,7 +12,7 @@ type Labels = (String, String, String, String, String, u16);
 /// Of a priority level: name, type, help and value.
 type OfLevel = (&'static str, &'static str, &'static str, fn(&Counts) -> u64);
 
-const OF_LEVELS: [OfLevel; 4] = [
+const OF_LEVELS: [OfLevel; 8] = [
     (
         "apiserver_flowcontrol_dispatched_requests_total",
         "counter",
@@ -27,6 +27,21 @@ const OF_LEVELS: [OfLevel; 4] = [
     }),
     ("apiserver_flowcontrol_current_executing_seats", "gauge", "Seats that are taken.", |counts| {
         counts.seats_taken.into()
+    }),
+    ("apiserver_flowcontrol_nominal_limit_seats", "gauge", "Seats that are its own.", |counts| {
+        counts.limits.nominal.into()
+    }),
+    ("apiserver_flowcontrol_lower_limit_seats", "gauge", "Seats that it never lends.", |counts| {
+        counts.limits.lower.into()
+    }),
+    (
+        "apiserver_flowcontrol_upper_limit_seats",
+        "gauge",
+        "Seats that it may have, if others lend them.",
+        |counts| counts.limits.upper.into(),
+    ),
+    ("apiserver_flowcontrol_current_limit_seats", "gauge", "Seats that it could have now.", |counts| {
+        counts.seats_available.into()
     }),
 ];
 
@@ -105,6 +120,7 @@ fn resident() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flowcontrol::Limits;
 
     #[test]
     fn what_was_counted_is_told() {
@@ -113,11 +129,17 @@ mod tests {
         metrics.count(labels());
         metrics.count(labels());
         let watching = metrics.watching();
-        let text = metrics.text(&[("low".into(), Counts { waiting: 3, ..Counts::default() })]);
+        let limits = Limits { nominal: 5, lower: 4, upper: 9 };
+        let text = metrics.text(&[("low".into(), Counts { waiting: 3, limits, ..Counts::default() })]);
         assert!(
             text.contains("apiserver_flowcontrol_current_inqueue_requests{priority_level=\"low\"} 3\n"),
             "{text}"
         );
+        for (limit, seats) in [("nominal", 5), ("lower", 4), ("upper", 9), ("current", 0)] {
+            let line =
+                format!("apiserver_flowcontrol_{limit}_limit_seats{{priority_level=\"low\"}} {seats}\n");
+            assert!(text.contains(&line), "{text}");
+        }
         let want = "apiserver_request_total{code=\"200\",group=\"\",resource=\"pods\",subresource=\"\",verb=\"LIST\",version=\"v1\"} 2\n";
         assert!(text.contains(want), "{text}");
         assert!(text.contains("apiserver_longrunning_requests{verb=\"WATCH\"} 1\n"), "{text}");
