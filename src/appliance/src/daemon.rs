@@ -5,6 +5,7 @@ use crate::claim::claim;
 use crate::daemon_memory::{self, DaemonMemory, ended_for_memory};
 use crate::datastore::{self, Datastore};
 use crate::error::{StartError, failed, io, unclaimed, unmoved, unopened};
+use crate::followed::{FollowedFiles, Seen};
 use crate::legacy::Legacy;
 use crate::lock::Lock;
 use crate::node::{self, NodeServices};
@@ -130,11 +131,14 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
     open_files::raise_limit();
     let settings = resolve_settings(places, options)?;
     // before they are kept: a start that nothing came of changes nothing
+    let files = settings.api_server_files.clone();
+    let (mut authentication, mut authorization) = (Seen::default(), Seen::default());
     let files = OpenedFiles {
-        audit: settings.api_server_files.open_audit_log(places)?,
-        authentication: settings.api_server_files.authentication()?,
-        authorizers: settings.api_server_files.authorization()?,
-        encryption: settings.api_server_files.encryption()?,
+        audit: files.open_audit_log(places)?,
+        authentication: files.authentication(&mut authentication)?,
+        authorizers: files.authorization(&mut authorization)?,
+        encryption: files.encryption()?,
+        followed: FollowedFiles { files, authentication, authorization },
     };
     keep(places, &settings)?;
     // a cluster without a limit is better than none
@@ -155,6 +159,7 @@ struct OpenedFiles {
     authentication: authentication::Configuration,
     authorizers: Option<Vec<cluster::Authorizer>>,
     encryption: Arc<Encryption>,
+    followed: FollowedFiles,
 }
 
 async fn serve(
@@ -227,6 +232,7 @@ async fn serve(
     running.spawn(server.clone().serve_plain(dashboard_listener, gate, components.clone()));
     running.spawn(server.clone().follow_api_services(components.clone()));
     running.spawn(server.clone().follow_flow_control(components.clone()));
+    files.followed.start(&server, &cluster, &mut running, &components);
     if let Some(listener) = kubelet_listener {
         let node = node::name(places);
         running.spawn(server.clone().serve_kubelet(listener, node, components.clone()));

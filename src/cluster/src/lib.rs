@@ -102,7 +102,7 @@ pub(crate) struct Inner {
     pub(crate) config: ClusterConfig,
     pub(crate) rbac: authorize::Rbac,
     /// RBAC alone where nobody has said.
-    pub(crate) authorizers: std::sync::OnceLock<Vec<Authorizer>>,
+    pub(crate) authorizers: ArcSwap<Vec<Authorizer>>,
     pub(crate) services: services::Allocators,
     pub(crate) informers: informer::Informers,
     pub(crate) pages: read::Pages,
@@ -137,7 +137,7 @@ impl Cluster {
         let services = services::Allocators::load(&store.snapshot(), &config)?;
         let inner = Inner {
             rbac: authorize::Rbac::load(&store.snapshot()),
-            authorizers: std::sync::OnceLock::new(),
+            authorizers: ArcSwap::from_pointee(vec![Authorizer::Rbac]),
             services,
             informers: informer::Informers::default(),
             pages: read::Pages::default(),

@@ -8,7 +8,7 @@ mod review;
 pub(crate) use rbac::{Rbac, keep_current};
 
 use crate::{Actor, Cluster, Target};
-use ::api::{GroupResource, Status};
+use ::api::{FieldSelector, GroupResource, LabelSelector, Status};
 use async_trait::async_trait;
 use k8s_openapi::api::authorization::v1::SubjectAccessReviewSpec;
 use k8s_openapi::api::rbac::v1::PolicyRule;
@@ -28,6 +28,10 @@ pub struct Attributes {
     pub name: Option<String>,
     /// `/healthz`: then there is no resource.
     pub path: Option<String>,
+    /// What of a collection is asked for: webhooks are told, and no rule of RBAC asks for it. Requirements that can not be read are
+    /// left out, which asks for more.
+    pub fields: FieldSelector,
+    pub labels: LabelSelector,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -113,7 +117,7 @@ impl Attributes {
             subresource: target.subresource.map(|of| of.name().to_owned()).unwrap_or_default(),
             namespace: target.namespace.clone(),
             name: target.name.clone(),
-            path: None,
+            ..Attributes::default()
         }
         .in_own_namespace()
     }
@@ -140,9 +144,9 @@ impl Attributes {
 }
 
 impl Cluster {
-    /// From now on these are asked, in this order. To be handed in before the first request.
+    /// From now on these are asked, in this order. A question that is being asked is decided by those before.
     pub fn authorize_by(&self, authorizers: Vec<Authorizer>) {
-        let _ = self.0.authorizers.set(authorizers);
+        self.0.authorizers.store(Arc::new(authorizers));
     }
 
     /// # Errors
@@ -157,7 +161,7 @@ impl Cluster {
         if actor.is_in(Actor::MASTERS) {
             return Decision::allow(Arc::default());
         }
-        for authorizer in self.authorizers() {
+        for authorizer in self.authorizers().iter() {
             told = told.and(match authorizer {
                 Authorizer::Webhook(webhook) => webhook.decide(&review::question(actor, attributes)).await,
                 known => self.decided_by(known, actor, attributes),
@@ -176,7 +180,7 @@ impl Cluster {
             return Decision::allow(Arc::default());
         }
         let mut told = Decision::default();
-        for authorizer in self.authorizers() {
+        for authorizer in self.authorizers().iter() {
             if matches!(authorizer, Authorizer::Webhook(_)) {
                 return tokio::task::block_in_place(|| {
                     Handle::current().block_on(self.ask(actor, attributes))
@@ -201,8 +205,8 @@ impl Cluster {
         }
     }
 
-    fn authorizers(&self) -> &[Authorizer] {
-        self.0.authorizers.get().map_or(&[Authorizer::Rbac], Vec::as_slice)
+    fn authorizers(&self) -> Arc<Vec<Authorizer>> {
+        self.0.authorizers.load_full()
     }
 
     /// The rules that apply to an actor in a namespace, for `kubectl auth can-i --list`.
