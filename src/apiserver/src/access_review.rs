@@ -1,5 +1,6 @@
 //! What an access review asks, and whether it may be asked so: upstream's `authorization/validation`.
 
+use crate::access_selectors;
 use api::Status;
 use cluster::{Actor, Attributes};
 use k8s_openapi::api::authorization::v1::{
@@ -10,13 +11,20 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::ErrorList;
 use serde_json::{Value, json};
 
-pub(crate) fn of_self(review: &SelfSubjectAccessReview, errors: &mut ErrorList) -> Option<Attributes> {
+/// The question, as far as it is understood.
+pub(crate) struct Asked {
+    pub(crate) attributes: Attributes,
+    /// What of it is left out, a sentence each.
+    pub(crate) ignored: Vec<String>,
+}
+
+pub(crate) fn of_self(review: &SelfSubjectAccessReview, errors: &mut ErrorList) -> Option<Asked> {
     let spec = &review.spec;
     check_empty(&review.metadata, "must be empty", errors);
     asked(spec.resource_attributes.as_ref(), spec.non_resource_attributes.as_ref(), errors)
 }
 
-pub(crate) fn of_cluster(review: &SubjectAccessReview, errors: &mut ErrorList) -> Option<Attributes> {
+pub(crate) fn of_cluster(review: &SubjectAccessReview, errors: &mut ErrorList) -> Option<Asked> {
     let spec = &review.spec;
     check_empty(&review.metadata, "must be empty", errors);
     asked(spec.resource_attributes.as_ref(), spec.non_resource_attributes.as_ref(), errors)
@@ -30,7 +38,7 @@ pub(crate) fn of_namespace(
     review: &mut LocalSubjectAccessReview,
     namespace: &str,
     errors: &mut ErrorList,
-) -> Result<Option<Attributes>, Status> {
+) -> Result<Option<Asked>, Status> {
     let given = review.metadata.namespace.clone().filter(|given| !given.is_empty());
     if let Some(given) = given.filter(|given| given != namespace) {
         return Err(Status::bad_request(format!(
@@ -75,22 +83,33 @@ fn asked(
     resource: Option<&ResourceAttributes>,
     path: Option<&NonResourceAttributes>,
     errors: &mut ErrorList,
-) -> Option<Attributes> {
+) -> Option<Asked> {
+    if let Some(asked) = resource {
+        access_selectors::check(asked, errors);
+    }
     match (resource, path) {
-        (Some(asked), None) => Some(Attributes {
-            verb: asked.verb.clone().unwrap_or_default(),
-            group: asked.group.clone().unwrap_or_default(),
-            version: asked.version.clone().unwrap_or_default(),
-            resource: asked.resource.clone().unwrap_or_default(),
-            subresource: asked.subresource.clone().unwrap_or_default(),
-            namespace: asked.namespace.clone().filter(|n| !n.is_empty()),
-            name: asked.name.clone().filter(|n| !n.is_empty()),
-            path: None,
-        }),
-        (None, Some(asked)) => Some(Attributes::non_resource(
-            asked.verb.as_deref().unwrap_or_default(),
-            asked.path.as_deref().unwrap_or_default(),
-        )),
+        (Some(asked), None) => {
+            let mut ignored = Vec::new();
+            let attributes = Attributes {
+                verb: asked.verb.clone().unwrap_or_default(),
+                group: asked.group.clone().unwrap_or_default(),
+                // whichever
+                version: asked.version.clone().filter(|v| !v.is_empty()).unwrap_or_else(|| "*".to_owned()),
+                resource: asked.resource.clone().unwrap_or_default(),
+                subresource: asked.subresource.clone().unwrap_or_default(),
+                namespace: asked.namespace.clone().filter(|n| !n.is_empty()),
+                name: asked.name.clone().filter(|n| !n.is_empty()),
+                path: None,
+                fields: access_selectors::fields(asked.field_selector.as_ref(), &mut ignored),
+                labels: access_selectors::labels(asked.label_selector.as_ref(), &mut ignored),
+            };
+            Some(Asked { attributes, ignored })
+        }
+        (None, Some(asked)) => {
+            let verb = asked.verb.as_deref().unwrap_or_default();
+            let attributes = Attributes::non_resource(verb, asked.path.as_deref().unwrap_or_default());
+            Some(Asked { attributes, ignored: Vec::new() })
+        }
         (Some(_), Some(path)) => {
             let why = "cannot be specified in combination with resourceAttributes";
             errors.invalid("spec.nonResourceAttributes", json!(path), why);

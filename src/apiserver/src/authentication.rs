@@ -27,7 +27,7 @@ pub(crate) async fn authenticate(edge: &ServerState, request: &Request) -> Resul
             Ok(actor)
         }
         (Some(actor), None) => Ok(actor.clone()),
-        (None, None) if edge.issuers.anonymous.allows(&request.path) => Ok(Actor::anonymous()),
+        (None, None) if edge.issuers.load().anonymous.allows(&request.path) => Ok(Actor::anonymous()),
         (None, None) => Err(Status::new(Reason::Unauthorized, "Unauthorized")),
     }
 }
@@ -39,7 +39,7 @@ pub(crate) async fn authenticate(edge: &ServerState, request: &Request) -> Resul
 pub(crate) async fn whose(edge: &ServerState, token: &str) -> Result<Actor, Status> {
     match edge.cluster.authenticate_token(token) {
         Ok(actor) => Ok(actor),
-        Err(status) => edge.issuers.authenticate(token).await.unwrap_or(Err(status)),
+        Err(status) => edge.issuers.load_full().authenticate(token).await.unwrap_or(Err(status)),
     }
 }
 

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod access_review;
+mod access_selectors;
 mod access_webhooks;
 mod aggregator;
 mod audit_trail;
@@ -61,6 +62,7 @@ pub use access_webhooks::AccessWebhookClient;
 pub use aggregator::AggregatedClient;
 pub use client_tls::ClientIdentity;
 pub use kubelet_port::KUBELET_PORT;
+pub use metrics::ConfigFile;
 pub use plain::SessionGate;
 pub use request_info::{ParsedPath, RequestInfo};
 pub use server::{ApiServer, EdgeConfig, ServeError};

@@ -12,7 +12,7 @@ type Labels = (String, String, String, String, String, u16);
 /// Of a priority level: name, type, help and value.
 type OfLevel = (&'static str, &'static str, &'static str, fn(&Counts) -> u64);
 
-const OF_LEVELS: [OfLevel; 4] = [
+const OF_LEVELS: [OfLevel; 8] = [
     (
         "apiserver_flowcontrol_dispatched_requests_total",
         "counter",
@@ -28,12 +28,43 @@ const OF_LEVELS: [OfLevel; 4] = [
     ("apiserver_flowcontrol_current_executing_seats", "gauge", "Seats that are taken.", |counts| {
         counts.seats_taken.into()
     }),
+    ("apiserver_flowcontrol_nominal_limit_seats", "gauge", "Seats that are its own.", |counts| {
+        counts.limits.nominal.into()
+    }),
+    ("apiserver_flowcontrol_lower_limit_seats", "gauge", "Seats that it never lends.", |counts| {
+        counts.limits.lower.into()
+    }),
+    (
+        "apiserver_flowcontrol_upper_limit_seats",
+        "gauge",
+        "Seats that it may have, if others lend them.",
+        |counts| counts.limits.upper.into(),
+    ),
+    ("apiserver_flowcontrol_current_limit_seats", "gauge", "Seats that it could have now.", |counts| {
+        counts.seats_available.into()
+    }),
 ];
+
+/// What is read again when its file changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConfigFile {
+    Authentication,
+    Authorization,
+}
+
+/// How often, and when the last time, in seconds since 1970.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reloads {
+    count: u64,
+    last: f64,
+}
 
 #[derive(Default)]
 pub(crate) struct Metrics {
     requests: Mutex<BTreeMap<Labels, u64>>,
     watches: Arc<AtomicU64>,
+    /// By file, and by whether it was good.
+    reloads: Mutex<BTreeMap<(ConfigFile, bool), Reloads>>,
 }
 
 /// Counts for as long as it lives.
@@ -48,6 +79,13 @@ impl Drop for Watching {
 impl Metrics {
     pub(crate) fn count(&self, labels: Labels) {
         *self.requests.lock().unwrap_or_else(PoisonError::into_inner).entry(labels).or_default() += 1;
+    }
+
+    pub(crate) fn count_reload(&self, file: ConfigFile, is_in_force: bool) {
+        let mut all = self.reloads.lock().unwrap_or_else(PoisonError::into_inner);
+        let reloads = all.entry((file, is_in_force)).or_default();
+        reloads.count += 1;
+        reloads.last = jiff::Timestamp::now().as_millisecond() as f64 / 1000.0;
     }
 
     pub(crate) fn watching(&self) -> Watching {
@@ -82,11 +120,35 @@ impl Metrics {
                 let _ = writeln!(out, "{name}{{priority_level=\"{level}\"}} {}", of(counts));
             }
         }
+        self.reloads_text(&mut out);
         if let Some(bytes) = resident() {
             head(&mut out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
             let _ = writeln!(out, "process_resident_memory_bytes {bytes}");
         }
         out
+    }
+
+    fn reloads_text(&self, out: &mut String) {
+        let all = self.reloads.lock().unwrap_or_else(PoisonError::into_inner);
+        for (file, name) in
+            [(ConfigFile::Authentication, "authentication"), (ConfigFile::Authorization, "authorization")]
+        {
+            let of_file = || {
+                let known = [("failure", false), ("success", true)].into_iter();
+                known.filter_map(|(status, is_in_force)| Some((status, all.get(&(file, is_in_force))?)))
+            };
+            let metric = format!("apiserver_{name}_config_controller_automatic_reloads_total");
+            head(out, &metric, "counter", "Changes of the file, by whether it was good.");
+            for (status, Reloads { count, .. }) in of_file() {
+                let _ = writeln!(out, "{metric}{{status=\"{status}\"}} {count}");
+            }
+            let metric =
+                format!("apiserver_{name}_config_controller_automatic_reload_last_timestamp_seconds");
+            head(out, &metric, "gauge", "When the file was read again, by whether it was good.");
+            for (status, Reloads { last, .. }) in of_file() {
+                let _ = writeln!(out, "{metric}{{status=\"{status}\"}} {last}");
+            }
+        }
     }
 }
 
@@ -105,6 +167,7 @@ fn resident() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flowcontrol::Limits;
 
     #[test]
     fn what_was_counted_is_told() {
@@ -113,11 +176,29 @@ mod tests {
         metrics.count(labels());
         metrics.count(labels());
         let watching = metrics.watching();
-        let text = metrics.text(&[("low".into(), Counts { waiting: 3, ..Counts::default() })]);
+        let limits = Limits { nominal: 5, lower: 4, upper: 9 };
+        let text = metrics.text(&[("low".into(), Counts { waiting: 3, limits, ..Counts::default() })]);
         assert!(
             text.contains("apiserver_flowcontrol_current_inqueue_requests{priority_level=\"low\"} 3\n"),
             "{text}"
         );
+        for (limit, seats) in [("nominal", 5), ("lower", 4), ("upper", 9), ("current", 0)] {
+            let line =
+                format!("apiserver_flowcontrol_{limit}_limit_seats{{priority_level=\"low\"}} {seats}\n");
+            assert!(text.contains(&line), "{text}");
+        }
+        for is_in_force in [true, false, true] {
+            metrics.count_reload(ConfigFile::Authorization, is_in_force);
+        }
+        let told = metrics.text(&[]);
+        for (status, count) in [("success", 2), ("failure", 1)] {
+            let name = "apiserver_authorization_config_controller_automatic_reload";
+            assert!(told.contains(&format!("{name}s_total{{status=\"{status}\"}} {count}\n")), "{told}");
+            let last = format!("{name}_last_timestamp_seconds{{status=\"{status}\"}} ");
+            let last = told.lines().find_map(|line| line.strip_prefix(&last)?.parse::<f64>().ok());
+            assert!(last.is_some_and(|last| last > 1.0e9), "{told}");
+        }
+        assert!(!told.contains("\napiserver_authentication_config_controller_"), "{told}");
         let want = "apiserver_request_total{code=\"200\",group=\"\",resource=\"pods\",subresource=\"\",verb=\"LIST\",version=\"v1\"} 2\n";
         assert!(text.contains(want), "{text}");
         assert!(text.contains("apiserver_longrunning_requests{verb=\"WATCH\"} 1\n"), "{text}");

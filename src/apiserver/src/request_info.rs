@@ -1,7 +1,7 @@
 //! What a path and a method ask for, as upstream's `RequestInfoFactory` reads them.
 
 use crate::request::Request;
-use api::{FieldSelector, Gvr};
+use api::{FieldSelector, Gvr, LabelSelector};
 use cluster::Attributes;
 use http::Method;
 
@@ -92,11 +92,16 @@ impl RequestInfo {
             subresource: self.subresource.clone().unwrap_or_default(),
             namespace: self.namespace.clone(),
             name: self.name.clone(),
-            path: None,
+            ..Attributes::default()
         };
+        if matches!(verb, "list" | "watch" | "deletecollection") {
+            // what can not be read is refused by whoever selects
+            let given = |name: &str| request.parameter(name).unwrap_or_default().to_owned();
+            attributes.fields = FieldSelector::parse(&given("fieldSelector")).unwrap_or_default();
+            attributes.labels = LabelSelector::parse(&given("labelSelector")).unwrap_or_default();
+        }
         if matches!(verb, "list" | "watch") && attributes.name.is_none() {
-            let fields = FieldSelector::parse(request.parameter("fieldSelector").unwrap_or_default());
-            attributes.name = fields.ok().and_then(|fields| fields.exact_name().map(str::to_owned));
+            attributes.name = attributes.fields.exact_name().map(str::to_owned);
         }
         attributes.in_own_namespace()
     }
@@ -163,6 +168,22 @@ mod tests {
                 "fieldSelector=metadata.name%3Dp",
                 "deletecollection pods a - -",
             ),
+            (
+                "DELETE",
+                "/api/v1/namespaces/a/pods",
+                "labelSelector=app%3Dweb,!old",
+                "deletecollection pods a - - app=web,!old",
+            ),
+            (
+                "GET",
+                "/api/v1/pods",
+                "labelSelector=app%20in%20(x,y)&watch=true",
+                "watch pods - - - app in (x,y)",
+            ),
+            ("GET", "/api/v1/pods", "fieldSelector=nonsense&labelSelector=,,", "list pods - - -"),
+            // of one object nothing is selected
+            ("GET", "/api/v1/namespaces/a/pods/p", "labelSelector=app", "get pods a p -"),
+            ("DELETE", "/api/v1/namespaces/a/pods/p", "labelSelector=app", "delete pods a p -"),
             // a namespace is in itself, as are its parts
             ("GET", "/api/v1/namespaces/a", "", "get namespaces a a -"),
             ("PUT", "/api/v1/namespaces/a/finalize", "", "update namespaces a a finalize"),
@@ -175,15 +196,18 @@ mod tests {
             let asked = info.attributes(&request);
             let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
             let part = Some(asked.subresource).filter(|part| !part.is_empty());
+            let selected = asked.labels.to_string();
             let got = format!(
-                "{} {} {} {} {}",
+                "{} {} {} {} {} {selected}",
                 asked.verb,
                 asked.resource,
                 or_dash(asked.namespace),
                 or_dash(asked.name),
                 or_dash(part)
             );
-            assert_eq!(got, want, "{method} {path}?{query}");
+            assert_eq!(got.trim_end(), want, "{method} {path}?{query}");
+            let fields = asked.fields.requirements.len();
+            assert_eq!(fields, usize::from(query.contains("metadata.name")), "{method} {path}?{query}");
         }
     }
 }

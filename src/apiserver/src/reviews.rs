@@ -1,12 +1,13 @@
 //! Questions that are answered and not stored: who am I, may I.
 
+use crate::access_review::{self, Asked};
 use crate::request::{Request, typed_body};
 use crate::request_info::RequestInfo;
 use crate::responses::method_not_allowed;
 use crate::server_state::ServerState;
-use crate::{access_review, negotiate, responses};
+use crate::{negotiate, responses};
 use api::{Gvk, Status};
-use cluster::{Actor, Attributes, Verdict};
+use cluster::{Actor, Verdict};
 use http::Method;
 use k8s_openapi::api::authentication::v1::TokenReview;
 use k8s_openapi::api::authorization::v1::{
@@ -84,7 +85,7 @@ async fn token_review(edge: &ServerState, review: TokenReview) -> Result<Value, 
         Ok(known) => {
             json!({"authenticated": true, "user": user_info(&known.actor), "audiences": known.audiences})
         }
-        Err(error) => match edge.issuers.authenticate(&review.spec.token).await {
+        Err(error) => match edge.issuers.load_full().authenticate(&review.spec.token).await {
             // for us, whatever audience its issuer knows us by
             Some(Ok(actor)) if audiences.contains(&own()[0]) => {
                 json!({"authenticated": true, "user": user_info(&actor), "audiences": own()})
@@ -100,14 +101,14 @@ async fn decided(
     kind: &'static str,
     errors: ErrorList,
     whom: &Actor,
-    asked: Option<Attributes>,
+    asked: Option<Asked>,
     mut review: Value,
 ) -> Result<Value, Status> {
     let Some(asked) = asked.filter(|_| errors.is_empty()) else {
         let kind = Gvk::new("authorization.k8s.io", "v1", kind);
         return Err(Status::invalid(&kind, "", errors.into_causes()));
     };
-    let decision = edge.cluster.ask(whom, &asked).await;
+    let decision = edge.cluster.ask(whom, &asked.attributes).await;
     review["status"] = json!({"allowed": decision.is_allowed()});
     if decision.verdict == Verdict::Deny {
         review["status"]["denied"] = true.into();
@@ -115,8 +116,9 @@ async fn decided(
     if !decision.reason.is_empty() {
         review["status"]["reason"] = (*decision.reason).into();
     }
-    if let Some(error) = decision.error {
-        review["status"]["evaluationError"] = error.into();
+    let errors: Vec<String> = decision.error.into_iter().chain(asked.ignored).collect();
+    if !errors.is_empty() {
+        review["status"]["evaluationError"] = errors.join("; ").into();
     }
     Ok(review)
 }

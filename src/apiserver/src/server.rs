@@ -3,7 +3,7 @@
 use crate::authentication::actor_of_certificate;
 use crate::client_tls::ClientIdentity;
 use crate::issuers::Issuers;
-use crate::metrics::Metrics;
+use crate::metrics::{ConfigFile, Metrics};
 use crate::openapi_documents::OpenapiDocuments;
 use crate::parse_budget::ParseBudget;
 use crate::peer::Peer;
@@ -11,6 +11,7 @@ use crate::request::Request;
 use crate::server_state::ServerState;
 use crate::{aggregator, flow_control, responses, router};
 use api::Status;
+use arc_swap::ArcSwap;
 use audit::AuditLog;
 use cluster::Cluster;
 use cri::PodAccess;
@@ -78,7 +79,7 @@ impl ApiServer {
             cluster,
             pods,
             audit: config.audit,
-            issuers: Issuers::new(config.authentication),
+            issuers: ArcSwap::from_pointee(Issuers::new(config.authentication)),
             flow: FlowControl::default(),
             ready: config.ready,
             metrics: Metrics::default(),
@@ -88,6 +89,16 @@ impl ApiServer {
             aggregated: aggregator::Documents::default(),
         };
         Ok(ApiServer { edge: Arc::new(edge), tls })
+    }
+
+    /// From now on these are believed beside the cluster itself, and no others.
+    pub fn authenticate_by(&self, configuration: ::authentication::Configuration) {
+        self.edge.issuers.store(Arc::new(Issuers::new(configuration)));
+    }
+
+    /// A file has changed; the metrics tell whether what it says now is in force.
+    pub fn count_reload(&self, file: ConfigFile, is_in_force: bool) {
+        self.edge.metrics.count_reload(file, is_in_force);
     }
 
     /// Says of each APIService whether it can be asked, until `stop`.

@@ -6,6 +6,7 @@ use crate::issuers::Issuers;
 use crate::metrics::Metrics;
 use crate::openapi_documents::OpenapiDocuments;
 use crate::parse_budget::ParseBudget;
+use arc_swap::ArcSwap;
 use audit::AuditLog;
 use cluster::Cluster;
 use cri::PodAccess;
@@ -19,7 +20,7 @@ pub(crate) struct ServerState {
     /// The kubelet of this process, where it runs one.
     pub(crate) pods: Option<Arc<dyn PodAccess>>,
     pub(crate) audit: Option<Arc<AuditLog>>,
-    pub(crate) issuers: Issuers,
+    pub(crate) issuers: ArcSwap<Issuers>,
     pub(crate) flow: FlowControl,
     pub(crate) ready: watch::Receiver<bool>,
     pub(crate) metrics: Metrics,

@@ -182,3 +182,108 @@ async fn what_its_conditions_leave_out_it_is_not_asked() {
     assert_eq!(get(&server, "/version").await.code, 200);
     assert_eq!(webhook.asked(), asked);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_told_what_is_selected() {
+    // the pods of the node n1, and nothing else
+    let webhook = Webhook::start(|spec| {
+        let resource = &spec["resourceAttributes"];
+        let of_node = json!([{"key": "spec.nodeName", "operator": "In", "values": ["n1"]}]);
+        let is_allowed =
+            resource["resource"] == "pods" && resource["fieldSelector"]["requirements"] == of_node;
+        Some(json!({"allowed": is_allowed}))
+    })
+    .await;
+    let server = Server::start().await;
+    let conditions = "matchConditions: [{expression: \"has(request.resourceAttributes) && has(request.resourceAttributes.fieldSelector)\"}]";
+    server.cluster.authorize_by(webhook.before_rbac("Deny", conditions));
+    let pods = "/api/v1/namespaces/default/pods";
+    for (query, code) in [
+        ("", 403),
+        ("?fieldSelector=spec.nodeName%3Dn1", 200),
+        ("?fieldSelector=spec.nodeName%3Dn2", 403),
+        ("?fieldSelector=spec.nodeName!%3Dn1", 403),
+        // less than what is allowed; but the webhook knows only what it compares
+        ("?fieldSelector=spec.nodeName%3Dn1,status.phase%3DFailed", 403),
+        ("?labelSelector=app", 403),
+        // what can not be read selects nothing
+        ("?fieldSelector=spec.nodeName", 403),
+    ] {
+        assert_eq!(get(&server, &format!("{pods}{query}")).await.code, code, "{query}");
+    }
+    let delete = |query: &str| format!("DELETE {pods}?{query}");
+    let selected = delete("fieldSelector=spec.nodeName%3Dn1&labelSelector=app%20in%20(web,db),!old");
+    assert_eq!(server.ask(Who::Nobody, &selected, &[], b"").await.code, 200);
+    assert_eq!(server.ask(Who::Nobody, &delete("labelSelector=app"), &[], b"").await.code, 403);
+    let asked = webhook.asked.lock().unwrap().clone();
+    let told: Vec<&Value> = asked.iter().map(|spec| &spec["resourceAttributes"]).collect();
+    assert!(told.iter().all(|asked| asked["fieldSelector"].is_object()), "its conditions say so: {told:?}");
+    let deletion = told.iter().find(|asked| asked["verb"] == "deletecollection").unwrap();
+    let labels = json!([{"key": "app", "operator": "In", "values": ["web", "db"]}, {"key": "old", "operator": "DoesNotExist"}]);
+    assert_eq!(deletion["labelSelector"], json!({"requirements": labels}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn access_reviews_ask_with_selectors() {
+    let webhook = Webhook::start(|spec| {
+        let of_node = json!([{"key": "spec.nodeName", "operator": "In", "values": ["n1"]}]);
+        Some(json!({"allowed": spec["resourceAttributes"]["fieldSelector"]["requirements"] == of_node}))
+    })
+    .await;
+    let server = Server::start().await;
+    server.cluster.authorize_by(webhook.before_rbac("Deny", ""));
+    let review = async |selector: Value| {
+        let asked = json!({"verb": "list", "resource": "pods", "fieldSelector": selector});
+        let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": asked}});
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        server.post(Who::Nobody, path, "application/json", review.to_string().as_bytes()).await
+    };
+    let requirement = |operator: &str, values: &[&str]| json!({"key": "spec.nodeName", "operator": operator, "values": values});
+    let ignored = "spec.resourceAttributes.fieldSelector ignored due to parse error";
+    let partially = "spec.resourceAttributes.fieldSelector partially ignored due to parse error";
+    for (name, selector, want, error) in [
+        ("none", Value::Null, false, ""),
+        ("a text", json!({"rawSelector": "spec.nodeName=n1"}), true, ""),
+        ("a requirement", json!({"requirements": [requirement("In", &["n1"])]}), true, ""),
+        ("another", json!({"requirements": [requirement("NotIn", &["n1"])]}), false, ""),
+        (
+            "one that is not understood",
+            json!({"requirements": [requirement("Near", &["n1"])]}),
+            false,
+            ignored,
+        ),
+        (
+            "one that is, and one that is not",
+            json!({"requirements": [requirement("In", &["n1"]), requirement("Exists", &[])]}),
+            true,
+            partially,
+        ),
+        ("a text that says nothing", json!({"rawSelector": "what"}), false, ignored),
+    ] {
+        let answer = review(selector).await;
+        let status = &answer.json()["status"];
+        assert_eq!((answer.code, &status["allowed"]), (201, &json!(want)), "{name}: {}", answer.body);
+        assert_eq!(status["evaluationError"].as_str().unwrap_or_default(), error, "{name}");
+    }
+    let refused = review(json!({})).await;
+    assert_eq!(refused.code, 422, "{}", refused.body);
+    let why = "spec.resourceAttributes.fieldSelector.requirements: Required value: when spec.resourceAttributes.fieldSelector is specified, requirements or rawSelector is required";
+    assert!(refused.message().contains(why), "{}", refused.message());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_are_asked_from_the_next_question_on() {
+    let webhook = Webhook::start(|_| Some(json!({"allowed": true}))).await;
+    let server = Server::start().await;
+    let path = "/api/v1/namespaces/default/secrets";
+    for (name, authorizers, code) in [
+        ("a webhook", webhook.before_rbac("Deny", ""), 200),
+        ("RBAC", vec![Authorizer::Rbac], 403),
+        ("everything", vec![Authorizer::AlwaysAllow], 200),
+        ("nothing", vec![Authorizer::AlwaysDeny], 403),
+    ] {
+        server.cluster.authorize_by(authorizers);
+        assert_eq!(get(&server, path).await.code, code, "{name}");
+    }
+}

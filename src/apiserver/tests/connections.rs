@@ -294,7 +294,19 @@ async fn who_does_not_read_keeps_his_seats_and_gets_no_more() {
         let line = "apiserver_flowcontrol_current_executing_seats{priority_level=\"global-default\"} ";
         metrics.lines().find_map(|told| told.strip_prefix(line)?.parse().ok()).unwrap_or(0)
     };
-    // until the role is known, and the level: a list of 30 MB takes as many seats
+    // it has its own seats and no others
+    let level = "/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations/global-default";
+    let alone = json!({"spec": {"limited": {"borrowingLimitPercent": 0}}}).to_string();
+    let patch =
+        async || server.patch(Who::Admin, level, "application/merge-patch+json", alone.as_bytes()).await;
+    while patch().await.code != 200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let own = "apiserver_flowcontrol_upper_limit_seats{priority_level=\"global-default\"} 49";
+    while !server.ask(Who::Admin, "GET /metrics", &[], b"").await.body.lines().any(|told| told == own) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // until the role is known: a list of 30 MB takes as many seats
     let mut first = server.connect(Who::Admin).await;
     first.write_all(head.as_bytes()).await.unwrap();
     while taken().await < 28 {

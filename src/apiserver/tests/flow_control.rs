@@ -5,6 +5,7 @@ mod common;
 use common::{Answer, Server, Who};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 
 const GROUP: &str = "/apis/flowcontrol.apiserver.k8s.io/v1";
 
@@ -17,6 +18,24 @@ async fn as_jane(server: &Server) -> Answer {
     server.ask(Who::Admin, "GET /api/v1/namespaces", &[("Impersonate-User", "jane")], b"").await
 }
 
+/// Jane may do everything, and whatever she asks for belongs to the level.
+async fn let_jane_in(server: &Server, level: &str) {
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    let jane = json!([{"kind": "User", "name": "jane", "apiGroup": "rbac.authorization.k8s.io"}]);
+    let role =
+        json!({"kind": "ClusterRole", "name": "cluster-admin", "apiGroup": "rbac.authorization.k8s.io"});
+    create(server, rbac, &json!({"metadata": {"name": "jane"}, "subjects": jane, "roleRef": role})).await;
+    while as_jane(server).await.code == 403 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let subject = json!({"kind": "User", "user": {"name": "jane"}});
+    let rule = json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": true});
+    let spec = json!({"priorityLevelConfiguration": {"name": level}, "matchingPrecedence": 50,
+        "rules": [{"subjects": [subject], "resourceRules": [rule]}]});
+    create(server, &format!("{GROUP}/flowschemas"), &json!({"metadata": {"name": "jane"}, "spec": spec}))
+        .await;
+}
+
 fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     let lines = answer.head.lines().filter_map(|line| line.split_once(": "));
     lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
@@ -25,20 +44,7 @@ fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
 #[tokio::test]
 async fn a_level_without_seats_refuses_and_holds_up_nobody_else() {
     let server = Server::start().await;
-    let rbac = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
-    let jane = json!([{"kind": "User", "name": "jane", "apiGroup": "rbac.authorization.k8s.io"}]);
-    let role =
-        json!({"kind": "ClusterRole", "name": "cluster-admin", "apiGroup": "rbac.authorization.k8s.io"});
-    create(&server, rbac, &json!({"metadata": {"name": "jane"}, "subjects": jane, "roleRef": role})).await;
-    while as_jane(&server).await.code == 403 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let subject = json!({"kind": "User", "user": {"name": "jane"}});
-    let rule = json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": true});
-    let spec = json!({"priorityLevelConfiguration": {"name": "none"}, "matchingPrecedence": 50,
-        "rules": [{"subjects": [subject], "resourceRules": [rule]}]});
-    create(&server, &format!("{GROUP}/flowschemas"), &json!({"metadata": {"name": "jane"}, "spec": spec}))
-        .await;
+    let_jane_in(&server, "none").await;
     let dangling = async || {
         let schema = server.ask(Who::Admin, &format!("GET {GROUP}/flowschemas/jane"), &[], b"").await.json();
         schema["status"]["conditions"][0]["status"].as_str().unwrap_or_default().to_owned()
@@ -67,4 +73,61 @@ async fn a_level_without_seats_refuses_and_holds_up_nobody_else() {
     let metrics = server.ask(Who::Admin, "GET /metrics", &[], b"").await.body;
     let line = "apiserver_flowcontrol_rejected_requests_total{priority_level=\"none\"} ";
     assert!(metrics.lines().any(|told| told.starts_with(line) && !told.ends_with(" 0")), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_level_that_is_full_goes_on_with_what_others_lend() {
+    let server = Server::start().await;
+    let big = "x".repeat(500_000);
+    for number in 0..30 {
+        let map = json!({"metadata": {"name": format!("m{number}")}, "data": {"k": big}});
+        create(&server, "/api/v1/namespaces/default/configmaps", &map).await;
+    }
+    // a part of 1 in 246 of 600 seats
+    let limited = json!({"nominalConcurrencyShares": 1, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}});
+    let level = json!({"metadata": {"name": "small"}, "spec": {"type": "Limited", "limited": limited}});
+    let levels = format!("{GROUP}/prioritylevelconfigurations");
+    create(&server, &levels, &level).await;
+    let_jane_in(&server, "small").await;
+    let seats = async |what: &str| -> Option<u32> {
+        let metrics = server.ask(Who::Admin, "GET /metrics", &[], b"").await.body;
+        let line = format!("apiserver_flowcontrol_{what}_seats{{priority_level=\"small\"}} ");
+        metrics.lines().find_map(|told| told.strip_prefix(&line)?.parse().ok())
+    };
+    let wait_for = async |what: &str, number: u32| {
+        while seats(what).await != Some(number) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let level = server.ask(Who::Admin, &format!("GET {levels}/small"), &[], b"").await.json();
+    let uid = level["metadata"]["uid"].as_str();
+    while header(&as_jane(&server).await, "x-kubernetes-pf-prioritylevel-uid") != uid {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    wait_for("upper_limit", 3).await;
+    assert_eq!((seats("nominal_limit").await, seats("lower_limit").await), (Some(3), Some(3)));
+    // a list of 15 MB wants more seats than the level has, and its client does not read it
+    let list = async || {
+        let mut stream = server.connect(Who::Admin).await;
+        let head = "GET /api/v1/configmaps HTTP/1.1\r\nHost: localhost\r\nImpersonate-User: jane\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    };
+    let first = list().await;
+    wait_for("current_executing", 3).await;
+    assert_eq!(as_jane(&server).await.code, 429);
+    let more = json!({"spec": {"limited": {"borrowingLimitPercent": 100}}}).to_string();
+    let merge = "application/merge-patch+json";
+    let answer = server.patch(Who::Admin, &format!("{levels}/small"), merge, more.as_bytes()).await;
+    assert_eq!(answer.code, 200, "{}", answer.body);
+    wait_for("upper_limit", 6).await;
+    assert_eq!(as_jane(&server).await.code, 200, "it borrows");
+    let second = list().await;
+    wait_for("current_executing", 6).await;
+    assert_eq!(as_jane(&server).await.code, 429, "it has borrowed as much as it may");
+    let lender = server.ask(Who::Admin, "GET /api/v1/namespaces", &[], b"").await;
+    assert_eq!(lender.code, 200);
+    drop((first, second));
+    wait_for("current_executing", 0).await;
+    assert_eq!(as_jane(&server).await.code, 200);
 }

@@ -176,3 +176,18 @@ async fn nobody_is_anonymous_where_the_file_says_so() {
     assert_eq!(server.ask(Who::Anonymous, "GET /version", &[], b"").await.code, 401);
     assert_eq!(server.ask(Who::Admin, "GET /version", &[], b"").await.code, 200);
 }
+
+#[tokio::test]
+async fn others_are_believed_when_the_file_says_so() {
+    let signer = Signer::new();
+    let issuer = Issuer::start(signer.keys()).await;
+    let server = Server::start().await;
+    let token = signer.token(&issuer.claims());
+    assert_eq!(whoami(&server, &token).await.code, 401);
+    server.authenticate_by(issuer.configuration("anonymous: {enabled: false}\n"));
+    assert_eq!(whoami(&server, &token).await.code, 201);
+    assert_eq!(server.ask(Who::Anonymous, "GET /livez", &[], b"").await.code, 401);
+    server.authenticate_by(Configuration::default());
+    assert_eq!(whoami(&server, &token).await.code, 401);
+    assert_eq!(server.ask(Who::Anonymous, "GET /livez", &[], b"").await.code, 200);
+}

@@ -8,6 +8,7 @@ use crate::daemon_memory::{self, ended_for_memory};
 use crate::datastore::{self, Datastore};
 use crate::error::{StartError, failed, io, unclaimed, unmoved, unopened};
 use crate::files::scheduler_profiles;
+use crate::followed::{FollowedFiles, Seen};
 use crate::legacy::Legacy;
 use crate::lifecycle::{Step, drain, wait_for_end};
 use crate::lock::Lock;
@@ -78,11 +79,14 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
     let settings = resolve_settings(places, options)?;
     // before they are kept: a start that nothing came of changes nothing
     let (profiles, note) = scheduler_profiles(settings.scheduler_config.as_deref())?;
+    let files = settings.api_server_files.clone();
+    let (mut authentication, mut authorization) = (Seen::default(), Seen::default());
     let files = OpenedFiles {
-        audit: settings.api_server_files.open_audit_log(places)?,
-        authentication: settings.api_server_files.authentication()?,
-        authorizers: settings.api_server_files.authorization()?,
-        encryption: settings.api_server_files.encryption()?,
+        audit: files.open_audit_log(places)?,
+        authentication: files.authentication(&mut authentication)?,
+        authorizers: files.authorization(&mut authorization)?,
+        encryption: files.encryption()?,
+        followed: FollowedFiles { files, authentication, authorization },
         profiles,
     };
     if let Some(what) = note {
@@ -108,6 +112,7 @@ struct OpenedFiles {
     authorizers: Option<Vec<cluster::Authorizer>>,
     encryption: Arc<Encryption>,
     profiles: Profiles,
+    followed: FollowedFiles,
 }
 
 async fn serve(
@@ -181,6 +186,7 @@ async fn serve(
     running.spawn(server.clone().serve_plain(dashboard_listener, gate, components.clone()));
     running.spawn(server.clone().follow_api_services(components.clone()));
     running.spawn(server.clone().follow_flow_control(components.clone()));
+    files.followed.start(&server, &cluster, &mut running, &components);
     if let Some(listener) = kubelet_listener {
         let node = node::name(places);
         running.spawn(server.clone().serve_kubelet(listener, node, components.clone()));

@@ -1,8 +1,10 @@
 //! The files of the user that say how API server and scheduler work. Where they are is kept for later starts; what is in them is
-//! read at each start, as upstream's do.
+//! read at each start, as upstream's do. Those that say who is believed and who may do what are followed from then on
+//! (`followed.rs`).
 
 use crate::Places;
 use crate::error::StartError;
+use crate::followed::Seen;
 use apiserver::AccessWebhookClient;
 use audit::{AuditLog, Policy, Rotation};
 use authentication::Configuration;
@@ -11,6 +13,8 @@ use cluster::Authorizer;
 use encryption::Encryption;
 use scheduler::Profiles;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,20 +51,20 @@ impl ApiServerFiles {
 
     /// # Errors
     /// A file that can not be read or is none.
-    pub(crate) fn authentication(&self) -> Result<Configuration, StartError> {
+    pub(crate) fn authentication(&self, seen: &mut Seen) -> Result<Configuration, StartError> {
         const WHAT: &str = "authentication configuration";
         let Some(path) = &self.authentication_config else { return Ok(Configuration::default()) };
-        Configuration::parse(&read(WHAT, path)?).map_err(|why| wrong(WHAT, path, &why))
+        Configuration::parse(&text(WHAT, path, seen)?).map_err(|why| wrong(WHAT, path, &why))
     }
 
     /// Who is asked what somebody may do; `None` is RBAC alone.
     ///
     /// # Errors
     /// A file that can not be read or is none, and the same of those that say where its webhooks are.
-    pub(crate) fn authorization(&self) -> Result<Option<Vec<Authorizer>>, StartError> {
+    pub(crate) fn authorization(&self, seen: &mut Seen) -> Result<Option<Vec<Authorizer>>, StartError> {
         const WHAT: &str = "authorization configuration";
         let Some(path) = &self.authorization_config else { return Ok(None) };
-        let file = authorization::Configuration::parse(&read(WHAT, path)?);
+        let file = authorization::Configuration::parse(&text(WHAT, path, seen)?);
         let file = file.map_err(|why| wrong(WHAT, path, &why))?;
         let mut authorizers = Vec::new();
         for authorizer in file.authorizers {
@@ -71,7 +75,7 @@ impl ApiServerFiles {
                 authorization::Authorizer::Node => continue,
                 authorization::Authorizer::Rbac => Authorizer::Rbac,
                 authorization::Authorizer::Webhook(webhook) => {
-                    Authorizer::Webhook(Arc::new(access_webhook(*webhook)?))
+                    Authorizer::Webhook(Arc::new(access_webhook(*webhook, seen)?))
                 }
             });
         }
@@ -83,15 +87,16 @@ impl ApiServerFiles {
     pub(crate) fn encryption(&self) -> Result<Arc<Encryption>, StartError> {
         const WHAT: &str = "encryption configuration";
         let Some(path) = &self.encryption_provider_config else { return Ok(Arc::default()) };
-        Encryption::parse(&read(WHAT, path)?).map(Arc::new).map_err(|why| wrong(WHAT, path, &why))
+        let text = text(WHAT, path, &mut Seen::default())?;
+        Encryption::parse(&text).map(Arc::new).map_err(|why| wrong(WHAT, path, &why))
     }
 
     /// # Errors
     /// A policy that can not be read or is none, a log that can not be written.
     pub(crate) fn open_audit_log(&self, places: &Places) -> Result<Option<Arc<AuditLog>>, StartError> {
         let Some(path) = &self.audit_policy else { return Ok(None) };
-        let policy =
-            Policy::parse(&read("audit policy", path)?).map_err(|why| wrong("audit policy", path, &why))?;
+        let text = text("audit policy", path, &mut Seen::default())?;
+        let policy = Policy::parse(&text).map_err(|why| wrong("audit policy", path, &why))?;
         let log = self.audit_log.clone().unwrap_or_else(|| places.audit_log());
         let open = AuditLog::open(policy, &log, ROTATION).map_err(|why| wrong("audit log", &log, &why))?;
         Ok(Some(Arc::new(open)))
@@ -105,27 +110,39 @@ impl ApiServerFiles {
 pub(crate) fn scheduler_profiles(path: Option<&Path>) -> Result<(Profiles, Option<String>), StartError> {
     const WHAT: &str = "scheduler configuration";
     let Some(path) = path else { return Ok((Profiles::default(), None)) };
-    let profiles = Profiles::parse(&read(WHAT, path)?).map_err(|why| wrong(WHAT, path, &why))?;
+    let text = text(WHAT, path, &mut Seen::default())?;
+    let profiles = Profiles::parse(&text).map_err(|why| wrong(WHAT, path, &why))?;
     let idle = profiles.without_effect().join(", ");
     let note = format!("{WHAT} {}: without effect in this process: {idle}", path.display());
     Ok((profiles, Some(note).filter(|_| !idle.is_empty())))
 }
 
-fn access_webhook(webhook: authorization::Webhook) -> Result<AccessWebhookClient, StartError> {
+fn access_webhook(
+    webhook: authorization::Webhook,
+    seen: &mut Seen,
+) -> Result<AccessWebhookClient, StartError> {
     const WHAT: &str = "kubeconfig of an authorization webhook";
     let path = webhook.kubeconfig.clone();
-    let connection = Connection::parse(&read(WHAT, &path)?, &path, |named| std::fs::read(named));
+    let text = text(WHAT, &path, seen)?;
+    let seen = RefCell::new(seen);
+    let connection = Connection::parse(&text, &path, |named| seen.borrow_mut().read(named));
     let connection = connection.map_err(|why| wrong(WHAT, &path, &why))?;
     AccessWebhookClient::new(webhook, connection).map_err(|why| wrong(WHAT, &path, &why))
 }
 
-fn read(what: &str, path: &Path) -> Result<String, StartError> {
-    let found = std::fs::metadata(path).map_err(|why| wrong(what, path, &why))?;
-    // a pipe would be waited for, and nobody writes so much by hand
+fn text(what: &str, path: &Path, seen: &mut Seen) -> Result<String, StartError> {
+    let text = seen.read(path).and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+    text.map_err(|why| wrong(what, path, &why))
+}
+
+/// # Errors
+/// What is no file, or not one that somebody wrote by hand: a pipe would be waited for.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let found = std::fs::metadata(path)?;
     if !found.is_file() || found.len() > LARGEST_FILE {
-        return Err(wrong(what, path, &format!("it is no file of {LARGEST_FILE} bytes at most")));
+        return Err(io::Error::other(format!("it is no file of {LARGEST_FILE} bytes at most")));
     }
-    std::fs::read_to_string(path).map_err(|why| wrong(what, path, &why))
+    std::fs::read(path)
 }
 
 fn wrong(what: &str, path: &Path, why: &dyn std::fmt::Display) -> StartError {

@@ -18,6 +18,7 @@ mod datastore;
 mod docker_only;
 mod error;
 mod files;
+mod followed;
 mod legacy;
 mod lifecycle;
 mod lock;

@@ -64,7 +64,7 @@ impl Webhook {
         if self.conditions.is_empty() {
             return Ok(true);
         }
-        let variables = Variables::default().json(REQUEST, &json!(question));
+        let variables = Variables::default().json(REQUEST, &request(question));
         let (mut budget, mut failed) = (Budget::MATCH_CONDITIONS, None);
         for condition in &self.conditions {
             match condition.evaluate(&variables, &mut budget) {
@@ -120,12 +120,45 @@ impl Webhook {
     }
 }
 
+/// The question as conditions see it: upstream's `convertObjectToUnstructured`, where a text that is empty is there too.
+fn request(question: &SubjectAccessReviewSpec) -> Value {
+    let mut request = json!(question);
+    fill(&mut request, json!({"user": "", "groups": [], "uid": "", "extra": {}}));
+    if let Some(path) = request.get_mut("nonResourceAttributes") {
+        fill(path, json!({"path": "", "verb": ""}));
+    }
+    if let Some(resource) = request.get_mut("resourceAttributes") {
+        let texts = ["namespace", "verb", "group", "version", "resource", "subresource", "name"];
+        fill(resource, texts.into_iter().map(|field| (field, "")).collect());
+        for selector in ["fieldSelector", "labelSelector"] {
+            let terms = resource.get_mut(selector).and_then(|of| of.get_mut("requirements"));
+            for term in terms.and_then(Value::as_array_mut).into_iter().flatten() {
+                fill(term, json!({"values": []}));
+            }
+        }
+    }
+    request
+}
+
+fn fill(object: &mut Value, defaults: Value) {
+    if let (Value::Object(object), Value::Object(defaults)) = (object, defaults) {
+        for (field, default) in defaults {
+            object.entry(field).or_insert(default);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::configuration::Configuration;
     use crate::configuration::tests::with_webhook;
-    use k8s_openapi::api::authorization::v1::ResourceAttributes;
+    use k8s_openapi::api::authorization::v1::{
+        FieldSelectorAttributes, LabelSelectorAttributes, ResourceAttributes,
+    };
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
+        FieldSelectorRequirement, LabelSelectorRequirement,
+    };
 
     fn asked(fields: &str, question: &SubjectAccessReviewSpec) -> Result<bool, String> {
         Configuration::parse(&with_webhook(fields)).unwrap().webhooks().next().unwrap().wants(question)
@@ -162,6 +195,32 @@ mod tests {
         ] {
             let found = asked(&condition(&conditions.join(", ")), &question());
             assert_eq!(found.map_err(drop), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn conditions_see_selectors_and_what_is_empty() {
+        let mut selecting = question();
+        let resource = selecting.resource_attributes.as_mut().unwrap();
+        let (key, values) = ("spec.nodeName".to_owned(), Some(vec!["n1".to_owned()]));
+        let node = FieldSelectorRequirement { key, operator: "In".to_owned(), values };
+        resource.field_selector =
+            Some(FieldSelectorAttributes { requirements: Some(vec![node]), raw_selector: None });
+        let has =
+            LabelSelectorRequirement { key: "app".to_owned(), operator: "Exists".to_owned(), values: None };
+        resource.label_selector =
+            Some(LabelSelectorAttributes { requirements: Some(vec![has]), raw_selector: None });
+        let of_node = "has(request.resourceAttributes.fieldSelector) && request.resourceAttributes.fieldSelector.requirements.exists(r, r.key == 'spec.nodeName' && r.operator == 'In' && r.values == ['n1'])";
+        let of_label = "has(request.resourceAttributes.labelSelector) && request.resourceAttributes.labelSelector.requirements.all(r, size(r.values) == 0)";
+        let empty = "request.resourceAttributes.name == '' && request.uid == '' && size(request.extra) == 0";
+        for (name, expression, of_selecting, of_plain) in [
+            ("fields", of_node, true, false),
+            ("labels", of_label, true, false),
+            ("what is empty", empty, true, true),
+        ] {
+            let condition = format!("matchConditions: [{{expression: \"{expression}\"}}]");
+            assert_eq!(asked(&condition, &selecting), Ok(of_selecting), "{name}");
+            assert_eq!(asked(&condition, &question()), Ok(of_plain), "{name}");
         }
     }
 

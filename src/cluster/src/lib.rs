@@ -108,7 +108,7 @@ pub(crate) struct Inner {
     pub(crate) config: ClusterConfig,
     pub(crate) rbac: authorize::Rbac,
     /// RBAC alone where nobody has said.
-    pub(crate) authorizers: std::sync::OnceLock<Vec<Authorizer>>,
+    pub(crate) authorizers: ArcSwap<Vec<Authorizer>>,
     pub(crate) services: services::Allocators,
     pub(crate) service_ranges: service_ranges::ServiceRanges,
     pub(crate) informers: informer::Informers,
@@ -144,7 +144,7 @@ impl Cluster {
         let services = services::Allocators::load(&store.snapshot(), &config)?;
         let inner = Inner {
             rbac: authorize::Rbac::load(&store.snapshot()),
-            authorizers: std::sync::OnceLock::new(),
+            authorizers: ArcSwap::from_pointee(vec![Authorizer::Rbac]),
             services,
             service_ranges: service_ranges::ServiceRanges::new(config.service_cidr),
             informers: informer::Informers::default(),

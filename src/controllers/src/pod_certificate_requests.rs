@@ -1,9 +1,8 @@
 //! PodCertificateRequests go when they are old, whatever came of them: upstream's `podcertificaterequestcleaner`.
 
-use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, events, rule};
-use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, WorkQueue};
+use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, WorkQueue, unless_gone};
 use jiff::Timestamp;
 use k8s_openapi::api::certificates::v1::PodCertificateRequest;
 use std::time::Duration;

@@ -6,7 +6,7 @@ mod unused;
 use crate::protection::protect_or_release;
 use api::{LabelSelector, ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{Actor, Api, Cluster, Controller, Informer, unless_gone};
+use cluster::{Actor, Api, Cluster, Controller, Informer};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use kinds::volume;
 use tokio_util::sync::CancellationToken;

@@ -3,7 +3,7 @@
 
 mod definition;
 
-use api::{LabelSelector, Object, ObjectKey, Status};
+use api::{LabelSelector, Object, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{
     Actor, Api, Client, Cluster, Controller, Informer, ListParams, Target, Verb, WriteOptions, unless_gone,

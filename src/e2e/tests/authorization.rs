@@ -71,6 +71,34 @@ fn a_webhook_is_asked_before_rbac() {
     at.kubectl(&["create", "configmap", "hers", "--as=jane"]).ok("what RBAC allows");
     let asked = std::fs::read_to_string(at.home().join("asked")).unwrap();
     assert!(!asked.contains("\"user\": \"system:"), "its conditions leave those out: {asked}");
+    at.kubectl(&["get", "configmaps", "--as=jane", "-l", "app=web,!old"]).ok("what she selects");
+    let asked = std::fs::read_to_string(at.home().join("asked")).unwrap();
+    assert!(asked.contains("\"key\": \"old\", \"operator\": \"DoesNotExist\""), "it is told so: {asked}");
+
+    // the file changes, and what it says is in force without a start
+    let put = |text: &str| {
+        std::fs::write(at.home().join("staged"), text).unwrap();
+        std::fs::rename(at.home().join("staged"), config).unwrap();
+    };
+    let reloads = |status: &str, count: u32| {
+        let name = "apiserver_authorization_config_controller_automatic_reloads_total";
+        let line = format!("{name}{{status=\"{status}\"}} {count}");
+        let metrics = || at.kubectl(&["get", "--raw", "/metrics"]).ok("metrics");
+        while !metrics().lines().any(|told| told == line) {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    };
+    put(
+        "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthorizationConfiguration\nauthorizers: [{type: RBAC, name: rbac}]\n",
+    );
+    reloads("success", 1);
+    assert_eq!([may("list", "closed"), may("create", "closed")], ["yes", "yes"]);
+    put(&file("Sometimes"));
+    reloads("failure", 1);
+    assert_eq!([may("list", "closed"), may("create", "closed")], ["yes", "yes"], "what was read before");
+    put(&file("NoOpinion"));
+    reloads("success", 2);
+    assert_eq!(may("list", "closed"), "no - the namespace is closed");
 
     at.monopod(&["stop"]).ok("stop");
     at.monopod(&["start", "--authorization-config", "none"]).ok("start without");

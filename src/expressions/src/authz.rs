@@ -40,6 +40,9 @@ pub struct AccessCheck {
     pub subresource: String,
     pub namespace: String,
     pub name: String,
+    /// As queries have them.
+    pub field_selector: String,
+    pub label_selector: String,
 }
 
 /// Says what somebody may do.
@@ -167,8 +170,12 @@ pub(crate) fn call(method: &str, arguments: &[Value]) -> Result<Value, Fault> {
         (Stage::Resource, "subresource", [part]) => next.asked.subresource = (*part).to_owned(),
         (Stage::Resource, "namespace", [namespace]) => next.asked.namespace = (*namespace).to_owned(),
         (Stage::Resource, "name", [name]) => next.asked.name = (*name).to_owned(),
-        // no rule of RBAC asks for them
-        (Stage::Resource, "fieldSelector" | "labelSelector", [_]) => {}
+        (Stage::Resource, "fieldSelector", [selector]) => {
+            next.asked.field_selector = (*selector).to_owned();
+        }
+        (Stage::Resource, "labelSelector", [selector]) => {
+            next.asked.label_selector = (*selector).to_owned();
+        }
         (Stage::Path | Stage::Resource, "check", [verb]) => {
             next.asked.verb = (*verb).to_owned();
             next.stage = Stage::Decision { is_allowed: access.authorizer.is_allowed(&next.asked) };

@@ -1,10 +1,11 @@
 //! Requests that wait, as futures.
 
 use crate::classify::{Asked, Schema};
-use crate::levels::{Level, Limit, levels};
-use crate::queues::{Arrival, QueueSet};
+use crate::levels::{Level, Limits, levels};
+use crate::pool::{Arrival, LevelId, Pool, Released};
 use k8s_openapi::api::flowcontrol::v1::{FlowSchema, PriorityLevelConfiguration};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -19,39 +20,43 @@ const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Default)]
 pub struct FlowControl {
     now: RwLock<Arc<Config>>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
 struct Config {
     /// In the order in which they are asked.
     schemas: Vec<Schema>,
-    levels: BTreeMap<String, Arc<Room>>,
+    levels: BTreeMap<String, Arc<PriorityLevel>>,
 }
 
-/// A priority level at work.
-struct Room {
+struct PriorityLevel {
     name: Arc<str>,
     uid: Arc<str>,
-    /// `None` for an exempt one.
-    state: Option<Mutex<State>>,
-    counts: Mutex<Counts>,
+    id: LevelId,
+    dispatched: AtomicU64,
+    rejected: AtomicU64,
 }
 
+/// Of all levels: what one does concerns the others, which lend to it.
 struct State {
-    set: QueueSet<u64>,
+    pool: Pool<u64>,
     next_ticket: u64,
     told: HashMap<u64, oneshot::Sender<()>>,
     /// Seats of those who have been told, and have not come for them yet.
     given: HashMap<u64, u32>,
 }
 
-/// Of one level, since it is there.
+/// Of one level: the first two since it is there, the others of now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     pub dispatched: u64,
     pub rejected: u64,
     pub waiting: usize,
     pub seats_taken: u32,
+    /// How many seats it could have now: those that it has, and those that it would get at once.
+    pub seats_available: u32,
+    pub limits: Limits,
 }
 
 /// Why there is no seat: upstream's reasons, as its metrics name them.
@@ -64,29 +69,41 @@ pub enum Rejected {
 
 /// A request that is being answered; its seats are free when this is dropped.
 pub struct Seat {
-    room: Option<(Arc<Room>, u32)>,
+    _taken: Option<Taken>,
     /// Of the FlowSchema and the PriorityLevelConfiguration.
     pub uids: Option<[Arc<str>; 2]>,
 }
 
+/// Seats of a level.
+struct Taken {
+    state: Arc<Mutex<State>>,
+    level: LevelId,
+    width: u32,
+}
+
 impl FlowControl {
-    /// From now on these are the objects. Who waits in a level whose queues change waits on where he is.
+    /// From now on these are the objects. Who waits in a level that changes waits on where he is.
     pub fn configure(&self, schemas: &[Arc<FlowSchema>], objects: &[Arc<PriorityLevelConfiguration>]) {
-        let before = self.config();
         let mut schemas: Vec<Schema> = schemas.iter().map(|schema| Schema::of(schema)).collect();
         schemas.sort_by_key(Schema::order);
-        let levels = levels(objects, SEATS).into_iter();
-        let levels: BTreeMap<String, Arc<Room>> = levels
+        let mut state = lock(&self.state);
+        let before = self.config();
+        let levels = levels(objects).into_iter();
+        let levels: BTreeMap<String, Arc<PriorityLevel>> = levels
             .map(|(name, level)| {
-                let known = before.levels.get(&name).filter(|room| room.takes(&level)).cloned();
-                let room = known.unwrap_or_else(|| Arc::new(Room::new(&name, &level)));
-                (name, room)
+                let level = state.level(&name, &level, before.levels.get(&name));
+                (name, level)
             })
             .collect();
         // one without its level says nothing: the next one that matches does
         schemas.retain(|schema| levels.contains_key(&schema.level));
-        let config = Config { levels, schemas };
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        let stay: Vec<LevelId> = levels.values().map(|level| level.id).collect();
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Config { schemas, levels });
+        for gone in before.levels.values().filter(|level| !stay.contains(&level.id)) {
+            state.pool.retire(gone.id);
+        }
+        let released = state.pool.share_out();
+        state.tell(released);
     }
 
     /// Waits for `width` seats. What no schema knows is let in: that there is none for it is no fault of the client.
@@ -94,84 +111,61 @@ impl FlowControl {
     /// # Errors
     /// The level is full, or it took too long.
     pub async fn admit(&self, asked: &Asked<'_>, width: u32) -> Result<Seat, Rejected> {
-        let found = {
-            let config = self.config();
-            let schema = config.schemas.iter().find(|schema| schema.matches(asked));
-            schema.and_then(|schema| {
-                let room = config.levels.get(&schema.level)?.clone();
-                Some((schema.uid.clone(), schema.flow(asked), room))
-            })
-        };
-        let Some((schema, flow, room)) = found else { return Ok(Seat { room: None, uids: None }) };
-        let uids = Some([schema, room.uid.clone()]);
-        let taken = Room::enter(&room, flow, width).await;
-        let mut counts = room.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        match taken {
-            Ok(taken) => {
-                counts.dispatched += 1;
-                drop(counts);
-                Ok(Seat { room: taken.map(|taken| (room, taken)), uids })
-            }
-            Err(why) => {
-                counts.rejected += 1;
-                Err(why)
-            }
+        loop {
+            let found = {
+                let config = self.config();
+                let schema = config.schemas.iter().find(|schema| schema.matches(asked));
+                schema.and_then(|schema| {
+                    let level = config.levels.get(&schema.level)?.clone();
+                    Some((schema.uid.clone(), schema.flow(asked), level))
+                })
+            };
+            let Some((schema, flow, level)) = found else { return Ok(Seat { _taken: None, uids: None }) };
+            // a level that has been removed meanwhile is not found again
+            let Some(entered) = self.enter(level.id, flow, width).await else { continue };
+            let count = if entered.is_ok() { &level.dispatched } else { &level.rejected };
+            count.fetch_add(1, Ordering::Relaxed);
+            let uids = Some([schema, level.uid.clone()]);
+            return entered.map(|taken| Seat { _taken: Some(taken), uids });
         }
     }
 
     /// Of each level, by name.
     pub fn counts(&self) -> Vec<(Arc<str>, Counts)> {
-        self.config().levels.values().map(|room| (room.name.clone(), room.count())).collect()
+        let config = self.config();
+        let state = lock(&self.state);
+        let count = |level: &Arc<PriorityLevel>| {
+            let usage = state.pool.usage(level.id);
+            let counts = Counts {
+                dispatched: level.dispatched.load(Ordering::Relaxed),
+                rejected: level.rejected.load(Ordering::Relaxed),
+                waiting: usage.waiting,
+                seats_taken: usage.taken,
+                seats_available: usage.current,
+                limits: usage.limits,
+            };
+            (level.name.clone(), counts)
+        };
+        config.levels.values().map(count).collect()
     }
 
     fn config(&self) -> Arc<Config> {
         self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
 
-impl Room {
-    fn new(name: &str, level: &Level) -> Self {
-        let state = match level.limit {
-            Limit::Exempt => None,
-            Limit::Seats { seats, queuing } => {
-                let set = QueueSet::new(seats, queuing);
-                Some(Mutex::new(State { set, next_ticket: 0, told: HashMap::new(), given: HashMap::new() }))
-            }
-        };
-        Room { name: name.into(), uid: level.uid.clone(), state, counts: Mutex::default() }
-    }
-
-    /// Goes on under a changed object, where its queues are the same.
-    fn takes(&self, level: &Level) -> bool {
-        if self.uid != level.uid {
-            return false;
-        }
-        match (&self.state, level.limit) {
-            (None, Limit::Exempt) => true,
-            (Some(state), Limit::Seats { seats, queuing }) => {
-                let mut state = lock(state);
-                let is_same = state.set.queuing() == queuing;
-                if is_same {
-                    let released = state.set.resize(seats);
-                    state.tell(released);
-                }
-                is_same
-            }
-            _ => false,
-        }
-    }
-
-    /// How many seats were taken; `None` where nobody counts them.
-    async fn enter(room: &Arc<Room>, flow: u64, width: u32) -> Result<Option<u32>, Rejected> {
-        let Some(state) = &room.state else { return Ok(None) };
+    /// `None` where there is no such level any more.
+    async fn enter(&self, level: LevelId, flow: u64, width: u32) -> Option<Result<Taken, Rejected>> {
         let (ticket, told) = {
-            let mut state = lock(state);
+            let mut state = lock(&self.state);
             let ticket = state.next_ticket;
             state.next_ticket += 1;
-            match state.set.arrive(flow, width, ticket) {
-                Arrival::Runs(taken) => return Ok(Some(taken)),
-                Arrival::Rejected if state.set.queuing().is_none() => return Err(Rejected::ConcurrencyLimit),
-                Arrival::Rejected => return Err(Rejected::QueueFull),
+            match state.pool.arrive(level, flow, width, ticket) {
+                Arrival::Gone => return None,
+                Arrival::NoSeat => return Some(Err(Rejected::ConcurrencyLimit)),
+                Arrival::QueueFull => return Some(Err(Rejected::QueueFull)),
+                Arrival::Runs(width) => {
+                    return Some(Ok(Taken { state: self.state.clone(), level, width }));
+                }
                 Arrival::Waits => {
                     let (tell, told) = oneshot::channel();
                     state.told.insert(ticket, tell);
@@ -180,66 +174,70 @@ impl Room {
             }
         };
         // whoever stops waiting, by time or because his client has gone, gives back his place, or the seats that it has become
-        let place = Place { room, ticket };
+        let place = Place { state: &self.state, level, ticket };
         let _ = timeout(PATIENCE, told).await;
-        place.seats().map(Some).ok_or(Rejected::TimeOut)
-    }
-
-    fn count(&self) -> Counts {
-        let counts = *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        match &self.state {
-            Some(state) => {
-                let state = lock(state);
-                Counts { waiting: state.set.waiting(), seats_taken: state.set.taken(), ..counts }
-            }
-            None => counts,
-        }
-    }
-
-    fn leave(&self, width: u32) {
-        let Some(state) = &self.state else { return };
-        let mut state = lock(state);
-        let released = state.set.leave(width);
-        state.tell(released);
+        Some(place.seats().ok_or(Rejected::TimeOut))
     }
 }
 
 /// In a queue, or told that there are seats.
-struct Place<'r> {
-    room: &'r Arc<Room>,
+struct Place<'s> {
+    state: &'s Arc<Mutex<State>>,
+    level: LevelId,
     ticket: u64,
 }
 
 impl Place<'_> {
     /// They are the caller's from now on.
-    fn seats(&self) -> Option<u32> {
-        lock(self.room.state.as_ref()?).given.remove(&self.ticket)
+    fn seats(&self) -> Option<Taken> {
+        let width = lock(self.state).given.remove(&self.ticket)?;
+        Some(Taken { state: self.state.clone(), level: self.level, width })
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let Some(state) = &self.room.state else { return };
-        let mut state = lock(state);
+        let mut state = lock(self.state);
         state.told.remove(&self.ticket);
         let released = match state.given.remove(&self.ticket) {
-            Some(width) => state.set.leave(width),
-            None => state.set.give_up(self.ticket).unwrap_or_default(),
+            Some(width) => state.pool.leave(self.level, width),
+            None => state.pool.give_up(self.level, self.ticket).unwrap_or_default(),
         };
         state.tell(released);
     }
 }
 
-impl Drop for Seat {
+impl Drop for Taken {
     fn drop(&mut self) {
-        if let Some((room, width)) = &self.room {
-            room.leave(*width);
-        }
+        let mut state = lock(&self.state);
+        let released = state.pool.leave(self.level, self.width);
+        state.tell(released);
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State { pool: Pool::new(SEATS), next_ticket: 0, told: HashMap::new(), given: HashMap::new() }
     }
 }
 
 impl State {
-    fn tell(&mut self, released: Vec<(u64, u32)>) {
+    /// The one that is `known` by that name goes on under a changed object; another object of the same name is another level.
+    fn level(&mut self, name: &str, level: &Level, known: Option<&Arc<PriorityLevel>>) -> Arc<PriorityLevel> {
+        if let Some(known) = known.filter(|known| known.uid == level.uid) {
+            self.pool.change(known.id, level.spec);
+            return known.clone();
+        }
+        Arc::new(PriorityLevel {
+            name: name.into(),
+            uid: level.uid.clone(),
+            id: self.pool.add(level.spec),
+            dispatched: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+        })
+    }
+
+    fn tell(&mut self, released: Released<u64>) {
         for (ticket, width) in released {
             self.given.insert(ticket, width);
             if let Some(tell) = self.told.remove(&ticket) {
@@ -299,10 +297,19 @@ mod tests {
         tokio::task::yield_now().await;
         assert_eq!(control.admit(&jane(), 1).await.err(), Some(Rejected::QueueFull));
         let count = |control: &FlowControl| control.counts()[0].1;
-        assert_eq!(count(&control), Counts { dispatched: 1, rejected: 1, waiting: 1, seats_taken: SEATS });
+        let limits = Limits { nominal: SEATS, lower: SEATS, upper: 2 * SEATS };
+        let want = Counts {
+            dispatched: 1,
+            rejected: 1,
+            waiting: 1,
+            seats_taken: SEATS,
+            seats_available: SEATS,
+            limits,
+        };
+        assert_eq!(count(&control), want);
         drop(first);
         assert_eq!(second.await.unwrap(), Ok(()));
-        assert_eq!(count(&control), Counts { dispatched: 2, rejected: 1, waiting: 0, seats_taken: 0 });
+        assert_eq!(count(&control), Counts { dispatched: 2, waiting: 0, seats_taken: 0, ..want });
         let other = control.admit(&Asked { user: "joe", ..jane() }, 1).await.unwrap();
         assert!(other.uids.is_none(), "no schema is for him");
     }
@@ -379,7 +386,9 @@ mod tests {
         control.configure(&[], &[level(5, "u-l")]);
         assert_eq!(control.counts()[0].1.seats_taken, 3);
         control.configure(&[], &[level(5, "another")]);
-        assert_eq!(control.counts()[0].1.seats_taken, 0, "one of the same name");
+        let now = control.counts()[0].1;
+        assert_eq!((now.seats_taken, now.limits.nominal), (0, SEATS / 2), "one of the same name");
         drop(seat);
+        assert_eq!(control.counts()[0].1.limits.nominal, SEATS, "the other has gone");
     }
 }

@@ -1,8 +1,9 @@
-//! Whose turn it is: a set of queues over a number of seats. Pure: no clock, no tasks.
+//! Whose turn it is among those who wait at a level: a set of queues. Pure: no clock, no tasks, and no seats (`pool.rs`).
 //!
 //! A flow is dealt a hand of queues by its hash and waits in the shortest of them (shuffle sharding), so that one that floods its
 //! queues shares all of them with hardly any other. Queues take turns by start-time fair queuing: each request has a virtual
-//! start, the end of the one before it in its queue or the present, whichever is later; the earliest goes first.
+//! start, the end of the one before it in its queue or the present, whichever is later; the earliest goes first. The present is
+//! the latest start of a request that has gone on.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,16 +14,6 @@ pub(crate) struct Queuing {
     pub(crate) hand: usize,
     /// The most that wait in one queue.
     pub(crate) length: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Arrival {
-    /// With so many seats.
-    Runs(u32),
-    /// It is told when it has them.
-    Waits,
-    /// All its queues are full, or there are none.
-    Rejected,
 }
 
 #[derive(Debug)]
@@ -41,112 +32,117 @@ struct Queue<T> {
 
 #[derive(Debug)]
 pub(crate) struct QueueSet<T> {
-    seats: u32,
-    taken: u32,
+    /// `None` where nobody can wait. Who did before that was said goes on waiting.
     queuing: Option<Queuing>,
     /// Those that say something: one that nobody waits in, and whose last has ended, is as one that was never used. An object
     /// may ask for millions.
     queues: BTreeMap<usize, Queue<T>>,
+    /// Of whose first it is the turn.
+    next: Option<usize>,
     waiting: usize,
-    /// The virtual start of the last that got its seats.
     now: u64,
 }
 
 impl<T: Copy + PartialEq> QueueSet<T> {
-    pub(crate) fn new(seats: u32, queuing: Option<Queuing>) -> Self {
-        QueueSet { seats, taken: 0, queuing, queues: BTreeMap::new(), waiting: 0, now: 0 }
+    pub(crate) fn new(queuing: Option<Queuing>) -> Self {
+        QueueSet { queuing, queues: BTreeMap::new(), next: None, waiting: 0, now: 0 }
     }
 
-    /// One that wants more seats than there are gets all of them; where there are none, it waits or is refused.
-    pub(crate) fn arrive(&mut self, flow: u64, width: u32, ticket: T) -> Arrival {
-        let width = width.clamp(1, self.seats.max(1));
-        let Some(queuing) = self.queuing else {
-            return match self.taken + width <= self.seats {
-                true => self.run(width),
-                false => Arrival::Rejected,
-            };
-        };
-        let length = |index: &usize| self.queues.get(index).map_or(0, |queue| queue.waiting.len());
-        let chosen = hand(flow, queuing).min_by_key(length).unwrap_or(0);
-        let is_idle = self.waiting == 0 && self.taken + width <= self.seats;
-        let now = self.now;
-        let queue = self.queues.entry(chosen).or_insert_with(|| Queue { waiting: VecDeque::new(), end: now });
-        let start = queue.end.max(now);
-        if is_idle {
-            queue.end = start + u64::from(width);
-            return self.run(width);
-        }
-        if queue.waiting.len() >= queuing.length {
-            return Arrival::Rejected;
-        }
-        queue.end = start + u64::from(width);
-        queue.waiting.push_back(Waiting { ticket, width, start });
-        self.waiting += 1;
-        Arrival::Waits
-    }
-
-    fn run(&mut self, width: u32) -> Arrival {
-        self.taken += width;
-        Arrival::Runs(width)
-    }
-
-    /// So many seats are free, as many as were given; who may go on now, and with how many.
-    pub(crate) fn leave(&mut self, width: u32) -> Vec<(T, u32)> {
-        self.taken = self.taken.saturating_sub(width);
-        self.dispatch()
-    }
-
-    /// It waits no longer: whom that lets go on. `None` where it has its seats already.
-    pub(crate) fn give_up(&mut self, ticket: T) -> Option<Vec<(T, u32)>> {
-        for queue in self.queues.values_mut() {
-            if let Some(at) = queue.waiting.iter().position(|waiting| waiting.ticket == ticket) {
-                queue.waiting.remove(at);
-                self.waiting -= 1;
-                // others may have waited for a wide one
-                return Some(self.dispatch());
-            }
-        }
-        None
-    }
-
-    pub(crate) fn resize(&mut self, seats: u32) -> Vec<(T, u32)> {
-        self.seats = seats;
-        self.dispatch()
-    }
-
-    pub(crate) fn queuing(&self) -> Option<Queuing> {
-        self.queuing
+    /// Who waits stays where he is, and is let in from there.
+    pub(crate) fn reconfigure(&mut self, queuing: Option<Queuing>) {
+        self.queuing = queuing;
     }
 
     pub(crate) fn waiting(&self) -> usize {
         self.waiting
     }
 
-    pub(crate) fn taken(&self) -> u32 {
-        self.taken
+    /// How many seats the one wants whose turn it is.
+    pub(crate) fn head(&self) -> Option<u32> {
+        Some(self.queues.get(&self.next?)?.waiting.front()?.width)
     }
 
-    fn dispatch(&mut self) -> Vec<(T, u32)> {
-        let mut released = Vec::new();
-        loop {
-            let heads = self.queues.iter();
-            let next = heads.filter_map(|(index, queue)| Some((queue.waiting.front()?.start, *index))).min();
-            let Some((start, index)) = next else { break };
-            let Some(queue) = self.queues.get_mut(&index) else { break };
-            // one that is wide is not passed by narrow ones for ever: all wait until it has its seats
-            let width = queue.waiting.front().map_or(1, |head| head.width).min(self.seats.max(1));
-            if self.taken + width > self.seats {
-                break;
-            }
-            let Some(head) = queue.waiting.pop_front() else { break };
-            self.waiting -= 1;
-            self.taken += width;
-            self.now = self.now.max(start);
-            released.push((head.ticket, width));
-        }
+    /// A request of the flow goes on without waiting.
+    pub(crate) fn pass(&mut self, flow: u64, width: u32) {
+        let Some(queuing) = self.queuing else { return };
+        let chosen = self.choose(flow, queuing);
         let now = self.now;
-        self.queues.retain(|_, queue| !queue.waiting.is_empty() || queue.end > now);
-        released
+        let queue = self.queue(chosen);
+        let start = queue.end.max(now);
+        queue.end = start + u64::from(width);
+        self.advance(start);
+    }
+
+    /// Whether there is a place for it.
+    pub(crate) fn wait(&mut self, flow: u64, width: u32, ticket: T) -> bool {
+        let Some(queuing) = self.queuing else { return false };
+        let chosen = self.choose(flow, queuing);
+        let now = self.now;
+        let queue = self.queue(chosen);
+        if queue.waiting.len() >= queuing.length {
+            return false;
+        }
+        let start = queue.end.max(now);
+        queue.end = start + u64::from(width);
+        let is_head = queue.waiting.is_empty();
+        queue.waiting.push_back(Waiting { ticket, width, start });
+        self.waiting += 1;
+        if is_head {
+            self.next = self.earliest();
+        }
+        true
+    }
+
+    /// The one whose turn it is waits no longer.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let head = self.queues.get_mut(&self.next?)?.waiting.pop_front()?;
+        self.waiting -= 1;
+        self.next = self.earliest();
+        self.advance(head.start);
+        Some(head.ticket)
+    }
+
+    /// It waits no longer; `false` where it did not.
+    pub(crate) fn give_up(&mut self, ticket: T) -> bool {
+        for queue in self.queues.values_mut() {
+            if let Some(at) = queue.waiting.iter().position(|waiting| waiting.ticket == ticket) {
+                queue.waiting.remove(at);
+                self.waiting -= 1;
+                self.next = self.earliest();
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Nobody waits, and nothing runs: whoever comes next finds all queues alike.
+    pub(crate) fn rest(&mut self) {
+        self.queues.clear();
+        (self.next, self.waiting) = (None, 0);
+    }
+
+    fn choose(&self, flow: u64, queuing: Queuing) -> usize {
+        let length = |index: &usize| self.queues.get(index).map_or(0, |queue| queue.waiting.len());
+        hand(flow, queuing).min_by_key(length).unwrap_or(0)
+    }
+
+    fn queue(&mut self, index: usize) -> &mut Queue<T> {
+        let now = self.now;
+        self.queues.entry(index).or_insert_with(|| Queue { waiting: VecDeque::new(), end: now })
+    }
+
+    fn earliest(&self) -> Option<usize> {
+        let heads = self.queues.iter();
+        let heads = heads.filter_map(|(index, queue)| Some((queue.waiting.front()?.start, *index)));
+        heads.min().map(|(_, index)| index)
+    }
+
+    fn advance(&mut self, start: u64) {
+        if start > self.now {
+            let now = start;
+            self.now = now;
+            self.queues.retain(|_, queue| !queue.waiting.is_empty() || queue.end > now);
+        }
     }
 }
 
@@ -191,87 +187,50 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_holds_up_only_itself() {
-        let mut set = QueueSet::new(2, Some(QUEUING));
-        assert_eq!(set.arrive(1, 1, 0), Arrival::Runs(1));
-        assert_eq!(set.arrive(1, 1, 1), Arrival::Runs(1));
-        let mut rejected = 0;
-        for ticket in 2..1000 {
-            rejected += usize::from(set.arrive(1, 1, ticket) == Arrival::Rejected);
+    fn a_flow_that_had_the_level_for_itself_is_not_put_behind_for_it() {
+        let mut set = QueueSet::new(Some(Queuing { hand: 1, ..QUEUING }));
+        for _ in 0..1000 {
+            set.pass(1, 1);
         }
-        assert_eq!((set.waiting(), rejected), (300, 698), "six queues of fifty");
-        assert_eq!(set.arrive(u64::MAX / 3, 1, 5000), Arrival::Waits);
-        // two flows, two requests: whoever floods has had his turns
-        let released: Vec<i32> = (0..7).flat_map(|_| set.leave(1)).map(|(ticket, _)| ticket).collect();
-        assert!(released.contains(&5000), "{released:?}");
-        assert_eq!(set.taken(), 2);
-    }
-
-    #[test]
-    fn a_wide_request_waits_for_all_its_seats_and_is_not_passed() {
-        let mut set = QueueSet::new(3, Some(Queuing { queues: 1, hand: 1, length: 10 }));
-        assert_eq!(set.arrive(1, 2, 'a'), Arrival::Runs(2));
-        assert_eq!(set.arrive(1, 9, 'b'), Arrival::Waits);
-        assert_eq!(set.arrive(1, 1, 'c'), Arrival::Waits);
-        assert_eq!(set.leave(2), [('b', 3)], "all there are");
-        assert_eq!(set.leave(3), [('c', 1)]);
-    }
-
-    #[test]
-    fn who_gives_up_is_let_in_no_more() {
-        let mut set = QueueSet::new(1, Some(QUEUING));
-        set.arrive(1, 1, 'a');
-        set.arrive(2, 1, 'b');
-        assert_eq!((set.give_up('b'), set.give_up('b')), (Some(Vec::new()), None));
-        assert_eq!(set.leave(1), []);
-        assert_eq!(set.taken(), 0);
-    }
-
-    #[test]
-    fn as_many_seats_come_back_as_were_given() {
-        let mut set = QueueSet::new(10, Some(QUEUING));
-        assert_eq!(set.arrive(1, 10, 'a'), Arrival::Runs(10));
-        assert_eq!(set.resize(1), []);
-        set.leave(10);
-        assert_eq!(set.taken(), 0, "whatever there are by then");
-        assert_eq!(set.arrive(1, 10, 'b'), Arrival::Runs(1), "and no more are taken than there are");
-        // a wide one that gives up lets those behind it in
-        let mut set = QueueSet::new(2, Some(Queuing { queues: 1, hand: 1, length: 10 }));
-        assert_eq!(set.arrive(1, 1, 'a'), Arrival::Runs(1));
-        assert_eq!(set.arrive(1, 2, 'b'), Arrival::Waits);
-        assert_eq!(set.arrive(1, 1, 'c'), Arrival::Waits);
-        assert_eq!(set.give_up('b'), Some(vec![('c', 1)]));
+        // two flows with a queue each, from now on at the same time
+        for ticket in 0..3 {
+            assert!(set.wait(1, 1, ticket) && set.wait(u64::MAX / 3, 1, 10 + ticket));
+        }
+        let turns: Vec<u64> = std::iter::from_fn(|| set.pop()).take(4).collect();
+        assert_eq!(turns.iter().filter(|ticket| **ticket < 10).count(), 2, "{turns:?}");
     }
 
     #[test]
     fn queues_that_say_nothing_are_not_kept() {
-        let mut set = QueueSet::new(1, Some(Queuing { queues: 10_000_000, hand: 1, length: 1 }));
+        let mut set = QueueSet::<u64>::new(Some(Queuing { queues: 10_000_000, hand: 1, length: 1 }));
         for flow in 0..1000 {
-            if let Arrival::Runs(width) = set.arrive(flow * 7919, 1, flow) {
-                set.now += 1;
-                set.leave(width);
-            }
+            // one after the other, in one queue: the present goes on with it
+            set.pass(7, 1);
+            set.pass(flow * 7919, 1);
         }
-        assert!(set.queues.len() <= 2, "{}", set.queues.len());
+        assert!(set.queues.len() <= 3, "{}", set.queues.len());
     }
 
     #[test]
-    fn without_queues_there_is_a_seat_or_none() {
-        let mut set = QueueSet::new(2, None);
-        assert_eq!(set.arrive(1, 2, 'a'), Arrival::Runs(2));
-        assert_eq!(set.arrive(2, 1, 'b'), Arrival::Rejected);
-        set.leave(2);
-        assert_eq!(set.arrive(2, 1, 'c'), Arrival::Runs(1));
-        assert_eq!(QueueSet::new(0, None).arrive(1, 1, 'd'), Arrival::Rejected);
+    fn who_waits_goes_on_waiting_when_the_queues_change() {
+        let mut set = QueueSet::new(Some(QUEUING));
+        assert!(set.wait(1, 3, 'a') && set.wait(2, 1, 'b'));
+        set.reconfigure(Some(Queuing { queues: 1, hand: 1, length: 1 }));
+        assert!(set.wait(3, 5, 'c'));
+        assert!(!set.wait(4, 1, 'd'), "the only queue is full");
+        set.reconfigure(None);
+        assert!(!set.wait(5, 1, 'e'));
+        assert_eq!(set.waiting(), 3);
+        let all: BTreeSet<char> = std::iter::from_fn(|| set.pop()).collect();
+        assert_eq!((all, set.waiting(), set.head()), (BTreeSet::from(['a', 'b', 'c']), 0, None));
     }
 
     #[test]
-    fn more_seats_let_more_in() {
-        let mut set = QueueSet::new(0, Some(QUEUING));
-        assert_eq!(set.arrive(1, 1, 'a'), Arrival::Waits);
-        assert_eq!(set.arrive(2, 1, 'b'), Arrival::Waits);
-        let mut released = set.resize(5);
-        released.sort_unstable();
-        assert_eq!(released, [('a', 1), ('b', 1)]);
+    fn who_gives_up_is_not_there_any_more() {
+        let mut set = QueueSet::new(Some(QUEUING));
+        assert!(set.wait(1, 2, 'a') && set.wait(1, 7, 'b'));
+        assert_eq!((set.give_up('a'), set.give_up('a')), (true, false));
+        assert_eq!((set.waiting(), set.head()), (1, Some(7)));
+        assert_eq!((set.pop(), set.pop()), (Some('b'), None));
     }
 }

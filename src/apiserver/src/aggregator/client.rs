@@ -45,7 +45,7 @@ impl AggregatedCaller for AggregatedClient {
                 subresource: info.subresource.unwrap_or_default(),
                 namespace: info.namespace,
                 name: info.name,
-                path: None,
+                ..Attributes::default()
             },
             ParsedPath::Other => Attributes::non_resource("get", plain),
         };

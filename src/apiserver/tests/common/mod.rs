@@ -124,6 +124,11 @@ impl Server {
         }
     }
 
+    /// From now on these are believed.
+    pub fn authenticate_by(&self, configuration: Configuration) {
+        self.api.authenticate_by(configuration);
+    }
+
     /// From now on its kubelet's port is asked, of the node `n`.
     pub async fn ask_kubelet(&mut self) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

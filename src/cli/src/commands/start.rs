@@ -60,11 +60,11 @@ pub struct Start {
     #[arg(long, value_name = "FILE", value_parser = kept_file)]
     audit_log: Option<KeptFile>,
     /// Believe tokens of these OpenID Connect issuers, and anonymous requests or none (apiserver.config.k8s.io, kind
-    /// AuthenticationConfiguration); "none" takes that back. The file is read at each start. Kept for later starts.
+    /// AuthenticationConfiguration); "none" takes that back. The file is read when it changes. Kept for later starts.
     #[arg(long, value_name = "FILE", value_parser = kept_file)]
     authentication_config: Option<KeptFile>,
     /// Ask these whether somebody may do something, in their order: RBAC, webhooks (apiserver.config.k8s.io, kind
-    /// AuthorizationConfiguration); "none" takes that back. The file is read at each start. Kept for later starts.
+    /// AuthorizationConfiguration); "none" takes that back. The file is read when it changes. Kept for later starts.
     #[arg(long, value_name = "FILE", value_parser = kept_file)]
     authorization_config: Option<KeptFile>,
     /// Encrypt Secrets, or what else this file names, where they are stored (apiserver.config.k8s.io/v1, kind

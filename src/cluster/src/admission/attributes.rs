@@ -1,7 +1,7 @@
 //! One write, as webhooks and policies are asked about it.
 
 use crate::{Actor, Attributes, Cluster, Remarks, Target};
-use ::api::{ResourceVersion, Status};
+use ::api::{FieldSelector, LabelSelector, ResourceVersion, Status};
 use bytes::Bytes;
 use expressions::{AccessCheck, Authorizer, Variables};
 use kinds::{FieldValidation, Instance, Subresource, Version};
@@ -292,6 +292,8 @@ impl Authorizer for Rights {
             path: asked.path.clone(),
             // whichever
             version: "*".to_owned(),
+            fields: FieldSelector::parse(&asked.field_selector).unwrap_or_default(),
+            labels: LabelSelector::parse(&asked.label_selector).unwrap_or_default(),
         };
         self.cluster.decide(account.as_ref().unwrap_or(&self.actor), &attributes).is_allowed()
     }

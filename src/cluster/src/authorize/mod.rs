@@ -8,7 +8,7 @@ mod review;
 pub(crate) use rbac::{Rbac, keep_current};
 
 use crate::{Actor, Cluster, Target};
-use ::api::{GroupResource, Status};
+use ::api::{FieldSelector, GroupResource, LabelSelector, Status};
 use async_trait::async_trait;
 use k8s_openapi::api::authorization::v1::SubjectAccessReviewSpec;
 use k8s_openapi::api::rbac::v1::PolicyRule;
@@ -28,6 +28,10 @@ pub struct Attributes {
     pub name: Option<String>,
     /// `/healthz`: then there is no resource.
     pub path: Option<String>,
+    /// What of a collection is asked for: webhooks are told, and no rule of RBAC asks for it. Requirements that can not be read are
+    /// left out, which asks for more.
+    pub fields: FieldSelector,
+    pub labels: LabelSelector,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -124,7 +128,7 @@ impl Attributes {
             subresource: target.subresource.map(|of| of.name().to_owned()).unwrap_or_default(),
             namespace: target.namespace.clone(),
             name: target.name.clone(),
-            path: None,
+            ..Attributes::default()
         }
         .in_own_namespace()
     }
@@ -151,9 +155,9 @@ impl Attributes {
 }
 
 impl Cluster {
-    /// From now on these are asked, in this order. To be handed in before the first request.
+    /// From now on these are asked, in this order. A question that is being asked is decided by those before.
     pub fn authorize_by(&self, authorizers: Vec<Authorizer>) {
-        let _ = self.0.authorizers.set(authorizers);
+        self.0.authorizers.store(Arc::new(authorizers));
     }
 
     /// # Errors
@@ -164,7 +168,8 @@ impl Cluster {
 
     /// What is decided, for whoever can wait for it.
     pub async fn ask(&self, actor: &Actor, attributes: &Attributes) -> Decision {
-        let mut asked = self.ask_first(actor, attributes);
+        let authorizers = self.authorizers();
+        let mut asked = self.ask_first(&authorizers, actor, attributes);
         loop {
             match asked {
                 Asked::Decided(decision) => return decision,
@@ -179,7 +184,7 @@ impl Cluster {
     /// As [`Cluster::ask`], where nothing can wait: in expressions, and in checks within others. Another thread takes over what waits
     /// for this one while a webhook is asked whose answer is not known.
     pub fn decide(&self, actor: &Actor, attributes: &Attributes) -> Decision {
-        match self.ask_first(actor, attributes) {
+        match self.ask_first(&self.authorizers(), actor, attributes) {
             Asked::Decided(decision) => decision,
             Asked::Waits { .. } => {
                 tokio::task::block_in_place(|| Handle::current().block_on(self.ask(actor, attributes)))
@@ -187,10 +192,15 @@ impl Cluster {
         }
     }
 
-    fn ask_first(&self, actor: &Actor, attributes: &Attributes) -> Asked<'_> {
+    fn ask_first<'c>(
+        &self,
+        authorizers: &'c [Authorizer],
+        actor: &Actor,
+        attributes: &Attributes,
+    ) -> Asked<'c> {
         match actor.is_in(Actor::MASTERS) {
             true => Asked::Decided(Decision::allow(Arc::default())),
-            false => self.ask_at_once(Decision::default(), self.authorizers(), actor, attributes),
+            false => self.ask_at_once(Decision::default(), authorizers, actor, attributes),
         }
     }
 
@@ -219,8 +229,8 @@ impl Cluster {
         Asked::Decided(told)
     }
 
-    fn authorizers(&self) -> &[Authorizer] {
-        self.0.authorizers.get().map_or(&[Authorizer::Rbac], Vec::as_slice)
+    fn authorizers(&self) -> Arc<Vec<Authorizer>> {
+        self.0.authorizers.load_full()
     }
 
     /// The rules that apply to an actor in a namespace, for `kubectl auth can-i --list`.

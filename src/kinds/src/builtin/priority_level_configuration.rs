@@ -69,6 +69,9 @@ impl TypedKind for PriorityLevelConfiguration {
                 if spec.limited.is_some() {
                     errors.forbidden("spec.limited", "must be nil if the type is not Limited");
                 }
+                if let Some(level) = &spec.exempt {
+                    seats(level.nominal_concurrency_shares, level.lendable_percent, "spec.exempt", errors);
+                }
             }
             "Limited" => {
                 if spec.exempt.is_some() {
@@ -114,16 +117,7 @@ impl TypedKind for PriorityLevelConfiguration {
 }
 
 fn limited(level: &LimitedPriorityLevelConfiguration, at: &str, errors: &mut ErrorList) {
-    let shares = level.nominal_concurrency_shares.unwrap_or(0);
-    if shares < 0 {
-        let why = "must be a non-negative integer";
-        errors.invalid(format_args!("{at}.nominalConcurrencyShares"), shares, why);
-    }
-    let lendable = level.lendable_percent.unwrap_or(0);
-    if !(0..=100).contains(&lendable) {
-        let why = "must be between 0 and 100, inclusive";
-        errors.invalid(format_args!("{at}.lendablePercent"), lendable, why);
-    }
+    seats(level.nominal_concurrency_shares, level.lendable_percent, at, errors);
     if let Some(limit) = level.borrowing_limit_percent.filter(|limit| *limit < 0) {
         let why = "if specified, must be a non-negative integer";
         errors.invalid(format_args!("{at}.borrowingLimitPercent"), limit, why);
@@ -142,6 +136,17 @@ fn limited(level: &LimitedPriorityLevelConfiguration, at: &str, errors: &mut Err
         (other, _) => {
             errors.not_supported(format_args!("{at}.limitResponse.type"), other, &["Queue", "Reject"]);
         }
+    }
+}
+
+fn seats(shares: Option<i32>, lendable: Option<i32>, at: &str, errors: &mut ErrorList) {
+    if let Some(shares) = shares.filter(|shares| *shares < 0) {
+        let why = "must be a non-negative integer";
+        errors.invalid(format_args!("{at}.nominalConcurrencyShares"), shares, why);
+    }
+    if let Some(lendable) = lendable.filter(|percent| !(0..=100).contains(percent)) {
+        let why = "must be between 0 and 100, inclusive";
+        errors.invalid(format_args!("{at}.lendablePercent"), lendable, why);
     }
 }
 
