@@ -128,7 +128,7 @@ impl Scheduler {
                 // else somebody was faster, which is nobody's concern
                 if !status.is(Reason::Conflict) && !status.is(Reason::NotFound) {
                     let why = format!("binding rejected: running Bind plugin {BINDER:?}: {}", status.message);
-                    this.events.warning(&*pod.pod, "FailedScheduling", why);
+                    this.tell(&pod.pod, |events| events.warning(&*pod.pod, "FailedScheduling", why));
                 }
                 this.note_change(|cache, now| {
                     cache.forget(&pod, now);
