@@ -103,9 +103,9 @@ pub fn print_nanoseconds(nanoseconds: i64) -> String {
     let length = nanoseconds.unsigned_abs();
     match length {
         0 => "0s".to_owned(),
-        ..1_000 => format!("{sign}{length}ns"),
-        ..1_000_000 => format!("{sign}{}\u{b5}s", decimal(length, 1_000)),
-        ..SECOND => format!("{sign}{}ms", decimal(length, 1_000_000)),
+        1..1_000 => format!("{sign}{length}ns"),
+        1_000..1_000_000 => format!("{sign}{}\u{b5}s", decimal(length, 1_000)),
+        1_000_000..SECOND => format!("{sign}{}ms", decimal(length, 1_000_000)),
         _ => {
             let seconds = decimal(length % (60 * SECOND), SECOND);
             let minutes = length / SECOND / 60;
