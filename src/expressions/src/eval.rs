@@ -1,8 +1,7 @@
 //! The evaluation. Every node is a step, and looking at a value costs as much as there is of it.
 
 use crate::environment::Composition;
-use crate::functions::{PATTERN_COST, call, extra_cost, fault};
-use crate::lower::compiled;
+use crate::functions::{PATTERN_COST, call, computed_pattern, extra_cost, fault};
 use crate::node::{Binary, Collect, Fold, Node, Pattern};
 use crate::program::{Answer, Fault, Variables};
 use crate::stack::enough;
@@ -379,7 +378,7 @@ impl<'p> Run<'p> {
             Pattern::Computed(pattern) => {
                 let Value::String(pattern) = self.eval(pattern)? else { return no_overload() };
                 self.pay(steps.saturating_add(PATTERN_COST).saturating_add(pattern.len() as u64))?;
-                Ok(Value::Bool(compiled(&pattern).map_err(Fault::Error)?.is_match(text)))
+                Ok(Value::Bool(computed_pattern(&pattern)?.is_match(text)))
             }
         }
     }

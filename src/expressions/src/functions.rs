@@ -1,16 +1,16 @@
 //! The library of functions: kube-cel's, each called with values only.
 
-use crate::lower::compiled;
 use crate::program::Fault;
 use kube_cel::KubeCelExt;
 use kube_cel::cel::common::ast::{CallExpr, Expr, IdedExpr};
 use kube_cel::cel::{Context, ExecutionError, Value};
+use schema::re2;
 use std::sync::{Arc, LazyLock};
 
 static LIBRARY: LazyLock<Context<'static>> = LazyLock::new(|| Context::default().with_all());
 
-/// Functions that have a pattern compiled each time.
-const WITH_PATTERN: [&str; 2] = ["find", "findAll"];
+/// Functions that have a pattern compiled each time: `matches` as a function, and not as a method.
+const WITH_PATTERN: [&str; 3] = ["find", "findAll", "matches"];
 /// What compiling a pattern costs, in steps of the evaluation.
 pub(crate) const PATTERN_COST: u64 = 2_000;
 
@@ -75,7 +75,8 @@ fn digits_asked(format: &str) -> u64 {
 /// # Errors
 /// What the function says, in cel-go's words where it has some.
 pub(crate) fn call(call: &IdedExpr, arguments: Vec<Value>) -> Result<Value, Fault> {
-    if let Expr::Call(CallExpr { func_name, target: Some(_), .. }) = &call.expr
+    if let Expr::Call(CallExpr { func_name, target, .. }) = &call.expr
+        && target.is_some() != (func_name == "matches")
         && let Some(found) = found(func_name, &arguments)
     {
         return found;
@@ -87,7 +88,8 @@ pub(crate) fn call(call: &IdedExpr, arguments: Vec<Value>) -> Result<Value, Faul
     Value::resolve(call, &context).map_err(fault)
 }
 
-/// `find` and `findAll`: the library's compile whatever pattern they are given, however large it becomes.
+/// `find`, `findAll` and `matches`: the library's have patterns of another language, and compile whatever they are given,
+/// however large it becomes.
 fn found(function: &str, arguments: &[Value]) -> Option<Result<Value, Fault>> {
     let (Some(Value::String(text)), Some(Value::String(pattern))) = (arguments.first(), arguments.get(1))
     else {
@@ -100,14 +102,18 @@ fn found(function: &str, arguments: &[Value]) -> Option<Result<Value, Fault>> {
         None => usize::MAX,
     };
     let text_of = |found: &str| Value::String(Arc::new(found.to_owned()));
-    let found = |pattern: regex::Regex| match function {
-        "find" => text_of(pattern.find(text).map_or("", |found| found.as_str())),
-        _ => {
-            let all = pattern.find_iter(text).take(most).map(|found| text_of(found.as_str()));
-            Value::List(Arc::new(all.collect()))
-        }
+    let found = |pattern: re2::Pattern| match function {
+        "find" => text_of(pattern.find(text).unwrap_or_default()),
+        "matches" => Value::Bool(pattern.is_match(text)),
+        _ => Value::List(Arc::new(pattern.find_all(text).take(most).map(text_of).collect())),
     };
-    WITH_PATTERN.contains(&function).then(|| compiled(pattern).map(found).map_err(Fault::Error))
+    WITH_PATTERN.contains(&function).then(|| computed_pattern(pattern).map(found))
+}
+
+/// # Errors
+/// Why it is none, or that it is too large to be compiled each time.
+pub(crate) fn computed_pattern(pattern: &str) -> Result<re2::Pattern, Fault> {
+    re2::Pattern::compile(pattern, re2::LARGEST_COMPUTED).map_err(Fault::Error)
 }
 
 /// A function of one argument, by its name.

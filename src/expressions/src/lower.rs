@@ -11,6 +11,7 @@ use kube_cel::cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, StructExpr,
     operators,
 };
+use schema::re2;
 use std::sync::Arc;
 
 /// Types that an expression may name as values: `type(x) == string`.
@@ -18,8 +19,6 @@ const TYPES: [&str; 10] =
     ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 /// What the named expressions of a policy are found below.
 const COMPOSED: &str = "variables";
-/// RE2's own limit on the size of a program, near enough.
-pub(crate) const LARGEST_PATTERN: usize = 1 << 20;
 
 pub(crate) struct Lower<'e> {
     /// The names that may be used, those of macros last.
@@ -248,7 +247,9 @@ impl<'e> Lower<'e> {
             (None, "matches", 1) => {
                 let text = self.boxed(target)?;
                 let pattern = match self.node(args.remove(0))? {
-                    Node::Literal(Value::String(pattern)) => Pattern::Fixed(compiled(&pattern)?),
+                    Node::Literal(Value::String(pattern)) => {
+                        Pattern::Fixed(re2::Pattern::compile(&pattern, re2::LARGEST)?)
+                    }
                     other => Pattern::Computed(Box::new(other)),
                 };
                 Ok(Node::Matches { text, pattern })
@@ -325,13 +326,6 @@ fn collected(step: Node, result: &str) -> Option<(Option<Node>, Node)> {
         }
         other => append(other).map(|item| (None, item)),
     }
-}
-
-pub(crate) fn compiled(pattern: &str) -> Result<regex::Regex, String> {
-    regex::RegexBuilder::new(pattern)
-        .size_limit(LARGEST_PATTERN)
-        .build()
-        .map_err(|_| format!("error parsing regexp: `{pattern}`"))
 }
 
 fn ident(expr: IdedExpr) -> Result<String, String> {

@@ -2,7 +2,7 @@
 
 use kube_cel::cel::Value;
 use kube_cel::cel::common::ast::IdedExpr;
-use regex::Regex;
+use schema::re2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Binary {
@@ -127,7 +127,7 @@ pub(crate) enum Node {
 
 #[derive(Debug)]
 pub(crate) enum Pattern {
-    Fixed(Regex),
+    Fixed(re2::Pattern),
     Computed(Box<Node>),
 }
 

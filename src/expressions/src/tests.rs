@@ -46,6 +46,8 @@ fn expressions_have_the_value_that_upstream_gives_them() {
         "[3, 1].isSorted() == false && [1, 2].sum() == 3 && self.list.max() == 3 && self.list.indexOf(2) == 1",
         "duration('1h') > duration('59m') && timestamp('2024-01-01T00:00:00Z').getFullYear() == 2024",
         "'a-1'.find('[0-9]') == '1' && 'x%sy'.format(['-']) == 'x-y'",
+        "'a-b.c'.matches(r'^[\\w-.]+$') && !'é'.matches(r'\\w') && 'a.b'.matches(r'\\Q.\\E') && 'b'.matches('(?U)a*b')",
+        "matches('x1', r'\\d\\z') && !matches('٣', r'\\d') && 'é1'.find(r'\\w') == '1' && 'a٣1'.findAll(r'\\pN') == ['٣', '1']",
         "int('5') == 5 && string(5) == '5' && double('1.5') == 1.5 && {'a': 1}['a'] == 1 && [1, 2][1] == 2",
         "semver('1.2.3').isLessThan(semver('2.0.0'))",
         "!format.dns1123Label().validate('my-name').hasValue()",
@@ -73,7 +75,8 @@ fn what_can_not_be_compiled_says_why() {
         ("self.a.wobble()", "undeclared reference to 'wobble'"),
         ("wobble(self)", "undeclared reference to 'wobble'"),
         ("sets.wobble(self)", "undeclared reference to 'sets'"),
-        ("self.matches('(')", "error parsing regexp"),
+        ("self.matches('(')", "error parsing regexp: missing closing ): `(`"),
+        ("self.matches('(?=a)')", "error parsing regexp: invalid or unsupported Perl syntax: `(?=`"),
     ];
     for (source, why) in refused {
         let refusal = Program::compile(source, &["self"]).expect_err(source);
