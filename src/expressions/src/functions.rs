@@ -1,5 +1,6 @@
-//! The library of functions: kube-cel's, each called with values only.
+//! The library of functions: kube-cel's, each called with values only, and what it has not, or otherwise than cel-go.
 
+use crate::lists;
 use crate::program::Fault;
 use kube_cel::KubeCelExt;
 use kube_cel::cel::common::ast::{CallExpr, Expr, IdedExpr};
@@ -19,8 +20,11 @@ pub(crate) fn argument(index: usize) -> String {
     format!("@{index}")
 }
 
-/// Whether the library has the function, by its name alone: a call without arguments says so.
+/// Whether there is the function, by its name alone: of the library a call without arguments says so.
 pub(crate) fn is_known(prefix: Option<&str>, name: &str, is_method: bool) -> bool {
+    if lists::is_own(prefix, name, is_method) {
+        return true;
+    }
     let null = || Expr::Literal(kube_cel::cel::common::ast::LiteralValue::Null);
     let target = match prefix {
         Some(prefix) => Some(Expr::Ident(prefix.to_owned())),
@@ -42,8 +46,8 @@ pub(crate) fn called(call: &IdedExpr) -> (String, bool) {
     }
 }
 
-/// What the call costs beside looking at its arguments.
-pub(crate) fn extra_cost(function: &str, arguments: &[Value]) -> u64 {
+/// What the call costs beside looking at its arguments. `most` bounds the work of telling it.
+pub(crate) fn extra_cost(function: &str, arguments: &[Value], most: u64) -> u64 {
     let length = |value: Option<&Value>| match value {
         Some(Value::String(text)) => text.len() as u64,
         Some(Value::List(items)) => items.len() as u64,
@@ -54,16 +58,12 @@ pub(crate) fn extra_cost(function: &str, arguments: &[Value]) -> u64 {
         // an empty pattern is found between all letters
         "replace" => length(arguments.first()).saturating_add(1).saturating_mul(length(arguments.get(2)) + 1),
         "join" => length(arguments.first()).saturating_mul(length(arguments.get(1)) + 1),
-        "range" => match arguments.first() {
-            Some(Value::Int(count)) => u64::try_from(*count).unwrap_or(0),
-            _ => 0,
-        },
         // a precision may ask for any number of digits
         "format" => match arguments.first() {
             Some(Value::String(text)) => digits_asked(text),
             _ => 0,
         },
-        _ => 0,
+        name => lists::extra_cost(name, arguments, most),
     }
 }
 
@@ -80,6 +80,11 @@ pub(crate) fn call(call: &IdedExpr, arguments: Vec<Value>) -> Result<Value, Faul
         && let Some(found) = found(func_name, &arguments)
     {
         return found;
+    }
+    if let Expr::Call(CallExpr { func_name, .. }) = &call.expr
+        && let Some(made) = lists::call(func_name, &arguments)
+    {
+        return made;
     }
     let mut context = LIBRARY.new_inner_scope();
     for (index, value) in arguments.into_iter().enumerate() {

@@ -2,10 +2,10 @@
 
 use crate::environment::{Environment, REQUEST_RESOURCE};
 use crate::functions::{argument, is_known};
-use crate::node::{Binary, Collect, Fold, Node, Pattern};
+use crate::node::{Binary, Collect, Fold, Made, Node, Pattern};
 use crate::stack::enough;
 use crate::values::type_value;
-use crate::{authz, constructed};
+use crate::{authz, constructed, macros};
 use kube_cel::cel::Value;
 use kube_cel::cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, StructExpr,
@@ -37,7 +37,7 @@ impl<'e> Lower<'e> {
         Lower { scope: names.map(str::to_owned).collect(), environment: *environment }
     }
 
-    fn boxed(&mut self, expr: IdedExpr) -> Result<Box<Node>, String> {
+    pub(crate) fn boxed(&mut self, expr: IdedExpr) -> Result<Box<Node>, String> {
         self.node(expr).map(Box::new)
     }
 
@@ -120,7 +120,7 @@ impl<'e> Lower<'e> {
         items.map(|(index, item)| Ok((self.node(item)?, optional.contains(&index)))).collect()
     }
 
-    fn within(&mut self, names: &[&str], expr: IdedExpr) -> Result<Node, String> {
+    pub(crate) fn within(&mut self, names: &[&str], expr: IdedExpr) -> Result<Node, String> {
         let before = self.scope.len();
         self.scope.extend(names.iter().map(|name| (*name).to_owned()));
         let node = self.node(expr);
@@ -129,25 +129,24 @@ impl<'e> Lower<'e> {
     }
 
     fn comprehension(&mut self, of: ComprehensionExpr) -> Result<Node, String> {
-        if of.iter_var2.is_some() {
-            return Err("comprehensions with two variables are not supported".to_owned());
-        }
-        let (item, result_name) = (of.iter_var, of.accu_var);
+        let (item, value, result_name) = (of.iter_var, of.iter_var2, of.accu_var);
         let range = self.node(of.iter_range)?;
-        let names = [result_name.as_str(), item.as_str()];
+        let names = [result_name.as_str(), item.as_str()].into_iter().chain(value.as_deref());
+        let names: Vec<&str> = names.collect();
         let init = self.node(of.accu_init)?;
         let step = self.within(&names, of.loop_step)?;
         if matches!(&init, Node::List(items) if items.is_empty()) {
             return match collected(step, &result_name) {
                 Some((condition, transform)) => {
-                    Ok(Node::Collect(Box::new(Collect { range, item, condition, transform })))
+                    let made = Made::List;
+                    Ok(Node::Collect(Box::new(Collect { range, item, value, condition, transform, made })))
                 }
                 None => Err(no_messages()),
             };
         }
         let condition = self.within(&names, of.loop_cond)?;
         let result = self.within(&names[..1], of.result)?;
-        Ok(Node::Fold(Box::new(Fold { range, item, result_name, init, condition, step, result })))
+        Ok(Node::Fold(Box::new(Fold { range, item, value, result_name, init, condition, step, result })))
     }
 
     fn call(&mut self, call: CallExpr) -> Result<Node, String> {
@@ -243,6 +242,7 @@ impl<'e> Lower<'e> {
                 let body = Box::new(self.within(&[&name], body)?);
                 Ok(Node::OptionalMap { operand, name, body, flat })
             }
+            (None, name, count) if macros::is_macro(name, count) => self.expand(name, target, args),
             (None, "size", 0) => Ok(Node::Size(self.boxed(target)?)),
             (None, "matches", 1) => {
                 let text = self.boxed(target)?;
@@ -328,7 +328,7 @@ fn collected(step: Node, result: &str) -> Option<(Option<Node>, Node)> {
     }
 }
 
-fn ident(expr: IdedExpr) -> Result<String, String> {
+pub(crate) fn ident(expr: IdedExpr) -> Result<String, String> {
     match expr.expr {
         Expr::Ident(name) => Ok(name),
         _ => Err("ERROR: <input>: argument must be a simple name".to_owned()),
