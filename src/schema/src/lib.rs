@@ -152,7 +152,7 @@ impl Schema {
         self.checks.format.map(|format| format.name())
     }
 
-    /// Of the node itself, whatever its junctors say.
+    /// Of the node itself, whatever its junctors say, as upstream counts them where it estimates what a rule may cost.
     pub fn bounds(&self) -> Bounds<'_> {
         Bounds {
             max_length: self.checks.max_length,
