@@ -29,6 +29,7 @@ const LEVELS: u32 = 5;
 pub struct Pattern {
     source: Arc<str>,
     regex: Regex,
+    bound: usize,
 }
 
 impl Pattern {
@@ -38,10 +39,17 @@ impl Pattern {
     /// In Go's words: ``error parsing regexp: missing closing ): `(a` ``.
     pub fn compile(source: &str, largest: usize) -> Result<Pattern, String> {
         let translated = translate(source)?;
-        let built =
-            RegexBuilder::new(&translated).size_limit(largest).nest_limit(DEEPEST as u32 * LEVELS).build();
+        let build = |bound: usize| {
+            RegexBuilder::new(&translated).size_limit(bound).nest_limit(DEEPEST as u32 * LEVELS).build()
+        };
+        // most are small, and then are known to be
+        let small = largest.min(LARGEST_COMPUTED);
+        let (bound, built) = match build(small) {
+            Err(regex::Error::CompiledTooBig(_)) if small < largest => (largest, build(largest)),
+            built => (small, built),
+        };
         match built {
-            Ok(regex) => Ok(Pattern { source: source.into(), regex }),
+            Ok(regex) => Ok(Pattern { source: source.into(), regex, bound }),
             Err(regex::Error::CompiledTooBig(_)) => Err(refusal("expression too large", source)),
             // what is written here the crate can read
             Err(_) => Err(refusal("regexp/syntax: internal error", source)),
@@ -61,6 +69,11 @@ impl Pattern {
     /// All that is found, from the left, none overlapping another.
     pub fn find_all<'t>(&self, text: &'t str) -> impl Iterator<Item = &'t str> {
         self.regex.find_iter(text).map(|found| found.as_str())
+    }
+
+    /// It is compiled to no more than so many bytes.
+    pub fn bound(&self) -> usize {
+        self.bound
     }
 
     /// As it was written.

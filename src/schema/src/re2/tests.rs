@@ -251,8 +251,9 @@ fn a_pattern_has_bounds() {
         );
     }
     // what may be large where it stands may not be made again and again
-    assert!(Pattern::compile("\\pL{200}", LARGEST).is_ok());
-    assert!(Pattern::compile("\\pL{200}", LARGEST_COMPUTED).is_err());
+    assert_eq!(Pattern::compile("\\pL{100}", LARGEST).map(|pattern| pattern.bound()), Ok(LARGEST));
+    assert!(Pattern::compile("\\pL{100}", LARGEST_COMPUTED).is_err());
+    assert_eq!(compiled("^[a-z]{1,63}$").bound(), LARGEST_COMPUTED);
 }
 
 #[test]
