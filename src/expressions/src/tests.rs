@@ -1,3 +1,5 @@
+mod definitions;
+
 use crate::{Budget, Fault, Outcome, Program, Rules, Variables};
 use schema::{ErrorList, Schema};
 use serde_json::{Value, json};
