@@ -1,13 +1,12 @@
 //! The evaluation. Every node is a step, and looking at a value costs as much as there is of it.
 
 use crate::environment::Composition;
-use crate::functions::{PATTERN_COST, call, extra_cost, fault};
-use crate::lower::compiled;
-use crate::node::{Binary, Collect, Fold, Node, Pattern};
+use crate::functions::{PATTERN_COST, call, computed_pattern, extra_cost, fault};
+use crate::node::{Binary, Collect, Fold, Made, Node, Pattern};
 use crate::program::{Answer, Fault, Variables};
 use crate::stack::enough;
 use crate::values::{as_optional, optional, type_name, type_value, weight};
-use crate::{authz, constructed};
+use crate::{authz, constructed, lists};
 use kube_cel::cel::Value;
 use kube_cel::cel::objects::{Key, Map};
 use std::cmp::Ordering;
@@ -131,6 +130,12 @@ impl<'p> Run<'p> {
             Node::Map(entries) => self.map(entries),
             Node::Fold(of) => self.fold(of),
             Node::Collect(of) => self.collect(of),
+            Node::SortBy { list, keys } => {
+                let (list, keys) = (self.eval(list)?, self.eval(keys)?);
+                let (Value::List(list), Value::List(keys)) = (&list, &keys) else { return no_overload() };
+                self.pay(lists::compared_with_itself(keys))?;
+                lists::sorted(list, keys)
+            }
             Node::Bind { name, value, body } => {
                 let value = self.eval(value);
                 self.with(name, value, body)
@@ -167,7 +172,8 @@ impl<'p> Run<'p> {
                 for argument in &arguments {
                     self.pay_for(argument)?;
                 }
-                self.pay(extra_cost(function, &arguments))?;
+                let extra = extra_cost(function, &arguments, self.left);
+                self.pay(extra)?;
                 let result = call(expr, arguments)?;
                 self.pay_for(&result)?;
                 Ok(result)
@@ -251,7 +257,7 @@ impl<'p> Run<'p> {
             Binary::GreaterOrEqual => compared(Ordering::is_ge),
             Binary::In => match &right {
                 Value::List(items) => Ok(Value::Bool(items.contains(&left))),
-                Value::Map(map) => Ok(Value::Bool(find(map, &left).is_some())),
+                Value::Map(map) => Ok(Value::Bool(find(&map.map, &left).is_some())),
                 _ => no_overload(),
             },
             Binary::Add => (left + right).map_err(fault),
@@ -287,32 +293,46 @@ impl<'p> Run<'p> {
         Ok(Value::Map(Map { map: Arc::new(map) }))
     }
 
-    /// The items of a list, the keys of a map.
-    fn items(&mut self, range: &'p Node) -> Result<Vec<Value>, Fault> {
+    /// The items of a list, the keys of a map; for two names the places and the items, the keys and the values.
+    fn rounds(&mut self, range: &'p Node, has_value: bool) -> Result<Vec<(Value, Option<Value>)>, Fault> {
         match self.eval(range)? {
             Value::List(items) => {
                 self.pay(items.len() as u64)?;
-                Ok(items.as_ref().clone())
+                let items = items.iter().cloned();
+                Ok(match has_value {
+                    true => (0..).map(Value::Int).zip(items.map(Some)).collect(),
+                    false => items.map(|item| (item, None)).collect(),
+                })
             }
             Value::Map(map) => {
                 self.pay(map.map.len() as u64)?;
-                let mut keys: Vec<Value> = map.map.keys().map(Value::from).collect();
+                let entry =
+                    |(key, value): (&Key, &Value)| (Value::from(key), has_value.then(|| value.clone()));
+                let mut entries: Vec<(Value, Option<Value>)> = map.map.iter().map(entry).collect();
                 // the order of a map is nobody's, but should be the same each time
-                keys.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
-                Ok(keys)
+                entries.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+                Ok(entries)
             }
             _ => no_overload(),
         }
     }
 
+    /// The names of a round.
+    fn enter(&mut self, item: &'p str, value: Option<&'p str>, (first, second): (Value, Option<Value>)) {
+        self.scope.push((item, Ok(first)));
+        if let (Some(name), Some(second)) = (value, second) {
+            self.scope.push((name, Ok(second)));
+        }
+    }
+
     fn fold(&mut self, of: &'p Fold) -> Answer {
-        let items = self.items(&of.range)?;
+        let rounds = self.rounds(&of.range, of.value.is_some())?;
         let result = self.eval(&of.init);
+        let at = self.scope.len();
         self.scope.push((&of.result_name, result));
-        let at = self.scope.len() - 1;
         let mut failed = None;
-        for item in items {
-            self.scope.push((&of.item, Ok(item)));
+        for round in rounds {
+            self.enter(&of.item, of.value.as_deref(), round);
             let goes_on = self.eval(&of.condition).and_then(as_bool);
             let next = match goes_on {
                 Ok(true) => Some(self.eval(&of.step)),
@@ -322,7 +342,7 @@ impl<'p> Run<'p> {
                     None
                 }
             };
-            self.scope.pop();
+            self.scope.truncate(at + 1);
             match next {
                 Some(next) => self.scope[at].1 = next,
                 None => break,
@@ -337,19 +357,35 @@ impl<'p> Run<'p> {
     }
 
     fn collect(&mut self, of: &'p Collect) -> Answer {
-        let mut list = Vec::new();
-        for item in self.items(&of.range)? {
-            self.scope.push((&of.item, Ok(item)));
+        let (mut list, mut map) = (Vec::new(), HashMap::new());
+        let before = self.scope.len();
+        for round in self.rounds(&of.range, of.value.is_some())? {
+            let key = round.0.clone();
+            self.enter(&of.item, of.value.as_deref(), round);
             let wanted = of.condition.as_ref().map_or(Ok(true), |asked| self.eval(asked).and_then(as_bool));
-            let value = match wanted {
+            let made = match wanted {
                 Ok(true) => self.eval(&of.transform).map(Some),
                 Ok(false) => Ok(None),
                 Err(fault) => Err(fault),
             };
-            self.scope.pop();
-            list.extend(value?);
+            self.scope.truncate(before);
+            let Some(made) = made? else { continue };
+            match (of.made, made) {
+                (Made::List, item) => list.push(item),
+                (Made::Map, value) => insert(&mut map, as_key(key), value)?,
+                (Made::Entries, Value::Map(entries)) => {
+                    self.pay(entries.map.len() as u64)?;
+                    for (key, value) in entries.map.iter() {
+                        insert(&mut map, Some(key.clone()), value.clone())?;
+                    }
+                }
+                (Made::Entries, _) => return no_overload(),
+            }
         }
-        Ok(Value::List(Arc::new(list)))
+        Ok(match of.made {
+            Made::List => Value::List(Arc::new(list)),
+            Made::Map | Made::Entries => Value::Map(Map { map: Arc::new(map) }),
+        })
     }
 
     fn size(&mut self, value: &Value) -> Answer {
@@ -379,7 +415,7 @@ impl<'p> Run<'p> {
             Pattern::Computed(pattern) => {
                 let Value::String(pattern) = self.eval(pattern)? else { return no_overload() };
                 self.pay(steps.saturating_add(PATTERN_COST).saturating_add(pattern.len() as u64))?;
-                Ok(Value::Bool(compiled(&pattern).map_err(Fault::Error)?.is_match(text)))
+                Ok(Value::Bool(computed_pattern(&pattern)?.is_match(text)))
             }
         }
     }
@@ -395,8 +431,25 @@ fn as_key(value: Value) -> Option<Key> {
     }
 }
 
-fn find<'m>(map: &'m Map, key: &Value) -> Option<&'m Value> {
-    let found = |key: Key| map.map.get(&key);
+/// # Errors
+/// A key that is there already, in cel-go's words, also as a number of another type.
+fn insert(map: &mut HashMap<Key, Value>, key: Option<Key>, value: Value) -> Result<(), Fault> {
+    let Some(key) = key else { return no_overload() };
+    if find(map, &Value::from(&key)).is_some() {
+        let shown = match &key {
+            Key::Int(of) => of.to_string(),
+            Key::Uint(of) => of.to_string(),
+            Key::Bool(of) => of.to_string(),
+            Key::String(of) => of.as_str().to_owned(),
+        };
+        return Err(Fault::Error(format!("insert failed: key {shown} already exists")));
+    }
+    map.insert(key, value);
+    Ok(())
+}
+
+fn find<'m>(map: &'m HashMap<Key, Value>, key: &Value) -> Option<&'m Value> {
+    let found = |key: Key| map.get(&key);
     match key {
         Value::Int(of) => found(Key::Int(*of)).or_else(|| found(Key::Uint(u64::try_from(*of).ok()?))),
         Value::UInt(of) => found(Key::Uint(*of)).or_else(|| found(Key::Int(i64::try_from(*of).ok()?))),
@@ -439,7 +492,7 @@ fn at(operand: &Value, index: &Value, is_optional: bool) -> Answer {
         return Ok(optional(inner.and_then(|inner| at(&inner, index, false).ok())));
     }
     let found = match (operand, index) {
-        (Value::Map(map), key) => find(map, key).cloned(),
+        (Value::Map(map), key) => find(&map.map, key).cloned(),
         (Value::List(items), Value::Int(index)) => {
             usize::try_from(*index).ok().and_then(|index| items.get(index)).cloned()
         }

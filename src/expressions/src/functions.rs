@@ -1,16 +1,17 @@
-//! The library of functions: kube-cel's, each called with values only.
+//! The library of functions: kube-cel's, each called with values only, and what it has not, or otherwise than cel-go.
 
-use crate::lower::compiled;
+use crate::lists;
 use crate::program::Fault;
 use kube_cel::KubeCelExt;
 use kube_cel::cel::common::ast::{CallExpr, Expr, IdedExpr};
 use kube_cel::cel::{Context, ExecutionError, Value};
+use schema::re2;
 use std::sync::{Arc, LazyLock};
 
 static LIBRARY: LazyLock<Context<'static>> = LazyLock::new(|| Context::default().with_all());
 
-/// Functions that have a pattern compiled each time.
-const WITH_PATTERN: [&str; 2] = ["find", "findAll"];
+/// Functions that have a pattern compiled each time: `matches` as a function, and not as a method.
+const WITH_PATTERN: [&str; 3] = ["find", "findAll", "matches"];
 /// What compiling a pattern costs, in steps of the evaluation.
 pub(crate) const PATTERN_COST: u64 = 2_000;
 
@@ -19,8 +20,11 @@ pub(crate) fn argument(index: usize) -> String {
     format!("@{index}")
 }
 
-/// Whether the library has the function, by its name alone: a call without arguments says so.
+/// Whether there is the function, by its name alone: of the library a call without arguments says so.
 pub(crate) fn is_known(prefix: Option<&str>, name: &str, is_method: bool) -> bool {
+    if lists::is_own(prefix, name, is_method) {
+        return true;
+    }
     let null = || Expr::Literal(kube_cel::cel::common::ast::LiteralValue::Null);
     let target = match prefix {
         Some(prefix) => Some(Expr::Ident(prefix.to_owned())),
@@ -42,8 +46,8 @@ pub(crate) fn called(call: &IdedExpr) -> (String, bool) {
     }
 }
 
-/// What the call costs beside looking at its arguments.
-pub(crate) fn extra_cost(function: &str, arguments: &[Value]) -> u64 {
+/// What the call costs beside looking at its arguments. `most` bounds the work of telling it.
+pub(crate) fn extra_cost(function: &str, arguments: &[Value], most: u64) -> u64 {
     let length = |value: Option<&Value>| match value {
         Some(Value::String(text)) => text.len() as u64,
         Some(Value::List(items)) => items.len() as u64,
@@ -54,16 +58,12 @@ pub(crate) fn extra_cost(function: &str, arguments: &[Value]) -> u64 {
         // an empty pattern is found between all letters
         "replace" => length(arguments.first()).saturating_add(1).saturating_mul(length(arguments.get(2)) + 1),
         "join" => length(arguments.first()).saturating_mul(length(arguments.get(1)) + 1),
-        "range" => match arguments.first() {
-            Some(Value::Int(count)) => u64::try_from(*count).unwrap_or(0),
-            _ => 0,
-        },
         // a precision may ask for any number of digits
         "format" => match arguments.first() {
             Some(Value::String(text)) => digits_asked(text),
             _ => 0,
         },
-        _ => 0,
+        name => lists::extra_cost(name, arguments, most),
     }
 }
 
@@ -75,10 +75,16 @@ fn digits_asked(format: &str) -> u64 {
 /// # Errors
 /// What the function says, in cel-go's words where it has some.
 pub(crate) fn call(call: &IdedExpr, arguments: Vec<Value>) -> Result<Value, Fault> {
-    if let Expr::Call(CallExpr { func_name, target: Some(_), .. }) = &call.expr
+    if let Expr::Call(CallExpr { func_name, target, .. }) = &call.expr
+        && target.is_some() != (func_name == "matches")
         && let Some(found) = found(func_name, &arguments)
     {
         return found;
+    }
+    if let Expr::Call(CallExpr { func_name, .. }) = &call.expr
+        && let Some(made) = lists::call(func_name, &arguments)
+    {
+        return made;
     }
     let mut context = LIBRARY.new_inner_scope();
     for (index, value) in arguments.into_iter().enumerate() {
@@ -87,7 +93,8 @@ pub(crate) fn call(call: &IdedExpr, arguments: Vec<Value>) -> Result<Value, Faul
     Value::resolve(call, &context).map_err(fault)
 }
 
-/// `find` and `findAll`: the library's compile whatever pattern they are given, however large it becomes.
+/// `find`, `findAll` and `matches`: the library's have patterns of another language, and compile whatever they are given,
+/// however large it becomes.
 fn found(function: &str, arguments: &[Value]) -> Option<Result<Value, Fault>> {
     let (Some(Value::String(text)), Some(Value::String(pattern))) = (arguments.first(), arguments.get(1))
     else {
@@ -100,14 +107,18 @@ fn found(function: &str, arguments: &[Value]) -> Option<Result<Value, Fault>> {
         None => usize::MAX,
     };
     let text_of = |found: &str| Value::String(Arc::new(found.to_owned()));
-    let found = |pattern: regex::Regex| match function {
-        "find" => text_of(pattern.find(text).map_or("", |found| found.as_str())),
-        _ => {
-            let all = pattern.find_iter(text).take(most).map(|found| text_of(found.as_str()));
-            Value::List(Arc::new(all.collect()))
-        }
+    let found = |pattern: re2::Pattern| match function {
+        "find" => text_of(pattern.find(text).unwrap_or_default()),
+        "matches" => Value::Bool(pattern.is_match(text)),
+        _ => Value::List(Arc::new(pattern.find_all(text).take(most).map(text_of).collect())),
     };
-    WITH_PATTERN.contains(&function).then(|| compiled(pattern).map(found).map_err(Fault::Error))
+    WITH_PATTERN.contains(&function).then(|| computed_pattern(pattern).map(found))
+}
+
+/// # Errors
+/// Why it is none, or that it is too large to be compiled each time.
+pub(crate) fn computed_pattern(pattern: &str) -> Result<re2::Pattern, Fault> {
+    re2::Pattern::compile(pattern, re2::LARGEST_COMPUTED).map_err(Fault::Error)
 }
 
 /// A function of one argument, by its name.

@@ -7,9 +7,6 @@
 //! over an object. Types and costs are told by one walk over the tree (`check.rs`). The syntax and the library of functions are
 //! kube-cel's, which nobody else names; the evaluation is our own, as only so every step has a price: whoever writes an
 //! expression can not have the API server work without bound. It knows no kinds and does no I/O. Read [`Program`] first.
-//!
-//! What upstream has and this has not: `sortBy`, and comprehensions with two variables. An expression that needs one of them is
-//! refused when it is compiled.
 
 #![forbid(unsafe_code)]
 
@@ -20,7 +17,9 @@ mod cost;
 mod environment;
 mod eval;
 mod functions;
+mod lists;
 mod lower;
+mod macros;
 mod node;
 mod occurrences;
 mod output;

@@ -2,15 +2,16 @@
 
 use crate::environment::{Environment, REQUEST_RESOURCE};
 use crate::functions::{argument, is_known};
-use crate::node::{Binary, Collect, Fold, Node, Pattern};
+use crate::node::{Binary, Collect, Fold, Made, Node, Pattern};
 use crate::stack::enough;
 use crate::values::type_value;
-use crate::{authz, constructed};
+use crate::{authz, constructed, macros};
 use kube_cel::cel::Value;
 use kube_cel::cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, StructExpr,
     operators,
 };
+use schema::re2;
 use std::sync::Arc;
 
 /// Types that an expression may name as values: `type(x) == string`.
@@ -18,8 +19,6 @@ const TYPES: [&str; 10] =
     ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 /// What the named expressions of a policy are found below.
 const COMPOSED: &str = "variables";
-/// RE2's own limit on the size of a program, near enough.
-pub(crate) const LARGEST_PATTERN: usize = 1 << 20;
 
 pub(crate) struct Lower<'e> {
     /// The names that may be used, those of macros last.
@@ -38,7 +37,7 @@ impl<'e> Lower<'e> {
         Lower { scope: names.map(str::to_owned).collect(), environment: *environment }
     }
 
-    fn boxed(&mut self, expr: IdedExpr) -> Result<Box<Node>, String> {
+    pub(crate) fn boxed(&mut self, expr: IdedExpr) -> Result<Box<Node>, String> {
         self.node(expr).map(Box::new)
     }
 
@@ -121,7 +120,7 @@ impl<'e> Lower<'e> {
         items.map(|(index, item)| Ok((self.node(item)?, optional.contains(&index)))).collect()
     }
 
-    fn within(&mut self, names: &[&str], expr: IdedExpr) -> Result<Node, String> {
+    pub(crate) fn within(&mut self, names: &[&str], expr: IdedExpr) -> Result<Node, String> {
         let before = self.scope.len();
         self.scope.extend(names.iter().map(|name| (*name).to_owned()));
         let node = self.node(expr);
@@ -130,25 +129,24 @@ impl<'e> Lower<'e> {
     }
 
     fn comprehension(&mut self, of: ComprehensionExpr) -> Result<Node, String> {
-        if of.iter_var2.is_some() {
-            return Err("comprehensions with two variables are not supported".to_owned());
-        }
-        let (item, result_name) = (of.iter_var, of.accu_var);
+        let (item, value, result_name) = (of.iter_var, of.iter_var2, of.accu_var);
         let range = self.node(of.iter_range)?;
-        let names = [result_name.as_str(), item.as_str()];
+        let names = [result_name.as_str(), item.as_str()].into_iter().chain(value.as_deref());
+        let names: Vec<&str> = names.collect();
         let init = self.node(of.accu_init)?;
         let step = self.within(&names, of.loop_step)?;
         if matches!(&init, Node::List(items) if items.is_empty()) {
             return match collected(step, &result_name) {
                 Some((condition, transform)) => {
-                    Ok(Node::Collect(Box::new(Collect { range, item, condition, transform })))
+                    let made = Made::List;
+                    Ok(Node::Collect(Box::new(Collect { range, item, value, condition, transform, made })))
                 }
                 None => Err(no_messages()),
             };
         }
         let condition = self.within(&names, of.loop_cond)?;
         let result = self.within(&names[..1], of.result)?;
-        Ok(Node::Fold(Box::new(Fold { range, item, result_name, init, condition, step, result })))
+        Ok(Node::Fold(Box::new(Fold { range, item, value, result_name, init, condition, step, result })))
     }
 
     fn call(&mut self, call: CallExpr) -> Result<Node, String> {
@@ -244,11 +242,14 @@ impl<'e> Lower<'e> {
                 let body = Box::new(self.within(&[&name], body)?);
                 Ok(Node::OptionalMap { operand, name, body, flat })
             }
+            (None, name, count) if macros::is_macro(name, count) => self.expand(name, target, args),
             (None, "size", 0) => Ok(Node::Size(self.boxed(target)?)),
             (None, "matches", 1) => {
                 let text = self.boxed(target)?;
                 let pattern = match self.node(args.remove(0))? {
-                    Node::Literal(Value::String(pattern)) => Pattern::Fixed(compiled(&pattern)?),
+                    Node::Literal(Value::String(pattern)) => {
+                        Pattern::Fixed(re2::Pattern::compile(&pattern, re2::LARGEST)?)
+                    }
                     other => Pattern::Computed(Box::new(other)),
                 };
                 Ok(Node::Matches { text, pattern })
@@ -327,14 +328,7 @@ fn collected(step: Node, result: &str) -> Option<(Option<Node>, Node)> {
     }
 }
 
-pub(crate) fn compiled(pattern: &str) -> Result<regex::Regex, String> {
-    regex::RegexBuilder::new(pattern)
-        .size_limit(LARGEST_PATTERN)
-        .build()
-        .map_err(|_| format!("error parsing regexp: `{pattern}`"))
-}
-
-fn ident(expr: IdedExpr) -> Result<String, String> {
+pub(crate) fn ident(expr: IdedExpr) -> Result<String, String> {
     match expr.expr {
         Expr::Ident(name) => Ok(name),
         _ => Err("ERROR: <input>: argument must be a simple name".to_owned()),

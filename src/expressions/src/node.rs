@@ -2,7 +2,7 @@
 
 use kube_cel::cel::Value;
 use kube_cel::cel::common::ast::IdedExpr;
-use regex::Regex;
+use schema::re2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Binary {
@@ -81,10 +81,15 @@ pub(crate) enum Node {
     /// Each with whether it is left out where it is an optional without a value.
     List(Vec<(Node, bool)>),
     Map(Vec<(Node, Node, bool)>),
-    /// `all`, `exists`, `exists_one`
+    /// `all`, `exists`, `existsOne`
     Fold(Box<Fold>),
-    /// `map`, `filter`
+    /// `map`, `filter`, `transformList`, `transformMap`, `transformMapEntry`
     Collect(Box<Collect>),
+    /// The list in the order of the keys that its items have in the other list: what `sortBy` becomes.
+    SortBy {
+        list: Box<Node>,
+        keys: Box<Node>,
+    },
     /// `cel.bind(name, value, body)`
     Bind {
         name: String,
@@ -127,14 +132,17 @@ pub(crate) enum Node {
 
 #[derive(Debug)]
 pub(crate) enum Pattern {
-    Fixed(Regex),
+    Fixed(re2::Pattern),
     Computed(Box<Node>),
 }
 
 #[derive(Debug)]
 pub(crate) struct Fold {
     pub(crate) range: Node,
+    /// The name of each item, or each key of a map.
     pub(crate) item: String,
+    /// A second name: then the first one is of the places in a list, and this one of the items, or the values of a map.
+    pub(crate) value: Option<String>,
     pub(crate) result_name: String,
     pub(crate) init: Node,
     pub(crate) condition: Node,
@@ -145,9 +153,22 @@ pub(crate) struct Fold {
 #[derive(Debug)]
 pub(crate) struct Collect {
     pub(crate) range: Node,
+    /// As in [`Fold`].
     pub(crate) item: String,
+    pub(crate) value: Option<String>,
     pub(crate) condition: Option<Node>,
     pub(crate) transform: Node,
+    pub(crate) made: Made,
+}
+
+/// What the transformed items are put together to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Made {
+    List,
+    /// Each is the value of the key or the place that it was of.
+    Map,
+    /// Each is a map itself, whose entries are taken.
+    Entries,
 }
 
 impl Node {
@@ -169,6 +190,7 @@ impl Node {
             Node::Map(entries) => entries.iter().flat_map(|(key, value, _)| [key, value]).collect(),
             Node::Fold(of) => vec![&of.range, &of.init, &of.condition, &of.step, &of.result],
             Node::Collect(of) => [&of.range, &of.transform].into_iter().chain(&of.condition).collect(),
+            Node::SortBy { list, keys } => vec![list, keys],
             Node::Bind { value, body, .. } => vec![value, body],
             Node::OptionalMap { operand, body, .. } => vec![operand, body],
             Node::Matches { text, pattern: Pattern::Fixed(_) } => vec![text],

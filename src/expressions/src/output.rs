@@ -1,7 +1,7 @@
 //! What an expression of a policy must come out as, and what can be said of that before it is evaluated.
 
 use crate::authz;
-use crate::node::{Binary, Node};
+use crate::node::{Binary, Made, Node};
 use crate::values::type_name;
 
 /// What is wanted of an expression.
@@ -63,8 +63,8 @@ fn static_type(node: &Node) -> Option<String> {
             (then == other).then_some(then)
         }
         Node::List(items) => list_of(items.iter().map(|(item, _)| static_type(item))),
-        Node::Collect(of) => list_of([static_type(&of.transform)].into_iter()),
-        Node::Map(_) => known("map(dyn, dyn)"),
+        Node::Collect(of) if of.made == Made::List => list_of([static_type(&of.transform)].into_iter()),
+        Node::Collect(_) | Node::Map(_) => known("map(dyn, dyn)"),
         Node::Construct { type_name, .. } => known(type_name),
         Node::Bind { body, .. } => static_type(body),
         Node::Authorize { method, .. } => authz::output_type(method).and_then(known),
@@ -74,6 +74,7 @@ fn static_type(node: &Node) -> Option<String> {
         | Node::Index { .. }
         | Node::OptionalMap { .. }
         | Node::Dyn(_)
+        | Node::SortBy { .. }
         | Node::Call { .. } => None,
     }
 }

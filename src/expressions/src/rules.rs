@@ -1,6 +1,7 @@
 //! `x-kubernetes-validations`: the rules of a schema, compiled, and what they say of an object (KEP-2876, KEP-4008).
 
 mod estimates;
+mod programs;
 
 use crate::check::Check;
 use crate::places::{located, placed};
@@ -37,8 +38,8 @@ struct Compiled {
     index: usize,
     rule: Rule,
     /// Or why there is none.
-    program: Result<Program, String>,
-    message: Option<Program>,
+    program: Result<Arc<Program>, String>,
+    message: Option<Arc<Program>>,
     uses_old: bool,
     /// What one evaluation may cost at most, in upstream's estimate.
     cost: u64,
@@ -46,6 +47,9 @@ struct Compiled {
 }
 
 impl Rules {
+    /// A rule that was compiled lately, or that another definition has, is not compiled again: what the validation of a write
+    /// makes is there when the definition takes effect.
+    ///
     /// `at` is the schema's own path in the definition, for the messages: every rule that can not be compiled, or that says
     /// what it may not. Where such a definition was stored already, those that can not be evaluated refuse all that they should
     /// judge; one whose types do not fit is evaluated as it is.
@@ -157,11 +161,10 @@ fn one(
     }
     let place = if is_resource { Place::Resource(schema) } else { Place::of(schema) };
     let compiled = |source: &str| {
-        let program = Program::compile(source, &["self", "oldSelf"]);
-        program.map_err(|why| format!("compilation failed: {}", placed(source, &why)))
+        programs::compiled(source).map_err(|why| format!("compilation failed: {}", placed(source, &why)))
     };
     // what it may cost
-    let judged = |program: &Result<Program, String>, source: &str, wanted: &Ty<'_>, or: &str| {
+    let judged = |program: &Result<Arc<Program>, String>, source: &str, wanted: &Ty<'_>, or: &str| {
         let program = program.as_ref().map_err(Clone::clone)?;
         let known = Check::of_rule(place, rule.optional_old_self, sizes)
             .node(&program.node)

@@ -42,12 +42,23 @@ list<A>.min() A
 list<A>.max() A
 list<A>.distinct() list<A>
 list<A>.slice(int, int) list<A>
-list<A>.sort() list<A>
+list<int>.sort() list<int>
+list<uint>.sort() list<uint>
+list<double>.sort() list<double>
+list<bool>.sort() list<bool>
+list<duration>.sort() list<duration>
+list<timestamp>.sort() list<timestamp>
+list<string>.sort() list<string>
+list<bytes>.sort() list<bytes>
 list<A>.reverse() list<A>
 string.reverse() string
-list<dyn>.flatten() list<dyn>
+list<list<A>>.flatten() list<A>
 list<dyn>.flatten(int) list<dyn>
 fn lists.range(int) list<int>
+list<A>.first() optional_type<A>
+list<A>.last() optional_type<A>
+list<optional_type<A>>.unwrapOpt() list<A>
+fn optional.unwrap(list<optional_type<A>>) list<A>
 fn sets.contains(list<dyn>, list<dyn>) bool
 fn sets.equivalent(list<dyn>, list<dyn>) bool
 fn sets.intersects(list<dyn>, list<dyn>) bool

@@ -1,5 +1,8 @@
 //! How large a value of a schema may be: as its bounds say, or else as many as fit into one request (upstream's
 //! `apiserver/pkg/cel/common/schemas.go` and `apiserver/pkg/cel/limits.go`).
+//!
+//! A bound counts where it stands at the node itself. One within its `allOf` holds as well, but upstream's declared types
+//! (`SchemaDeclType`) do not look there, and a definition is to be taken or refused here as it is there.
 
 use crate::types::{Place, Typing};
 use schema::{Schema, Type};

@@ -1,3 +1,5 @@
+mod definitions;
+
 use crate::{Budget, Fault, Outcome, Program, Rules, Variables};
 use schema::{ErrorList, Schema};
 use serde_json::{Value, json};
@@ -46,7 +48,27 @@ fn expressions_have_the_value_that_upstream_gives_them() {
         "[3, 1].isSorted() == false && [1, 2].sum() == 3 && self.list.max() == 3 && self.list.indexOf(2) == 1",
         "duration('1h') > duration('59m') && timestamp('2024-01-01T00:00:00Z').getFullYear() == 2024",
         "'a-1'.find('[0-9]') == '1' && 'x%sy'.format(['-']) == 'x-y'",
+        "'a-b.c'.matches(r'^[\\w-.]+$') && !'é'.matches(r'\\w') && 'a.b'.matches(r'\\Q.\\E') && 'b'.matches('(?U)a*b')",
+        "matches('x1', r'\\d\\z') && !matches('٣', r'\\d') && 'é1'.find(r'\\w') == '1' && 'a٣1'.findAll(r'\\pN') == ['٣', '1']",
         "int('5') == 5 && string(5) == '5' && double('1.5') == 1.5 && {'a': 1}['a'] == 1 && [1, 2][1] == 2",
+        "self.list.all(i, v, v == i + 1) && self.list.exists(i, v, i == 2 && v == 3) && !self.list.all(i, v, i == 0)",
+        "self.list.existsOne(i, v, v > 2) && !self.list.exists_one(i, v, v > 1) && self.list.existsOne(v, v > 2)",
+        "self.map.all(k, v, self.map[k] == v) && self.map.exists(k, v, k == 'b-c' && v == 2)",
+        "self.list.exists(i, v, self.missing == i || v > 2) && self.list.all(i, v, self.list.exists(j, w, w == v && i == j))",
+        "self.list.transformList(i, v, i * v + v) == [1, 4, 9]",
+        "self.list.transformList(i, v, i % 2 == 0, i * v + v) == [1, 9] && self.map.transformList(k, _, k) == ['a', 'b-c']",
+        "self.list.transformMap(i, v, i * v + v) == {0: 1, 1: 4, 2: 9}",
+        "self.map.transformMap(k, v, v > 1, v + 1) == {'b-c': 3}",
+        "self.words.transformMapEntry(i, w, {w: i}) == {'a': 0, 'b': 1} && self.map.transformMapEntry(k, v, {}) == {}",
+        "self.words.transformMapEntry(i, w, w == 'b', {w: i, w + w: i}) == {'b': 1, 'bb': 1}",
+        "[-3, 1, -5, -2, 4].sortBy(e, -(e * e)) == [-5, 4, -3, -2, 1] && self.items.sortBy(i, i.name)[1].name == 'y'",
+        "['a', 'c', 'b', 'first'].sortBy(e, e == 'first' ? '' : e) == ['first', 'a', 'b', 'c'] && [].sortBy(e, e) == []",
+        "[[2, 1], [1]].sortBy(l, l.sortBy(e, e)[0])[0] == [2, 1] && lists.range(3).sortBy(e, -e) == [2, 1, 0]",
+        "[3, 1, 2].sort() == [1, 2, 3] && [1, 2, 3].slice(1, 3) == [2, 3] && [2, 1].reverse() == [1, 2]",
+        "[1, 2, 1].distinct() == [1, 2] && lists.range(3) == [0, 1, 2] && [1, [2, [3, 4]]].flatten(2) == [1, 2, 3, 4]",
+        "[1, [2, [3, 4]]].flatten() == [1, 2, [3, 4]] && [[1], []].flatten(0) == [[1], []]",
+        "[optional.of(1), optional.none()].unwrapOpt() == [1] && optional.unwrap([optional.of(2)]) == [2]",
+        "self.list.last().value() == 3 && self.list.first().value() == 1 && ![].first().hasValue()",
         "semver('1.2.3').isLessThan(semver('2.0.0'))",
         "!format.dns1123Label().validate('my-name').hasValue()",
     ];
@@ -59,6 +81,19 @@ fn expressions_have_the_value_that_upstream_gives_them() {
         ("self.n / 0 == 1", "division by zero"),
         ("self.n + self.name == 1", "no such overload"),
         ("9223372036854775807 + 1 > 0", "integer overflow"),
+        ("[1, 1].transformMapEntry(i, v, {v: i}) == {}", "insert failed: key 1 already exists"),
+        ("[0, 0u].transformMapEntry(i, v, {v: i}) == {}", "insert failed: key 0 already exists"),
+        ("self.list.transformMapEntry(i, v, v) == {}", "no such overload"),
+        (
+            "[1, 2].slice(2, 1) == []",
+            "cannot slice(2, 1), start index must be less than or equal to end index",
+        ),
+        ("[1, 2].slice(0, 3) == []", "cannot slice(0, 3), list is length 2"),
+        ("[1, 2].slice(-1, 1) == []", "cannot slice(-1, 1), negative indexes not supported"),
+        ("[[1]].flatten(-1) == []", "level must be non-negative"),
+        ("['d', 3].sort() == []", "list elements must have the same type"),
+        ("[[1]].sortBy(l, l) == []", "list elements must be comparable"),
+        ("lists.range(-1) == []", "lists.range: size must be non-negative, got -1"),
     ];
     for (source, why) in faults {
         assert_eq!(evaluate(source, &own), Err(Fault::Error(why.to_owned())), "{source}");
@@ -73,7 +108,13 @@ fn what_can_not_be_compiled_says_why() {
         ("self.a.wobble()", "undeclared reference to 'wobble'"),
         ("wobble(self)", "undeclared reference to 'wobble'"),
         ("sets.wobble(self)", "undeclared reference to 'sets'"),
-        ("self.matches('(')", "error parsing regexp"),
+        ("self.all(i, i, true)", "duplicate variable name: i"),
+        ("self.transformMap(i.j, k, true)", "argument must be a simple name"),
+        ("self.transformList(i, true)", "undeclared reference to 'transformList'"),
+        ("{'a': 1}.sortBy(e, e)", "sortBy can only be applied to a list"),
+        ("self.all(i, v, w)", "undeclared reference to 'w'"),
+        ("self.matches('(')", "error parsing regexp: missing closing ): `(`"),
+        ("self.matches('(?=a)')", "error parsing regexp: invalid or unsupported Perl syntax: `(?=`"),
     ];
     for (source, why) in refused {
         let refusal = Program::compile(source, &["self"]).expect_err(source);
@@ -89,6 +130,10 @@ fn no_expression_works_without_bound() {
     let shared = |times: usize| format!("[self.l]{}", ".map(x, [x, x])".repeat(times));
     let expensive = [
         "self.l.all(a, self.l.all(b, self.l.all(c, a + b + c >= 0)))".to_owned(),
+        "self.l.all(i, a, self.l.all(j, b, self.l.all(k, c, a + b + c >= 0)))".to_owned(),
+        "self.l.distinct().size() > 0".to_owned(),
+        "cel.bind(p, self.l.slice(0, 900), self.l.slice(0, 400).map(x, p)).distinct().size() > 0".to_owned(),
+        "self.l.sortBy(x, -x).size() > 0".to_owned(),
         "self.l.all(a, self.l == self.l)".to_owned(),
         format!("size({}[0]) > 0", doubled("self.t", 40)),
         format!("{0} == {0}", shared(40)),

@@ -1,7 +1,7 @@
 //! What a value must satisfy beyond its type.
 
 use crate::formats::Format;
-use regex::Regex;
+use crate::re2::Pattern;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub struct Checks {
     pub(crate) required: Vec<String>,
     pub(crate) one_of_values: Vec<Value>,
-    pub(crate) pattern: Option<Regex>,
+    pub(crate) pattern: Option<Pattern>,
     pub(crate) format: Option<Format>,
     pub(crate) minimum: Option<Bound>,
     pub(crate) maximum: Option<Bound>,

@@ -4,7 +4,7 @@
 //! OpenAPI of a CustomResourceDefinition: [`from_openapi`], which says why one is not structural), and the walks over a value
 //! beside its schema node: [`check()`] reads a client's bytes, [`prune()`] drops unknown fields and names them,
 //! [`set_defaults`] fills in what was left out, [`validate()`] says what is wrong in upstream's words; server-side apply and
-//! strategic merge ask the same nodes. Pure: JSON in, JSON out. It knows no kinds, no versions and no store.
+//! strategic merge ask the same nodes. [`re2`] reads the patterns that schemas and expressions have. Pure: JSON in, JSON out. It knows no kinds, no versions and no store.
 //!
 //! Every walk is as deep as the schema and not as deep as the value: a hostile value can not make it recurse further than
 //! [`DEEPEST`] levels, which a schema may not pass.
@@ -22,6 +22,7 @@ mod merge_keys;
 mod numbers;
 mod parse;
 mod prune;
+pub mod re2;
 pub mod rows;
 mod structure;
 pub mod table;
@@ -151,7 +152,7 @@ impl Schema {
         self.checks.format.map(|format| format.name())
     }
 
-    /// Of the node itself, whatever its junctors say.
+    /// Of the node itself, whatever its junctors say, as upstream counts them where it estimates what a rule may cost.
     pub fn bounds(&self) -> Bounds<'_> {
         Bounds {
             max_length: self.checks.max_length,

@@ -5,8 +5,8 @@
 
 use crate::checks::{Bound, Checks};
 use crate::formats::Format;
+use crate::re2::{self, Pattern};
 use crate::{DEEPEST, ErrorList, Link, ListType, Rule, Schema, Type};
-use regex::Regex;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -300,16 +300,15 @@ fn checks(fields: &Map<String, Value>, at: &str, errors: &mut ErrorList) -> Chec
     let bound =
         |key: &str, exclusive: &str| number(key).map(|value| Bound { value, exclusive: flag(exclusive) });
     let pattern = fields.get("pattern").and_then(Value::as_str).filter(|p| !p.is_empty()).and_then(|text| {
-        // RE2's own limit on the size of a program, near enough
-        match regex::RegexBuilder::new(text).size_limit(1 << 20).build() {
+        match Pattern::compile(text, re2::LARGEST) {
             Ok(pattern) => Some(pattern),
-            Err(e) => {
+            Err(why) => {
                 errors.invalid(
                     format!("{at}.pattern"),
                     text,
-                    format!("must be a valid regular expression, but isn't: {e}"),
+                    format!("must be a valid regular expression, but isn't: {why}"),
                 );
-                None::<Regex>
+                None
             }
         }
     });

@@ -55,6 +55,12 @@ fn what_is_not_structural_is_said_with_its_place() {
             "schema.properties[a].additionalProperties: Forbidden: additionalProperties and properties are mutual exclusive",
         ),
         (
+            "look-around",
+            json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "^(?!b)a"}}}),
+            "schema.properties[a].pattern: Invalid value: \"^(?!b)a\": must be a valid regular expression, but isn't: \
+             error parsing regexp: invalid or unsupported Perl syntax: `(?!`",
+        ),
+        (
             "a reference",
             json!({"type": "object", "properties": {"a": {"type": "object", "$ref": "#/x"}}}),
             "schema.properties[a].$ref: Forbidden: $ref is not supported",

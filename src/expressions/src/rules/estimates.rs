@@ -79,7 +79,8 @@ impl Walk {
     }
 }
 
-/// How many of what is below there may be in one of this; `None` where it has no bound.
+/// How many of what is below there may be in one of this; `None` where it has no bound. As upstream's `extractMaxElements`, it
+/// does not look into `allOf`.
 fn times_below(schema: &Schema) -> Option<u64> {
     match schema.kind {
         Type::Array => schema.bounds().max_items,
@@ -158,6 +159,16 @@ mod tests {
                 at("l].items"),
                 "1.258296x",
                 false,
+            ),
+            (
+                "bounded in a junctor, which does not count",
+                object(
+                    json!({"l": {"type": "array", "allOf": [{"maxItems": 1, "items": {"maxLength": 1}}], "items": {
+                    "type": "string", "x-kubernetes-validations": [{"rule": "self.contains('keyword')"}]}}}),
+                ),
+                at("l].items"),
+                "more than 100x",
+                true,
             ),
             (
                 "twice as often",
