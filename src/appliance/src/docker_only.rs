@@ -25,7 +25,7 @@ pub(crate) async fn serve(
     let node_ip = node_address::find().unwrap_or(settings.gateway());
     let services = NodeServices::start(places, settings, node_ip).await?;
     services.notes().await.into_iter().for_each(|what| step(Step::Noted { what }));
-    services.end_pods().await.map_err(|e| failed("end the pods", &e))?;
+    services.end_pods(places).await.map_err(|e| failed("end the pods", &e))?;
     let stop = CancellationToken::new();
     let parts = stop.child_token();
     let mut running = JoinSet::new();

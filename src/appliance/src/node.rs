@@ -216,8 +216,8 @@ impl NodeServices {
         self.serve_docker(places, settings, running, stop)
     }
 
-    /// Ends what is left of the pods of a start with Kubernetes, all at once.
-    pub(crate) async fn end_pods(&self) -> cri::Result<()> {
+    /// Ends what is left of the pods of a start with Kubernetes, all at once, and lets the devices go that they had.
+    pub(crate) async fn end_pods(&self, places: &Places) -> cri::Result<()> {
         let mut ending = JoinSet::new();
         for sandbox in self.runtime.list().await? {
             if sandbox.config.labels.get(kubelet::labels::POD_UID).is_none_or(String::is_empty) {
@@ -235,6 +235,11 @@ impl NodeServices {
         }
         while let Some(ended) = ending.join_next().await {
             ended.map_err(|e| cri::CriError::failed("end a pod", e))??;
+        }
+        let volumes = places.volumes();
+        let left = tokio::task::spawn_blocking(move || loopdev::detach_below(&volumes)).await;
+        for why in left.unwrap_or_else(|e| vec![e.to_string()]) {
+            tracing::warn!(why, "a device of a volume stays");
         }
         Ok(())
     }

@@ -19,6 +19,8 @@ pub fn purge(places: &Places) -> Vec<String> {
     // the cgroup has no mark of its own: it is ours where anything else is
     if own.iter().any(|(_, owner)| matches!(owner, Ok(Owner::Ours))) {
         left.extend(runtime::purge(&node::runtime_config(places, "/proc/self/exe".into())));
+        // no container is left that has one
+        left.extend(loopdev::detach_below(&places.volumes()));
     }
     left.extend(purge_network(places));
     let settings = Settings::load(places).ok().flatten();
@@ -59,6 +61,7 @@ pub fn switch_off(places: &Places) -> Vec<String> {
             &node::runtime_config(places, "/proc/self/exe".into()),
             END_PATIENCE,
         ));
+        left.extend(loopdev::detach_below(&places.volumes()));
         left.extend(legacy::unmount(&places.kubelet()).err().map(|e| e.to_string()));
         left.extend(legacy::unmount(&places.docker()).err().map(|e| e.to_string()));
     }

@@ -283,6 +283,14 @@ impl Binder {
                 claim_key.into_iter().for_each(|key| self.queue.add(Key::Claim(key)));
                 Ok(())
             }
+            volume_plan::Step::Mismatch { of_volume, of_claim } => {
+                const REASON: &str = "VolumeMismatch";
+                self.events.event(subject(&of), cluster::EventType::Warning, REASON, of_volume);
+                if let Some(claim) = &claim {
+                    self.events.warning(claim, REASON, of_claim);
+                }
+                Ok(())
+            }
             volume_plan::Step::Unbind => {
                 let unbound = self.volumes.modify(key, |of| {
                     unbind(of);

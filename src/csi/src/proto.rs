@@ -93,11 +93,17 @@ impl NodeCapabilities {
 /// How a volume is to be used.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct VolumeCapability {
+    #[prost(message, optional, tag = "1")]
+    block: Option<BlockVolume>,
     #[prost(message, optional, tag = "2")]
     mount: Option<MountVolume>,
     #[prost(message, optional, tag = "3")]
     access_mode: Option<AccessMode>,
 }
+
+/// Says nothing of itself.
+#[derive(Clone, PartialEq, prost::Message)]
+struct BlockVolume {}
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct MountVolume {
@@ -137,7 +143,18 @@ impl VolumeCapability {
             mount_flags: flags.to_vec(),
             volume_mount_group: group.map(|group| group.to_string()).unwrap_or_default(),
         };
-        VolumeCapability { mount: Some(mount), access_mode: Some(AccessMode { mode: mode as i32 }) }
+        let access_mode = Some(AccessMode { mode: mode as i32 });
+        VolumeCapability { block: None, mount: Some(mount), access_mode }
+    }
+
+    /// A device.
+    pub fn device(mode: Mode) -> Self {
+        let access_mode = Some(AccessMode { mode: mode as i32 });
+        VolumeCapability { block: Some(BlockVolume {}), mount: None, access_mode }
+    }
+
+    pub fn is_device(&self) -> bool {
+        self.block.is_some()
     }
 
     pub fn mode(&self) -> Mode {

@@ -4,11 +4,12 @@
 
 mod common;
 
+use common::loops::{Disk, has_loop_devices};
 use common::{Appliance, appliance, ends};
 use csi::server::{Refused, serve};
 use csi::{
     Message, NodeCapabilities, NodeInfo, NodePublishRequest, NodeStageRequest, NodeUnpublishRequest,
-    NodeUnstageRequest, PluginInfo, RegistrationStatus, Rpc,
+    NodeUnstageRequest, PluginInfo, RegistrationStatus, Rpc, VolumeCapability,
 };
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -116,14 +117,16 @@ impl Drop for Driver {
     }
 }
 
-/// Bind mounts of a directory for each volume, which outlives them.
+/// Bind mounts of a directory for each volume, which outlives them; for a device, of a node of the one that the volume's attributes
+/// tell.
 fn answer(path: &str, body: &[u8], pod: &InPod) -> Result<Vec<u8>, Refused> {
     let bind = |from: &str, to: &str| {
         pod.run(&format!("mkdir -p {from} {to}; grep -q ' {to} ' /proc/mounts || mount --bind {from} {to}"))
     };
     let unbind = |from: &str| {
-        pod.run(&format!("if grep -q ' {from} ' /proc/mounts; then umount {from}; fi; if test -d {from}; then rmdir {from}; fi"))
+        pod.run(&format!("if grep -q ' {from} ' /proc/mounts; then umount {from}; fi; if test -d {from}; then rm -f {from}/node; rmdir {from}; else rm -f {from}; fi"))
     };
+    let is_device = |of: Option<&VolumeCapability>| of.is_some_and(VolumeCapability::is_device);
     match path.rsplit('/').next().unwrap() {
         "NodeGetInfo" => {
             Ok(NodeInfo { node_id: "e2e-node".to_owned(), ..NodeInfo::default() }.encode_to_vec())
@@ -131,10 +134,20 @@ fn answer(path: &str, body: &[u8], pod: &InPod) -> Result<Vec<u8>, Refused> {
         "NodeGetCapabilities" => Ok(NodeCapabilities::new(&[Rpc::StageUnstageVolume]).encode_to_vec()),
         "NodeStageVolume" => {
             let request = NodeStageRequest::decode(body).unwrap();
+            if is_device(request.volume_capability.as_ref()) {
+                let (node, number) =
+                    (format!("{}/node", request.staging_target_path), &request.volume_context["number"]);
+                return pod.run(&format!("test -b {node} || busybox mknod {node} b {number}"));
+            }
             bind(&format!("/data/{}", request.volume_id), &request.staging_target_path)
         }
         "NodePublishVolume" => {
             let request = NodePublishRequest::decode(body).unwrap();
+            if is_device(request.volume_capability.as_ref()) {
+                let (node, to) = (format!("{}/node", request.staging_target_path), request.target_path);
+                return pod
+                    .run(&format!("touch {to}; grep -q ' {to} ' /proc/mounts || mount --bind {node} {to}"));
+            }
             match request.staging_target_path.as_str() {
                 "" => {
                     let from = format!("/data/{}", request.volume_id);
@@ -239,7 +252,9 @@ fn mounts(at: &Appliance) -> Vec<String> {
     let targets = table.lines().filter_map(|line| line.split(' ').nth(4));
     let is_its = |target: &&str| {
         target.starts_with(root.to_str().unwrap())
-            && (target.contains("kubernetes.io~csi") || target.ends_with("globalmount"))
+            && ["kubernetes.io~csi", "/globalmount", "/volumeDevices/"]
+                .iter()
+                .any(|part| target.contains(part))
     };
     targets.filter(is_its).map(str::to_owned).collect()
 }
@@ -352,4 +367,85 @@ fn what_must_be_attached_is_attached_first() {
     at.until(&["get", "volumeattachments", "-o", "name"], "");
     assert_eq!(of_node("volumesInUse[*]"), "");
     assert_eq!(mounts(&at), [""; 0]);
+}
+
+const RAW: &str = "
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: raw}
+spec:
+  capacity: {storage: 1Mi}
+  volumeMode: Block
+  accessModes: [ReadWriteOnce]
+  storageClassName: ''
+  csi: {driver: e2e.example, volumeHandle: vol-2, volumeAttributes: {number: 'NUMBER'}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: raw}
+spec: {volumeMode: Block, accessModes: [ReadWriteOnce], storageClassName: '', volumeName: raw, resources: {requests: {storage: 1Mi}}}
+";
+
+fn device_pod(name: &str) -> String {
+    pod(name, "persistentVolumeClaim: {claimName: raw}").replace(
+        "volumeMounts: [{name: v, mountPath: /data}]",
+        "volumeDevices: [{name: v, devicePath: /dev/xvda}]",
+    )
+}
+
+/// What is left of devices in the kubelet's directory.
+fn left(at: &Appliance) -> String {
+    let below = at.places()[0].join("kubelet/plugins/kubernetes.io/csi/volumeDevices");
+    at.shell(&format!("find {} -mindepth 2", below.display())).ok("left")
+}
+
+#[test]
+fn a_driver_gives_pods_devices_and_takes_them_back() {
+    if !has_loop_devices() {
+        return;
+    }
+    let Some((at, driver, _)) = installed("csi-devices", false) else { return };
+    let disk = Disk::new(&at.home().join("disk"), 1 << 20);
+    at.kubectl_with(&["apply"], &RAW.replace("NUMBER", &disk.number())).ok("claim");
+    let reads = |pod: &str| {
+        at.kubectl(&["exec", pod, "--", "sh", "-c", "test -b /dev/xvda && head -n 1 /dev/xvda"]).ok(pod)
+    };
+    at.kubectl_with(&["apply"], &device_pod("one")).ok("pod");
+    starts(&at, "one");
+    at.kubectl(&["exec", "one", "--", "sh", "-c", "echo kept > /dev/xvda"]).ok("write");
+    assert!(std::fs::read(&disk.path).unwrap().starts_with(b"kept\n"));
+    at.kubectl_with(&["apply"], &device_pod("two")).ok("pod");
+    starts(&at, "two");
+    assert_eq!((reads("two").as_str(), mounts(&at).len()), ("kept\n", 2), "{:?}", mounts(&at));
+    at.kubectl(&["delete", "pod", "one"]).ok("delete");
+    assert_eq!((reads("two").as_str(), mounts(&at).len()), ("kept\n", 1), "{:?}", mounts(&at));
+
+    // it is killed, and what it knew of the device is lost
+    let daemon = at.pid();
+    at.shell(&format!("kill -9 {daemon}")).ok("kill the daemon");
+    assert!(ends(&daemon));
+    let root = at.places()[0].join("kubelet");
+    let lost = at.shell(&format!("find {} -name vol_data.json -print -delete", root.display())).ok("lose");
+    assert_eq!(lost.lines().count(), 2, "{lost}");
+    at.monopod(&["start"]).ok("start");
+    at.until(&["get", "csinodes", "-o", "jsonpath={.items[*].spec.drivers[*].name}"], NAME);
+    assert_eq!(reads("two"), "kept\n");
+    at.kubectl(&["delete", "pod", "two"]).ok("delete");
+    assert_eq!((mounts(&at), left(&at).as_str()), (Vec::<String>::new(), ""));
+
+    // a driver that refuses is heard, and asked again
+    driver.refuse(Some("out of order"));
+    at.kubectl_with(&["apply"], &device_pod("three")).ok("pod");
+    let event =
+        ["get", "events", "--field-selector", "reason=FailedMapVolume", "-o", "jsonpath={.items[0].message}"];
+    at.until(
+        &event,
+        "MapVolume.MapPodDevice failed for volume \"raw\" : rpc error: code = Internal desc = out of order",
+    );
+    driver.refuse(None);
+    starts(&at, "three");
+    assert_eq!(reads("three"), "kept\n");
+    at.monopod(&["delete"]).ok("delete");
+    assert_eq!(mounts(&at), [""; 0]);
+    at.nothing_is_left();
 }

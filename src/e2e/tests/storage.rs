@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::loops::{Disk, has_loop_devices};
 use common::{Appliance, appliance};
 
 fn ready(profile: &str) -> Option<Appliance> {
@@ -314,4 +315,239 @@ fn a_claim_begins_with_what_another_holds_or_a_snapshot_has_kept() {
     assert_eq!(at.shell(&list).ok("ls"), format!("{0}/snapshots:\n\n{0}/volumes:\n", state.display()));
     at.monopod(&["delete"]).ok("delete");
     at.nothing_is_left();
+}
+
+const GROWING: &str = "
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: growing}
+provisioner: k8s.io/minikube-hostpath
+allowVolumeExpansion: true
+";
+
+/// `more`: what else its spec says.
+fn device_claim(name: &str, more: &str) -> String {
+    format!(
+        "
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: {name}}}
+spec: {{volumeMode: Block, accessModes: [ReadWriteOnce], storageClassName: growing, resources: {{requests: {{storage: 16Mi}}}}{more}}}
+"
+    )
+}
+
+/// Has the claim as a device, which its init container has written to where `writes` says what.
+fn device_pod(name: &str, claim: &str, writes: &str) -> String {
+    let init = match writes {
+        "" => String::new(),
+        what => format!(
+            "initContainers: [{{name: i, image: 'busybox:1', command: [sh, -c, 'echo {what} > /mnt/disk'], volumeDevices: [{{name: v, devicePath: /mnt/disk}}]}}]"
+        ),
+    };
+    format!(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}}}
+spec:
+  terminationGracePeriodSeconds: 1
+  {init}
+  containers: [{{name: c, image: 'busybox:1', command: [sleep, '3600'], volumeDevices: [{{name: v, devicePath: /dev/xvda}}]}}]
+  volumes: [{{name: v, persistentVolumeClaim: {{{claim}}}}}]
+"
+    )
+}
+
+fn reads(at: &Appliance, pod: &str) -> String {
+    at.kubectl(&["exec", pod, "--", "sh", "-c", "test -b /dev/xvda && head -n 1 /dev/xvda"]).ok(pod)
+}
+
+fn size(at: &Appliance, pod: &str) -> String {
+    at.kubectl(&["exec", pod, "--", "sh", "-c", "wc -c < /dev/xvda"]).ok(pod).trim().to_owned()
+}
+
+/// Waits until that is told of the object.
+fn told(at: &Appliance, of: &str, reason: &str, message: &str) {
+    let selector = format!("involvedObject.name={of},reason={reason}");
+    at.until_told(
+        &["get", "events", "--field-selector", &selector, "-o", "jsonpath={.items[*].message}"],
+        message,
+    );
+}
+
+#[test]
+fn a_claim_is_a_device_as_long_as_a_pod_has_it() {
+    if !has_loop_devices() {
+        return;
+    }
+    let Some(at) = ready("devices") else { return };
+    at.kubectl_with(&["apply"], GROWING).ok("class");
+    at.kubectl_with(&["apply"], &device_claim("raw", "")).ok("claim");
+    at.until(&["get", "pvc", "raw", "-o", "jsonpath={.status.phase}"], "Bound");
+    let file = directory(&at, "raw");
+    assert!(std::path::Path::new(&file).is_file() && at.loop_devices().is_empty());
+    at.kubectl_with(&["apply"], &device_pod("one", "claimName: raw", "kept")).ok("pod");
+    starts(&at, "one");
+    assert_eq!(at.loop_devices(), [file.as_str()]);
+    assert_eq!((reads(&at, "one").as_str(), size(&at, "one").as_str()), ("kept\n", "16777216"));
+    let more = r#"{"spec":{"resources":{"requests":{"storage":"32Mi"}}}}"#;
+    at.kubectl(&["patch", "pvc", "raw", "-p", more]).ok("grow");
+    at.until(&["get", "pvc", "raw", "-o", "jsonpath={.status.capacity.storage}"], "32Mi");
+    assert_eq!(size(&at, "one"), "33554432");
+
+    // one that may only read has the same device
+    at.kubectl_with(&["apply"], &device_pod("reader", "claimName: raw, readOnly: true", "")).ok("pod");
+    starts(&at, "reader");
+    assert_eq!(reads(&at, "reader"), "kept\n");
+    at.kubectl(&["exec", "reader", "--", "sh", "-c", "echo x > /dev/xvda"]).refused("a write");
+    assert_eq!(at.loop_devices(), [file.as_str()]);
+
+    // a claim is used as what it is
+    at.kubectl_with(&["apply"], CLAIM).ok("claim");
+    at.kubectl_with(&["apply"], &pod("mounts", "persistentVolumeClaim: {claimName: raw}")).ok("pod");
+    at.kubectl_with(&["apply"], &device_pod("maps", "claimName: data", "")).ok("pod");
+    told(&at, "mounts", "FailedMount", "volume v has volumeMode Block, but is specified in volumeMounts");
+    told(&at, "maps", "FailedMount", "volume v has volumeMode Filesystem, but is specified in volumeDevices");
+    at.kubectl(&["delete", "pod", "mounts", "maps", "reader"]).ok("delete");
+    assert_eq!(at.loop_devices(), [file.as_str()], "one has it still");
+
+    // the program is killed, and the pod does not notice
+    let daemon = at.pid();
+    at.shell(&format!("kill -9 {daemon}")).ok("kill the daemon");
+    assert!(common::ends(&daemon));
+    at.monopod(&["start"]).ok("start");
+    at.kubectl_with(&["apply"], &device_pod("two", "claimName: raw", "")).ok("pod");
+    starts(&at, "two");
+    assert_eq!((reads(&at, "one"), reads(&at, "two")), ("kept\n".to_owned(), "kept\n".to_owned()));
+    at.kubectl(&["delete", "pod", "one", "two"]).ok("delete");
+    assert_eq!(at.loop_devices(), [""; 0]);
+
+    // what it held is there for the next, and goes with the claim
+    at.kubectl_with(&["apply"], &device_pod("three", "claimName: raw", "")).ok("pod");
+    starts(&at, "three");
+    assert_eq!((reads(&at, "three").as_str(), size(&at, "three").as_str()), ("kept\n", "33554432"));
+    at.kubectl(&["delete", "pod/three", "pvc/raw"]).ok("delete");
+    at.until(&["get", "pv", "-o", "jsonpath={.items[?(@.spec.volumeMode=='Block')].metadata.name}"], "");
+    assert!(!std::path::Path::new(&file).exists());
+
+    // a cluster that goes takes its devices along
+    at.kubectl_with(&["apply"], &device_claim("last", "")).ok("claim");
+    at.kubectl_with(&["apply"], &device_pod("last", "claimName: last", "x")).ok("pod");
+    starts(&at, "last");
+    assert_eq!(at.loop_devices().len(), 1);
+    at.monopod(&["stop", "--pods"]).ok("stop");
+    assert_eq!(at.loop_devices(), [""; 0]);
+    at.monopod(&["start"]).ok("start");
+    at.until(&["exec", "last", "--", "sh", "-c", "head -n 1 /dev/xvda"], "x");
+    assert_eq!(at.loop_devices().len(), 1);
+    at.monopod(&["delete"]).ok("delete");
+    at.nothing_is_left();
+}
+
+#[test]
+fn a_device_is_cloned_and_restored_as_a_device() {
+    if !has_loop_devices() {
+        return;
+    }
+    let Some(at) = ready("device-copies") else { return };
+    at.monopod(&["addons", "enable", "volumesnapshots"]).ok("enable");
+    at.kubectl_with(&["apply"], GROWING).ok("class");
+    at.kubectl_with(&["apply"], &device_claim("data", "")).ok("claim");
+    at.kubectl_with(&["apply"], &device_pod("one", "claimName: data", "old")).ok("pod");
+    starts(&at, "one");
+    at.kubectl_with(&["apply"], SNAPSHOT).ok("snapshot");
+    at.kubectl(&["wait", "vs/yesterday", "--for=jsonpath={.status.readyToUse}=true", "--timeout=60s"])
+        .ok("ready");
+    at.kubectl(&["exec", "one", "--", "sh", "-c", "echo new > /dev/xvda"]).ok("change");
+    let snapshot = "dataSource: {apiGroup: snapshot.storage.k8s.io, kind: VolumeSnapshot, name: yesterday}";
+    let clone = "dataSource: {kind: PersistentVolumeClaim, name: data}";
+    for (name, source, want) in [("restored", snapshot, "old\n"), ("clone", clone, "new\n")] {
+        at.kubectl_with(&["apply"], &device_claim(name, &format!(", {source}"))).ok(name);
+        at.kubectl_with(&["apply"], &device_pod(name, &format!("claimName: {name}"), "")).ok(name);
+        starts(&at, name);
+        assert_eq!((reads(&at, name).as_str(), size(&at, name).as_str()), (want, "16777216"), "{name}");
+    }
+    for (name, source, want) in [
+        (
+            "snapshot-files",
+            snapshot,
+            "modifies the mode of the source volume but does not have permission to do so",
+        ),
+        ("clone-files", clone, "Source is Block, but new PVC requested Filesystem"),
+    ] {
+        let files = device_claim(name, &format!(", {source}")).replace("volumeMode: Block, ", "");
+        at.kubectl_with(&["apply"], &files).ok(name);
+        told(&at, name, "ProvisioningFailed", want);
+    }
+    at.kubectl(&["delete", "pod", "one", "restored", "clone"]).ok("pods");
+    at.kubectl(&["delete", "pvc", "snapshot-files", "clone-files", "data", "restored", "clone"]).ok("claims");
+    at.kubectl(&["delete", "vs", "yesterday"]).ok("snapshot");
+    at.until(&["get", "vs,vsc,pvc,pv", "-o", "name"], "");
+    let state = at.places()[0].clone();
+    let list = format!("ls -A {0}/volumes {0}/snapshots", state.display());
+    assert_eq!(at.shell(&list).ok("ls"), format!("{0}/snapshots:\n\n{0}/volumes:\n", state.display()));
+    assert_eq!(at.loop_devices(), [""; 0]);
+}
+
+#[test]
+fn a_device_of_the_machine_is_a_volume_by_hand() {
+    if !has_loop_devices() {
+        return;
+    }
+    let Some(at) = ready("device-by-hand") else { return };
+    let disk = Disk::new(&at.home().join("disk"), 1 << 20);
+    let node = at.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).ok("node");
+    let volume = |name: &str, source: &str| {
+        format!(
+            "
+apiVersion: v1
+kind: PersistentVolume
+metadata: {{name: {name}}}
+spec:
+  capacity: {{storage: 1Mi}}
+  volumeMode: Block
+  accessModes: [ReadWriteOnce]
+  storageClassName: ''
+  {source}
+  nodeAffinity: {{required: {{nodeSelectorTerms: [{{matchExpressions: [{{key: kubernetes.io/hostname, operator: In, values: [{node}]}}]}}]}}}}
+"
+        )
+    };
+    let claim = |name: &str| {
+        let claim = device_claim(name, &format!(", volumeName: {name}"));
+        claim.replace("storageClassName: growing", "storageClassName: ''").replace("16Mi", "1Mi")
+    };
+    let path = disk.path.display();
+    for (name, source) in
+        [("by-path", format!("hostPath: {{path: {path}}}")), ("local", format!("local: {{path: {path}}}"))]
+    {
+        at.kubectl_with(&["apply"], &volume(name, &source)).ok(name);
+        at.kubectl_with(&["apply"], &claim(name)).ok(name);
+        at.kubectl_with(&["apply"], &device_pod(name, &format!("claimName: {name}"), name)).ok(name);
+        starts(&at, name);
+        assert_eq!((reads(&at, name), size(&at, name).as_str()), (format!("{name}\n"), "1048576"));
+    }
+    // what is none is told, and nothing is made in its place
+    let none = at.home().join("none");
+    at.kubectl_with(&["apply"], &volume("none", &format!("local: {{path: {}}}", none.display()))).ok("none");
+    at.kubectl_with(&["apply"], &claim("none")).ok("none");
+    at.kubectl_with(&["apply"], &device_pod("none", "claimName: none", "")).ok("none");
+    let want = format!(
+        "MapVolume.MapPodDevice failed for volume \"none\" : path \"{}\" does not exist",
+        none.display()
+    );
+    told(&at, "none", "FailedMapVolume", &want);
+    assert!(!none.exists());
+    // a device is no file system
+    at.kubectl_with(&["apply"], &volume("other", &format!("hostPath: {{path: {path}}}"))).ok("other");
+    let files =
+        claim("files").replace("volumeMode: Block, ", "").replace("volumeName: files", "volumeName: other");
+    at.kubectl_with(&["apply"], &files).ok("files");
+    let why = "Cannot bind to requested volume \"other\": incompatible volumeMode";
+    told(&at, "files", "VolumeMismatch", why);
+    at.kubectl(&["delete", "pod", "by-path", "local", "none"]).ok("delete");
+    // it is not ours to let go
+    assert!(disk.number().starts_with("7 "));
+    assert!(std::fs::read(&disk.path).unwrap().starts_with(b"local\n"));
 }

@@ -26,6 +26,9 @@ pub const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 /// Holds a claim as long as a pod uses it, and a volume as long as it is bound.
 pub const CLAIM_FINALIZER: &str = "kubernetes.io/pvc-protection";
 pub const VOLUME_FINALIZER: &str = "kubernetes.io/pv-protection";
+/// `volumeMode` of a device.
+pub const BLOCK: &str = "Block";
+const FILESYSTEM: &str = "Filesystem";
 const OLD_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 const STORAGE: &str = "storage";
 
@@ -106,7 +109,21 @@ pub fn is_bound_to(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> 
 }
 
 fn volume_mode(mode: Option<&String>) -> &str {
-    mode.map_or("Filesystem", String::as_str)
+    mode.map_or(FILESYSTEM, String::as_str)
+}
+
+/// What pods have its volume as.
+pub fn mode_of_claim(claim: &PersistentVolumeClaim) -> &str {
+    volume_mode(claim.spec.as_ref().and_then(|spec| spec.volume_mode.as_ref()))
+}
+
+pub fn mode_of_volume(volume: &PersistentVolume) -> &str {
+    volume_mode(volume.spec.as_ref().and_then(|spec| spec.volume_mode.as_ref()))
+}
+
+/// Whether pods have the volume as a device.
+pub fn is_block(volume: &PersistentVolume) -> bool {
+    mode_of_volume(volume) == BLOCK
 }
 
 fn modes_of(volume: &PersistentVolume) -> &[String] {
@@ -119,8 +136,7 @@ fn has_modes(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> bool {
 }
 
 fn same_volume_mode(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> bool {
-    volume_mode(volume.spec.as_ref().and_then(|s| s.volume_mode.as_ref()))
-        == volume_mode(claim.spec.as_ref().and_then(|s| s.volume_mode.as_ref()))
+    mode_of_volume(volume) == mode_of_claim(claim)
 }
 
 /// What a claim that names a volume lacks of it: upstream's `checkVolumeSatisfyClaim`.
@@ -319,6 +335,20 @@ mod tests {
             ),
             ("a device", json!({"volumeMode": "Block"}), vec![one()], false, None),
             (
+                "a device among others",
+                json!({"volumeMode": "Block"}),
+                vec![one(), volume("raw", json!({"volumeMode": "Block", "capacity": {"storage": "9Gi"}}))],
+                false,
+                Some("raw"),
+            ),
+            (
+                "no device",
+                json!({"volumeMode": "Filesystem"}),
+                vec![volume("raw", json!({"volumeMode": "Block"})), big()],
+                false,
+                Some("big"),
+            ),
+            (
                 "promised",
                 json!({}),
                 vec![one(), volume("mine", json!({"capacity": {"storage": "9Gi"}, "claimRef": mine}))],
@@ -362,6 +392,14 @@ mod tests {
         for (taken, want) in [(&none, "near"), (&taken, "near-too")] {
             let found = find_match(&claim(json!({})), &volumes, Seeker::Scheduler { node: &node, taken });
             assert_eq!(found.unwrap().metadata.name.as_deref(), Some(want));
+        }
+        let mut device = at("n");
+        device["volumeMode"] = json!("Block");
+        let volumes = [volume("far", at("m")), volume("near", at("n")), volume("raw", device)];
+        for (mode, want) in [("Block", "raw"), ("Filesystem", "near")] {
+            let seeker = Seeker::Scheduler { node: &node, taken: &none };
+            let found = find_match(&claim(json!({"volumeMode": mode})), &volumes, seeker);
+            assert_eq!(found.unwrap().metadata.name.as_deref(), Some(want), "{mode}");
         }
     }
 

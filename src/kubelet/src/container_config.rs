@@ -3,7 +3,7 @@
 use crate::config::KubeletConfig;
 use crate::expand::expand;
 use crate::{labels, pod, resources};
-use cri::{ContainerConfig, HostPort, ImageInfo, Mount, Protocol, SandboxConfig, Seccomp};
+use cri::{ContainerConfig, Device, HostPort, ImageInfo, Mount, Protocol, SandboxConfig, Seccomp};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSecurityContext, SeccompProfile, SecurityContext};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -95,6 +95,7 @@ pub struct Parts<'a> {
     pub image: &'a ImageInfo,
     pub env: Vec<(String, String)>,
     pub mounts: Vec<Mount>,
+    pub devices: Vec<Device>,
     pub memory_capacity: u64,
     pub state_dir: &'a Path,
 }
@@ -122,7 +123,7 @@ pub fn container(pod: &Pod, container: &Container, parts: Parts<'_>) -> Result<C
         args: expanded(&container.args),
         working_dir: container.working_dir.clone().filter(|d| !d.is_empty()),
         mounts: parts.mounts,
-        devices: Vec::new(),
+        devices: parts.devices,
         user: None,
         run_as_user: own.run_as_user.or(whole.run_as_user),
         run_as_group: own.run_as_group.or(whole.run_as_group),
@@ -265,6 +266,11 @@ mod tests {
             image: &image,
             env: vec![("A".into(), "1".into())],
             mounts: Vec::new(),
+            devices: vec![Device {
+                host_path: "/dev/loop1".into(),
+                container_path: "/dev/xvda".into(),
+                permissions: "rwm".into(),
+            }],
             memory_capacity: 1 << 30,
             state_dir: Path::new("/state"),
         };
@@ -287,6 +293,7 @@ mod tests {
         assert!(config.no_new_privileges && config.read_only_rootfs);
         assert_eq!(config.seccomp, Seccomp::RuntimeDefault);
         assert_eq!(config.supplemental_groups, [7, 2000]);
+        assert_eq!(config.devices[0].container_path, Path::new("/dev/xvda"));
         assert_eq!(config.log_path, Path::new("c/3.log"));
         assert_eq!(config.annotations[labels::IMAGE], "docker.io/library/busybox:latest");
         assert_eq!(config.annotations[labels::IMAGE_ID], "docker.io/library/busybox@sha256:2");

@@ -240,7 +240,7 @@ impl Manager {
                     shared.csi.orphaned(dir);
                     continue;
                 }
-                if let Err(error) = crate::volumes::tear_down(&dir) {
+                if let Err(error) = crate::volumes::tear_down(&dir, &shared.devices) {
                     tracing::warn!(dir = %dir.display(), %error, "garbage collection of volumes: the directory of a pod that is gone could not be removed");
                 }
             }

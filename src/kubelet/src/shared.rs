@@ -14,6 +14,7 @@ use crate::pod_certificates::PodCertificates;
 use crate::probe_counts::ProbeCounts;
 use crate::resize::{self, Pending, Requests};
 use crate::sources::Cached;
+use crate::volumes::devices::Devices;
 use crate::{node, pod};
 use api::ObjectKey;
 use cluster::{Api, Client, EventType, Informer, Recorder, subject};
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub brake: Mutex<Brake>,
     pub pauses: Pauses,
     pub csi: Csi,
+    pub devices: Arc<Devices>,
     /// Has every worker look again.
     pub wake_all: watch::Sender<()>,
 }

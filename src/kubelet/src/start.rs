@@ -100,6 +100,7 @@ pub(crate) async fn start_at(
         brake: Mutex::default(),
         pauses,
         csi: Csi::new(&cluster, &config.state_dir),
+        devices: Arc::default(),
         wake_all: watch::Sender::new(()),
         runtime,
         client,

@@ -1,6 +1,7 @@
 //! The copies that are being made, each on a thread of its own: a long one holds up nobody else.
 
-use crate::directories;
+use crate::plan::Medium;
+use crate::{directories, files};
 use cluster::{Key, WorkQueue};
 use std::collections::HashMap;
 use std::io;
@@ -18,6 +19,7 @@ pub(crate) struct Wanted {
     pub(crate) from: PathBuf,
     pub(crate) below: PathBuf,
     pub(crate) name: String,
+    pub(crate) medium: Medium,
 }
 
 pub(crate) enum Progress {
@@ -107,8 +109,11 @@ impl<K: Key> Copies<K> {
 }
 
 fn made(wanted: &Wanted, stop: &CancellationToken) -> io::Result<PathBuf> {
-    let Wanted { from, below, name } = wanted;
-    directories::make_copy(from, below, name, stop)
+    let Wanted { from, below, name, medium } = wanted;
+    match *medium {
+        Medium::Directory => directories::make_copy(from, below, name, stop),
+        Medium::File(bytes) => files::make_copy(from, below, name, bytes, stop),
+    }
 }
 
 fn locked<K>(jobs: &Mutex<HashMap<K, Job>>) -> MutexGuard<'_, HashMap<K, Job>> {
@@ -138,13 +143,23 @@ mod tests {
         let from = root.path().join("from");
         fs::create_dir(&from).unwrap();
         let below = root.path().join("to");
-        let wanted = |name: &str| Wanted { from: from.clone(), below: below.clone(), name: name.to_owned() };
+        let wanted = |name: &str| Wanted {
+            from: from.clone(),
+            below: below.clone(),
+            name: name.to_owned(),
+            medium: Medium::Directory,
+        };
         let queue = WorkQueue::new();
         let copies = Copies::new(queue.clone(), &CancellationToken::new());
         assert_eq!(ended(&copies, &queue, &wanted("a")).await.unwrap(), below.join("a"));
         let none = Wanted { from: root.path().join("none"), ..wanted("b") };
         assert!(ended(&copies, &queue, &none).await.is_err(), "and is tried again");
         assert!(ended(&copies, &queue, &wanted("b")).await.is_ok());
+        let device = root.path().join("device");
+        fs::write(&device, "x").unwrap();
+        let device = Wanted { from: device, medium: Medium::File(1), ..wanted("d") };
+        let made = ended(&copies, &queue, &device).await.unwrap();
+        assert_eq!(fs::metadata(made).unwrap().len(), 4096);
 
         copies.begin(&1, wanted("c"));
         assert!(matches!(copies.outcome(&1), Progress::Runs));

@@ -29,6 +29,9 @@ const BUFFER: usize = 128 << 10;
 const LARGEST_XATTR: usize = 64 << 10; // XATTR_SIZE_MAX
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// A file that is not there yet.
+const NEW: OFlags =
+    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Makes `to`, which must not be there, a copy of the directory `from`, and has it on the disk when it returns. What is
 /// half made when it fails stays, for the caller to remove.
@@ -47,6 +50,28 @@ pub(crate) fn copy(from: &Path, to: &Path, stop: &CancellationToken) -> io::Resu
     })?;
     // the name that it is given afterwards must not be there before what it names
     Ok(sys::syncfs(&target)?)
+}
+
+/// Makes `to`, which must not be there, hold what the file `from` does, holes and all; it is root's alone. What is half made when
+/// it fails stays, for the caller to remove.
+///
+/// # Errors
+/// Those of the disk; `Interrupted` after `stop`.
+pub(crate) fn copy_file(from: &Path, to: &Path, stop: &CancellationToken) -> io::Result<File> {
+    let at = |error: Errno| {
+        let error = io::Error::from(error);
+        io::Error::new(error.kind(), format!("copy {}: {error}", from.display()))
+    };
+    let seen = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let source = File::from(sys::open(from, seen, Mode::empty()).map_err(at)?);
+    if !source.metadata()?.is_file() {
+        return Err(io::Error::other(format!("{} is no file", from.display())));
+    }
+    let target = File::from(sys::open(to, NEW, Mode::RUSR | Mode::WUSR)?);
+    if sys::ioctl_ficlone(&target, &source).is_err() {
+        data(&source, &target, stop)?;
+    }
+    Ok(target)
 }
 
 struct Copying<'c> {
@@ -159,8 +184,7 @@ fn file(found: &OwnedFd, to: &OwnedFd, name: &CStr, stat: &Stat, stop: &Cancella
     // the very file that was looked at, whatever has its name by now
     let again = format!("/proc/self/fd/{}", found.as_raw_fd());
     let source = File::from(sys::open(again, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?);
-    let new = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let target = File::from(sys::openat(to, name, new, Mode::RUSR | Mode::WUSR)?);
+    let target = File::from(sys::openat(to, name, NEW, Mode::RUSR | Mode::WUSR)?);
     if sys::ioctl_ficlone(&target, &source).is_err() {
         data(&source, &target, stop)?;
     }

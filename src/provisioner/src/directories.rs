@@ -1,6 +1,7 @@
 //! The directories of volumes, each named as its volume is.
 
 use crate::copy::copy;
+use crate::files;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 /// Pods write as any user, as minikube has it.
 const MODE: u32 = 0o777;
 /// Of the name of a copy that is not finished; what is given a volume has no such name.
-const PARTIAL: &str = ".partial-";
+pub(crate) const PARTIAL: &str = ".partial-";
 
 /// One that is there already is as good: the volume could not be stored the last time.
 pub(crate) fn make(below: &Path, name: &str) -> io::Result<PathBuf> {
@@ -28,7 +29,7 @@ pub(crate) fn make(below: &Path, name: &str) -> io::Result<PathBuf> {
 }
 
 /// Nobody but root comes here by another way than a mount.
-fn make_parent(below: &Path) -> io::Result<()> {
+pub(crate) fn make_parent(below: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(below)
 }
 
@@ -41,8 +42,11 @@ pub(crate) fn make_copy(
 ) -> io::Result<PathBuf> {
     make_parent(below)?;
     let path = below.join(name);
-    if is_there(&path) {
+    if is_directory(&path) {
         return Ok(path);
+    }
+    if files::is_there(from) {
+        return Err(io::Error::other(format!("{} is no directory", from.display())));
     }
     let partial = below.join(format!("{PARTIAL}{name}"));
     remove(&partial)?;
@@ -56,8 +60,13 @@ pub(crate) fn make_copy(
     Ok(path)
 }
 
-pub(crate) fn is_there(path: &Path) -> bool {
+fn is_directory(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|of| of.is_dir())
+}
+
+/// The directory, or the file of a device.
+pub(crate) fn is_there(path: &Path) -> bool {
+    is_directory(path) || files::is_there(path)
 }
 
 /// Copies that nobody works on any more: for the start.
@@ -75,8 +84,12 @@ pub(crate) fn remove_partial(below: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// With all that is in it; what is mounted in it is somebody else's, and keeps it. Links are not followed.
+/// With all that is in it; what is mounted in it is somebody else's, and keeps it. Links are not followed. The file of a device
+/// goes as well.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    if files::is_there(path) {
+        return files::remove(path);
+    }
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;
     let text = path.to_string_lossy();
     let mut targets = mounts.lines().filter_map(|line| line.split(' ').nth(4));
@@ -137,8 +150,12 @@ mod tests {
         }
         let path = make_copy(&from, &below, "pvc-2", &go_on).unwrap();
         assert!(path.join("data").exists() && !path.join("half").exists());
+        fs::write(below.join(format!("{PARTIAL}pvc-4")), "half a device").unwrap();
         remove_partial(&below).unwrap();
         assert_eq!(names(), ["pvc-1", "pvc-2"]);
+        fs::write(root.path().join("device"), "").unwrap();
+        assert!(make_copy(&root.path().join("device"), &below, "pvc-5", &go_on).is_err());
+        assert!(is_there(&root.path().join("device")) && is_there(&path) && !is_there(&below.join("pvc-5")));
         fs::write(path.join("more"), "x").unwrap();
         make_copy(&from, &below, "pvc-2", &go_on).unwrap();
         assert!(path.join("more").exists(), "again, and it stays what it is");

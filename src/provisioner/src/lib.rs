@@ -1,9 +1,11 @@
-//! Makes volumes for claims: a directory on this machine for each, below one that is ours, and removes it again.
+//! Makes volumes for claims: a directory on this machine for each, or a file where it is to be a device (`volumeMode: Block`),
+//! below one that is ours, and removes it again.
 //!
 //! It answers to the name that minikube's provisioner has, so that people's storage classes fit. The binder asks (an
 //! annotation on the claim), this makes a directory and a PersistentVolume that is promised to the claim, and the binder
-//! binds the two. `plan.rs` (pure) says what a claim or a volume needs, `directories.rs` touches the disk: it only knows
-//! directories whose names we gave, whatever the objects say. How large a directory grows nobody watches.
+//! binds the two. `plan.rs` (pure) says what a claim or a volume needs, `directories.rs` and `files.rs` touch the disk: they only
+//! know names that we gave, whatever the objects say. How large a directory grows nobody watches. A file becomes a loop device
+//! by the kubelet, while a pod has it; here it is only made larger with its file, and never removed before it was let go.
 //!
 //! A claim may begin with what another one holds: `source.rs` (pure) says of which directory its own is a copy, `copy.rs`
 //! copies, and `copies.rs` does so beside the rest. A snapshot is such a copy, too: `snapshots.rs` (pure) says what a
@@ -16,6 +18,7 @@
 mod copies;
 mod copy;
 mod directories;
+mod files;
 mod plan;
 mod run;
 mod snapshots;

@@ -36,13 +36,32 @@ pub(crate) fn name(claim: &PersistentVolumeClaim) -> Option<String> {
 /// Why no volume can be made for the claim, whatever is tried.
 pub(crate) fn refusal(claim: &PersistentVolumeClaim) -> Option<&'static str> {
     let spec = claim.spec.as_ref()?;
-    if spec.volume_mode.as_deref() == Some("Block") {
-        return Some("block volumes are not supported: a volume is a directory of this machine");
+    spec.selector.is_some().then_some("claim Selector is not supported")
+}
+
+/// What a volume is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Medium {
+    Directory,
+    /// Of so many bytes: pods have it as a device.
+    File(u64),
+}
+
+impl Medium {
+    pub(crate) fn of_claim(claim: &PersistentVolumeClaim) -> Self {
+        Medium::of(volume::mode_of_claim(claim), volume::request(claim).value())
     }
-    if spec.selector.is_some() {
-        return Some("claim Selector is not supported");
+
+    pub(crate) fn of_volume(of: &PersistentVolume) -> Self {
+        Medium::of(volume::mode_of_volume(of), volume::capacity(of).value())
     }
-    None
+
+    fn of(mode: &str, bytes: i64) -> Self {
+        match mode {
+            volume::BLOCK => Medium::File(u64::try_from(bytes).unwrap_or_default()),
+            _ => Medium::Directory,
+        }
+    }
 }
 
 /// The volume for the claim, promised to it; on a node, where the claim says on which.

@@ -4,10 +4,10 @@
 mod contents;
 
 use crate::copies::{Copies, Progress, Wanted};
-use crate::plan::{self, FINALIZER, Fate};
+use crate::plan::{self, FINALIZER, Fate, Medium};
 use crate::source::{self, Asked, CLONING, Source};
 use crate::waiting::Waiting;
-use crate::{NAME, ProvisionerConfig, directories, snapshots};
+use crate::{NAME, ProvisionerConfig, directories, files, snapshots};
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{
@@ -19,7 +19,7 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kinds::snapshot::{VolumeSnapshot, VolumeSnapshotContent};
 use kinds::{key_of, volume};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -130,7 +130,7 @@ struct Provisioner {
     copies: Arc<Copies<Key>>,
 }
 
-/// Why there is no directory for a claim.
+/// Why there is nothing on the disk for a claim.
 struct Refused {
     why: String,
     /// It is tried again by itself, and not when something changes.
@@ -203,7 +203,7 @@ impl Provisioner {
             failed(&why);
             return Ok(());
         }
-        let path = match self.directory(key, claim, &name).await {
+        let path = match self.storage(key, claim, &name).await {
             Ok(Some(path)) => path,
             Ok(None) => return Ok(()),
             Err(Refused { why, again }) => {
@@ -224,8 +224,8 @@ impl Provisioner {
         }
     }
 
-    /// For the claim's volume; `None` where it is not there yet, or is not ours to make.
-    async fn directory(
+    /// The claim's directory, or the file that becomes a device; `None` where it is not there yet, or is not ours to make.
+    async fn storage(
         &self,
         key: &Key,
         claim: &PersistentVolumeClaim,
@@ -236,10 +236,17 @@ impl Provisioner {
             let message = format!("External provisioner is provisioning volume for claim \"{of}\"");
             self.events.normal(claim, "Provisioning", message);
         };
+        let medium = Medium::of_claim(claim);
         match source::asked(claim) {
             Asked::Nothing => {
                 begins();
-                Ok(Some(self.on_disk(name, directories::make).await?))
+                let made = match medium {
+                    Medium::Directory => self.on_disk(name, directories::make).await,
+                    Medium::File(bytes) => {
+                        self.on_disk(name, move |below, name| files::make(below, name, bytes)).await
+                    }
+                };
+                Ok(Some(made?))
             }
             Asked::Copy(source) => match self.copies.outcome(key) {
                 Progress::Ended(outcome) => Ok(Some(outcome?)),
@@ -247,9 +254,12 @@ impl Provisioner {
                 Progress::NotBegun => {
                     let from = self.source(claim, &source).map_err(|refused| refused.of(&source))?;
                     begins();
+                    if let Medium::File(_) = medium {
+                        self.on_disk(name, |_, _| loopdev::check()).await?;
+                    }
                     self.hold(&source).await?;
-                    let wanted = Wanted { from, below: self.config.directory.clone(), name: name.to_owned() };
-                    self.copies.begin(key, wanted);
+                    let (below, name) = (self.config.directory.clone(), name.to_owned());
+                    self.copies.begin(key, Wanted { from, below, name, medium });
                     Ok(None)
                 }
             },
@@ -262,7 +272,7 @@ impl Provisioner {
         }
     }
 
-    /// The directory that a claim's is to be a copy of.
+    /// What the claim's is to be a copy of.
     fn source(&self, claim: &PersistentVolumeClaim, source: &Source) -> Result<PathBuf, Refused> {
         match source {
             Source::Claim(key) => {
@@ -324,7 +334,7 @@ impl Provisioner {
     async fn on_disk<T: Send + 'static>(
         &self,
         name: &str,
-        work: fn(&std::path::Path, &str) -> io::Result<T>,
+        work: impl FnOnce(&Path, &str) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let (below, name): (PathBuf, String) = (self.config.directory.clone(), name.to_owned());
         tokio::task::spawn_blocking(move || work(&below, &name)).await.map_err(io::Error::other)?
@@ -368,13 +378,26 @@ impl Provisioner {
         unless_gone(let_go.await).map(drop)
     }
 
-    /// A directory is as large as the disk: both say the new size, and that is all.
+    /// A directory is as large as the disk: both say the new size, and that is all. A file grows before, and the device that it
+    /// may be.
     async fn grow(&self, claim: &PersistentVolumeClaim) -> Result<(), Status> {
         let Some(wanted) = plan::growth(claim) else { return Ok(()) };
         let key = ObjectKey::cluster(volume::volume_name(claim));
         let Some(of) = self.volumes.find(&key)?.filter(|of| plan::is_ours(of, &self.config.directory)) else {
             return Ok(());
         };
+        if let (Medium::File(_), Medium::File(bytes)) = (Medium::of_volume(&of), Medium::of_claim(claim)) {
+            let grown =
+                self.on_disk(&key.name, move |below, name| files::grow(&below.join(name), bytes)).await;
+            if let Err(error) = grown {
+                self.events.warning(
+                    claim,
+                    "VolumeResizeFailed",
+                    format!("resize volume {} failed: {error}", key.name),
+                );
+                return Err(Status::internal(error));
+            }
+        }
         let size = || [("storage".to_owned(), wanted.clone())];
         if volume::capacity(&of) < volume::request(claim) {
             let grown = self.volumes.modify(&key, |of| {

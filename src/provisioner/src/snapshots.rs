@@ -127,7 +127,41 @@ pub(crate) fn failed(
     Some(status)
 }
 
-/// The snapshot's directory that a claim's is to be a copy of. `snapshot` is what the claim names, `content` that one's.
+/// On a content: a claim of another mode may be made of it.
+const ALLOW_MODE_CHANGE: &str = "snapshot.storage.kubernetes.io/allow-volume-mode-change";
+
+/// A file system is not made of blocks, nor blocks of a file system: not even where the content allows it.
+fn keeps_mode(claim: &PersistentVolumeClaim, content: &VolumeSnapshotContent) -> Result<(), String> {
+    let wanted = volume::mode_of_claim(claim);
+    let Some(has) = content.spec.source_volume_mode.as_deref().filter(|has| *has != wanted) else {
+        return Ok(());
+    };
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let of = text(&content.metadata.name);
+    let refusal = || {
+        let (namespace, name) = (text(&claim.metadata.namespace), text(&claim.metadata.name));
+        format!(
+            "requested volume {namespace}/{name} modifies the mode of the source volume but does not have permission to do so. "
+        )
+    };
+    let refused = |why: String| format!("{}{why} snapshotcontent {of}", refusal());
+    Err(match volume::annotation(&content.metadata, ALLOW_MODE_CHANGE) {
+        None => refused(format!("{ALLOW_MODE_CHANGE} annotation is not present on")),
+        // as Go reads it
+        Some("1" | "t" | "T" | "true" | "TRUE" | "True") => format!(
+            "a snapshot of volumeMode {has} can not become a volume of volumeMode {wanted}: {STORAGE_PROVISIONER} keeps blocks as a file, and files as a directory"
+        ),
+        Some("0" | "f" | "F" | "false" | "FALSE" | "False") => {
+            refused(format!("{ALLOW_MODE_CHANGE} is set to false on"))
+        }
+        Some(other) => format!(
+            "{}failed to convert {ALLOW_MODE_CHANGE} annotation value to boolean with error: strconv.ParseBool: parsing {other:?}: invalid syntax",
+            refusal()
+        ),
+    })
+}
+
+/// The snapshot's directory, or file, that a claim's is to be a copy of. `snapshot` is what the claim names, `content` that one's.
 ///
 /// # Errors
 /// Why it is not, in the words of upstream's external-provisioner.
@@ -154,6 +188,7 @@ pub(crate) fn to_restore(
     if !snapshot.is_ready() {
         return Err(format!("snapshot {name} is not Ready"));
     }
+    keeps_mode(claim, content)?;
     let handle = content.handle().filter(|handle| is_handle(handle));
     let handle = handle.ok_or_else(|| format!("snapshot handle {name} is not available"))?;
     let size = snapshot.status.as_ref().and_then(|status| status.restore_size.as_ref());

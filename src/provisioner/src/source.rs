@@ -118,9 +118,11 @@ pub(crate) fn volume_to_clone(
     if phase != Some("Bound") {
         return Err(INVALID.to_owned());
     }
-    // a claim for a block volume was refused before
-    if held.spec.as_ref().and_then(|spec| spec.volume_mode.as_deref()) == Some("Block") {
-        return Err("the source PVC and destination PVCs must have the same volume mode for cloning.  Source is Block, but new PVC requested Filesystem".to_owned());
+    let (wanted, has) = (volume::mode_of_claim(claim), volume::mode_of_volume(held));
+    if wanted != has {
+        return Err(format!(
+            "the source PVC and destination PVCs must have the same volume mode for cloning.  Source is {has}, but new PVC requested {wanted}"
+        ));
     }
     held.metadata.name.clone().ok_or_else(|| INVALID.to_owned())
 }

@@ -1,6 +1,6 @@
 //! Claims and volumes, and what they need of the provisioner.
 
-use crate::plan::{Fate, fate, growth, is_asked, is_ours, name, refusal, volume};
+use crate::plan::{Fate, Medium, fate, growth, is_asked, is_ours, name, refusal, volume};
 use crate::source::{self, Asked, Source};
 use crate::{ProvisionerConfig, run, snapshots};
 use api::ObjectKey;
@@ -137,15 +137,102 @@ fn what_becomes_of_a_volume() {
 #[test]
 fn what_is_not_made_and_what_grows() {
     assert_eq!(refusal(&claim(&json!({}))), None);
-    for more in [json!({"volumeMode": "Block"}), json!({"selector": {}})] {
-        assert!(refusal(&claim(&json!({"spec": more}))).is_some(), "{more}");
-    }
+    assert_eq!(refusal(&claim(&json!({"spec": {"volumeMode": "Block"}}))), None);
+    assert!(refusal(&claim(&json!({"spec": {"selector": {}}}))).is_some());
     let bound = |capacity: &str| {
         claim(&json!({"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}},
             "spec": {"volumeName": "v"}, "status": {"capacity": {"storage": capacity}}}))
     };
     assert_eq!(growth(&bound("1Gi")), None);
     assert_eq!(growth(&bound("512Mi")).map(|size| size.0).as_deref(), Some("1Gi"), "as it is written");
+}
+
+#[test]
+fn what_a_volume_is_on_the_disk() {
+    let of_claim = |mode: Value| Medium::of_claim(&claim(&json!({"spec": {"volumeMode": mode}})));
+    assert_eq!(of_claim(json!("Block")), Medium::File(1 << 30));
+    assert_eq!(
+        (of_claim(json!("Filesystem")), of_claim(json!(null))),
+        (Medium::Directory, Medium::Directory)
+    );
+    let block = claim(&json!({"spec": {"volumeMode": "Block"}}));
+    let made = volume(&block, &class("Immediate", STORAGE_PROVISIONER), "pvc-1", Path::new("/v/pvc-1"));
+    assert_eq!(Medium::of_volume(&made), Medium::File(1 << 30));
+}
+
+/// Says why where it can not be tried.
+fn has_loop_devices() -> bool {
+    let has = loopdev::check();
+    if let Err(error) = &has {
+        println!("SKIPPED: {error}");
+    }
+    has.is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_is_made_for_a_device_grows_and_goes() {
+    if !has_loop_devices() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let cluster = testkit::cluster(testkit::config()).await;
+    cluster.bootstrap_components([crate::role()]).await.unwrap();
+    let root = cluster.acting_as(Actor::root());
+    tokio::spawn(run(cluster.clone(), config(dir.path()), CancellationToken::new()));
+    let grows = json!({"metadata": {"name": "grows"}, "provisioner": STORAGE_PROVISIONER, "allowVolumeExpansion": true});
+    root.api::<StorageClass>().create(object(grows)).await.unwrap();
+    let mut asked = claim(&json!({"metadata": {"namespace": "default"},
+        "spec": {"storageClassName": "grows", "volumeMode": "Block"}}));
+    asked.metadata.uid = None;
+    let (claims, volumes) = (root.api::<PersistentVolumeClaim>(), root.api::<PersistentVolume>());
+    let made = claims.create(asked).await.unwrap();
+    let (claim, volume) = (ObjectKey::namespaced("default", "data"), name(&made).unwrap());
+    let key = ObjectKey::cluster(&volume);
+    let path = dir.path().join("volumes").join(&volume);
+    let size = || std::fs::metadata(&path).unwrap().len();
+    let mut changes = cluster.informer::<PersistentVolume>().subscribe();
+    let until = async {
+        while volumes.find(&key).unwrap().is_none() {
+            changes.next().await.unwrap();
+        }
+        let spec = volumes.get(&key).unwrap().spec.unwrap();
+        assert_eq!(
+            (spec.volume_mode.as_deref(), spec.host_path.unwrap().path.as_str()),
+            (Some("Block"), path.to_str().unwrap())
+        );
+        assert_eq!(size(), 1 << 30);
+        let bind = |of: &mut PersistentVolumeClaim| {
+            of.spec.get_or_insert_default().volume_name = Some(volume.clone());
+            kinds::volume::annotate(&mut of.metadata, kinds::volume::BIND_COMPLETED, "yes");
+            Ok(())
+        };
+        claims.modify(&claim, bind).await.unwrap();
+        let bound = |of: &mut PersistentVolumeClaim| {
+            of.status = object(json!({"phase": "Bound", "capacity": {"storage": "1Gi"}}));
+            Ok(())
+        };
+        claims.modify_status(&claim, bound).await.unwrap();
+        let more = |of: &mut PersistentVolumeClaim| {
+            of.spec.get_or_insert_default().resources = object(json!({"requests": {"storage": "2Gi"}}));
+            Ok(())
+        };
+        claims.modify(&claim, more).await.unwrap();
+        while kinds::volume::capacity(&volumes.get(&key).unwrap()).value() != 2 << 30 {
+            changes.next().await.unwrap();
+        }
+        assert_eq!(size(), 2 << 30);
+        let release = |of: &mut PersistentVolume| {
+            of.status.get_or_insert_default().phase = Some("Released".to_owned());
+            Ok(())
+        };
+        volumes.modify_status(&key, release).await.unwrap();
+        // no controller is there to take the other finalizer away
+        while volumes.get(&key).unwrap().metadata.finalizers.unwrap() != ["kubernetes.io/pv-protection"] {
+            changes.next().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), until).await.unwrap();
+    assert!(!path.exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -320,6 +407,13 @@ fn what_a_clone_must_find() {
         let want = want.map(|()| format!("pvc-{UID}")).map_err(str::to_owned);
         assert_eq!(found, want, "{name}");
         assert!(source::volume_to_clone(&new, "old", Some(&claim), None, below).is_err(), "{name}");
+    }
+    let (of_claim, mut of_volume) = held();
+    let device = claim(&json!({"metadata": {"uid": OTHER_UID}, "spec": {"volumeMode": "Block"}}));
+    for (mode, want) in [("Block", Ok(format!("pvc-{UID}"))), ("Filesystem", Err("the source PVC and destination PVCs must have the same volume mode for cloning.  Source is Filesystem, but new PVC requested Block".to_owned()))] {
+        merge(&mut of_volume, &json!({"spec": {"volumeMode": mode}}));
+        let (claim, volume) = (object(of_claim.clone()), object(of_volume.clone()));
+        assert_eq!(source::volume_to_clone(&device, "old", Some(&claim), Some(&volume), below), want);
     }
     assert_eq!(
         source::volume_to_clone(&new, "old", None, None, below).unwrap_err(),
@@ -519,6 +613,10 @@ fn what_a_snapshot_is_taken_of_and_what_is_told() {
 fn what_a_claim_can_be_restored_from() {
     let handle = format!("snapshot-{OTHER_UID}");
     let going = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
+    let blocks = |allowed: &str| {
+        let key = "snapshot.storage.kubernetes.io/allow-volume-mode-change";
+        json!({"metadata": {"annotations": {key: allowed}}, "spec": {"sourceVolumeMode": "Block"}})
+    };
     let cases = [
         ("all is well", json!({}), json!({}), Ok(handle.clone())),
         ("on its way out", going, json!({}), Err("snapshot s is currently being deleted")),
@@ -544,6 +642,39 @@ fn what_a_claim_can_be_restored_from() {
             Err("snapshot handle s is not available"),
         ),
         ("of unknown size", json!({"status": {"restoreSize": null}}), json!({}), Ok(handle.clone())),
+        ("of files", json!({}), json!({"spec": {"sourceVolumeMode": "Filesystem"}}), Ok(handle.clone())),
+        (
+            "of blocks",
+            json!({}),
+            json!({"spec": {"sourceVolumeMode": "Block"}}),
+            Err(
+                "requested volume d/data modifies the mode of the source volume but does not have permission to do so. snapshot.storage.kubernetes.io/allow-volume-mode-change annotation is not present on snapshotcontent c",
+            ),
+        ),
+        (
+            "of blocks, and that is not allowed",
+            json!({}),
+            blocks("false"),
+            Err(
+                "requested volume d/data modifies the mode of the source volume but does not have permission to do so. snapshot.storage.kubernetes.io/allow-volume-mode-change is set to false on snapshotcontent c",
+            ),
+        ),
+        (
+            "of blocks, and nobody knows",
+            json!({}),
+            blocks("yes"),
+            Err(
+                "requested volume d/data modifies the mode of the source volume but does not have permission to do so. failed to convert snapshot.storage.kubernetes.io/allow-volume-mode-change annotation value to boolean with error: strconv.ParseBool: parsing \"yes\": invalid syntax",
+            ),
+        ),
+        (
+            "of blocks, and that is allowed",
+            json!({}),
+            blocks("true"),
+            Err(
+                "a snapshot of volumeMode Block can not become a volume of volumeMode Filesystem: k8s.io/minikube-hostpath keeps blocks as a file, and files as a directory",
+            ),
+        ),
         (
             "larger",
             json!({"status": {"restoreSize": "2Gi"}}),

@@ -200,6 +200,9 @@ fn write_bundle(
         root.make_mountpoint(&target, is_dir)
             .map_err(|e| failed(&format!("make mount point {}", target.display()), &e))?;
     }
+    for (path, device) in spec::nodes_in_root(&parts(prep, host, &account, program))? {
+        root.make_node(&path, device).map_err(|e| failed(&format!("make device {}", path.display()), &e))?;
+    }
     let cwd = spec::working_dir(config, &prep.defaults);
     make_working_dir(prep, &root, &cwd, &account)
         .map_err(|e| failed(&format!("make working directory {}", cwd.display()), &e))?;

@@ -3,14 +3,16 @@
 //! Every path is resolved inside the root by the kernel (openat2 with RESOLVE_IN_ROOT): a link in an image, absolute or
 //! full of `..`, can not lead out of it.
 
+use crate::spec::HostDevice;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat, mknodat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, makedev, mkdirat, mknodat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A passwd file larger than this is no passwd file.
@@ -92,6 +94,35 @@ impl Rootfs {
         }
         unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir)?;
         mkdirat(&self.0, name, Mode::from_bits_truncate(0o755))
+    }
+
+    /// Makes a node of the device, and the folders above it. A file or a link that the image has there makes room for it.
+    ///
+    /// # Errors
+    /// What the kernel says; a folder is there.
+    pub fn make_node(&self, path: &Path, device: &HostDevice) -> io::Result<()> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Errno::EINVAL.into());
+        };
+        self.make_dir(parent, 0, 0)?;
+        let parent = self.open_in(parent, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+        let kind = if device.block { SFlag::S_IFBLK } else { SFlag::S_IFCHR };
+        let part = |number: i64| u64::try_from(number).map_err(io::Error::other);
+        let number = makedev(part(device.major)?, part(device.minor)?);
+        let make = || mknodat(&parent, name, kind, Mode::from_bits_truncate(device.mode), number);
+        match make() {
+            Err(Errno::EEXIST) => {
+                unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir)?;
+                make()?;
+            }
+            made => made?,
+        }
+        let (uid, gid) = (Uid::from_raw(device.uid), Gid::from_raw(device.gid));
+        fchownat(&parent, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        // our own mask has taken from the mode
+        let made = openat(&parent, name, OFlag::O_PATH | ITSELF, Mode::empty())?;
+        let itself = format!("/proc/self/fd/{}", made.as_raw_fd());
+        fs::set_permissions(itself, fs::Permissions::from_mode(device.mode))
     }
 
     /// Copies what the image has at `path` to the directory `to`, owners and modes and all, if that is empty; nothing where
@@ -189,7 +220,7 @@ fn own(made: &OwnedFd, stat: &FileStat) -> io::Result<()> {
 mod tests {
     use super::*;
     use nix::unistd::mkfifo;
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 
     fn root() -> (tempfile::TempDir, Rootfs) {
         let dir = tempfile::tempdir().unwrap();
@@ -258,6 +289,39 @@ mod tests {
         let is_dir = |name: &str| fs::symlink_metadata(at(name)).is_ok_and(|m| m.is_dir());
         assert!(is_dir("dev") && is_dir("proc") && at("sys/kept").exists() && !at("none").exists());
         assert!(dir.path().join("outside").exists());
+    }
+
+    #[test]
+    fn a_node_takes_the_place_of_what_is_no_folder() {
+        if !Uid::effective().is_root() {
+            println!("SKIPPED: only root makes nodes of devices");
+            return;
+        }
+        let (dir, root) = root();
+        let at = |name: &str| dir.path().join("root").join(name);
+        let device = HostDevice {
+            path: "/dev/loop7".into(),
+            block: true,
+            major: 7,
+            minor: 300,
+            mode: 0o666,
+            uid: 1,
+            gid: 6,
+        };
+        symlink(dir.path().join("secret"), at("link")).unwrap();
+        fs::write(at("file"), "").unwrap();
+        symlink(dir.path(), at("out")).unwrap();
+        for name in ["link", "file", "new", "a/b/c"] {
+            root.make_node(&Path::new("/").join(name), &device).unwrap();
+            let made = fs::symlink_metadata(at(name)).unwrap();
+            let number = (libc::major(made.rdev()), libc::minor(made.rdev()));
+            assert!(made.file_type().is_block_device() && number == (7, 300), "{name}");
+            assert_eq!((made.mode() & 0o7777, made.uid(), made.gid()), (0o666, 1, 6), "{name}");
+        }
+        assert!(root.make_node(Path::new("/etc"), &device).is_err());
+        assert!(root.make_node(Path::new("/out/x"), &device).is_err());
+        assert_eq!(fs::read_to_string(dir.path().join("secret")).unwrap(), "outside");
+        assert!(!dir.path().join("x").exists());
     }
 
     #[test]

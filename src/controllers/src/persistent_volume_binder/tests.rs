@@ -114,6 +114,13 @@ fn claims() {
             "wait, Warning VolumeMismatch Cannot bind to requested volume \"v\": requested PV is too small",
         ),
         (
+            "the name of a device",
+            names.clone(),
+            &now,
+            Some(volume(&json!({"spec": {"volumeMode": "Block"}}))),
+            "wait, Warning VolumeMismatch Cannot bind to requested volume \"v\": incompatible volumeMode",
+        ),
+        (
             "the name of another's",
             names.clone(),
             &now,
@@ -212,6 +219,15 @@ fn volumes() {
         ),
         ("taken", bound(), named("v"), Phase("Bound")),
         ("half taken", bound(), Some(claim(&json!({}))), LookAtClaim),
+        (
+            "promised to what wants a device",
+            bound(),
+            Some(claim(&json!({"spec": {"volumeMode": "Block"}}))),
+            volume_plan::Step::Mismatch {
+                of_volume: "Cannot bind PersistentVolume to requested PersistentVolumeClaim \"data\" due to incompatible volumeMode.".to_owned(),
+                of_claim: "Cannot bind PersistentVolume \"v\" to requested PersistentVolumeClaim \"data\" due to incompatible volumeMode.".to_owned(),
+            },
+        ),
         ("its claim has another", bound(), named("w"), Unbind),
         ("its claim has another, and it was made for it", with(made.clone()), named("w"), Phase("Released")),
         ("its claim is gone", bound(), None, Phase("Released")),

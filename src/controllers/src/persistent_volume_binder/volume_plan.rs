@@ -15,6 +15,11 @@ pub(super) enum Step {
     Unbind,
     /// Its claim has not named it yet.
     LookAtClaim,
+    /// Its claim never will: the one is a file system, and the other a device. What is said of each.
+    Mismatch {
+        of_volume: String,
+        of_claim: String,
+    },
     /// It stays as it is.
     Nothing,
 }
@@ -34,6 +39,14 @@ pub(super) fn plan(of: &PersistentVolume, claim: Option<&PersistentVolumeClaim>)
     };
     let name = of.metadata.name.as_deref().unwrap_or_default();
     match volume::volume_name(claim) {
+        "" if volume::mode_of_volume(of) != volume::mode_of_claim(claim) => {
+            let claim = claim.metadata.name.as_deref().unwrap_or_default();
+            let why = format!("requested PersistentVolumeClaim {claim:?} due to incompatible volumeMode.");
+            Step::Mismatch {
+                of_volume: format!("Cannot bind PersistentVolume to {why}"),
+                of_claim: format!("Cannot bind PersistentVolume {name:?} to {why}"),
+            }
+        }
         "" => Step::LookAtClaim,
         named if named == name => Step::Phase("Bound"),
         _ if is_made(of) && policy(of) == "Delete" => released(of),

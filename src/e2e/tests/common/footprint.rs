@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Links, addresses, routes, nft tables, mounts, cgroups, files and processes, a line each.
+/// Links, addresses, routes, nft tables, mounts, cgroups, loop devices, files and processes, a line each.
 pub fn footprint(profile: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for command in ["ip -o link", "ip -o address", "ip route show table all", "nft list ruleset"] {
@@ -16,6 +16,7 @@ pub fn footprint(profile: &str) -> Vec<String> {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
     lines.extend(mounts.lines().map(|line| format!("mount: {line}")));
     lines.extend(cgroups(profile).into_iter().map(|path| format!("cgroup: {path}")));
+    lines.extend(loop_devices(profile).into_iter().map(|file| format!("loop device: {file}")));
     // the directories above them are those of other tests as well
     let files = places(profile).into_iter().filter(|path| path.exists());
     lines.extend(files.map(|path| format!("file: {}", path.display())));
@@ -40,6 +41,19 @@ fn cgroups(profile: &str) -> Vec<String> {
     let places =
         hierarchies.chain([root.to_owned()]).map(|hierarchy| hierarchy.join("monopod").join(profile));
     places.filter(|place| place.exists()).map(|place| place.display().to_string()).collect()
+}
+
+/// The profile's files that are loop devices: those of the whole machine are seen from here.
+pub fn loop_devices(profile: &str) -> Vec<String> {
+    let entries = std::fs::read_dir("/sys/block").unwrap().flatten();
+    let files = entries.filter_map(|entry| {
+        let file = std::fs::read_to_string(entry.path().join("loop/backing_file")).ok()?;
+        places(profile)
+            .iter()
+            .any(|place| Path::new(&file).starts_with(place))
+            .then(|| file.trim().to_owned())
+    });
+    files.collect()
 }
 
 /// Those that have the profile in their command line, but for the test itself.

@@ -7,6 +7,7 @@ pub mod footprint;
 pub mod https;
 pub mod images;
 pub mod lab;
+pub mod loops;
 pub mod redis;
 pub mod registry;
 pub mod tap;
@@ -107,6 +108,11 @@ impl Appliance {
     /// Looks again until kubectl prints something, and returns that.
     pub fn until_some(&self, arguments: &[&str]) -> String {
         self.until_it(arguments, "something", |seen| !seen.is_empty())
+    }
+
+    /// Looks again until kubectl prints that among other things.
+    pub fn until_told(&self, arguments: &[&str], want: &str) {
+        self.until_it(arguments, &format!("{want:?} in it"), |seen| seen.contains(want));
     }
 
     fn until_it(&self, arguments: &[&str], wanted: &str, enough: impl Fn(&str) -> bool) -> String {

@@ -3,9 +3,11 @@
 //! A driver makes itself known by a socket in `plugins_registry` ([`registration`]); the node's CSINode says so ([`node_info`]).
 //! [`mounter`] has a driver stage and publish a pod's volumes, and take them back. What was begun stands in files first
 //! ([`records`]), as upstream's kubelet keeps them, so that whoever comes after a crash finishes it ([`cleanup`]); where a file is
-//! lost, [`reconstruct`] finds what it said. [`stats`] asks how full volumes are. [`volume`] and [`paths`] are pure.
+//! lost, [`reconstruct`] finds what it said. Where a volume is a device for its pods and no file system, its parts lie elsewhere
+//! ([`layout`]), and all else is the same. [`stats`] asks how full volumes are. [`volume`], [`layout`] and [`paths`] are pure.
 
 mod cleanup;
+mod layout;
 mod mounter;
 mod node_info;
 mod paths;
@@ -16,6 +18,7 @@ mod stats;
 mod volume;
 
 pub(crate) use cleanup::run as clean_up;
+pub use layout::Form;
 pub(crate) use mounter::{mount, unmount_pod};
 pub(crate) use node_info::create as create_csi_node;
 pub use paths::on_machine;
@@ -127,16 +130,6 @@ impl Csi {
         let lock = Arc::new(tokio::sync::Mutex::new(()));
         locks.insert(name, Arc::downgrade(&lock));
         lock
-    }
-
-    fn global_dir(&self, driver: &str, handle: &str) -> PathBuf {
-        let of_driver = self.globals_dir().join(driver);
-        of_driver.join(kinds::csi::handle_sum(handle))
-    }
-
-    /// Below it are a directory for each driver, and in that one for each volume that was staged.
-    fn globals_dir(&self) -> PathBuf {
-        self.root.join(PLUGINS).join("kubernetes.io/csi")
     }
 
     fn pods_dir(&self) -> PathBuf {

@@ -1,7 +1,10 @@
-//! Has a driver stage and publish a volume for a pod, and take it back: upstream's `csiAttacher` and `csiMountMgr`.
+//! Has a driver stage and publish a volume for a pod, and take it back: upstream's `csiAttacher` and `csiMountMgr`, and for
+//! devices its `csiBlockMapper`.
 
 mod expand;
+mod words;
 
+use super::layout::{self, Form, Place};
 use super::records::{self, Step, VolumeData};
 use super::volume::{CsiVolume, SecretKey};
 use super::{Csi, Registered, Turn, blocking, reconstruct};
@@ -23,12 +26,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use words::{device, set_up};
 
 /// Upstream's podAttachAndMountTimeout.
 const ATTACH_PATIENCE: Duration = Duration::from_secs(123);
-/// Where a pod has its volume, in its directory, and the node what was staged.
-pub(super) const MOUNT: &str = "mount";
-pub(super) const GLOBAL_MOUNT: &str = "globalmount";
 
 /// Where the volume is, when a driver has published it for the pod. May be repeated: what is mounted stays.
 ///
@@ -58,17 +59,7 @@ pub(crate) async fn mount(
         true => unless_ended(living, shared.csi.attached(&shared.config.node_name, volume)).await??,
         false => HashMap::new(),
     };
-    let driver = found(shared, &volume.driver).map_err(|why| match volume.is_ephemeral {
-        true => {
-            set_up(volume, format_args!("kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: {why}"))
-        }
-        false => device(
-            volume,
-            format_args!(
-                "kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: {why}"
-            ),
-        ),
-    })?;
+    let driver = found(shared, &volume.driver).map_err(|why| words::no_driver(volume, &why))?;
     let turn = unless_ended(living, shared.csi.turn(&volume.driver, &volume.handle)).await?;
     let mount =
         Mount { shared, pod, volume, living, turn, object, driver, publish_context, must_attach, again };
@@ -85,11 +76,33 @@ async fn unless_ended<T>(
 
 /// Where the pod has the volume since earlier: nobody need be asked, not even where its driver is not back yet.
 async fn mounted_before(shared: &Shared, pod: &Pod, volume: &CsiVolume) -> std::io::Result<Option<PathBuf>> {
-    let dir = records::of_pod(&shared.pod_dir(pod), &volume.spec_name);
-    let target = dir.join(MOUNT);
+    let Place { dir, at: target } = published(shared, pod, volume);
     let record = records::read(&dir).await?;
     let is_ready = record.known().is_some_and(|data| data.step == Step::Ready);
-    Ok((is_ready && is_mounted(&target).await?).then_some(target))
+    Ok((is_ready && is_published(volume.form, &target).await?).then_some(target))
+}
+
+fn published(shared: &Shared, pod: &Pod, volume: &CsiVolume) -> Place {
+    volume.form.published(&shared.csi.root, &shared.pod_dir(pod), &volume.spec_name)
+}
+
+/// Whether the driver has put there what it was asked for.
+async fn is_published(form: Form, target: &Path) -> std::io::Result<bool> {
+    match form {
+        Form::Filesystem => is_mounted(target).await,
+        Form::Block => {
+            let target = target.to_owned();
+            blocking(move || is_block_device(&target)).await
+        }
+    }
+}
+
+fn is_block_device(path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::FileTypeExt;
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        found => Ok(found?.file_type().is_block_device()),
+    }
 }
 
 /// All that a driver needs to be told.
@@ -110,14 +123,13 @@ struct Mount<'m> {
 impl Mount<'_> {
     async fn run(&self) -> Result<PathBuf, VolumeError> {
         let volume = self.volume;
-        let dir = records::of_pod(&self.shared.pod_dir(self.pod), &volume.spec_name);
-        let target = dir.join(MOUNT);
+        let Place { dir, at: target } = published(self.shared, self.pod, volume);
         let record = records::read(&dir).await.map_err(|e| set_up(volume, e))?;
         let mut data = record.or(|step| self.data(step));
         let can = unless_ended(self.living, self.driver.calls.capabilities()).await?;
-        let can = can.map_err(|e| set_up(volume, format_args!("kubernetes.io/csi: mounter.SetUpAt failed to check for STAGE_UNSTAGE_VOLUME capability: {e}")))?;
-        let is_there =
-            data.step == Step::Ready && is_mounted(&target).await.map_err(|e| set_up(volume, e))?;
+        let can = can.map_err(|e| words::no_capabilities(volume, &e))?;
+        let is_there = data.step == Step::Ready
+            && is_published(volume.form, &target).await.map_err(|e| set_up(volume, e))?;
         if is_there {
             if self.again {
                 let request = self.publish_request(&can, &target)?;
@@ -131,6 +143,10 @@ impl Mount<'_> {
         records::write(&dir, &data).await.map_err(|e| set_up(volume, e))?;
         if !volume.is_ephemeral {
             self.stage(&can).await?;
+        }
+        if volume.form == Form::Block {
+            // what is in it is the driver's to make
+            make_dir(target.parent().unwrap_or(&target)).await.map_err(|e| set_up(volume, e))?;
         }
         let request = self.publish_request(&can, &target)?;
         self.go_on()?;
@@ -146,12 +162,26 @@ impl Mount<'_> {
             }
             return Err(set_up(volume, error));
         }
+        if volume.form == Form::Block
+            && !is_published(volume.form, &target).await.map_err(|e| set_up(volume, e))?
+        {
+            return Err(set_up(volume, format_args!("{} is no block device", target.display())));
+        }
         self.give(&can, &target).await?;
         // until then it is published again, as upstream does where it failed
         self.grow(&can, &target, expand::When::SetUp).await?;
-        data.step = Step::Ready;
+        self.ready(&mut data);
         records::write(&dir, &data).await.map_err(|e| set_up(volume, e))?;
         Ok(target)
+    }
+
+    /// Whether a device is there still, a later look at it does not tell.
+    fn ready(&self, data: &mut VolumeData) {
+        data.step = Step::Ready;
+        data.boot_id = match self.volume.form {
+            Form::Filesystem => None,
+            Form::Block => records::boot_id(),
+        };
     }
 
     /// Nothing new is begun for a pod that is to end.
@@ -166,6 +196,7 @@ impl Mount<'_> {
             volume_handle: self.volume.handle.clone(),
             volume_lifecycle_mode: self.volume.lifecycle().to_owned(),
             step,
+            boot_id: None,
         }
     }
 
@@ -173,14 +204,15 @@ impl Mount<'_> {
         self.driver.sees.name_of(&self.shared.csi.root, path)
     }
 
-    fn global_dir(&self) -> PathBuf {
-        self.shared.csi.global_dir(&self.volume.driver, &self.volume.handle)
+    fn staged(&self) -> Place {
+        let CsiVolume { form, driver, handle, spec_name, .. } = self.volume;
+        form.staged(&self.shared.csi.root, driver, handle, spec_name)
     }
 
     /// The node says that it has the volume before a driver stages it, so that nobody detaches it meanwhile.
     async fn stage(&self, can: &NodeCapabilities) -> Result<(), VolumeError> {
         let volume = self.volume;
-        let dir = self.global_dir();
+        let Place { dir, at: staging } = self.staged();
         let record = records::read(&dir).await.map_err(|e| device(volume, e))?;
         let mut data = record.or(|step| self.data(step));
         records::write(&dir, &data).await.map_err(|e| device(volume, e))?;
@@ -191,15 +223,14 @@ impl Mount<'_> {
         if !can.has(Rpc::StageUnstageVolume) {
             return Ok(());
         }
-        let staging = dir.join(GLOBAL_MOUNT);
         let is_there = is_mounted(&staging).await.map_err(|e| device(volume, e))?;
-        if is_there && data.step == Step::Ready {
+        // what a driver does there with a device is its own business
+        if data.step == Step::Ready && (is_there || volume.form == Form::Block) {
             return Ok(());
         }
-        let made = staging.clone();
         // only looked at where nothing is mounted: what is may not answer
         if !is_there {
-            blocking(move || std::fs::create_dir_all(&made)).await.map_err(|e| device(volume, e))?;
+            make_dir(&staging).await.map_err(|e| device(volume, e))?;
         }
         let secrets = self.secret(volume.stage_secret.as_ref(), "NodeStageSecretRef");
         let request = NodeStageRequest {
@@ -224,7 +255,7 @@ impl Mount<'_> {
             }
             return Err(device(volume, error));
         }
-        data.step = Step::Ready;
+        self.ready(&mut data);
         records::write(&dir, &data).await.map_err(|e| device(volume, e))
     }
 
@@ -262,13 +293,13 @@ impl Mount<'_> {
     /// As the driver has it; empty where nothing is staged.
     fn staging(&self, can: &NodeCapabilities) -> String {
         match can.has(Rpc::StageUnstageVolume) && !self.volume.is_ephemeral {
-            true => self.told(&self.global_dir().join(GLOBAL_MOUNT)),
+            true => self.told(&self.staged().at),
             false => String::new(),
         }
     }
 
     fn secret(&self, key: Option<&SecretKey>, field: &str) -> Result<HashMap<String, String>, String> {
-        self.find_secret(key).map_err(|(key, why)| format!("fetching {field} {key} failed: {why}"))
+        self.find_secret(key).map_err(|(key, why)| words::no_secret(self.volume.form, field, &key, &why))
     }
 
     /// # Errors
@@ -356,51 +387,72 @@ impl Csi {
 pub(crate) async fn unmount_pod(shared: &Shared, pod_dir: &Path) -> Result<(), String> {
     let all = records::all_of_pod(pod_dir).await.map_err(|e| e.to_string())?;
     let all = all.into_iter().map(|found| async move {
-        let dir = found.dir.clone();
-        let Some(data) = reconstruct::of_pod(shared, found) else {
-            // whoever removes the pod's directory unmounts what is below it first
-            tracing::warn!(dir = %dir.display(), "a volume whose driver nobody knows is unmounted without it");
-            return Ok(());
-        };
-        unmount(shared, &dir, &data).await
+        let (place, form) = (found.published(&shared.csi.root), found.form);
+        match reconstruct::of_pod(shared, found) {
+            Some(data) => unmount(shared, form, &place, &data).await,
+            None => forget(form, &place).await.map_err(|e| e.to_string()),
+        }
     });
     let failures: Vec<String> = join_all(all).await.into_iter().filter_map(Result::err).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }
 
-async fn unmount(shared: &Shared, dir: &Path, data: &VolumeData) -> Result<(), String> {
-    let failed = |why: &dyn std::fmt::Display| {
-        format!("UnmountVolume.TearDown failed for volume \"{}\" : {why}", data.spec_name)
-    };
-    let turn = shared.csi.turn(&data.driver_name, &data.volume_handle).await;
-    unpublish(shared, &turn, dir, data).await.map_err(|why| failed(&why))?;
-    if !data.is_ephemeral() && !has_others(shared, dir, data).await.map_err(|e| failed(&e))? {
-        unstage(shared, &turn, data).await?;
+/// What no driver can be asked for.
+async fn forget(form: Form, place: &Place) -> std::io::Result<()> {
+    let dir = place.dir.display();
+    tracing::warn!(%dir, "a volume whose driver nobody knows is unmounted without it");
+    match form {
+        // whoever removes the pod's directory unmounts what is below it first
+        Form::Filesystem => Ok(()),
+        Form::Block => {
+            let at = place.at.clone();
+            blocking(move || volumes::unmount_all(&at)).await?;
+            records::remove(place).await
+        }
     }
-    // last: it is what tells that something is left to be done
-    records::remove(dir, MOUNT).await.map_err(|e| failed(&e))
 }
 
-async fn unpublish(shared: &Shared, turn: &Turn, dir: &Path, data: &VolumeData) -> Result<(), String> {
-    let failed =
-        |why: &dyn std::fmt::Display| format!("kubernetes.io/csi: Unmounter.TearDownAt failed: {why}");
+async fn unmount(shared: &Shared, form: Form, place: &Place, data: &VolumeData) -> Result<(), String> {
+    let failed = |why: &dyn std::fmt::Display| words::not_taken_back(form, &data.spec_name, why);
+    let turn = shared.csi.turn(&data.driver_name, &data.volume_handle).await;
+    unpublish(shared, &turn, form, place, data).await.map_err(|why| failed(&why))?;
+    if !data.is_ephemeral() && !has_others(shared, &place.dir, data).await.map_err(|e| failed(&e))? {
+        unstage(shared, &turn, form, data).await?;
+    }
+    // last: it is what tells that something is left to be done
+    records::remove(place).await.map_err(|e| failed(&e))?;
+    if let (Form::Block, Some(published)) = (form, place.at.parent()) {
+        // others may have theirs in it
+        let _ = records::remove_empty(published).await;
+    }
+    Ok(())
+}
+
+async fn unpublish(
+    shared: &Shared,
+    turn: &Turn,
+    form: Form,
+    place: &Place,
+    data: &VolumeData,
+) -> Result<(), String> {
+    let failed = |why: &dyn std::fmt::Display| words::unpublish(form, why);
     // one that refused may have mounted it all the same
-    if data.step == Step::Idle && !is_mounted(&dir.join(MOUNT)).await.map_err(|e| failed(&e))? {
+    if data.step == Step::Idle && !is_published(form, &place.at).await.map_err(|e| failed(&e))? {
         return Ok(());
     }
-    let driver = found(shared, &data.driver_name)
-        .map_err(|why| format!("kubernetes.io/csi: Unmounter.TearDownAt failed to get CSI client: {why}"))?;
+    let driver =
+        found(shared, &data.driver_name).map_err(|why| words::unpublish_without_driver(form, &why))?;
     let request = NodeUnpublishRequest {
         volume_id: data.volume_handle.clone(),
-        target_path: driver.sees.name_of(&shared.csi.root, &dir.join(MOUNT)),
+        target_path: driver.sees.name_of(&shared.csi.root, &place.at),
     };
     let calls = driver.calls;
     turn.whole(async move { calls.unpublish(request).await }).await.map_err(|e| failed(&e))?;
-    match is_mounted(&dir.join(MOUNT)).await {
+    match is_mounted(&place.at).await {
         Ok(true) => Err(failed(&"still mounted")),
         Ok(false) => {
             let idle = VolumeData { step: Step::Idle, ..data.clone() };
-            records::write(dir, &idle).await.map_err(|e| failed(&e))
+            records::write(&place.dir, &idle).await.map_err(|e| failed(&e))
         }
         Err(error) => Err(failed(&error)),
     }
@@ -409,42 +461,50 @@ async fn unpublish(shared: &Shared, turn: &Turn, dir: &Path, data: &VolumeData) 
 /// Whether another pod has the volume, or is about to. One whose record is lost has what its directory is called after.
 async fn has_others(shared: &Shared, dir: &Path, data: &VolumeData) -> std::io::Result<bool> {
     let all = records::all_of_pods(&shared.csi.pods_dir()).await?;
+    let name = layout::escaped(&data.spec_name);
     let has = |found: &records::Found| match found.record.known() {
         Some(of) => of.is_same_volume(data),
-        None => found.dir.file_name() == records::of_pod(Path::new(""), &data.spec_name).file_name(),
+        None => found.dir.file_name().is_some_and(|found| *found == *name),
     };
     Ok(all.iter().any(|other| other.dir != dir && has(other)))
 }
 
-async fn unstage(shared: &Shared, turn: &Turn, data: &VolumeData) -> Result<(), String> {
-    let failed = |why: &dyn std::fmt::Display| {
-        format!("UnmountVolume.UnmountDevice failed for volume \"{}\" : {why}", data.spec_name)
-    };
-    let dir = shared.csi.global_dir(&data.driver_name, &data.volume_handle);
-    let record = records::read(&dir).await.map_err(|e| failed(&e))?;
+async fn unstage(shared: &Shared, turn: &Turn, form: Form, data: &VolumeData) -> Result<(), String> {
+    let failed = |why: &dyn std::fmt::Display| words::not_unstaged(form, &data.spec_name, why);
+    let root = &shared.csi.root;
+    let place = form.staged(root, &data.driver_name, &data.volume_handle, &data.spec_name);
+    let record = records::read(&place.dir).await.map_err(|e| failed(&e))?;
     let staged = record.or(|step| VolumeData { step, ..data.clone() });
-    let staging = dir.join(GLOBAL_MOUNT);
-    if staged.step != Step::Idle || is_mounted(&staging).await.map_err(|e| failed(&e))? {
-        let driver = found(shared, &data.driver_name).map_err(|why| {
-            failed(&format_args!(
-                "kubernetes.io/csi: attacher.UnmountDevice failed to create newCsiDriverClient: {why}"
-            ))
-        })?;
+    if staged.step != Step::Idle || may_be_staged(form, &place.at).await.map_err(|e| failed(&e))? {
+        let driver = found(shared, &data.driver_name)
+            .map_err(|why| failed(&words::unstage_without_driver(form, &why)))?;
         if staged.step != Step::Begun {
             // from here on it is not known what is there
             let begun = VolumeData { step: Step::Begun, ..staged.clone() };
-            records::write(&dir, &begun).await.map_err(|e| failed(&e))?;
+            records::write(&place.dir, &begun).await.map_err(|e| failed(&e))?;
         }
         let request = NodeUnstageRequest {
             volume_id: staged.volume_handle.clone(),
-            staging_target_path: driver.sees.name_of(&shared.csi.root, &staging),
+            staging_target_path: driver.sees.name_of(root, &place.at),
         };
         let calls = driver.calls;
-        turn.whole(async move { calls.unstage(request).await }).await.map_err(|e| failed(&e))?;
+        let done = turn.whole(async move { calls.unstage(request).await }).await;
+        done.map_err(|e| failed(&words::unstage(form, &e)))?;
     }
-    records::remove(&dir, GLOBAL_MOUNT).await.map_err(|e| failed(&e))?;
+    records::remove(&place).await.map_err(|e| failed(&e))?;
     // also where all was gone: who removed the record may not have come to say so
     report_in_use(shared).await.map_err(|e| failed(&e))
+}
+
+/// What a driver does for a device need not be a mount: it was asked for it where there is a directory.
+async fn may_be_staged(form: Form, at: &Path) -> std::io::Result<bool> {
+    match form {
+        Form::Filesystem => is_mounted(at).await,
+        Form::Block => {
+            let at = at.to_owned();
+            blocking(move || at.try_exists()).await
+        }
+    }
 }
 
 /// What is staged, and no pod has it: its pod went while nobody was there to see it.
@@ -452,16 +512,22 @@ async fn unstage(shared: &Shared, turn: &Turn, data: &VolumeData) -> Result<(), 
 /// # Errors
 /// As [`unmount_pod`].
 pub(super) async fn unstage_unused(shared: &Shared, driver: &str) -> Result<(), String> {
-    let all = records::all_of_node(&shared.csi.globals_dir()).await.map_err(|e| e.to_string())?;
-    let of_driver = shared.csi.globals_dir().join(driver);
+    let all = records::all_of_node(&shared.csi.root).await.map_err(|e| e.to_string())?;
+    let of_driver = layout::drivers(&shared.csi.root).join(driver);
+    // those of devices are side by side
+    let may_be =
+        |found: &records::Found| found.form == Form::Block || found.dir.parent() == Some(of_driver.as_path());
     let mut failures = Vec::new();
-    for found in all.into_iter().filter(|found| found.dir.parent() == Some(of_driver.as_path())) {
-        let dir = found.dir.clone();
+    for found in all.into_iter().filter(may_be) {
+        let (dir, form) = (found.dir.clone(), found.form);
         let Some(data) = reconstruct::of_node(shared, found).await else { continue };
+        if data.driver_name != driver {
+            continue;
+        }
         let turn = shared.csi.turn(&data.driver_name, &data.volume_handle).await;
         match has_others(shared, &dir, &data).await {
             Ok(true) => {}
-            Ok(false) => failures.extend(unstage(shared, &turn, &data).await.err()),
+            Ok(false) => failures.extend(unstage(shared, &turn, form, &data).await.err()),
             Err(error) => failures.push(error.to_string()),
         }
     }
@@ -474,23 +540,24 @@ pub(super) async fn unstage_unused(shared: &Shared, driver: &str) -> Result<(), 
 /// # Errors
 /// Something of it is held.
 pub(super) async fn unmount_unknown(shared: &Shared) -> Result<(), String> {
-    let all = records::all_of_node(&shared.csi.globals_dir()).await.map_err(|e| e.to_string())?;
+    let all = records::all_of_node(&shared.csi.root).await.map_err(|e| e.to_string())?;
     let mut failures = Vec::new();
     for found in all.into_iter().filter(|found| found.record.known().is_none()) {
-        let dir = found.dir.clone();
+        let place = found.form.staged_in(&shared.csi.root, &found.dir);
         if reconstruct::of_node(shared, found).await.is_some() {
             continue;
         }
-        let below = dir.clone();
+        let at = place.at.clone();
         let gone = async {
-            blocking(move || volumes::unmount_below(&below)).await?;
-            records::remove(&dir, GLOBAL_MOUNT).await
+            blocking(move || volumes::unmount_all(&at)).await?;
+            records::remove(&place).await
         };
+        let dir = place.dir.display();
         match gone.await {
             Ok(()) => {
-                tracing::warn!(dir = %dir.display(), "a volume that nobody knows was staged, and is unmounted");
+                tracing::warn!(%dir, "a volume that nobody knows was staged, and is unmounted");
             }
-            Err(error) => failures.push(format!("{}: {error}", dir.display())),
+            Err(error) => failures.push(format!("{dir}: {error}")),
         }
     }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
@@ -507,7 +574,7 @@ fn found(shared: &Shared, name: &str) -> Result<Registered, String> {
 pub(super) async fn report_in_use(shared: &Shared) -> Result<(), String> {
     let _one = shared.csi.reporting.lock().await;
     let mut all = Vec::new();
-    for found in records::all_of_node(&shared.csi.globals_dir()).await.map_err(|e| e.to_string())? {
+    for found in records::all_of_node(&shared.csi.root).await.map_err(|e| e.to_string())? {
         // one whose record is lost is in use as before
         all.extend(reconstruct::of_node(shared, found).await);
     }
@@ -531,15 +598,16 @@ pub(super) async fn report_in_use(shared: &Shared) -> Result<(), String> {
     told.await.map(|_| ()).map_err(|status| status.to_string())
 }
 
+async fn make_dir(dir: &Path) -> std::io::Result<()> {
+    let dir = dir.to_owned();
+    blocking(move || {
+        use std::os::unix::fs::DirBuilderExt;
+        std::fs::DirBuilder::new().recursive(true).mode(0o750).create(dir)
+    })
+    .await
+}
+
 async fn is_mounted(path: &Path) -> std::io::Result<bool> {
     let path = path.to_owned();
     blocking(move || records::is_mounted(&path)).await
-}
-
-fn set_up(volume: &CsiVolume, why: impl std::fmt::Display) -> VolumeError {
-    VolumeError::SetUp { volume: volume.spec_name.clone(), why: why.to_string() }
-}
-
-fn device(volume: &CsiVolume, why: impl std::fmt::Display) -> VolumeError {
-    VolumeError::Device { volume: volume.spec_name.clone(), why: why.to_string() }
 }

@@ -1,6 +1,7 @@
 //! Volumes whose record is lost: what they are is found from where they are and from what the cluster knows, as upstream's kubelet
 //! reconstructs what it had mounted. The decisions are pure; [`of_pod`] and [`of_node`] ask with what this kubelet knows.
 
+use super::layout::{Form, escaped};
 use super::records::{self, Found, Record, Step, VolumeData};
 use crate::pod;
 use crate::shared::Shared;
@@ -12,34 +13,36 @@ use std::path::Path;
 
 /// What a pod has there; `None` where nobody can tell whose volume that was.
 pub fn of_pod(shared: &Shared, found: Found) -> Option<VolumeData> {
-    let dir = found.dir;
     match found.record {
         Record::Known(data) => Some(data),
-        record => {
-            let uid = name_of(dir.ancestors().nth(3)?)?;
+        ref record => {
+            let (dir, uid) = (&found.dir, name_of(found.pod_dir()?)?);
             let all = shared.known.list(None);
             let pod = all.iter().find(|pod| pod::uid(pod) == uid);
-            let volume = shared.sources.volume(name_of(&dir)?);
-            let data = pods_volume(name_of(&dir)?, volume.as_deref(), pod.map(|pod| &**pod))?;
-            Some(record.or(|step| VolumeData { step, ..data }))
+            let volume = shared.sources.volume(name_of(dir)?);
+            let data = pods_volume(name_of(dir)?, volume.as_deref(), pod.map(|pod| &**pod))?;
+            Some(record.clone().or(|step| VolumeData { step, ..data }))
         }
     }
 }
 
 /// What is staged there; `None` where nobody can have it.
 pub async fn of_node(shared: &Shared, found: Found) -> Option<VolumeData> {
-    let dir = found.dir;
+    let (dir, form) = (found.dir, found.form);
     match found.record {
         Record::Known(data) => Some(data),
         record => {
-            let (driver, sum) = (name_of(dir.parent()?)?, name_of(&dir)?);
+            let (driver, name) = (name_of(dir.parent()?)?, name_of(&dir)?);
             let mut all: Vec<VolumeData> =
                 shared.sources.volumes.list(None).iter().filter_map(|of| of_volume(of)).collect();
             let pods = records::all_of_pods(&shared.csi.pods_dir()).await.unwrap_or_default();
             all.extend(pods.into_iter().filter_map(|found| of_pod(shared, found)));
             let node = shared.client.api::<Node>().find(&ObjectKey::cluster(&shared.config.node_name));
             all.extend(node.ok().flatten().iter().flat_map(in_use));
-            let data = staged_as(driver, sum, all)?;
+            let data = match form {
+                Form::Filesystem => staged_as(driver, name, all)?,
+                Form::Block => staged_device(name, all)?,
+            };
             Some(record.or(|step| VolumeData { step, ..data }))
         }
     }
@@ -60,6 +63,7 @@ fn pods_volume(name: &str, volume: Option<&PersistentVolume>, pod: Option<&Pod>)
             volume_handle: kinds::csi::ephemeral_handle(pod::uid(pod), name),
             volume_lifecycle_mode: "Ephemeral".to_owned(),
             step: Step::Begun,
+            boot_id: None,
         })
     });
     own.or_else(|| of_volume(volume?))
@@ -85,6 +89,7 @@ fn persistent(name: &str, driver: &str, handle: &str) -> VolumeData {
         volume_handle: handle.to_owned(),
         volume_lifecycle_mode: "Persistent".to_owned(),
         step: Step::Begun,
+        boot_id: None,
     }
 }
 
@@ -96,6 +101,11 @@ fn staged_as(driver: &str, sum: &str, all: Vec<VolumeData>) -> Option<VolumeData
             && kinds::csi::handle_sum(&data.volume_handle) == sum
     };
     all.into_iter().find(is_its)
+}
+
+/// That of a device after the PersistentVolume.
+fn staged_device(name: &str, all: Vec<VolumeData>) -> Option<VolumeData> {
+    all.into_iter().find(|data| !data.is_ephemeral() && escaped(&data.spec_name) == name)
 }
 
 #[cfg(test)]
@@ -162,6 +172,10 @@ mod tests {
             let found = staged_as(driver, &kinds::csi::handle_sum(handle), all());
             assert_eq!(found.as_ref().map(|data| data.spec_name.as_str()), want, "{name}");
             assert!(found.is_none_or(|data| data.volume_handle == handle), "{name}");
+        }
+        assert_eq!(staged_device("pv", all()).map(|data| data.volume_handle).as_deref(), Some("h"));
+        for name in ["own", "x"] {
+            assert_eq!(staged_device(name, all()), None, "{name}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //! written before a driver is asked and go after it has answered, so that nothing is mounted that no file tells of.
 
 use super::blocking;
+use super::layout::{self, Form, Place};
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
@@ -12,8 +13,8 @@ use std::path::{Path, PathBuf};
 const FILE: &str = "vol_data.json";
 /// Larger than any handle that an object of the cluster can have.
 const LARGEST: u64 = 2 << 20; // bytes
-/// The plugin's name, escaped as upstream escapes it.
-const OF_PODS: &str = "volumes/kubernetes.io~csi";
+/// Another one after each start of the machine.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// How far a driver has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -40,9 +41,21 @@ pub struct VolumeData {
     pub volume_lifecycle_mode: String,
     #[serde(default)]
     pub step: Step,
+    /// The start of the machine that it is true of, where looking at the volume does not tell: of a device a node may be left
+    /// that is another's by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
 }
 
 impl VolumeData {
+    /// What was done before the machine started is not there any more, and may be in part.
+    fn since(self, boot_id: &str) -> Self {
+        match &self.boot_id {
+            Some(of) if of != boot_id && self.step == Step::Ready => VolumeData { step: Step::Begun, ..self },
+            _ => self,
+        }
+    }
+
     pub fn is_same_volume(&self, other: &VolumeData) -> bool {
         self.driver_name == other.driver_name && self.volume_handle == other.volume_handle
     }
@@ -83,12 +96,26 @@ impl Record {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     pub dir: PathBuf,
+    pub form: Form,
     pub record: Record,
 }
 
-/// `dir` of a pod's volume.
-pub fn of_pod(pod_dir: &Path, spec_name: &str) -> PathBuf {
-    pod_dir.join(OF_PODS).join(spec_name.replace('/', "~"))
+impl Found {
+    /// Of the pod whose volume it is.
+    pub fn pod_dir(&self) -> Option<&Path> {
+        self.dir.ancestors().nth(3)
+    }
+
+    /// Where a pod has it. `root`: the kubelet's directory.
+    pub fn published(&self, root: &Path) -> Place {
+        let name = self.dir.file_name().unwrap_or_default().to_string_lossy();
+        self.form.published(root, self.pod_dir().unwrap_or(&self.dir), &name)
+    }
+}
+
+/// Of this start of the machine.
+pub fn boot_id() -> Option<String> {
+    fs::read_to_string(BOOT_ID).ok().map(|id| id.trim().to_owned())
 }
 
 /// Makes the directory, and replaces the file in it as a whole.
@@ -111,8 +138,17 @@ pub async fn read(dir: &Path) -> io::Result<Record> {
     blocking(move || Ok(read_now(&dir))).await
 }
 
-/// One that can not be read keeps nobody from the others: it is told of, and its volume is nobody else's business.
 fn read_now(dir: &Path) -> Record {
+    match stored(dir) {
+        Record::Known(data) if data.boot_id.is_some() => {
+            Record::Known(data.since(&boot_id().unwrap_or_default()))
+        }
+        record => record,
+    }
+}
+
+/// One that can not be read keeps nobody from the others: it is told of, and its volume is nobody else's business.
+fn stored(dir: &Path) -> Record {
     let path = dir.join(FILE);
     let read = bytes_of(&path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
     match read {
@@ -142,19 +178,22 @@ fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Whether a pod has volumes of drivers, or had, and there is something left of them; also where that can not be told.
 pub fn has_volumes(pod_dir: &Path) -> bool {
-    directories(&pod_dir.join(OF_PODS)).ok().is_none_or(|all| !all.is_empty())
+    let has = |form: Form| directories(&form.of_pod(pod_dir)).ok().is_none_or(|all| !all.is_empty());
+    has(Form::Filesystem) || has(Form::Block)
 }
 
-/// Whether a driver has published the volume for the pod.
+/// Whether a driver has published the volume for the pod, be it before the machine started.
 pub fn is_published(pod_dir: &Path, spec_name: &str) -> bool {
-    let record = read_now(&of_pod(pod_dir, spec_name));
-    record.known().is_some_and(|data| data.step == Step::Ready)
+    [Form::Filesystem, Form::Block].into_iter().any(|form| {
+        let record = stored(&form.of_pod(pod_dir).join(layout::escaped(spec_name)));
+        record.known().is_some_and(|data| data.step == Step::Ready)
+    })
 }
 
 /// Each volume that a pod has.
 pub async fn all_of_pod(pod_dir: &Path) -> io::Result<Vec<Found>> {
     let dir = pod_dir.to_owned();
-    blocking(move || records_in(&dir.join(OF_PODS))).await
+    blocking(move || records_of(&dir)).await
 }
 
 /// Of all pods.
@@ -163,28 +202,46 @@ pub async fn all_of_pods(pods_dir: &Path) -> io::Result<Vec<Found>> {
     blocking(move || {
         let mut all = Vec::new();
         for pod in directories(&dir)? {
-            all.extend(records_in(&pod.join(OF_PODS))?);
+            all.extend(records_of(&pod)?);
         }
         Ok(all)
     })
     .await
 }
 
-/// Each volume that the node has.
-pub async fn all_of_node(globals_dir: &Path) -> io::Result<Vec<Found>> {
-    let dir = globals_dir.to_owned();
+/// Each volume that the node has. `root`: the kubelet's directory.
+pub async fn all_of_node(root: &Path) -> io::Result<Vec<Found>> {
+    let root = root.to_owned();
     blocking(move || {
         let mut all = Vec::new();
-        for driver in directories(&dir)? {
-            all.extend(records_in(&driver)?);
+        for driver in directories(&layout::drivers(&root))?.into_iter().filter(|dir| layout::is_driver(dir)) {
+            all.extend(records_in(&driver, Form::Filesystem)?);
         }
+        all.extend(records_in(&layout::devices(&root), Form::Block)?);
         Ok(all)
     })
     .await
 }
 
-fn records_in(dir: &Path) -> io::Result<Vec<Found>> {
-    let found = |dir: PathBuf| Found { record: read_now(&dir), dir };
+fn records_of(pod_dir: &Path) -> io::Result<Vec<Found>> {
+    let mut all = records_in(&Form::Filesystem.of_pod(pod_dir), Form::Filesystem)?;
+    all.extend(records_in(&Form::Block.of_pod(pod_dir), Form::Block)?);
+    Ok(all)
+}
+
+fn records_in(dir: &Path, form: Form) -> io::Result<Vec<Found>> {
+    let found = |dir: PathBuf| {
+        let is_its = |data: &VolumeData| {
+            form == Form::Filesystem
+                || dir.file_name().is_some_and(|name| *name == *layout::escaped(&data.spec_name))
+        };
+        let record = match read_now(&dir) {
+            // whatever is done with a device is done where its name leads
+            Record::Known(data) if !is_its(&data) => Record::Unreadable,
+            record => record,
+        };
+        Found { record, form, dir }
+    };
     Ok(directories(dir)?.into_iter().map(found).collect())
 }
 
@@ -205,22 +262,30 @@ fn directories(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-/// Removes the mount point, the record, and the directory of both: in this order, so that what is left is found again.
+/// Removes where the driver had put the volume, the record, and its directory: in this order, so that what is left is found
+/// again.
 ///
 /// # Errors
 /// Something is mounted there, or is in there that is not ours.
-pub async fn remove(dir: &Path, mount_point: &str) -> io::Result<()> {
-    let (dir, mount) = (dir.to_owned(), dir.join(mount_point));
+pub async fn remove(place: &Place) -> io::Result<()> {
+    let Place { dir, at } = place.clone();
     blocking(move || {
-        if is_mounted(&mount)? {
-            return Err(io::Error::other(format!("{} is still mounted", mount.display())));
+        if is_mounted(&at)? {
+            return Err(io::Error::other(format!("{} is still mounted", at.display())));
         }
-        unless_gone(remove_one(&mount))?;
+        unless_gone(remove_one(&at))?;
         unless_gone(fs::remove_file(dir.join(format!("{FILE}.next"))))?;
         unless_gone(remove_one(&dir.join(FILE)))?;
         unless_gone(fs::remove_dir(dir))
     })
     .await
+}
+
+/// # Errors
+/// Something is in there.
+pub async fn remove_empty(dir: &Path) -> io::Result<()> {
+    let dir = dir.to_owned();
+    blocking(move || unless_gone(fs::remove_dir(dir))).await
 }
 
 /// A driver may have made a file there: never what is in a directory.
@@ -261,11 +326,16 @@ mod tests {
             volume_handle: "h".to_owned(),
             volume_lifecycle_mode: "Persistent".to_owned(),
             step,
+            boot_id: None,
         }
     }
 
     fn known(dir: &Path, data: VolumeData) -> Found {
-        Found { dir: dir.to_owned(), record: Record::Known(data) }
+        Found { dir: dir.to_owned(), form: Form::Filesystem, record: Record::Known(data) }
+    }
+
+    fn of_pod(pod: &Path, name: &str) -> PathBuf {
+        Form::Filesystem.of_pod(pod).join(name)
     }
 
     #[tokio::test]
@@ -283,13 +353,14 @@ mod tests {
         let pods = root.path().join("pods");
         assert_eq!(all_of_pods(&pods).await.unwrap(), [known(&dir, data(Step::Ready))]);
         assert!(has_volumes(&pod));
+        let place = Place { at: dir.join("mount"), dir: dir.clone() };
         // what a driver has left in there is nobody's to remove
         fs::write(dir.join("mount/file"), "x").unwrap();
-        assert!(remove(&dir, "mount").await.is_err());
+        assert!(remove(&place).await.is_err());
         assert_eq!(read(&dir).await.unwrap(), Record::Known(data(Step::Ready)));
         fs::remove_file(dir.join("mount/file")).unwrap();
-        remove(&dir, "mount").await.unwrap();
-        remove(&dir, "mount").await.unwrap();
+        remove(&place).await.unwrap();
+        remove(&place).await.unwrap();
         assert_eq!((read(&dir).await.unwrap(), has_volumes(&pod)), (Record::Missing, false));
     }
 
@@ -313,13 +384,60 @@ mod tests {
             make(&dir.join(FILE));
             let mut all = all_of_pods(&pods).await.unwrap();
             all.sort_by(|one, other| one.dir.cmp(&other.dir));
-            let unreadable = Found { dir: dir.clone(), record: Record::Unreadable };
+            let unreadable = Found { dir: dir.clone(), form: Form::Filesystem, record: Record::Unreadable };
             assert_eq!(all, [unreadable, known(&whole, data(Step::Ready))], "{name}");
             fs::remove_dir_all(&dir).unwrap();
         }
         // a directory whose record is gone is a volume's as well
         fs::create_dir_all(of_pod(&root.path().join("pods/other"), "pvc-1").join("mount")).unwrap();
         assert!(has_volumes(&root.path().join("pods/other")));
+    }
+
+    #[tokio::test]
+    async fn devices_are_found_beside_file_systems() {
+        let root = tempfile::tempdir().unwrap();
+        let pod = root.path().join("pods/uid");
+        let of_pod = Form::Block.published(root.path(), &pod, "pvc-1");
+        let of_node = Form::Block.staged(root.path(), "d.example", "h", "pvc-1");
+        let other = Form::Filesystem.staged(root.path(), "d.example", "g", "pvc-2");
+        for place in [&of_pod, &of_node, &other] {
+            write(&place.dir, &data(Step::Ready)).await.unwrap();
+        }
+        assert!(has_volumes(&pod) && is_published(&pod, "pvc-1"));
+        let device = |dir: &Path| Found { form: Form::Block, ..known(dir, data(Step::Ready)) };
+        let pods = all_of_pods(&root.path().join("pods")).await.unwrap();
+        assert_eq!(pods, [device(&of_pod.dir)]);
+        assert_eq!(pods[0].pod_dir(), Some(pod.as_path()));
+        assert_eq!(pods[0].published(root.path()), of_pod);
+        let nodes = all_of_node(root.path()).await.unwrap();
+        assert_eq!(nodes, [known(&other.dir, data(Step::Ready)), device(&of_node.dir)]);
+        // the driver has left a file there
+        fs::create_dir_all(of_pod.at.parent().unwrap()).unwrap();
+        fs::write(&of_pod.at, "").unwrap();
+        remove(&of_pod).await.unwrap();
+        remove_empty(of_pod.at.parent().unwrap()).await.unwrap();
+        remove_empty(of_pod.at.parent().unwrap()).await.unwrap();
+        assert!(!has_volumes(&pod) && !of_pod.at.exists());
+    }
+
+    #[tokio::test]
+    async fn what_was_ready_before_the_machine_started_is_not_any_more() {
+        let root = tempfile::tempdir().unwrap();
+        let of = |step, boot_id: &str| VolumeData { boot_id: Some(boot_id.to_owned()), ..data(step) };
+        let now = boot_id().unwrap();
+        let cases = [
+            ("this time", of(Step::Ready, &now), Step::Ready),
+            ("before", of(Step::Ready, "before"), Step::Begun),
+            ("refused before", of(Step::Idle, "before"), Step::Idle),
+            ("it can be seen", data(Step::Ready), Step::Ready),
+        ];
+        let dir = Form::Block.published(root.path(), &root.path().join("pods/uid"), "pvc-1").dir;
+        for (name, stored, want) in cases {
+            write(&dir, &stored).await.unwrap();
+            assert_eq!(read(&dir).await.unwrap().known().unwrap().step, want, "{name}");
+            let was_published = stored.step == Step::Ready;
+            assert_eq!(is_published(&root.path().join("pods/uid"), "pvc-1"), was_published, "{name}");
+        }
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 //! reads a page that shows it, and at no other time.
 
 use super::Registered;
-use super::mounter::{GLOBAL_MOUNT, MOUNT};
+use super::layout::Form;
 use super::records::{self, Step, VolumeData};
 use crate::measure::{Filled, Measured, VolumeMeasured};
 use crate::pod;
@@ -31,7 +31,8 @@ struct Published {
     of: usize,
     name: String,
     claim: Option<String>,
-    dir: PathBuf,
+    at: PathBuf,
+    form: Form,
     data: VolumeData,
 }
 
@@ -65,7 +66,8 @@ async fn published(shared: &Shared, of: usize, pod: &Pod) -> Vec<Published> {
     for found in records::all_of_pod(&shared.pod_dir(pod)).await.unwrap_or_default() {
         let Some(data) = found.record.known().filter(|data| data.step == Step::Ready) else { continue };
         for (name, claim) in names(pod, data, &shared.sources) {
-            all.push(Published { of, name, claim, dir: found.dir.clone(), data: data.clone() });
+            let (at, form) = (found.published(&shared.csi.root).at, found.form);
+            all.push(Published { of, name, claim, at, form, data: data.clone() });
         }
     }
     all
@@ -104,14 +106,14 @@ async fn ask(
 ) -> Option<(usize, VolumeMeasured)> {
     let known = known.get_or_init(|| able(shared, &of.data.driver_name)).await;
     let Able { driver, stages } = known.as_ref()?;
-    let Published { of, name, claim, dir, data } = of;
+    let Published { of, name, claim, at, form, data } = of;
     let (root, sees) = (&shared.csi.root, driver.sees);
-    let staging = shared.csi.global_dir(&data.driver_name, &data.volume_handle).join(GLOBAL_MOUNT);
+    let staged = form.staged(root, &data.driver_name, &data.volume_handle, &data.spec_name);
     let request = VolumeStatsRequest {
         volume_id: data.volume_handle.clone(),
-        volume_path: sees.name_of(root, &dir.join(MOUNT)),
+        volume_path: sees.name_of(root, &at),
         staging_target_path: match *stages && !data.is_ephemeral() {
-            true => sees.name_of(root, &staging),
+            true => sees.name_of(root, &staged.at),
             false => String::new(),
         },
     };

@@ -1,5 +1,6 @@
 //! A pod's volume of a driver, and what the driver is told of it: upstream's words and rules. Pure.
 
+use super::layout::Form;
 use crate::pod;
 use crate::sources::Sources;
 use csi::{Mode, NodeCapabilities, Rpc, VolumeCapability};
@@ -29,6 +30,7 @@ pub struct CsiVolume {
     pub mount_options: Vec<String>,
     pub read_only: bool,
     pub is_ephemeral: bool,
+    pub form: Form,
     pub stage_secret: Option<SecretKey>,
     pub publish_secret: Option<SecretKey>,
     pub expand_secret: Option<SecretKey>,
@@ -61,6 +63,7 @@ impl CsiVolume {
             mount_options: Vec::new(),
             read_only: source.read_only == Some(true),
             is_ephemeral: true,
+            form: Form::Filesystem,
             stage_secret: None,
             publish_secret: secret.map(|secret| (namespace, secret.name.clone())),
             expand_secret: None,
@@ -87,6 +90,10 @@ impl CsiVolume {
             mount_options: spec.mount_options.clone().unwrap_or_default(),
             read_only,
             is_ephemeral: false,
+            form: match volume::is_block(found) {
+                true => Form::Block,
+                false => Form::Filesystem,
+            },
             stage_secret: source.node_stage_secret_ref.as_ref().map(key_of),
             publish_secret: source.node_publish_secret_ref.as_ref().map(key_of),
             expand_secret: source.node_expand_secret_ref.as_ref().map(key_of),
@@ -126,6 +133,9 @@ impl CsiVolume {
 
     /// `group`: the pod's fsGroup, for a driver that sees to it itself.
     pub fn capability(&self, can: &NodeCapabilities, group: Option<u32>) -> VolumeCapability {
+        if self.form == Form::Block {
+            return VolumeCapability::device(self.mode(can));
+        }
         let group = group.filter(|_| can.has(Rpc::VolumeMountGroup));
         VolumeCapability::mounted(&self.fs_type, &self.mount_options, group, self.mode(can))
     }
@@ -144,9 +154,9 @@ impl CsiVolume {
         }
     }
 
-    /// Whether the volume's files become the pod's group, and it is for us to see to that.
+    /// Whether the volume's files become the pod's group, and it is for us to see to that. A device has none.
     pub fn is_given(&self, driver: Option<&CSIDriver>, can: &NodeCapabilities) -> bool {
-        if self.read_only || can.has(Rpc::VolumeMountGroup) {
+        if self.form == Form::Block || self.read_only || can.has(Rpc::VolumeMountGroup) {
             return false;
         }
         let policy = driver.and_then(|driver| driver.spec.fs_group_policy.as_deref());
@@ -301,6 +311,10 @@ mod tests {
             let volume = persistent(json!({"accessModes": modes}), json!({"fsType": "ext4"}));
             let capability = volume.capability(can, Some(7));
             assert_eq!((capability.mode(), capability.fs_type()), (want, "ext4"), "{modes}");
+            assert!(!capability.is_device(), "{modes}");
+            let device = json!({"accessModes": modes, "volumeMode": "Block"});
+            let device = persistent(device, json!({"fsType": "ext4"})).capability(can, Some(7));
+            assert_eq!((device.mode(), device.fs_type(), device.is_device()), (want, "", true), "{modes}");
         }
     }
 
@@ -314,6 +328,7 @@ mod tests {
         let rwx = || persistent(json!({"accessModes": ["ReadWriteMany"]}), json!({"fsType": "ext4"}));
         let read = || CsiVolume { read_only: true, ..rwo() };
         let inline = || ephemeral(json!({"driver": "d", "fsType": "ext4"}));
+        let device = || CsiVolume { form: Form::Block, ..rwo() };
         let default = "ReadWriteOnceWithFSType";
         let cases = [
             ("one writer", rwo(), default, &none, true),
@@ -325,6 +340,7 @@ mod tests {
             ("never", rwo(), "None", &none, false),
             ("always", rwx(), "File", &none, true),
             ("read only", read(), "File", &none, false),
+            ("a device", device(), "File", &none, false),
         ];
         for (name, volume, policy, can, want) in cases {
             let driver = driver(json!({"fsGroupPolicy": policy}));

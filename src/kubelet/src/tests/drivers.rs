@@ -8,12 +8,13 @@ use csi::server::{Refused, serve, serve_slowly};
 use csi::{
     Message, NodeCapabilities, NodeExpandRequest, NodeInfo, NodePublishRequest, NodeStageRequest,
     NodeUnpublishRequest, NodeUnstageRequest, PluginInfo, RegistrationStatus, Rpc, Topology, Unit,
-    VolumeStats, VolumeStatsRequest, VolumeUsage,
+    VolumeCapability, VolumeStats, VolumeStatsRequest, VolumeUsage,
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Node, PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, VolumeAttachment};
 use kinds::TypedKind;
 use nix::mount::MsFlags;
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fs;
@@ -23,6 +24,7 @@ use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+mod devices;
 mod registration;
 mod trouble;
 
@@ -167,13 +169,24 @@ fn node(path: &str, body: &[u8], root: &Path, mounts: bool) -> (String, Effect) 
             let request = NodeStageRequest::decode(body).unwrap();
             assert!(ours(&request.staging_target_path).is_dir(), "it is made before");
             let (context, secrets) = (sorted(&request.publish_context), told(&request.secrets));
-            (format!("stage {} {context}{secrets}", request.volume_id), nothing())
+            let what = as_what(request.volume_capability.as_ref());
+            (format!("stage {what}{} {context}{secrets}", request.volume_id), nothing())
         }
         "NodePublishVolume" => {
             let request = NodePublishRequest::decode(body).unwrap();
             let target = ours(&request.target_path);
-            assert!(target.parent().unwrap().is_dir() && target.ends_with("mount"));
+            assert!(target.parent().unwrap().is_dir());
             let (context, secrets) = (sorted(&request.volume_context), told(&request.secrets));
+            let what = as_what(request.volume_capability.as_ref());
+            if !what.is_empty() {
+                let published = Path::new("plugins/kubernetes.io/csi/volumeDevices/publish/pv");
+                assert_eq!(target.parent(), Some(root.join(published).as_path()));
+                let make = Box::new(move || {
+                    mknod(&target, SFlag::S_IFBLK, Mode::S_IRUSR, makedev(7, 250)).unwrap();
+                });
+                return (format!("publish {what}{} {context}{secrets}", request.volume_id), make);
+            }
+            assert!(target.ends_with("mount"));
             let make = Box::new(move || {
                 fs::create_dir_all(&target).unwrap();
                 if mounts && !crate::volumes::is_mount(&target).unwrap() {
@@ -189,28 +202,37 @@ fn node(path: &str, body: &[u8], root: &Path, mounts: bool) -> (String, Effect) 
                 if mounts {
                     let _ = nix::mount::umount(&target);
                 }
-                let _ = fs::remove_dir(target);
+                let _ = fs::remove_dir(&target).or_else(|_| fs::remove_file(&target));
             });
             (format!("unpublish {}", request.volume_id), unmake)
         }
         "NodeExpandVolume" => {
             let request = NodeExpandRequest::decode(body).unwrap();
-            assert!(request.volume_path.ends_with("/mount"));
+            assert!(is_published(&request.volume_path));
             let bytes = request.capacity_range.unwrap().required_bytes;
             (format!("expand {} {bytes}", request.volume_id), nothing())
         }
         "NodeGetVolumeStats" => {
             let request = VolumeStatsRequest::decode(body).unwrap();
-            assert!(request.volume_path.ends_with("/mount"));
+            assert!(is_published(&request.volume_path));
             (format!("stats {}", request.volume_id), nothing())
         }
         "NodeUnstageVolume" => {
             let request = NodeUnstageRequest::decode(body).unwrap();
-            assert!(request.staging_target_path.ends_with("/globalmount"));
+            let staging = request.staging_target_path.as_str();
+            assert!(staging.ends_with("/globalmount") || staging.ends_with("/volumeDevices/staging/pv"));
             (format!("unstage {}", request.volume_id), nothing())
         }
         _ => (String::new(), nothing()),
     }
+}
+
+fn as_what(capability: Option<&VolumeCapability>) -> &'static str {
+    if capability.unwrap().is_device() { "device " } else { "" }
+}
+
+fn is_published(path: &str) -> bool {
+    path.ends_with("/mount") || path.contains("/volumeDevices/publish/pv/")
 }
 
 fn reply(path: &str, can: &[Rpc]) -> Vec<u8> {
@@ -262,6 +284,10 @@ async fn claim(rig: &Rig, attach: bool) {
 
 /// `more`: what else the volume says of its driver.
 async fn claim_with(rig: &Rig, attach: bool, more: Value) {
+    claim_as(rig, attach, more, "Filesystem").await;
+}
+
+async fn claim_as(rig: &Rig, attach: bool, more: Value, mode: &str) {
     let mut csi = json!({"driver": NAME, "volumeHandle": "h"});
     csi.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     create::<CSIDriver>(
@@ -271,7 +297,7 @@ async fn claim_with(rig: &Rig, attach: bool, more: Value) {
     )
     .await;
     let spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}},
-        "storageClassName": "", "volumeName": "pv"});
+        "storageClassName": "", "volumeName": "pv", "volumeMode": mode});
     let metadata = json!({"name": "data", "namespace": "default"});
     let made: PersistentVolumeClaim = create(rig, json!({"metadata": metadata, "spec": spec})).await;
     let reference = json!({"name": "data", "namespace": "default", "uid": made.metadata.uid});
@@ -279,7 +305,7 @@ async fn claim_with(rig: &Rig, attach: bool, more: Value) {
         rig,
         json!({"metadata": {"name": "pv"}, "spec": {"capacity": {"storage": "1Gi"},
         "accessModes": ["ReadWriteOnce"], "storageClassName": "", "claimRef": reference,
-        "csi": csi}}),
+        "volumeMode": mode, "csi": csi}}),
     )
     .await;
     let claims: Api<PersistentVolumeClaim> = rig.root().api();

@@ -2,6 +2,7 @@
 //! (`subpath`), and how all of it goes away again.
 
 pub mod atomic;
+pub mod devices;
 pub mod empty_dir;
 pub mod host_path;
 pub mod mounts;
@@ -15,6 +16,7 @@ mod trust_bundle;
 use crate::clock::after;
 use crate::csi::{self, CsiVolume};
 use crate::pod;
+use devices::{BlockVolume, Devices};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Pod, Volume};
 use kinds::volume::ClaimOfVolume;
@@ -39,6 +41,8 @@ pub enum MountedVolume {
         /// ConfigMaps and their like can not be written to, whatever the mount says.
         read_only: bool,
     },
+    /// A device of the machine: containers get a node of it, and nobody mounts it.
+    Device { path: PathBuf, read_only: bool },
     /// In the image store, under this name: the runtime mounts it.
     Image(String),
 }
@@ -54,6 +58,12 @@ pub enum VolumeError {
     Device { volume: String, why: String },
     #[error("MountVolume.Setup failed while expanding volume for volume \"{volume}\" : {why}")]
     ExpandSetUp { volume: String, why: String },
+    #[error("MapVolume.SetUpDevice failed for volume \"{volume}\" : {why}")]
+    SetUpDevice { volume: String, why: String },
+    #[error("MapVolume.MapPodDevice failed for volume \"{volume}\" : {why}")]
+    MapPodDevice { volume: String, why: String },
+    #[error("MapVolume.MarkVolumeAsMounted failed while expanding volume for volume \"{volume}\" : {why}")]
+    ExpandMapped { volume: String, why: String },
     /// While a pod has it.
     #[error("NodeExpandVolume.NodeExpandVolume failed for volume \"{volume}\" : {why}")]
     Expand { volume: String, why: String },
@@ -77,6 +87,9 @@ impl VolumeError {
     pub fn reason(&self) -> &'static str {
         match self {
             VolumeError::Expand { .. } => "VolumeResizeFailed",
+            VolumeError::SetUpDevice { .. }
+            | VolumeError::MapPodDevice { .. }
+            | VolumeError::ExpandMapped { .. } => "FailedMapVolume",
             _ => "FailedMount",
         }
     }
@@ -87,6 +100,8 @@ pub enum Prepared {
     EmptyDir(EmptyDirVolumeSource),
     HostPath(HostPathVolumeSource),
     Persistent(Persistent),
+    /// Pods have it as a device.
+    Device(BlockVolume),
     /// Of a storage driver: `csi::mount` has it mounted.
     Csi(Box<CsiVolume>),
     /// The host mounts it: [`mount_nfs`].
@@ -149,7 +164,12 @@ fn is_published(pod_dir: &Path, used: &ClaimOfVolume, context: &payload::Content
 ///
 /// # Errors
 /// The first volume that could not be made.
-pub fn set_up(pod_dir: &Path, pod: &Pod, prepared: Vec<(String, Prepared)>) -> Result<Mounted, VolumeError> {
+pub fn set_up(
+    pod_dir: &Path,
+    pod: &Pod,
+    prepared: Vec<(String, Prepared)>,
+    devices: &Devices,
+) -> Result<Mounted, VolumeError> {
     let on_root_mismatch = is_given_on_mismatch(pod);
     let group = pod::fs_group(pod);
     let mut mounted = Mounted::new();
@@ -173,6 +193,14 @@ pub fn set_up(pod_dir: &Path, pod: &Pod, prepared: Vec<(String, Prepared)>) -> R
                         .map_err(|e| failed(format!("mkdir {}: {e}", mark.display())))?;
                 }
                 MountedVolume::Path { path, read_only: found.read_only }
+            }
+            Prepared::Device(found) => {
+                let mapped = devices.map(pod_dir, &found);
+                let path =
+                    mapped.map_err(|why| VolumeError::MapPodDevice { volume: found.name.clone(), why })?;
+                let mark = volume_dir(pod_dir, CLAIMED, &name);
+                fs::create_dir_all(&mark).map_err(|e| failed(format!("mkdir {}: {e}", mark.display())))?;
+                MountedVolume::Device { path, read_only: found.read_only }
             }
             // mounted before, by its driver or the host
             Prepared::Csi(_) | Prepared::Nfs(_) => continue,
@@ -223,27 +251,45 @@ fn volume_dir(pod_dir: &Path, plugin: &str, name: &str) -> PathBuf {
     pod_dir.join("volumes").join(plugin).join(name)
 }
 
-/// Unmounts and removes all that a pod had on the machine. Nothing below a mount that would not go is removed: it
-/// might be somebody's data.
+/// Unmounts and removes all that a pod had on the machine, and lets go the devices that no other pod has. Nothing below a mount
+/// that would not go is removed: it might be somebody's data.
 ///
 /// # Errors
-/// Where a mount is held, or a file can not be removed; may be called again.
-pub fn tear_down(pod_dir: &Path) -> io::Result<()> {
+/// Where a mount is held, a device can not be let go, or a file can not be removed; may be called again.
+pub fn tear_down(pod_dir: &Path, devices: &Devices) -> io::Result<()> {
     if !pod_dir.exists() {
         return Ok(());
     }
     unmount_below(pod_dir)?;
+    devices.unmap(pod_dir)?;
     fs::remove_dir_all(pod_dir)
 }
 
 /// Unmounts everything below a folder, the newest first.
 pub fn unmount_below(dir: &Path) -> io::Result<()> {
     let dir = dir.canonicalize()?;
-    for mount in mounts_below(&dir)?.iter().rev() {
+    unmount_each(|target| target.starts_with(&dir) && target != dir)
+}
+
+/// Unmounts what is mounted right there and below, the newest first. What is there is not looked at: it may not answer.
+pub(crate) fn unmount_all(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let path = match parent.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        parent => parent?.join(name),
+    };
+    unmount_each(|target| target.starts_with(&path))
+}
+
+fn unmount_each(is_one: impl Fn(&Path) -> bool) -> io::Result<()> {
+    let mounted = || -> io::Result<Vec<PathBuf>> {
+        Ok(mount_targets()?.into_iter().filter(|target| is_one(target)).collect())
+    };
+    for mount in mounted()?.iter().rev() {
         nix::mount::umount2(mount, nix::mount::MntFlags::MNT_DETACH | nix::mount::MntFlags::UMOUNT_NOFOLLOW)
             .map_err(|e| io::Error::other(format!("unmount {}: {e}", mount.display())))?;
     }
-    match mounts_below(&dir)?.first() {
+    match mounted()?.first() {
         Some(left) => Err(io::Error::other(format!("{} is still mounted", left.display()))),
         None => Ok(()),
     }
@@ -258,11 +304,6 @@ pub fn is_mount(dir: &Path) -> io::Result<bool> {
 /// The same of a path that is known to hold no links, without looking at what is there.
 pub(crate) fn is_mount_target(path: &Path) -> io::Result<bool> {
     Ok(mount_targets()?.iter().any(|target| target == path))
-}
-
-fn mounts_below(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let targets = mount_targets()?.into_iter();
-    Ok(targets.filter(|target| target.starts_with(dir) && target != dir).collect())
 }
 
 fn mount_targets() -> io::Result<Vec<PathBuf>> {

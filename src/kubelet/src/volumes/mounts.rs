@@ -29,9 +29,9 @@ fn one(
     mounted: &Mounted,
     env: &[(String, String)],
 ) -> Result<Mount, String> {
-    let volume = mounted.get(&mount.name).ok_or_else(|| {
-        format!("cannot find volume \"{}\" to mount into container \"{}\"", mount.name, container.name)
-    })?;
+    let not_found =
+        || format!("cannot find volume \"{}\" to mount into container \"{}\"", mount.name, container.name);
+    let volume = mounted.get(&mount.name).ok_or_else(not_found)?;
     if mount.recursive_read_only.as_deref() == Some("Enabled") {
         return Err(format!(
             "volume \"{}\" requested recursive read-only mode, but it is not supported by the runtime",
@@ -47,6 +47,7 @@ fn one(
             let options = IMAGE_OPTIONS.map(str::to_owned).to_vec();
             Mount { image: Some(image.clone()), read_only: true, options, ..Mount::default() }
         }
+        MountedVolume::Device { .. } => return Err(not_found()),
         MountedVolume::Path { path, read_only } => {
             if let Some(part) = &part {
                 subpath::ensure(path, part).map_err(|why| {

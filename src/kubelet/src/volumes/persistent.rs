@@ -1,6 +1,7 @@
-//! Volumes behind claims: a directory of this machine that was there before the pod, and stays after it; or what is mounted
-//! for the pod.
+//! Volumes behind claims: a directory or a device of this machine that was there before the pod, and stays after it; or what is
+//! mounted for the pod.
 
+use super::devices::BlockVolume;
 use super::{NfsVolume, Prepared, VolumeError, host_path};
 use crate::csi::CsiVolume;
 use crate::sources::Sources;
@@ -70,14 +71,31 @@ pub fn prepare(
             claim.metadata.uid.as_deref().unwrap_or_default()
         )));
     }
-    let failed = |why: &str| VolumeError::SetUp { volume: name.to_owned(), why: why.to_owned() };
-    let spec = found.spec.as_ref();
-    if spec.and_then(|spec| spec.volume_mode.as_deref()) == Some("Block") {
-        return Err(failed("block volumes are not supported"));
-    }
+    is_used_as(pod, &of.name, volume::mode_of_volume(&found))
+        .map_err(|why| VolumeError::Claim { volume: of.name.clone(), why })?;
     if let Some(volume) = CsiVolume::of_claim(of, &found, &claim, used.read_only) {
         return Ok(Prepared::Csi(Box::new(volume)));
     }
+    let spec = found.spec.as_ref();
+    let is_made = volume::annotation(&found.metadata, volume::PROVISIONED_BY) == Some(STORAGE_PROVISIONER);
+    if volume::is_block(&found) {
+        let read_only = used.read_only;
+        let device = |path: &str, is_file| BlockVolume {
+            name: name.to_owned(),
+            path: PathBuf::from(path),
+            is_file,
+            read_only,
+        };
+        return match spec.map(|spec| (&spec.host_path, &spec.local)) {
+            Some((Some(host), _)) => Ok(Prepared::Device(device(&host.path, is_made))),
+            Some((_, Some(local))) => Ok(Prepared::Device(device(&local.path, false))),
+            _ => {
+                let why = "no volume plugin matched".to_owned();
+                Err(VolumeError::MapPodDevice { volume: name.to_owned(), why })
+            }
+        };
+    }
+    let failed = |why: &str| VolumeError::SetUp { volume: name.to_owned(), why: why.to_owned() };
     if let Some(source) = spec.and_then(|spec| spec.nfs.as_ref()) {
         let options = spec.and_then(|spec| spec.mount_options.as_deref()).unwrap_or_default();
         return Ok(Prepared::Nfs(NfsVolume::new(name, source, options, used.read_only)));
@@ -87,9 +105,22 @@ pub fn prepare(
         Some((_, Some(local))) => Place::Local(PathBuf::from(&local.path)),
         _ => return Err(failed("no volume plugin matched")),
     };
-    let is_made = volume::annotation(&found.metadata, volume::PROVISIONED_BY) == Some(STORAGE_PROVISIONER);
     let is_given = is_made || matches!(place, Place::Local(_));
     Ok(Prepared::Persistent(Persistent { place, read_only: used.read_only, is_given }))
+}
+
+/// Whether the pod's containers have a volume as what it is.
+fn is_used_as(pod: &Pod, name: &str, mode: &str) -> Result<(), String> {
+    let containers = || crate::pod::all_containers(crate::pod::spec(pod));
+    let is_mounted = || containers().any(|of| of.volume_mounts.iter().flatten().any(|of| of.name == name));
+    let is_device = || containers().any(|of| of.volume_devices.iter().flatten().any(|of| of.name == name));
+    let wrong = match mode {
+        volume::BLOCK if is_mounted() => "volumeMounts",
+        volume::BLOCK => return Ok(()),
+        _ if is_device() => "volumeDevices",
+        _ => return Ok(()),
+    };
+    Err(format!("volume {name} has volumeMode {mode}, but is specified in {wrong}"))
 }
 
 fn is_of(found: &PersistentVolume, claim: &PersistentVolumeClaim) -> bool {
@@ -118,6 +149,7 @@ pub fn path(place: &Place) -> Result<PathBuf, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::csi::Form;
     use crate::sources::tests::Fixed;
     use serde_json::{Value, json};
 
@@ -148,6 +180,11 @@ mod tests {
         };
         let host = || volume(json!({"spec": {"hostPath": {"path": "/d"}}}));
         let made = json!({"metadata": {"annotations": {"pv.kubernetes.io/provisioned-by": STORAGE_PROVISIONER}}, "spec": {"hostPath": {"path": "/d"}}});
+        let raw = {
+            let mut raw = made.clone();
+            merge(&mut raw, &json!({"spec": {"volumeMode": "Block"}}));
+            raw
+        };
         let going = || claim(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}));
         let failed = "Unable to attach or mount volumes: unmounted volumes=[x], unattached volumes=[], failed to process volumes=[x]: error processing PVC d/data: ";
         let cases = [
@@ -218,7 +255,31 @@ mod tests {
                 Some(claim(json!({}))),
                 Some(volume(json!({"spec": {"volumeMode": "Block", "local": {"path": "/dev/x"}}}))),
                 false,
-                "MountVolume.SetUp failed for volume \"v\" : block volumes are not supported",
+                "device /dev/x",
+            ),
+            (
+                "a device, by its path",
+                Some(claim(json!({}))),
+                Some(volume(json!({"spec": {"volumeMode": "Block", "hostPath": {"path": "/dev/x"}}}))),
+                false,
+                "device /dev/x",
+            ),
+            ("a device that was made", Some(claim(json!({}))), Some(volume(raw)), false, "file /d"),
+            (
+                "a driver's device",
+                Some(claim(json!({}))),
+                Some(volume(
+                    json!({"spec": {"volumeMode": "Block", "csi": {"driver": "d", "volumeHandle": "h"}}}),
+                )),
+                false,
+                "h of d as Block",
+            ),
+            (
+                "a device of what knows none",
+                Some(claim(json!({}))),
+                Some(volume(json!({"spec": {"volumeMode": "Block", "nfs": {"server": "s", "path": "/x"}}}))),
+                false,
+                "MapVolume.MapPodDevice failed for volume \"v\" : no volume plugin matched",
             ),
         ];
         for (name, claim, volume, is_set_up, want) in cases {
@@ -242,13 +303,46 @@ mod tests {
                 }
                 Ok(Prepared::Csi(found)) => {
                     assert!(found.read_only);
-                    format!("{} of {}", found.handle, found.driver)
+                    let form = match found.form {
+                        Form::Filesystem => "",
+                        Form::Block => " as Block",
+                    };
+                    format!("{} of {}{form}", found.handle, found.driver)
+                }
+                Ok(Prepared::Device(found)) => {
+                    assert!(found.read_only && found.name == "v");
+                    format!("{} {}", if found.is_file { "file" } else { "device" }, found.path.display())
                 }
                 Ok(Prepared::Nfs(found)) => found.arguments(Path::new("/t")).join(" "),
                 Ok(_) => panic!("{name}"),
                 Err(error) => error.to_string(),
             };
             assert_eq!(got, want.replace("{}", failed), "{name}");
+        }
+    }
+    #[test]
+    fn a_volume_is_used_as_what_it_is() {
+        let pod = |containers: Value, init: Value| -> Pod {
+            serde_json::from_value(json!({"spec": {"containers": containers, "initContainers": init}}))
+                .unwrap()
+        };
+        let mounts = json!([{"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}]);
+        let devices = json!([{"name": "c", "volumeDevices": [{"name": "v", "devicePath": "/dev/v"}]}]);
+        let neither = || json!([{"name": "c"}]);
+        let block = Some("volume v has volumeMode Block, but is specified in volumeMounts");
+        let files = Some("volume v has volumeMode Filesystem, but is specified in volumeDevices");
+        let cases = [
+            ("a device", pod(devices.clone(), json!([])), "Block", None),
+            ("a file system", pod(mounts.clone(), json!([])), "Filesystem", None),
+            ("nobody's", pod(neither(), json!([])), "Block", None),
+            ("a device that is mounted", pod(mounts.clone(), json!([])), "Block", block),
+            ("a file system as a device", pod(devices.clone(), json!([])), "Filesystem", files),
+            ("of an init container", pod(neither(), mounts), "Block", block),
+            ("as a device of an init container", pod(neither(), devices), "Filesystem", files),
+        ];
+        for (name, pod, mode, want) in cases {
+            assert_eq!(is_used_as(&pod, "v", mode).err().as_deref(), want, "{name}");
+            assert_eq!(is_used_as(&pod, "other", mode), Ok(()), "{name}");
         }
     }
 }

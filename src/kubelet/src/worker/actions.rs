@@ -154,7 +154,7 @@ impl Worker {
         }
         let (prepared, unprepared) = prepare(&self.shared, &self.pod);
         if let Some(error) = unprepared {
-            self.sandbox_failed("FailedMount", error.to_string());
+            self.sandbox_failed(error.reason(), error.to_string());
             return self.wake_after_hold();
         }
         self.memory.sandbox_starting = true;
@@ -392,7 +392,13 @@ async fn mount(
     }
     let all = of_others.into_iter().map(|(name, volume)| async move {
         let (path, read_only) = match &volume {
-            Prepared::Csi(volume) => (csi::mount(shared, pod, volume, living).await?, volume.read_only),
+            Prepared::Csi(volume) => {
+                let (path, read_only) = (csi::mount(shared, pod, volume, living).await?, volume.read_only);
+                if volume.form == csi::Form::Block {
+                    return Ok(Some((name, MountedVolume::Device { path, read_only })));
+                }
+                (path, read_only)
+            }
             Prepared::Nfs(volume) => {
                 let dir = shared.pod_dir(pod);
                 let mounting = volumes::mount_nfs(&dir, &name, volume);
@@ -413,8 +419,8 @@ async fn set_up(
     prepared: Vec<(String, Prepared)>,
     mut mounted: Mounted,
 ) -> Result<Mounted, VolumeError> {
-    let (dir, pod) = (shared.pod_dir(pod), pod.clone());
-    let written = tokio::task::spawn_blocking(move || volumes::set_up(&dir, &pod, prepared)).await;
+    let (dir, pod, devices) = (shared.pod_dir(pod), pod.clone(), shared.devices.clone());
+    let written = tokio::task::spawn_blocking(move || volumes::set_up(&dir, &pod, prepared, &devices)).await;
     let written =
         written.unwrap_or_else(|e| Err(VolumeError::SetUp { volume: String::new(), why: e.to_string() }))?;
     mounted.extend(written);

@@ -6,7 +6,7 @@ use crate::handlers::{self, At};
 use crate::image_manager::{self, NoImage};
 use crate::kill::Killer;
 use crate::shared::Shared;
-use crate::volumes::{Mounted, mounts};
+use crate::volumes::{Mounted, devices, mounts};
 use crate::{labels, pod, resolv};
 use cri::{ContainerConfig, ContainerId, ContainerState, ContainerStatus, ImageInfo, Mount, SandboxStatus};
 use k8s_openapi::api::core::v1::{Container, Pod};
@@ -197,6 +197,7 @@ fn describe(
     let env = environment(pod, container, &facts, mounted, &shared.sources, config.service_environment)?;
     let pod_dir = shared.pod_dir(pod);
     let mut mounts = mounts::of_container(pod, container, mounted, &env)?;
+    let devices = devices::of_container(container, mounted)?;
     let is_taken = |mounts: &[Mount], path: &str| mounts.iter().any(|m| m.target == Path::new(path));
     if !is_taken(&mounts, "/etc/hosts") {
         let ip = facts.pod_ip.as_deref();
@@ -215,6 +216,7 @@ fn describe(
         image,
         env,
         mounts,
+        devices,
         memory_capacity: config.machine.memory_bytes,
         state_dir: &config.state_dir,
     };

@@ -3,6 +3,7 @@
 use super::{Key, Provisioner};
 use crate::copies::{Progress, Wanted};
 use crate::directories;
+use crate::plan::Medium;
 use crate::snapshots::{self, Step};
 use api::{ObjectKey, Status};
 use cluster::unless_gone;
@@ -61,8 +62,9 @@ impl Provisioner {
         match self.copies.outcome(key) {
             Progress::Runs => Ok(()),
             Progress::NotBegun => {
-                let snapshots = self.config.snapshots.clone();
-                self.copies.begin(key, Wanted { from: below.join(handle), below: snapshots, name });
+                let medium = held.as_ref().map_or(Medium::Directory, Medium::of_volume);
+                let (from, below) = (below.join(handle), self.config.snapshots.clone());
+                self.copies.begin(key, Wanted { from, below, name, medium });
                 Ok(())
             }
             Progress::Ended(Err(error)) => {

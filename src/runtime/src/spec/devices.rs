@@ -1,11 +1,17 @@
 //! Device nodes, and who may use them.
 
 use super::Parts;
+use super::mounts::target_of;
+use cri::CriError;
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
     LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType,
 };
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
+
+const DEV: &str = "/dev";
+/// What is mounted in every container.
+const KERNEL: [&str; 2] = ["/proc", "/sys"];
 
 /// A device node of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,19 +31,24 @@ impl HostDevice {
     }
 }
 
-/// The nodes to make in the container's /dev, besides null, zero, full, random, urandom and tty, which it always has.
-pub(super) fn nodes(parts: &Parts<'_>) -> Result<Vec<LinuxDevice>, OciSpecError> {
+/// Each device that is asked for, or is there where the container is privileged, and where it is to be.
+fn wanted<'a>(parts: &Parts<'a>) -> Vec<(PathBuf, &'a HostDevice)> {
     let wanted = parts.container.devices.iter();
-    let mut nodes: Vec<(PathBuf, &HostDevice)> = Vec::new();
+    let mut all: Vec<(PathBuf, &HostDevice)> = Vec::new();
     for device in parts.devices {
         let mut as_asked = wanted.clone().filter(|d| d.host_path == device.path).peekable();
         if as_asked.peek().is_none() && parts.container.privileged {
-            nodes.push((device.path.clone(), device));
+            all.push((device.path.clone(), device));
         }
-        nodes.extend(as_asked.map(|d| (d.container_path.clone(), device)));
+        all.extend(as_asked.map(|d| (d.container_path.clone(), device)));
     }
-    nodes
-        .into_iter()
+    all
+}
+
+/// The nodes to make in the container's /dev, besides null, zero, full, random, urandom and tty, which it always has.
+pub(super) fn nodes(parts: &Parts<'_>) -> Result<Vec<LinuxDevice>, OciSpecError> {
+    let in_dev = wanted(parts).into_iter().filter(|(path, _)| path.starts_with(DEV));
+    in_dev
         .map(|(path, device)| {
             LinuxDeviceBuilder::default()
                 .path(path)
@@ -48,6 +59,37 @@ pub(super) fn nodes(parts: &Parts<'_>) -> Result<Vec<LinuxDevice>, OciSpecError>
                 .uid(device.uid)
                 .gid(device.gid)
                 .build()
+        })
+        .collect()
+}
+
+/// The nodes that are asked for elsewhere: libcontainer makes none there, and so they are made in the root before.
+///
+/// # Errors
+/// [`CriError::Invalid`] for a path that is none, and for one where something else will be mounted.
+pub fn nodes_in_root<'a>(parts: &Parts<'a>) -> Result<Vec<(PathBuf, &'a HostDevice)>, CriError> {
+    let elsewhere = wanted(parts).into_iter().filter(|(path, _)| !path.starts_with(DEV));
+    let mounts = parts.container.mounts.iter().filter_map(|mount| target_of(&mount.target).ok());
+    let volumes = parts.volumes.iter().map(|volume| volume.target.clone());
+    let over: Vec<PathBuf> = KERNEL.iter().map(PathBuf::from).chain(mounts).chain(volumes).collect();
+    elsewhere
+        .map(|(path, device)| {
+            let bad =
+                |why: String| CriError::Invalid(format!("invalid device path {}: {why}", path.display()));
+            if !path.is_absolute() {
+                return Err(bad("it must be absolute".to_owned()));
+            }
+            if path.components().any(|part| part == Component::ParentDir) {
+                return Err(bad("it must not hold '..'".to_owned()));
+            }
+            let plain: PathBuf = path.components().collect();
+            if plain == Path::new("/") {
+                return Err(bad("it must not be the root".to_owned()));
+            }
+            match over.iter().find(|over| plain.starts_with(over)) {
+                Some(over) => Err(bad(format!("what is mounted at {} hides it", over.display()))),
+                None => Ok((plain, device)),
+            }
         })
         .collect()
 }

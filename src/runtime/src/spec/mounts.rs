@@ -150,7 +150,7 @@ fn late_one(parts: &Parts<'_>, target: PathBuf, wanted: &cri::Mount) -> Result<L
 ///
 /// # Errors
 /// [`CriError::Invalid`] for anything else, and for the root itself.
-fn target_of(path: &Path) -> Result<PathBuf, CriError> {
+pub(super) fn target_of(path: &Path) -> Result<PathBuf, CriError> {
     let bad = |why| CriError::Invalid(format!("invalid mount path {}: {why}", path.display()));
     if !path.is_absolute() {
         return Err(bad("it must be absolute"));

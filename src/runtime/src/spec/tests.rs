@@ -67,7 +67,11 @@ impl Default for Given {
 
 impl Given {
     fn build(&self) -> Result<Spec, CriError> {
-        build(&Parts {
+        self.parts(build)
+    }
+
+    fn parts<T>(&self, of: impl FnOnce(&Parts<'_>) -> T) -> T {
+        of(&Parts {
             container: &self.container,
             sandbox: &self.sandbox,
             image: &image(),
@@ -183,6 +187,62 @@ fn a_privileged_container_on_cgroup_v2() {
         ..Default::default()
     };
     golden("privileged", &given);
+}
+
+#[test]
+fn devices_are_where_they_are_asked_for() {
+    let disk = HostDevice {
+        path: "/dev/loop7".into(),
+        block: true,
+        major: 7,
+        minor: 7,
+        mode: 0o660,
+        uid: 0,
+        gid: 6,
+    };
+    let at = |path: &str, permissions: &str| Device {
+        host_path: "/dev/loop7".into(),
+        container_path: path.into(),
+        permissions: permissions.into(),
+    };
+    // (name, the device's paths, below what, in /dev, elsewhere or why not)
+    let cases: [(&str, &[&str], &[&str], &[&str], Result<&[&str], &str>); 8] = [
+        ("in /dev", &["/dev/xvda"], &[], &["/dev/xvda"], Ok(&[])),
+        ("elsewhere", &["/mnt/disk"], &["/mnt-not"], &[], Ok(&["/mnt/disk"])),
+        ("twice", &["/dev/a/b", "//disk/"], &[], &["/dev/a/b"], Ok(&["/disk"])),
+        ("nowhere", &["disk"], &[], &[], Err("disk: it must be absolute")),
+        ("climbing", &["/a/../etc"], &[], &[], Err("/a/../etc: it must not hold '..'")),
+        ("the root", &["/"], &[], &[], Err("/: it must not be the root")),
+        ("hidden", &["/mnt/disk"], &["/mnt"], &[], Err("/mnt/disk: what is mounted at /mnt hides it")),
+        ("the kernel's", &["/proc/x"], &[], &[], Err("/proc/x: what is mounted at /proc hides it")),
+    ];
+    for (name, paths, mounts, in_dev, elsewhere) in cases {
+        let container = ContainerConfig {
+            devices: paths.iter().map(|path| at(path, "r")).collect(),
+            mounts: mounts.iter().map(|target| bind("/v", target)).collect(),
+            ..Given::default().container
+        };
+        let given = Given { container, devices: vec![disk.clone()], ..Default::default() };
+        let spec = given.build().unwrap();
+        let linux = spec.linux().as_ref().unwrap();
+        let nodes = linux.devices().clone().unwrap_or_default();
+        let paths: Vec<&Path> = nodes.iter().map(|node| node.path().as_path()).collect();
+        assert_eq!(paths, in_dev.iter().map(Path::new).collect::<Vec<_>>(), "{name}");
+        assert!(nodes.iter().all(|node| (node.major(), node.minor()) == (7, 7)), "{name}");
+        let rules = linux.resources().as_ref().unwrap().devices().clone().unwrap();
+        let last = rules.last().unwrap();
+        assert_eq!(
+            (last.allow(), last.major(), last.access().as_deref()),
+            (true, Some(7), Some("r")),
+            "{name}"
+        );
+        let paths =
+            |made: Vec<(PathBuf, &HostDevice)>| made.into_iter().map(|(path, _)| path).collect::<Vec<_>>();
+        let made = given.parts(|parts| nodes_in_root(parts).map(paths));
+        let want = elsewhere.map(|all| all.iter().map(PathBuf::from).collect::<Vec<_>>());
+        let want = want.map_err(|why| format!("invalid device path {why}"));
+        assert_eq!(made.map_err(|error| error.to_string()), want, "{name}");
+    }
 }
 
 #[test]

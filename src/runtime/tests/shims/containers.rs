@@ -2,9 +2,10 @@
 
 use crate::world::{self, run, sh, shell, start};
 use cri::{
-    ContainerConfig, ContainerState, CriError, Mount, Propagation, Resources, Runtime, RuntimeEvent,
+    ContainerConfig, ContainerState, CriError, Device, Mount, Propagation, Resources, Runtime, RuntimeEvent,
     SandboxConfig, SandboxState, Seccomp,
 };
+use std::path::Path;
 use std::time::Duration;
 
 pub fn runs_logs_and_exits() {
@@ -388,6 +389,27 @@ pub fn confined() {
             sh(&runtime, &free, "mount -t tmpfs tmpfs /tmp && grep -c ' /tmp ' /proc/mounts").await,
             "1\n"
         );
+        let disk = Path::new("/dev/loop0");
+        if !disk.exists() {
+            println!("SKIPPED: a device that is given needs {}", disk.display());
+            return;
+        }
+        // to be read and not to be written to, wherever it is; its image has no such folder
+        let given = |path: &str| Device {
+            host_path: disk.to_owned(),
+            container_path: path.into(),
+            permissions: "r".into(),
+        };
+        let devices = vec![given("/dev/disk/mine"), given("/mnt/disk")];
+        let config = ContainerConfig { devices, read_only_rootfs: true, ..shell("d", "exec sleep 1000") };
+        let id = start(&runtime, &sandbox.id, config).await;
+        for path in ["/dev/disk/mine", "/mnt/disk"] {
+            let script = format!(
+                "test -b {path} && dd if={path} of=/dev/null count=0 2>/dev/null && echo read; \
+                (echo x > {path}) 2>/dev/null || echo no"
+            );
+            assert_eq!(sh(&runtime, &id, &script).await, "read\nno\n", "{path}");
+        }
     });
 }
 

@@ -1,6 +1,7 @@
-//! A file system that grows after its volume: upstream's `NodeExpander`.
+//! A file system, or a device, that grows after its volume: upstream's `NodeExpander`.
 
 use super::{Mount, unless_ended};
+use crate::csi::layout::Form;
 use crate::csi::volume::Growth;
 use crate::pod;
 use crate::sources::Sources;
@@ -38,6 +39,9 @@ impl Mount<'_> {
         let Some(growth) = &self.volume.growth else { return Ok(()) };
         let volume = self.volume.spec_name.clone();
         let failed = |why: String| match when {
+            When::SetUp if self.volume.form == Form::Block => {
+                VolumeError::ExpandMapped { volume: volume.clone(), why }
+            }
             When::SetUp => VolumeError::ExpandSetUp { volume: volume.clone(), why },
             When::Used => VolumeError::Expand { volume: volume.clone(), why },
         };

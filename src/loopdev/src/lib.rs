@@ -1,0 +1,211 @@
+//! Loop devices: files that are block devices, by the kernel's own interface (`linux/loop.h`).
+//!
+//! A device is known by the file behind it and by nothing else: its device and inode, as the kernel tells them. A name may be
+//! given to another file meanwhile, and a number to another device. So nothing need be remembered, and what a crash leaves
+//! attached is found again. Devices are made to stay until they are let go (no `autoclear`), and write past the cache of
+//! their file's disk where that can be (direct I/O).
+//!
+//! It knows neither pods nor volumes. Two who attach one file at the same time may get a device each: the caller has one of
+//! them wait. Read [`attach`] first.
+
+mod control;
+
+use control::{AUTOCLEAR, Info, Opened};
+use std::fs::{self, Metadata, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Where the kernel shows its block devices.
+const DEVICES: &str = "/sys/block";
+/// What it writes behind the name of a file that has none any more.
+const DELETED: &str = " (deleted)";
+/// Others may take the device that was just free.
+const TRIES: usize = 64;
+
+/// `/dev/loop<number>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LoopDevice {
+    number: u32,
+}
+
+impl LoopDevice {
+    pub fn path(self) -> PathBuf {
+        PathBuf::from(format!("/dev/loop{}", self.number))
+    }
+
+    fn of_name(name: &str) -> Option<Self> {
+        name.strip_prefix("loop")?.parse().ok().map(|number| LoopDevice { number })
+    }
+
+    /// `None` where it has no file, or no node.
+    fn open_attached(self) -> Option<(Opened, Info)> {
+        let opened = Opened::read_only(self).ok()?;
+        let info = opened.info().ok()?;
+        Some((opened, info))
+    }
+}
+
+/// Whether this host has loop devices.
+///
+/// # Errors
+/// Why not, in words for who asked for one.
+pub fn check() -> io::Result<()> {
+    control::open().map(drop)
+}
+
+/// The device that the file is, or becomes. As often as it is called, it is one device; one that was about to be let go stays.
+/// It is as large as the file is now, in whole sectors of 512 bytes.
+///
+/// # Errors
+/// There is no such file, or it is none; this host has no loop devices; the kernel refuses.
+pub fn attach(path: &Path) -> io::Result<LoopDevice> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other(format!("{} is no file", path.display())));
+    }
+    if let Some((device, opened, info)) = of_file(&metadata)? {
+        if info.has(AUTOCLEAR) {
+            opened.keep(&info)?;
+        }
+        // whoever has made the file larger meanwhile may not have seen the device
+        opened.fit()?;
+        return Ok(device);
+    }
+    let control = control::open()?;
+    for _ in 0..TRIES {
+        let device = LoopDevice { number: control::free(&control)? };
+        match Opened::read_write(device)?.configure(&file, path) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
+            done => return done.map(|()| device),
+        }
+    }
+    Err(io::Error::other("others take every loop device that is free"))
+}
+
+/// The device that the file is, where it is one.
+///
+/// # Errors
+/// The file can not be looked at.
+pub fn find(path: &Path) -> io::Result<Option<LoopDevice>> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        metadata => Ok(of_file(&metadata?)?.map(|(device, ..)| device)),
+    }
+}
+
+/// Has the device, where the file is one, be as large as its file is by now.
+///
+/// # Errors
+/// The file can not be looked at; the kernel refuses.
+pub fn fit(path: &Path) -> io::Result<()> {
+    of_file(&fs::symlink_metadata(path)?)?.map_or(Ok(()), |(_, opened, _)| opened.fit())
+}
+
+/// Has what was written to the device, where the file is one, be in the file.
+///
+/// # Errors
+/// The file can not be looked at; the disk refuses.
+pub fn flush(path: &Path) -> io::Result<()> {
+    of_file(&fs::symlink_metadata(path)?)?.map_or(Ok(()), |(_, opened, _)| opened.flush())
+}
+
+/// Lets the file's devices go, also where the file has no name any more. One that somebody has open goes when he closes it.
+/// May be repeated.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn detach(path: &Path) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(path).ok();
+    let (parent, name) = (path.parent().unwrap_or(path), path.file_name().unwrap_or_default());
+    let disk = fs::metadata(parent).ok().map(|parent| parent.dev());
+    let name = parent.canonicalize().map(|parent| parent.join(name)).ok();
+    let is_its = |behind: &Behind, info: &Info| match &metadata {
+        Some(metadata) if is_of(info, metadata) => true,
+        _ => behind.is_deleted && Some(&behind.path) == name.as_ref() && disk == Some(info.device),
+    };
+    attached()?.into_iter().try_for_each(|(device, behind)| match device.open_attached() {
+        Some((opened, info)) if is_its(&behind, &info) => opened.let_go(),
+        _ => Ok(()),
+    })
+}
+
+/// Lets all devices go whose files are below the directory. What could not be let go, and why.
+pub fn detach_below(directory: &Path) -> Vec<String> {
+    let Ok(directory) = directory.canonicalize() else { return Vec::new() };
+    let Ok(disk) = fs::metadata(&directory).map(|metadata| metadata.dev()) else { return Vec::new() };
+    let all = match attached() {
+        Ok(all) => all,
+        Err(error) => return vec![format!("look for loop devices: {error}")],
+    };
+    let mut failures = Vec::new();
+    for (device, behind) in all.into_iter().filter(|(_, behind)| behind.path.starts_with(&directory)) {
+        let Some((opened, info)) = device.open_attached() else { continue };
+        // the name is the one that it has for whoever attached it: for others it may be another file's
+        let is_its = match fs::symlink_metadata(&behind.path) {
+            Ok(metadata) => info.is_behind(&metadata),
+            Err(_) => behind.is_deleted && info.device == disk,
+        };
+        if let Some(error) = is_its.then(|| opened.let_go()).and_then(Result::err) {
+            failures.push(format!("let {} go: {error}", device.path().display()));
+        }
+    }
+    failures
+}
+
+/// The file behind a device, as the kernel shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Behind {
+    path: PathBuf,
+    is_deleted: bool,
+}
+
+impl Behind {
+    fn read(shown: &[u8]) -> Self {
+        use std::os::unix::ffi::OsStrExt;
+        let path = |bytes: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
+        let shown = shown.strip_suffix(b"\n").unwrap_or(shown);
+        match shown.strip_suffix(DELETED.as_bytes()) {
+            Some(name) => Behind { path: path(name), is_deleted: true },
+            None => Behind { path: path(shown), is_deleted: false },
+        }
+    }
+}
+
+/// All that have a file, in the order of their numbers.
+fn attached() -> io::Result<Vec<(LoopDevice, Behind)>> {
+    let entries = match fs::read_dir(DEVICES) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut all = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let Some(device) = entry.file_name().to_str().and_then(LoopDevice::of_name) else { continue };
+        // only what has a file has this one
+        let Ok(shown) = fs::read(entry.path().join("loop/backing_file")) else { continue };
+        all.push((device, Behind::read(&shown)));
+    }
+    all.sort_by_key(|(device, _)| *device);
+    Ok(all)
+}
+
+/// The device is open, so that it stays this file's as long as that is held.
+fn of_file(file: &Metadata) -> io::Result<Option<(LoopDevice, Opened, Info)>> {
+    let mut all = attached()?.into_iter();
+    Ok(all.find_map(|(device, _)| {
+        let (opened, info) = device.open_attached()?;
+        is_of(&info, file).then_some((device, opened, info))
+    }))
+}
+
+/// Whether it is the whole file, and can be written to: others may have made devices of parts of it.
+fn is_of(info: &Info, file: &Metadata) -> bool {
+    info.is_whole() && info.is_behind(file)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+use super::*;
+use std::io::{Read, Seek, Write};
+
+const SECTOR: u64 = 512; // bytes
+
+#[test]
+fn what_the_kernel_shows_is_a_name() {
+    let cases = [
+        ("/a/b\n", "/a/b", false),
+        ("/a/b (deleted)\n", "/a/b", true),
+        ("/a (deleted)/b\n", "/a (deleted)/b", false),
+        ("/a", "/a", false),
+    ];
+    for (shown, path, is_deleted) in cases {
+        let want = Behind { path: PathBuf::from(path), is_deleted };
+        assert_eq!(Behind::read(shown.as_bytes()), want, "{shown:?}");
+    }
+}
+
+#[test]
+fn devices_are_told_from_others_by_their_names() {
+    for (name, want) in
+        [("loop0", Some(0)), ("loop123", Some(123)), ("loop", None), ("loop0p1", None), ("sda", None)]
+    {
+        assert_eq!(LoopDevice::of_name(name).map(|device| device.number), want, "{name}");
+    }
+}
+
+fn may_attach() -> bool {
+    // SAFETY: it takes nothing and can not fail.
+    let may = unsafe { libc::geteuid() } == 0 && check().is_ok();
+    if !may {
+        println!("SKIPPED: loop devices need root and /dev/loop-control");
+    }
+    may
+}
+
+/// A file that is let go at the end, whatever becomes of the test.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn new(directory: &Path, name: &str, sectors: u64) -> Self {
+        let path = directory.join(name);
+        fs::File::create(&path).unwrap().set_len(sectors * SECTOR).unwrap();
+        Disk(path)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = detach(&self.0);
+    }
+}
+
+fn sectors(device: LoopDevice) -> u64 {
+    let size = fs::read_to_string(format!("{DEVICES}/loop{}/size", device.number)).unwrap();
+    size.trim().parse().unwrap()
+}
+
+fn autoclear(device: LoopDevice) -> String {
+    fs::read_to_string(format!("{DEVICES}/loop{}/loop/autoclear", device.number)).unwrap()
+}
+
+#[test]
+fn a_file_is_one_device_until_it_is_let_go() {
+    if !may_attach() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let disk = Disk::new(root.path(), "disk", 2048);
+    assert_eq!(find(&disk.0).unwrap(), None);
+    let device = attach(&disk.0).unwrap();
+    assert_eq!((find(&disk.0).unwrap(), attach(&disk.0).unwrap()), (Some(device), device));
+    assert_eq!((sectors(device), autoclear(device).trim()), (2048, "0"));
+    // what is written to the one is in the other
+    let mut opened = OpenOptions::new().read(true).write(true).open(device.path()).unwrap();
+    opened.write_all(b"kept").unwrap();
+    flush(&disk.0).unwrap();
+    assert_eq!(fs::read(&disk.0).unwrap()[..4], *b"kept");
+    // it grows with its file
+    OpenOptions::new().write(true).open(&disk.0).unwrap().set_len(4096 * SECTOR).unwrap();
+    assert_eq!(sectors(device), 2048);
+    fit(&disk.0).unwrap();
+    assert_eq!(sectors(device), 4096);
+    // who has it open keeps it, and it is taken back from going
+    detach(&disk.0).unwrap();
+    assert_eq!(attach(&disk.0).unwrap(), device);
+    opened.rewind().unwrap();
+    let mut read = [0; 4];
+    opened.read_exact(&mut read).unwrap();
+    drop(opened);
+    assert_eq!((read, find(&disk.0).unwrap()), (*b"kept", Some(device)));
+    detach(&disk.0).unwrap();
+    detach(&disk.0).unwrap();
+    assert_eq!(find(&disk.0).unwrap(), None);
+    fit(&disk.0).unwrap();
+}
+
+#[test]
+fn another_file_of_the_name_is_another_device() {
+    if !may_attach() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let disk = Disk::new(root.path(), "disk", 8);
+    let other = Disk::new(root.path(), "other", 16);
+    let device = attach(&disk.0).unwrap();
+    fs::rename(&other.0, &disk.0).unwrap();
+    assert_eq!(find(&disk.0).unwrap(), None);
+    let second = attach(&disk.0).unwrap();
+    assert!(second != device && sectors(second) == 16);
+    // both had that name
+    detach(&disk.0).unwrap();
+    let (left, name) = (attached().unwrap(), disk.0.canonicalize().unwrap());
+    assert!(!left.iter().any(|(_, behind)| behind.path == name), "{left:?}");
+}
+
+#[test]
+fn all_below_a_directory_are_let_go_and_no_others() {
+    if !may_attach() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("real")).unwrap();
+    // the kernel tells no links
+    let below = root.path().join("below");
+    std::os::unix::fs::symlink("real", &below).unwrap();
+    let (inside, gone) = (Disk::new(&below, "inside", 8), Disk::new(&below, "gone", 8));
+    let outside = Disk::new(root.path(), "below-not", 8);
+    for disk in [&inside, &gone, &outside] {
+        attach(&disk.0).unwrap();
+    }
+    fs::remove_file(&gone.0).unwrap();
+    assert_eq!(detach_below(&below), [""; 0]);
+    let left: Vec<PathBuf> = attached().unwrap().into_iter().map(|(_, behind)| behind.path).collect();
+    let real = below.canonicalize().unwrap();
+    assert!(!left.iter().any(|path| path.starts_with(&real)), "{left:?}");
+    assert!(find(&outside.0).unwrap().is_some());
+    assert_eq!(detach_below(&root.path().join("none")), [""; 0]);
+}
+
+#[test]
+fn only_a_file_becomes_a_device() {
+    let root = tempfile::tempdir().unwrap();
+    let link = root.path().join("link");
+    std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
+    for path in [root.path().to_owned(), root.path().join("none"), link] {
+        assert!(attach(&path).is_err(), "{}", path.display());
+    }
+    assert_eq!(find(&root.path().join("none")).unwrap(), None);
+}
