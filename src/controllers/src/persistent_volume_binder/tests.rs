@@ -74,7 +74,7 @@ fn claims() {
     let placed = json!({"metadata": {"annotations": {"volume.kubernetes.io/selected-node": "n"}}});
     let waits = "wait, Normal WaitForFirstConsumer waiting for first consumer to be created before binding";
     let asks = "ask example.com/p, Normal ExternalProvisioning Waiting for a volume to be created either by the external provisioner 'example.com/p' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.";
-    let cases: [(&str, Value, &Option<StorageClass>, Option<PersistentVolume>, &str); 24] = [
+    let cases: [(&str, Value, &Option<StorageClass>, Option<PersistentVolume>, &str); 25] = [
         ("a volume that fits", json!({}), &now, free(), "bind v"),
         ("none", json!({}), &now, None, asks),
         ("one that is somebody's", json!({}), &now, other(), asks),
