@@ -36,7 +36,7 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
 async fn reconcile(ranges: &Api<ServiceCIDR>, own: &str, key: &ObjectKey) -> Result<(), Status> {
     let Some(range) = ranges.find(key)? else { return Ok(()) };
     let wanted = status(&range, own, jiff::Timestamp::now());
-    write_status(ranges, key, range.status.as_ref(), wanted, |range| &mut range.status).await
+    write_status(ranges, &range.metadata, range.status.as_ref(), wanted, |range| &mut range.status).await
 }
 
 /// With the other conditions as they are.
