@@ -1,8 +1,12 @@
 use crate::Places;
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
+
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// Held as long as the daemon lives; the kernel lets go of it however the daemon ends.
 pub(crate) struct Lock {
@@ -21,16 +25,48 @@ impl Lock {
     /// # Errors
     /// What the file system says.
     pub(crate) fn take(places: &Places) -> std::io::Result<Option<Self>> {
-        let file =
-            File::options().create(true).truncate(false).write(true).mode(0o600).open(places.lock())?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(mut held) => {
-                held.set_len(0)?;
-                writeln!(held, "{}", std::process::id())?;
-                Ok(Some(Lock { _held: held }))
+        loop {
+            let file =
+                File::options().create(true).truncate(false).write(true).mode(0o600).open(places.lock())?;
+            let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(mut held) => {
+                    held.set_len(0)?;
+                    writeln!(held, "{}", std::process::id())?;
+                    return Ok(Some(Lock { _held: held }));
+                }
+                Err((file, Errno::EWOULDBLOCK)) => file,
+                Err((_, error)) => return Err(error.into()),
+            };
+            // who only looks whether a daemon lives shares it for a moment; a daemon shares it with nobody
+            match Flock::lock(file, FlockArg::LockSharedNonblock) {
+                Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+                Err((_, error)) => return Err(error.into()),
+                Ok(shared) => drop(shared),
             }
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, error)) => Err(error.into()),
+            std::thread::sleep(LOOK_AGAIN);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ProfileName;
+
+    #[test]
+    fn who_only_looks_keeps_no_daemon_from_starting() {
+        let root = tempfile::tempdir().unwrap();
+        let places = Places::below(root.path(), &ProfileName::default());
+        std::fs::create_dir_all(&places.run).unwrap();
+        let file = File::create(places.lock()).unwrap();
+        let looked = Flock::lock(file, FlockArg::LockShared).map_err(|(_, e)| e).unwrap();
+        let lock = std::thread::scope(|scope| {
+            let taken = scope.spawn(|| Lock::take(&places).unwrap());
+            std::thread::sleep(LOOK_AGAIN * 20);
+            drop(looked);
+            taken.join().unwrap()
+        });
+        assert!(lock.is_some() && is_held(&places));
+        assert!(Lock::take(&places).unwrap().is_none(), "a second daemon");
     }
 }

@@ -77,6 +77,7 @@ fn docker_config(places: &Places, settings: &Settings) -> DockerConfig {
         pools: settings.docker_pools().map(|(base, size)| AddressPool { base, size }).collect(),
         dns: settings.dns_service_ip().into(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        unread: runtime::unread,
     }
 }
 

@@ -129,7 +129,6 @@ impl Reconciler {
     }
 
     async fn write(&self, cron: &Arc<CronJob>, status: CronJobStatus) -> Result<(), Status> {
-        let key = key_of(&cron.metadata);
-        write_status(&self.crons, &key, cron.status.as_ref(), status, |cron| &mut cron.status).await
+        write_status(&self.crons, &cron.metadata, cron.status.as_ref(), status, |cron| &mut cron.status).await
     }
 }

@@ -9,7 +9,7 @@ mod plan;
 mod proportional;
 mod status;
 
-use crate::owner::{claim_all, controller_reference, is_controlled_by, wake_owners};
+use crate::owner::{claim_all, controller_reference, is_controlled_by, is_still, wake_owners};
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use crate::template_hash;
@@ -190,8 +190,9 @@ impl Reconciler {
                 Ok(made)
             }
             Err(status) if status.is(Reason::AlreadyExists) => {
-                let counted = self.deployments.modify_status(&key, |deployment| {
-                    let collisions = &mut deployment.status.get_or_insert_default().collision_count;
+                let counted = self.deployments.modify_status(&key, |now| {
+                    is_still(now, &deployment.metadata)?;
+                    let collisions = &mut now.status.get_or_insert_default().collision_count;
                     *collisions = Some(collisions.unwrap_or(0) + 1);
                     Ok(())
                 });
@@ -203,9 +204,10 @@ impl Reconciler {
                 let message = format!("Failed to create new replica set {name:?}: {status}");
                 let conditions = status::refused(deployment, message.clone(), jiff::Timestamp::now());
                 self.events.warning(&**deployment, CREATE_ERROR, message);
-                let said = self.deployments.modify_status(&key, |deployment| {
+                let said = self.deployments.modify_status(&key, |now| {
+                    is_still(now, &deployment.metadata)?;
                     if conditions.is_some() {
-                        deployment.status.get_or_insert_default().conditions.clone_from(&conditions);
+                        now.status.get_or_insert_default().conditions.clone_from(&conditions);
                     }
                     Ok(())
                 });
@@ -230,8 +232,10 @@ impl Reconciler {
         let wanted = annotations::of_newest(deployment, own, at_least);
         let has_min_ready = sets[newest].spec.min_ready_seconds;
         if own != Some(&wanted) || has_min_ready.unwrap_or(0) != min_ready.unwrap_or(0) {
-            let key = key_of(&sets[newest].metadata);
+            let seen = sets[newest].metadata.clone();
+            let key = key_of(&seen);
             let renewed = self.sets.modify(&key, |set| {
+                is_still(set, &seen)?;
                 let own = set.metadata.annotations.as_ref();
                 set.metadata.annotations = Some(annotations::of_newest(deployment, own, at_least));
                 set.spec.min_ready_seconds = min_ready;
@@ -242,8 +246,9 @@ impl Reconciler {
         let wanted = revision(&sets[newest].metadata);
         if revision(&deployment.metadata) != wanted {
             let key = key_of(&deployment.metadata);
-            let numbered = self.deployments.modify(&key, |deployment| {
-                let annotations = deployment.metadata.annotations.get_or_insert_default();
+            let numbered = self.deployments.modify(&key, |now| {
+                is_still(now, &deployment.metadata)?;
+                let annotations = now.metadata.annotations.get_or_insert_default();
                 annotations.insert(REVISION.to_owned(), wanted.to_string());
                 Ok(())
             });
@@ -262,8 +267,10 @@ impl Reconciler {
         if before == replicas && annotations::has_sizes(set, sizes) {
             return Ok(());
         }
-        let key = key_of(&set.metadata);
+        let seen = set.metadata.clone();
+        let key = key_of(&seen);
         let scaled = self.sets.modify(&key, |set| {
+            is_still(set, &seen)?;
             set.spec.replicas = Some(replicas);
             annotations::write_sizes(&mut set.metadata, sizes);
             Ok(())
@@ -315,7 +322,10 @@ impl Reconciler {
             self.queue.add_after(key.clone(), delay);
         }
         let seen = round.deployment.status.as_ref();
-        write_status(&self.deployments, key, seen, wanted, |deployment| &mut deployment.status).await
+        write_status(&self.deployments, &round.deployment.metadata, seen, wanted, |deployment| {
+            &mut deployment.status
+        })
+        .await
     }
 }
 

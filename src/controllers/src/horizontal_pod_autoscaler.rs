@@ -168,7 +168,10 @@ impl Autoscalers {
             },
             conditions: Some(conditions.into_list()),
         };
-        write_status(&autoscalers, key, autoscaler.status.as_ref(), status, |known| &mut known.status).await
+        write_status(&autoscalers, &autoscaler.metadata, autoscaler.status.as_ref(), status, |known| {
+            &mut known.status
+        })
+        .await
     }
 
     /// `None` where even the scale is not known.

@@ -1,6 +1,6 @@
 //! Who controls what: controller references, and what a selector claims.
 
-use api::{LabelSelector, Object, ObjectKey, Status};
+use api::{GroupResource, LabelSelector, Object, ObjectKey, Status};
 use cluster::{Api, Change, Client, Informer, ListParams, Target, WorkQueue, unless_gone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kinds::{TypedKind, key_of};
@@ -165,6 +165,7 @@ pub(crate) async fn adopt_with<D: TypedKind, K: TypedKind>(
     let reference = controller_reference(owner);
     let key = key_of(orphan.metadata());
     let adopted = dependents.modify(&key, |dependent| {
+        is_still(dependent, orphan.metadata())?;
         let meta = dependent.metadata_mut();
         if controller_of(meta).is_none() {
             meta.owner_references.get_or_insert_default().push(reference.clone());
@@ -189,4 +190,18 @@ pub(crate) async fn release<D: TypedKind, K: TypedKind>(
         Ok(())
     });
     unless_gone(released.await).map(|_| ())
+}
+
+/// Whether an object is the one that was seen: names are used again, and what was found out about one is not true of another.
+///
+/// # Errors
+/// `NotFound`.
+pub(crate) fn is_still<K: TypedKind>(now: &K, seen: &ObjectMeta) -> Result<(), Status> {
+    match now.metadata().uid == seen.uid {
+        true => Ok(()),
+        false => {
+            let name = seen.name.as_deref().unwrap_or_default();
+            Err(Status::not_found(&GroupResource::new(K::GROUP, K::PLURAL), name))
+        }
+    }
 }

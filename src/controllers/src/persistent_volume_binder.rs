@@ -8,6 +8,7 @@ mod claim_plan;
 mod tests;
 mod volume_plan;
 
+use crate::owner::is_still;
 use api::{ObjectKey, Reason, Status};
 use claim_plan::{Said, Seen, Step};
 use cluster::roles::{ComponentRole, READ, rule};
@@ -142,8 +143,9 @@ impl Binder {
         match claim_plan::plan(&seen) {
             Step::Bind(name) => self.bind(&claim, &name).await,
             Step::SetClass(name) => {
-                let set = self.claims.modify(key, |claim| {
-                    let spec = claim.spec.get_or_insert_default();
+                let set = self.claims.modify(key, |now| {
+                    is_still(now, &claim.metadata)?;
+                    let spec = now.spec.get_or_insert_default();
                     spec.storage_class_name.get_or_insert_with(|| name.clone());
                     Ok(())
                 });
@@ -153,9 +155,10 @@ impl Binder {
                 let is_asked = volume::annotation(&claim.metadata, volume::PROVISIONER) == Some(&provisioner);
                 if !is_asked {
                     self.say(&claim, said);
-                    let asked = self.claims.modify(key, |claim| {
-                        volume::annotate(&mut claim.metadata, volume::PROVISIONER, &provisioner);
-                        volume::annotate(&mut claim.metadata, volume::OLD_PROVISIONER, &provisioner);
+                    let asked = self.claims.modify(key, |now| {
+                        is_still(now, &claim.metadata)?;
+                        volume::annotate(&mut now.metadata, volume::PROVISIONER, &provisioner);
+                        volume::annotate(&mut now.metadata, volume::OLD_PROVISIONER, &provisioner);
                         Ok(())
                     });
                     unless_gone(asked.await)?;
@@ -199,8 +202,9 @@ impl Binder {
             return Ok(());
         }
         let key = key_of(&claim.metadata);
-        let set = self.claims.modify_status(&key, |claim| {
-            claim.status.get_or_insert_default().phase = Some(phase.to_owned());
+        let set = self.claims.modify_status(&key, |now| {
+            is_still(now, &claim.metadata)?;
+            now.status.get_or_insert_default().phase = Some(phase.to_owned());
             Ok(())
         });
         unless_gone(set.await).map(|_| ())
@@ -222,13 +226,14 @@ impl Binder {
         self.set_volume_phase(&of, "Bound").await?;
         let claim_key = key_of(&claim.metadata);
         if volume::volume_name(claim) != name || !volume::is_fully_bound(claim) {
-            let named = self.claims.modify(&claim_key, |claim| {
-                let spec = claim.spec.get_or_insert_default();
+            let named = self.claims.modify(&claim_key, |now| {
+                is_still(now, &claim.metadata)?;
+                let spec = now.spec.get_or_insert_default();
                 if spec.volume_name.as_deref().unwrap_or_default().is_empty() {
                     spec.volume_name = Some(name.to_owned());
-                    volume::annotate(&mut claim.metadata, volume::BOUND_BY_CONTROLLER, "yes");
+                    volume::annotate(&mut now.metadata, volume::BOUND_BY_CONTROLLER, "yes");
                 }
-                volume::annotate(&mut claim.metadata, volume::BIND_COMPLETED, "yes");
+                volume::annotate(&mut now.metadata, volume::BIND_COMPLETED, "yes");
                 Ok(())
             });
             if unless_gone(named.await)?.is_none() {
@@ -241,8 +246,9 @@ impl Binder {
         if volume::phase(claim) == "Bound" && status.is_some_and(|status| status.access_modes == modes) {
             return Ok(());
         }
-        let set = self.claims.modify_status(&claim_key, |claim| {
-            let status = claim.status.get_or_insert_default();
+        let set = self.claims.modify_status(&claim_key, |now| {
+            is_still(now, &claim.metadata)?;
+            let status = now.status.get_or_insert_default();
             // afterwards whoever makes it larger says how large it is
             if status.phase.as_deref() != Some("Bound") {
                 status.capacity.clone_from(&spec.capacity);
@@ -259,8 +265,9 @@ impl Binder {
             return Ok(());
         }
         let key = key_of(&of.metadata);
-        let set = self.volumes.modify_status(&key, |of| {
-            let status = of.status.get_or_insert_default();
+        let set = self.volumes.modify_status(&key, |now| {
+            is_still(now, &of.metadata)?;
+            let status = now.status.get_or_insert_default();
             status.phase = Some(phase.to_owned());
             status.message = None;
             status.reason = None;
@@ -292,16 +299,18 @@ impl Binder {
                 Ok(())
             }
             volume_plan::Step::Unbind => {
-                let unbound = self.volumes.modify(key, |of| {
-                    unbind(of);
+                let unbound = self.volumes.modify(key, |now| {
+                    is_still(now, &of.metadata)?;
+                    unbind(now);
                     Ok(())
                 });
                 unless_gone(unbound.await).map(|_| ())
             }
             volume_plan::Step::Fail { reason, message } => {
                 self.events.event(subject(&of), cluster::EventType::Warning, reason, message.clone());
-                let failed = self.volumes.modify_status(key, |of| {
-                    let status = of.status.get_or_insert_default();
+                let failed = self.volumes.modify_status(key, |now| {
+                    is_still(now, &of.metadata)?;
+                    let status = now.status.get_or_insert_default();
                     status.phase = Some("Failed".to_owned());
                     status.message = Some(message.clone());
                     Ok(())

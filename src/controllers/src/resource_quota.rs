@@ -60,5 +60,5 @@ async fn reconcile(client: &Client, key: &ObjectKey) -> Result<(), Status> {
         hard: Some(found.spec.as_ref().and_then(|spec| spec.hard.clone()).unwrap_or_default()),
         used: Some(used),
     };
-    write_status(&quotas, key, found.status.as_ref(), status, |quota| &mut quota.status).await
+    write_status(&quotas, &found.metadata, found.status.as_ref(), status, |quota| &mut quota.status).await
 }

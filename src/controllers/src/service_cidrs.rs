@@ -146,8 +146,9 @@ impl Reconciler {
                 )),
                 Verdict::Gone(RangeUse::Held) | Verdict::Ready | Verdict::Unusable { .. } => {
                     let wanted = plan::status(&claim.object, verdict, jiff::Timestamp::now());
-                    let (key, seen) = (key_of(&claim.object.metadata), claim.object.status.as_ref());
-                    write_status(&self.ranges, &key, seen, wanted, |range| &mut range.status).await
+                    let seen = claim.object.status.as_ref();
+                    write_status(&self.ranges, &claim.object.metadata, seen, wanted, |range| &mut range.status)
+                        .await
                 }
             };
             outcome = outcome.and(told);

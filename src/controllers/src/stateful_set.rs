@@ -9,7 +9,7 @@ mod pods;
 mod tests;
 
 use crate::history::{self, History, Looked, Wish};
-use crate::owner::{candidates, claim_all, is_alive, wake_owners};
+use crate::owner::{candidates, claim_all, is_alive, is_still, wake_owners};
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Reason, Status};
@@ -127,8 +127,9 @@ impl Reconciler {
         match history::look(&self.client, &self.sets, &wish).await? {
             Looked::History(history) => Ok(Some(history)),
             Looked::Collision => {
-                let counted = self.sets.modify_status(key, |set| {
-                    set.status.get_or_insert_default().collision_count = Some(collisions + 1);
+                let counted = self.sets.modify_status(key, |now| {
+                    is_still(now, &set.metadata)?;
+                    now.status.get_or_insert_default().collision_count = Some(collisions + 1);
                     Ok(())
                 });
                 unless_gone(counted.await)?;
@@ -230,7 +231,8 @@ impl Reconciler {
         if let Some(delay) = again {
             self.queue.add_after(key.clone(), delay);
         }
-        write_status(&self.sets, key, seen.set.status.as_ref(), wanted, |set| &mut set.status).await
+        write_status(&self.sets, &seen.set.metadata, seen.set.status.as_ref(), wanted, |set| &mut set.status)
+            .await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Pods leave a node that has a `NoExecute` taint which they do not tolerate, or not any longer.
 
+use crate::owner::is_still;
 use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue, unless_gone};
@@ -145,8 +146,9 @@ impl Reconciler {
             ..PodCondition::default()
         };
         let pods = self.client.api::<Pod>();
-        let marked = pods.modify_status(key, |pod| {
-            let status = pod.status.get_or_insert_default();
+        let marked = pods.modify_status(key, |now| {
+            is_still(now, &pod.metadata)?;
+            let status = now.status.get_or_insert_default();
             ask::set_condition(status, condition.clone(), Timestamp::now());
             Ok(())
         });

@@ -55,7 +55,7 @@ async fn reconcile(client: &Client, key: &ObjectKey) -> Result<(), Status> {
         }),
         ..seen.cloned().unwrap_or_default()
     };
-    write_status(&client.api(), key, seen, wanted, |policy: &mut ValidatingAdmissionPolicy| {
+    write_status(&client.api(), &policy.metadata, seen, wanted, |policy: &mut ValidatingAdmissionPolicy| {
         &mut policy.status
     })
     .await

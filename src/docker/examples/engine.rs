@@ -54,6 +54,7 @@ async fn serve(dir: PathBuf) {
         pools: vec![docker::AddressPool { base: "10.204.0.0/16".parse().expect("a network"), size: 24 }],
         dns: gateway.into(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        unread: runtime::unread,
     };
     let stop = CancellationToken::new();
     let signal = stop.clone();

@@ -13,7 +13,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
@@ -78,9 +78,13 @@ impl Attached {
     }
 }
 
+/// [`DockerConfig::unread`](crate::DockerConfig::unread).
+type Unread = fn(BorrowedFd<'_>) -> io::Result<usize>;
+
 /// 101 for who asked for an upgrade, and the task that serves it; else the output alone as an answer's body. `session`
 /// comes when the process is there; where it never will be, the connection ends.
 pub(crate) fn serve(
+    unread: Unread,
     upgrade: Option<OnUpgrade>,
     wants_upgrade: bool,
     tty: bool,
@@ -98,7 +102,7 @@ pub(crate) fn serve(
     };
     tokio::spawn(async move {
         let Ok(upgraded) = upgrade.await else { return };
-        if let Err(error) = converse(upgraded, session, tty).await {
+        if let Err(error) = converse(upgraded, session, tty, unread).await {
             tracing::debug!(%error, "an attached client went away");
         }
     });
@@ -134,6 +138,7 @@ async fn converse(
     upgraded: Upgraded,
     session: impl Future<Output = Option<Attached>>,
     tty: bool,
+    unread: Unread,
 ) -> io::Result<()> {
     // the server wrapped it to find out which HTTP it is
     let parts = auto::upgrade::downcast::<TokioIo<UnixStream>>(upgraded)
@@ -141,7 +146,7 @@ async fn converse(
     let socket = parts.io.into_inner();
     let gone = hung_up(socket.as_fd().try_clone_to_owned()?);
     tokio::select! {
-        done = pump(socket, parts.read_buf, session, tty) => done,
+        done = pump(socket, parts.read_buf, session, tty, unread) => done,
         gone = gone => gone,
     }
 }
@@ -151,6 +156,7 @@ async fn pump(
     first: Bytes,
     session: impl Future<Output = Option<Attached>>,
     tty: bool,
+    unread: Unread,
 ) -> io::Result<()> {
     let Some(Attached { session, ended, before, detach, listener }) = session.await else { return Ok(()) };
     let (from, mut to) = socket.into_split();
@@ -161,6 +167,7 @@ async fn pump(
     // held to the end: a terminal's window can be changed as long as it is there
     let _window = session.resize;
     let write = async {
+        until_read(to.as_ref(), unread).await?;
         while let Some(chunk) = output.next().await {
             to.write_all(&chunk?).await?;
         }
@@ -228,6 +235,18 @@ async fn feed(mut from: impl AsyncRead + Unpin, stdin: Option<Input>) {
     // a process that does not read any more says so with an error
     let _ = tokio::io::copy(&mut from, &mut stdin).await;
     let _ = stdin.shutdown().await;
+}
+
+/// Until the client has read all that it was sent. Docker's SDK for Python reads the answer's head through a buffer and then goes on
+/// beside it: what comes in one piece with the head it never sees.
+async fn until_read(socket: &UnixStream, unread: Unread) -> io::Result<()> {
+    let is_read = || -> io::Result<()> {
+        match unread(socket.as_fd())? {
+            0 | 1 => Ok(()),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    };
+    socket.async_io(Interest::WRITABLE, is_read).await
 }
 
 /// When the other end is closed in both directions: a client that only ends its input is still there.

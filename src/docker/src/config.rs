@@ -1,7 +1,9 @@
 //! What the engine is told when it is made.
 
 use crate::ipam::AddressPool;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 /// All that the engine is told.
@@ -23,4 +25,6 @@ pub struct DockerConfig {
     pub dns: IpAddr,
     /// This program's, for `docker version`.
     pub version: String,
+    /// How much of what was written to a socket its other end has not read, as the kernel counts it: `runtime::unread`.
+    pub unread: fn(BorrowedFd<'_>) -> io::Result<usize>,
 }

@@ -74,31 +74,53 @@ impl Wanted {
     }
 }
 
-/// The lines that are wanted, in order, as they become known; ends with the log, or with the run that it follows.
-pub(crate) fn follow(container: Arc<Container>, wanted: Wanted) -> mpsc::Receiver<io::Result<Bytes>> {
+/// The lines that are wanted, in order, as they become known; ends with the log, or with the run that it follows. The log is open
+/// when this returns: the SDKs ask for it, remove the container, and then read it.
+///
+/// # Errors
+/// The log can not be opened, or not be watched.
+pub(crate) async fn follow(
+    container: Arc<Container>,
+    wanted: Wanted,
+) -> io::Result<mpsc::Receiver<io::Result<Bytes>>> {
+    let opened = Opened::of(container, wanted).await?;
     let (tell, told) = mpsc::channel(64);
     tokio::spawn(async move {
-        if let Err(error) = send_all(&container, wanted, &tell).await {
+        if let Err(error) = send_all(opened, &tell).await {
             let _ = tell.send(Err(error)).await;
         }
     });
-    told
+    Ok(told)
 }
 
-async fn send_all(
-    container: &Container,
-    wanted: Wanted,
-    tell: &mpsc::Sender<io::Result<Bytes>>,
-) -> io::Result<()> {
-    let path = container.log();
-    // a container that never ran has no log yet
-    File::options().create(true).append(true).open(&path)?;
-    let changed = watch(container.dir())?;
-    let mut records = container.watch();
-    let begun = records.borrow_and_update().exits;
-    let (follow, time_is_over) = (wanted.follow, time_is_over(wanted.until));
+/// A log that is going to be read, and what tells of more.
+struct Opened {
+    reader: Reader,
+    changed: Watcher,
+    records: tokio::sync::watch::Receiver<Record>,
+    /// The run that is followed: how many were over before.
+    begun: u64,
+    /// Tells the records.
+    _container: Arc<Container>,
+}
+
+impl Opened {
+    async fn of(container: Arc<Container>, wanted: Wanted) -> io::Result<Opened> {
+        let path = container.log();
+        // a container that never ran has no log yet
+        File::options().create(true).append(true).open(&path)?;
+        let changed = watch(container.dir())?;
+        let mut records = container.watch();
+        let begun = records.borrow_and_update().exits;
+        let reader = tokio::task::spawn_blocking(move || Reader::open(path, wanted)).await??;
+        Ok(Opened { reader, changed, records, begun, _container: container })
+    }
+}
+
+async fn send_all(opened: Opened, tell: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
+    let Opened { mut reader, changed, mut records, begun, _container } = opened;
+    let (follow, time_is_over) = (reader.wanted.follow, time_is_over(reader.wanted.until));
     tokio::pin!(time_is_over);
-    let mut reader = Reader::open(path, wanted)?;
     loop {
         // asked before the reading: what was written before the end is read after it
         let is_over = !follow || is_over(&records.borrow(), begun);
@@ -312,6 +334,20 @@ mod tests {
         append(line(4));
         assert_eq!(read(), "4\n");
         assert_eq!(read(), "");
+    }
+
+    #[tokio::test]
+    async fn who_asked_before_the_container_was_removed_reads_its_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut record = crate::record::tests::record("web");
+        crate::record::tests::end(&mut record, 0);
+        let container = Arc::new(Container::new(record, dir.path().to_owned(), None));
+        std::fs::write(container.log(), "2024-01-01T00:00:00Z stdout F last words\n").unwrap();
+        let wanted = Wanted { stdout: true, follow: true, tty: true, ..Default::default() };
+        let mut lines = follow(container, wanted).await.unwrap();
+        drop(dir);
+        assert_eq!(lines.recv().await.unwrap().unwrap(), "last words\n");
+        assert!(lines.recv().await.is_none());
     }
 
     #[test]

@@ -137,7 +137,7 @@ fn what_the_store_has_lost_is_said_and_nothing_goes_on_without_a_word() {
     at.monopod(&["stop"]).ok("stop");
     at.monopod(&["start"]).ok("start");
     at.kubectl(&["create", "configmap", "late", "--from-literal=a=b"]).ok("create");
-    at.shell(&format!("kill -9 {}", at.pid())).ok("kill the daemon");
+    at.kill_daemon();
     let log = state(&at, "store/cluster.db-wal");
     let whole = std::fs::read(&log).unwrap();
     std::fs::write(&log, &whole[..whole.len() / 8]).unwrap();

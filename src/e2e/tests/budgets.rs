@@ -34,7 +34,7 @@ fn a_node_is_drained_when_the_budget_allows_it() {
     let shown = at.kubectl(&["get", "pdb", "web"]).ok("columns");
     assert!(shown.contains("ALLOWED DISRUPTIONS") && shown.contains("N/A"), "{shown}");
     let drain =
-        ["drain", "e2e-drain", "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=6s"];
+        ["drain", "e2e-drain", "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=10s"];
     let refused = at.kubectl(&drain).refused("a drain against the budget");
     assert!(
         refused.contains("Cannot evict pod as it would violate the pod's disruption budget."),

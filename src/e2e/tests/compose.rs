@@ -4,6 +4,7 @@ mod common;
 
 use common::redis::load_redis;
 use common::{Answer, Appliance, appliance};
+use std::time::{Duration, Instant};
 
 const COMPOSE: &str = "MONOPOD_COMPOSE";
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/compose/compose.yaml");
@@ -27,6 +28,14 @@ impl Shop<'_> {
 
     fn visit(&self, place: &str) -> String {
         self.at.shell(&format!("{VISIT}:{place}/cgi-bin/visit")).ok("visit")
+    }
+
+    fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !is_so() {
+            assert!(began.elapsed() < Duration::from_secs(60), "never: {what}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// `service state health` of all, in order.
@@ -70,10 +79,11 @@ fn look(shop: &Shop<'_>) {
     assert_eq!(shop.states(), up);
     let listed = shop.ok(&["ps"]);
     assert!(listed.contains("0.0.0.0:18081->8080/tcp") && !listed.contains("127.0.0.1:0->"), "{listed}");
-    let logs = shop.ok(&["logs", "--no-color", "worker", "migrate"]);
-    for line in ["worker-1", "worker-2", "worker of jobs on test", "| OK"] {
-        assert!(logs.contains(line), "{line}: {logs}");
-    }
+    let lines = ["worker-1", "worker-2", "worker of jobs on test", "| OK"];
+    shop.until("the logs tell of all", || {
+        let logs = shop.ok(&["logs", "--no-color", "worker", "migrate"]);
+        lines.iter().all(|line| logs.contains(line))
+    });
     assert!(shop.ok(&["ls"]).contains("running(4)"));
     assert!(shop.ok(&["images"]).contains("shop-web"));
     assert!(shop.ok(&["top", "worker"]).contains("echo worker of $QUEUE"));
@@ -125,6 +135,7 @@ fn scale_and_stop(shop: &Shop<'_>) {
     shop.ok(&["unpause", "db"]);
     // the signal that it is stopped with: it is not started again
     shop.ok(&["kill", "-s", "TERM", "worker"]);
+    shop.until("the workers have ended", || workers("exited") == 3);
     shop.ok(&["up", "-d", "--scale", "worker=2"]);
     assert_eq!(workers("running"), 2);
     let watched = shop.tagged("1", &["watch"]).refused("watch without a develop section");

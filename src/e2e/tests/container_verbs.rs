@@ -316,7 +316,7 @@ fn policies_and_exit_codes_survive_a_killed_daemon() {
     at.docker(&["run", "-d", "--rm", "--name", "gone", "busybox:1", "sleep", "3600"]).ok("gone");
     let pid = |name: &str| inspect(&at, name, "{{.State.Pid}}");
     let (stays, always, failed, gone) = (pid("stays"), pid("always"), pid("failed"), pid("gone"));
-    at.shell(&format!("kill -9 {}", at.pid())).ok("kill the daemon");
+    at.kill_daemon();
     for (process, signal) in [(&always, "KILL"), (&gone, "KILL")] {
         at.shell(&format!("kill -{signal} {process}")).ok("kill");
     }

@@ -4,7 +4,9 @@ mod common;
 
 use common::{Answer, Appliance, appliance};
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
+use std::process::Stdio;
 
 fn code(answer: &Answer) -> Option<i32> {
     answer.0.status.code()
@@ -72,13 +74,25 @@ fn a_command_that_can_not_be_run_leaves_its_container_created() {
 fn logs_are_kept_within_bounds_and_followed_through_rotations() {
     let Some(at) = appliance("rotation") else { return };
     at.load_busybox();
-    let line = "i=0; while [ $i -lt 150 ]; do echo a-line-of-some-length-$i; i=$((i+1)); sleep 0.01; done";
+    // it goes on when somebody follows: of who comes later the first lines are gone
+    let line = "echo begun; until [ -e /go ]; do sleep 0.05; done; i=0; \
+                while [ $i -lt 150 ]; do echo a-line-of-some-length-$i; i=$((i+1)); sleep 0.01; done";
     let limits = ["--log-opt", "max-size=2k", "--log-opt", "max-file=4"];
     let run = [&["run", "-d", "--name", "talks"][..], &limits, &["busybox:1", "sh", "-c", line]].concat();
     at.docker(&run).ok("run");
-    let followed = at.docker(&["logs", "-f", "talks"]).ok("logs -f");
+    let mut follower = at.command(&std::env::var("MONOPOD_DOCKER").unwrap_or_else(|_| "docker".to_owned()));
+    let follower = at.of_docker(&mut follower).args(["logs", "-f", "talks"]).stdout(Stdio::piped());
+    let mut follower = follower.spawn().unwrap();
+    let mut followed = BufReader::new(follower.stdout.take().unwrap());
+    let mut first = String::new();
+    followed.read_line(&mut first).unwrap();
+    assert_eq!(first, "begun\n");
+    at.docker(&["exec", "talks", "touch", "/go"]).ok("go");
+    let mut rest = String::new();
+    followed.read_to_string(&mut rest).unwrap();
+    assert!(follower.wait().unwrap().success());
     let want: String = (0..150).map(|i| format!("a-line-of-some-length-{i}\n")).collect();
-    assert_eq!(followed, want);
+    assert_eq!(rest, want);
     let kept = at.docker(&["logs", "talks"]).ok("logs");
     assert!(want.ends_with(&kept) && kept.len() < want.len(), "{} of {}", kept.len(), want.len());
     assert_eq!(at.docker(&["logs", "--tail", "40", "talks"]).ok("tail").lines().count(), 40);

@@ -78,7 +78,7 @@ fn a_webhook_converts_between_versions() {
     let (server, bundle) = serve(&cluster, CONVERTER, 9556, &[], &[]);
     cluster.kubectl_with(&["apply"], &definition(&bundle, "v1")).ok("the definition");
     cluster
-        .kubectl(&["wait", "--for=condition=Established", "crd/places.example.com", "--timeout=30s"])
+        .kubectl(&["wait", "--for=condition=Established", "crd/places.example.com", "--timeout=60s"])
         .ok("established");
     cluster.kubectl_with(&["create"], V1).ok("in the stored version");
     cluster.kubectl_with(&["create"], V2).ok("in the other");

@@ -53,7 +53,7 @@ fn what_a_definition_defines_is_served_checked_and_removed_with_it() {
     let Some(cluster) = appliance("custom") else { return };
     cluster.kubectl_with(&["create"], DEFINITION).ok("create the definition");
     cluster
-        .kubectl(&["wait", "--for=condition=Established", "crd/crontabs.stable.example.com", "--timeout=30s"])
+        .kubectl(&["wait", "--for=condition=Established", "crd/crontabs.stable.example.com", "--timeout=60s"])
         .ok("established");
     let resources =
         cluster.kubectl(&["api-resources", "--api-group=stable.example.com", "--no-headers"]).ok("resources");
@@ -189,7 +189,7 @@ fn a_definition_that_can_not_be_served_is_refused_or_says_why() {
     cluster.kubectl_with(&["create", "--dry-run=server"], &bounded).ok("with a bound it costs little");
     cluster.kubectl_with(&["create"], DEFINITION).ok("the first");
     cluster
-        .kubectl(&["wait", "--for=condition=Established", "crd/crontabs.stable.example.com", "--timeout=30s"])
+        .kubectl(&["wait", "--for=condition=Established", "crd/crontabs.stable.example.com", "--timeout=60s"])
         .ok("established");
     let second = DEFINITION
         .replace("name: crontabs.stable", "name: others.stable")

@@ -42,7 +42,11 @@ fn a_container_lives_from_run_to_rm() {
     assert_eq!(answer, format!("You've hit {}\n", &id[..12]));
     let listed = at.docker(&["ps", "--format", "{{.Names}} {{.Ports}}"]).ok("ps");
     assert_eq!(listed, "kubia-container 0.0.0.0:18080->8080/tcp\n");
-    assert!(at.docker(&["logs", "kubia-container"]).ok("logs").contains("Received request from"));
+    // what it says is on its way into the log when its answer is there
+    let began = std::time::Instant::now();
+    while !at.docker(&["logs", "kubia-container"]).ok("logs").contains("Received request from") {
+        assert!(began.elapsed().as_secs() < 60, "nothing said");
+    }
     at.docker(&["stop", "kubia-container"]).ok("stop");
     let all = at.docker(&["ps", "-a", "--format", "{{.Names}} {{.Status}}"]).ok("ps -a");
     assert!(all.starts_with("kubia-container Exited (0)"), "{all}");

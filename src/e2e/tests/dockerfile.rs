@@ -245,7 +245,7 @@ fn a_build_that_is_killed_leaves_nothing_and_the_next_goes_on() {
     nothing_is_left();
 
     let (build, step) = start();
-    at.shell(&format!("kill -9 {}", at.pid())).ok("kill -9");
+    at.kill_daemon();
     drop(build);
     at.monopod(&["start"]).ok("start again");
     assert!(ends(&step), "the step ends with the next start");

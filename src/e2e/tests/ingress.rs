@@ -40,6 +40,9 @@ fn serve(at: &Appliance, replicas: &str) {
     .ok("create");
     at.kubectl(&["expose", "deployment", "kubia", "--port=8080"]).ok("expose");
     at.until(&["get", "deploy", "kubia", "-o", "jsonpath={.status.readyReplicas}"], replicas);
+    // without a probe they are ready before they listen
+    let ip = at.until_some(&["get", "service", "kubia", "-o", "jsonpath={.spec.clusterIP}"]);
+    at.until_hit(&format!("{ip}:8080"), replicas.parse().unwrap());
 }
 
 #[test]

@@ -104,7 +104,9 @@ fn scripts_and_tools_find_minikube() {
     cluster.kubectl(&["create", "deployment", "web", "--image=monopod/kubia"]).ok("deployment");
     cluster.kubectl(&["expose", "deployment", "web", "--type=NodePort", "--port=8080"]).ok("expose");
     let url = call(&["service", "web", "--url", "--wait=60"]).ok("service");
-    let answer = cluster.program(std::path::Path::new("curl"), &["-sS", url.trim()]).ok("curl");
+    let answer = cluster
+        .program(std::path::Path::new("curl"), &["-sS", "--retry", "9", "--retry-connrefused", url.trim()])
+        .ok("curl");
     assert!(answer.contains("You've hit web-"), "{answer}");
     let listed = json(&call(&["service", "list", "-o", "json"]).ok("service list"));
     let web = listed.as_array().unwrap().iter().find(|s| s["Name"] == "web").unwrap();

@@ -27,10 +27,15 @@ fn pid(cluster: &Appliance) -> String {
     json(&cluster.monopod(&["status", "-o", "json"]).out())["detail"]["pid"].to_string()
 }
 
-/// Asks the pod; a frozen one does not answer.
+/// Asks the pod, until it answers.
 fn answers(cluster: &Appliance, address: &str) -> bool {
-    let curl = format!("curl -sS --max-time 2 http://{address}:8080");
+    let curl = format!("curl -sS --retry 9 --retry-connrefused --max-time 60 http://{address}:8080");
     cluster.shell(&curl).0.status.success()
+}
+
+/// A frozen one does not answer.
+fn is_frozen(cluster: &Appliance, address: &str) -> bool {
+    !cluster.shell(&format!("curl -sS --max-time 2 http://{address}:8080")).0.status.success()
 }
 
 #[test]
@@ -39,7 +44,7 @@ fn paused_pods_are_frozen_and_go_on() {
     let call = |words: &[&str]| minikube(&cluster, "e2e-paused", words);
     // it would be restarted at once if anybody asked it while it is frozen
     let pod = r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"terminationGracePeriodSeconds": 1,
-        "containers": [{"name": "web", "image": "monopod/kubia", "livenessProbe": {"initialDelaySeconds": 2, "periodSeconds": 1, "failureThreshold": 1,
+        "containers": [{"name": "web", "image": "monopod/kubia", "livenessProbe": {"initialDelaySeconds": 2, "periodSeconds": 1, "timeoutSeconds": 3, "failureThreshold": 1,
         "httpGet": {"port": 8080}}}]}}"#;
     cluster.kubectl_with(&["create"], pod).ok("pod");
     cluster.kubectl(&["wait", "--for=condition=Ready", "pod/web", "--timeout=60s"]).ok("ready");
@@ -49,7 +54,7 @@ fn paused_pods_are_frozen_and_go_on() {
     assert!(call(&["pause"]).ok("pause").contains("Paused 0 containers in: kube-system, "));
     assert!(answers(&cluster, &address), "the user's own pods are not in minikube's namespaces");
     assert!(call(&["pause", "-A"]).ok("pause").contains("Paused 1 containers"));
-    assert!(!answers(&cluster, &address));
+    assert!(is_frozen(&cluster, &address));
     let status = call(&["status", "-o", "json", "-l", "cluster"]);
     let state = json(&status.out());
     assert_eq!(
@@ -68,7 +73,7 @@ fn paused_pods_are_frozen_and_go_on() {
     // a daemon that was killed says the same
     cluster.shell(&format!("kill -9 {}", pid(&cluster))).ok("kill");
     std::thread::sleep(Duration::from_secs(3));
-    assert!(!answers(&cluster, &address), "frozen without a daemon");
+    assert!(is_frozen(&cluster, &address), "frozen without a daemon");
     let started = call(&["start"]).ok("start");
     assert!(started.contains("it was paused: 1 containers go on"), "{started}");
     assert!(answers(&cluster, &address));
@@ -79,7 +84,7 @@ fn paused_pods_are_frozen_and_go_on() {
     let events = call(&["pause", "-n", "default,other", "-o", "json"]).ok("pause");
     let last = json(events.lines().last().unwrap());
     assert_eq!(last["data"]["message"], "Paused 1 containers in: default, other");
-    cluster.kubectl(&["delete", "pod", "web", "--timeout=30s"]).ok("delete");
+    cluster.kubectl(&["delete", "pod", "web", "--timeout=60s"]).ok("delete");
     cluster.kubectl(&["run", "late", "--image=monopod/kubia"]).ok("run");
     std::thread::sleep(Duration::from_secs(1));
     cluster.until(&["get", "pod", "late", "-o", "jsonpath={.status.phase}"], "Pending");

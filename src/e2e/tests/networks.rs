@@ -3,8 +3,10 @@
 mod common;
 
 use common::{Answer, Appliance, appliance};
+use std::time::{Duration, Instant};
 
 const COMPOSE: &str = "MONOPOD_COMPOSE";
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A web server that says `You've hit <its host name>` at port 8080.
 fn serve(at: &Appliance, name: &str, flags: &[&str]) {
@@ -22,7 +24,7 @@ fn within(at: &Appliance, container: &str, line: &str) -> Answer {
     at.docker(&["exec", container, "sh", "-c", line])
 }
 
-/// Who answers there, as seen from a container.
+/// Who answers there, as seen from a container: asked once.
 fn hit(at: &Appliance, from: &str, address: &str) -> Option<String> {
     hit_at(at, from, address, 8080)
 }
@@ -31,6 +33,17 @@ fn hit_at(at: &Appliance, from: &str, address: &str, port: u16) -> Option<String
     let ask = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {address} {port} 2>/dev/null");
     let answer = within(at, from, &ask).out();
     answer.lines().find_map(|line| line.strip_prefix("You've hit ")).map(str::to_owned)
+}
+
+/// Asks until somebody answers: a server that has just been started may not listen yet.
+fn met(at: &Appliance, from: &str, address: &str, port: u16) -> Option<String> {
+    let began = Instant::now();
+    loop {
+        let answer = hit_at(at, from, address, port);
+        if answer.is_some() || began.elapsed() > PATIENCE {
+            return answer;
+        }
+    }
 }
 
 fn looked_up(at: &Appliance, from: &str, name: &str) -> Vec<String> {
@@ -63,14 +76,14 @@ fn members_meet_by_name_and_strangers_do_not() {
     shell(&at, "plain", &[]);
     let db = address(&at, "db", "back");
     for name in ["db", "store", "db.back", &db] {
-        assert_eq!(hit(&at, "app", name).as_deref(), Some("db"), "{name}");
+        assert_eq!(met(&at, "app", name, 8080).as_deref(), Some("db"), "{name}");
     }
     for (from, to) in [("web", db.as_str()), ("web", "db"), ("plain", &db), ("plain", "db")] {
         assert_eq!(hit(&at, from, to), None, "{from} to {to}");
     }
     // a published port is everybody's, by the machine's address
     for from in ["app", "web", "plain"] {
-        assert_eq!(hit_at(&at, from, "203.0.113.1", 18090).as_deref(), Some("db"), "{from}");
+        assert_eq!(met(&at, from, "203.0.113.1", 18090).as_deref(), Some("db"), "{from}");
     }
     assert_eq!(at.shell("curl -sS http://127.0.0.1:18090").ok("localhost"), "You've hit db\n");
     let lan = at.lab.neighbour(&["curl", "-sS", "http://203.0.113.1:18090"]);
@@ -92,7 +105,7 @@ fn members_meet_by_name_and_strangers_do_not() {
     at.docker(&["stop", "-t", "1", "db"]).ok("stop");
     assert_eq!(looked_up(&at, "app", "db"), Vec::<String>::new(), "a name goes with its container");
     at.docker(&["start", "db"]).ok("start");
-    assert_eq!(hit(&at, "app", "db").as_deref(), Some("db"), "and comes with it");
+    assert_eq!(met(&at, "app", "db", 8080).as_deref(), Some("db"), "and comes with it");
     let why = at.docker(&["network", "rm", "back"]).refused("in use");
     assert!(why.contains("network back has active endpoints"), "{why}");
 }
@@ -114,7 +127,7 @@ fn a_running_container_is_connected_and_disconnected() {
     assert_eq!(hit(&at, "app", "db"), None);
     at.docker(&["network", "connect", "--alias", "data", "two", "db"]).ok("connect");
     for name in ["db", "data"] {
-        assert_eq!(hit(&at, "app", name).as_deref(), Some("db"), "{name}, connected");
+        assert_eq!(met(&at, "app", name, 8080).as_deref(), Some("db"), "{name}, connected");
     }
     assert_eq!(address(&at, "db", "two"), "10.77.0.1", "the smallest that is free");
     let again = at.docker(&["network", "connect", "two", "db"]).refused("twice");
@@ -125,7 +138,7 @@ fn a_running_container_is_connected_and_disconnected() {
     // from the default bridge to names
     shell(&at, "plain", &[]);
     at.docker(&["network", "connect", "one", "plain"]).ok("connect");
-    assert_eq!(hit(&at, "plain", "db").as_deref(), Some("db"));
+    assert_eq!(met(&at, "plain", "db", 8080).as_deref(), Some("db"));
     let taken = at.docker(&["run", "--rm", "--network", "two", "--ip", "10.77.0.7", "busybox:1", "true"]);
     assert!(taken.refused("taken").contains("Address already in use"));
     let outside = at.docker(&["run", "--rm", "--network", "two", "--ip", "10.78.0.7", "busybox:1", "true"]);
@@ -147,7 +160,7 @@ fn internal_networks_reach_nothing_outside() {
     shell(&at, "in", &["--network", "vault"]);
     serve(&at, "hermit", &["--network", "apart"]);
     shell(&at, "monk", &["--network", "apart"]);
-    assert_eq!(hit(&at, "in", "safe").as_deref(), Some("safe"));
+    assert_eq!(met(&at, "in", "safe", 8080).as_deref(), Some("safe"));
     assert!(!within(&at, "in", "ping -c 1 -W 2 203.0.113.2").0.status.success(), "no way out");
     assert!(within(&at, "monk", "ping -c 1 -W 5 203.0.113.2").0.status.success(), "a way out");
     assert_eq!(hit(&at, "monk", "hermit"), None, "members that do not meet");
@@ -162,9 +175,9 @@ fn a_network_is_shared_with_a_container_that_runs() {
     serve(&at, "web", &["--network", "shop", "-p", "18091:8080"]);
     let shared = ["--network", "container:web"];
     shell(&at, "side", &shared);
-    assert_eq!(hit(&at, "side", "127.0.0.1").as_deref(), Some("web"));
+    assert_eq!(met(&at, "side", "127.0.0.1", 8080).as_deref(), Some("web"));
     assert_eq!(within(&at, "side", "hostname").ok("hostname"), "web\n");
-    assert_eq!(hit(&at, "side", "web").as_deref(), Some("web"), "with its names");
+    assert_eq!(met(&at, "side", "web", 8080).as_deref(), Some("web"), "with its names");
     let id = shown(&at, "web", "{{.Id}}");
     assert_eq!(shown(&at, "side", "{{.HostConfig.NetworkMode}}"), format!("container:{id}"));
     assert_eq!(shown(&at, "side", "{{len .NetworkSettings.Networks}}"), "0");
@@ -185,7 +198,7 @@ fn a_network_is_shared_with_a_container_that_runs() {
     let late = at.docker(&["start", "side"]).refused("its network is gone");
     assert!(late.contains("cannot join network namespace of a non running container"), "{late}");
     at.docker(&["start", "web", "side"]).ok("start again");
-    assert_eq!(hit(&at, "side", "127.0.0.1").as_deref(), Some("web"));
+    assert_eq!(met(&at, "side", "127.0.0.1", 8080).as_deref(), Some("web"));
 }
 
 #[test]
@@ -254,18 +267,18 @@ fn networks_and_names_survive_the_daemon_and_are_deleted() {
     serve(&at, "db", &["--network", "shop"]);
     shell(&at, "app", &["--network", "shop", "--restart", "always"]);
     let before = (address(&at, "db", "shop"), address(&at, "app", "shop"));
-    at.shell(&format!("kill -9 {}", at.pid())).ok("kill the daemon");
+    at.kill_daemon();
     // what is connected stays so meanwhile
     let pid = at.shell("pgrep -f 'sleep 3600' | tail -n 1").ok("pid");
     assert!(!pid.is_empty());
     at.monopod(&["start"]).ok("start again");
     assert_eq!((address(&at, "db", "shop"), address(&at, "app", "shop")), before);
-    assert_eq!(hit(&at, "app", "db").as_deref(), Some("db"), "names are there again");
+    assert_eq!(met(&at, "app", "db", 8080).as_deref(), Some("db"), "names are there again");
     serve(&at, "new", &["--network", "shop"]);
-    assert_eq!(hit(&at, "app", "new").as_deref(), Some("new"));
+    assert_eq!(met(&at, "app", "new", 8080).as_deref(), Some("new"));
     at.docker(&["restart", "-t", "1", "app"]).ok("restart");
-    assert_eq!(hit(&at, "app", "db").as_deref(), Some("db"));
-    at.shell(&format!("kill -9 {}", at.pid())).ok("kill the daemon");
+    assert_eq!(met(&at, "app", "db", 8080).as_deref(), Some("db"));
+    at.kill_daemon();
     at.monopod(&["delete"]).ok("delete");
     at.nothing_is_left();
 }
@@ -318,7 +331,8 @@ fn a_composes_services_are_found_in_their_networks() {
         ("shop-side-1", "127.0.0.1", Some("web")),
         ("shop-side-1", "db", None),
     ] {
-        assert_eq!(hit(&at, from, to).as_deref(), want, "{from} to {to}");
+        let answer = if want.is_some() { met(&at, from, to, 8080) } else { hit(&at, from, to) };
+        assert_eq!(answer.as_deref(), want, "{from} to {to}");
     }
     let mut both = [address(&at, "shop-worker-1", "shop_front"), address(&at, "shop-worker-2", "shop_front")];
     both.sort();

@@ -49,7 +49,7 @@ fn rules_of_a_definition_are_kept() {
     assert!(refused.contains("undefined field 'lest'"), "{refused}");
     cluster.kubectl_with(&["create"], DEFINITION).ok("create the definition");
     cluster
-        .kubectl(&["wait", "--for=condition=Established", "crd/ranges.stable.example.com", "--timeout=30s"])
+        .kubectl(&["wait", "--for=condition=Established", "crd/ranges.stable.example.com", "--timeout=60s"])
         .ok("established");
     let refused = cluster.kubectl_with(&["create"], &range(5, 3, "plain")).refused("least is more than most");
     assert!(

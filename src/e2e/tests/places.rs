@@ -135,9 +135,10 @@ fn to_the_old_layout(at: &Appliance, profile: &str) {
         format!(
             "for c in /sys/fs/cgroup/*/monopod/{profile} /sys/fs/cgroup/monopod/{profile}; do find $c -name cgroup.procs -exec cat {{}} + 2>/dev/null; done | xargs -r kill -9 2>/dev/null; true"
         ),
-        "sleep 0.5".to_owned(),
+        // who was killed leaves its cgroup a moment later
         format!(
-            "find /sys/fs/cgroup -depth -type d -path '*/monopod/{profile}*' -exec rmdir {{}} \\; ; true"
+            "for i in $(seq 600); do found=$(find /sys/fs/cgroup -depth -type d -path '*/monopod/{profile}*'); \
+             [ -z \"$found\" ] && exit 0; rmdir $found 2>/dev/null; sleep 0.1; done; exit 1"
         ),
         format!(
             "umount -R {new}/kubelet; rm {new}/.monopod-profile; mv {new} {old}; rm -r {}",

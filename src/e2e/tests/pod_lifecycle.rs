@@ -164,6 +164,7 @@ fn a_running_pod_is_looked_into_with_a_container_of_its_own() {
     at.kubectl(&debug).ok("debug");
     let state = "jsonpath={.status.ephemeralContainerStatuses[0].state.running.startedAt}";
     at.until_some(&["get", "pod", "p", "-o", state]);
+    at.until(&["logs", "p", "-c", "look", "--tail=1"], "seen");
     // the processes of the container that it is for
     let logs = at.until_some(&["logs", "p", "-c", "look"]);
     assert!(logs.contains("sleep 3600"), "{logs}");

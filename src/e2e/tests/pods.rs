@@ -136,7 +136,7 @@ fn too_much_memory_is_an_oom_kill() {
 fn probes_restart_the_unwell_and_keep_traffic_from_the_unready() {
     let Some(at) = appliance("probes") else { return };
     at.load_busybox();
-    let probes = ", readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, periodSeconds: 1}, livenessProbe: {exec: {command: [test, '!', -e, /tmp/dead]}, periodSeconds: 1, failureThreshold: 1}";
+    let probes = ", readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, periodSeconds: 1, timeoutSeconds: 10}, livenessProbe: {exec: {command: [test, '!', -e, /tmp/dead]}, periodSeconds: 1, timeoutSeconds: 10, failureThreshold: 1}";
     at.kubectl_with(&["create"], &pod("probed", "mkdir -p /tmp; sleep 3600", probes)).ok("create");
     at.until(&["get", "pod", "probed", "-o", "jsonpath={.status.phase}"], "Running");
     let ready = ["get", "pod", "probed", "-o", "jsonpath={.status.containerStatuses[0].ready}"];

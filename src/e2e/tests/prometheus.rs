@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Debian's program; `scripts/test` sets it.
 const PROMETHEUS: &str = "MONOPOD_PROMETHEUS";
 const ADDRESS: &str = "127.0.0.1:9090";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const PODS: &str = r#"
 apiVersion: v1

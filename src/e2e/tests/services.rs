@@ -6,6 +6,8 @@ use common::{Appliance, appliance};
 
 /// With the C library's resolver, which most programs use.
 const CURL: &str = "/usr/bin/curl";
+/// A container that has no probe is ready before its program listens.
+const PATIENT: &str = "/usr/bin/curl -sS --retry 9 --retry-connrefused --max-time 60";
 
 const WEB: &str = "
 apiVersion: apps/v1
@@ -68,7 +70,7 @@ fn in_pod(at: &Appliance, line: &str) -> common::Answer {
 fn pods_find_services_by_name() {
     let Some(at) = with_services("names") else { return };
     for name in ["web", "web.default", "web.default.svc.cluster.local", "elsewhere"] {
-        let answer = in_pod(&at, &format!("/usr/bin/curl -sS --max-time 10 http://{name}")).ok(name);
+        let answer = in_pod(&at, &format!("{PATIENT} http://{name}")).ok(name);
         assert!(answer.starts_with("You've hit web-"), "{name}: {answer}");
     }
     let ips =
@@ -92,8 +94,7 @@ fn a_service_without_pods_refuses_and_a_sticky_one_stays() {
     let refused = in_pod(&at, "/usr/bin/curl -sS --max-time 10 http://nobody");
     assert_eq!(refused.0.status.code(), Some(7), "{}", refused.err());
     let answers =
-        in_pod(&at, "for i in 1 2 3 4 5 6 7 8 9 10; do /usr/bin/curl -sS --max-time 10 http://sticky; done")
-            .ok("sticky");
+        in_pod(&at, &format!("for i in 1 2 3 4 5 6 7 8 9 10; do {PATIENT} http://sticky; done")).ok("sticky");
     let different: std::collections::BTreeSet<_> = answers.lines().collect();
     assert_eq!((answers.lines().count(), different.len()), (10, 1), "{answers}");
 }
@@ -123,7 +124,7 @@ spec: {type: NodePort, selector: {app: both}, ports: [{port: 80, targetPort: 808
     .ok("create");
     at.kubectl(&["wait", "--for=condition=Ready", "pod/both", "--timeout=60s"]).ok("wait");
     for address in ["both.default", &format!("{}:30123", common::lab::MACHINE), "127.0.0.1:8080"] {
-        let line = format!("/usr/bin/curl -sS --max-time 10 http://{address}");
+        let line = format!("{PATIENT} http://{address}");
         let answer = at.kubectl(&["exec", "both", "-c", "c", "--", "sh", "-c", &line]).ok(address);
         assert_eq!(answer, "You've hit both\n", "{address}");
     }
@@ -136,7 +137,7 @@ fn a_host_port_leads_to_its_pod() {
     at.kubectl(&["run", "kubia", "--image=monopod/kubia", &format!("--overrides={ports}")]).ok("run");
     at.kubectl(&["wait", "--for=condition=Ready", "pod/kubia", "--timeout=60s"]).ok("wait");
     for address in ["127.0.0.1", common::lab::MACHINE] {
-        let answer = at.shell(&format!("curl -sS --max-time 10 http://{address}:18080")).ok(address);
+        let answer = at.shell(&format!("{PATIENT} http://{address}:18080")).ok(address);
         assert_eq!(answer, "You've hit kubia\n");
     }
     let url = format!("http://{}:18080", common::lab::MACHINE);

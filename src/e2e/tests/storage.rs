@@ -135,6 +135,7 @@ fn a_database_keeps_its_claims() {
     let claims = ["get", "pvc", "-l", "app=db", "-o", "jsonpath={.items[*].metadata.name}"];
     assert_eq!(at.kubectl(&claims).ok("claims"), "data-db-0 data-db-1");
     let path = directory(&at, "data-db-1");
+    at.until(&["exec", "db-1", "--", "cat", "/bitnami/db/names"], "db-1");
     let shown =
         at.shell(&format!("stat -c '%u %g %a' {path}/db {path}/db/names; cat {path}/db/names")).ok("stat");
     assert_eq!(shown, "0 1001 2777\n1001 1001 644\ndb-1\n");
@@ -143,8 +144,7 @@ fn a_database_keeps_its_claims() {
     assert_eq!(at.kubectl(&claims).ok("claims"), "data-db-0 data-db-1");
     at.kubectl(&["scale", "sts/db", "--replicas=2"]).ok("scale");
     at.kubectl(&["rollout", "status", "sts/db", "--timeout=60s"]).ok("rollout");
-    let names = at.kubectl(&["exec", "db-1", "--", "cat", "/bitnami/db/names"]).ok("names");
-    assert_eq!(names, "db-1\ndb-1\n");
+    at.until(&["exec", "db-1", "--", "cat", "/bitnami/db/names"], "db-1\ndb-1");
     // with a policy the claims go with the set
     let policy =
         r#"{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Delete","whenScaled":"Retain"}}}"#;

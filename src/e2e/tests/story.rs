@@ -68,7 +68,9 @@ fn a_service_answers_from_everywhere(at: &Appliance) -> String {
         ("the node port", format!("{node}:{node_port}")),
         ("the node port on loopback", format!("127.0.0.1:{node_port}")),
     ] {
-        let answer = at.shell(&format!("curl -sS --max-time 10 http://{address}")).ok(name);
+        let answer = at
+            .shell(&format!("curl -sS --retry 9 --retry-connrefused --max-time 60 http://{address}"))
+            .ok(name);
         assert!(answer.starts_with("You've hit kubia-"), "{name}: {answer}");
     }
     let routed = at.lab.neighbour(&["ip", "route", "add", &external, "via", common::lab::MACHINE]);
@@ -96,6 +98,8 @@ fn three_pods_answer_and_a_deleted_one_is_replaced(at: &Appliance, address: &str
     let victim = at.kubectl(&["get", "pods", "-l", "app=kubia", "-o", "name"]).ok("names");
     let victim = victim.lines().next().unwrap().to_owned();
     at.kubectl(&["delete", &victim]).ok("delete pod");
+    // the status may still be of before
+    at.until(&["get", "pods", "-l", "app=kubia", "-o", "jsonpath={.items[*].kind}"], "Pod Pod Pod");
     at.until(&["get", "rc", "kubia", "-o", "jsonpath={.status.readyReplicas}"], "3");
     let after = at.kubectl(&["get", "pods", "-l", "app=kubia", "-o", "name"]).ok("names");
     assert!(!after.contains(&victim) && after.lines().count() == 3, "{after}");

@@ -37,6 +37,14 @@ fn with_pods(profile: &str) -> Option<Appliance> {
 fn logs_are_told_as_asked() {
     let Some(at) = with_pods("logs") else { return };
     let all = "line 1\nline 2\nline 3\nline 4\nline 5\n";
+    // of what has not begun there are no logs
+    at.until_some(&[
+        "get",
+        "pod",
+        "counter",
+        "-o",
+        "jsonpath={.status.containerStatuses[0].state..startedAt}",
+    ]);
     assert_eq!(at.kubectl(&["logs", "-f", "counter"]).ok("follow to the end"), all);
     assert_eq!(at.kubectl(&["logs", "counter", "--tail=2"]).ok("tail"), "line 4\nline 5\n");
     assert_eq!(at.kubectl(&["logs", "counter", "--since=1h"]).ok("since"), all);
@@ -103,6 +111,8 @@ fn a_forwarded_port_answers() {
     let Some(at) = appliance("forward") else { return };
     at.kubectl(&["run", "kubia", "--image=monopod/kubia"]).ok("run");
     at.kubectl(&["wait", "--for=condition=Ready", "pod/kubia", "--timeout=60s"]).ok("wait");
+    let ip = at.until_some(&["get", "pod", "kubia", "-o", "jsonpath={.status.podIP}"]);
+    at.until_hit(&format!("{ip}:8080"), 1);
     let mut forward = at.command(&at.kubectl_path());
     let mut forward =
         forward.args(["port-forward", "pod/kubia", "18080:8080"]).stdout(Stdio::piped()).spawn().unwrap();

@@ -29,10 +29,6 @@ fn with_web(profile: &str) -> Option<(Appliance, String)> {
     Some((at, ip))
 }
 
-fn kill_daemon(at: &Appliance) {
-    at.shell(&format!("kill -9 {}", at.pid())).ok("kill the daemon");
-}
-
 #[test]
 fn a_killed_daemon_s_pods_go_on_and_are_known_again() {
     let Some((at, ip)) = with_web("killed") else { return };
@@ -41,7 +37,7 @@ fn a_killed_daemon_s_pods_go_on_and_are_known_again() {
         // something is under way each time
         at.kubectl(&["create", "configmap", "load", "--from-literal=a=b"]);
         at.kubectl(&["delete", "pod", "-l", "app=web", "--wait=false", "--grace-period=1"]);
-        kill_daemon(&at);
+        at.kill_daemon();
         at.monopod(&["start"]).ok("start again");
         at.kubectl(&["rollout", "status", "deploy/web", "--timeout=60s"]).ok("rollout");
         at.until(&["get", "deploy", "web", "-o", "jsonpath={.status.readyReplicas}"], "4");
@@ -50,7 +46,7 @@ fn a_killed_daemon_s_pods_go_on_and_are_known_again() {
     assert_ne!(at.processes(""), before, "the pods were replaced in between");
     at.until_processes(4);
     let quiet = at.processes("");
-    kill_daemon(&at);
+    at.kill_daemon();
     at.until_hit(&ip, 4);
     at.monopod(&["start"]).ok("start at last");
     at.until(&["get", "deploy", "web", "-o", "jsonpath={.status.readyReplicas}"], "4");
@@ -75,9 +71,7 @@ fn a_killed_shim_s_container_is_restarted() {
 fn delete_leaves_nothing_even_of_a_cluster_that_was_killed() {
     let Some((at, _)) = with_web("gone") else { return };
     at.load_busybox();
-    let pid = at.pid();
-    kill_daemon(&at);
-    assert!(common::ends(&pid));
+    at.kill_daemon();
     at.monopod(&["delete"]).ok("delete");
     at.nothing_is_left();
     assert!(!at.kubeconfig().exists());
@@ -86,10 +80,13 @@ fn delete_leaves_nothing_even_of_a_cluster_that_was_killed() {
 #[test]
 fn a_machine_that_was_switched_off_has_its_pods_again() {
     let Some((at, ip)) = with_web("reboot") else { return };
-    kill_daemon(&at);
+    at.kill_daemon();
     for pid in at.processes("") {
         let parent = at.shell(&format!("ps -o ppid= -p {pid}")).ok("parent").trim().to_owned();
-        at.shell(&format!("kill -9 {parent} {pid}")).ok("kill");
+        at.shell(&format!("kill -9 {parent}")).ok("kill");
+        // without its shim it ends by itself
+        at.shell(&format!("kill -9 {pid}"));
+        assert!(common::ends(&pid.to_string()), "{pid} goes on");
     }
     // what does not survive: the run directory, links, rules
     std::fs::remove_dir_all(&at.places()[1]).unwrap();

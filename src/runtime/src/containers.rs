@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const SIGKILL: i32 = 9;
+/// Of what ended just before it was signalled the shim has told already; it is heard of a moment later.
+const END_IS_HEARD: Duration = Duration::from_secs(5);
 /// What SIGKILL does not end by then is in the kernel's hands.
 const KILL_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -87,10 +89,8 @@ impl Inner {
     async fn send(&self, container: &Container, signal: i32, all: bool) -> Result<()> {
         let request = Request::Signal { container: container.record.id.clone(), signal, all };
         let doing = format!("signal container {}", container.record.config.name);
-        match container.sandbox.call(&doing, request).await {
-            Err(e) if !container.has_ended() => Err(e),
-            _ => Ok(()),
-        }
+        let Err(e) = container.sandbox.call(&doing, request).await else { return Ok(()) };
+        tokio::time::timeout(END_IS_HEARD, container.ended()).await.map(drop).map_err(|_| e)
     }
 
     pub async fn remove_container(self: Arc<Self>, id: ContainerId) -> Result<()> {
@@ -115,10 +115,7 @@ impl Inner {
     pub async fn clear_container(self: &Inner, places: ContainerPaths, cgroup: String) {
         let (hierarchies, trash) = (self.cgroups.clone(), self.places.clone());
         blocking(move || {
-            if let Err(e) = hierarchies.kill(&cgroup) {
-                tracing::warn!("{e}");
-            }
-            for failure in hierarchies.remove(&cgroup).err().into_iter().flatten() {
+            for failure in hierarchies.end(&cgroup).err().into_iter().flatten() {
                 tracing::warn!("{failure}");
             }
             remove_dir(&places.bundle);

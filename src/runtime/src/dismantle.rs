@@ -8,16 +8,21 @@ use std::sync::Arc;
 impl Inner {
     /// Takes away all that a record stands for. What can not be removed is told in the log: the next start tries again.
     pub async fn dismantle(self: &Arc<Self>, record: SandboxRecord) {
+        self.dismantle_beside(record, &[]).await;
+    }
+
+    /// The same where there are `others` that are not taken up yet: what they share stays.
+    pub async fn dismantle_beside(self: &Arc<Self>, record: SandboxRecord, others: &[SandboxRecord]) {
         if !record.stopped {
             self.starts.yield_to_starts().await;
         }
         if let Err(e) = self.network.detach(&record.id.0).await {
             tracing::warn!("detach network of sandbox {}: {e}", record.id);
         }
-        let shared = self.sandboxes().iter().any(|s| {
-            let other = s.record();
+        let shares = |other: &SandboxRecord| {
             other.id != record.id && other.config.cgroup_parent == record.config.cgroup_parent
-        });
+        };
+        let shared = others.iter().any(shares) || self.sandboxes().iter().any(|s| shares(&s.record()));
         let inner = self.clone();
         blocking(move || inner.take_apart(&record, shared)).await;
         self.empty_trash();
@@ -32,10 +37,7 @@ impl Inner {
             cgroups.push(self.pod_cgroup(&record.config));
         }
         for cgroup in cgroups {
-            if let Err(e) = self.cgroups.kill(&cgroup) {
-                tracing::warn!("{e}");
-            }
-            for failure in self.cgroups.remove(&cgroup).err().into_iter().flatten() {
+            for failure in self.cgroups.end(&cgroup).err().into_iter().flatten() {
                 tracing::warn!("{failure}");
             }
         }

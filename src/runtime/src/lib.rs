@@ -37,11 +37,13 @@ mod spec;
 mod starts;
 mod stats;
 mod streams;
+mod unread;
 
 pub use daemon_cgroup::{DaemonCgroup, cgroup_controllers};
 pub use memory::{give_back_memory, let_go_of_code};
 pub use purge::{Ended, end_recorded, purge, switch_off};
 pub use runtime::ShimRuntime;
+pub use unread::unread;
 
 use std::path::PathBuf;
 

@@ -125,10 +125,7 @@ fn remove_dir(dir: &Path, failures: &mut Vec<String>) {
 }
 
 fn purge_cgroups(cgroups: &Hierarchies, path: &str, failures: &mut Vec<String>) {
-    if let Err(e) = cgroups.kill(path) {
-        failures.push(e.to_string());
-    }
-    if let Err(left) = cgroups.remove(path) {
+    if let Err(left) = cgroups.end(path) {
         failures.extend(left);
     }
     // the one that profiles share goes with the last of them

@@ -61,7 +61,7 @@ impl Inner {
     async fn recover(self: &Arc<Self>) {
         let inner = self.clone();
         let (whole, half) = blocking(move || inner.read_records()).await;
-        join_all(half.into_iter().map(|record| self.dismantle(record))).await;
+        join_all(half.into_iter().map(|record| self.dismantle_beside(record, &whole))).await;
         let known: HashSet<SandboxId> = whole.iter().map(|r| r.id.clone()).collect();
         let inner = self.clone();
         blocking(move || inner.sweep(&known)).await;
@@ -101,10 +101,7 @@ impl Inner {
         let names: HashSet<String> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
         for id in names.into_iter().filter(|n| is_id(n)).map(SandboxId).filter(|id| !known.contains(id)) {
             let cgroup = self.shim_cgroup(&id);
-            if let Err(e) = self.cgroups.kill(&cgroup) {
-                tracing::warn!("{e}");
-            }
-            for failure in self.cgroups.remove(&cgroup).err().into_iter().flatten() {
+            for failure in self.cgroups.end(&cgroup).err().into_iter().flatten() {
                 tracing::warn!("{failure}");
             }
         }

@@ -20,6 +20,8 @@ pub(crate) struct Container {
     pub(crate) id: ContainerId,
     pub(crate) mounts: Vec<PathBuf>,
     pub(crate) being_created: bool,
+    /// It was removed while it was being created: it ends as soon as it is there, and goes with its end.
+    pub(crate) unwanted: bool,
     pub(crate) run: Option<Run>,
 }
 

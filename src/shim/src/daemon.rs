@@ -5,7 +5,8 @@ use crate::fault::{Because, Result, fault};
 use crate::sandbox::{Sandbox, join_cgroups};
 use crate::shim::Shim;
 use crate::sys;
-use cri::wire::{ShimConfig, ShimReady};
+use cri::wire::{SHM, ShimConfig, ShimReady};
+use nix::mount::{MntFlags, umount2};
 use nix::sys::prctl;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, setsid};
@@ -51,17 +52,25 @@ fn begin() -> Result<Role> {
     if !leave_parent()? {
         return Ok(Role::Launcher);
     }
-    let shim = Shim::new(Sandbox::enter(&config)?, &config)?;
+    let shim = become_shim(&config).inspect_err(|_| leave_nothing(&config.dir))?;
+    Ok(Role::Daemon(Box::new(shim)))
+}
+
+fn become_shim(config: &ShimConfig) -> Result<Shim> {
+    let shim = Shim::new(Sandbox::enter(config)?, config)?;
     say(&ShimReady::Serving { pid: getpid().as_raw(), start_time: start_time()? });
     let_go_of_stdio(&config.dir);
     // while the daemon sees to the network: nothing is asked of us before we serve. A daemon that dies meanwhile leaves a
-    // record without the pid; the next one removes the cgroup, and then it can not be joined. It may have removed the folder
-    // before we put something into it
-    join_cgroups(&config.cgroup_procs, shim.sandbox.pause).inspect_err(|e| {
-        eprintln!("{e}");
-        let _ = fs::remove_dir_all(&config.dir);
-    })?;
-    Ok(Role::Daemon(Box::new(shim)))
+    // record without the pid; the next one removes the cgroup, and then it can not be joined
+    join_cgroups(&config.cgroup_procs, shim.sandbox.pause)?;
+    Ok(shim)
+}
+
+/// A daemon may have removed the directory while we put something into it, and look no more. The place of a mount that we see can be
+/// removed when it is unmounted.
+fn leave_nothing(dir: &Path) {
+    let _ = umount2(&dir.join(SHM), MntFlags::MNT_DETACH);
+    let _ = fs::remove_dir_all(dir);
 }
 
 fn read_config() -> Result<ShimConfig> {

@@ -42,6 +42,19 @@ pub(crate) enum Work {
     },
 }
 
+/// A container's first process on its way to its program: the socket closes when it is there, or has ended.
+pub(crate) struct Birth {
+    pub(crate) socket: OwnedFd,
+    /// Who is told then that the container was started.
+    pub(crate) starter: Option<Asker>,
+}
+
+impl Birth {
+    pub(crate) fn is_over(&self) -> bool {
+        std::iter::from_fn(|| report::receive(&self.socket)).any(|report| matches!(report, Report::Closed))
+    }
+}
+
 impl Helper {
     /// Runs `child` in a fork that has of all descriptors only `keep`, the reporter's, and 0 to 2.
     pub(crate) fn start(

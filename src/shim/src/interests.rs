@@ -11,6 +11,7 @@ pub(crate) enum Token {
     Listener,
     Client(u64),
     Helper(u64),
+    Birth(u64),
     Output(u64, usize),
     Stdin(u64),
     AttachedInput(u64, u64),

@@ -41,7 +41,7 @@ impl Shim {
             Request::Hello => Ok(Some((Reply::Containers(self.records()), Vec::new()))),
             Request::Mount(request) => self.mount(request).map(done),
             Request::Create(request) => self.create(request, asker).map(|()| None),
-            Request::Start { container } => self.start(&container).map(done),
+            Request::Start { container } => self.start(&container, asker),
             Request::Signal { container, signal, all } => self.signal(&container, signal, all).map(done),
             Request::Exec(request) => self.exec(request, asker).map(|()| None),
             Request::SignalExec { exec, signal } => self.signal_exec(exec, signal).map(done),
@@ -94,7 +94,13 @@ impl Shim {
     fn entry(&mut self, id: &ContainerId) -> u64 {
         self.find(id).unwrap_or_else(|| {
             let key = self.new_key();
-            let container = Container { id: id.clone(), mounts: Vec::new(), being_created: false, run: None };
+            let container = Container {
+                id: id.clone(),
+                mounts: Vec::new(),
+                being_created: false,
+                unwanted: false,
+                run: None,
+            };
             self.containers.insert(key, container);
             key
         })
@@ -167,7 +173,8 @@ impl Shim {
         saved.map(|()| (Reply::Created { pid }, Vec::new())).map_err(|e| e.to_string())
     }
 
-    fn start(&mut self, id: &ContainerId) -> Result<()> {
+    /// Answered when its first process has become its program, or has ended: whoever looks at it then finds the program.
+    fn start(&mut self, id: &ContainerId, asker: Asker) -> Result<Option<Answer>> {
         let socket = self.state_root().join(&id.0).join(NOTIFY_FILE);
         let (run, _) = self.running(id)?;
         if run.record.started_at.is_some() {
@@ -175,7 +182,18 @@ impl Shim {
         }
         NotifySocket::new(socket).notify_container_start().because("start the container")?;
         run.record.started_at = Some(jiff::Timestamp::now());
-        run.save()
+        run.save()?;
+        let birth = match self.find(id) {
+            Some(key) => self.births.get_mut(&key),
+            None => None,
+        };
+        match birth {
+            Some(birth) => {
+                birth.starter = Some(asker);
+                Ok(None)
+            }
+            None => Ok(Some((Reply::Done, Vec::new()))),
+        }
     }
 
     fn signal(&mut self, id: &ContainerId, signal: i32, all: bool) -> Result<()> {
@@ -239,33 +257,37 @@ impl Shim {
         Ok((Reply::Streams { pid: pid.as_raw(), fds }, ends))
     }
 
-    fn remove(&mut self, id: &ContainerId) -> Result<()> {
+    pub(crate) fn remove(&mut self, id: &ContainerId) -> Result<()> {
         let Some(key) = self.find(id) else { return Ok(()) };
-        let Some(container) = self.containers.get(&key) else { return Ok(()) };
-        if container.being_created || container.run.as_ref().is_some_and(Run::is_alive) {
+        let Some(container) = self.containers.get_mut(&key) else { return Ok(()) };
+        if container.being_created {
+            // asked by a daemon whose forerunner died while it waited for it
+            container.unwanted = true;
+            return Ok(());
+        }
+        if container.run.as_ref().is_some_and(Run::is_alive) {
             return fault(format_args!("container {id} is running"));
         }
         if let Some(run) = &container.run {
-            remove_cgroup(run)?;
+            remove_cgroup(run);
         }
         mounts::unmount(&container.mounts);
         let _ = fs::remove_dir_all(self.state_root().join(&id.0));
+        self.births.remove(&key);
         self.containers.remove(&key);
         Ok(())
     }
 }
 
-fn remove_cgroup(run: &Run) -> Result<()> {
-    let mut result = Ok(());
+/// What the kernel does not let go of by then is the runtime's, which can wait longer: here every container waits with it.
+fn remove_cgroup(run: &Run) {
     for pause in CGROUP_PATIENCE {
         std::thread::sleep(pause);
-        result = cgroup::remove(&run.cgroup);
-        if result.is_ok() {
-            break;
+        if cgroup::remove(&run.cgroup).is_ok() {
+            return;
         }
         cgroup::signal_all(&run.cgroup, Signal::SIGKILL as i32);
     }
-    result.map_err(Fault)
 }
 
 /// The container's side that stays here, and the side that goes to its process.

@@ -10,6 +10,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::unistd::{ForkResult, Pid, chdir, fork, pause, sethostname};
 use std::fs::{self, File};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -48,7 +49,7 @@ impl Sandbox {
         if let Some(shm) = shm {
             let target = config.dir.join(SHM);
             let what = format!("mount another sandbox's /dev/shm on {}", target.display());
-            fs::create_dir_all(&target).because(&what)?;
+            make_shm(&target).because(&what)?;
             sys::attach_mount(&shm, &target).because(what)?;
         }
         let pause = config.share_pid.then(|| share_pid(&config.dir)).transpose()?;
@@ -157,8 +158,16 @@ fn slashed(name: &str) -> String {
     name.chars().map(swap).collect()
 }
 
+/// In the directory that the daemon has made. Where it is gone, so is whoever wanted this sandbox, and it does not come back.
+fn make_shm(target: &Path) -> io::Result<()> {
+    match fs::create_dir(target) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
 fn mount_shm(target: &Path, size: u64) -> Result<()> {
-    fs::create_dir_all(target).because(format_args!("create {}", target.display()))?;
+    make_shm(target).because(format_args!("create {}", target.display()))?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     let options = format!("mode=1777,size={size}");
     mount(Some("shm"), target, Some("tmpfs"), flags, Some(options.as_str()))

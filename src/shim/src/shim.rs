@@ -3,7 +3,7 @@
 use crate::client::{Client, Gone};
 use crate::container::{Container, Run};
 use crate::fault::{Because, Result};
-use crate::helper::{Helper, Work};
+use crate::helper::{Birth, Helper, Work};
 use crate::interests::{self, Token};
 use crate::sandbox::Sandbox;
 use crate::{cgroup, mounts, sys};
@@ -45,6 +45,8 @@ pub(crate) struct Shim {
     clients: BTreeMap<u64, Client>,
     pub(crate) containers: BTreeMap<u64, Container>,
     pub(crate) helpers: BTreeMap<u64, Helper>,
+    /// By container.
+    pub(crate) births: BTreeMap<u64, Birth>,
     /// Processes of execs, by pid.
     pub(crate) execs: BTreeMap<i32, u64>,
     /// Children that ended before it was known what they are: (pid, exit code).
@@ -73,6 +75,7 @@ impl Shim {
             clients: BTreeMap::new(),
             containers: BTreeMap::new(),
             helpers: BTreeMap::new(),
+            births: BTreeMap::new(),
             execs: BTreeMap::new(),
             strays: Vec::new(),
             buffer: vec![0; BUFFER].into_boxed_slice(),
@@ -122,9 +125,13 @@ impl Shim {
             .helpers
             .iter()
             .map(|(key, helper)| (PollFd::new(helper.socket.as_fd(), READ), Token::Helper(*key)));
+        let births = self
+            .births
+            .iter()
+            .map(|(key, birth)| (PollFd::new(birth.socket.as_fd(), READ), Token::Birth(*key)));
         let containers =
             self.containers.iter().flat_map(|(key, container)| interests::of_container(*key, container));
-        own.into_iter().chain(clients).chain(helpers).chain(containers)
+        own.into_iter().chain(clients).chain(helpers).chain(births).chain(containers)
     }
 
     fn handle(&mut self, token: Token) {
@@ -133,6 +140,7 @@ impl Shim {
             Token::Listener => self.accept(),
             Token::Client(key) => self.serve_client(key),
             Token::Helper(key) => self.follow(key),
+            Token::Birth(key) => self.look_at_birth(key),
             Token::Memory(key) => self.look_at_memory(key),
             Token::Output(key, which) => {
                 self.with_run(key, |run, buffer| {
@@ -251,7 +259,20 @@ impl Shim {
         // where the disk is full it is told all the same; a client that comes later asks us
         let _ = run.save();
         let container = id.clone();
-        self.tell_all(ShimEvent::Exited { container, exit });
+        self.tell_all(ShimEvent::Exited { container: container.clone(), exit });
+        if self.containers.get(&key).is_some_and(|one| one.unwanted) {
+            let _ = self.remove(&container);
+        }
+    }
+
+    /// Whoever started the container hears of it when its program is there, or will never be.
+    fn look_at_birth(&mut self, key: u64) {
+        if !self.births.get(&key).is_some_and(Birth::is_over) {
+            return;
+        }
+        if let Some(asker) = self.births.remove(&key).and_then(|birth| birth.starter) {
+            self.reply(asker.client, asker.seq, Ok((Reply::Done, Vec::new())));
+        }
     }
 
     fn follow(&mut self, key: u64) {
@@ -260,7 +281,12 @@ impl Shim {
         let asker = helper.asker;
         let result = match helper.work {
             Work::Create { container, run, stdin } => {
-                self.created(container, *run, (helper.terminal, stdin), &outcome)
+                let created = self.created(container, *run, (helper.terminal, stdin), &outcome);
+                if created.is_ok() {
+                    self.births.insert(container, Birth { socket: helper.socket, starter: None });
+                }
+                self.end_unwanted(container);
+                created
             }
             Work::Exec { exec, streams } => self.begun(exec, streams, helper.terminal, &outcome),
         };
@@ -274,6 +300,24 @@ impl Shim {
         }
         if self.helpers.is_empty() {
             self.strays = Vec::new();
+        }
+    }
+
+    fn end_unwanted(&mut self, key: u64) {
+        let Some(container) = self.containers.get(&key).filter(|container| container.unwanted) else {
+            return;
+        };
+        match &container.run {
+            Some(run) => {
+                if let Some(pid) = run.record.pid {
+                    let _ = cgroup::send(Pid::from_raw(pid), Signal::SIGKILL as i32);
+                }
+                cgroup::signal_all(&run.cgroup, Signal::SIGKILL as i32);
+            }
+            None => {
+                let id = container.id.clone();
+                let _ = self.remove(&id);
+            }
         }
     }
 

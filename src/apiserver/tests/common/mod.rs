@@ -210,6 +210,8 @@ impl Server {
         stream.write_all(head.as_bytes()).await.unwrap();
         // who is refused may be cut off while he sends
         let _ = stream.write_all(body).await;
+        // what TLS has taken it keeps for itself while the socket is full, and reading does not send it
+        let _ = stream.flush().await;
         Answer::read(stream).await
     }
 

@@ -110,7 +110,7 @@ pub(super) async fn start(mut request: ApiRequest) -> ApiResponse {
         Some(beginning.await?.unwrap_or_else(said))
     };
     let kind = frames::content_type(raw, request.version);
-    attach::serve(request.upgrade, wants_upgrade, raw, kind, session)
+    attach::serve(request.engine.config.unread, request.upgrade, wants_upgrade, raw, kind, session)
 }
 
 async fn begin(

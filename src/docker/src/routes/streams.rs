@@ -16,9 +16,6 @@ use tokio::sync::oneshot;
 
 /// How often Docker sends statistics.
 const STATS_PERIOD: Duration = Duration::from_secs(1);
-/// A log is there at once, and Docker's SDK for Python loses what comes in one piece with the answer's head. Nothing tells
-/// that a client has read the head: so long it has had for it.
-const READS_THE_HEAD: Duration = Duration::from_millis(20);
 
 pub(super) async fn logs(request: ApiRequest) -> ApiResponse {
     let container = request.engine.container(request.name())?;
@@ -42,8 +39,12 @@ pub(super) async fn logs(request: ApiRequest) -> ApiResponse {
         return Err(ApiError::not_implemented("configured logging driver does not support reading"));
     }
     let kind = frames::content_type(wanted.tty, request.version);
-    let lines = logs::follow(container, wanted);
+    let lines = logs::follow(container, wanted).await.map_err(unreadable)?;
     stream(kind, streams::unfold(lines, |mut lines| async move { Some((lines.recv().await?, lines)) }))
+}
+
+fn unreadable(why: std::io::Error) -> ApiError {
+    ApiError::failed("read the container's log", why)
 }
 
 fn time(request: &ApiRequest, name: &str) -> Result<Option<Timestamp>> {
@@ -80,27 +81,23 @@ pub(super) async fn attach(request: ApiRequest) -> ApiResponse {
     // what is written in between is seen twice rather than never
     let session = if stream { Some(attached(&request.engine, &container, want).await?) } else { None };
     let listener = session.is_some().then(|| container.listen());
-    let early = logs.is_some();
-    let read = {
-        let container = container.clone();
-        move || logs.map(|wanted| logs::follow(container, wanted))
+    let before = match logs {
+        Some(wanted) => Some(logs::follow(container.clone(), wanted).await.map_err(unreadable)?),
+        None => None,
     };
     request.engine.events.container("attach", &container.record(), &[]);
     let wants_upgrade = request.headers.contains_key(http::header::UPGRADE);
     let engine = request.engine.clone();
     let tell = Box::new(move || engine.events.container("detach", &container.record(), &[]));
     let kind = frames::content_type(tty, request.version);
-    attach::serve(request.upgrade, wants_upgrade, tty, kind, async move {
-        if early {
-            tokio::time::sleep(READS_THE_HEAD).await;
-        }
+    attach::serve(request.engine.config.unread, request.upgrade, wants_upgrade, tty, kind, async move {
         let detach = tty.then_some(Detach { keys, tell });
         let nothing = Attached::only_saying(String::new());
         match session {
-            None => Some(Attached { before: read(), ..nothing }),
+            None => Some(Attached { before, ..nothing }),
             Some(session) => {
                 let session = session.await.ok()?;
-                Some(Attached { session, before: read(), detach, ended: None, listener })
+                Some(Attached { session, before, detach, ended: None, listener })
             }
         }
     })
@@ -113,19 +110,29 @@ async fn attached(
     want: AttachStreams,
 ) -> Result<oneshot::Receiver<ExecSession>> {
     let (tell, session) = oneshot::channel();
-    // not while it is being started
-    let _alone = container.gate.lock().await;
-    match container.see(|r| r.running().cloned()) {
-        Some(running) => {
-            let _ = tell.send(engine.runtime.attach(&running.container, want).await?);
-        }
-        None => {
+    let (run, refusal) = {
+        // not while it is being started
+        let _alone = container.gate.lock().await;
+        let Some(running) = container.see(|r| r.running().cloned()) else {
             let mut waiting = lock(&container.attachers);
             // those who hung up
             waiting.retain(|attacher| !attacher.tell.is_closed());
             waiting.push(Attacher { want, tell });
+            return Ok(session);
+        };
+        match engine.runtime.attach(&running.container, want).await {
+            Ok(attached) => {
+                let _ = tell.send(attached);
+                return Ok(session);
+            }
+            Err(refusal) => (running.container, refusal),
         }
+    };
+    if !engine.has_ended(container, &run).await {
+        return Err(refusal.into());
     }
+    // nothing more comes from it
+    let _ = tell.send(Attached::only_saying(String::new()).session);
     Ok(session)
 }
 

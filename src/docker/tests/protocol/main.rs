@@ -55,18 +55,27 @@ async fn an_exec_has_its_own_exit_code() {
     assert!(late.err.contains("is not running"), "{}", late.err);
 }
 
+/// The id of an exec in the container `web`.
+async fn made_exec(world: &World, command: &str) -> String {
+    let mut answer = String::new();
+    let head = "POST /v1.50/containers/web/exec HTTP/1.1\r\nConnection: close";
+    let wanted = format!(r#"{{"AttachStdout": true, "Cmd": {command}}}"#);
+    world.send(head, &wanted).await.read_to_string(&mut answer).await.unwrap();
+    answer.split("\"Id\":\"").nth(1).and_then(|rest| rest.get(..64)).expect(&answer).to_owned()
+}
+
+async fn started_exec(world: &World, id: &str) -> tokio::net::UnixStream {
+    let head = format!("POST /v1.50/exec/{id}/start HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp");
+    world.send(&head, r#"{"Detach": false, "Tty": false}"#).await
+}
+
 /// The SDKs read the answer's head through a buffer, and lose output that comes in one piece with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exec_begins_when_its_client_has_the_answer_s_head() {
     let Some(world) = World::open("head").await else { return };
     world.docker(&["run", "-d", "--name", "web", "busybox", "wait"]).await.fine();
-    let made = r#"{"AttachStdout": true, "Cmd": ["gated"]}"#;
-    let mut answer = String::new();
-    let head = "POST /v1.50/containers/web/exec HTTP/1.1\r\nConnection: close";
-    world.send(head, made).await.read_to_string(&mut answer).await.unwrap();
-    let id = answer.split("\"Id\":\"").nth(1).and_then(|rest| rest.get(..64)).expect(&answer);
-    let head = format!("POST /v1.50/exec/{id}/start HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp");
-    let mut stream = BufReader::new(world.send(&head, r#"{"Detach": false, "Tty": false}"#).await);
+    let id = made_exec(&world, r#"["gated"]"#).await;
+    let mut stream = BufReader::new(started_exec(&world, &id).await);
     let mut line = String::new();
     let reading = async {
         while line != "\r\n" {
@@ -80,6 +89,26 @@ async fn an_exec_begins_when_its_client_has_the_answer_s_head() {
     world.runtime.gate.notify_one();
     let mut output = Vec::new();
     stream.read_to_end(&mut output).await.unwrap();
+}
+
+/// Also where the exec is quick and the client is slow.
+#[tokio::test(flavor = "multi_thread")]
+async fn output_waits_until_the_answer_s_head_is_read() {
+    let Some(world) = World::open("read").await else { return };
+    world.docker(&["run", "-d", "--name", "web", "busybox", "wait"]).await.fine();
+    let id = made_exec(&world, r#"["say", "hello"]"#).await;
+    let mut stream = started_exec(&world, &id).await;
+    // it has said all that it says
+    while !world.ask(&format!("GET /v1.50/exec/{id}/json"), "").await.1.contains("\"ExitCode\":0") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut buffer = [0; 8192];
+    let read = stream.read(&mut buffer).await.unwrap();
+    let head = String::from_utf8_lossy(&buffer[..read]);
+    assert!(head.starts_with("HTTP/1.1 101 ") && head.ends_with("\r\n\r\n"), "{head:?}");
+    let mut output = Vec::new();
+    stream.read_to_end(&mut output).await.unwrap();
+    assert_eq!(output, b"\x01\0\0\0\0\0\0\x06hello\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

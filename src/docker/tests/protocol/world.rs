@@ -95,6 +95,7 @@ impl World {
             pools: vec![docker::AddressPool { base: "10.8.0.0/16".parse().unwrap(), size: 24 }],
             dns: "10.9.0.1".parse().unwrap(),
             version: "0".to_owned(),
+            unread: runtime::unread,
         };
         let stop = CancellationToken::new();
         let serving = docker::serve(config, self.runtime.clone(), self.images.clone(), stop.clone());

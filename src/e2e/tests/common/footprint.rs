@@ -56,14 +56,19 @@ pub fn loop_devices(profile: &str) -> Vec<String> {
     files.collect()
 }
 
-/// Those that have the profile in their command line, but for the test itself.
+/// Those that have the profile in their command line, but for the test itself. Another test's profile may begin like this one.
 fn processes(profile: &str) -> Vec<String> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let lines = entries.filter_map(|entry| {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
         let line = std::fs::read(entry.path().join("cmdline")).ok()?;
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        (pid != std::process::id() && line.contains(profile)).then(|| format!("{pid} {line}"))
+        (pid != std::process::id() && names(&line, profile)).then(|| format!("{pid} {line}"))
     });
     lines.collect()
+}
+
+fn names(line: &str, profile: &str) -> bool {
+    let goes_on = |rest: &str| rest.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '-');
+    line.match_indices(profile).any(|(at, _)| !goes_on(&line[at + profile.len()..]))
 }

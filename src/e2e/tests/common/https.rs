@@ -47,7 +47,7 @@ pub fn serve(
         .spawn()
         .unwrap();
     let server = Server(child);
-    for _ in 0..100 {
+    for _ in 0..600 {
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return (server, bundle);
         }

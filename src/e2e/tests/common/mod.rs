@@ -221,6 +221,13 @@ impl Appliance {
         status["detail"]["pid"].to_string()
     }
 
+    /// As the machine may end it at any moment. When this returns, it is gone: it holds no lock, and no port.
+    pub fn kill_daemon(&self) {
+        let pid = self.pid();
+        self.shell(&format!("kill -9 {pid}")).ok("kill the daemon");
+        assert!(ends(&pid), "{pid} goes on");
+    }
+
     pub fn places(&self) -> [PathBuf; 2] {
         footprint::places(&self.profile)
     }

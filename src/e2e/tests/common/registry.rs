@@ -28,7 +28,7 @@ pub fn registry(at: &Appliance, address: &str, more: &str) -> Registry {
     let registry = Registry(child.spawn().unwrap());
     let began = std::time::Instant::now();
     while std::net::TcpStream::connect(address).is_err() {
-        assert!(began.elapsed().as_secs() < 30, "the registry does not listen");
+        assert!(began.elapsed().as_secs() < 60, "the registry does not listen");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     registry

@@ -39,6 +39,27 @@ impl Hierarchies {
         Err(io::Error::other(format!("processes in cgroup {path} do not die")))
     }
 
+    /// Kills all that is in the cgroup and below, and removes it. Who moves there meanwhile (a shim that begins, a process that a
+    /// container is made of) is killed too: nobody can move to a cgroup that is gone.
+    ///
+    /// # Errors
+    /// What is left, and why.
+    pub fn end(&self, path: &str) -> Result<(), Vec<String>> {
+        let mut left = Vec::new();
+        for _ in 0..ROUNDS {
+            let killed = self.kill(path);
+            match self.remove(path) {
+                Ok(()) => return Ok(()),
+                Err(failures) => left = failures,
+            }
+            if let Err(e) = killed {
+                left.insert(0, e.to_string());
+                break;
+            }
+        }
+        Err(left)
+    }
+
     /// So that nothing forks between being listed and being killed. On v2 the kernel kills the whole tree itself.
     fn freeze(&self, path: &str) -> Vec<PathBuf> {
         if let Hierarchies::V2(mount) = self {

@@ -24,6 +24,8 @@ pub const TESTS: &[Test] = &[
     ("the_shim_outlives_its_client_and_remembers", the_shim_outlives_its_client_and_remembers),
     ("out_of_memory_is_told", out_of_memory_is_told),
     ("remove_leaves_no_mount_and_no_cgroup", remove_leaves_no_mount_and_no_cgroup),
+    ("a_start_is_answered_when_the_program_is_there", a_start_is_answered_when_the_program_is_there),
+    ("what_is_removed_while_it_is_made_goes", what_is_removed_while_it_is_made_goes),
     ("many_layers_stack", many_layers_stack),
     ("many_at_once_leave_nothing_open", many_at_once_leave_nothing_open),
     ("signals_and_limits_are_clean_in_the_container", signals_and_limits_are_clean_in_the_container),
@@ -183,6 +185,44 @@ fn remove_leaves_no_mount_and_no_cgroup() {
     }
     pod.remove(&container);
     assert_eq!(pod.shim.call(Request::Hello), Ok(Reply::Containers(Vec::new())));
+}
+
+fn a_start_is_answered_when_the_program_is_there() {
+    let mut pod = Pod::start();
+    for _ in 0..10 {
+        let container = pod.run(&["sleep", "1000"]);
+        let pid = container.status().pid.unwrap();
+        let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+        assert!(program.ends_with("bin/busybox"), "{}", program.display());
+    }
+}
+
+fn what_is_removed_while_it_is_made_goes() {
+    let mut pod = Pod::start();
+    let plan = pod.plan(&["sleep", "1000"]);
+    let (id, dirs) = (plan.request.container.clone(), plan.request.cgroup.dirs.clone());
+    fs::write(plan.request.bundle.join("config.json"), plan.spec.to_string()).unwrap();
+    pod.shim.call(Request::Mount(plan.mount)).expect("mount");
+    let create = pod.shim.send(Request::Create(plan.request));
+    let remove = pod.shim.send(Request::Remove { container: id.clone() });
+    let mut seen = Vec::new();
+    // its making is answered, and its end is told: in which order is the kernel's
+    while seen.len() < 3 {
+        seen.push(match pod.shim.receive().expect("an answer or an event") {
+            Message::Reply { seq, result } if seq == remove => format!("removed: {}", result.is_ok()),
+            Message::Reply { seq, result } if seq == create => format!("made: {}", result.is_ok()),
+            Message::Event(ShimEvent::Exited { container, exit }) if container == id => {
+                format!("ended: {}", exit.exit_code)
+            }
+            other => panic!("{other:?}"),
+        });
+    }
+    seen.sort();
+    assert_eq!(seen, ["ended: 137", "made: true", "removed: true"]);
+    assert_eq!(pod.shim.call(Request::Hello), Ok(Reply::Containers(Vec::new())));
+    for folder in dirs {
+        assert!(!folder.exists(), "{}", folder.display());
+    }
 }
 
 fn many_layers_stack() {
