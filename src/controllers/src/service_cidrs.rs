@@ -12,7 +12,6 @@ use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Api, Change, Cluster, Controller, RangeUse};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::networking::v1::{IPAddress, ServiceCIDR};
-use kinds::key_of;
 use plan::{Claim, Verdict};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -147,8 +146,10 @@ impl Reconciler {
                 Verdict::Gone(RangeUse::Held) | Verdict::Ready | Verdict::Unusable { .. } => {
                     let wanted = plan::status(&claim.object, verdict, jiff::Timestamp::now());
                     let seen = claim.object.status.as_ref();
-                    write_status(&self.ranges, &claim.object.metadata, seen, wanted, |range| &mut range.status)
-                        .await
+                    write_status(&self.ranges, &claim.object.metadata, seen, wanted, |range| {
+                        &mut range.status
+                    })
+                    .await
                 }
             };
             outcome = outcome.and(told);

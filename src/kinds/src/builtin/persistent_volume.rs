@@ -1,7 +1,7 @@
 //! PersistentVolumes: pieces of storage, each bound to one claim at most.
 
-use super::checks::{IMMUTABLE, among, list, required, text};
 use super::amounts::round_up_all;
+use super::checks::{IMMUTABLE, among, list, required, text};
 use super::pod_validation::{has_backsteps, host_path, term_of_volume};
 use super::volume_checks::{
     STORAGE, access_modes, class_name, class_word, modes_word, node_affinity, old_class_warning, phase_word,
