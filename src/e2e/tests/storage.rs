@@ -413,9 +413,7 @@ fn a_claim_is_a_device_as_long_as_a_pod_has_it() {
     assert_eq!(at.loop_devices(), [file.as_str()], "one has it still");
 
     // the program is killed, and the pod does not notice
-    let daemon = at.pid();
-    at.shell(&format!("kill -9 {daemon}")).ok("kill the daemon");
-    assert!(common::ends(&daemon));
+    at.kill_daemon();
     at.monopod(&["start"]).ok("start");
     at.kubectl_with(&["apply"], &device_pod("two", "claimName: raw", "")).ok("pod");
     starts(&at, "two");
