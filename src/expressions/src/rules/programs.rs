@@ -133,7 +133,11 @@ mod tests {
         for index in 0..64 {
             programs.keep(&format!("{index}{long}"), &program("true"));
         }
-        assert!(programs.known.len() <= 12, "what is gone leaves no entry for long: {}", programs.known.len());
+        assert!(
+            programs.known.len() <= 12,
+            "what is gone leaves no entry for long: {}",
+            programs.known.len()
+        );
         assert!(programs.get("self == 'had'").is_some());
     }
 }
