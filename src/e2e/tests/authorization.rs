@@ -82,11 +82,7 @@ fn a_webhook_is_asked_before_rbac() {
     };
     let reloads = |status: &str, count: u32| {
         let name = "apiserver_authorization_config_controller_automatic_reloads_total";
-        let line = format!("{name}{{status=\"{status}\"}} {count}");
-        let metrics = || at.kubectl(&["get", "--raw", "/metrics"]).ok("metrics");
-        while !metrics().lines().any(|told| told == line) {
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
+        at.until_told(&["get", "--raw", "/metrics"], &format!("{name}{{status=\"{status}\"}} {count}"));
     };
     put(
         "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthorizationConfiguration\nauthorizers: [{type: RBAC, name: rbac}]\n",

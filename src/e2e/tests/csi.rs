@@ -5,7 +5,7 @@
 mod common;
 
 use common::loops::{Disk, has_loop_devices};
-use common::{Appliance, appliance, ends};
+use common::{Appliance, appliance};
 use csi::server::{Refused, serve};
 use csi::{
     Message, NodeCapabilities, NodeInfo, NodePublishRequest, NodeStageRequest, NodeUnpublishRequest,
@@ -307,9 +307,7 @@ fn a_driver_mounts_what_pods_ask_for_and_takes_it_back() {
     assert_eq!(at.kubectl(&["exec", "two", "--", "cat", "/data/file"]).ok("read"), "kept\n");
 
     // it is killed, and what it knew of the mounts is lost
-    let daemon = at.pid();
-    at.shell(&format!("kill -9 {daemon}")).ok("kill the daemon");
-    assert!(ends(&daemon));
+    at.kill_daemon();
     let root = at.places()[0].join("kubelet");
     let lost = at.shell(&format!("find {} -name vol_data.json -print -delete", root.display())).ok("lose");
     assert_eq!(lost.lines().count(), 2, "{lost}");
@@ -431,9 +429,7 @@ fn a_driver_gives_pods_devices_and_takes_them_back() {
     assert_eq!((reads("two").as_str(), mounts(&at).len()), ("kept\n", 1), "{:?}", mounts(&at));
 
     // it is killed, and what it knew of the device is lost
-    let daemon = at.pid();
-    at.shell(&format!("kill -9 {daemon}")).ok("kill the daemon");
-    assert!(ends(&daemon));
+    at.kill_daemon();
     let root = at.places()[0].join("kubelet");
     let lost = at.shell(&format!("find {} -name vol_data.json -print -delete", root.display())).ok("lose");
     assert_eq!(lost.lines().count(), 2, "{lost}");

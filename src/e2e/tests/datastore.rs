@@ -150,9 +150,7 @@ fn everything_is_there_again_after_the_daemon_or_etcd_was_killed() {
     make(&at, "first").ok("create");
     let pod = with_pod(&at);
 
-    let daemon = at.pid();
-    at.shell(&format!("kill -9 {daemon}")).ok("kill");
-    assert!(ends(&daemon));
+    at.kill_daemon();
     // the endpoint and the files are remembered, and the dead one stands in nobody's way
     at.monopod(&["start"]).ok("start again");
     is_there(&at, "first");

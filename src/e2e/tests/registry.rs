@@ -232,9 +232,7 @@ fn a_pull_that_ends_in_the_middle_leaves_nothing_half_made() {
     assert_eq!(at.docker(&["images", "-q"]).ok("images"), "");
 
     let mut client = stuck_pull(&at, image);
-    let pid = at.pid();
-    at.shell(&format!("kill -9 {pid}")).ok("kill the daemon");
-    assert!(common::ends(&pid));
+    at.kill_daemon();
     client.wait().unwrap();
     at.monopod(&["start"]).ok("start again");
     assert_eq!((entries(&at, "tmp"), entries(&at, "layers")), (0, 1), "only the layer that was whole");

@@ -38,7 +38,7 @@ spec:
 
 #[test]
 fn a_pod_names_the_profile_that_places_it() {
-    let Some(at) = appliance("profiles") else { return };
+    let Some(at) = appliance("scheduler-profiles") else { return };
     let file = at.home().join("scheduler.yaml");
     let file = file.to_str().unwrap();
     at.monopod(&["stop"]).ok("stop");

@@ -239,8 +239,7 @@ fn a_further_range_of_addresses_serves_until_the_last_is_given_back() {
     at.kubectl(&["delete", "servicecidr", "more", "--wait=false"]).ok("delete");
     at.until(&["get", "servicecidr", "more", "-o", condition], "FalseTerminating");
     at.kubectl_with(&["create"], &asking("late", "10.250.0.10")).refused("no more of its addresses");
-    let killed = std::process::Command::new("kill").args(["-9", &at.pid()]).status().unwrap();
-    assert!(killed.success());
+    at.kill_daemon();
     assert_eq!(stray(&at), Some(7), "while no daemon is there");
     at.monopod(&["start"]).ok("start again");
     at.until_hit("10.250.0.9", 2);

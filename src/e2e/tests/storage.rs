@@ -413,15 +413,13 @@ fn a_claim_is_a_device_as_long_as_a_pod_has_it() {
     assert_eq!(at.loop_devices(), [file.as_str()], "one has it still");
 
     // the program is killed, and the pod does not notice
-    let daemon = at.pid();
-    at.shell(&format!("kill -9 {daemon}")).ok("kill the daemon");
-    assert!(common::ends(&daemon));
+    at.kill_daemon();
     at.monopod(&["start"]).ok("start");
     at.kubectl_with(&["apply"], &device_pod("two", "claimName: raw", "")).ok("pod");
     starts(&at, "two");
     assert_eq!((reads(&at, "one"), reads(&at, "two")), ("kept\n".to_owned(), "kept\n".to_owned()));
     at.kubectl(&["delete", "pod", "one", "two"]).ok("delete");
-    assert_eq!(at.loop_devices(), [""; 0]);
+    at.until_no_loop_devices();
 
     // what it held is there for the next, and goes with the claim
     at.kubectl_with(&["apply"], &device_pod("three", "claimName: raw", "")).ok("pod");
@@ -437,7 +435,7 @@ fn a_claim_is_a_device_as_long_as_a_pod_has_it() {
     starts(&at, "last");
     assert_eq!(at.loop_devices().len(), 1);
     at.monopod(&["stop", "--pods"]).ok("stop");
-    assert_eq!(at.loop_devices(), [""; 0]);
+    at.until_no_loop_devices();
     at.monopod(&["start"]).ok("start");
     at.until(&["exec", "last", "--", "sh", "-c", "head -n 1 /dev/xvda"], "x");
     assert_eq!(at.loop_devices().len(), 1);
@@ -487,7 +485,7 @@ fn a_device_is_cloned_and_restored_as_a_device() {
     let state = at.places()[0].clone();
     let list = format!("ls -A {0}/volumes {0}/snapshots", state.display());
     assert_eq!(at.shell(&list).ok("ls"), format!("{0}/snapshots:\n\n{0}/volumes:\n", state.display()));
-    assert_eq!(at.loop_devices(), [""; 0]);
+    at.until_no_loop_devices();
 }
 
 #[test]

@@ -132,6 +132,8 @@ impl<'p> Run<'p> {
             Node::Collect(of) => self.collect(of),
             Node::SortBy { list, keys } => {
                 let (list, keys) = (self.eval(list)?, self.eval(keys)?);
+                // long texts are looked at when they are compared
+                self.pay_for(&keys)?;
                 let (Value::List(list), Value::List(keys)) = (&list, &keys) else { return no_overload() };
                 self.pay(lists::compared_with_itself(keys))?;
                 lists::sorted(list, keys)

@@ -134,6 +134,7 @@ fn no_expression_works_without_bound() {
         "self.l.distinct().size() > 0".to_owned(),
         "cel.bind(p, self.l.slice(0, 900), self.l.slice(0, 400).map(x, p)).distinct().size() > 0".to_owned(),
         "self.l.sortBy(x, -x).size() > 0".to_owned(),
+        "self.l.slice(0, 600).sortBy(x, self.t).size() > 0".to_owned(),
         "self.l.all(a, self.l == self.l)".to_owned(),
         format!("size({}[0]) > 0", doubled("self.t", 40)),
         format!("{0} == {0}", shared(40)),

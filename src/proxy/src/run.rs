@@ -225,3 +225,32 @@ impl State {
         changed.into_iter().map(wanted).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn an_address_that_becomes_the_clusters_is_nobodys_external_one() {
+        let [own, further]: [Ipv4Net; 2] = ["10.96.0.0/16", "10.250.0.0/24"].map(|net| net.parse().unwrap());
+        let asked = Ipv4Addr::new(10, 250, 0, 9);
+        let service = json!({"metadata": {"name": "s", "namespace": "default"}, "spec": {"clusterIP": "10.96.0.9",
+            "externalIPs": [asked], "ports": [{"port": 80, "protocol": "TCP"}]}});
+        let service: Service = serde_json::from_value(service).unwrap();
+        let addresses = OwnAddresses { services: vec![own], api: Ipv4Addr::new(10, 244, 0, 1) };
+        let mut state = State::new("here".to_owned(), addresses);
+        state.service_changed(&Change::Added(Arc::new(service)));
+        for (name, ranges, want) in [
+            ("from outside", vec![own], true),
+            ("the cluster's", vec![own, further], false),
+            ("from outside again", vec![own], true),
+        ] {
+            state.ranges_changed(ranges);
+            let changed = state.render();
+            let of_asked = changed.iter().find(|(frontend, _)| frontend.address == Some(asked));
+            assert_eq!(of_asked.map(|(_, action)| action.is_some()), Some(want), "{name}");
+        }
+    }
+}

@@ -1,9 +1,10 @@
 //! Loop devices: those of a cluster, and one of a test's own, which is a disk.
 
-use super::Appliance;
 use super::footprint;
+use super::{Appliance, PATIENCE};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// `false`, loudly, where this machine has none.
 pub fn has_loop_devices() -> bool {
@@ -18,6 +19,15 @@ impl Appliance {
     /// The files of volumes that are devices.
     pub fn loop_devices(&self) -> Vec<String> {
         footprint::loop_devices(&self.profile)
+    }
+
+    /// One that the machine itself looks at when it is let go, as udev does at what was written to, goes when that is over.
+    pub fn until_no_loop_devices(&self) {
+        let began = Instant::now();
+        while !self.loop_devices().is_empty() {
+            assert!(began.elapsed() < PATIENCE, "{:?}", self.loop_devices());
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 

@@ -13,8 +13,10 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 const MOST_HELD: usize = 32 << 20;
 /// Bytes that the tree takes for each that is written.
 const OF_TEXT: usize = 64;
-/// So many entries may be of programs that are gone, before anybody looks.
-const FEW: usize = 1024;
+/// Bytes of an entry beside its text, about.
+const OF_ENTRY: usize = 256;
+/// Bytes that entries may take of programs that are gone, before anybody looks.
+const MOST_GONE: usize = 4 << 20;
 
 static PROGRAMS: LazyLock<Mutex<Programs>> = LazyLock::new(Mutex::default);
 
@@ -38,7 +40,9 @@ struct Programs {
     /// The newest last, each with its weight.
     held: VecDeque<(Arc<Program>, usize)>,
     weight: usize,
-    /// How many were known when somebody last looked which of them are gone.
+    /// Bytes of what is known, without the programs.
+    written: usize,
+    /// The same when somebody last looked which of them are gone.
     looked_at: usize,
 }
 
@@ -48,7 +52,9 @@ impl Programs {
     }
 
     fn keep(&mut self, source: &str, program: &Arc<Program>) {
-        self.known.insert(source.into(), Arc::downgrade(program));
+        if self.known.insert(source.into(), Arc::downgrade(program)).is_none() {
+            self.written += entry(source);
+        }
         let weight = weight(source, program);
         self.held.push_back((program.clone(), weight));
         self.weight += weight;
@@ -56,11 +62,16 @@ impl Programs {
             let Some((_, weight)) = self.held.pop_front() else { break };
             self.weight -= weight;
         }
-        if self.known.len() >= 2 * self.looked_at + FEW {
+        if self.written >= 2 * self.looked_at + MOST_GONE {
             self.known.retain(|_, program| program.strong_count() > 0);
-            self.looked_at = self.known.len();
+            self.written = self.known.keys().map(|source| entry(source)).sum();
+            self.looked_at = self.written;
         }
     }
+}
+
+fn entry(source: &str) -> usize {
+    source.len() + OF_ENTRY
 }
 
 /// In bytes: rather too much.
@@ -117,10 +128,16 @@ mod tests {
         assert!(programs.get("self == 'gone'").is_none() && programs.get(&heavy).is_none());
         assert!(programs.get("self == 'had'").is_some_and(|found| Arc::ptr_eq(&found, &had)));
         assert_eq!((programs.weight, programs.held.len()), (0, 0));
-        for index in 0..3 * FEW {
-            programs.known.insert(format!("self == {index}").into(), Weak::new());
+        // texts as long as these are too heavy to be held
+        let long = " ".repeat(MOST_GONE / 8);
+        for index in 0..64 {
+            programs.keep(&format!("{index}{long}"), &program("true"));
         }
-        programs.keep("true", &program("true"));
-        assert_eq!(programs.known.len(), 2, "what is gone leaves no entry for long");
+        assert!(
+            programs.known.len() <= 12,
+            "what is gone leaves no entry for long: {}",
+            programs.known.len()
+        );
+        assert!(programs.get("self == 'had'").is_some());
     }
 }

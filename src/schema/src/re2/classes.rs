@@ -40,10 +40,17 @@ impl Set {
 
     /// Whether it is one of the large ones, of which a pattern may not have any number.
     pub(super) fn is_large(self) -> bool {
-        !matches!(self.of, Of::Ranges(_))
+        !matches!(self.of, Of::Ranges(ranges) if ranges != ALL)
+    }
+
+    /// The same where it stands between brackets: where letters stand for either case, all that is in there is gone through.
+    fn is_large_within(self) -> bool {
+        self.is_large() || self.is_negated
     }
 }
 
+/// Of so many characters a range is as large as Unicode's sets.
+const LARGE_RANGE: Rune = 4096;
 /// All characters that there are.
 const ALL: &str = r"\x{0}-\x{10FFFF}";
 const DIGITS: &str = "0-9";
@@ -207,7 +214,7 @@ fn posix(text: &str) -> Result<Option<(Set, &str)>, String> {
     }
 }
 
-/// What stands between brackets, as the crate reads it, and how many of its sets are large.
+/// What stands between brackets, as the crate reads it, and how many of its parts are large.
 #[derive(Debug)]
 pub(super) struct Class {
     pub(super) text: String,
@@ -234,7 +241,7 @@ pub(super) fn class(text: &str) -> Result<(Class, &str), String> {
             None => unicode(rest)?.or_else(|| perl(rest)),
         };
         if let Some((set, behind)) = found {
-            large += usize::from(set.is_large());
+            large += usize::from(set.is_large_within());
             items.push_str(&set.within());
             rest = behind;
             continue;
@@ -252,6 +259,7 @@ pub(super) fn class(text: &str) -> Result<(Class, &str), String> {
                 return Err(refusal("invalid character class range", before(from, rest)));
             }
         }
+        large += usize::from(high - low >= LARGE_RANGE);
         items.push_str(&range(low, high));
     }
     let text = match (items.is_empty(), is_negated) {

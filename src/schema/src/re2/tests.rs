@@ -225,6 +225,7 @@ fn go_takes_what_is_just_not_too_much() {
         "^*\\b+$?".to_owned(),
         "^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$".to_owned(),
         "^[\\p{L}\\p{N}_ -]{1,100}$".to_owned(),
+        "(?i)".to_owned() + &"[\\s\\S]a\\D[a-z]".repeat(10),
         "(|".repeat(50) + &")".repeat(50),
         nested(40),
     ];
@@ -241,6 +242,10 @@ fn a_pattern_has_bounds() {
         ("deep without groups", format!("a{}", "*\\Q\\E".repeat(1000)), "nests too deeply"),
         ("many sets", "\\pL".repeat(2000), "too large"),
         ("many sets in a class", format!("[{}]", "\\pL".repeat(2000)), "too large"),
+        ("sets in either case", format!("(?i){}", "\\pL".repeat(100)), "too large"),
+        ("all in either case", format!("(?i){}", "\\p{Any}".repeat(100)), "too large"),
+        ("much that is not in a set, in either case", format!("(?i){}", "[\\Da]".repeat(100)), "too large"),
+        ("wide ranges in either case", format!("(?i){}", "[A-\\x{10FFFF}]".repeat(100)), "too large"),
         ("counts", format!("({}){{1000}}", "(xx?)".repeat(1000)), "too large"),
     ];
     for (name, pattern, why) in too_large {

@@ -12,6 +12,9 @@ const LONGEST: usize = 100_000;
 const MOST_REPEATS: u32 = 1000;
 /// Sets like `\pL` have some hundred ranges each, whatever they are compiled to in the end.
 const MOST_LARGE_SETS: usize = 1000;
+/// One in which letters stand for either case counts as so many: the crate looks for the other case of each character, of which
+/// there may be a million.
+const OF_EITHER_CASE: usize = 20;
 
 const MISSING_ARGUMENT: &str = "missing argument to repetition operator";
 const INVALID_COUNT: &str = "invalid repeat count";
@@ -202,7 +205,7 @@ impl<'p> Reader<'p> {
     }
 
     fn set(&mut self, text: &str, large: usize) -> Result<(), String> {
-        self.large += large;
+        self.large += large * if self.flags.ignore_case { OF_EITHER_CASE } else { 1 };
         if self.large > MOST_LARGE_SETS {
             return Err(refusal(TOO_LARGE, self.whole));
         }
