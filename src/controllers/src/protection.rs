@@ -1,5 +1,6 @@
 //! Finalizers that keep what is in use.
 
+use crate::owner::is_still;
 use api::Status;
 use cluster::{Api, unless_gone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -19,8 +20,9 @@ pub(crate) async fn protect_or_release<K: TypedKind>(
         return Ok(());
     }
     let key = key_of(meta);
-    let changed = api.modify(&key, |object| {
-        let meta: &mut ObjectMeta = object.metadata_mut();
+    let changed = api.modify(&key, |now| {
+        is_still(now, meta)?;
+        let meta: &mut ObjectMeta = now.metadata_mut();
         let finalizers = meta.finalizers.get_or_insert_default();
         match meta.deletion_timestamp {
             Some(_) => finalizers.retain(|known| known != finalizer),
