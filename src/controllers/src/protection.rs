@@ -35,3 +35,34 @@ pub(crate) async fn protect_or_release<K: TypedKind>(
     });
     unless_gone(changed.await).map(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cluster::{Actor, DeleteOptions};
+    use k8s_openapi::api::apps::v1::Deployment;
+
+    const FINALIZER: &str = "example.com/in-use";
+
+    #[tokio::test]
+    async fn another_of_the_name_is_not_let_go() {
+        let cluster = testkit::cluster(testkit::config()).await;
+        let deployments = cluster.acting_as(Actor::root()).api::<Deployment>();
+        let key = api::ObjectKey::namespaced("default", "web");
+        let make_and_delete = async || {
+            let mut web = testkit::objects::deployment("web").build();
+            web.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+            deployments.create(web).await.unwrap();
+            deployments.delete(&key, DeleteOptions::default()).await.unwrap();
+            deployments.get(&key).unwrap()
+        };
+        let first = make_and_delete().await;
+        protect_or_release(&deployments, &first, FINALIZER, || Ok(true)).await.unwrap();
+        assert!(deployments.find(&key).unwrap().is_some(), "it is in use");
+        protect_or_release(&deployments, &first, FINALIZER, || Ok(false)).await.unwrap();
+        assert!(deployments.find(&key).unwrap().is_none());
+        let second = make_and_delete().await;
+        protect_or_release(&deployments, &first, FINALIZER, || Ok(false)).await.unwrap();
+        assert_eq!(deployments.find(&key).unwrap().map(|now| now.metadata.uid), Some(second.metadata.uid));
+    }
+}
