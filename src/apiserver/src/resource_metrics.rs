@@ -48,14 +48,14 @@ pub(crate) async fn answer(
     let asked = params::list(request)?;
     let name = info.name.as_deref();
     let (kind, mut items) = if of_nodes {
-        let nodes = edge.cluster.node_metrics(actor, name).await?;
+        let nodes = edge.cluster.node_metrics(actor, name, &asked).await?;
         let labels = |name: &str| {
             let node = edge.cluster.informer::<Node>().get(&ObjectKey::cluster(name))?;
             node.metadata.labels.clone()
         };
         ("NodeMetrics", nodes.into_iter().map(|node| of_node(labels(&node.node), &node)).collect::<Vec<_>>())
     } else {
-        let pods = edge.cluster.pod_metrics(actor, info.namespace.as_deref(), name).await?;
+        let pods = edge.cluster.pod_metrics(actor, info.namespace.as_deref(), name, &asked).await?;
         let known = edge.cluster.informer::<Pod>();
         // what it used says nothing of a pod that is gone, or of the next one of that name
         let current = pods.into_iter().filter_map(|pod| {

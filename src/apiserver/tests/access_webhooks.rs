@@ -201,6 +201,8 @@ async fn it_is_told_what_is_selected() {
     for (query, code) in [
         ("", 403),
         ("?fieldSelector=spec.nodeName%3Dn1", 200),
+        ("?fieldSelector=spec.nodeName%3Dn1&watch=true&timeoutSeconds=1", 200),
+        ("?watch=true&timeoutSeconds=1", 403),
         ("?fieldSelector=spec.nodeName%3Dn2", 403),
         ("?fieldSelector=spec.nodeName!%3Dn1", 403),
         // less than what is allowed; but the webhook knows only what it compares
@@ -210,6 +212,11 @@ async fn it_is_told_what_is_selected() {
         ("?fieldSelector=spec.nodeName", 403),
     ] {
         assert_eq!(get(&server, &format!("{pods}{query}")).await.code, code, "{query}");
+    }
+    // nobody measures here, which is said to whoever may ask
+    let metrics = "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods";
+    for (query, code) in [("", 403), ("?fieldSelector=spec.nodeName%3Dn1", 503)] {
+        assert_eq!(get(&server, &format!("{metrics}{query}")).await.code, code, "{metrics}{query}");
     }
     let delete = |query: &str| format!("DELETE {pods}?{query}");
     let selected = delete("fieldSelector=spec.nodeName%3Dn1&labelSelector=app%20in%20(web,db),!old");

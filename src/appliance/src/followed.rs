@@ -12,13 +12,17 @@ use cluster::Cluster;
 use cri::logs::Watcher;
 use nix::sys::inotify::AddWatchFlags;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// As many as Linux follows in a path.
+const MOST_LINKS: usize = 40;
 
 /// The files that were read, with a hash of what was in them (it may be secret); `None` where one could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -188,19 +192,46 @@ impl Seen {
         Ok(())
     }
 
-    /// Where something must happen for one of the files to change: its directory, and that of what a link leads to. Where there is
-    /// none, the nearest above it.
+    /// Where something must happen for one of the files to change.
     fn directories(&self) -> BTreeSet<PathBuf> {
         let mut all = BTreeSet::new();
-        for path in self.0.keys() {
-            let leads_to = path.canonicalize().ok();
-            for path in [Some(path), leads_to.as_ref()].into_iter().flatten() {
-                let nearest = path.ancestors().skip(1).find(|directory| directory.is_dir());
-                all.extend(nearest.map(Path::to_owned));
-            }
-        }
+        self.0.keys().for_each(|path| add_directories(path, &mut all));
         all
     }
+}
+
+/// The directory of a file, or the nearest above it where there is none, and those of all links on the way: what is put in place of
+/// `current` leads to another `current/file`.
+fn add_directories(file: &Path, all: &mut BTreeSet<PathBuf>) {
+    let (mut left, mut at, mut links) = (names(file), PathBuf::from("/"), 0);
+    while let Some(name) = left.pop() {
+        if name == ".." {
+            at.pop();
+            continue;
+        }
+        let next = at.join(&name);
+        match next.read_link() {
+            Ok(to) if links < MOST_LINKS => {
+                links += 1;
+                all.insert(at.clone());
+                if to.is_absolute() {
+                    at = PathBuf::from("/");
+                }
+                left.extend(names(&to));
+            }
+            _ if left.is_empty() || !next.is_dir() => {
+                all.insert(at);
+                return;
+            }
+            _ => at = next,
+        }
+    }
+}
+
+/// The last first.
+fn names(path: &Path) -> Vec<OsString> {
+    let named = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
+    path.components().rev().filter(named).map(|part| part.as_os_str().to_owned()).collect()
 }
 
 fn hash(bytes: &[u8]) -> u64 {

@@ -71,7 +71,8 @@ impl Cluster {
         params: &ListParams,
         options: &DeleteOptions,
     ) -> Result<List, Status> {
-        self.authorize(actor, &Attributes::of("deletecollection", target))?;
+        let asked = Attributes::of("deletecollection", target).selecting(&params.labels, &params.fields);
+        self.authorize(actor, &asked)?;
         let list = self.list_selected(&Actor::root(), target, params).await?;
         for object in &list.objects {
             let meta = object.meta();

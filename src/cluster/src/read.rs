@@ -165,7 +165,7 @@ impl Cluster {
     }
 
     fn listed(&self, actor: &Actor, target: &Target, params: &ListParams) -> Result<Selection, Status> {
-        let mut attributes = Attributes::of("list", target);
+        let mut attributes = Attributes::of("list", target).selecting(&params.labels, &params.fields);
         attributes.name = params.fields.exact_name().map(str::to_owned);
         self.authorize(actor, &attributes)?;
         Selection::new(target, params.labels.clone(), params.fields.clone())

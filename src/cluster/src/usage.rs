@@ -1,7 +1,7 @@
 //! What nodes and pods use now: upstream's `metrics.k8s.io`, which is measured and not stored. Who measures tells the cluster
 //! so ([`Cluster::measured_by`]); who reads is authorised as by the API, be it a client or a controller.
 
-use crate::{Actor, Attributes, Cluster};
+use crate::{Actor, Attributes, Cluster, ListParams};
 use ::api::{GroupResource, ObjectKey, Reason, Status};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -55,10 +55,17 @@ impl Cluster {
         self.0.usage.store(Some(Arc::new(Arc::downgrade(source))));
     }
 
+    /// Of one node, or of all; whoever asks selects of those himself, and is authorised for what is `selected`.
+    ///
     /// # Errors
     /// `Forbidden`; `ServiceUnavailable` where nobody measures.
-    pub async fn node_metrics(&self, actor: &Actor, name: Option<&str>) -> Result<Vec<NodeUsage>, Status> {
-        self.authorize(actor, &attributes("nodes", None, name))?;
+    pub async fn node_metrics(
+        &self,
+        actor: &Actor,
+        name: Option<&str>,
+        selected: &ListParams,
+    ) -> Result<Vec<NodeUsage>, Status> {
+        self.authorize(actor, &attributes("nodes", None, name, selected))?;
         let node = self.measure().await?;
         match name {
             Some(name) if name != node.node => {
@@ -68,7 +75,7 @@ impl Cluster {
         }
     }
 
-    /// Of all pods that run, or of those of a namespace, or of one.
+    /// Of all pods that run, or of those of a namespace, or of one. As with [`Cluster::node_metrics`].
     ///
     /// # Errors
     /// `Forbidden`; `NotFound` of one that does not run; `ServiceUnavailable` where nobody measures.
@@ -77,8 +84,9 @@ impl Cluster {
         actor: &Actor,
         namespace: Option<&str>,
         name: Option<&str>,
+        selected: &ListParams,
     ) -> Result<Vec<PodUsage>, Status> {
-        self.authorize(actor, &attributes("pods", namespace, name))?;
+        self.authorize(actor, &attributes("pods", namespace, name, selected))?;
         let mut pods = self.measure().await?.pods;
         pods.retain(|pod| namespace.is_none_or(|namespace| pod.pod.namespace.as_deref() == Some(namespace)));
         let Some(name) = name else { return Ok(pods) };
@@ -105,13 +113,22 @@ fn qualified(namespace: Option<&str>, name: &str) -> String {
     namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
 }
 
-fn attributes(resource: &str, namespace: Option<&str>, name: Option<&str>) -> Attributes {
-    Attributes {
+fn attributes(
+    resource: &str,
+    namespace: Option<&str>,
+    name: Option<&str>,
+    selected: &ListParams,
+) -> Attributes {
+    let asked = Attributes {
         verb: if name.is_some() { "get" } else { "list" }.to_owned(),
         group: METRICS_GROUP.to_owned(),
         resource: resource.to_owned(),
         namespace: namespace.map(str::to_owned),
-        name: name.map(str::to_owned),
+        name: name.or(selected.fields.exact_name()).map(str::to_owned),
         ..Attributes::default()
+    };
+    match name {
+        Some(_) => asked,
+        None => asked.selecting(&selected.labels, &selected.fields),
     }
 }

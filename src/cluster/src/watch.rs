@@ -47,7 +47,7 @@ impl Cluster {
     /// # Errors
     /// `Forbidden`, `BadRequest` for selectors that the kind does not support, `Expired` where the revision is too old.
     pub fn watch(&self, actor: &Actor, target: &Target, params: &WatchParams) -> Result<WatchStream, Status> {
-        let mut attributes = Attributes::of("watch", target);
+        let mut attributes = Attributes::of("watch", target).selecting(&params.labels, &params.fields);
         if attributes.name.is_none() {
             attributes.name = params.fields.exact_name().map(str::to_owned);
         }

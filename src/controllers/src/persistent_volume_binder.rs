@@ -218,7 +218,10 @@ impl Binder {
             return Ok(());
         };
         if !promised(&of, claim) {
-            let promise = self.volumes.modify(&key, |of| promise(of, claim));
+            let promise = self.volumes.modify(&key, |now| {
+                is_still(now, &of.metadata)?;
+                promise(now, claim)
+            });
             if unless_gone(promise.await)?.is_none() {
                 return Ok(());
             }

@@ -2,7 +2,7 @@
 
 use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, events, rule};
-use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, WorkQueue, unless_gone};
+use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, WorkQueue, unless_replaced};
 use jiff::Timestamp;
 use k8s_openapi::api::certificates::v1::PodCertificateRequest;
 use std::time::Duration;
@@ -44,7 +44,7 @@ async fn reconcile(
         return Ok(());
     }
     let options = DeleteOptions { uid: request.metadata.uid.clone(), ..DeleteOptions::default() };
-    unless_gone(requests.delete(&key, options).await).map(drop)
+    unless_replaced(requests.delete(&key, options).await).map(drop)
 }
 
 /// How long it stays; `None` for one that is going already.

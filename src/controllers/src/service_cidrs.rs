@@ -12,6 +12,7 @@ use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Api, Change, Cluster, Controller, RangeUse};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::networking::v1::{IPAddress, ServiceCIDR};
+use kinds::key_of;
 use plan::{Claim, Verdict};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -108,18 +109,21 @@ impl Reconciler {
         protected.and(self.tell(&claims, &verdicts).await)
     }
 
-    /// All objects but those that could not be given the finalizer, and why not: no address may be given from those.
+    /// All objects, and why some could not be given the finalizer.
     async fn claims(&self, led: &[Ipv4Net]) -> Result<(Vec<Claim>, Result<(), Status>), Status> {
         let own = self.cluster.config().service_cidr;
         let (mut claims, mut outcome) = (Vec::new(), Ok(()));
         for object in self.ranges.list(None, LabelSelector::default())? {
             let mut claim = Claim::new(object);
-            if !claim.is_of(own)
-                && let Err(why) =
-                    protect_or_release(&self.ranges, &claim.object, FINALIZER, || Ok(true)).await
-            {
-                outcome = Err(why);
-                continue;
+            if !claim.is_of(own) {
+                match self.protected(&claim.object).await {
+                    Ok(Some(now)) => claim = Claim::new(now),
+                    Ok(None) => continue,
+                    Err(why) => {
+                        claim.is_unprotected = true;
+                        outcome = Err(why);
+                    }
+                }
             }
             // one that is in use stays so, whatever network the machine has come into since
             if let Some(range) = claim.range.filter(|range| !led.contains(range)) {
@@ -130,10 +134,20 @@ impl Reconciler {
         Ok((claims, outcome))
     }
 
+    /// The object as it is with the finalizer. It may have been deleted before it had it: `None` where it is gone.
+    async fn protected(&self, object: &ServiceCIDR) -> Result<Option<ServiceCIDR>, Status> {
+        protect_or_release(&self.ranges, object, FINALIZER, || Ok(true)).await?;
+        self.ranges.find(&key_of(&object.metadata))
+    }
+
     /// One that can not be written does not hold up the others.
     async fn tell(&self, claims: &[Claim], verdicts: &[Verdict]) -> Result<(), Status> {
         let mut outcome = Ok(());
         for (claim, verdict) in claims.iter().zip(verdicts) {
+            // why it is none has been said
+            if claim.is_unprotected {
+                continue;
+            }
             let told = match verdict {
                 Verdict::Gone(RangeUse::Free) => {
                     protect_or_release(&self.ranges, &claim.object, FINALIZER, || Ok(false)).await

@@ -30,6 +30,11 @@ impl Lab {
         for (name, text) in others {
             fs::write(dir.path().join("config").join(name), text).unwrap();
         }
+        Lab::follow(dir, path)
+    }
+
+    /// What is there already.
+    fn follow(dir: TempDir, path: PathBuf) -> Self {
         let files = ApiServerFiles { authorization_config: Some(path.clone()), ..ApiServerFiles::default() };
         let mut seen = Seen::default();
         files.authorization(&mut seen).unwrap();
@@ -105,6 +110,56 @@ async fn a_link_is_followed_to_where_it_leads() {
     assert_eq!(lab.next().await, Some("deny"));
     lab.put(&target, &format!("{HEAD}{ALLOW}"));
     assert_eq!(lab.next().await, Some("allow"));
+}
+
+#[tokio::test]
+async fn a_directory_that_is_a_link_may_lead_elsewhere() {
+    let dir = TempDir::new().unwrap();
+    for (release, authorizers) in [("first", ALLOW), ("second", DENY)] {
+        let release = dir.path().join(release);
+        fs::create_dir(&release).unwrap();
+        fs::write(release.join("authorization.yaml"), format!("{HEAD}{authorizers}")).unwrap();
+    }
+    let (current, next) = (dir.path().join("current"), dir.path().join("next"));
+    symlink("first", &current).unwrap();
+    let mut lab = Lab::follow(dir, current.join("authorization.yaml"));
+    for (release, want) in [("second", "deny"), ("first", "allow"), ("second", "deny")] {
+        symlink(release, &next).unwrap();
+        fs::rename(&next, &current).unwrap();
+        assert_eq!(lab.next().await, Some(want), "{release}");
+    }
+}
+
+#[test]
+fn what_leads_to_a_file_is_where_its_links_are() {
+    let dir = TempDir::new().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    for directory in ["etc/deep", "opt/first"] {
+        fs::create_dir_all(root.join(directory)).unwrap();
+    }
+    fs::write(root.join("opt/first/file"), "").unwrap();
+    symlink(root.join("opt"), root.join("etc/absolute")).unwrap();
+    symlink("../../opt/first", root.join("etc/deep/relative")).unwrap();
+    symlink("first/file", root.join("opt/file")).unwrap();
+    symlink("round", root.join("round")).unwrap();
+    for (path, want) in [
+        ("opt/first/file", vec!["opt/first"]),
+        ("opt/first/not yet", vec!["opt/first"]),
+        ("opt/nothing/of/all/this", vec!["opt"]),
+        ("opt/first/file/below", vec!["opt/first"]),
+        ("etc/absolute/first/file", vec!["etc", "opt/first"]),
+        ("etc/deep/relative/file", vec!["etc/deep", "opt/first"]),
+        ("etc/absolute/file", vec!["etc", "opt", "opt/first"]),
+        ("etc/../opt/first/file", vec!["opt/first"]),
+        ("round/file", vec![""]),
+    ] {
+        let seen = Seen(BTreeMap::from([(root.join(path), None)]));
+        let want: BTreeSet<PathBuf> = want
+            .into_iter()
+            .map(|below| if below.is_empty() { root.clone() } else { root.join(below) })
+            .collect();
+        assert_eq!(seen.directories(), want, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -133,6 +133,12 @@ impl Attributes {
         .in_own_namespace()
     }
 
+    /// Of a collection: what the selectors leave of it is asked for, and no more.
+    #[must_use]
+    pub(crate) fn selecting(self, labels: &LabelSelector, fields: &FieldSelector) -> Self {
+        Attributes { labels: labels.clone(), fields: fields.clone(), ..self }
+    }
+
     /// A namespace is asked for in itself, as upstream's `RequestInfo` reads `namespaces/NAME`: a role in it may allow that.
     pub fn in_own_namespace(mut self) -> Self {
         if self.group.is_empty() && self.resource == "namespaces" && self.namespace.is_none() {

@@ -5,7 +5,7 @@ use super::replicas::{
     Measured, Metrics, PodMetric, Proposal, Target, Tolerance, by_average, by_ratio, replicas,
 };
 use api::quantity::{Quantity, canonical};
-use cluster::{Client, PodUsage, Usage};
+use cluster::{Client, ListParams, PodUsage, Usage};
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::{
     ContainerResourceMetricStatus, ExternalMetricStatus, HPAScalingRules, HorizontalPodAutoscalerBehavior,
@@ -50,7 +50,8 @@ pub(super) fn tolerance(behavior: Option<&HorizontalPodAutoscalerBehavior>) -> T
 
 impl Source {
     pub(super) async fn read(client: &Client, namespace: Option<&str>, pods: Vec<Arc<Pod>>) -> Self {
-        let usage = client.cluster().pod_metrics(client.actor(), namespace, None).await;
+        let all = ListParams::default();
+        let usage = client.cluster().pod_metrics(client.actor(), namespace, None, &all).await;
         let is_one_of = |used: &PodUsage| pods.iter().any(|pod| pod.metadata.uid.as_ref() == Some(&used.uid));
         let usage = usage.map_err(|status| status.message).and_then(|mut usage| {
             usage.retain(is_one_of);

@@ -16,6 +16,8 @@ pub(super) struct Claim {
     other_family: Option<String>,
     /// Why packets to it can not be led to Services.
     pub(super) obstacle: Option<String>,
+    /// It could not be given the finalizer: it may go at any time, and no address may be given from it.
+    pub(super) is_unprotected: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +35,7 @@ impl Claim {
         let cidrs = object.spec.as_ref().and_then(|spec| spec.cidrs.as_deref()).unwrap_or_default();
         let range = cidrs.iter().find_map(|cidr| cidr.parse().ok());
         let other_family = cidrs.iter().find(|cidr| cidr.parse::<Ipv4Net>().is_err()).cloned();
-        Claim { object, range, other_family, obstacle: None }
+        Claim { object, range, other_family, obstacle: None, is_unprotected: false }
     }
 
     /// The cluster's own range as an object: nothing protects it, since it is made again at once.
@@ -46,7 +48,8 @@ impl Claim {
     }
 
     fn is_usable(&self) -> bool {
-        self.range.is_some() && self.other_family.is_none() && self.obstacle.is_none()
+        let is_good = self.range.is_some() && self.other_family.is_none() && self.obstacle.is_none();
+        is_good && !self.is_unprotected
     }
 }
 
@@ -160,6 +163,11 @@ mod tests {
         claim
     }
 
+    fn unprotected(mut claim: Claim) -> Claim {
+        claim.is_unprotected = true;
+        claim
+    }
+
     fn default() -> Claim {
         claim("kubernetes", 0, &[OWN])
     }
@@ -180,6 +188,7 @@ mod tests {
                 vec![a],
             ),
             ("one that is in the way", vec![in_the_way(claim("x", 1, &[a])), claim("y", 2, &[b])], vec![b]),
+            ("one that may go", vec![unprotected(claim("x", 1, &[a])), claim("y", 2, &[b])], vec![b]),
             ("IPv6", vec![claim("x", 1, &["fd00::/112"]), claim("y", 2, &[a, "fd01::/112"])], vec![]),
         ] {
             let want: Vec<Ipv4Net> = want.into_iter().map(net).collect();
@@ -196,6 +205,8 @@ mod tests {
             ("goes, being written", going(claim("x", 1, &[a])), RangeUse::Pending, true),
             ("goes, used", going(claim("x", 1, &[a])), RangeUse::Held, true),
             ("in the way", in_the_way(claim("x", 1, &[a])), RangeUse::Held, false),
+            ("may go, used", unprotected(claim("x", 1, &[a])), RangeUse::Held, true),
+            ("may go, unused", unprotected(claim("x", 1, &[a])), RangeUse::Free, false),
             ("got a second family, used", claim("x", 1, &[a, "fd01::/112"]), RangeUse::Held, true),
             ("got a second family, unused", claim("x", 1, &[a, "fd01::/112"]), RangeUse::Free, false),
         ];
