@@ -11,6 +11,9 @@ pub(crate) fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
     if let Some(nanoseconds) = ago {
         return Timestamp::from_nanosecond(now.as_nanosecond() - i128::from(nanoseconds)).ok();
     }
+    if text == "0" {
+        return Some(Timestamp::UNIX_EPOCH);
+    }
     if text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
     {
         return crate::logs::time(text);

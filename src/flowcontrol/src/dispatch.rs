@@ -169,6 +169,8 @@ impl FlowControl {
                 Arrival::Waits => {
                     let (tell, told) = oneshot::channel();
                     state.told.insert(ticket, tell);
+                    let released = state.pool.dispatch();
+                    state.tell(released);
                     (ticket, told)
                 }
             }

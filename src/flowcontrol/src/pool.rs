@@ -35,7 +35,8 @@ pub(crate) struct LevelId(u64);
 pub(crate) enum Arrival {
     /// With so many seats.
     Runs(u32),
-    /// It is told when it has them.
+    /// It is told when it has them. It may be its turn already, where one that waits before it wants more seats than are free:
+    /// [`Pool::dispatch`] is called when it can be told.
     Waits,
     /// All its queues are full.
     QueueFull,
@@ -181,7 +182,8 @@ impl<T: Copy + PartialEq> Pool<T> {
         self.dispatch()
     }
 
-    fn dispatch(&mut self) -> Released<T> {
+    /// Whoever can go on does.
+    pub(crate) fn dispatch(&mut self) -> Released<T> {
         let mut released = Vec::new();
         while let Some((id, width)) = self.next() {
             let Some(level) = self.levels.get_mut(&id) else { break };

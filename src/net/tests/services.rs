@@ -465,7 +465,7 @@ fn a_further_range_comes_and_goes_and_lets_no_packet_out() {
         network.set_networks(Vec::new()).await.unwrap();
         leaves("networks of containers are others", false);
         let overlap = network.overlap(net("192.0.0.0/16")).await.unwrap().unwrap();
-        assert_eq!(overlap.to_string(), "it overlaps 192.0.2.0/24, to which this node has a route");
+        assert_eq!(overlap.to_string(), "it contains 192.0.2.9, a gateway of this node");
         assert_eq!(network.overlap(net("10.250.0.0/20")).await.unwrap(), None, "its own is in nobody's way");
 
         sh("nft flush ruleset");

@@ -282,7 +282,7 @@ fn seats_are_never_lost_nor_given_twice() {
                         Arrival::QueueFull | Arrival::NoSeat => {}
                         Arrival::Gone => panic!("{seed}"),
                     }
-                    Vec::new()
+                    pool.dispatch()
                 }
                 4 if !model.waiting.is_empty() => {
                     let at = usize::try_from(dice.below(model.waiting.len() as u64)).unwrap();

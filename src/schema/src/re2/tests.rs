@@ -176,7 +176,7 @@ fn what_go_refuses_is_refused_in_its_words() {
         ("(?i--s)a", "invalid or unsupported Perl syntax: `(?i--`"),
         ("(?i", "invalid or unsupported Perl syntax: `(?i`"),
         ("(?#note)", "invalid or unsupported Perl syntax: `(?#`"),
-        ("(?P=n)", "invalid or unsupported Perl syntax: `(?P=`"),
+        ("(?P=n)", "invalid or unsupported Perl syntax: `(?P`"),
         ("(?<=a)b", "invalid named capture: `(?<=a)b`"),
         ("(?<!a)b>", "invalid named capture: `(?<!a)b>`"),
         ("(?P<n", "invalid named capture: `(?P<n`"),
