@@ -5,6 +5,10 @@
 //! attached is found again. Devices are made to stay until they are let go (no `autoclear`), and write past the cache of
 //! their file's disk where that can be (direct I/O).
 //!
+//! Whoever can open a device can let it go, without any privilege (`LOOP_CLR_FD`), and say that it is a part of its file
+//! (`LOOP_SET_STATUS64`). So who gives one to others has it open meanwhile ([`Held`]):
+//! the kernel takes the file from none that is open.
+//!
 //! It knows neither pods nor volumes. Two who attach one file at the same time may get a device each: the caller has one of
 //! them wait. Read [`attach`] first.
 
@@ -54,12 +58,25 @@ pub fn check() -> io::Result<()> {
     control::open().map(drop)
 }
 
+/// A device that is open: as long as this is there, it is its file's, whoever lets it go. Afterwards it stays until somebody does.
+#[derive(Debug)]
+pub struct Held {
+    device: LoopDevice,
+    _opened: Opened,
+}
+
+impl Held {
+    pub fn path(&self) -> PathBuf {
+        self.device.path()
+    }
+}
+
 /// The device that the file is, or becomes. As often as it is called, it is one device; one that was about to be let go stays.
 /// It is as large as the file is now, in whole sectors of 512 bytes.
 ///
 /// # Errors
 /// There is no such file, or it is none; this host has no loop devices; the kernel refuses.
-pub fn attach(path: &Path) -> io::Result<LoopDevice> {
+pub fn attach(path: &Path) -> io::Result<Held> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let file = options.open(path)?;
@@ -73,27 +90,32 @@ pub fn attach(path: &Path) -> io::Result<LoopDevice> {
         }
         // whoever has made the file larger meanwhile may not have seen the device
         opened.fit()?;
-        return Ok(device);
+        return Ok(Held { device, _opened: opened });
     }
     let control = control::open()?;
     for _ in 0..TRIES {
         let device = LoopDevice { number: control::free(&control)? };
-        match Opened::read_write(device)?.configure(&file, path) {
+        let configuring = Opened::read_write(device)?;
+        match configuring.configure(&file, path) {
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
-            done => return done.map(|()| device),
+            // one that is open for writing some kernels let nobody mount
+            done => return done.and_then(|()| Ok(Held { device, _opened: Opened::read_only(device)? })),
         }
     }
     Err(io::Error::other("others take every loop device that is free"))
 }
 
-/// The device that the file is, where it is one.
+/// The device that the file is, where it is one: none that was let go, and that somebody still has open.
 ///
 /// # Errors
 /// The file can not be looked at.
 pub fn find(path: &Path) -> io::Result<Option<LoopDevice>> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        metadata => Ok(of_file(&metadata?)?.map(|(device, ..)| device)),
+        metadata => {
+            let found = of_file(&metadata?)?.filter(|(.., info)| !info.has(AUTOCLEAR));
+            Ok(found.map(|(device, ..)| device))
+        }
     }
 }
 
@@ -113,8 +135,8 @@ pub fn flush(path: &Path) -> io::Result<()> {
     of_file(&fs::symlink_metadata(path)?)?.map_or(Ok(()), |(_, opened, _)| opened.flush())
 }
 
-/// Lets the file's devices go, also where the file has no name any more. One that somebody has open goes when he closes it.
-/// May be repeated.
+/// Lets the file's devices go, also where the file has no name any more, and where a device is a part of it by now. One that
+/// somebody has open goes when he closes it. May be repeated.
 ///
 /// # Errors
 /// The kernel refuses.
@@ -124,7 +146,7 @@ pub fn detach(path: &Path) -> io::Result<()> {
     let disk = fs::metadata(parent).ok().map(|parent| parent.dev());
     let name = parent.canonicalize().map(|parent| parent.join(name)).ok();
     let is_its = |behind: &Behind, info: &Info| match &metadata {
-        Some(metadata) if is_of(info, metadata) => true,
+        Some(metadata) if info.is_behind(metadata) => true,
         _ => behind.is_deleted && Some(&behind.path) == name.as_ref() && disk == Some(info.device),
     };
     attached()?.into_iter().try_for_each(|(device, behind)| match device.open_attached() {

@@ -3,12 +3,14 @@
 //!
 //! Which pod has which file stands in its directory, as a link where upstream has one: it is made before the device, and
 //! goes after it, so that whoever comes after a crash lets it go. A device is let go when no pod has its file any more, and
-//! never before: its number is given to another file then, and whoever has a node of it would have that one.
+//! never before: its number is given to another file then, and whoever has a node of it would have that one. Nor can a
+//! container do that, to be given another pod's file: this process has all of them open, and the shim those of its containers.
 
 use super::{Mounted, MountedVolume};
 use cri::Device;
 use k8s_openapi::api::core::v1::Container;
-use std::collections::BTreeSet;
+use loopdev::Held;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, symlink};
@@ -29,9 +31,9 @@ pub struct BlockVolume {
     pub read_only: bool,
 }
 
-/// One at a time makes a file a device, or lets it go.
+/// The files that are devices since this process began. One at a time makes a file one, or lets it go.
 #[derive(Debug, Default)]
-pub struct Devices(Mutex<()>);
+pub struct Devices(Mutex<BTreeMap<PathBuf, Held>>);
 
 impl Devices {
     /// The device that the pod has.
@@ -42,12 +44,14 @@ impl Devices {
         if !volume.is_file {
             return block_device(&volume.path).map(|()| volume.path.clone());
         }
-        let _one = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let noted = note(&pod_dir.join(FILES), &volume.name, &volume.path);
         noted.map_err(|e| format!("note that the pod has {}: {e}", volume.path.display()))?;
         let attached = loopdev::attach(&volume.path);
         let attached = attached.map_err(|e| format!("attach {}: {e}", volume.path.display()))?;
-        Ok(attached.path())
+        let device = attached.path();
+        held.insert(volume.path.clone(), attached);
+        Ok(device)
     }
 
     /// Lets go what only this pod has; none of its containers may be left. May be repeated.
@@ -59,10 +63,11 @@ impl Devices {
         if own.is_empty() {
             return Ok(());
         }
-        let _one = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let others = files_of_others(pod_dir)?;
         for (link, file) in own {
             if !others.contains(&file) {
+                held.remove(&file);
                 loopdev::detach(&file)
                     .map_err(|e| io::Error::new(e.kind(), format!("detach {}: {e}", file.display())))?;
             }
@@ -238,8 +243,15 @@ mod tests {
         assert!(fs::metadata(&device).unwrap().file_type().is_block_device());
         assert_eq!(devices.map(&a, &of), Ok(device.clone()), "again");
         // another daemon comes
+        drop(devices);
         let devices = Devices::default();
-        assert_eq!(devices.map(&b, &of), Ok(device), "of another pod");
+        assert_eq!(devices.map(&b, &of), Ok(device.clone()), "of another pod");
+        // a container that has it can do the same
+        loopdev::detach(&file).unwrap();
+        let shown = Path::new("/sys/block").join(device.file_name().unwrap()).join("loop/backing_file");
+        let behind = fs::read_to_string(shown).expect("it keeps its file");
+        assert_eq!(Path::new(behind.trim()), file.canonicalize().unwrap());
+        assert_eq!(devices.map(&a, &of), Ok(device), "and is taken back");
         devices.unmap(&a).unwrap();
         devices.unmap(&a).unwrap();
         assert!(loopdev::find(&file).unwrap().is_some(), "the other has it");

@@ -2,7 +2,7 @@
 
 use super::Parts;
 use super::mounts::target_of;
-use cri::CriError;
+use cri::{CriError, Device};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
     LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType,
@@ -12,6 +12,9 @@ use std::path::{Component, Path, PathBuf};
 const DEV: &str = "/dev";
 /// What is mounted in every container.
 const KERNEL: [&str; 2] = ["/proc", "/sys"];
+
+/// linux/major.h
+const LOOP: i64 = 7;
 
 /// A device node of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,14 @@ pub(super) fn nodes(parts: &Parts<'_>) -> Result<Vec<LinuxDevice>, OciSpecError>
                 .build()
         })
         .collect()
+}
+
+/// The loop devices that are asked for. Whoever has a node of one can let it go, without any privilege, and its number is given to
+/// another file then: unless somebody has it open.
+pub fn loop_devices(asked: &[Device], devices: &[HostDevice]) -> Vec<PathBuf> {
+    let is_asked = |device: &&HostDevice| asked.iter().any(|asked| asked.host_path == device.path);
+    let all = devices.iter().filter(|device| device.block && device.major == LOOP).filter(is_asked);
+    all.map(|device| device.path.clone()).collect()
 }
 
 /// The nodes that are asked for elsewhere: libcontainer makes none there, and so they are made in the root before.

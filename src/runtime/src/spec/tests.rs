@@ -246,6 +246,33 @@ fn devices_are_where_they_are_asked_for() {
 }
 
 #[test]
+fn loop_devices_that_are_asked_for_are_known() {
+    let device = |path: &str, block, major| HostDevice {
+        path: path.into(),
+        block,
+        major,
+        minor: 7,
+        mode: 0o660,
+        uid: 0,
+        gid: 6,
+    };
+    let devices = [
+        device("/dev/loop7", true, 7),
+        device("/dev/mine", true, 7),
+        device("/dev/sda", true, 8),
+        device("/dev/vcs7", false, 7),
+        device("/dev/loop8", true, 7),
+    ];
+    let asked = ["/dev/loop7", "/dev/mine", "/dev/sda", "/dev/vcs7", "/dev/mine"].map(|path| Device {
+        host_path: path.into(),
+        container_path: "/dev/disk".into(),
+        permissions: "r".into(),
+    });
+    assert_eq!(loop_devices(&asked, &devices), ["/dev/loop7", "/dev/mine"].map(PathBuf::from));
+    assert!(loop_devices(&[], &devices).is_empty());
+}
+
+#[test]
 fn one_pid_namespace_for_all() {
     let given = Given { sandbox: SandboxConfig { share_pid: true, ..sandbox() }, ..Default::default() };
     let spec = given.build().unwrap();
