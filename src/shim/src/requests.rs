@@ -273,8 +273,8 @@ impl Shim {
         }
         mounts::unmount(&container.mounts);
         let _ = fs::remove_dir_all(self.state_root().join(&id.0));
-        self.births.remove(&key);
         self.containers.remove(&key);
+        self.born(key);
         Ok(())
     }
 }
