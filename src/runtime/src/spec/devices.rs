@@ -79,7 +79,8 @@ pub fn loop_devices(asked: &[Device], devices: &[HostDevice]) -> Vec<PathBuf> {
 /// # Errors
 /// [`CriError::Invalid`] for a path that is none, and for one where something else will be mounted.
 pub fn nodes_in_root<'a>(parts: &Parts<'a>) -> Result<Vec<(PathBuf, &'a HostDevice)>, CriError> {
-    let elsewhere = wanted(parts).into_iter().filter(|(path, _)| !path.starts_with(DEV));
+    // one that climbs is in /dev only by its first word
+    let elsewhere = wanted(parts).into_iter().filter(|(path, _)| !path.starts_with(DEV) || climbs(path));
     let mounts = parts.container.mounts.iter().filter_map(|mount| target_of(&mount.target).ok());
     let volumes = parts.volumes.iter().map(|volume| volume.target.clone());
     let over: Vec<PathBuf> = KERNEL.iter().map(PathBuf::from).chain(mounts).chain(volumes).collect();
@@ -90,7 +91,7 @@ pub fn nodes_in_root<'a>(parts: &Parts<'a>) -> Result<Vec<(PathBuf, &'a HostDevi
             if !path.is_absolute() {
                 return Err(bad("it must be absolute".to_owned()));
             }
-            if path.components().any(|part| part == Component::ParentDir) {
+            if climbs(&path) {
                 return Err(bad("it must not hold '..'".to_owned()));
             }
             let plain: PathBuf = path.components().collect();
@@ -103,6 +104,10 @@ pub fn nodes_in_root<'a>(parts: &Parts<'a>) -> Result<Vec<(PathBuf, &'a HostDevi
             }
         })
         .collect()
+}
+
+fn climbs(path: &Path) -> bool {
+    path.components().any(|part| part == Component::ParentDir)
 }
 
 /// Nothing but what every container has (libcontainer adds it) and what was asked for; everything where privileged.

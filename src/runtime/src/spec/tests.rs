@@ -206,12 +206,19 @@ fn devices_are_where_they_are_asked_for() {
         permissions: permissions.into(),
     };
     // (name, the device's paths, below what, in /dev, elsewhere or why not)
-    let cases: [(&str, &[&str], &[&str], &[&str], Result<&[&str], &str>); 8] = [
+    let cases: [(&str, &[&str], &[&str], &[&str], Result<&[&str], &str>); 9] = [
         ("in /dev", &["/dev/xvda"], &[], &["/dev/xvda"], Ok(&[])),
         ("elsewhere", &["/mnt/disk"], &["/mnt-not"], &[], Ok(&["/mnt/disk"])),
         ("twice", &["/dev/a/b", "//disk/"], &[], &["/dev/a/b"], Ok(&["/disk"])),
         ("nowhere", &["disk"], &[], &[], Err("disk: it must be absolute")),
         ("climbing", &["/a/../etc"], &[], &[], Err("/a/../etc: it must not hold '..'")),
+        (
+            "climbing out of /dev",
+            &["/dev/../etc"],
+            &[],
+            &["/dev/../etc"],
+            Err("/dev/../etc: it must not hold '..'"),
+        ),
         ("the root", &["/"], &[], &[], Err("/: it must not be the root")),
         ("hidden", &["/mnt/disk"], &["/mnt"], &[], Err("/mnt/disk: what is mounted at /mnt hides it")),
         ("the kernel's", &["/proc/x"], &[], &[], Err("/proc/x: what is mounted at /proc hides it")),
