@@ -149,7 +149,12 @@ pub fn detach(path: &Path) -> io::Result<()> {
         Some(metadata) if info.is_behind(metadata) => true,
         _ => behind.is_deleted && Some(&behind.path) == name.as_ref() && disk == Some(info.device),
     };
-    attached()?.into_iter().try_for_each(|(device, behind)| match device.open_attached() {
+    let may_be_its = |behind: &Behind| match &metadata {
+        Some(metadata) => behind.may_be(metadata),
+        None => behind.is_deleted,
+    };
+    let mut all = attached()?.into_iter().filter(|(_, behind)| may_be_its(behind));
+    all.try_for_each(|(device, behind)| match device.open_attached() {
         Some((opened, info)) if is_its(&behind, &info) => opened.let_go(),
         _ => Ok(()),
     })
@@ -167,10 +172,8 @@ pub fn detach_below(directory: &Path) -> Vec<String> {
     for (device, behind) in all.into_iter().filter(|(_, behind)| behind.path.starts_with(&directory)) {
         let Some((opened, info)) = device.open_attached() else { continue };
         // the name is the one that it has for whoever attached it: for others it may be another file's
-        let is_its = match fs::symlink_metadata(&behind.path) {
-            Ok(metadata) => info.is_behind(&metadata),
-            Err(_) => behind.is_deleted && info.device == disk,
-        };
+        let is_there = fs::symlink_metadata(&behind.path).is_ok_and(|metadata| info.is_behind(&metadata));
+        let is_its = is_there || (behind.is_deleted && info.device == disk);
         if let Some(error) = is_its.then(|| opened.let_go()).and_then(Result::err) {
             failures.push(format!("let {} go: {error}", device.path().display()));
         }
@@ -195,6 +198,12 @@ impl Behind {
             None => Behind { path: path(shown), is_deleted: false },
         }
     }
+
+    /// Whether the device is to be looked at: while it is, it stays, whoever lets it go. Where the name tells nothing it must be.
+    fn may_be(&self, file: &Metadata) -> bool {
+        let is_another = |found: &Metadata| (found.dev(), found.ino()) != (file.dev(), file.ino());
+        self.is_deleted || !fs::symlink_metadata(&self.path).is_ok_and(|found| is_another(&found))
+    }
 }
 
 /// All that have a file, in the order of their numbers.
@@ -217,7 +226,7 @@ fn attached() -> io::Result<Vec<(LoopDevice, Behind)>> {
 
 /// The device is open, so that it stays this file's as long as that is held.
 fn of_file(file: &Metadata) -> io::Result<Option<(LoopDevice, Opened, Info)>> {
-    let mut all = attached()?.into_iter();
+    let mut all = attached()?.into_iter().filter(|(_, behind)| behind.may_be(file));
     Ok(all.find_map(|(device, _)| {
         let (opened, info) = device.open_attached()?;
         is_of(&info, file).then_some((device, opened, info))

@@ -18,6 +18,25 @@ fn what_the_kernel_shows_is_a_name() {
 }
 
 #[test]
+fn a_device_of_another_file_is_not_opened() {
+    let root = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| root.path().join(name));
+    for path in [&one, &other] {
+        fs::write(path, "").unwrap();
+    }
+    let file = fs::metadata(&one).unwrap();
+    let cases = [
+        ("it is", one.clone(), false, true),
+        ("another", other.clone(), false, false),
+        ("a name from elsewhere", root.path().join("none"), false, true),
+        ("its name was given to another file", other.clone(), true, true),
+    ];
+    for (name, path, is_deleted, want) in cases {
+        assert_eq!(Behind { path, is_deleted }.may_be(&file), want, "{name}");
+    }
+}
+
+#[test]
 fn devices_are_told_from_others_by_their_names() {
     for (name, want) in
         [("loop0", Some(0)), ("loop123", Some(123)), ("loop", None), ("loop0p1", None), ("sda", None)]
@@ -166,6 +185,8 @@ fn all_below_a_directory_are_let_go_and_no_others() {
         attach(&disk.0).unwrap();
     }
     fs::remove_file(&gone.0).unwrap();
+    // its name is another file's by now
+    fs::write(&gone.0, "").unwrap();
     assert_eq!(detach_below(&below), [""; 0]);
     let left = staying();
     let real = below.canonicalize().unwrap();
