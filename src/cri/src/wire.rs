@@ -215,6 +215,10 @@ pub struct CreateRequest {
     /// What asks its first process to end where the shim itself is told to; SIGTERM where it is not said.
     #[serde(default)]
     pub stop_signal: Option<i32>,
+    /// Files that the shim has open as long as it runs: a loop device that is open keeps its file, and the container could let
+    /// it go. In the shim's mount namespace.
+    #[serde(default)]
+    pub held: Vec<PathBuf>,
 }
 
 /// A bind onto /dev, or below such a one: made when all else of the container is, and before anything runs in it. Nothing

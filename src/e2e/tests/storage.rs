@@ -411,9 +411,13 @@ fn a_claim_is_a_device_as_long_as_a_pod_has_it() {
     told(&at, "maps", "FailedMount", "volume v has volumeMode Filesystem, but is specified in volumeDevices");
     at.kubectl(&["delete", "pod", "mounts", "maps", "reader"]).ok("delete");
     assert_eq!(at.loop_devices(), [file.as_str()], "one has it still");
+    // a pod can let it go, and has it all the same: its number would be the next claim's
+    at.kubectl(&["exec", "one", "--", "busybox", "losetup", "-d", "/dev/xvda"]).ok("let it go");
+    assert_eq!(at.loop_devices(), [file.as_str()]);
 
     // the program is killed, and the pod does not notice
     at.kill_daemon();
+    assert_eq!(at.loop_devices(), [file.as_str()], "the pod's shim has it open");
     at.monopod(&["start"]).ok("start");
     at.kubectl_with(&["apply"], &device_pod("two", "claimName: raw", "")).ok("pod");
     starts(&at, "two");

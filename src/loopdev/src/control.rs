@@ -31,7 +31,7 @@ pub(crate) struct Info {
     pub(crate) device: u64,
     inode: u64,
     rdevice: u64,
-    offset: u64,
+    pub(crate) offset: u64,
     size_limit: u64,
     number: u32,
     encrypt_type: u32,
@@ -114,6 +114,7 @@ pub(crate) fn free(control: &File) -> io::Result<u32> {
 }
 
 /// A device that is open. As long as it is, it keeps the file that it has.
+#[derive(Debug)]
 pub(crate) struct Opened(File);
 
 impl Opened {

@@ -5,6 +5,10 @@
 //! attached is found again. Devices are made to stay until they are let go (no `autoclear`), and write past the cache of
 //! their file's disk where that can be (direct I/O).
 //!
+//! Whoever can open a device can let it go, without any privilege (`LOOP_CLR_FD`), and say that it is a part of its file
+//! (`LOOP_SET_STATUS64`). So who gives one to others has it open meanwhile ([`Held`]):
+//! the kernel takes the file from none that is open.
+//!
 //! It knows neither pods nor volumes. Two who attach one file at the same time may get a device each: the caller has one of
 //! them wait. Read [`attach`] first.
 
@@ -54,12 +58,25 @@ pub fn check() -> io::Result<()> {
     control::open().map(drop)
 }
 
+/// A device that is open: as long as this is there, it is its file's, whoever lets it go. Afterwards it stays until somebody does.
+#[derive(Debug)]
+pub struct Held {
+    device: LoopDevice,
+    _opened: Opened,
+}
+
+impl Held {
+    pub fn path(&self) -> PathBuf {
+        self.device.path()
+    }
+}
+
 /// The device that the file is, or becomes. As often as it is called, it is one device; one that was about to be let go stays.
 /// It is as large as the file is now, in whole sectors of 512 bytes.
 ///
 /// # Errors
 /// There is no such file, or it is none; this host has no loop devices; the kernel refuses.
-pub fn attach(path: &Path) -> io::Result<LoopDevice> {
+pub fn attach(path: &Path) -> io::Result<Held> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let file = options.open(path)?;
@@ -73,27 +90,32 @@ pub fn attach(path: &Path) -> io::Result<LoopDevice> {
         }
         // whoever has made the file larger meanwhile may not have seen the device
         opened.fit()?;
-        return Ok(device);
+        return Ok(Held { device, _opened: opened });
     }
     let control = control::open()?;
     for _ in 0..TRIES {
         let device = LoopDevice { number: control::free(&control)? };
-        match Opened::read_write(device)?.configure(&file, path) {
+        let configuring = Opened::read_write(device)?;
+        match configuring.configure(&file, path) {
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
-            done => return done.map(|()| device),
+            // one that is open for writing some kernels let nobody mount
+            done => return done.and_then(|()| Ok(Held { device, _opened: Opened::read_only(device)? })),
         }
     }
     Err(io::Error::other("others take every loop device that is free"))
 }
 
-/// The device that the file is, where it is one.
+/// The device that the file is, where it is one: none that was let go, and that somebody still has open.
 ///
 /// # Errors
 /// The file can not be looked at.
 pub fn find(path: &Path) -> io::Result<Option<LoopDevice>> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        metadata => Ok(of_file(&metadata?)?.map(|(device, ..)| device)),
+        metadata => {
+            let found = of_file(&metadata?)?.filter(|(.., info)| !info.has(AUTOCLEAR));
+            Ok(found.map(|(device, ..)| device))
+        }
     }
 }
 
@@ -113,8 +135,8 @@ pub fn flush(path: &Path) -> io::Result<()> {
     of_file(&fs::symlink_metadata(path)?)?.map_or(Ok(()), |(_, opened, _)| opened.flush())
 }
 
-/// Lets the file's devices go, also where the file has no name any more. One that somebody has open goes when he closes it.
-/// May be repeated.
+/// Lets the file's devices go, also where the file has no name any more, and where a device is a part of it by now. One that
+/// somebody has open goes when he closes it. May be repeated.
 ///
 /// # Errors
 /// The kernel refuses.
@@ -124,10 +146,15 @@ pub fn detach(path: &Path) -> io::Result<()> {
     let disk = fs::metadata(parent).ok().map(|parent| parent.dev());
     let name = parent.canonicalize().map(|parent| parent.join(name)).ok();
     let is_its = |behind: &Behind, info: &Info| match &metadata {
-        Some(metadata) if is_of(info, metadata) => true,
+        Some(metadata) if info.is_behind(metadata) => true,
         _ => behind.is_deleted && Some(&behind.path) == name.as_ref() && disk == Some(info.device),
     };
-    attached()?.into_iter().try_for_each(|(device, behind)| match device.open_attached() {
+    let may_be_its = |behind: &Behind| match &metadata {
+        Some(metadata) => behind.may_be(metadata),
+        None => behind.is_deleted,
+    };
+    let mut all = attached()?.into_iter().filter(|(_, behind)| may_be_its(behind));
+    all.try_for_each(|(device, behind)| match device.open_attached() {
         Some((opened, info)) if is_its(&behind, &info) => opened.let_go(),
         _ => Ok(()),
     })
@@ -145,10 +172,8 @@ pub fn detach_below(directory: &Path) -> Vec<String> {
     for (device, behind) in all.into_iter().filter(|(_, behind)| behind.path.starts_with(&directory)) {
         let Some((opened, info)) = device.open_attached() else { continue };
         // the name is the one that it has for whoever attached it: for others it may be another file's
-        let is_its = match fs::symlink_metadata(&behind.path) {
-            Ok(metadata) => info.is_behind(&metadata),
-            Err(_) => behind.is_deleted && info.device == disk,
-        };
+        let is_there = fs::symlink_metadata(&behind.path).is_ok_and(|metadata| info.is_behind(&metadata));
+        let is_its = is_there || (behind.is_deleted && info.device == disk);
         if let Some(error) = is_its.then(|| opened.let_go()).and_then(Result::err) {
             failures.push(format!("let {} go: {error}", device.path().display()));
         }
@@ -173,6 +198,12 @@ impl Behind {
             None => Behind { path: path(shown), is_deleted: false },
         }
     }
+
+    /// Whether the device is to be looked at: while it is, it stays, whoever lets it go. Where the name tells nothing it must be.
+    fn may_be(&self, file: &Metadata) -> bool {
+        let is_another = |found: &Metadata| (found.dev(), found.ino()) != (file.dev(), file.ino());
+        self.is_deleted || !fs::symlink_metadata(&self.path).is_ok_and(|found| is_another(&found))
+    }
 }
 
 /// All that have a file, in the order of their numbers.
@@ -195,7 +226,7 @@ fn attached() -> io::Result<Vec<(LoopDevice, Behind)>> {
 
 /// The device is open, so that it stays this file's as long as that is held.
 fn of_file(file: &Metadata) -> io::Result<Option<(LoopDevice, Opened, Info)>> {
-    let mut all = attached()?.into_iter();
+    let mut all = attached()?.into_iter().filter(|(_, behind)| behind.may_be(file));
     Ok(all.find_map(|(device, _)| {
         let (opened, info) = device.open_attached()?;
         is_of(&info, file).then_some((device, opened, info))

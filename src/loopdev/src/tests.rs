@@ -18,6 +18,25 @@ fn what_the_kernel_shows_is_a_name() {
 }
 
 #[test]
+fn a_device_of_another_file_is_not_opened() {
+    let root = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| root.path().join(name));
+    for path in [&one, &other] {
+        fs::write(path, "").unwrap();
+    }
+    let file = fs::metadata(&one).unwrap();
+    let cases = [
+        ("it is", one.clone(), false, true),
+        ("another", other.clone(), false, false),
+        ("a name from elsewhere", root.path().join("none"), false, true),
+        ("its name was given to another file", other.clone(), true, true),
+    ];
+    for (name, path, is_deleted, want) in cases {
+        assert_eq!(Behind { path, is_deleted }.may_be(&file), want, "{name}");
+    }
+}
+
+#[test]
 fn devices_are_told_from_others_by_their_names() {
     for (name, want) in
         [("loop0", Some(0)), ("loop123", Some(123)), ("loop", None), ("loop0p1", None), ("sda", None)]
@@ -57,8 +76,18 @@ fn sectors(device: LoopDevice) -> u64 {
     size.trim().parse().unwrap()
 }
 
-fn autoclear(device: LoopDevice) -> String {
-    fs::read_to_string(format!("{DEVICES}/loop{}/loop/autoclear", device.number)).unwrap()
+/// Without one that was let go.
+fn autoclear(device: LoopDevice) -> Option<String> {
+    let shown = fs::read_to_string(format!("{DEVICES}/loop{}/loop/autoclear", device.number)).ok()?;
+    Some(shown.trim().to_owned())
+}
+
+/// The files of those that stay. Another test may just look at one that does not, and has it open.
+fn staying() -> Vec<PathBuf> {
+    let all = attached().unwrap().into_iter();
+    all.filter(|(device, _)| autoclear(*device).as_deref() == Some("0"))
+        .map(|(_, behind)| behind.path)
+        .collect()
 }
 
 #[test]
@@ -69,9 +98,9 @@ fn a_file_is_one_device_until_it_is_let_go() {
     let root = tempfile::tempdir().unwrap();
     let disk = Disk::new(root.path(), "disk", 2048);
     assert_eq!(find(&disk.0).unwrap(), None);
-    let device = attach(&disk.0).unwrap();
-    assert_eq!((find(&disk.0).unwrap(), attach(&disk.0).unwrap()), (Some(device), device));
-    assert_eq!((sectors(device), autoclear(device).trim()), (2048, "0"));
+    let device = attach(&disk.0).unwrap().device;
+    assert_eq!((find(&disk.0).unwrap(), attach(&disk.0).unwrap().device), (Some(device), device));
+    assert_eq!((sectors(device), autoclear(device).as_deref()), (2048, Some("0")));
     // what is written to the one is in the other
     let mut opened = OpenOptions::new().read(true).write(true).open(device.path()).unwrap();
     opened.write_all(b"kept").unwrap();
@@ -84,7 +113,7 @@ fn a_file_is_one_device_until_it_is_let_go() {
     assert_eq!(sectors(device), 4096);
     // who has it open keeps it, and it is taken back from going
     detach(&disk.0).unwrap();
-    assert_eq!(attach(&disk.0).unwrap(), device);
+    assert_eq!(attach(&disk.0).unwrap().device, device);
     opened.rewind().unwrap();
     let mut read = [0; 4];
     opened.read_exact(&mut read).unwrap();
@@ -104,15 +133,40 @@ fn another_file_of_the_name_is_another_device() {
     let root = tempfile::tempdir().unwrap();
     let disk = Disk::new(root.path(), "disk", 8);
     let other = Disk::new(root.path(), "other", 16);
-    let device = attach(&disk.0).unwrap();
+    let device = attach(&disk.0).unwrap().device;
     fs::rename(&other.0, &disk.0).unwrap();
     assert_eq!(find(&disk.0).unwrap(), None);
-    let second = attach(&disk.0).unwrap();
+    let second = attach(&disk.0).unwrap().device;
     assert!(second != device && sectors(second) == 16);
     // both had that name
     detach(&disk.0).unwrap();
-    let (left, name) = (attached().unwrap(), disk.0.canonicalize().unwrap());
-    assert!(!left.iter().any(|(_, behind)| behind.path == name), "{left:?}");
+    let (left, name) = (staying(), disk.0.canonicalize().unwrap());
+    assert!(!left.contains(&name), "{left:?}");
+}
+
+#[test]
+fn one_that_is_held_keeps_its_file_whatever_others_do() {
+    if !may_attach() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let disk = Disk::new(root.path(), "disk", 2048);
+    let held = attach(&disk.0).unwrap();
+    let device = held.device;
+    // all that can read it can do this
+    Opened::read_only(device).unwrap().let_go().unwrap();
+    let (_, info) = device.open_attached().expect("its file is still there");
+    assert!(info.is_behind(&fs::metadata(&disk.0).unwrap()) && info.has(AUTOCLEAR));
+    assert_eq!(find(&disk.0).unwrap(), None, "it was let go");
+    assert_eq!(attach(&disk.0).unwrap().device, device, "and is taken back");
+    assert_eq!((find(&disk.0).unwrap(), autoclear(device).as_deref()), (Some(device), Some("0")));
+    // what has become a part of the file is let go as well
+    let (opened, mut info) = device.open_attached().unwrap();
+    info.offset = SECTOR;
+    opened.keep(&info).unwrap();
+    drop(opened);
+    detach(&disk.0).unwrap();
+    assert_eq!(autoclear(device).as_deref(), Some("1"));
 }
 
 #[test]
@@ -131,8 +185,10 @@ fn all_below_a_directory_are_let_go_and_no_others() {
         attach(&disk.0).unwrap();
     }
     fs::remove_file(&gone.0).unwrap();
+    // its name is another file's by now
+    fs::write(&gone.0, "").unwrap();
     assert_eq!(detach_below(&below), [""; 0]);
-    let left: Vec<PathBuf> = attached().unwrap().into_iter().map(|(_, behind)| behind.path).collect();
+    let left = staying();
     let real = below.canonicalize().unwrap();
     assert!(!left.iter().any(|path| path.starts_with(&real)), "{left:?}");
     assert!(find(&outside.0).unwrap().is_some());

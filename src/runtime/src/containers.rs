@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const SIGKILL: i32 = 9;
+/// A start is answered when the program is there. One that does not come (its file is on a disk that does not answer) is started
+/// all the same: as long as its start is waited for nobody ends it.
+const PROGRAM_COMES: Duration = Duration::from_secs(5);
 /// Of what ended just before it was signalled the shim has told already; it is heard of a moment later.
 const END_IS_HEARD: Duration = Duration::from_secs(5);
 /// What SIGKILL does not end by then is in the kernel's hands.
@@ -29,8 +32,17 @@ impl Inner {
             _ => return Err(CriError::Failed(format!("container {id} was started before"))),
         }
         let doing = format!("start container {}", container.record.config.name);
-        container.sandbox.call(&doing, Request::Start { container: id }).await?;
-        if let Some(seen) = self.seen(&container).await {
+        let call = container.sandbox.call(&doing, Request::Start { container: id });
+        let late = match tokio::time::timeout(PROGRAM_COMES, call).await {
+            Ok(answer) => answer.map(|_| None)?,
+            Err(_) => Some(CriError::DeadlineExceeded(format!("{doing}: its shim does not answer"))),
+        };
+        let seen = self.seen(&container).await;
+        let is_started = seen.as_ref().is_some_and(|seen| seen.started_at.is_some());
+        if let Some(late) = late.filter(|_| !is_started) {
+            return Err(late);
+        }
+        if let Some(seen) = seen {
             container.observe(&seen, &self.events);
         }
         Ok(())

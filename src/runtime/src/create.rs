@@ -85,6 +85,7 @@ impl Inner {
             cgroup: files,
             late,
             stop_signal: Some(prep.stop_signal),
+            held: spec::loop_devices(&prep.config.devices, &prep.devices),
         };
         let state = match sandbox.client()?.call(Request::Create(create)).await {
             Ok(_) => ContainerState::Created,

@@ -8,7 +8,7 @@ use crate::pipes::{self, Input, give, take};
 use cri::ContainerId;
 use cri::wire::{CgroupFiles, ContainerRecord, ExitRecord};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -39,6 +39,8 @@ pub(crate) struct Run {
     pub(crate) stdin_once: bool,
     pub(crate) attachments: BTreeMap<u64, Attachment>,
     pub(crate) oom: Option<OomWatch>,
+    /// What is open for it until it has ended.
+    pub(crate) held: Vec<File>,
 }
 
 pub(crate) struct Output {
@@ -185,6 +187,7 @@ impl Run {
         }
         self.attachments.clear();
         self.stdin = None;
+        self.held.clear();
         let killed = self.oom.as_ref().is_some_and(|oom| oom.count() > 0);
         let exit = ExitRecord {
             exit_code,
@@ -237,6 +240,7 @@ mod tests {
             stdin_once: false,
             attachments: BTreeMap::new(),
             oom: None,
+            held: Vec::new(),
         };
         give(&held, b"one\ntwo").unwrap();
         run.end(0, &mut [0; 64]);

@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 type Answer = (Reply, Vec<OwnedFd>);
@@ -273,8 +273,8 @@ impl Shim {
         }
         mounts::unmount(&container.mounts);
         let _ = fs::remove_dir_all(self.state_root().join(&id.0));
-        self.births.remove(&key);
         self.containers.remove(&key);
+        self.born(key);
         Ok(())
     }
 }
@@ -288,6 +288,10 @@ fn remove_cgroup(run: &Run) {
         }
         cgroup::signal_all(&run.cgroup, Signal::SIGKILL as i32);
     }
+}
+
+fn open_held(path: &Path) -> Result<File> {
+    File::open(path).because(format_args!("open {}", path.display()))
 }
 
 /// The container's side that stays here, and the side that goes to its process.
@@ -304,6 +308,7 @@ fn prepare(request: &CreateRequest) -> Result<(Run, Stdio)> {
         stdin_once: request.stdin_once,
         attachments: BTreeMap::new(),
         oom: None,
+        held: request.held.iter().map(|path| open_held(path)).collect::<Result<_>>()?,
     };
     if request.tty {
         return Ok((run, Stdio::Terminal));

@@ -265,11 +265,14 @@ impl Shim {
         }
     }
 
-    /// Whoever started the container hears of it when its program is there, or will never be.
     fn look_at_birth(&mut self, key: u64) {
-        if !self.births.get(&key).is_some_and(Birth::is_over) {
-            return;
+        if self.births.get(&key).is_some_and(Birth::is_over) {
+            self.born(key);
         }
+    }
+
+    /// Whoever started the container hears of it when its program is there, or will never be.
+    pub(crate) fn born(&mut self, key: u64) {
         if let Some(asker) = self.births.remove(&key).and_then(|birth| birth.starter) {
             self.reply(asker.client, asker.seq, Ok((Reply::Done, Vec::new())));
         }

@@ -3,20 +3,24 @@
 //!
 //! Which pod has which file stands in its directory, as a link where upstream has one: it is made before the device, and
 //! goes after it, so that whoever comes after a crash lets it go. A device is let go when no pod has its file any more, and
-//! never before: its number is given to another file then, and whoever has a node of it would have that one.
+//! never before: its number is given to another file then, and whoever has a node of it would have that one. Nor can a
+//! container do that, to be given another pod's file: this process has all of them open, and the shim those of its containers.
 
 use super::{Mounted, MountedVolume};
 use cri::Device;
 use k8s_openapi::api::core::v1::Container;
-use std::collections::BTreeSet;
-use std::fs;
+use loopdev::Held;
+use nix::sys::stat::major;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileTypeExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Below a pod's directory; the plugin's name, escaped as upstream escapes it.
 const FILES: &str = "volumeDevices/kubernetes.io~host-path";
+const LOOP: u64 = 7; // linux/major.h
 
 /// What a pod has as a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +33,14 @@ pub struct BlockVolume {
     pub read_only: bool,
 }
 
-/// One at a time makes a file a device, or lets it go.
+/// What is open since this process began.
 #[derive(Debug, Default)]
-pub struct Devices(Mutex<()>);
+pub struct Devices {
+    /// The files that are devices. One at a time makes a file one, or lets it go.
+    files: Mutex<BTreeMap<PathBuf, Held>>,
+    /// Loop devices that drivers have published: by the pod's directory, and where they are.
+    published: Mutex<BTreeMap<PathBuf, BTreeMap<PathBuf, File>>>,
+}
 
 impl Devices {
     /// The device that the pod has.
@@ -42,12 +51,41 @@ impl Devices {
         if !volume.is_file {
             return block_device(&volume.path).map(|()| volume.path.clone());
         }
-        let _one = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let noted = note(&pod_dir.join(FILES), &volume.name, &volume.path);
         noted.map_err(|e| format!("note that the pod has {}: {e}", volume.path.display()))?;
         let attached = loopdev::attach(&volume.path);
         let attached = attached.map_err(|e| format!("attach {}: {e}", volume.path.display()))?;
-        Ok(attached.path())
+        let device = attached.path();
+        held.insert(volume.path.clone(), attached);
+        Ok(device)
+    }
+
+    /// Has a driver's device open until [`Devices::release`], where it is one that a container could let go. Upstream has a loop
+    /// device of each to that end.
+    pub fn hold(&self, pod_dir: &Path, device: &Path) {
+        let is_loop = fs::metadata(device)
+            .is_ok_and(|found| found.file_type().is_block_device() && major(found.rdev()) == LOOP);
+        if !is_loop {
+            return;
+        }
+        match File::open(device) {
+            Ok(opened) => {
+                let mut all = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+                all.entry(pod_dir.to_owned()).or_default().insert(device.to_owned(), opened);
+            }
+            // nor will the pod
+            Err(error) => {
+                tracing::debug!(device = %device.display(), %error, "a published device does not open")
+            }
+        }
+    }
+
+    /// What the driver is going to take back from the pod; none of its containers may be left.
+    pub fn release(&self, pod_dir: &Path) {
+        let all = self.published.lock().unwrap_or_else(PoisonError::into_inner).remove(pod_dir);
+        // one that was let go meanwhile goes now, which may take the kernel a while
+        drop(all);
     }
 
     /// Lets go what only this pod has; none of its containers may be left. May be repeated.
@@ -59,10 +97,11 @@ impl Devices {
         if own.is_empty() {
             return Ok(());
         }
-        let _one = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let others = files_of_others(pod_dir)?;
         for (link, file) in own {
             if !others.contains(&file) {
+                held.remove(&file);
                 loopdev::detach(&file)
                     .map_err(|e| io::Error::new(e.kind(), format!("detach {}: {e}", file.display())))?;
             }
@@ -224,6 +263,34 @@ mod tests {
     }
 
     #[test]
+    fn what_a_driver_has_published_is_open_until_it_is_taken_back() {
+        if !nix::unistd::geteuid().is_root() || loopdev::check().is_err() {
+            println!("SKIPPED: loop devices need root and /dev/loop-control");
+            return;
+        }
+        let root = tempfile::tempdir().unwrap();
+        let (file, pod) = (root.path().join("disk"), root.path().join("pods/a"));
+        fs::File::create(&file).unwrap().set_len(1 << 20).unwrap();
+        let device = loopdev::attach(&file).unwrap().path();
+        let devices = Devices::default();
+        devices.hold(&pod, &device);
+        devices.hold(&pod, &device);
+        devices.hold(&pod, Path::new("/dev/null"));
+        devices.hold(&pod, &root.path().join("none"));
+        assert_eq!(devices.published.lock().unwrap()[&pod].len(), 1);
+        // a container lets it go
+        loopdev::detach(&file).unwrap();
+        let shown = Path::new("/sys/block").join(device.file_name().unwrap()).join("loop/backing_file");
+        let behind = fs::read_to_string(shown).expect("it keeps its file");
+        assert_eq!(Path::new(behind.trim()), file.canonicalize().unwrap());
+        devices.release(&root.path().join("pods/b"));
+        assert!(!devices.published.lock().unwrap().is_empty());
+        devices.release(&pod);
+        assert!(devices.published.lock().unwrap().is_empty());
+        assert_eq!(loopdev::find(&file).unwrap(), None);
+    }
+
+    #[test]
     fn a_file_is_a_device_as_long_as_a_pod_has_it() {
         if !nix::unistd::geteuid().is_root() || loopdev::check().is_err() {
             println!("SKIPPED: loop devices need root and /dev/loop-control");
@@ -238,8 +305,15 @@ mod tests {
         assert!(fs::metadata(&device).unwrap().file_type().is_block_device());
         assert_eq!(devices.map(&a, &of), Ok(device.clone()), "again");
         // another daemon comes
+        drop(devices);
         let devices = Devices::default();
-        assert_eq!(devices.map(&b, &of), Ok(device), "of another pod");
+        assert_eq!(devices.map(&b, &of), Ok(device.clone()), "of another pod");
+        // a container that has it can do the same
+        loopdev::detach(&file).unwrap();
+        let shown = Path::new("/sys/block").join(device.file_name().unwrap()).join("loop/backing_file");
+        let behind = fs::read_to_string(shown).expect("it keeps its file");
+        assert_eq!(Path::new(behind.trim()), file.canonicalize().unwrap());
+        assert_eq!(devices.map(&a, &of), Ok(device), "and is taken back");
         devices.unmap(&a).unwrap();
         devices.unmap(&a).unwrap();
         assert!(loopdev::find(&file).unwrap().is_some(), "the other has it");

@@ -395,6 +395,8 @@ async fn mount(
             Prepared::Csi(volume) => {
                 let (path, read_only) = (csi::mount(shared, pod, volume, living).await?, volume.read_only);
                 if volume.form == csi::Form::Block {
+                    let (devices, dir, device) = (shared.devices.clone(), shared.pod_dir(pod), path.clone());
+                    let _ = tokio::task::spawn_blocking(move || devices.hold(&dir, &device)).await;
                     return Ok(Some((name, MountedVolume::Device { path, read_only })));
                 }
                 (path, read_only)

@@ -114,6 +114,8 @@ async fn remove(shared: &Arc<Shared>, pod: &Pod, ids: &[SandboxId], is_gone: boo
 
 /// What drivers have mounted they take back first: nothing of it is removed by anybody else.
 pub(crate) async fn tear_down(shared: &Shared, dir: std::path::PathBuf) -> Result<(), String> {
+    let (devices, of) = (shared.devices.clone(), dir.clone());
+    tokio::task::spawn_blocking(move || devices.release(&of)).await.map_err(|e| e.to_string())?;
     csi::unmount_pod(shared, &dir).await?;
     let devices = shared.devices.clone();
     let done = tokio::task::spawn_blocking(move || volumes::tear_down(&dir, &devices)).await;

@@ -2,7 +2,7 @@
 
 use super::Parts;
 use super::mounts::target_of;
-use cri::CriError;
+use cri::{CriError, Device};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
     LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType,
@@ -12,6 +12,9 @@ use std::path::{Component, Path, PathBuf};
 const DEV: &str = "/dev";
 /// What is mounted in every container.
 const KERNEL: [&str; 2] = ["/proc", "/sys"];
+
+/// linux/major.h
+const LOOP: i64 = 7;
 
 /// A device node of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,12 +66,21 @@ pub(super) fn nodes(parts: &Parts<'_>) -> Result<Vec<LinuxDevice>, OciSpecError>
         .collect()
 }
 
+/// The loop devices that are asked for. Whoever has a node of one can let it go, without any privilege, and its number is given to
+/// another file then: unless somebody has it open.
+pub fn loop_devices(asked: &[Device], devices: &[HostDevice]) -> Vec<PathBuf> {
+    let is_asked = |device: &&HostDevice| asked.iter().any(|asked| asked.host_path == device.path);
+    let all = devices.iter().filter(|device| device.block && device.major == LOOP).filter(is_asked);
+    all.map(|device| device.path.clone()).collect()
+}
+
 /// The nodes that are asked for elsewhere: libcontainer makes none there, and so they are made in the root before.
 ///
 /// # Errors
 /// [`CriError::Invalid`] for a path that is none, and for one where something else will be mounted.
 pub fn nodes_in_root<'a>(parts: &Parts<'a>) -> Result<Vec<(PathBuf, &'a HostDevice)>, CriError> {
-    let elsewhere = wanted(parts).into_iter().filter(|(path, _)| !path.starts_with(DEV));
+    // one that climbs is in /dev only by its first word
+    let elsewhere = wanted(parts).into_iter().filter(|(path, _)| !path.starts_with(DEV) || climbs(path));
     let mounts = parts.container.mounts.iter().filter_map(|mount| target_of(&mount.target).ok());
     let volumes = parts.volumes.iter().map(|volume| volume.target.clone());
     let over: Vec<PathBuf> = KERNEL.iter().map(PathBuf::from).chain(mounts).chain(volumes).collect();
@@ -79,7 +91,7 @@ pub fn nodes_in_root<'a>(parts: &Parts<'a>) -> Result<Vec<(PathBuf, &'a HostDevi
             if !path.is_absolute() {
                 return Err(bad("it must be absolute".to_owned()));
             }
-            if path.components().any(|part| part == Component::ParentDir) {
+            if climbs(&path) {
                 return Err(bad("it must not hold '..'".to_owned()));
             }
             let plain: PathBuf = path.components().collect();
@@ -92,6 +104,10 @@ pub fn nodes_in_root<'a>(parts: &Parts<'a>) -> Result<Vec<(PathBuf, &'a HostDevi
             }
         })
         .collect()
+}
+
+fn climbs(path: &Path) -> bool {
+    path.components().any(|part| part == Component::ParentDir)
 }
 
 /// Nothing but what every container has (libcontainer adds it) and what was asked for; everything where privileged.

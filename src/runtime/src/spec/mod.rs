@@ -14,7 +14,7 @@ mod tests;
 
 pub use capabilities::CapabilitySet;
 pub use defaults::ImageDefaults;
-pub use devices::{HostDevice, nodes_in_root};
+pub use devices::{HostDevice, loop_devices, nodes_in_root};
 pub use mounts::{SharedSource, Volume, late, mountpoints, shared_sources};
 pub use process::{arguments, environment, last_of_each, with_home, working_dir};
 

@@ -206,12 +206,19 @@ fn devices_are_where_they_are_asked_for() {
         permissions: permissions.into(),
     };
     // (name, the device's paths, below what, in /dev, elsewhere or why not)
-    let cases: [(&str, &[&str], &[&str], &[&str], Result<&[&str], &str>); 8] = [
+    let cases: [(&str, &[&str], &[&str], &[&str], Result<&[&str], &str>); 9] = [
         ("in /dev", &["/dev/xvda"], &[], &["/dev/xvda"], Ok(&[])),
         ("elsewhere", &["/mnt/disk"], &["/mnt-not"], &[], Ok(&["/mnt/disk"])),
         ("twice", &["/dev/a/b", "//disk/"], &[], &["/dev/a/b"], Ok(&["/disk"])),
         ("nowhere", &["disk"], &[], &[], Err("disk: it must be absolute")),
         ("climbing", &["/a/../etc"], &[], &[], Err("/a/../etc: it must not hold '..'")),
+        (
+            "climbing out of /dev",
+            &["/dev/../etc"],
+            &[],
+            &["/dev/../etc"],
+            Err("/dev/../etc: it must not hold '..'"),
+        ),
         ("the root", &["/"], &[], &[], Err("/: it must not be the root")),
         ("hidden", &["/mnt/disk"], &["/mnt"], &[], Err("/mnt/disk: what is mounted at /mnt hides it")),
         ("the kernel's", &["/proc/x"], &[], &[], Err("/proc/x: what is mounted at /proc hides it")),
@@ -243,6 +250,33 @@ fn devices_are_where_they_are_asked_for() {
         let want = want.map_err(|why| format!("invalid device path {why}"));
         assert_eq!(made.map_err(|error| error.to_string()), want, "{name}");
     }
+}
+
+#[test]
+fn loop_devices_that_are_asked_for_are_known() {
+    let device = |path: &str, block, major| HostDevice {
+        path: path.into(),
+        block,
+        major,
+        minor: 7,
+        mode: 0o660,
+        uid: 0,
+        gid: 6,
+    };
+    let devices = [
+        device("/dev/loop7", true, 7),
+        device("/dev/mine", true, 7),
+        device("/dev/sda", true, 8),
+        device("/dev/vcs7", false, 7),
+        device("/dev/loop8", true, 7),
+    ];
+    let asked = ["/dev/loop7", "/dev/mine", "/dev/sda", "/dev/vcs7", "/dev/mine"].map(|path| Device {
+        host_path: path.into(),
+        container_path: "/dev/disk".into(),
+        permissions: "r".into(),
+    });
+    assert_eq!(loop_devices(&asked, &devices), ["/dev/loop7", "/dev/mine"].map(PathBuf::from));
+    assert!(loop_devices(&[], &devices).is_empty());
 }
 
 #[test]

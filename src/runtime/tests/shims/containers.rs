@@ -5,6 +5,8 @@ use cri::{
     ContainerConfig, ContainerState, CriError, Device, Mount, Propagation, Resources, Runtime, RuntimeEvent,
     SandboxConfig, SandboxState, Seccomp,
 };
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::path::Path;
 use std::time::Duration;
 
@@ -49,6 +51,27 @@ pub fn runs_logs_and_exits() {
         for dir in world::cgroup_dirs(&world.config) {
             assert!(!dir.join("besteffort/podone").exists(), "{}", dir.display());
         }
+    });
+}
+
+pub fn a_program_that_does_not_come() {
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("late")).await.unwrap();
+        let id = runtime.create_container(&sandbox.id, shell("c", "exec sleep 1000")).await.unwrap();
+        let folders = world::cgroup_dirs(&world.config).into_iter();
+        let members = folders.map(|dir| dir.join("besteffort/podlate").join(&id.0).join("cgroup.procs"));
+        let members = members.filter_map(|file| std::fs::read_to_string(file).ok());
+        let first = members.flat_map(|pids| pids.lines().map(str::to_owned).collect::<Vec<_>>()).next();
+        let first = Pid::from_raw(first.expect("its first process").parse().unwrap());
+        // as if the file of its program were on a disk that does not answer
+        kill(first, Signal::SIGSTOP).unwrap();
+        runtime.start_container(&id).await.unwrap();
+        let state = runtime.container(&id).await.unwrap().state;
+        assert!(matches!(state, ContainerState::Running { .. }), "{state:?}");
+        runtime.stop_container(&id, Duration::ZERO, None).await.unwrap();
+        let state = runtime.container(&id).await.unwrap().state;
+        assert!(matches!(state, ContainerState::Exited { exit_code: 137, .. }), "{state:?}");
     });
 }
 

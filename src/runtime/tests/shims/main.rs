@@ -22,6 +22,7 @@ const TESTS: &[Test] = &[
     ("bad_wishes_are_refused_and_leave_nothing", containers::bad_wishes),
     ("the_default_filter_filters", containers::filtered),
     ("stop_asks_first", containers::stop_asks_first),
+    ("a_program_that_does_not_come_can_be_ended", containers::a_program_that_does_not_come),
     ("memory_that_runs_out_is_told", containers::out_of_memory),
     ("mounts_travel_as_far_as_they_may", containers::mounts_travel),
     ("a_part_of_a_volume_is_never_the_machine", containers::parts_of_volumes),

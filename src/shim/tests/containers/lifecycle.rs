@@ -26,6 +26,10 @@ pub const TESTS: &[Test] = &[
     ("remove_leaves_no_mount_and_no_cgroup", remove_leaves_no_mount_and_no_cgroup),
     ("a_start_is_answered_when_the_program_is_there", a_start_is_answered_when_the_program_is_there),
     ("what_is_removed_while_it_is_made_goes", what_is_removed_while_it_is_made_goes),
+    (
+        "what_is_held_for_a_container_is_open_as_long_as_it_runs",
+        what_is_held_for_a_container_is_open_as_long_as_it_runs,
+    ),
     ("many_layers_stack", many_layers_stack),
     ("many_at_once_leave_nothing_open", many_at_once_leave_nothing_open),
     ("signals_and_limits_are_clean_in_the_container", signals_and_limits_are_clean_in_the_container),
@@ -195,6 +199,29 @@ fn a_start_is_answered_when_the_program_is_there() {
         let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap();
         assert!(program.ends_with("bin/busybox"), "{}", program.display());
     }
+}
+
+fn what_is_held_for_a_container_is_open_as_long_as_it_runs() {
+    let mut pod = Pod::start();
+    let device = pod.dir.join("device");
+    fs::write(&device, "").unwrap();
+    let is_open = |pid: i32| {
+        let all = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+        all.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|open| open.ends_with("device"))
+    };
+    let mut plan = pod.plan(&["sleep", "1000"]);
+    plan.request.held = vec![device];
+    let container = pod.create(plan).expect("create");
+    pod.start_container(&container);
+    let pid = container.status().pid.unwrap();
+    assert!(is_open(pod.pid) && !is_open(pid), "by the shim, and not by the container");
+    pod.signal(&container, 9);
+    pod.exit(&container);
+    assert!(!is_open(pod.pid));
+    let mut plan = pod.plan(&["true"]);
+    plan.request.held = vec![pod.dir.join("none")];
+    let refused = pod.create(plan).err().expect("there is no such file");
+    assert!(refused.contains("open /tmp/none: "), "{refused}");
 }
 
 fn what_is_removed_while_it_is_made_goes() {

@@ -88,6 +88,7 @@ impl Pod {
             logging: Default::default(),
             cgroup: cgroup_files(&cgroup),
             stop_signal: None,
+            held: Vec::new(),
         };
         Plan { spec: spec(args, &cgroup, &self.run_dir()), request, mount }
     }
