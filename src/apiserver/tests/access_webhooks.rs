@@ -226,7 +226,7 @@ async fn it_is_told_what_is_selected() {
     let told: Vec<&Value> = asked.iter().map(|spec| &spec["resourceAttributes"]).collect();
     assert!(told.iter().all(|asked| asked["fieldSelector"].is_object()), "its conditions say so: {told:?}");
     let deletion = told.iter().find(|asked| asked["verb"] == "deletecollection").unwrap();
-    let labels = json!([{"key": "app", "operator": "In", "values": ["web", "db"]}, {"key": "old", "operator": "DoesNotExist"}]);
+    let labels = json!([{"key": "app", "operator": "In", "values": ["db", "web"]}, {"key": "old", "operator": "DoesNotExist"}]);
     assert_eq!(deletion["labelSelector"], json!({"requirements": labels}));
 }
 
