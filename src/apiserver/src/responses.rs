@@ -47,10 +47,24 @@ pub(crate) fn typed(code: u16, content_type: &'static str, body: impl Into<Bytes
     response
 }
 
+/// What is larger is not made into another form: a tree of values takes many times the bytes, and any client may ask for it.
+const LARGEST_TO_CONVERT: u64 = 16 << 20;
+
+fn is_too_large(response: &Response) -> Option<Response> {
+    let size = hyper::body::Body::size_hint(response.body()).exact()?;
+    let message = format!(
+        "the answer has {size} bytes, and only JSON is given of more than {LARGEST_TO_CONVERT}: accept application/json, or ask for pages (limit)"
+    );
+    (size > LARGEST_TO_CONVERT).then(|| refusal(&Status::new(Reason::RequestEntityTooLarge, message)))
+}
+
 /// An object's JSON as YAML; other answers as they are.
 pub(crate) async fn as_yaml(response: Response) -> Response {
     if !is_json(&response) {
         return response;
+    }
+    if let Some(refused) = is_too_large(&response) {
+        return refused;
     }
     let (mut head, body) = response.into_parts();
     let body = match body.collect().await {
@@ -79,6 +93,9 @@ fn is_json(response: &Response) -> bool {
 pub(crate) async fn as_protobuf(response: Response) -> Response {
     if !is_json(&response) {
         return response;
+    }
+    if let Some(refused) = is_too_large(&response) {
+        return refused;
     }
     let (mut head, body) = response.into_parts();
     let body = match body.collect().await {
