@@ -166,5 +166,6 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     controllers.spawn(snapshot::run(cluster.clone(), stop.clone()));
     controllers.spawn(validating_admission_policy_status::run(cluster.clone(), stop.clone()));
     controllers.spawn(garbage_collector::run(cluster.clone(), stop.clone()));
+    controllers.spawn(cluster.clone().expire_events(stop.clone()));
     controllers
 }
