@@ -130,7 +130,7 @@ async fn devices_are_counted_by_their_class() {
             "apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": name, "namespace": "default"},
             "spec": {"devices": {"requests": [{"name": "r", "exactly": exactly}]}},
         });
-        version.decode(json.to_string().as_bytes(), kinds::FieldValidation::Strict).unwrap().object
+        version.decode(json.to_string().as_bytes(), kinds::FieldValidation::Strict).unwrap().instance
     };
     let create = async |name: &str, count: i64| {
         let options = WriteOptions::default();
