@@ -21,6 +21,7 @@ mod controller;
 mod conversion;
 mod custom_api;
 mod delete;
+mod event_expiry;
 mod eviction;
 mod gone;
 mod informer;
@@ -39,6 +40,7 @@ mod services;
 mod token_authenticator;
 mod token_request;
 mod token_secrets;
+mod token_uses;
 mod tokens;
 mod usage;
 mod watch;
@@ -69,6 +71,7 @@ pub use service_ranges::RangeUse;
 pub use token_authenticator::{Authenticated, TokenError};
 pub use token_request::{BoundKind, BoundObject, IssuedToken, TokenRequestParams};
 pub use token_secrets::{ACCOUNT_NAME, ACCOUNT_UID, TOKEN_KEY, TOKEN_SECRET};
+pub use token_uses::{TOKEN_INVALID_SINCE, TOKEN_LAST_USED};
 pub use tokens::{KeyError, TokenSigner};
 pub use usage::{METRICS_GROUP, NodeUsage, PodUsage, Usage, UsageSource, Window};
 pub use watch::{WatchEvent, WatchParams, WatchStream};
@@ -114,6 +117,7 @@ pub(crate) struct Inner {
     pub(crate) informers: informer::Informers,
     pub(crate) pages: read::Pages,
     pub(crate) tokens: TokenSigner,
+    token_uses: token_uses::TokenUses,
     pub(crate) webhooks: webhooks::Webhooks,
     pub(crate) policies: policies::Policies,
     pub(crate) aggregated: std::sync::OnceLock<Arc<dyn AggregatedCaller>>,
@@ -155,6 +159,7 @@ impl Cluster {
             kinds_changed: tokio::sync::watch::Sender::new(()),
             config,
             tokens,
+            token_uses: token_uses::TokenUses::default(),
             webhooks: webhooks::Webhooks::default(),
             policies: policies::Policies::default(),
             aggregated: std::sync::OnceLock::new(),

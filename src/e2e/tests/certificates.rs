@@ -57,8 +57,31 @@ fn a_user_gets_a_certificate_and_is_known_by_it() {
     assert!(why.contains("two organizations"), "{why}");
 }
 
-/// By openssl, as the documentation does it.
+#[test]
+fn a_kubelet_gets_its_certificate_without_a_persons_word() {
+    let Some(cluster) = appliance("node-certs") else { return };
+    let usages = "digital signature, key encipherment, client auth";
+    let signer = "kubernetes.io/kube-apiserver-client-kubelet";
+    request_of(&cluster, "node", "/O=system:nodes/CN=system:node:other", signer, usages);
+    let said = [
+        "get",
+        "csr",
+        "node",
+        "-o",
+        "jsonpath={.status.conditions[0].reason}: {.status.conditions[0].message}",
+    ];
+    cluster
+        .until(&said, "AutoApproved: Auto approving kubelet client certificate after SubjectAccessReview.");
+    cluster.until_some(&["get", "csr", "node", "-o", "jsonpath={.status.certificate}"]);
+}
+
+/// Of a user.
 fn request(cluster: &Appliance, name: &str, subject: &str) {
+    request_of(cluster, name, subject, "kubernetes.io/kube-apiserver-client", "client auth");
+}
+
+/// By openssl, as the documentation does it.
+fn request_of(cluster: &Appliance, name: &str, subject: &str, signer: &str, usages: &str) {
     let home = cluster.home().display();
     cluster
         .shell(&format!(
@@ -67,7 +90,7 @@ fn request(cluster: &Appliance, name: &str, subject: &str) {
         .ok("a request");
     let encoded = cluster.shell(&format!("base64 -w0 {home}/{name}.csr")).ok("encoded");
     let manifest = format!(
-        "apiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\nmetadata: {{name: {name}}}\nspec:\n  request: {encoded}\n  signerName: kubernetes.io/kube-apiserver-client\n  expirationSeconds: 86400\n  usages: [client auth]\n"
+        "apiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\nmetadata: {{name: {name}}}\nspec:\n  request: {encoded}\n  signerName: {signer}\n  expirationSeconds: 86400\n  usages: [{usages}]\n"
     );
     cluster.kubectl_with(&["apply"], &manifest).ok("the request is stored");
 }
