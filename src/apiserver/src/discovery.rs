@@ -8,7 +8,7 @@ use crate::server_state::ServerState;
 use api::{Gvk, KUBERNETES_VERSION};
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kinds::builtin::api_service::condition;
-use kinds::{Registry, ResourceInfo, Scope};
+use kinds::{ApiPriority, Registry, ResourceInfo, Scope};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -26,6 +26,7 @@ pub(crate) fn version() -> Value {
 struct Remote {
     group: String,
     version: String,
+    priority: ApiPriority,
     is_available: bool,
 }
 
@@ -33,6 +34,10 @@ impl Remote {
     fn of(service: &APIService) -> Self {
         let spec = service.spec.clone().unwrap_or_default();
         Remote {
+            priority: ApiPriority {
+                of_group: spec.group_priority_minimum,
+                of_version: spec.version_priority,
+            },
             group: spec.group.unwrap_or_default(),
             version: spec.version.unwrap_or_default(),
             is_available: condition(service).is_some_and(|condition| condition.status == "True"),
@@ -59,14 +64,12 @@ pub(crate) fn answer(edge: &ServerState, request: &Request) -> Option<Response> 
             json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
         }
         (["apis"], None) => {
-            let groups: Vec<Value> = groups(registry, remote)
-                .iter()
-                .map(|(group, versions)| group_document(group, versions))
-                .collect();
+            let groups: Vec<Value> = groups(registry, remote).iter().map(group_document).collect();
             json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
         }
         (["apis", group], _) => {
-            let mut document = group_document(group, groups(registry, remote).get(*group)?);
+            let groups = groups(registry, remote);
+            let mut document = group_document(groups.iter().find(|known| known.name == *group)?);
             document["kind"] = "APIGroup".into();
             document["apiVersion"] = "v1".into();
             document
@@ -78,29 +81,46 @@ pub(crate) fn answer(edge: &ServerState, request: &Request) -> Option<Response> 
     Some(responses::json(200, &document))
 }
 
-/// The versions of each named group, the preferred one first.
-fn groups(registry: &Registry, remote: &[Remote]) -> BTreeMap<String, Vec<String>> {
-    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let own = registry.resources().map(|info| (info.gvr.group.to_string(), info.gvr.version.to_string()));
-    let remote = remote.iter().map(|remote| (remote.group.clone(), remote.version.clone()));
-    for (group, version) in own.chain(remote).filter(|(group, _)| !group.is_empty()) {
-        let versions = groups.entry(group).or_default();
-        if !versions.contains(&version) {
-            versions.push(version);
-        }
-    }
-    groups
-        .values_mut()
-        .for_each(|versions| versions.sort_by_key(|version| Reverse(api::VersionPriority::of(version))));
-    groups
+/// A named group with its versions, the preferred one first.
+#[derive(Debug, PartialEq)]
+struct Group {
+    name: String,
+    versions: Vec<String>,
 }
 
-fn group_document(group: &str, versions: &[String]) -> Value {
-    let versions: Vec<Value> = versions
+/// All named groups in the order in which clients look for a name: by the priorities of their APIServices, as upstream's
+/// aggregator has them.
+fn groups(registry: &Registry, remote: &[Remote]) -> Vec<Group> {
+    let mut groups: BTreeMap<String, BTreeMap<String, ApiPriority>> = BTreeMap::new();
+    for info in registry.resources().filter(|info| !info.gvr.group.is_empty()) {
+        let (group, version) = (&info.gvr.group, &info.gvr.version);
+        let versions = groups.entry(group.to_string()).or_default();
+        versions
+            .entry(version.to_string())
+            .or_insert_with(|| ApiPriority::of_own(group, version, registry.is_custom(info)));
+    }
+    // what is given away has the place that its APIService says
+    for remote in remote.iter().filter(|remote| !remote.group.is_empty()) {
+        groups.entry(remote.group.clone()).or_default().insert(remote.version.clone(), remote.priority);
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    // stable: equals stay in the order of their names
+    groups.sort_by_key(|(_, versions)| Reverse(versions.values().map(|priority| priority.of_group).max()));
+    let sorted = |versions: BTreeMap<String, ApiPriority>| {
+        let mut versions: Vec<_> = versions.into_iter().collect();
+        versions.sort_by_key(|(version, priority)| Reverse(priority.in_group(version)));
+        versions.into_iter().map(|(version, _)| version).collect()
+    };
+    groups.into_iter().map(|(name, versions)| Group { name, versions: sorted(versions) }).collect()
+}
+
+fn group_document(group: &Group) -> Value {
+    let versions: Vec<Value> = group
+        .versions
         .iter()
-        .map(|version| json!({"groupVersion": format!("{group}/{version}"), "version": version}))
+        .map(|version| json!({"groupVersion": format!("{}/{version}", group.name), "version": version}))
         .collect();
-    json!({"name": group, "versions": versions, "preferredVersion": versions[0]})
+    json!({"name": group.name, "versions": versions, "preferredVersion": versions[0]})
 }
 
 fn of_version<'r>(registry: &'r Registry, group: &str, version: &str) -> Vec<&'r ResourceInfo> {
@@ -168,9 +188,10 @@ fn all_in_one(
         true => vec![json!({"metadata": {}, "versions": [kinds_of("", "v1")]})],
         false => groups(registry, remote)
             .iter()
-            .map(|(group, versions)| {
-                let versions: Vec<Value> = versions.iter().map(|of| kinds_of(group, of)).collect();
-                json!({"metadata": {"name": group}, "versions": versions})
+            .map(|group| {
+                let versions: Vec<Value> =
+                    group.versions.iter().map(|of| kinds_of(&group.name, of)).collect();
+                json!({"metadata": {"name": group.name}, "versions": versions})
             })
             .collect(),
     };
@@ -200,4 +221,39 @@ fn aggregated_response(document: &Value, version: &str) -> Response {
         _ => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
     };
     responses::typed(200, content_type, document.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(group: &str, version: &str, of_group: i32, of_version: i32) -> Remote {
+        Remote {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            priority: ApiPriority { of_group, of_version },
+            is_available: true,
+        }
+    }
+
+    #[test]
+    fn groups_come_in_the_order_of_their_priorities() {
+        let remote = [
+            remote("a.example.com", "v1", 1_000, 100),
+            remote("z.example.com", "v1", 17_850, 10),
+            remote("z.example.com", "v2", 50, 20),
+            remote("metrics.k8s.io", "v1beta1", 50, 100),
+        ];
+        let groups = groups(&kinds::all(), &remote);
+        let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+        let first = ["apiregistration.k8s.io", "z.example.com", "apps", "events.k8s.io"];
+        assert_eq!(names[..4], first, "the highest of a group's priorities counts");
+        let last = ["storagemigration.k8s.io", "a.example.com", "metrics.k8s.io"];
+        assert_eq!(names[names.len() - 3..], last);
+        let at = |name: &str| names.iter().position(|known| *known == name);
+        assert!(at("admissionregistration.k8s.io") < at("apiextensions.k8s.io"), "equals go by their names");
+        let versions_of = |name: &str| &groups[at(name).unwrap()].versions;
+        assert_eq!(versions_of("autoscaling")[..], ["v2", "v1"]);
+        assert_eq!(versions_of("z.example.com")[..], ["v2", "v1"], "each version has a place of its own");
+    }
 }
