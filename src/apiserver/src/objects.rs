@@ -278,7 +278,9 @@ impl Call<'_> {
     }
 
     async fn delete_collection(&self, request: &mut Request) -> Result<Response, Status> {
-        if self.target.version.info().scope == Scope::Namespaced && self.target.namespace.is_none() {
+        let info = self.target.version.info();
+        let is_of_all_namespaces = info.scope == Scope::Namespaced && self.target.namespace.is_none();
+        if is_of_all_namespaces || !info.verbs.contains(&"deletecollection") {
             return Err(method_not_allowed());
         }
         let body = request.json_body().await?;

@@ -31,6 +31,8 @@ pub trait TypedKind:
     const SHORT_NAMES: &'static [&'static str] = &[];
     const CATEGORIES: &'static [&'static str] = &[];
     const SCOPE: Scope = Scope::Namespaced;
+    /// What can be done with the object itself, sorted.
+    const VERBS: &'static [&'static str] = VERBS;
     const SUBRESOURCES: &'static [Subresource] = &[];
     const DURABILITY: Durability = Durability::Sync;
     /// The plural, as in the path.
@@ -112,7 +114,7 @@ pub trait TypedKind:
             short_names: borrowed(Self::SHORT_NAMES),
             categories: borrowed(Self::CATEGORIES),
             scope: Self::SCOPE,
-            verbs: VERBS,
+            verbs: Self::VERBS,
             subresources: Self::SUBRESOURCES.to_vec(),
             durability: Self::DURABILITY,
         }
