@@ -34,7 +34,7 @@ async fn a_watch_and_bare_metadata_come_in_protobuf_and_a_table_does_not() {
             200,
             vec!["ADDED", "k8s\0", "PartialObjectMetadata", "one"],
         ),
-        ("a table", MAPS, &table, 406, vec!["does not implement the protobuf marshalling interface"]),
+        ("a table", MAPS, &table, 406, vec!["only the following media types are accepted"]),
         ("a watch of tables", &watch, &table, 406, vec!["only the following media types are accepted"]),
     ];
     for (name, path, accept, code, found) in cases {
@@ -47,6 +47,28 @@ async fn a_watch_and_bare_metadata_come_in_protobuf_and_a_table_does_not() {
         let is_stream = answer.head.contains(";stream=watch");
         assert_eq!(is_stream, code == 200 && path.contains("watch"), "{name}: {}", answer.head);
     }
+}
+
+#[tokio::test]
+async fn what_there_is_not_is_not_acceptable() {
+    let server = Server::start().await;
+    server.config_map("one").await;
+    let one = format!("{MAPS}/one");
+    let partial = |kind: &str| format!("application/json;as={kind};v=v1;g=meta.k8s.io");
+    let (object, list) = (partial("PartialObjectMetadata"), partial("PartialObjectMetadataList"));
+    let cases = [
+        ("a page", "GET", one.as_str(), "text/html", 406),
+        ("a browser's page", "GET", one.as_str(), "text/html, */*;q=0.8", 200),
+        ("a list as one", "GET", MAPS, object.as_str(), 406),
+        ("one as a list", "GET", one.as_str(), list.as_str(), 406),
+        ("one as one", "GET", one.as_str(), object.as_str(), 200),
+        ("a deletion", "DELETE", one.as_str(), "text/html", 406),
+    ];
+    for (name, method, path, accept, code) in cases {
+        let answer = server.ask(Who::Admin, &format!("{method} {path}"), &[("Accept", accept)], b"").await;
+        assert_eq!(answer.code, code, "{name}: {}", answer.body);
+    }
+    assert!(server.find_config_map("one").is_some(), "what is refused is not done");
 }
 
 #[tokio::test]
