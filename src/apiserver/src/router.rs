@@ -7,7 +7,7 @@ use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::{
     aggregator, audited, authentication, computed, discovery, flow_control, health, held_seat, impersonation,
-    negotiate, objects, openapi_documents, pods, proxy, responses, watch_socket,
+    negotiate, objects, openapi_documents, pods, pretty, proxy, responses, watch_socket,
 };
 use api::Status;
 use cluster::{Actor, Attributes};
@@ -22,6 +22,7 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
     let only_yaml = matches!(request.segments.first().map(String::as_str), Some("api" | "apis"))
         && negotiate::only_yaml(request.header(http::header::ACCEPT));
     let takes_gzip = negotiate::takes_gzip(request.header(http::header::ACCEPT_ENCODING));
+    let is_for_people = pretty::is_asked(&request);
     let response = match authentication::authenticate(&edge, &request).await {
         Ok(user) => {
             let trail = audited::begin(edge.audit.as_ref(), &user, &request);
@@ -38,6 +39,7 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
     let response = match (only_protobuf, only_yaml) {
         (true, _) if is_ours => responses::as_protobuf(response).await,
         (_, true) if is_ours => responses::as_yaml(response).await,
+        _ if is_ours && is_for_people => pretty::indented(response).await,
         _ => response,
     };
     let response = match takes_gzip && is_ours {

@@ -72,6 +72,32 @@ async fn what_there_is_not_is_not_acceptable() {
 }
 
 #[tokio::test]
+async fn json_is_indented_for_people() {
+    let server = Server::start().await;
+    server.config_map("one").await;
+    let (one, watch) =
+        (format!("{MAPS}/one?pretty=true"), format!("{MAPS}?watch=true&timeoutSeconds=1&pretty=true"));
+    let (map, event) = ("{\n  \"", "{\"type\":\"ADDED\",\"object\":{\"");
+    let curl = [("User-Agent", "curl/8.5.0")];
+    let cases: [(&str, &str, &[(&str, &str)], &str); 5] = [
+        ("who asks", &one, &[], map),
+        ("curl", MAPS, &curl, map),
+        ("curl, of what is not there", "/api/v1/namespaces/default/configmaps/none", &curl, map),
+        ("a program", MAPS, &[], "{\"kind\":\"ConfigMapList\","),
+        ("a watch", &watch, &curl, event),
+    ];
+    for (name, path, headers, want) in cases {
+        let answer = server.ask(Who::Admin, &format!("GET {path}"), headers, b"").await;
+        // a watch comes in chunks
+        let is_so =
+            if name == "a watch" { answer.body.contains(want) } else { answer.body.starts_with(want) };
+        assert!(is_so, "{name}: {}", answer.body);
+    }
+    let shown = server.ask(Who::Admin, &format!("GET {one}"), &[], b"").await;
+    assert_eq!(shown.json()["metadata"]["name"], "one", "{}", shown.body);
+}
+
+#[tokio::test]
 async fn yaml_is_answered_to_who_asks_for_it() {
     let server = Server::start().await;
     server.config_map("one").await;
