@@ -45,12 +45,25 @@ impl Remote {
     }
 }
 
+fn remote(edge: &ServerState) -> Vec<Remote> {
+    aggregator::all_given_away(&edge.cluster).iter().map(|service| Remote::of(service)).collect()
+}
+
+/// Of the documents.
+pub(crate) fn paths(edge: &ServerState) -> impl Iterator<Item = String> + use<> {
+    let of_group = |Group { name, versions }: Group| {
+        let versions: Vec<String> =
+            versions.iter().map(|version| format!("/apis/{name}/{version}")).collect();
+        std::iter::once(format!("/apis/{name}")).chain(versions)
+    };
+    let groups = groups(&edge.cluster.registry(), &remote(edge)).into_iter().flat_map(of_group);
+    ["/api", "/api/v1", "/apis"].into_iter().map(str::to_owned).chain(groups)
+}
+
 /// `None` for a path that is no document.
 pub(crate) fn answer(edge: &ServerState, request: &Request) -> Option<Response> {
     let registry = &*edge.cluster.registry();
-    let remote: Vec<Remote> =
-        aggregator::all_given_away(&edge.cluster).iter().map(|service| Remote::of(service)).collect();
-    let remote = remote.as_slice();
+    let remote = &*remote(edge);
     let aggregated = negotiate::aggregated(request.header(http::header::ACCEPT));
     let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     let document = match (segments.as_slice(), aggregated) {

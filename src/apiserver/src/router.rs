@@ -172,6 +172,22 @@ fn count(edge: &ServerState, verb: &'static str, info: RequestInfo, answer: &Res
     ));
 }
 
+/// What there is to ask beside objects, sorted.
+fn paths(edge: &ServerState) -> Vec<String> {
+    const OTHERS: [&str; 6] = [
+        "/.well-known/openid-configuration",
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openid/v1/jwks",
+        "/version",
+    ];
+    let others = OTHERS.into_iter().map(str::to_owned);
+    let mut paths: Vec<String> = others.chain(health::paths()).chain(discovery::paths(edge)).collect();
+    paths.sort();
+    paths
+}
+
 async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<Response, Status> {
     let verb = request.method.as_str().to_lowercase();
     authorize(edge, actor, request, &Attributes::non_resource(&verb, &request.path)).await?;
@@ -182,7 +198,7 @@ async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<R
     match segments.as_slice() {
         ["version"] => Ok(responses::json(200, &discovery::version())),
         ["healthz" | "livez" | "readyz", ..] => {
-            health::answer(request, &segments, *edge.ready.borrow()).ok_or_else(not_found)
+            health::answer(edge, request, &segments).await.ok_or_else(not_found)
         }
         ["metrics"] => Ok(responses::typed(
             200,
@@ -197,10 +213,7 @@ async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<R
             Ok(responses::typed(200, "application/jwk-set+json", keys))
         }
         ["openapi", version, path @ ..] => openapi_documents::answer(edge, request, version, path).await,
-        [] => Ok(responses::json(
-            200,
-            &serde_json::json!({"paths": ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"]}),
-        )),
+        [] => Ok(responses::json(200, &serde_json::json!({"paths": paths(edge)}))),
         _ => discovery::answer(edge, request).ok_or_else(not_found),
     }
 }

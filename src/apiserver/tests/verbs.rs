@@ -14,3 +14,30 @@ async fn namespaces_are_not_deleted_all_at_once() {
     assert_eq!(there.json()["status"]["phase"], "Active");
     assert_eq!(server.ask(Who::Admin, "DELETE /api/v1/nodes", &[], b"").await.code, 200);
 }
+
+#[tokio::test]
+async fn every_path_that_is_listed_is_served() {
+    let server = Server::start().await;
+    let root = server.ask(Who::Admin, "GET /", &[], b"").await.json();
+    let paths: Vec<&str> =
+        root["paths"].as_array().unwrap().iter().filter_map(|path| path.as_str()).collect();
+    for path in
+        ["/apis/apps/v1", "/livez/etcd", "/readyz/shutdown", "/readyz/poststarthook/rbac/bootstrap-roles"]
+    {
+        assert!(paths.contains(&path), "{path}");
+    }
+    for path in paths {
+        assert_eq!(server.ask(Who::Admin, &format!("GET {path}"), &[], b"").await.code, 200, "{path}");
+    }
+    assert_eq!(server.ask(Who::Admin, "GET /healthz/poststarthook/nothing", &[], b"").await.code, 404);
+    let told = server.ask(Who::Admin, "GET /readyz?verbose&exclude=node&exclude=x", &[], b"").await;
+    let lines = [
+        "[+]etcd ok",
+        "[+]node excluded: ok",
+        "cannot be excluded: no matches for \"x\"",
+        "readyz check passed",
+    ];
+    for line in lines {
+        assert!(told.body.contains(line), "{line}: {}", told.body);
+    }
+}
