@@ -2,7 +2,7 @@
 
 use crate::authorization::authorize;
 use crate::request::Request;
-use crate::request_info::{ParsedPath, RequestInfo};
+use crate::request_info::{ParsedPath, RequestInfo, read_watch_path};
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::{
@@ -17,6 +17,7 @@ use warp::reply::Response;
 
 /// Never fails: a refusal is an answer.
 pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Response {
+    read_watch_path(&mut request);
     let only_protobuf = negotiate::only_protobuf(request.header(http::header::ACCEPT));
     // documents of other forms have negotiations of their own
     let only_yaml = matches!(request.segments.first().map(String::as_str), Some("api" | "apis"))

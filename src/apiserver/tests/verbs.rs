@@ -41,3 +41,27 @@ async fn every_path_that_is_listed_is_served() {
         assert!(told.body.contains(line), "{line}: {}", told.body);
     }
 }
+
+#[tokio::test]
+async fn a_watch_has_a_path_of_its_own() {
+    let server = Server::start().await;
+    server.config_map("one").await;
+    server.config_map("two").await;
+    let cases = [
+        ("of all", "/api/v1/watch/configmaps", 2),
+        ("of a namespace", "/api/v1/watch/namespaces/default/configmaps", 2),
+        ("of one", "/api/v1/watch/namespaces/default/configmaps/one", 1),
+        ("of another namespace", "/api/v1/watch/namespaces/other/configmaps", 0),
+    ];
+    for (name, path, want) in cases {
+        let line = format!("GET {path}?resourceVersion=0&timeoutSeconds=1");
+        let told = server.ask(Who::Admin, &line, &[], b"").await;
+        assert_eq!((told.code, told.body.matches("\"ADDED\"").count()), (200, want), "{name}: {}", told.body);
+        assert_eq!(server.ask(Who::Nobody, &line, &[], b"").await.code, 403, "{name}");
+    }
+    // nothing but a watch is asked for there
+    let answer =
+        server.ask(Who::Admin, "DELETE /api/v1/watch/namespaces/default/configmaps/one", &[], b"").await;
+    assert_eq!(answer.code, 405, "{}", answer.body);
+    assert!(server.find_config_map("one").is_some());
+}
