@@ -5,7 +5,10 @@ use crate::negotiate;
 use crate::request::Request;
 use crate::responses;
 use crate::server_state::ServerState;
-use api::{Gvk, KUBERNETES_VERSION};
+use api::{Gvk, KUBERNETES_VERSION, VersionPriority};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, header};
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kinds::builtin::api_service::condition;
 use kinds::{ApiPriority, Registry, ResourceInfo, Scope};
@@ -64,14 +67,16 @@ pub(crate) fn paths(edge: &ServerState) -> impl Iterator<Item = String> + use<> 
 pub(crate) fn answer(edge: &ServerState, request: &Request) -> Option<Response> {
     let registry = &*edge.cluster.registry();
     let remote = &*remote(edge);
-    let aggregated = negotiate::aggregated(request.header(http::header::ACCEPT));
+    let aggregated = negotiate::aggregated(request.header(header::ACCEPT));
     let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     let document = match (segments.as_slice(), aggregated) {
         (["api"], Some(version)) => {
-            return Some(aggregated_response(&all_in_one(edge, registry, &[], true, version), version));
+            let all = all_in_one(edge, registry, &[], true, version);
+            return Some(aggregated_response(request, &all, version));
         }
         (["apis"], Some(version)) => {
-            return Some(aggregated_response(&all_in_one(edge, registry, remote, false, version), version));
+            let all = all_in_one(edge, registry, remote, false, version);
+            return Some(aggregated_response(request, &all, version));
         }
         (["api"], None) => {
             json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
@@ -145,7 +150,7 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Option<Valu
     if served.is_empty() {
         return None;
     }
-    let resources: Vec<Value> = served.into_iter().flat_map(resources_of).collect();
+    let resources: Vec<Value> = served.into_iter().flat_map(|info| resources_of(registry, info)).collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     Some(
         json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}),
@@ -153,7 +158,7 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Option<Valu
 }
 
 /// The resource, then its subresources.
-fn resources_of(info: &ResourceInfo) -> Vec<Value> {
+fn resources_of(registry: &Registry, info: &ResourceInfo) -> Vec<Value> {
     let namespaced = info.scope == Scope::Namespaced;
     let mut resource = json!({
         "name": info.gvr.resource, "singularName": info.singular, "namespaced": namespaced,
@@ -164,6 +169,9 @@ fn resources_of(info: &ResourceInfo) -> Vec<Value> {
     }
     if !info.categories.is_empty() {
         resource["categories"] = json!(info.categories);
+    }
+    if let Some(hash) = storage_version_hash(registry, info) {
+        resource["storageVersionHash"] = hash.into();
     }
     let mut resources = vec![resource];
     resources.extend(info.subresources.iter().map(|subresource| {
@@ -179,6 +187,22 @@ fn resources_of(info: &ResourceInfo) -> Vec<Value> {
         entry
     }));
     resources
+}
+
+/// Of a kind whose objects are stored; it changes with the version in which they are (upstream's `StorageVersionHash`).
+fn storage_version_hash(registry: &Registry, info: &ResourceInfo) -> Option<String> {
+    let (served, kind) = (registry.by_gvr(&info.gvr)?, registry.kind(&info.storage)?);
+    let newest = || {
+        let of_group = kind.versions.iter().map(|version| &version.info().gvk);
+        let of_group = of_group.filter(|gvk| gvk.group == kind.storage.group);
+        Some(of_group.max_by_key(|gvk| VersionPriority::of(&gvk.version))?.api_version())
+    };
+    let stored = served.stored_version().map(str::to_owned).or_else(newest)?;
+    // the core group's name is empty, and its slash is there
+    let slash = if stored.contains('/') { "" } else { "/" };
+    let named = format!("{slash}{stored}/{}", info.gvk.kind);
+    let digest = ring::digest::digest(&ring::digest::SHA256, named.as_bytes());
+    Some(STANDARD.encode(&digest.as_ref()[..8]))
 }
 
 /// `APIGroupDiscoveryList`: everything in one document, so that a client asks twice and not twenty times.
@@ -228,12 +252,27 @@ fn aggregated_resource(info: &ResourceInfo) -> Value {
     resource
 }
 
-fn aggregated_response(document: &Value, version: &str) -> Response {
+/// Nothing where the client has it already.
+fn aggregated_response(request: &Request, document: &Value, version: &str) -> Response {
     let content_type = match version {
         "v2" => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
         _ => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
     };
-    responses::typed(200, content_type, document.to_string())
+    let text = document.to_string();
+    let digest = ring::digest::digest(&ring::digest::SHA512, text.as_bytes());
+    let hash: String = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+    let etag = format!("\"{hash}\"");
+    let mut response = match negotiate::is_known(request.header(header::IF_NONE_MATCH), &etag) {
+        true => responses::typed(304, content_type, ""),
+        false => responses::typed(200, content_type, text),
+    };
+    let headers = response.headers_mut();
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        headers.insert(header::ETAG, etag);
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
+    response
 }
 
 #[cfg(test)]
@@ -247,6 +286,36 @@ mod tests {
             priority: ApiPriority { of_group, of_version },
             is_available: true,
         }
+    }
+
+    #[test]
+    fn the_version_in_which_a_kind_is_stored_has_a_hash() {
+        let registry = kinds::all();
+        // each of them upstream's
+        let cases = [
+            ("", "v1", "pods", "xPOwRZ+Yhw8="),
+            ("", "v1", "namespaces", "Q3oi5N2YM8M="),
+            ("apps", "v1", "deployments", "8aSe+NMegvE="),
+        ];
+        for (group, version, resource, want) in cases {
+            let list = resource_list(&registry, group, version).unwrap();
+            let resources = list["resources"].as_array().unwrap();
+            let found = resources.iter().find(|known| known["name"] == resource).unwrap();
+            assert_eq!(found["storageVersionHash"], want, "{resource}");
+        }
+        let hash = |group: &str, version: &str, resource: &str| {
+            let mut all = registry.resources();
+            let info = all.find(|info| {
+                let gvr = &info.gvr;
+                gvr.group == group && gvr.version == version && gvr.resource == resource
+            });
+            storage_version_hash(&registry, info.unwrap())
+        };
+        // one object, whichever of them serves it
+        assert_eq!(hash("", "v1", "events"), hash("events.k8s.io", "v1", "events"));
+        let scalers = "horizontalpodautoscalers";
+        assert_eq!(hash("autoscaling", "v1", scalers), hash("autoscaling", "v2", scalers));
+        assert_eq!(hash("authorization.k8s.io", "v1", "selfsubjectaccessreviews"), None);
     }
 
     #[test]

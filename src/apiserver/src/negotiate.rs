@@ -153,6 +153,14 @@ impl Clause<'_> {
     }
 }
 
+/// Whether the client has the entity already, as its `If-None-Match` says.
+pub(crate) fn is_known(if_none_match: &str, etag: &str) -> bool {
+    if_none_match
+        .split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
 /// The first that is asked for and known, in the client's order (upstream's `NegotiateMediaTypeOptions`).
 ///
 /// # Errors

@@ -148,3 +148,17 @@ async fn what_is_large_is_packed_for_who_takes_it() {
     let answer = server.ask(Who::Admin, &format!("GET {one}"), &both, b"").await;
     assert!(answer.head.contains(PROTOBUF) && answer.head.to_lowercase().contains("content-encoding: gzip"));
 }
+
+#[tokio::test]
+async fn who_has_the_discovery_document_is_not_sent_it_again() {
+    let server = Server::start().await;
+    let accept = ("Accept", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+    let first = server.ask(Who::Admin, "GET /apis", &[accept], b"").await;
+    let mut lines = first.head.lines().filter_map(|line| line.split_once(": "));
+    let etag = lines.find(|(name, _)| name.eq_ignore_ascii_case("etag")).unwrap().1;
+    assert_eq!((first.code, first.json()["kind"].as_str()), (200, Some("APIGroupDiscoveryList")));
+    let again = server.ask(Who::Admin, "GET /apis", &[accept, ("If-None-Match", etag)], b"").await;
+    assert_eq!((again.code, again.body.as_str()), (304, ""));
+    let other = server.ask(Who::Admin, "GET /api", &[accept, ("If-None-Match", etag)], b"").await;
+    assert_eq!(other.code, 200);
+}
