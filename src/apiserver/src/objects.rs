@@ -230,12 +230,10 @@ impl Call<'_> {
     async fn update(&self, request: &mut Request) -> Result<Response, Status> {
         let options = self.heard(params::write(request)?);
         let new = self.decode(request).await?;
-        let written = self
-            .edge
-            .cluster
-            .modify(self.actor, &self.target, Verb::Update, &options, &|_| Ok(new.clone_box()))
-            .await?;
-        self.show(200, written).await
+        let Applied { object, created } =
+            self.edge.cluster.replace(self.actor, &self.target, &*new, &options).await?;
+        let code = if created { 201 } else { 200 };
+        self.show(code, object).await
     }
 
     async fn patch(&self, request: &mut Request) -> Result<Response, Status> {

@@ -65,3 +65,22 @@ async fn a_watch_has_a_path_of_its_own() {
     assert_eq!(answer.code, 405, "{}", answer.body);
     assert!(server.find_config_map("one").is_some());
 }
+
+#[tokio::test]
+async fn a_put_creates_what_is_not_there_of_some_kinds() {
+    let server = Server::start().await;
+    let json = [("Content-Type", "application/json")];
+    let put = |path: &'static str, body: &'static [u8]| server.ask(Who::Admin, path, &json, body);
+    let lease = "PUT /apis/coordination.k8s.io/v1/namespaces/default/leases/it";
+    for code in [201, 200] {
+        let answer = put(lease, br#"{"spec": {"holderIdentity": "me"}}"#).await;
+        assert_eq!(
+            (answer.code, answer.json()["metadata"]["name"].as_str()),
+            (code, Some("it")),
+            "{}",
+            answer.body
+        );
+    }
+    let answer = put("PUT /api/v1/namespaces/default/configmaps/it", br#"{"data": {}}"#).await;
+    assert_eq!(answer.code, 404, "{}", answer.body);
+}

@@ -44,6 +44,8 @@ pub trait TypedKind:
     const GRACEFUL_DELETION: bool = false;
     /// What it owns stays when a deletion does not say what shall become of it.
     const ORPHANS_BY_DEFAULT: bool = false;
+    /// A PUT of what is not there creates it (upstream's `AllowCreateOnUpdate`).
+    const CREATED_BY_UPDATE: bool = false;
     /// What every client that touches the kind hears: upstream's lifecycle of API versions.
     const DEPRECATION: Option<&'static str> = None;
 
