@@ -104,13 +104,7 @@ pub(crate) async fn as_protobuf(response: Response) -> Response {
     };
     let object: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let Ok(encoded) = protobuf::encode(&object) else {
-        // a Table's cells are of no type
-        let message = match object["kind"] == "Table" {
-            true => {
-                "object *v1.Table does not implement the protobuf marshalling interface and cannot be encoded to a protobuf message"
-            }
-            false => "only the following media types are accepted: application/json",
-        };
+        let message = "only the following media types are accepted: application/json, application/yaml";
         return refusal(&Status::new(Reason::NotAcceptable, message));
     };
     head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(protobuf::MEDIA_TYPE));

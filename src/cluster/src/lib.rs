@@ -33,6 +33,7 @@ mod quota;
 mod read;
 mod recorder;
 mod remarks;
+mod replace;
 pub mod roles;
 mod rule_coverage;
 mod service_ranges;
