@@ -97,7 +97,7 @@ impl Cluster {
             let current = self.one_in_version(&target.version, self.read_stored(target)?).await?;
             check_preconditions(target, &current, options)?;
             let mut object = target.version.decode_stored(&current)?;
-            crate::admission::admit_delete(target)?;
+            crate::admission::admit_delete(&asked, &*object)?;
             asked.validate_by_policies(Subject::deleted(&*object)).await?;
             asked.tell_webhooks_of_deletion(&*object).await?;
             let outcome = match mark(&mut *object, target, options) {

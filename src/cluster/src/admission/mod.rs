@@ -7,6 +7,7 @@ mod ingress_class;
 mod limit_ranger;
 mod matching;
 mod namespace;
+mod node_restriction;
 mod pod_priority;
 mod pod_security;
 mod pod_service_account;
@@ -21,11 +22,12 @@ mod unstored;
 pub(crate) use attributes::{Admission, Draft, Operation, Prepare, Question, Subject};
 pub(crate) use ingress_class::DEFAULT_CLASS;
 pub(crate) use matching::{Conditions, Matching, selector};
+pub(crate) use node_restriction::{admit_eviction, admit_token};
 pub(crate) use policy_params::gvk_of;
 pub(crate) use storage::DEFAULT_CLASS as DEFAULT_STORAGE_CLASS;
 
+use crate::Cluster;
 use crate::services::Reservation;
-use crate::{Cluster, Target};
 use ::api::Status;
 use kinds::{Instance, Subresource};
 use store::Write;
@@ -60,6 +62,7 @@ pub(crate) async fn admit_create(
     namespace::ensure_exists(cluster, target, object.meta().name.as_deref().unwrap_or_default())?;
     certificate_requests::admit_create(actor, &mut **object);
     fill_in(cluster, &mut **object).await?;
+    node_restriction::admit_create(cluster, actor, target, &**object)?;
     if mutate(asked, &mut Draft::Object { new: object, old: None, prepare }).await? {
         // what a policy or a webhook put in has its token and its priority too
         fill_in(cluster, &mut **object).await?;
@@ -91,6 +94,7 @@ pub(crate) async fn admit_update(
     prepare: &Prepare<'_>,
 ) -> Result<Reservations, Status> {
     let Admission { cluster, actor, target, .. } = *asked;
+    node_restriction::admit_update(cluster, actor, target, &**new, old)?;
     mutate(asked, &mut Draft::Object { new, old: Some(old), prepare }).await?;
     let new = &mut **new;
     certificate_requests::admit_update(cluster, actor, target, new, old)?;
@@ -116,6 +120,9 @@ pub(crate) async fn review(
         limit_ranger::review(cluster, target, new, old)?;
     }
     pod_security::review(cluster, target, new, old, remarks)?;
+    if old.is_none() {
+        certificate_requests::restrict_subject(target, new)?;
+    }
     let subject = Subject::written(new, old);
     asked.validate_by_policies(subject).await?;
     asked.validate_by_webhooks(subject).await
@@ -135,6 +142,8 @@ async fn mutate(asked: &Admission<'_>, draft: &mut Draft<'_>) -> Result<bool, St
     Ok(draft.encoded()? != before)
 }
 
-pub(crate) fn admit_delete(target: &Target) -> Result<(), Status> {
-    namespace::check_delete(target)
+pub(crate) fn admit_delete(asked: &Admission<'_>, object: &dyn Instance) -> Result<(), Status> {
+    let Admission { cluster, actor, target, .. } = *asked;
+    namespace::check_delete(target)?;
+    node_restriction::admit_delete(cluster, actor, target, object)
 }
