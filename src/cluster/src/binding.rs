@@ -172,7 +172,9 @@ impl Client {
         cluster.authorize(actor, &binding.attributes(&target))?;
         let asked = cluster.admission(actor, &target, Operation::Create, options);
         let PodBinding { namespace, path, object } = binding;
-        let object = asked.admit_unstored(KIND, object, |object| judge(object, path.as_deref())).await?;
+        let object = asked
+            .admit_unstored(&Gvk::new("", "v1", KIND), object, |object| judge(object, path.as_deref()))
+            .await?;
         let assigned = |current: &Object| -> Result<Box<dyn Instance>, Status> {
             let mut pod: Pod = current.decode().map_err(Status::internal)?;
             assign(&object, &mut pod)?;
