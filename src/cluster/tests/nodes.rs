@@ -226,3 +226,29 @@ async fn the_node_of_the_process_has_its_own_role_and_no_other_node_has_it() {
     assert!(!may::<ConfigMap>(&cluster, &own, "list", None, "other"));
     assert!(!may::<Secret>(&cluster, &client, "list", None, "other"));
 }
+
+#[tokio::test]
+async fn a_pod_has_its_nodes_zone_among_its_labels() {
+    let (cluster, root) = lab().await;
+    let labels =
+        json!({"topology.kubernetes.io/zone": "a", "topology.kubernetes.io/region": "r", "disk": "fast"});
+    root.api().create(object::<Node>(json!({"metadata": {"name": "n3", "labels": labels}}))).await.unwrap();
+    let pod = |name: &str, node: Option<&str>| {
+        let mut metadata = named(name);
+        metadata["labels"] = json!({"app": "web", "topology.kubernetes.io/zone": "mine"});
+        let spec = json!({"nodeName": node, "containers": [{"name": "c", "image": "i"}]});
+        object::<Pod>(json!({"metadata": metadata, "spec": spec}))
+    };
+    root.api().create(pod("placed", Some("n3"))).await.unwrap();
+    root.api().create(pod("bound", None)).await.unwrap();
+    let of = |name: &str| {
+        let pod = root.api::<Pod>().get(&ObjectKey::namespaced("default", name)).unwrap();
+        json!(pod.metadata.labels)
+    };
+    let before = json!({"app": "web", "topology.kubernetes.io/zone": "mine"});
+    let after =
+        json!({"app": "web", "topology.kubernetes.io/region": "r", "topology.kubernetes.io/zone": "a"});
+    assert_eq!((of("placed"), of("bound")), (after.clone(), before));
+    cluster.acting_as(Actor::root()).bind("default", "bound", "n3").await.unwrap();
+    assert_eq!(of("bound"), after);
+}

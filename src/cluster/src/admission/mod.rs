@@ -8,10 +8,12 @@ mod limit_ranger;
 mod matching;
 mod namespace;
 mod node_restriction;
+mod node_taints;
 mod pod_priority;
 mod pod_security;
 mod pod_service_account;
 mod pod_tolerations;
+mod pod_topology_labels;
 mod policy_params;
 mod rbac_escalation;
 mod runtime_class;
@@ -23,6 +25,7 @@ pub(crate) use attributes::{Admission, Draft, Operation, Prepare, Question, Subj
 pub(crate) use ingress_class::DEFAULT_CLASS;
 pub(crate) use matching::{Conditions, Matching, selector};
 pub(crate) use node_restriction::{admit_eviction, admit_token};
+pub(crate) use pod_topology_labels::label_binding;
 pub(crate) use policy_params::gvk_of;
 pub(crate) use storage::DEFAULT_CLASS as DEFAULT_STORAGE_CLASS;
 
@@ -80,6 +83,8 @@ async fn fill_in(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Sta
     limit_ranger::admit(cluster, object);
     pod_service_account::admit(cluster, object).await?;
     pod_tolerations::admit(object);
+    node_taints::admit(object);
+    pod_topology_labels::admit(cluster, object);
     pod_priority::admit(cluster, object)?;
     ingress_class::admit(cluster, object);
     storage::default_class(cluster, object);
