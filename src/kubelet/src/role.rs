@@ -24,6 +24,7 @@ pub fn role() -> ComponentRole {
         rule(&["get", "patch", "update"], &[""], &["persistentvolumeclaims/status"]),
         rule(READ, &["storage.k8s.io"], &["csidrivers", "volumeattachments"]),
         rule(&["create", "delete", "get", "patch", "update"], &["storage.k8s.io"], &["csinodes"]),
+        rule(READ, &["node.k8s.io"], &["runtimeclasses"]),
         rule(&["create"], &[""], &["serviceaccounts/token"]),
         rule(&["create", "delete", "get", "patch", "update"], &["coordination.k8s.io"], &["leases"]),
         rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
