@@ -3,12 +3,34 @@
 use api::{ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Attributes, Client, Cluster, DeleteOptions, Target};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{
     ConfigMap, Node, PersistentVolume, PersistentVolumeClaim, Pod, Secret, ServiceAccount,
 };
 use kinds::TypedKind;
 use serde_json::{Value, json};
+
+/// `openssl req -new -newkey ed25519 -nodes -subj /CN=system:node:n1/O=system:nodes`
+const OF_NODE: &str = "\
+-----BEGIN CERTIFICATE REQUEST-----
+MIGvMGMCAQAwMDEXMBUGA1UEAwwOc3lzdGVtOm5vZGU6bjExFTATBgNVBAoMDHN5
+c3RlbTpub2RlczAqMAUGAytlcAMhAIWV/0JroN1s8QsMr+t+Xrx8q/XDIsqF1kEO
+4D9O9ndloAAwBQYDK2VwA0EAqYxyYLKn0XWjcaqGDUdv5dOBWN0Poi5Nj3qmwm19
+QLpy9awYJ8Y3/PbeYM7j2T5yJcCLzf98L3U/Gy4JNi2TDA==
+-----END CERTIFICATE REQUEST-----
+";
+
+/// The same for `/CN=jane/O=system:masters`.
+const OF_MASTER: &str = "\
+-----BEGIN CERTIFICATE REQUEST-----
+MIGnMFsCAQAwKDENMAsGA1UEAwwEamFuZTEXMBUGA1UECgwOc3lzdGVtOm1hc3Rl
+cnMwKjAFBgMrZXADIQBL250sNRxXZ9oHqWkwoPd6JtZwB8DZcD90A2pr5C2/ZqAA
+MAUGAytlcANBALkgxVn3SyEee0mfH3hxrTjlhlLcHYoFXNkjJjfkt7m4DrZdXW21
+OtHdXOdKVPS2u4c+tnK604LlZSdeDawAVAs=
+-----END CERTIFICATE REQUEST-----
+";
 
 fn object<K: TypedKind>(value: Value) -> K {
     serde_json::from_value(value).unwrap()
@@ -251,4 +273,35 @@ async fn a_pod_has_its_nodes_zone_among_its_labels() {
     assert_eq!((of("placed"), of("bound")), (after.clone(), before));
     cluster.acting_as(Actor::root()).bind("default", "bound", "n3").await.unwrap();
     assert_eq!(of("bound"), after);
+}
+
+#[tokio::test]
+async fn a_node_asks_for_its_own_certificate_and_nobody_for_a_masters() {
+    let (cluster, _) = lab().await;
+    const CLIENT: &str = "kubernetes.io/kube-apiserver-client";
+    const KUBELET: &str = "kubernetes.io/kube-apiserver-client-kubelet";
+    let master = format!("use of {CLIENT} signer with system:masters group is not allowed");
+    for (case, actor, signer, request, want) in [
+        ("its own", Actor::node("n1"), KUBELET, OF_NODE, ""),
+        (
+            "another's",
+            Actor::node("n2"),
+            KUBELET,
+            OF_NODE,
+            "can only create a node CSR with CN=system:node:n2",
+        ),
+        ("no node", Actor::root(), KUBELET, OF_NODE, ""),
+        ("a master", Actor::root(), CLIENT, OF_MASTER, master.as_str()),
+        ("a master, of another signer", Actor::root(), "example.com/own", OF_MASTER, ""),
+    ] {
+        let request: CertificateSigningRequest = object(json!({
+            "metadata": {"generateName": "r-"},
+            "spec": {"request": ByteString(request.into()), "signerName": signer, "usages": ["client auth"]},
+        }));
+        let asked = cluster.acting_as(actor).api().create(request).await;
+        match want {
+            "" => drop(asked.unwrap_or_else(|why| panic!("{case}: {why}"))),
+            want => assert!(refused(asked, case).ends_with(want), "{case}"),
+        }
+    }
 }

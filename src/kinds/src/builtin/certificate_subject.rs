@@ -32,3 +32,40 @@ pub fn read(request: &[u8]) -> Result<CertificateSubject, String> {
         organizations: organizations.map(str::to_owned).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `openssl req -new -newkey ed25519 -nodes -subj /CN=system:node:n/O=system:nodes/O=dev`
+    const REQUEST: &str = "\
+-----BEGIN CERTIFICATE REQUEST-----
+MIG8MHACAQAwPTEWMBQGA1UEAwwNc3lzdGVtOm5vZGU6bjEVMBMGA1UECgwMc3lz
+dGVtOm5vZGVzMQwwCgYDVQQKDANkZXYwKjAFBgMrZXADIQDH8nbcpq6Iovi69bP7
+qyGmSmuQBExJ6v1kvXYApyYmu6AAMAUGAytlcANBAP8NJDSx+0d320Y/W/UegcOg
+PlyU6ChjZZxHl2AbYZ7Xep5gDuGSdIqGsjkZotfVNUfHhXNE4b7+lXiUjaD5PAo=
+-----END CERTIFICATE REQUEST-----
+";
+
+    #[test]
+    fn a_request_says_whose_certificate_it_is_for() {
+        let subject = read(REQUEST.as_bytes()).unwrap();
+        assert_eq!(subject.common_name, "system:node:n");
+        assert_eq!(subject.organizations, ["system:nodes", "dev"]);
+        for (case, text, want) in [
+            ("nothing", String::new(), "PEM block type must be CERTIFICATE REQUEST"),
+            (
+                "another block",
+                REQUEST.replace(" REQUEST-", "-"),
+                "PEM block type must be CERTIFICATE REQUEST",
+            ),
+            (
+                "no request",
+                "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n".to_owned(),
+                "must be a valid PKCS#10 request",
+            ),
+        ] {
+            assert_eq!(read(text.as_bytes()).unwrap_err(), want, "{case}");
+        }
+    }
+}

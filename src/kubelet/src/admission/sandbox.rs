@@ -24,7 +24,7 @@ const HANDLER: &str = "runc";
 /// Why the pod can not run in what its class wants, which must be there.
 pub fn without_runtime(name: &str, class: Option<&RuntimeClass>) -> Option<String> {
     match class {
-        None => Some(format!("runtimeclasses.node.k8s.io {name:?} not found")),
+        None => Some(format!("runtimeclass.node.k8s.io {name:?} not found")),
         Some(class) if class.handler != HANDLER => {
             let handler = &class.handler;
             Some(format!("failed to get sandbox runtime: no runtime for {handler:?} is configured"))
@@ -79,7 +79,7 @@ mod tests {
             serde_json::from_value(json!({"metadata": {"name": "c"}, "handler": handler})).ok()
         };
         for (name, class, want) in [
-            ("gone", None, Some("runtimeclasses.node.k8s.io \"c\" not found")),
+            ("gone", None, Some("runtimeclass.node.k8s.io \"c\" not found")),
             ("ours", class("runc"), None),
             (
                 "another",
