@@ -365,28 +365,36 @@ impl Call<'_> {
         let body = request.json_body().await?;
         let eviction: Eviction =
             serde_json::from_slice(&body).map_err(|e| Status::bad_request(format!("Eviction: {e}")))?;
-        let options = match eviction.delete_options {
-            Some(options) => {
-                params::delete(request, &serde_json::to_vec(&options).map_err(Status::internal)?)?
-            }
-            None => params::delete(request, &[])?,
+        let read = |eviction: &Eviction| match &eviction.delete_options {
+            Some(options) => params::delete(request, &serde_json::to_vec(options).map_err(Status::internal)?),
+            None => params::delete(request, &[]),
         };
+        let asked = WriteOptions { dry_run: read(&eviction)?.dry_run, ..self.heard(WriteOptions::default()) };
+        let cluster = &self.edge.cluster;
+        let eviction = cluster.admit_eviction(self.actor, &self.target, eviction, &asked).await?;
+        let options = read(&eviction)?;
         self.edge.cluster.evict(self.actor, &self.target, &options).await?;
         Ok(responses::success(201))
     }
 
     async fn token(&self, request: &mut Request) -> Result<Response, Status> {
         negotiate::no_table(request)?;
-        let mut asked: TokenRequest = typed_body(request).await?;
+        let asked: TokenRequest = typed_body(request).await?;
         let client = self.edge.cluster.acting_as(self.actor.clone());
+        let (namespace, name) = (
+            self.target.namespace.as_deref().unwrap_or_default(),
+            self.target.name.as_deref().unwrap_or_default(),
+        );
+        let options = self.heard(params::write(request)?);
+        let mut asked = client.admit_token_request(namespace, name, asked, &options).await?;
         let spec = asked.spec.get_or_insert_default();
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let bound = spec.bound_object_ref.as_ref().map(|to| {
             cluster::BoundObject::new(&text(&to.api_version), &text(&to.kind), text(&to.name), text(&to.uid))
         });
         let issued = client.create_token(
-            self.target.namespace.as_deref().unwrap_or_default(),
-            self.target.name.as_deref().unwrap_or_default(),
+            namespace,
+            name,
             cluster::TokenRequestParams {
                 audiences: spec.audiences.clone().unwrap_or_default(),
                 expiration_seconds: spec.expiration_seconds,

@@ -26,6 +26,7 @@ mod eviction;
 mod gone;
 mod informer;
 mod ip_addresses;
+mod pod_references;
 mod pod_security;
 mod policies;
 mod queue;
@@ -82,6 +83,7 @@ pub use write::{Edit, Verb, WriteOptions};
 
 use ::api::{GroupResource, ObjectKey, Status};
 use arc_swap::{ArcSwap, ArcSwapOption};
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use kinds::{Registry, Subresource, Version};
 use std::sync::Arc;
 use store::Store;
@@ -111,7 +113,9 @@ pub(crate) struct Inner {
     kinds_changed: tokio::sync::watch::Sender<()>,
     pub(crate) config: ClusterConfig,
     pub(crate) rbac: authorize::Rbac,
-    /// RBAC alone where nobody has said.
+    /// What the kubelet of this process may do.
+    pub(crate) kubelet_rules: ArcSwap<Vec<PolicyRule>>,
+    /// The nodes' and RBAC where nobody has said.
     pub(crate) authorizers: ArcSwap<Vec<Authorizer>>,
     pub(crate) services: services::Allocators,
     pub(crate) service_ranges: service_ranges::ServiceRanges,
@@ -149,7 +153,8 @@ impl Cluster {
         let services = services::Allocators::load(&store.snapshot(), &config)?;
         let inner = Inner {
             rbac: authorize::Rbac::load(&store.snapshot()),
-            authorizers: ArcSwap::from_pointee(vec![Authorizer::Rbac]),
+            kubelet_rules: ArcSwap::default(),
+            authorizers: ArcSwap::from_pointee(vec![Authorizer::Node, Authorizer::Rbac]),
             services,
             service_ranges: service_ranges::ServiceRanges::new(config.service_cidr),
             informers: informer::Informers::default(),

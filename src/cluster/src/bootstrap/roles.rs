@@ -1,6 +1,6 @@
-//! Upstream's bootstrap policy for users. What a component may do is said in its own file.
+//! Upstream's bootstrap policy for users. What a component of this program may do is said in its own file.
 
-use super::user_roles;
+use super::{component_roles, user_roles};
 use crate::Actor;
 use crate::roles::{ALL, READ, binding, group, metadata, owned, role, rule};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role};
@@ -80,6 +80,7 @@ pub(super) fn cluster_roles() -> Vec<ClusterRole> {
         ),
     ];
     roles.extend(user_roles::cluster_roles());
+    roles.extend(component_roles::cluster_roles());
     roles
 }
 
@@ -107,7 +108,7 @@ pub(super) fn extension_authentication_reader() -> Role {
 }
 
 pub(super) fn cluster_role_bindings() -> Vec<ClusterRoleBinding> {
-    vec![
+    let mut bindings = vec![
         binding("cluster-admin", "cluster-admin", vec![group(Actor::MASTERS)]),
         binding("system:discovery", "system:discovery", vec![group(Actor::AUTHENTICATED)]),
         binding("system:basic-user", "system:basic-user", vec![group(Actor::AUTHENTICATED)]),
@@ -127,7 +128,9 @@ pub(super) fn cluster_role_bindings() -> Vec<ClusterRoleBinding> {
             vec![group("system:serviceaccounts")],
         ),
         binding("system:monitoring", "system:monitoring", vec![group("system:monitoring")]),
-    ]
+    ];
+    bindings.extend(component_roles::cluster_role_bindings());
+    bindings
 }
 
 fn asks_for_certificates(of: &str) -> ClusterRole {
