@@ -180,6 +180,57 @@ spec: {type: LoadBalancer, externalTrafficPolicy: Local, selector: {app: web}, p
 }
 
 #[test]
+fn a_balancer_answers_those_who_may_come() {
+    let Some(at) = appliance("sources") else { return };
+    let (machine, neighbour) = (common::lab::MACHINE, common::lab::NEIGHBOUR);
+    at.kubectl(&["create", "deployment", "web", "--image=monopod/kubia"]).ok("deployment");
+    let service = format!(
+        "
+apiVersion: v1
+kind: Service
+metadata: {{name: web}}
+spec:
+  type: LoadBalancer
+  loadBalancerSourceRanges: ['{neighbour}/32', ' 203.0.113.2/31 ', '2001:db8::/32']
+  selector: {{app: web}}
+  ports: [{{port: 80, targetPort: 8080, nodePort: 30180}}]
+"
+    );
+    at.kubectl_with(&["create"], &service).ok("service");
+    at.kubectl(&["rollout", "status", "deploy/web", "--timeout=60s"]).ok("rollout");
+    let ip = at.until_some(&["get", "service", "web", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"]);
+    let route = at.lab.neighbour(&["ip", "route", "add", &ip, "via", machine]);
+    assert!(route.status.success(), "{route:?}");
+    // 28 is curl's word for silence; it asks until it is answered so, as the proxy follows in a moment
+    let asks = |url: &str, want: u8| {
+        format!(
+            "for i in $(seq 50); do curl -sS -o /dev/null --max-time 2 {url}; [ $? = {want} ] && exit 0; sleep 0.2; done; exit 1"
+        )
+    };
+    let balancer = format!("http://{ip}");
+    let from_neighbour = |url: &str, want: u8| {
+        let done = at.lab.neighbour(&["sh", "-c", &asks(url, want)]);
+        assert!(done.status.success(), "the neighbour at {url}, never {want}: {done:?}");
+    };
+    from_neighbour(&balancer, 0);
+    at.shell(&asks(&balancer, 28)).ok("the machine is outside of the ranges");
+    let patch = format!("{{\"spec\":{{\"loadBalancerSourceRanges\":[\"{machine}/32\"]}}}}");
+    at.kubectl(&["patch", "service", "web", "-p", &patch]).ok("patch");
+    from_neighbour(&balancer, 28);
+    at.shell(&asks(&balancer, 0)).ok("the machine is within");
+    from_neighbour(&format!("http://{machine}:30180"), 0);
+    let note = format!("service.beta.kubernetes.io/load-balancer-source-ranges={neighbour}/32");
+    at.kubectl(&["annotate", "service", "web", &note]).ok("annotate");
+    let patch = "{\"spec\":{\"loadBalancerSourceRanges\":null}}";
+    at.kubectl(&["patch", "service", "web", "-p", patch]).ok("patch");
+    from_neighbour(&balancer, 0);
+    at.shell(&asks(&balancer, 28)).ok("by the annotation");
+    at.kubectl(&["annotate", "service", "web", "service.beta.kubernetes.io/load-balancer-source-ranges-"])
+        .ok("annotate");
+    at.shell(&asks(&balancer, 0)).ok("open to all");
+}
+
+#[test]
 fn a_packet_for_an_address_that_nobody_has_never_leaves() {
     let Some(at) = appliance("strays") else { return };
     // the neighbour is the default route: it would see them

@@ -5,11 +5,11 @@
 //! addressed to a service behind that was wanted by nobody: `undelivered` refuses it, so that it never leaves the machine.
 
 use crate::config::hash;
-use crate::frontends::{MARK, REFUSE, key};
+use crate::frontends::{CHECK_SOURCE, MARK, REFUSE, key};
 use crate::nft::{Batch, Expression as Nft, Field, Holds, Netfilter, Register, Set};
 use crate::nft_expr::{
-    any_door, between, compare, ct, equal, follow, frontend, jump, loopback, meta, payload, pod_links,
-    prefix, set_mark, set_of, to_this_machine,
+    any_door, between, compare, concat, ct, equal, follow, frontend, jump, loopback, meta, payload,
+    pod_links, prefix, set_mark, set_of, to_this_machine,
 };
 use crate::{NetConfig, NetError, Result, nft_cli};
 use nftables::expr::{BinaryOperation, Expression, MetaKey};
@@ -86,6 +86,7 @@ fn objects(config: &NetConfig) -> Vec<Value> {
         (Set::HostPorts.name(), None, Vec::new()),
         (Set::AnyHostPorts.name(), None, Vec::new()),
         (OWN, None, own(config)),
+        (CHECK_SOURCE, None, check_source()),
         ("dispatch", None, dispatch()),
         (REMEMBER, None, Vec::new()),
         ("undelivered", None, undelivered(config)),
@@ -181,7 +182,20 @@ fn refuse() -> Vec<Statements> {
 fn dispatch() -> Vec<Statements> {
     vec![
         vec![to_this_machine(Operator::EQ), Statement::Goto(JumpTarget { target: OWN.into() })],
+        vec![follow(frontend(), Set::Restricted)],
         vec![follow(frontend(), Set::Services)],
+    ]
+}
+
+/// Of a connection's first packet only, and before it is translated: what was let in before goes on, as with upstream's
+/// proxy.
+fn check_source() -> Vec<Statements> {
+    let (to, from) = (payload("ip", "daddr"), payload("ip", "saddr"));
+    let both = concat([to, meta(MetaKey::L4proto), payload("th", "dport"), from]);
+    let allowed = Expression::String(format!("@{}", Set::AllowedSources.name()).into());
+    vec![
+        vec![compare(both, Operator::EQ, allowed), Statement::Return(None)],
+        vec![Statement::Drop(Some(Drop {}))],
     ]
 }
 
