@@ -33,7 +33,7 @@ impl LinkWatch {
 /// A message that can not be read is none of what we made.
 fn read(mut bytes: &[u8]) -> Vec<RouteNetlinkMessage> {
     let mut messages = Vec::new();
-    while let Some(length) = bytes.first_chunk().map(|length| u32::from_ne_bytes(*length) as usize) {
+    while let Some(length) = bytes.first_chunk::<4>().map(|length| u32::from_ne_bytes(*length) as usize) {
         let Some(message) = bytes.get(..length).filter(|_| length > 0) else { break };
         if let Ok(NetlinkMessage { payload: NetlinkPayload::InnerMessage(inner), .. }) =
             NetlinkMessage::<RouteNetlinkMessage>::deserialize(message)
