@@ -88,8 +88,7 @@ impl Network {
     /// # Errors
     /// The kernel does not tell what becomes of them.
     pub async fn heal(&self) -> Result<Infallible> {
-        let (never, _) = try_join(self.heal_table(), self.heal_links()).await?;
-        Ok(never)
+        try_join(self.heal_table(), self.heal_links()).await.map(|(never, _)| never)
     }
 
     async fn heal_table(&self) -> Result<Infallible> {
