@@ -62,6 +62,13 @@ fn with_services(profile: &str) -> Option<Appliance> {
     Some(at)
 }
 
+/// Asks until curl ends so, as the proxy follows in a moment: 28 is its word for silence.
+fn asks(url: &str, want: u8) -> String {
+    format!(
+        "for i in $(seq 50); do {CURL} -sS -o /dev/null --max-time 2 {url}; [ $? = {want} ] && exit 0; sleep 0.2; done; exit 1"
+    )
+}
+
 fn in_pod(at: &Appliance, line: &str) -> common::Answer {
     at.kubectl(&["exec", "client", "--", "sh", "-c", line])
 }
@@ -177,6 +184,94 @@ spec: {type: LoadBalancer, externalTrafficPolicy: Local, selector: {app: web}, p
     at.kubectl(&["delete", "service", "web"]).ok("delete");
     // nobody listens there any more
     answers("000");
+}
+
+#[test]
+fn a_balancer_answers_those_who_may_come() {
+    let Some(at) = appliance("sources") else { return };
+    let (machine, neighbour) = (common::lab::MACHINE, common::lab::NEIGHBOUR);
+    at.kubectl(&["create", "deployment", "web", "--image=monopod/kubia"]).ok("deployment");
+    let service = format!(
+        "
+apiVersion: v1
+kind: Service
+metadata: {{name: web}}
+spec:
+  type: LoadBalancer
+  loadBalancerSourceRanges: ['{neighbour}/32', ' 203.0.113.2/31 ', '2001:db8::/32']
+  selector: {{app: web}}
+  ports: [{{port: 80, targetPort: 8080, nodePort: 30180}}]
+"
+    );
+    at.kubectl_with(&["create"], &service).ok("service");
+    at.kubectl(&["rollout", "status", "deploy/web", "--timeout=60s"]).ok("rollout");
+    let ip = at.until_some(&["get", "service", "web", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"]);
+    let route = at.lab.neighbour(&["ip", "route", "add", &ip, "via", machine]);
+    assert!(route.status.success(), "{route:?}");
+    let balancer = format!("http://{ip}");
+    let from_neighbour = |url: &str, want: u8| {
+        let done = at.lab.neighbour(&["sh", "-c", &asks(url, want)]);
+        assert!(done.status.success(), "the neighbour at {url}, never {want}: {done:?}");
+    };
+    from_neighbour(&balancer, 0);
+    at.shell(&asks(&balancer, 28)).ok("the machine is outside of the ranges");
+    let patch = format!("{{\"spec\":{{\"loadBalancerSourceRanges\":[\"{machine}/32\"]}}}}");
+    at.kubectl(&["patch", "service", "web", "-p", &patch]).ok("patch");
+    from_neighbour(&balancer, 28);
+    at.shell(&asks(&balancer, 0)).ok("the machine is within");
+    from_neighbour(&format!("http://{machine}:30180"), 0);
+    let note = format!("service.beta.kubernetes.io/load-balancer-source-ranges={neighbour}/32");
+    at.kubectl(&["annotate", "service", "web", &note]).ok("annotate");
+    let patch = "{\"spec\":{\"loadBalancerSourceRanges\":null}}";
+    at.kubectl(&["patch", "service", "web", "-p", patch]).ok("patch");
+    from_neighbour(&balancer, 0);
+    at.shell(&asks(&balancer, 28)).ok("by the annotation");
+    at.kubectl(&["annotate", "service", "web", "service.beta.kubernetes.io/load-balancer-source-ranges-"])
+        .ok("annotate");
+    at.shell(&asks(&balancer, 0)).ok("open to all");
+}
+
+#[test]
+fn an_external_address_leads_in_and_a_local_policy_keeps_to_the_node() {
+    let Some(at) = with_services("policies") else { return };
+    let external = "198.51.100.7";
+    let route = at.lab.neighbour(&["ip", "route", "add", external, "via", common::lab::MACHINE]);
+    assert!(route.status.success(), "{route:?}");
+    let patch = format!("{{\"spec\":{{\"externalIPs\":[\"{external}\"]}}}}");
+    at.kubectl(&["patch", "service", "web", "-p", &patch]).ok("patch");
+    let url = format!("http://{external}");
+    let done = at.lab.neighbour(&["sh", "-c", &asks(&url, 0)]);
+    assert!(done.status.success(), "the neighbour: {done:?}");
+    at.shell(&asks(&url, 0)).ok("the machine");
+    let answer = in_pod(&at, &format!("{PATIENT} {url}")).ok("a pod");
+    assert!(answer.starts_with("You've hit web-"), "{answer}");
+
+    let pod = ["get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].status.podIP}"];
+    let pod = at.kubectl(&pod).ok("a pod's address");
+    let node =
+        at.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).ok("the node's name");
+    let local = format!(
+        "
+apiVersion: v1
+kind: Service
+metadata: {{name: local}}
+spec: {{internalTrafficPolicy: Local, ports: [{{name: http, port: 80, targetPort: 8080}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: local-1, labels: {{kubernetes.io/service-name: local}}}}
+addressType: IPv4
+ports: [{{name: http, port: 8080, protocol: TCP}}]
+endpoints: [{{addresses: ['{pod}'], nodeName: elsewhere, conditions: {{ready: true}}}}]
+"
+    );
+    at.kubectl_with(&["create"], &local).ok("create");
+    let ip = at.kubectl(&["get", "service", "local", "-o", "jsonpath={.spec.clusterIP}"]).ok("its address");
+    let url = format!("http://{ip}");
+    in_pod(&at, &asks(&url, 28)).ok("all its endpoints are elsewhere");
+    let patch = format!("[{{\"op\":\"replace\",\"path\":\"/endpoints/0/nodeName\",\"value\":\"{node}\"}}]");
+    at.kubectl(&["patch", "endpointslice", "local-1", "--type=json", "-p", &patch]).ok("patch");
+    in_pod(&at, &asks(&url, 0)).ok("one is here");
 }
 
 #[test]
