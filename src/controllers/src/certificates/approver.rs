@@ -78,12 +78,12 @@ fn recognize(request: &CertificateSigningRequest, asked: &Asked) -> Vec<(&'stati
 /// As it was written down when he asked.
 fn requester(request: &CertificateSigningRequest) -> Actor {
     let spec = request.spec.clone();
-    Actor {
-        name: spec.username.unwrap_or_default(),
-        uid: spec.uid.unwrap_or_default(),
-        groups: spec.groups.unwrap_or_default(),
-        extra: spec.extra.unwrap_or_default(),
-    }
+    Actor::known(
+        spec.username.unwrap_or_default(),
+        spec.uid.unwrap_or_default(),
+        spec.groups.unwrap_or_default(),
+        spec.extra.unwrap_or_default(),
+    )
 }
 
 #[cfg(test)]
