@@ -291,6 +291,61 @@ fn a_packet_for_an_address_that_nobody_has_never_leaves() {
     assert_eq!(String::from_utf8_lossy(&before), String::from_utf8_lossy(&after));
 }
 
+/// The endpoints of `here` by hand: an address, and the node that it is said to be on.
+fn endpoints_of_here(endpoints: &[(&str, &str)]) -> String {
+    let endpoints: Vec<String> = endpoints
+        .iter()
+        .map(|(ip, node)| format!("{{addresses: [{ip}], nodeName: {node}, conditions: {{ready: true}}}}"))
+        .collect();
+    format!(
+        "
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: here, labels: {{kubernetes.io/service-name: here}}}}
+addressType: IPv4
+ports: [{{name: http, port: 8080, protocol: TCP}}]
+endpoints: [{}]
+",
+        endpoints.join(", ")
+    )
+}
+
+#[test]
+fn a_service_keeps_to_its_own_node_where_its_internal_policy_says_so() {
+    let Some(at) = with_services("internal") else { return };
+    let node = at.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).ok("node");
+    let of_pods = "jsonpath={range .items[*]}{.status.podIP} {.metadata.name}{\"\\n\"}{end}";
+    let pods = at.kubectl(&["get", "pods", "-l", "app=web", "-o", of_pods]).ok("pods");
+    let pods: Vec<(&str, &str)> = pods.lines().filter_map(|line| line.split_once(' ')).collect();
+    let (own, other) = (pods[0], pods[1]);
+    let service = "{apiVersion: v1, kind: Service, metadata: {name: here}, spec: {internalTrafficPolicy: Local, ports: [{name: http, port: 80}]}}";
+    at.kubectl_with(&["create"], service).ok("service");
+    // both are on this machine; one is said not to be
+    let both = endpoints_of_here(&[(own.0, node.as_str()), (other.0, "elsewhere")]);
+    at.kubectl_with(&["apply"], &both).ok("endpoints");
+    let hit = format!("You've hit {}", own.1);
+    let ask = ["exec", "client", "--", CURL, "-sS", "--max-time", "5", "http://here"];
+    at.until(&ask, &hit);
+    let ten = format!("for i in 1 2 3 4 5 6 7 8 9 10; do {PATIENT} http://here; done");
+    let answers = in_pod(&at, &ten).ok("from a pod");
+    assert!(answers.lines().count() == 10 && answers.lines().all(|line| line == hit), "{answers}");
+    // to all of them where it does not say so
+    let policy = |policy: &str| {
+        let patch = format!("{{\"spec\":{{\"internalTrafficPolicy\":\"{policy}\"}}}}");
+        at.kubectl(&["patch", "service", "here", "-p", &patch]).ok(policy);
+    };
+    policy("Cluster");
+    let ip = at.until_some(&["get", "service", "here", "-o", "jsonpath={.spec.clusterIP}"]);
+    at.until_hit(&ip, 2);
+    // with nobody on this node the packet vanishes: 28 is curl's word for that, 7 would be a refusal
+    policy("Local");
+    at.kubectl_with(&["apply"], &endpoints_of_here(&[(other.0, "elsewhere")])).ok("endpoints");
+    let vanishes = format!(
+        "for i in $(seq 50); do {CURL} -s -o /dev/null --max-time 1 http://here; test $? = 28 && exit 0; sleep 0.1; done; exit 1"
+    );
+    in_pod(&at, &vanishes).ok("nobody of this node");
+}
+
 fn range(name: &str, cidr: &str) -> String {
     format!(
         "{{apiVersion: networking.k8s.io/v1, kind: ServiceCIDR, metadata: {{name: {name}}}, spec: {{cidrs: ['{cidr}']}}}}"
