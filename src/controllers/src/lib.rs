@@ -28,6 +28,7 @@ mod kubernetes_service;
 mod namespace;
 mod node_lifecycle;
 mod owner;
+mod percent;
 mod persistent_volume_binder;
 mod pod_certificate_requests;
 mod pod_control;
