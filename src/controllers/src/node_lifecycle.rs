@@ -9,7 +9,7 @@ mod plan;
 
 use crate::owner::is_still;
 use api::{ObjectKey, Status};
-use cluster::roles::{ComponentRole, rule};
+use cluster::roles::{ComponentRole, events, rule};
 use cluster::{
     Actor, Change, Client, Cluster, Controller, DeleteOptions, Informer, Recorder, WorkQueue, unless_gone,
     unless_replaced,
@@ -37,7 +37,7 @@ pub(crate) fn role() -> ComponentRole {
             rule(&["get", "list", "patch", "update", "watch"], &[""], &["nodes", "nodes/status"]),
             rule(&["delete", "get", "list"], &[""], &["pods"]),
             rule(&["patch", "update"], &[""], &["pods/status"]),
-            rule(&["create", "patch", "update"], &[""], &["events"]),
+            events(),
         ],
     )
 }
