@@ -1,3 +1,5 @@
+//! What the node may do in the cluster.
+
 use cluster::roles::{ComponentRole, READ, rule};
 
 /// There is one node, and it is this process: the role is bound to the group, as before upstream's node authorizer.
