@@ -54,14 +54,16 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
         // a lease that is renewed in time needs no look: the next one is due when it runs out
         .watches::<Lease>(move |_, change| lease_changed(change, &of_leases))
         .watches::<Pod>(move |queue, change| {
-            let pod = change.object();
-            let node = pod.spec.as_ref().and_then(|s| s.node_name.clone()).unwrap_or_default();
-            if node.is_empty() {
-                return;
-            }
-            match of_pods.get(&ObjectKey::cluster(&node)) {
-                None => queue.add_after(node, QUARANTINE),
-                Some(known) if plan::is_unknown(&known) && ask::is_ready(pod) => queue.add(node),
+            let Some(node) = node_of(change.object()) else { return };
+            // who is there already was seen with the node; a kubelet that lives after all is not contradicted again and again
+            let is_new = match change {
+                Change::Modified { old, .. } => node_of(old) != Some(node),
+                Change::Added(_) => true,
+                Change::Deleted(_) => false,
+            };
+            match of_pods.get(&ObjectKey::cluster(node)) {
+                None => queue.add_after(node.to_owned(), QUARANTINE),
+                Some(known) if is_new && plan::is_unknown(&known) => queue.add(node.to_owned()),
                 Some(_) => {}
             }
         });
@@ -79,6 +81,10 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
             Ok::<(), Status>(())
         })
         .await;
+}
+
+fn node_of(pod: &Pod) -> Option<&str> {
+    pod.spec.as_ref()?.node_name.as_deref().filter(|node| !node.is_empty())
 }
 
 fn node_changed(queue: &WorkQueue<String>, change: &Change<Node>, nodes: &Informer<Node>, hearing: &Hearing) {
@@ -221,7 +227,7 @@ impl Reconciler {
 
     fn pods_of(&self, node: &str) -> Vec<Arc<Pod>> {
         let mut pods = self.client.cluster().informer::<Pod>().list(None);
-        pods.retain(|pod| pod.spec.as_ref().and_then(|s| s.node_name.as_deref()) == Some(node));
+        pods.retain(|pod| node_of(pod) == Some(node));
         pods
     }
 }
