@@ -56,10 +56,10 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
                 queue.add(pod.metadata.namespace.clone().unwrap_or_default());
             }
         })
-        .watches::<APIService>(wakes_all(&cluster))
-        .watches::<MutatingWebhookConfiguration>(wakes_all(&cluster))
-        .watches::<ValidatingWebhookConfiguration>(wakes_all(&cluster))
-        .watches::<ValidatingAdmissionPolicyBinding>(wakes_all(&cluster));
+        .watches::<APIService>(wakes_all::<APIService>(&cluster))
+        .watches::<MutatingWebhookConfiguration>(wakes_all::<MutatingWebhookConfiguration>(&cluster))
+        .watches::<ValidatingWebhookConfiguration>(wakes_all::<ValidatingWebhookConfiguration>(&cluster))
+        .watches::<ValidatingAdmissionPolicyBinding>(wakes_all::<ValidatingAdmissionPolicyBinding>(&cluster));
     let reconciler = (client, controller.queue());
     controller
         .run(stop, reconciler, |(client, queue), namespace: String| async move {

@@ -1,4 +1,4 @@
-//! What a node's conditions, lease and pods come to: pure.
+//! What a node's conditions come to, for it and its pods: pure.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, NodeCondition, Pod, PodCondition, Taint};
