@@ -1,3 +1,5 @@
+//! In whose name something is done.
+
 use std::collections::BTreeMap;
 
 /// Who is asking: what authentication found out, or a component that says who it is.

@@ -29,6 +29,7 @@ mod legacy_tokens;
 mod namespace;
 mod node_lifecycle;
 mod owner;
+mod percent;
 mod persistent_volume_binder;
 mod pod_certificate_requests;
 mod pod_control;

@@ -150,6 +150,14 @@ fn a_definition_that_can_not_be_served_is_refused_or_says_why() {
             "must not be empty for specified object fields",
         ),
         (
+            "a default of another type",
+            DEFINITION.replace(
+                "image: {type: string, default: busybox}",
+                "image: {type: integer, default: busybox}",
+            ),
+            "properties[spec].properties[image].default in body must be of type integer: \"string\"",
+        ),
+        (
             "two stored",
             DEFINITION.replace("storage: false", "storage: true"),
             "must have exactly one version marked as storage version",

@@ -1,3 +1,5 @@
+//! Which kinds are served, and where each is found: by path, by manifest, by where its objects are stored. Read [`Registry`].
+
 use crate::{Kind, ResourceInfo, Version, builtin};
 use api::{GroupResource, Gvk, Gvr};
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+//! What the node may do in the cluster.
+
 use cluster::roles::{ComponentRole, READ, rule};
 
 /// Of the node that is this process: it follows all that pods may refer to. Nodes that are clients have what the node authorizer

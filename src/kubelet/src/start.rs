@@ -1,3 +1,5 @@
+//! How a kubelet begins its work.
+
 use crate::access::Access;
 use crate::clock::Clock;
 use crate::config::KubeletConfig;

@@ -1,3 +1,6 @@
+//! The scheduler's loop: what informers tell goes into the cache and the queue, one pod after the other is tried and bound. Read [`run`];
+//! how one is placed, `place.rs` says.
+
 use crate::attached::capacities;
 use crate::cache::Cache;
 use crate::config::{Point, scheduler_name};
