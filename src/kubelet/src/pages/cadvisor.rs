@@ -1,9 +1,9 @@
 //! `/metrics/cadvisor`: what Prometheus' rules and dashboards for Kubernetes are made of, in cAdvisor's names. Containers and
 //! pods are there; cgroups above them are not.
 
-use super::exposition::{Exposition, seconds, unix};
 use crate::measure::{ContainerMeasured, Measured, PodMeasured};
 use crate::{pod, resources};
+use cluster::metrics::{Exposition, seconds, unix};
 use cri::InterfaceStats;
 use jiff::Timestamp;
 

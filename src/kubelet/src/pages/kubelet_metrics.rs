@@ -1,8 +1,8 @@
 //! `/metrics`: of the kubelet itself, what dashboards and alerts for nodes ask first.
 
-use super::exposition::{Exposition, unix};
 use crate::measure::{Measured, VolumeMeasured};
 use crate::pod;
+use cluster::metrics::{Exposition, unix};
 use std::collections::BTreeMap;
 
 /// Name, what it is, and where it stands.

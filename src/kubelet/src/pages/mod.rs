@@ -2,7 +2,6 @@
 //! made of what [`measure`] finds, and pure.
 
 mod cadvisor;
-mod exposition;
 mod kubelet_metrics;
 mod probes;
 mod resource;

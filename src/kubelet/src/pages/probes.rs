@@ -1,7 +1,7 @@
 //! `/metrics/probes`: how often each probe of each container came out how.
 
-use super::exposition::Exposition;
 use crate::probe_counts::{ProbeId, ProbeResult};
+use cluster::metrics::Exposition;
 
 const TOTAL: &str = "prober_probe_total";
 
