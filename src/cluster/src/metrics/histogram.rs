@@ -37,8 +37,12 @@ impl Histogram {
         self.observe(time.as_secs_f64());
     }
 
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.buckets.iter().all(|count| count.load(Ordering::Relaxed) == 0)
+        self.count() == 0
     }
 
     pub fn sum(&self) -> f64 {
@@ -80,7 +84,7 @@ mod tests {
         histogram.observe_time(Duration::from_millis(1500));
         let counted: Vec<_> = histogram.cumulative().collect();
         assert_eq!(counted, [(0.5, 2), (1.0, 3), (2.0, 5), (f64::INFINITY, 6)]);
-        assert_eq!((histogram.sum(), histogram.is_empty()), (8.0, false));
+        assert_eq!((histogram.sum(), histogram.count(), histogram.is_empty()), (8.0, 6, false));
     }
 
     #[test]
