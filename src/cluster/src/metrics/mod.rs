@@ -49,8 +49,9 @@ impl Metrics {
         sources.iter().for_each(|source| source.tell(out));
     }
 
+    /// `name` is the controller's; upstream's queues do not say that they are one's.
     pub(crate) fn queue(&self, name: &'static str) -> Arc<QueueMetrics> {
-        self.queues.of(name)
+        self.queues.of(name.strip_suffix("-controller").unwrap_or(name))
     }
 }
 
