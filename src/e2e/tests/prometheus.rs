@@ -213,6 +213,9 @@ fn its_chart_s_jobs_find_nodes_containers_api_server_and_pods() {
     value(&at, "machine_cpu_cores >= 1");
     value(&at, "kubelet_running_pods >= 1");
     value(&at, "sum(rate(apiserver_request_total[10s])) > 0");
+    value(&at, r#"kubelet_runtime_operations_total{operation_type="run_podsandbox"} >= 1"#);
+    value(&at, "kubelet_pod_start_duration_seconds_count >= 1");
+    value(&at, &format!("container_oom_events_total{of_web} == 0"));
     for rule in RECORDED {
         // latencies are of those who ask meanwhile
         at.kubectl(&["get", "pods"]).ok("list");
