@@ -109,7 +109,7 @@ async fn counted(
         size: answer.as_ref().ok().and_then(|response| hyper::body::Body::size_hint(response.body()).exact()),
     };
     let labels = Labels::of(verb, &info, &edge.cluster.registry());
-    edge.metrics.requests.count(labels, &answered);
+    edge.metrics.requests.count(&labels, &answered);
     answer
 }
 

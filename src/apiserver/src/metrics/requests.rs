@@ -218,8 +218,8 @@ impl Drop for InFlight<'_> {
 }
 
 impl Requests {
-    pub(crate) fn count(&self, labels: Labels, answered: &Answered) {
-        let series = self.series(labels.clone());
+    pub(crate) fn count(&self, labels: &Labels, answered: &Answered) {
+        let series = self.series(labels);
         let counted = match answered.is_dry_run {
             false => &series.real,
             true => &**series.dry_runs.get_or_init(Box::default),
@@ -234,7 +234,7 @@ impl Requests {
     }
 
     pub(crate) fn watching(&self, target: &Target) -> Watching {
-        let series = self.series(Labels::of_watch(target));
+        let series = self.series(&Labels::of_watch(target));
         series.watches.fetch_add(1, Ordering::Relaxed);
         Watching(series)
     }
@@ -246,8 +246,8 @@ impl Requests {
         InFlight(count)
     }
 
-    fn series(&self, labels: Labels) -> Arc<Series> {
-        if let Some(known) = self.series.load().get(&labels) {
+    fn series(&self, labels: &Labels) -> Arc<Series> {
+        if let Some(known) = self.series.load().get(labels) {
             return known.clone();
         }
         self.series.rcu(|all| {
@@ -255,7 +255,7 @@ impl Requests {
             all.entry(labels.clone()).or_default();
             all
         });
-        self.series.load().get(&labels).cloned().unwrap_or_default()
+        self.series.load().get(labels).cloned().unwrap_or_default()
     }
 
     pub(super) fn tell(&self, out: &mut Exposition) {
@@ -361,11 +361,11 @@ mod tests {
         let list = || labels("GET", "/api/v1/pods", json);
         let seconds = |seconds: f64| Some(Duration::from_secs_f64(seconds));
         let ok = Answered { code: 200, took: seconds(0.03), size: Some(5000), ..Answered::default() };
-        requests.count(list(), &ok);
-        requests.count(list(), &Answered { took: seconds(0.7), waited: Duration::from_millis(500), ..ok });
-        requests.count(list(), &Answered { code: 418, took: None, size: None, ..ok });
+        requests.count(&list(), &ok);
+        requests.count(&list(), &Answered { took: seconds(0.7), waited: Duration::from_millis(500), ..ok });
+        requests.count(&list(), &Answered { code: 418, took: None, size: None, ..ok });
         let create = labels("POST", "/api/v1/namespaces/a/pods", json);
-        requests.count(create, &Answered { code: 201, is_dry_run: true, ..ok });
+        requests.count(&create, &Answered { code: 201, is_dry_run: true, ..ok });
         let reading = requests.in_flight(true);
         let text = || {
             let mut out = Exposition::default();
