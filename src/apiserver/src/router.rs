@@ -61,7 +61,10 @@ async fn route(edge: &Arc<ServerState>, user: Actor, mut request: Request) -> Re
     request.waited = asked.elapsed();
     let held = match held {
         Ok(held) => held,
-        Err(status) => return Err(refused(&mut request, status).await),
+        Err(status) => {
+            count_turned_away(edge, &request, &status);
+            return Err(refused(&mut request, status).await);
+        }
     };
     request.seat = held.clone();
     let answer = let_in(edge, actor, request).await;
@@ -111,6 +114,15 @@ async fn counted(
     let labels = Labels::of(verb, &info, &edge.cluster.registry());
     edge.metrics.requests.count(&labels, &answered);
     answer
+}
+
+/// It got no seat: that it came is told, and no latency, as nothing was done for it (upstream's `RecordDroppedRequest`).
+fn count_turned_away(edge: &ServerState, request: &Request, status: &Status) {
+    let ParsedPath::Resource(info) = ParsedPath::parse(&request.segments) else { return };
+    let verb = Labels::verb(info.verb(request), &info, request);
+    let is_dry_run = request.parameter("dryRun").is_some();
+    let answered = Answered { code: status.code, is_dry_run, ..Answered::default() };
+    edge.metrics.requests.count(&Labels::of(verb, &info, &edge.cluster.registry()), &answered);
 }
 
 /// Whoever is refused holds up nobody while he still sends.
