@@ -3,12 +3,12 @@
 use crate::authorization::authorize;
 use crate::metrics::{Answered, Labels};
 use crate::request::Request;
-use crate::request_info::{ParsedPath, RequestInfo};
+use crate::request_info::{ParsedPath, RequestInfo, read_watch_path};
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::{
     aggregator, audited, authentication, computed, discovery, flow_control, health, held_seat, impersonation,
-    metrics, negotiate, objects, openapi_documents, pods, proxy, responses, watch_socket,
+    metrics, negotiate, objects, openapi_documents, pods, pretty, proxy, responses, watch_socket,
 };
 use api::Status;
 use cluster::metrics::WebhookWait;
@@ -20,11 +20,13 @@ use warp::reply::Response;
 
 /// Never fails: a refusal is an answer.
 pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Response {
+    read_watch_path(&mut request);
     let only_protobuf = negotiate::only_protobuf(request.header(http::header::ACCEPT));
     // documents of other forms have negotiations of their own
     let only_yaml = matches!(request.segments.first().map(String::as_str), Some("api" | "apis"))
         && negotiate::only_yaml(request.header(http::header::ACCEPT));
     let takes_gzip = negotiate::takes_gzip(request.header(http::header::ACCEPT_ENCODING));
+    let is_for_people = pretty::is_asked(&request);
     let response = match authentication::authenticate(&edge, &request).await {
         Ok(user) => {
             let trail = audited::begin(edge.audit.as_ref(), &user, &request);
@@ -41,6 +43,7 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
     let response = match (only_protobuf, only_yaml) {
         (true, _) if is_ours => responses::as_protobuf(response).await,
         (_, true) if is_ours => responses::as_yaml(response).await,
+        _ if is_ours && is_for_people => pretty::indented(response).await,
         _ => response,
     };
     let response = match takes_gzip && is_ours {
@@ -194,6 +197,22 @@ pub(crate) fn is_proxied(edge: &ServerState, request: &Request) -> bool {
     }
 }
 
+/// What there is to ask beside objects, sorted.
+fn paths(edge: &ServerState) -> Vec<String> {
+    const OTHERS: [&str; 6] = [
+        "/.well-known/openid-configuration",
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openid/v1/jwks",
+        "/version",
+    ];
+    let others = OTHERS.into_iter().map(str::to_owned);
+    let mut paths: Vec<String> = others.chain(health::paths()).chain(discovery::paths(edge)).collect();
+    paths.sort();
+    paths
+}
+
 async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<Response, Status> {
     let verb = request.method.as_str().to_lowercase();
     authorize(edge, actor, request, &Attributes::non_resource(&verb, &request.path)).await?;
@@ -204,7 +223,7 @@ async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<R
     match segments.as_slice() {
         ["version"] => Ok(responses::json(200, &discovery::version())),
         ["healthz" | "livez" | "readyz", ..] => {
-            health::answer(request, &segments, *edge.ready.borrow()).ok_or_else(not_found)
+            health::answer(edge, request, &segments).await.ok_or_else(not_found)
         }
         ["metrics"] => Ok(responses::typed(200, metrics::CONTENT_TYPE, metrics::page(edge))),
         [".well-known", "openid-configuration"] => {
@@ -215,10 +234,7 @@ async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<R
             Ok(responses::typed(200, "application/jwk-set+json", keys))
         }
         ["openapi", version, path @ ..] => openapi_documents::answer(edge, request, version, path).await,
-        [] => Ok(responses::json(
-            200,
-            &serde_json::json!({"paths": ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"]}),
-        )),
+        [] => Ok(responses::json(200, &serde_json::json!({"paths": paths(edge)}))),
         _ => discovery::answer(edge, request).ok_or_else(not_found),
     }
 }

@@ -26,7 +26,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -82,6 +82,7 @@ impl ApiServer {
             issuers: ArcSwap::from_pointee(Issuers::new(config.authentication)),
             flow: FlowControl::default(),
             ready: config.ready,
+            stop: OnceLock::new(),
             metrics: Metrics::default(),
             parsing: ParseBudget::new(config.give_back_memory),
             openapi: OpenapiDocuments::default(),
@@ -113,6 +114,7 @@ impl ApiServer {
 
     /// Until `stop`; open streams are given a second.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+        let _ = self.edge.stop.set(stop.clone());
         let (server, seats) = (Arc::new(self), Seats::new(MOST_STRANGERS));
         let handle = |socket, peer: SocketAddr| {
             let (server, stop) = (server.clone(), stop.clone());

@@ -124,7 +124,7 @@ fn framing(version: &Version, view: View, request: &Request) -> Result<Framing, 
         true => Ok(Framing::Protobuf),
         false => Err(Status::new(
             Reason::NotAcceptable,
-            "only the following media types are accepted: application/json, application/json;stream=watch",
+            "only the following media types are accepted: application/json;stream=watch",
         )),
     }
 }

@@ -169,6 +169,37 @@ async fn endpoints_written_by_hand_become_slices() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoints_have_no_owner_and_go_with_their_service() {
+    let client = start().await;
+    let services = client.api::<Service>();
+    let spec = json!({"ports": [{"port": 80}]});
+    let mut selecting = spec.clone();
+    selecting["selector"] = json!({"app": "web"});
+    // one is made, the other written by hand
+    let made = json!({"metadata": {"name": "made", "namespace": "default"}, "spec": selecting});
+    let service = services.create(object(made)).await.unwrap();
+    let by_hand = json!({"metadata": {"name": "by-hand", "namespace": "default"}, "spec": spec});
+    services.create(object(by_hand)).await.unwrap();
+    let written = |name: &str| {
+        let subsets = json!([{"addresses": [{"ip": "192.0.2.1"}], "ports": [{"port": 80}]}]);
+        object::<Endpoints>(json!({"metadata": {"name": name, "namespace": "default"}, "subsets": subsets}))
+    };
+    client.api::<Endpoints>().create(written("by-hand")).await.unwrap();
+    client.api::<Endpoints>().create(written("before-its-service")).await.unwrap();
+    let find = |c: &Client, name: &str| c.api::<Endpoints>().find(&key(name)).unwrap();
+    until::<Endpoints>(&client, |c| find(c, "made").is_some()).await;
+    let meta = find(&client, "made").unwrap().metadata;
+    assert_eq!(meta.owner_references, None);
+    let since = meta.annotations.unwrap().remove("endpoints.kubernetes.io/last-change-trigger-time");
+    assert_eq!(since, service.metadata.creation_timestamp.map(|time| time.0.to_string()));
+    for name in ["made", "by-hand"] {
+        services.delete(&key(name), DeleteOptions::default()).await.unwrap();
+        until::<Endpoints>(&client, |c| find(c, name).is_none()).await;
+    }
+    assert!(find(&client, "before-its-service").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_namespace_says_what_it_waits_for() {
     let client = start().await;
     let (namespace, held) = (ObjectKey::cluster("going"), ObjectKey::namespaced("going", "held"));

@@ -76,6 +76,11 @@ impl Registry {
         self.computed.get(gvr)
     }
 
+    /// Whether a definition made it.
+    pub fn is_custom(&self, info: &ResourceInfo) -> bool {
+        self.by_gvr.get(&info.gvr).is_some_and(|version| version.published_schema().is_some())
+    }
+
     /// Everything that discovery tells, stored or not.
     pub fn resources(&self) -> impl Iterator<Item = &ResourceInfo> {
         self.by_gvr.values().map(|version| version.info()).chain(self.computed.values())

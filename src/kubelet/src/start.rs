@@ -77,7 +77,7 @@ pub(crate) async fn start_at(
     Csi::make_directories(&config.state_dir).map_err(|(dir, why)| StartError::Folder { dir, why })?;
     let paused = config.state_dir.join("paused.json");
     let pauses = Pauses::load(paused.clone()).map_err(|why| StartError::Paused { file: paused, why })?;
-    let client = cluster.acting_as(Actor::node(&config.node_name));
+    let client = cluster.acting_as(Actor::own_kubelet(&config.node_name));
     let shared = Arc::new(Shared {
         clock,
         pods: client.api(),

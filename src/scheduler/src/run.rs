@@ -14,6 +14,7 @@ use cluster::roles::{ComponentRole, READ, events, rule};
 use cluster::{Actor, Api, Change, Client, Cluster, Controller, Recorder, WorkQueue};
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 use kinds::{key_of, volume};
 use std::collections::HashMap;
@@ -27,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const USER: &str = "system:kube-scheduler";
 
 pub fn role() -> ComponentRole {
-    let rules = vec![
+    let mut rules = vec![
         rule(READ, &[""], &["namespaces", "nodes", "pods", "replicationcontrollers", "services"]),
         rule(READ, &["apps"], &["replicasets", "statefulsets"]),
         rule(&["delete"], &[""], &["pods"]),
@@ -46,7 +47,27 @@ pub fn role() -> ComponentRole {
         rule(&["patch", "update"], &[""], &["pods/status"]),
         events(),
     ];
+    rules.extend(of_upstream());
     ComponentRole::user(USER, USER, rules)
+}
+
+/// What upstream's scheduler needs besides: a second one, deployed as a pod, is bound to this role.
+fn of_upstream() -> Vec<PolicyRule> {
+    const READ_UPDATE: &[&str] = &["get", "list", "patch", "update", "watch"];
+    let leases = &["coordination.k8s.io"];
+    let devices = &["resource.k8s.io"];
+    let mut own_lease = rule(&["get", "update"], leases, &["leases"]);
+    own_lease.resource_names = Some(vec!["kube-scheduler".to_owned()]);
+    vec![
+        rule(&["create"], leases, &["leases"]),
+        own_lease,
+        rule(READ, &["apps", "extensions"], &["replicasets"]),
+        rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
+        rule(&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
+        rule(READ, devices, &["deviceclasses", "devicetaintrules", "resourceslices"]),
+        rule(READ_UPDATE, devices, &["resourceclaims", "resourceclaims/binding", "resourceclaims/status"]),
+        rule(READ_UPDATE, &[""], &["pods/finalizers"]),
+    ]
 }
 
 /// Somebody is to be tried; the cache says who.

@@ -13,11 +13,13 @@ use crate::volumes::payload::{Content, TOKEN_SECONDS};
 use crate::volumes::{self, Mounted, MountedVolume, Prepared, VolumeError};
 use crate::work_counts::Operation;
 use crate::{admission, clock, csi, pod, resize};
+use api::ObjectKey;
 use cluster::{BoundObject, EventType, TokenRequestParams};
 use cri::{ContainerId, ContainerState, SandboxId};
 use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccountTokenProjection};
+use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -147,9 +149,19 @@ impl Worker {
         }
     }
 
+    /// Why what its RuntimeClass wants is not here.
+    fn without_runtime(&self) -> Option<String> {
+        let name = pod::spec(&self.pod).runtime_class_name.as_deref().filter(|name| !name.is_empty())?;
+        match self.shared.client.api::<RuntimeClass>().find(&ObjectKey::cluster(name)) {
+            Ok(class) => admission::sandbox::without_runtime(name, class.as_ref()),
+            Err(status) => Some(format!("failed to lookup RuntimeClass {name}: {status}")),
+        }
+    }
+
     fn run_sandbox(&mut self, attempt: u32, instead_of: Vec<SandboxId>) {
         let ports = container_config::host_ports(&self.pod);
-        if let Some(why) = admission::sandbox::refusal(&self.pod, &ports, &self.shared.config.own_ports) {
+        let refusal = admission::sandbox::refusal(&self.pod, &ports, &self.shared.config.own_ports);
+        if let Some(why) = refusal.or_else(|| self.without_runtime()) {
             self.sandbox_failed("FailedCreatePodSandBox", format!("Failed to create pod sandbox: {why}"));
             return self.wake_after_hold();
         }
