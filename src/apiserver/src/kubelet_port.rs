@@ -50,8 +50,9 @@ impl ApiServer {
     ) {
         let Some(stream) = tls_handshake(&self.tls, socket).await else { return };
         let (_, session) = stream.get_ref();
-        let certified = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
-        let peer = Arc::new(Peer { certified, address: Some(address), seat: Some(seat) });
+        let certificate = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
+        let (certified, certified_until) = certificate.unzip();
+        let peer = Arc::new(Peer { certified, certified_until, address: Some(address), seat: Some(seat) });
         peer.recognise();
         let edge = self.edge.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {

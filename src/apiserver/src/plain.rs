@@ -44,7 +44,8 @@ impl ApiServer {
                         ControlFlow::Continue(actor) => actor,
                     };
                     let address = Some(peer.ip());
-                    let peer = Peer { certified: Some(actor), address, seat: Some(seat) };
+                    let peer =
+                        Peer { certified: Some(actor), certified_until: None, address, seat: Some(seat) };
                     peer.recognise();
                     head.extensions.insert(Arc::new(peer));
                     let request = hyper::Request::from_parts(head, body);

@@ -1,18 +1,21 @@
 //! From a request to the one who answers it: who asks, whether he may, and only then what the body says.
 
 use crate::authorization::authorize;
+use crate::metrics::{Answered, Labels};
 use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo, read_watch_path};
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::{
     aggregator, audited, authentication, computed, discovery, flow_control, health, held_seat, impersonation,
-    negotiate, objects, openapi_documents, pods, pretty, proxy, responses, watch_socket,
+    metrics, negotiate, objects, openapi_documents, pods, pretty, proxy, responses, watch_socket,
 };
 use api::Status;
+use cluster::metrics::WebhookWait;
 use cluster::{Actor, Attributes};
 use http::Method;
 use std::sync::Arc;
+use std::time::Instant;
 use warp::reply::Response;
 
 /// Never fails: a refusal is an answer.
@@ -56,10 +59,15 @@ async fn route(edge: &Arc<ServerState>, user: Actor, mut request: Request) -> Re
         Err(status) => return Err(refused(&mut request, status).await),
     };
     request.trail.impersonate(&actor);
+    let asked = Instant::now();
     let held = flow_control::admit(edge, &actor, &request).await;
+    request.waited = asked.elapsed();
     let held = match held {
         Ok(held) => held,
-        Err(status) => return Err(refused(&mut request, status).await),
+        Err(status) => {
+            count_turned_away(edge, &request, &status);
+            return Err(refused(&mut request, status).await);
+        }
     };
     request.seat = held.clone();
     let answer = let_in(edge, actor, request).await;
@@ -71,17 +79,53 @@ async fn let_in(edge: &Arc<ServerState>, actor: Actor, mut request: Request) -> 
         return aggregator::answer(edge, &actor, &mut request, &service).await;
     }
     match ParsedPath::parse(&request.segments) {
-        ParsedPath::Resource(info) => {
-            let verb = info.verb(&request);
-            let answer = resource(edge, actor, request, info.clone()).await;
-            count(edge, verb, info, &answer);
-            answer
+        ParsedPath::Resource(info) => counted(edge, actor, request, info).await,
+        ParsedPath::Other => {
+            let is_read = request.method == Method::GET || request.method == Method::HEAD;
+            let _in_flight = edge.metrics.requests.in_flight(is_read);
+            match other(edge, &actor, &request).await {
+                Ok(response) => Ok(response),
+                Err(status) => Err(refused(&mut request, status).await),
+            }
         }
-        ParsedPath::Other => match other(edge, &actor, &request).await {
-            Ok(response) => Ok(response),
-            Err(status) => Err(refused(&mut request, status).await),
-        },
     }
+}
+
+/// Of a request that goes on for as long as its client wants it is told that it came, and no more.
+async fn counted(
+    edge: &Arc<ServerState>,
+    actor: Actor,
+    request: Request,
+    info: RequestInfo,
+) -> Result<Response, Status> {
+    let authorised = info.verb(&request);
+    let verb = Labels::verb(authorised, &info, &request);
+    let is_over_when_answered = authorised != "watch" && !info.is_a_connection();
+    let is_read = matches!(verb, "GET" | "LIST");
+    let _in_flight = is_over_when_answered.then(|| edge.metrics.requests.in_flight(is_read));
+    let (came, waited) = (request.came, request.waited);
+    let is_dry_run = request.parameter("dryRun").is_some();
+    let webhooks = Arc::new(WebhookWait::default());
+    let answer = resource(edge, actor, request, info.clone(), webhooks.clone()).await;
+    let answered = Answered {
+        code: answer.as_ref().map_or_else(|status| status.code, |response| response.status().as_u16()),
+        is_dry_run,
+        took: is_over_when_answered.then(|| came.elapsed()),
+        waited: waited + webhooks.so_far(),
+        size: answer.as_ref().ok().and_then(|response| hyper::body::Body::size_hint(response.body()).exact()),
+    };
+    let labels = Labels::of(verb, &info, &edge.cluster.registry());
+    edge.metrics.requests.count(&labels, &answered);
+    answer
+}
+
+/// It got no seat: that it came is told, and no latency, as nothing was done for it (upstream's `RecordDroppedRequest`).
+fn count_turned_away(edge: &ServerState, request: &Request, status: &Status) {
+    let ParsedPath::Resource(info) = ParsedPath::parse(&request.segments) else { return };
+    let verb = Labels::verb(info.verb(request), &info, request);
+    let is_dry_run = request.parameter("dryRun").is_some();
+    let answered = Answered { code: status.code, is_dry_run, ..Answered::default() };
+    edge.metrics.requests.count(&Labels::of(verb, &info, &edge.cluster.registry()), &answered);
 }
 
 /// Whoever is refused holds up nobody while he still sends.
@@ -96,6 +140,7 @@ async fn resource(
     actor: Actor,
     mut request: Request,
     info: RequestInfo,
+    webhooks: Arc<WebhookWait>,
 ) -> Result<Response, Status> {
     if let Err(status) = authorize(edge, &actor, &request, &info.attributes(&request)).await {
         return Err(refused(&mut request, status).await);
@@ -121,7 +166,7 @@ async fn resource(
                 let (media, body) = (media.clone(), body.clone());
                 async move {
                     request.trail.sent(&media, &body);
-                    on_objects(&edge, &actor, &mut request, &info).await
+                    webhooks.follow(on_objects(&edge, &actor, &mut request, &info)).await
                 }
             };
             edge.parsing.run(&media, &body, work).await
@@ -152,27 +197,6 @@ pub(crate) fn is_proxied(edge: &ServerState, request: &Request) -> bool {
     }
 }
 
-/// Kinds that nobody serves are one: a client could make up any number of names.
-fn count(edge: &ServerState, verb: &'static str, info: RequestInfo, answer: &Result<Response, Status>) {
-    let code = answer.as_ref().map_or_else(|status| status.code, |response| response.status().as_u16());
-    let verb = verb.to_ascii_uppercase();
-    let registry = edge.cluster.registry();
-    let known = registry.computed(&info.gvr).is_some() || registry.by_gvr(&info.gvr).is_some();
-    if !known || (code == 404 && info.subresource.is_some()) {
-        let none = String::new;
-        return edge.metrics.count((verb, none(), none(), none(), none(), code));
-    }
-    let text = |text: Option<String>| text.unwrap_or_default();
-    edge.metrics.count((
-        verb,
-        info.gvr.group.to_string(),
-        info.gvr.version.to_string(),
-        info.gvr.resource.to_string(),
-        text(info.subresource),
-        code,
-    ));
-}
-
 /// What there is to ask beside objects, sorted.
 fn paths(edge: &ServerState) -> Vec<String> {
     const OTHERS: [&str; 6] = [
@@ -201,11 +225,7 @@ async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<R
         ["healthz" | "livez" | "readyz", ..] => {
             health::answer(edge, request, &segments).await.ok_or_else(not_found)
         }
-        ["metrics"] => Ok(responses::typed(
-            200,
-            "text/plain; version=0.0.4; charset=utf-8",
-            edge.metrics.text(&edge.flow.counts()),
-        )),
+        ["metrics"] => Ok(responses::typed(200, metrics::CONTENT_TYPE, metrics::page(edge))),
         [".well-known", "openid-configuration"] => {
             Ok(responses::json(200, &edge.cluster.openid_configuration()))
         }

@@ -133,8 +133,9 @@ impl ApiServer {
     async fn connection(&self, socket: TcpStream, address: IpAddr, seat: Arc<Seat>, stop: CancellationToken) {
         let Some(stream) = tls_handshake(&self.tls, socket).await else { return };
         let (_, session) = stream.get_ref();
-        let certified = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
-        let peer = Arc::new(Peer { certified, address: Some(address), seat: Some(seat) });
+        let certificate = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
+        let (certified, certified_until) = certificate.unzip();
+        let peer = Arc::new(Peer { certified, certified_until, address: Some(address), seat: Some(seat) });
         peer.recognise();
         let filtered = TowerToHyperService::new(warp::service(self.filter()));
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {

@@ -90,7 +90,7 @@ pub(crate) fn answer(
         ends: now + life.min(LONGEST_LIFE),
         next_bookmark: now + BOOKMARK_EVERY,
         over: false,
-        _watching: edge.metrics.watching(),
+        _watching: edge.metrics.requests.watching(target),
     };
     let chunks = futures::stream::unfold(lines, |mut lines| async move {
         lines.next().await.map(|bytes| (Ok::<_, Infallible>(bytes), lines))

@@ -26,6 +26,7 @@ mod eviction;
 mod gone;
 mod informer;
 mod ip_addresses;
+pub mod metrics;
 mod pod_references;
 mod pod_security;
 mod policies;
@@ -126,6 +127,7 @@ pub(crate) struct Inner {
     pub(crate) webhooks: webhooks::Webhooks,
     pub(crate) policies: policies::Policies,
     pub(crate) aggregated: std::sync::OnceLock<Arc<dyn AggregatedCaller>>,
+    pub(crate) metrics: metrics::Metrics,
     quotas: quota::Quotas,
     usage: ArcSwapOption<std::sync::Weak<dyn UsageSource>>,
 }
@@ -169,6 +171,7 @@ impl Cluster {
             webhooks: webhooks::Webhooks::default(),
             policies: policies::Policies::default(),
             aggregated: std::sync::OnceLock::new(),
+            metrics: metrics::Metrics::default(),
             quotas: quota::Quotas::default(),
             usage: ArcSwapOption::empty(),
         };
@@ -205,6 +208,11 @@ impl Cluster {
 
     pub fn tokens(&self) -> &TokenSigner {
         &self.0.tokens
+    }
+
+    /// What components count, for whoever shows it.
+    pub fn metrics(&self) -> &metrics::Metrics {
+        &self.0.metrics
     }
 
     /// For whoever checks tokens of service accounts himself; the keys are where pods find the API server.

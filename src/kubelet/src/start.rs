@@ -14,6 +14,7 @@ use crate::pod_certificates::PodCertificates;
 use crate::probe_counts::ProbeCounts;
 use crate::shared::{Admitted, SandboxIndex, Shared, WaitingForRoom};
 use crate::sources::Cached;
+use crate::work_counts::WorkCounts;
 use api::Status;
 use cluster::{Actor, Cluster, UsageSource};
 use cri::{CriError, ImageService, PodAccess, Runtime};
@@ -99,6 +100,7 @@ pub(crate) async fn start_at(
         waiting_for_room: WaitingForRoom::default(),
         admitted: Admitted::default(),
         probe_counts: ProbeCounts::default(),
+        work_counts: WorkCounts::default(),
         brake: Mutex::default(),
         pauses,
         csi: Csi::new(&cluster, &config.state_dir),

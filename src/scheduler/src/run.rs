@@ -5,12 +5,14 @@ use crate::attached::capacities;
 use crate::cache::Cache;
 use crate::config::{Point, scheduler_name};
 use crate::hints::Event;
+use crate::metrics::{Attempt, Metrics};
 use crate::owners::owners;
 use crate::pod_info::PodInfo;
 use crate::pod_volumes::{PodVolumes, Promise, Storage};
 use crate::writes::Writes;
 use crate::{NoPreemption, Plugin, Preemption, Profiles, Unschedulable, place, preempt};
 use api::ObjectKey;
+use cluster::metrics::{Exposition, Source};
 use cluster::roles::{ComponentRole, READ, events, rule};
 use cluster::{Actor, Api, Change, Client, Cluster, Controller, Recorder, WorkQueue};
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
@@ -22,6 +24,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -80,6 +83,7 @@ pub async fn run(cluster: Cluster, profiles: Profiles, stop: CancellationToken) 
     let client = cluster.acting_as(Actor::component(USER));
     let controller = Controller::new("scheduler", &cluster).one_at_a_time();
     let scheduler = Arc::new(Scheduler::new(&client, controller.queue(), Arc::new(profiles)));
+    cluster.metrics().tell_of(&scheduler);
     let controller = listening(controller, &scheduler);
     scheduler.fill();
     let turn = |scheduler: Arc<Scheduler>, Turn| async move {
@@ -109,6 +113,14 @@ pub(crate) struct Scheduler {
     /// When the queue wakes us.
     alarm: Mutex<Option<Instant>>,
     pub(crate) writes: Writes,
+    pub(crate) metrics: Metrics,
+}
+
+impl Source for Scheduler {
+    fn tell(&self, out: &mut Exposition) {
+        let pending = self.cache().queue.pending();
+        self.metrics.tell(out, pending);
+    }
 }
 
 fn listening(controller: Controller<Turn>, scheduler: &Arc<Scheduler>) -> Controller<Turn> {
@@ -188,6 +200,7 @@ impl Scheduler {
             volumes: client.api(),
             recorders: profiles.names().map(recorder).collect(),
             queue,
+            metrics: Metrics::new(&profiles),
             cache: Mutex::new(Cache::new(profiles)),
             alarm: Mutex::default(),
             writes: Writes::default(),
@@ -251,13 +264,15 @@ impl Scheduler {
 
     /// One pod is tried.
     async fn turn(self: &Arc<Self>) {
+        let now = Instant::now();
         let decided = {
-            let now = Instant::now();
             let mut cache = self.cache();
             let next = cache.queue.pop(now);
             let decided = next.and_then(|pod| {
                 let decide = |cache: &mut Cache| self.decide(cache, &pod, now);
-                let decision = self.try_decide(&mut cache, &pod, now, decide)?;
+                let decision = self.try_decide(&mut cache, &pod, now, decide);
+                self.count(&pod, decision.as_ref(), now.elapsed());
+                let decision = decision?;
                 if !matches!(decision, Decision::Bind { .. }) {
                     cache.queue.hold(&key_of(&pod.pod.metadata));
                 }
@@ -267,10 +282,24 @@ impl Scheduler {
             decided
         };
         if let Some((pod, decision)) = decided {
-            self.write_down(pod, decision);
+            self.write_down(pod, decision, now);
         }
         // who hears of changes, and who writes, comes to his turn as well
         tokio::task::yield_now().await;
+    }
+
+    /// What is to be bound is an attempt until it is, and one that waits for its claims goes on when it has them.
+    fn count(&self, pod: &PodInfo, decision: Option<&Decision>, took: Duration) {
+        self.metrics.count_decision(took);
+        let ended = match decision {
+            Some(Decision::Bind { .. } | Decision::Promise { .. }) => return,
+            Some(Decision::Preempt { .. } | Decision::Refuse { .. }) => Attempt::Unschedulable,
+            None => Attempt::Error,
+        };
+        if matches!(decision, Some(Decision::Preempt { .. })) {
+            self.metrics.count_preemption();
+        }
+        self.metrics.count_attempt(scheduler_name(&pod.pod), ended, took);
     }
 
     /// `None` where it panicked: the pod is tried again after a while, and the others go on.

@@ -105,6 +105,9 @@ async fn reconcile(edge: &ServerState, asked: &Notify, key: &ObjectKey) -> Resul
         (&known.status, &known.reason, &known.message) != (&wanted.status, &wanted.reason, &wanted.message)
     };
     if condition(&service).is_none_or(differs) {
+        if let (Some("True"), Err(why)) = (condition(&service).map(|known| known.status.as_str()), &verdict) {
+            edge.metrics.count_lost_service(&key.name, why.reason);
+        }
         let set = |service: &mut APIService| {
             set_condition(service, &wanted);
             Ok(())

@@ -11,6 +11,7 @@ use crate::shared::Shared;
 use crate::view::{Backoff, Evicted};
 use crate::volumes::payload::{Content, TOKEN_SECONDS};
 use crate::volumes::{self, Mounted, MountedVolume, Prepared, VolumeError};
+use crate::work_counts::Operation;
 use crate::{admission, clock, csi, pod, resize};
 use api::ObjectKey;
 use cluster::{BoundObject, EventType, TokenRequestParams};
@@ -179,7 +180,8 @@ impl Worker {
         self.jobs.spawn(async move {
             for old in instead_of {
                 // what does not work any more can fail to stop as well
-                if let Err(error) = shared.runtime.stop_sandbox(&old).await {
+                let stop = shared.runtime.stop_sandbox(&old);
+                if let Err(error) = shared.work_counts.time(Operation::StopSandbox, stop).await {
                     tracing::warn!(sandbox = %old, %error, "sandbox that does not work does not stop");
                 }
             }
@@ -267,9 +269,10 @@ impl Worker {
             .flat_map(|s| &s.containers)
             .find(|c| c.id == id)
             .map(|c| c.log_path.clone());
-        let runtime = self.shared.runtime.clone();
+        let shared = self.shared.clone();
         self.jobs.spawn(async move {
-            let outcome = runtime.remove_container(&id).await;
+            let remove = shared.runtime.remove_container(&id);
+            let outcome = shared.work_counts.time(Operation::RemoveContainer, remove).await;
             if let Some(log) = log {
                 let _ = tokio::task::spawn_blocking(move || ending::remove_log(&log)).await;
             }
@@ -281,9 +284,10 @@ impl Worker {
         if !self.removing.insert(id.0.clone()) {
             return;
         }
-        let runtime = self.shared.runtime.clone();
+        let shared = self.shared.clone();
         self.jobs.spawn(async move {
-            let outcome = runtime.remove_sandbox(&id).await;
+            let remove = shared.runtime.remove_sandbox(&id);
+            let outcome = shared.work_counts.time(Operation::RemoveSandbox, remove).await;
             Done::Removed { id: id.0.clone(), sandbox: Some(id), outcome }
         });
     }
@@ -337,13 +341,14 @@ async fn make_sandbox(
     let config = &shared.config;
     let resolv = resolv_conf(pod, &Resolv::of_host(), config.cluster_dns, &config.cluster_domain);
     let sandbox = container_config::sandbox(pod, attempt, config, resolv);
-    let (mounted, sandbox) =
-        tokio::join!(set_up(shared, pod, prepared, mounted), shared.runtime.run_sandbox(sandbox));
+    let run = shared.work_counts.time(Operation::RunSandbox, shared.runtime.run_sandbox(sandbox));
+    let (mounted, sandbox) = tokio::join!(set_up(shared, pod, prepared, mounted), run);
     match (mounted, sandbox) {
         (Ok(mounted), Ok(sandbox)) => Ok((sandbox.id, mounted)),
         (_, Err(error)) => Err(SandboxError::Runtime(error)),
         (Err(error), Ok(sandbox)) => {
-            if let Err(error) = shared.runtime.remove_sandbox(&sandbox.id).await {
+            let remove = shared.runtime.remove_sandbox(&sandbox.id);
+            if let Err(error) = shared.work_counts.time(Operation::RemoveSandbox, remove).await {
                 tracing::warn!(sandbox = %sandbox.id, %error, "sandbox without volumes stays");
             }
             Err(SandboxError::Volume(error))
