@@ -7,7 +7,7 @@ use std::fs::ReadDir;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Replaces the file at once; a crash leaves the old one or the new one.
 pub(crate) fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
@@ -46,18 +46,25 @@ impl Theirs {
         std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()))
     }
 
-    fn size(&self, inside: &Path) -> u64 {
-        let sizes = self.read(inside).into_iter().flatten().flatten().filter_map(|entry| {
-            let meta = entry.metadata().ok()?;
-            Some(if meta.is_dir() { self.size(&inside.join(entry.file_name())) } else { meta.len() })
-        });
-        sizes.sum()
+    /// As deep as a path can name it.
+    fn size(&self) -> u64 {
+        let (mut size, mut folders) = (0, vec![PathBuf::new()]);
+        while let Some(inside) = folders.pop() {
+            for entry in self.read(&inside).into_iter().flatten().flatten() {
+                match entry.metadata() {
+                    Ok(meta) if meta.is_dir() => folders.push(inside.join(entry.file_name())),
+                    Ok(meta) => size += meta.len(),
+                    Err(_) => {}
+                }
+            }
+        }
+        size
     }
 }
 
 /// Bytes that a folder tree takes, links not followed.
 pub(crate) fn size(dir: &Path) -> u64 {
-    Theirs::open(dir).map_or(0, |dir| dir.size(Path::new("")))
+    Theirs::open(dir).map_or(0, |dir| dir.size())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::background::in_background;
 use crate::{Digest, Lease};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
+use trees::TempDir;
 
 /// The mounts of one RUN, and what exists for it only.
 #[derive(Default)]

@@ -6,8 +6,8 @@ use cri::{Credentials, ImageInfo, Resources, Rlimit};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tempfile::TempDir;
 use tokio::io::AsyncRead;
+use trees::TempDir;
 
 /// The files that COPY and ADD may take.
 pub enum BuildContext {
