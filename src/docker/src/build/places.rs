@@ -15,16 +15,18 @@ const MOUNTED: [&str; 7] =
 
 /// `at` is a name that nothing has yet, for what has to be put together first.
 pub(super) fn mount(wanted: &RunMount, at: &Path, overlays: &mut Vec<Overlay>) -> io::Result<Mount> {
-    let (source, size_limit) = match &wanted.source {
-        MountSource::Host(path) => (Some(path.clone()), None),
-        MountSource::Tmpfs { size } => (None, *size),
+    let (source, subpath, size_limit) = match &wanted.source {
+        MountSource::Host(path) => (Some(path.clone()), None, None),
+        MountSource::Part { base, part } => (Some(base.clone()), Some(part.clone()), None),
+        MountSource::Tmpfs { size } => (None, None, *size),
         MountSource::Layers { layers, path } => {
             let root = joined(layers, wanted.read_only, at, overlays)?;
-            (Some(root.join(path.strip_prefix("/").unwrap_or(path))), None)
+            (Some(root.join(path.strip_prefix("/").unwrap_or(path))), None, None)
         }
     };
     Ok(Mount {
         source,
+        subpath,
         target: wanted.target.clone(),
         read_only: wanted.read_only,
         propagation: Propagation::Private,
@@ -111,6 +113,16 @@ fn is_opaque(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Who writes there may put a link in its place until it is mounted.
+    #[test]
+    fn a_part_of_a_cache_is_looked_for_where_it_is_mounted() {
+        let (base, part) = (PathBuf::from("/cache"), PathBuf::from("sub"));
+        let source = MountSource::Part { base: base.clone(), part: part.clone() };
+        let wanted = RunMount { target: "/c".into(), read_only: false, source };
+        let made = mount(&wanted, Path::new("/none"), &mut Vec::new()).unwrap();
+        assert_eq!((made.source, made.subpath), (Some(base), Some(part)));
+    }
 
     #[test]
     fn places_of_mounts_leave_no_trace() {
