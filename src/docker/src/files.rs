@@ -38,12 +38,26 @@ impl Theirs {
 
     /// What is in a folder of it; the entries tell of themselves by the folder that was opened, not by its path.
     pub(crate) fn read(&self, inside: &Path) -> io::Result<ReadDir> {
+        let folder = self.folder(inside)?;
+        std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()))
+    }
+
+    /// Where something of it is: a path that holds as long as the folder beside it is open. Its last name alone may be a link.
+    pub(crate) fn place(&self, inside: &Path) -> io::Result<(OwnedFd, PathBuf)> {
+        let (Some(above), Some(name)) = (inside.parent(), inside.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let above = self.folder(above)?;
+        let path = Path::new("/proc/self/fd").join(above.as_raw_fd().to_string()).join(name);
+        Ok((above, path))
+    }
+
+    fn folder(&self, inside: &Path) -> io::Result<OwnedFd> {
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
         let how = OpenHow::new()
             .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
-        let folder = openat2(&self.0, inside, how)?;
-        std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()))
+        Ok(openat2(&self.0, inside, how)?)
     }
 
     /// As deep as a path can name it.
