@@ -115,8 +115,7 @@ impl Legacy {
         self.end()?;
         for entry in STATE {
             let path = self.0.state.join(entry);
-            let removed =
-                if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            let removed = if path.is_dir() { trees::remove(&path) } else { std::fs::remove_file(&path) };
             match removed {
                 Err(e) if e.kind() != ErrorKind::NotFound => return Err(at(&path)(e)),
                 _ => {}
@@ -150,7 +149,7 @@ impl Legacy {
     fn remove_places(&self) {
         for entry in RUN {
             let path = self.0.run.join(entry);
-            let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir_all(&path));
+            let _ = std::fs::remove_file(&path).or_else(|_| trees::remove(&path));
         }
         let _ = std::fs::remove_dir(&self.0.run);
         let _ = std::fs::remove_dir(&self.0.state);

@@ -98,7 +98,7 @@ fn remove(place: &Path) -> io::Result<()> {
     for name in claim::entries(place)? {
         let path = place.join(name);
         if path.is_dir() && !path.is_symlink() {
-            std::fs::remove_dir_all(&path)?;
+            trees::remove(&path)?;
         } else {
             std::fs::remove_file(&path)?;
         }

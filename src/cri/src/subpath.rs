@@ -2,13 +2,15 @@
 //!
 //! Whoever writes into a volume may swap a directory of it for a link while we look. So the kernel resolves the path
 //! beneath the volume's own descriptor and gives a descriptor; who mounts or reads uses that very file, and never again its
-//! name. The kubelet's `subPath`, Docker's `volume-subpath` and the shim that mounts them share this one function.
+//! name. The kubelet's `subPath`, Docker's `volume-subpath`, a build's caches and the shim that mounts them share this one
+//! function; and [`ensure`], where a part that is missing is made.
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::Mode;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{Mode, fstat, mkdirat, umask};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 /// Somebody who renames all the time makes the kernel give up on a path with `..` in a link; openat2(2).
 const TRIES: u32 = 32;
@@ -52,6 +54,51 @@ pub fn leads_out(error: Errno) -> bool {
     matches!(error, Errno::EXDEV | Errno::ELOOP)
 }
 
+/// Makes sure that there is something at `part` beneath the base; directories that are missing are made, with the mode of the
+/// base itself: whoever may write to a volume may write to its parts. Under a set-group-ID bit (fsGroup) they have its group
+/// too.
+///
+/// # Errors
+/// See [`leads_out`]; else what the file system says.
+pub fn ensure(base: impl AsFd, part: &Path) -> nix::Result<()> {
+    let base = base.as_fd();
+    match open_beneath(base, part) {
+        Err(Errno::ENOENT) => {
+            let mode = Mode::from_bits_truncate(fstat(base)?.st_mode);
+            with_own_umask(|| make(base, part, mode))?;
+            open_beneath(base, part).map(drop)
+        }
+        found => found.map(drop),
+    }
+}
+
+/// A mode is given when a directory is made, never afterwards by name: the container might have put another one there. The
+/// process' umask is shared by all threads that did not part with the others.
+fn with_own_umask(work: impl FnOnce() -> nix::Result<()> + Send) -> nix::Result<()> {
+    let alone = || {
+        unshare(CloneFlags::CLONE_FS)?;
+        umask(Mode::empty());
+        work()
+    };
+    std::thread::scope(|scope| scope.spawn(alone).join()).unwrap_or(Err(Errno::EAGAIN))
+}
+
+fn make(base: BorrowedFd<'_>, path: &Path, mode: Mode) -> nix::Result<()> {
+    let mut so_far = PathBuf::new();
+    for part in path.components() {
+        let parent = open_beneath(base, &so_far)?;
+        so_far.push(part);
+        match open_beneath(base, &so_far) {
+            Err(Errno::ENOENT) => match mkdirat(&parent, Path::new(part.as_os_str()), mode) {
+                Ok(()) | Err(Errno::EEXIST) => {}
+                Err(other) => return Err(other),
+            },
+            other => drop(other?),
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +135,30 @@ mod tests {
         ] {
             assert_eq!(open(&base, Path::new(part)).map(drop).map_err(out), want, "{part}");
         }
+    }
+
+    #[test]
+    fn a_part_that_is_missing_is_made_in_its_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let (base, outside) = (root.path().join("volume"), root.path().join("outside"));
+        std::fs::create_dir_all(base.join("data")).unwrap();
+        std::fs::create_dir(&outside).unwrap();
+        symlink("data", base.join("link")).unwrap();
+        symlink("../outside", base.join("up")).unwrap();
+        symlink(&outside, base.join("absolute")).unwrap();
+        let opened = open_base(&base).unwrap();
+        for (part, want) in [
+            ("", Ok(())),
+            ("new/deep", Ok(())),
+            ("link/new", Ok(())),
+            ("up/new", Err(true)),
+            ("absolute/new", Err(true)),
+            ("../new", Err(true)),
+        ] {
+            assert_eq!(ensure(&opened, Path::new(part)).map_err(leads_out), want, "{part}");
+        }
+        assert!(base.join("new/deep").is_dir() && base.join("data/new").is_dir());
+        assert!(std::fs::read_dir(&outside).unwrap().next().is_none() && !root.path().join("new").exists());
     }
 
     /// The attack itself: a directory and a link to the outside change places while we look. Checking the name first and

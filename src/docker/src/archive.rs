@@ -20,7 +20,7 @@ use tar::{Archive, Builder, Entry, EntryType, Header};
 /// # Errors
 /// What could not be read, by its name, or written. What goes away meanwhile is left out.
 pub(crate) fn write(place: &Place, name: &OsStr, out: impl Write) -> io::Result<()> {
-    let mut writer = Writer { tar: Builder::new(out), links: HashMap::new() };
+    let mut writer = Writer { tar: Builder::new(out), links: HashMap::new(), depth: 0, is_named: false };
     writer.entry(&place.folder, place.name.as_os_str(), name)?;
     writer.tar.into_inner()?.flush()
 }
@@ -29,6 +29,10 @@ struct Writer<W: Write> {
     tar: Builder<W>,
     /// Device and inode → the first name of a file with several.
     links: HashMap<(u64, u64), OsString>,
+    /// Of the directory that is read.
+    depth: usize,
+    /// The failure that ends it tells already where it was.
+    is_named: bool,
 }
 
 fn joined(path: &OsStr, name: &OsStr) -> OsString {
@@ -68,14 +72,22 @@ impl<W: Write> Writer<W> {
             self.put(&named, None, header(found, EntryType::Directory), io::empty())?;
         }
         let inside = open(folder, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
-        for name in names(&inside)? {
+        let names = names(&inside)?;
+        trees::check_depth(self.depth)?;
+        self.depth += 1;
+        for name in names {
             let path = joined(path, &name);
             match self.entry(&inside, &name, &path) {
                 // gone since the folder was read
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                done => done.map_err(named(&path))?,
+                Err(e) if !self.is_named => {
+                    self.is_named = true;
+                    return Err(named(&path)(e));
+                }
+                done => done?,
             }
         }
+        self.depth -= 1;
         Ok(())
     }
 
@@ -276,11 +288,7 @@ fn remove(parent: &OwnedFd, name: &OsStr, is_folder: bool) -> io::Result<()> {
     if !is_folder {
         return Ok(unlinkat(parent, name, UnlinkatFlags::NoRemoveDir)?);
     }
-    let inside = open(parent, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
-    for name in names(&inside)? {
-        remove(&inside, &name, kind(&stat(&inside, &name)?) == SFlag::S_IFDIR)?;
-    }
-    Ok(unlinkat(parent, name, UnlinkatFlags::RemoveDir)?)
+    trees::remove_at(parent, name)
 }
 
 fn finish(parent: &OwnedFd, name: &OsStr, header: &Header, mode: Mode, how: Unpack) -> io::Result<()> {
@@ -322,6 +330,21 @@ mod tests {
         let mut archive = Archive::new(tar);
         let all = archive.entries().unwrap().map(|entry| entry.unwrap().path_bytes().into_owned());
         all.map(|name| String::from_utf8(name).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_tree_that_is_too_deep_is_refused_and_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = |levels: usize| dir.path().join("d/".repeat(levels));
+        let tree = || Place { folder: File::open(dir.path()).unwrap().into(), name: "d".into() };
+        create_dir_all(deep(trees::MAX_DEPTH)).unwrap();
+        write(&tree(), OsStr::new("d"), io::sink()).unwrap();
+        create_dir_all(deep(trees::MAX_DEPTH + 1)).unwrap();
+        let refused = write(&tree(), OsStr::new("d"), io::sink()).unwrap_err().to_string();
+        let place = "d/".repeat(trees::MAX_DEPTH) + "d";
+        assert_eq!(refused, format!("{place}: more than 256 directories in each other"));
+        remove(&tree().folder, OsStr::new("d"), true).unwrap();
+        assert!(!deep(1).exists());
     }
 
     #[test]

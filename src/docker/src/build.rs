@@ -62,7 +62,7 @@ impl Drop for Folders {
     fn drop(&mut self) {
         self.mounted.clear();
         if !self.dir.as_os_str().is_empty() {
-            let _ = std::fs::remove_dir_all(&self.dir);
+            let _ = trees::remove(&self.dir);
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn find(upper: &Path, lower: &[PathBuf], mounted: &[PathBuf]) -> io::
         upper => upper?,
     };
     let mut found = Vec::new();
-    Comparison { upper, lower, mounted }.walk(Path::new(""), &mut found)?;
+    Comparison { upper, lower, mounted }.walk(Path::new(""), 0, &mut found)?;
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
@@ -41,7 +41,8 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    fn walk(&self, inside: &Path, found: &mut Vec<Change>) -> io::Result<()> {
+    fn walk(&self, inside: &Path, depth: usize, found: &mut Vec<Change>) -> io::Result<()> {
+        trees::check_depth(depth)?;
         let entries = match self.upper.read(inside) {
             // gone meanwhile
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -53,7 +54,7 @@ impl Comparison<'_> {
             let meta = entry.metadata()?;
             let before = found.len();
             if meta.is_dir() {
-                self.walk(&path, found)?;
+                self.walk(&path, depth + 1, found)?;
             }
             let has_changes = found.len() > before;
             let below = find_below(self.lower, &path);

@@ -127,7 +127,7 @@ impl Engine {
         let container = Arc::new(Container::new(record, dir.clone(), Some(hold)));
         let failed = |e| ApiError::failed(format_args!("write the record of {id}"), e);
         files::private_dir(&dir).and_then(|()| container.save()).map_err(failed)?;
-        self.add(container.clone()).inspect_err(|_| drop(std::fs::remove_dir_all(&dir)))?;
+        self.add(container.clone()).inspect_err(|_| drop(trees::remove(&dir)))?;
         Ok(container)
     }
 }

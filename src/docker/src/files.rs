@@ -7,7 +7,7 @@ use std::fs::ReadDir;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Replaces the file at once; a crash leaves the old one or the new one.
 pub(crate) fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
@@ -38,26 +38,47 @@ impl Theirs {
 
     /// What is in a folder of it; the entries tell of themselves by the folder that was opened, not by its path.
     pub(crate) fn read(&self, inside: &Path) -> io::Result<ReadDir> {
+        let folder = self.folder(inside)?;
+        std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()))
+    }
+
+    /// Where something of it is: a path that holds as long as the folder beside it is open. Its last name alone may be a link.
+    pub(crate) fn place(&self, inside: &Path) -> io::Result<(OwnedFd, PathBuf)> {
+        let (Some(above), Some(name)) = (inside.parent(), inside.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let above = self.folder(above)?;
+        let path = Path::new("/proc/self/fd").join(above.as_raw_fd().to_string()).join(name);
+        Ok((above, path))
+    }
+
+    fn folder(&self, inside: &Path) -> io::Result<OwnedFd> {
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
         let how = OpenHow::new()
             .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
-        let folder = openat2(&self.0, inside, how)?;
-        std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()))
+        Ok(openat2(&self.0, inside, how)?)
     }
 
-    fn size(&self, inside: &Path) -> u64 {
-        let sizes = self.read(inside).into_iter().flatten().flatten().filter_map(|entry| {
-            let meta = entry.metadata().ok()?;
-            Some(if meta.is_dir() { self.size(&inside.join(entry.file_name())) } else { meta.len() })
-        });
-        sizes.sum()
+    /// As deep as a path can name it.
+    fn size(&self) -> u64 {
+        let (mut size, mut folders) = (0, vec![PathBuf::new()]);
+        while let Some(inside) = folders.pop() {
+            for entry in self.read(&inside).into_iter().flatten().flatten() {
+                match entry.metadata() {
+                    Ok(meta) if meta.is_dir() => folders.push(inside.join(entry.file_name())),
+                    Ok(meta) => size += meta.len(),
+                    Err(_) => {}
+                }
+            }
+        }
+        size
     }
 }
 
 /// Bytes that a folder tree takes, links not followed.
 pub(crate) fn size(dir: &Path) -> u64 {
-    Theirs::open(dir).map_or(0, |dir| dir.size(Path::new("")))
+    Theirs::open(dir).map_or(0, |dir| dir.size())
 }
 
 #[cfg(test)]

@@ -291,7 +291,7 @@ impl Engine {
             if volumes {
                 engine.remove_anonymous(&gone);
             }
-            begun.and_then(std::fs::remove_dir_all)
+            begun.and_then(|gone| trees::remove(&gone))
         });
         match erased.await {
             Ok(Ok(())) => {}

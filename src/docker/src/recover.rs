@@ -61,7 +61,7 @@ fn sweep_builds(builds: &Path) {
     for mounted in below(builds).iter().flat_map(|build| below(build)) {
         let _ = umount2(&mounted, MntFlags::MNT_DETACH);
     }
-    match std::fs::remove_dir_all(builds) {
+    match trees::remove(builds) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             tracing::error!(%error, "folders of builds stay");
         }
@@ -90,7 +90,7 @@ fn end_removal(engine: &Engine, gone: &Path) {
     {
         engine.remove_anonymous(&record);
     }
-    if let Err(error) = std::fs::remove_dir_all(gone) {
+    if let Err(error) = trees::remove(gone) {
         tracing::error!(dir = %gone.display(), %error, "a removed container's directory could not be removed");
     }
 }
@@ -117,7 +117,7 @@ fn read_all(engine: &Arc<Engine>) {
             }
             Err(error) => {
                 tracing::error!(dir = %path.display(), %error, "a container without a record is removed");
-                let _ = std::fs::remove_dir_all(&path);
+                let _ = trees::remove(&path);
             }
         }
     }

@@ -78,7 +78,7 @@ impl ShownRun for StepContainer {
         };
         let (engine, record, upper) = (self.engine.clone(), self.record.clone(), upper.to_owned());
         let kept = tokio::task::spawn_blocking(move || {
-            keep(&engine, record, &dir, &upper).inspect_err(|_| drop(std::fs::remove_dir_all(&dir)))
+            keep(&engine, record, &dir, &upper).inspect_err(|_| drop(trees::remove(&dir)))
         });
         let kept = kept.await.unwrap_or_else(|error| Err(io::Error::other(error)));
         if let Err(error) = kept {

@@ -123,7 +123,7 @@ impl Volumes {
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
         let volume = self.get(name)?;
         let failed = |e| ApiError::failed(format_args!("remove volume {name}"), e);
-        std::fs::remove_dir_all(self.dir.join(volume.name)).map_err(failed)
+        trees::remove(&self.dir.join(volume.name)).map_err(failed)
     }
 }
 

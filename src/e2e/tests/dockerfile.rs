@@ -157,6 +157,32 @@ RUN cat /etc/hosts; ulimit -n; df /dev/shm | tail -n 1
 }
 
 #[test]
+fn a_link_in_a_cache_leads_to_nothing_of_the_machine() {
+    let Some(at) = appliance("cachelinks") else { return };
+    at.load_busybox();
+    let outside = at.home().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("secret"), "of the machine").unwrap();
+    let link = format!(
+        "FROM busybox:1\nRUN --mount=type=cache,id=x,target=/c busybox ln -s {} /c/evil && mkdir /c/good\n",
+        outside.display()
+    );
+    build(&at, &context(&at, &[("Dockerfile", &link)]), &[]).ok("leave a link");
+    for (source, command) in [("evil", "cat /m/secret"), ("evil/new", "touch /m/made")] {
+        let file =
+            format!("FROM busybox:1\nRUN --mount=type=cache,id=x,source={source},target=/m {command}\n");
+        let refused = build(&at, &context(&at, &[("Dockerfile", &file)]), &[]).refused(source);
+        assert!(refused.contains("leads out of the cache"), "{refused}");
+    }
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
+    let file = "FROM busybox:1\n\
+                RUN --mount=type=cache,id=x,source=good,target=/m echo kept > /m/f\n\
+                RUN --mount=type=cache,id=x,target=/c cat /c/good/f > /f\n";
+    build(&at, &context(&at, &[("Dockerfile", file)]), &["--no-cache"]).ok("a part of the cache");
+    assert_eq!(run(&at, "cat /f"), "kept\n");
+}
+
+#[test]
 fn contexts_from_elsewhere() {
     let Some(at) = appliance("contexts") else { return };
     at.load_busybox();

@@ -4,6 +4,9 @@ mod common;
 
 use common::loops::{Disk, has_loop_devices};
 use common::{Appliance, appliance};
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, mkdirat};
+use std::path::Path;
 
 fn ready(profile: &str) -> Option<Appliance> {
     let at = appliance(profile)?;
@@ -126,6 +129,42 @@ spec:
     - metadata: {name: data}
       spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 8Gi}}}
 ";
+
+/// Directories in each other, deeper than any path can say, for whoever is `user`.
+fn deepen(top: &Path, levels: usize, user: u32) {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut at = nix::fcntl::open(top, flags, Mode::empty()).unwrap();
+    for _ in 0..levels {
+        mkdirat(&at, "d", Mode::S_IRWXU).unwrap();
+        at = nix::fcntl::openat(&at, "d", flags, Mode::empty()).unwrap();
+        std::os::unix::fs::fchown(&at, Some(user), Some(user)).unwrap();
+    }
+}
+
+/// What any pod may do that may write to a volume.
+#[test]
+fn directories_without_an_end_do_not_end_the_program() {
+    let Some(at) = ready("deep") else { return };
+    let daemon = at.pid();
+    at.kubectl_with(&["apply"], &pod("deep", "emptyDir: {}")).ok("pod");
+    starts(&at, "deep");
+    let uid = at.kubectl(&["get", "pod", "deep", "-o", "jsonpath={.metadata.uid}"]).ok("uid");
+    let of_pod = at.places()[0].join("kubelet/pods").join(&uid);
+    deepen(&of_pod.join("volumes/kubernetes.io~empty-dir/v"), 30_000, 1000);
+    at.kubectl(&["delete", "pod", "deep", "--timeout=120s"]).ok("delete");
+    assert!(!of_pod.exists());
+    // a claim, and what gives all of it to a group
+    at.kubectl_with(&["apply"], CLAIM).ok("claim");
+    let claimed = directory(&at, "data");
+    deepen(Path::new(&claimed), 30_000, 1000);
+    let grouped = pod("grouped", OF_CLAIM).replace("spec:\n", "spec:\n  securityContext: {fsGroup: 2000}\n");
+    at.kubectl_with(&["apply"], &grouped).ok("a pod with a group");
+    told(&at, "grouped", "FailedMount", "more than 256 directories in each other");
+    at.kubectl(&["delete", "pod/grouped", "pvc/data", "--timeout=120s"]).ok("delete");
+    at.until(&["get", "pvc,pv", "-o", "name"], "");
+    assert!(!Path::new(&claimed).exists());
+    assert_eq!(at.pid(), daemon, "it is the same program");
+}
 
 #[test]
 fn a_database_keeps_its_claims() {

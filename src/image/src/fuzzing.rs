@@ -20,7 +20,7 @@ pub fn layer(bytes: &[u8]) {
     let outside = tempfile::tempdir().expect("a directory can be made");
     let kept = outside.path().join("kept");
     std::fs::write(&kept, "as it was").expect("a file can be written");
-    let folder = tempfile::Builder::new().tempdir_in(outside.path()).expect("a directory can be made");
+    let folder = trees::TempDir::new_in(outside.path()).expect("a directory can be made");
     let (sender, receiver) = tokio::sync::mpsc::channel(2);
     for feed in [Feed::Data(Bytes::copy_from_slice(bytes)), Feed::End] {
         assert!(sender.try_send(feed).is_ok(), "there is room for both");

@@ -243,7 +243,7 @@ fn sweep(dir: &Path) -> Result<()> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let old: Vec<PathBuf> =
         entries.filter(|e| e.file_name().to_string_lossy().starts_with("trash-")).map(|e| e.path()).collect();
-    let delete = move || old.iter().for_each(|path| drop(std::fs::remove_dir_all(path)));
+    let delete = move || old.iter().for_each(|path| drop(trees::remove(path)));
     // a thread that cannot be had leaves it for the next start
     _ = std::thread::Builder::new().name("sweep".into()).spawn(delete);
     Ok(())

@@ -96,7 +96,7 @@ pub(crate) fn unpack(bytes: &[u8]) -> Result<Unpacked, ImageError> {
         let feeds = pieces.into_iter().map(Feed::Data).chain([Feed::End]);
         feeds.map(|feed| sender.blocking_send(feed)).all(|sent| sent.is_ok())
     });
-    let unpacked = crate::unpack::unpack(TempDir::new().unwrap(), receiver, |_| {});
+    let unpacked = crate::unpack::unpack(trees::TempDir::new().unwrap(), receiver, |_| {});
     feeder.join().unwrap();
     unpacked
 }

@@ -30,8 +30,8 @@ use crate::Digest;
 use crate::error::{ImageError, Result};
 use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
-use tempfile::TempDir;
 use tokio::sync::mpsc;
+use trees::TempDir;
 
 /// Chunks that wait between the network and the inflater: 16 KiB at first, up to 400 KiB where a connection is fast.
 const FEED_DEPTH: usize = 8;

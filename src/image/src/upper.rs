@@ -1,11 +1,16 @@
 //! A folder as a layer's tar: overlayfs' marks become the whiteouts of the OCI image-spec. Sorted, so that the same
 //! files give the same layer.
+//!
+//! A container may be at work in the folder: all in it is found by the descriptor of what holds it, and no link is followed,
+//! whatever is swapped for one.
 
-use rustix::fs::{FileType, makedev};
+use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, makedev, openat};
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io::{self, BufWriter, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
@@ -14,12 +19,17 @@ const OPAQUE: [&str; 2] = ["trusted.overlay.opaque", "user.overlay.opaque"];
 const BLOCK: usize = 128 << 10;
 /// Longer than Linux allows for all names or one value.
 const MAX_XATTR: usize = 64 << 10;
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// Never what a link leads to, nor for ever at a pipe.
+const ITSELF: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
+/// # Errors
+/// What could not be read or written; folders too deep in each other.
 pub(crate) fn write_tar(folder: &Path, out: impl Write) -> io::Result<()> {
     let mut writer =
         Writer { tar: Builder::new(BufWriter::with_capacity(BLOCK, out)), links: HashMap::new() };
     writer.tar.follow_symlinks(false);
-    writer.folder(folder, Path::new(""))?;
+    writer.folder(&openat(CWD, folder, FOLDER, Mode::empty())?, Path::new(""), 0)?;
     writer.tar.into_inner()?.flush()
 }
 
@@ -30,17 +40,18 @@ struct Writer<W: Write> {
 }
 
 impl<W: Write> Writer<W> {
-    fn folder(&mut self, folder: &Path, inside: &Path) -> io::Result<()> {
-        let mut names: Vec<OsString> =
-            std::fs::read_dir(folder)?.map(|e| e.map(|e| e.file_name())).collect::<io::Result<_>>()?;
-        names.sort();
-        for name in names {
-            self.entry(&folder.join(&name), &inside.join(&name))?;
+    fn folder(&mut self, folder: &OwnedFd, inside: &Path, depth: usize) -> io::Result<()> {
+        trees::check_depth(depth)?;
+        for name in names(folder)? {
+            self.entry(folder, &name, &inside.join(&name), depth)?;
         }
         Ok(())
     }
 
-    fn entry(&mut self, path: &Path, inside: &Path) -> io::Result<()> {
+    /// What is called `name` in a folder that is `depth` folders down.
+    fn entry(&mut self, folder: &OwnedFd, name: &OsStr, inside: &Path, depth: usize) -> io::Result<()> {
+        // by the folder that is open: of such a path the last name alone could be a link, and nobody follows that
+        let path = &Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
         let meta = std::fs::symlink_metadata(path)?;
         match FileType::from_raw_mode(meta.mode()) {
             FileType::Directory => {
@@ -48,14 +59,17 @@ impl<W: Write> Writer<W> {
                 if is_opaque(path) {
                     self.whiteout(inside.join(".wh..wh..opq"))?;
                 }
-                self.folder(path, inside)
+                self.folder(&openat(folder, name, FOLDER | ITSELF, Mode::empty())?, inside, depth + 1)
             }
             FileType::CharacterDevice if meta.rdev() == makedev(0, 0) => {
                 let mut name = OsString::from(".wh.");
                 name.push(inside.file_name().unwrap_or_default());
                 self.whiteout(inside.with_file_name(name))
             }
-            FileType::RegularFile => self.file(path, inside, &meta),
+            FileType::RegularFile => {
+                let file = File::from(openat(folder, name, OFlags::RDONLY | ITSELF, Mode::empty())?);
+                self.file(file, path, inside)
+            }
             FileType::Symlink => {
                 let target = std::fs::read_link(path)?;
                 self.tar.append_link(&mut header(&meta, EntryType::Symlink), inside, target)
@@ -68,19 +82,22 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    fn file(&mut self, path: &Path, inside: &Path, meta: &Metadata) -> io::Result<()> {
+    fn file(&mut self, file: File, path: &Path, inside: &Path) -> io::Result<()> {
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Err(io::Error::other(format!("{} is another file by now", inside.display())));
+        }
         if meta.nlink() > 1 {
             let key = (meta.dev(), meta.ino());
             if let Some(first) = self.links.get(&key) {
-                return self.tar.append_link(&mut header(meta, EntryType::Link), inside, first);
+                return self.tar.append_link(&mut header(&meta, EntryType::Link), inside, first);
             }
             self.links.insert(key, inside.to_owned());
         }
         self.attributes(path)?;
-        let mut header = header(meta, EntryType::Regular);
+        let mut header = header(&meta, EntryType::Regular);
         header.set_size(meta.len());
         // a file that shrinks while it is read would tear the archive
-        let file = File::open(path)?;
         let padded = io::Read::chain(file, io::repeat(0));
         self.tar.append_data(&mut header, inside, io::Read::take(padded, meta.len()))
     }
@@ -112,6 +129,20 @@ impl<W: Write> Writer<W> {
             kept.into_iter().map(|(name, value)| (format!("SCHILY.xattr.{name}"), value)).collect();
         self.tar.append_pax_extensions(records.iter().map(|(name, value)| (name.as_str(), value.as_slice())))
     }
+}
+
+/// Sorted.
+fn names(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Whole seconds: layers are compared by their bytes, and no image needs more.
@@ -152,4 +183,71 @@ pub(crate) fn attributes(path: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
     }
     kept.sort();
     Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// The texts of the files in a tar.
+    fn texts(tar: &[u8]) -> Vec<String> {
+        let mut archive = tar::Archive::new(tar);
+        let entries = archive.entries().unwrap().map(Result::unwrap);
+        entries.map(|entry| io::read_to_string(entry).unwrap()).filter(|text| !text.is_empty()).collect()
+    }
+
+    /// The attack: a container that goes on while it is committed puts links to the machine in the place of what is read.
+    #[test]
+    fn what_is_swapped_for_a_link_shows_nothing_of_the_machine() {
+        let dir = tempfile::tempdir().unwrap();
+        let (upper, outside) = (dir.path().join("upper"), dir.path().join("outside"));
+        for folder in [&upper.join("d"), &outside] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        for file in [upper.join("f"), upper.join("d/in")] {
+            std::fs::write(file, "inside").unwrap();
+        }
+        std::fs::write(outside.join("in"), "outside").unwrap();
+        symlink(&outside, upper.join("other-d")).unwrap();
+        symlink(outside.join("in"), upper.join("other-f")).unwrap();
+        let is_over = AtomicBool::new(false);
+        let exchange = |one: &str, other: &str| {
+            let flags = rustix::fs::RenameFlags::EXCHANGE;
+            rustix::fs::renameat_with(CWD, upper.join(one), CWD, upper.join(other), flags).unwrap();
+        };
+        let mut shown = std::collections::BTreeSet::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    exchange("d", "other-d");
+                    exchange("f", "other-f");
+                }
+            });
+            for _ in 0..2000 {
+                let mut tar = Vec::new();
+                // a failure is fine, a way out is not
+                if write_tar(&upper, &mut tar).is_ok() {
+                    shown.extend(texts(&tar));
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert!(shown.iter().all(|text| text == "inside"), "{shown:?}");
+        let mut tar = Vec::new();
+        write_tar(&upper, &mut tar).unwrap();
+        assert_eq!(texts(&tar), ["inside", "inside"]);
+    }
+
+    #[test]
+    fn folders_too_deep_in_each_other_are_no_layer() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = |levels: usize| dir.path().join("d/".repeat(levels));
+        std::fs::create_dir_all(deep(trees::MAX_DEPTH - 1)).unwrap();
+        write_tar(dir.path(), io::sink()).unwrap();
+        std::fs::create_dir_all(deep(trees::MAX_DEPTH + 1)).unwrap();
+        let refused = write_tar(dir.path(), io::sink()).unwrap_err();
+        assert_eq!(refused.to_string(), "more than 256 directories in each other");
+    }
 }

@@ -246,7 +246,7 @@ impl Manager {
             }
             let of_known = |name: &str| name.rsplit('_').next().is_some_and(|uid| known.contains(uid));
             for dir in orphaned_dirs(&logs, of_known) {
-                if let Err(error) = std::fs::remove_dir_all(&dir) {
+                if let Err(error) = trees::remove(&dir) {
                     tracing::warn!(dir = %dir.display(), %error, "logs of a pod that is gone stay");
                 }
             }

@@ -99,7 +99,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     if let Some(target) = targets.find(is_inside) {
         return Err(io::Error::other(format!("{target} is still mounted")));
     }
-    match fs::remove_dir_all(path) {
+    match trees::remove(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done,
     }

@@ -129,7 +129,7 @@ pub fn private_dir(dir: &Path) -> io::Result<()> {
 }
 
 pub fn remove_dir(dir: &Path) {
-    match std::fs::remove_dir_all(dir) {
+    match trees::remove(dir) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => tracing::warn!("remove {}: {e}", dir.display()),
         _ => {}
     }

@@ -116,7 +116,7 @@ fn ids_in(dir: &Path) -> Vec<String> {
 }
 
 fn remove_dir(dir: &Path, failures: &mut Vec<String>) {
-    match std::fs::remove_dir_all(dir) {
+    match trees::remove(dir) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {
             failures.push(format!("remove {}: {e}", dir.display()));
         }

@@ -143,7 +143,7 @@ impl Rootfs {
         if !names(&to)?.is_empty() {
             return Ok(());
         }
-        copy_entries(&from, &to)?;
+        copy_entries(&from, &to, 0)?;
         own(&to, &fstat(&from)?)
     }
 }
@@ -162,17 +162,19 @@ fn names(dir: &OwnedFd) -> io::Result<Vec<OsString>> {
     entries.map(|entry| entry.map(|entry| entry.file_name())).collect()
 }
 
-fn copy_entries(from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
-    names(from)?.iter().try_for_each(|name| copy_one(from, to, name))
+/// `depth`: directories above, in the one that is copied.
+fn copy_entries(from: &OwnedFd, to: &OwnedFd, depth: usize) -> io::Result<()> {
+    trees::check_depth(depth)?;
+    names(from)?.iter().try_for_each(|name| copy_one(from, to, name, depth))
 }
 
-fn copy_one(from: &OwnedFd, to: &OwnedFd, name: &OsStr) -> io::Result<()> {
+fn copy_one(from: &OwnedFd, to: &OwnedFd, name: &OsStr, depth: usize) -> io::Result<()> {
     let stat = fstatat(from, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
     let made = match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFLNK => symlinkat(readlinkat(from, name)?.as_os_str(), to, name),
         SFlag::S_IFDIR => match mkdirat(to, name, Mode::S_IRWXU) {
             // another container that begins with the same volume may be at it too
-            Ok(()) | Err(Errno::EEXIST) => return copy_dir(from, to, name, &stat),
+            Ok(()) | Err(Errno::EEXIST) => return copy_dir(from, to, (name, &stat), depth),
             Err(e) => Err(e),
         },
         SFlag::S_IFREG => {
@@ -196,10 +198,10 @@ fn copy_one(from: &OwnedFd, to: &OwnedFd, name: &OsStr) -> io::Result<()> {
     Ok(fchownat(to, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?)
 }
 
-fn copy_dir(from: &OwnedFd, to: &OwnedFd, name: &OsStr, stat: &FileStat) -> io::Result<()> {
+fn copy_dir(from: &OwnedFd, to: &OwnedFd, (name, stat): (&OsStr, &FileStat), depth: usize) -> io::Result<()> {
     let open = |at| openat(at, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY | ITSELF, Mode::empty());
     let (from, to) = (open(from)?, open(to)?);
-    copy_entries(&from, &to)?;
+    copy_entries(&from, &to, depth + 1)?;
     own(&to, stat)
 }
 
@@ -348,6 +350,17 @@ mod tests {
         fs::write(to.join("sub/file"), "changed").unwrap();
         root.fill(Path::new("/data"), &to).unwrap();
         assert_eq!(fs::read_to_string(to.join("sub/file")).unwrap(), "changed");
+    }
+
+    #[test]
+    fn an_image_that_is_too_deep_is_not_copied_for_ever() {
+        let (dir, root) = root();
+        let data = dir.path().join("root/data");
+        fs::create_dir_all(data.join("d/".repeat(trees::MAX_DEPTH + 1))).unwrap();
+        let to = dir.path().join("volume");
+        fs::create_dir(&to).unwrap();
+        let refused = root.fill(Path::new("/data"), &to).unwrap_err();
+        assert_eq!(refused.to_string(), "more than 256 directories in each other");
     }
 
     /// The attack: another container that has the volume turns a directory of it into a link while it is filled.

@@ -10,8 +10,8 @@ use image::{
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tempfile::TempDir;
 use tokio::sync::mpsc;
+use trees::TempDir;
 
 /// Ends when the image is there, or the build has failed; dropping the future ends the build.
 pub(super) async fn build(

@@ -1,5 +1,6 @@
 //! What is mounted into a RUN, and the traces of it, which are no part of the image.
 
+use crate::files::Theirs;
 use crate::root::Overlay;
 use cri::{Mount, Propagation};
 use image::{MountSource, RunMount, RunSpec};
@@ -15,16 +16,18 @@ const MOUNTED: [&str; 7] =
 
 /// `at` is a name that nothing has yet, for what has to be put together first.
 pub(super) fn mount(wanted: &RunMount, at: &Path, overlays: &mut Vec<Overlay>) -> io::Result<Mount> {
-    let (source, size_limit) = match &wanted.source {
-        MountSource::Host(path) => (Some(path.clone()), None),
-        MountSource::Tmpfs { size } => (None, *size),
+    let (source, subpath, size_limit) = match &wanted.source {
+        MountSource::Host(path) => (Some(path.clone()), None, None),
+        MountSource::Part { base, part } => (Some(base.clone()), Some(part.clone()), None),
+        MountSource::Tmpfs { size } => (None, None, *size),
         MountSource::Layers { layers, path } => {
             let root = joined(layers, wanted.read_only, at, overlays)?;
-            (Some(root.join(path.strip_prefix("/").unwrap_or(path))), None)
+            (Some(root.join(path.strip_prefix("/").unwrap_or(path))), None, None)
         }
     };
     Ok(Mount {
         source,
+        subpath,
         target: wanted.target.clone(),
         read_only: wanted.read_only,
         propagation: Propagation::Private,
@@ -78,10 +81,12 @@ impl Places {
         found
     }
 
-    /// Takes them away again, where nothing but them came to be: a command that changed nothing leaves nothing.
+    /// Takes them away again, where nothing but them came to be: a command that changed nothing leaves nothing. The command
+    /// may have left links above them, which lead to no place of ours.
     pub(super) fn sweep(&self, upper: &Path) {
+        let Ok(upper) = Theirs::open(upper) else { return };
         for place in self.new.iter().rev() {
-            let path = upper.join(place);
+            let Ok((_above, path)) = upper.place(place) else { continue };
             match std::fs::symlink_metadata(&path) {
                 // what the command put there keeps it
                 Ok(meta) if meta.is_dir() => drop(std::fs::remove_dir(&path)),
@@ -90,7 +95,7 @@ impl Places {
             }
         }
         for (place, before) in self.touched.iter().rev() {
-            let path = upper.join(place);
+            let Ok((_above, path)) = upper.place(place) else { continue };
             let Ok(now) = std::fs::symlink_metadata(&path) else { continue };
             let what = |meta: &Metadata| (meta.mode(), meta.uid(), meta.gid());
             if now.is_dir() && what(&now) == what(before) && !is_opaque(&path) {
@@ -111,6 +116,16 @@ fn is_opaque(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Who writes there may put a link in its place until it is mounted.
+    #[test]
+    fn a_part_of_a_cache_is_looked_for_where_it_is_mounted() {
+        let (base, part) = (PathBuf::from("/cache"), PathBuf::from("sub"));
+        let source = MountSource::Part { base: base.clone(), part: part.clone() };
+        let wanted = RunMount { target: "/c".into(), read_only: false, source };
+        let made = mount(&wanted, Path::new("/none"), &mut Vec::new()).unwrap();
+        assert_eq!((made.source, made.subpath), (Some(base), Some(part)));
+    }
 
     #[test]
     fn places_of_mounts_leave_no_trace() {
@@ -144,5 +159,27 @@ mod tests {
             .collect();
         // what the command made or changed stays
         assert_eq!(left, ["srv".to_owned(), "sys".to_owned()].into());
+    }
+
+    /// The attack: the command moves the directory above a mount away, and leaves a link in its place.
+    #[test]
+    fn no_trace_is_looked_for_behind_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (upper, outside) = (dir.path().join("upper"), dir.path().join("outside"));
+        std::fs::create_dir_all(outside.join("empty")).unwrap();
+        std::fs::write(outside.join("file"), "").unwrap();
+        std::fs::create_dir(&upper).unwrap();
+        std::os::unix::fs::symlink(&outside, upper.join("cache")).unwrap();
+        std::os::unix::fs::symlink("../outside", upper.join("up")).unwrap();
+        let targets = ["/cache/empty", "/cache/file", "/up/empty", "/up/file"];
+        let mounted = |target: &str| RunMount {
+            target: target.into(),
+            read_only: false,
+            source: MountSource::Tmpfs { size: None },
+        };
+        let mounts = targets.map(mounted).into();
+        Places::of(&RunSpec { upper: upper.clone(), mounts, ..Default::default() }).sweep(&upper);
+        assert!(outside.join("empty").is_dir() && outside.join("file").is_file());
+        assert!(upper.join("cache").is_symlink() && upper.join("up").is_symlink());
     }
 }

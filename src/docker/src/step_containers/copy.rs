@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 /// `to` is not there yet.
 pub(super) fn tree(from: &Path, to: &Path) -> io::Result<()> {
-    entry(from, to, &mut HashMap::new())
+    entry(from, to, 0, &mut HashMap::new())
 }
 
 /// Files of several names: where the first one went.
 type Seen = HashMap<(u64, u64), PathBuf>;
 
-fn entry(from: &Path, to: &Path, seen: &mut Seen) -> io::Result<()> {
+fn entry(from: &Path, to: &Path, depth: usize, seen: &mut Seen) -> io::Result<()> {
     let meta = from.symlink_metadata()?;
     if !meta.is_dir() && meta.nlink() > 1 {
         if let Some(first) = seen.get(&(meta.dev(), meta.ino())) {
@@ -25,10 +25,11 @@ fn entry(from: &Path, to: &Path, seen: &mut Seen) -> io::Result<()> {
         seen.insert((meta.dev(), meta.ino()), to.to_owned());
     }
     if meta.is_dir() {
+        trees::check_depth(depth)?;
         std::fs::create_dir(to)?;
         for name in std::fs::read_dir(from)? {
             let name = name?.file_name();
-            entry(&from.join(&name), &to.join(&name), seen)?;
+            entry(&from.join(&name), &to.join(&name), depth + 1, seen)?;
         }
     } else if meta.is_symlink() {
         std::os::unix::fs::symlink(std::fs::read_link(from)?, to)?;

@@ -95,14 +95,19 @@ fn free(users: &HashMap<PathBuf, usize>, path: &Path) -> PathBuf {
     names.find(|name| !users.contains_key(name)).unwrap_or_else(|| path.to_owned())
 }
 
-/// Bytes of all files below.
+/// Bytes of all files below, as deep as a path can name them.
 fn size(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let sizes = entries.filter_map(|entry| {
-        let meta = std::fs::symlink_metadata(entry.path()).ok()?;
-        Some(if meta.is_dir() { size(&entry.path()) } else { meta.len() })
-    });
-    sizes.sum()
+    let (mut size, mut folders) = (0, vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(meta) if meta.is_dir() => folders.push(entry.path()),
+                Ok(meta) => size += meta.len(),
+                Err(_) => {}
+            }
+        }
+    }
+    size
 }
 
 /// Makes a new cache at `at`, with the files of `from`.

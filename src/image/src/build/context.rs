@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tempfile::TempDir;
+use trees::TempDir;
 
 /// Longer Dockerfiles are something else.
 const MAX_DOCKERFILE: u64 = 16 << 20;
@@ -222,6 +222,7 @@ fn read_text(file: &std::fs::File) -> std::io::Result<String> {
 
 /// A folder that is ignored may hold something that is not.
 fn remove_ignored(ignore: &Ignore, folder: &Path, inside: &str) -> std::io::Result<()> {
+    trees::check_depth(inside.matches('/').count())?;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();

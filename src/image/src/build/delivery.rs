@@ -13,9 +13,9 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType};
-use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::SyncIoBridge;
+use trees::TempDir;
 
 /// What a path in an image leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use tar::{Builder, EntryType};
-use tempfile::TempDir;
+use trees::TempDir;
 
 /// What is ignored is not read; `needed` comes along by all means.
 pub(super) fn copy(store: &Inner, folder: &Path, ignore: &Ignore, needed: &[String]) -> Result<TempDir> {
@@ -34,6 +34,7 @@ struct Walk<'w, W: Write> {
 
 impl<W: Write> Walk<'_, W> {
     fn folder(&mut self, folder: &Path, inside: &str) -> io::Result<()> {
+        trees::check_depth(inside.matches('/').count())?;
         let mut entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
         entries.sort_by_key(std::fs::DirEntry::file_name);
         for entry in entries {

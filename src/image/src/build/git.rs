@@ -177,14 +177,17 @@ impl Git<'_> {
 
 /// Those of submodules as well, where they are files.
 fn remove_git_folders(place: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(place)? {
-        let entry = entry?;
-        let is_folder = entry.file_type()?.is_dir();
-        match (entry.file_name() == ".git", is_folder) {
-            (true, true) => std::fs::remove_dir_all(entry.path())?,
-            (true, false) => std::fs::remove_file(entry.path())?,
-            (false, true) => remove_git_folders(&entry.path())?,
-            (false, false) => {}
+    let mut folders = vec![place.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            let is_folder = entry.file_type()?.is_dir();
+            match (entry.file_name() == ".git", is_folder) {
+                (true, true) => trees::remove(&entry.path())?,
+                (true, false) => std::fs::remove_file(entry.path())?,
+                (false, true) => folders.push(entry.path()),
+                (false, false) => {}
+            }
         }
     }
     Ok(())

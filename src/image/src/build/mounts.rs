@@ -9,9 +9,10 @@ use super::view::{Node, View};
 use super::{BuildError, MountSource, NamedContext, RunMount};
 use crate::background::in_background;
 use crate::{Digest, Lease};
+use cri::subpath;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
+use trees::TempDir;
 
 /// The mounts of one RUN, and what exists for it only.
 #[derive(Default)]
@@ -95,9 +96,7 @@ impl Builder<'_> {
             match spec.kind {
                 Kind::Cache => {
                     let folder = folders.get(&cache_id(now, spec)).cloned().unwrap_or_default();
-                    let folder = folder.join(source_in_cache(spec)?);
-                    std::fs::create_dir_all(&folder).map_err(|e| made(&folder, e))?;
-                    mounts.add(target(now, spec)?, spec.read_only, MountSource::Host(folder));
+                    mounts.add(target(now, spec)?, spec.read_only, part_of_cache(folder, spec)?);
                 }
                 Kind::Tmpfs => {
                     mounts.add(target(now, spec)?, false, MountSource::Tmpfs { size: spec.size });
@@ -271,6 +270,24 @@ fn cache_id(now: &Now, spec: &RunMountSpec) -> String {
         .unwrap_or_else(|| absolute(&now.document.config.working_dir, target).display().to_string())
 }
 
+/// Other steps write to the cache meanwhile: what they put in a folder's place leads nobody out of it.
+fn part_of_cache(base: PathBuf, spec: &RunMountSpec) -> Result<MountSource, BuildError> {
+    let part = source_in_cache(spec)?;
+    if part.as_os_str().is_empty() {
+        return Ok(MountSource::Host(base));
+    }
+    let made = subpath::open_base(&base).and_then(|base| subpath::ensure(base, &part));
+    match made {
+        Ok(()) => Ok(MountSource::Part { base, part }),
+        Err(errno) if subpath::leads_out(errno) => Err(leads_out_of_cache(&part)),
+        Err(errno) => Err(BuildError::Failed(format!("make {} in the cache: {errno}", part.display()))),
+    }
+}
+
+fn leads_out_of_cache(source: &Path) -> BuildError {
+    BuildError::Failed(format!("RUN --mount: source {source:?} leads out of the cache"))
+}
+
 /// Without a `from`, the source is a folder in the cache.
 fn source_in_cache(spec: &RunMountSpec) -> Result<PathBuf, BuildError> {
     let source = spec.source.as_deref().filter(|_| spec.from.is_none()).unwrap_or("");
@@ -280,7 +297,7 @@ fn source_in_cache(spec: &RunMountSpec) -> Result<PathBuf, BuildError> {
         .collect();
     let leads_out = inside.components().any(|c| matches!(c, std::path::Component::ParentDir));
     match leads_out {
-        true => Err(BuildError::Failed(format!("RUN --mount: source {source:?} leads out of the cache"))),
+        true => Err(leads_out_of_cache(Path::new(source))),
         false => Ok(inside),
     }
 }

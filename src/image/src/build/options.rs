@@ -6,8 +6,8 @@ use cri::{Credentials, ImageInfo, Resources, Rlimit};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tempfile::TempDir;
 use tokio::io::AsyncRead;
+use trees::TempDir;
 
 /// The files that COPY and ADD may take.
 pub enum BuildContext {
@@ -182,6 +182,12 @@ pub struct RunMount {
 pub enum MountSource {
     /// A folder, file or socket of the machine.
     Host(PathBuf),
+    /// What is at `part` beneath a folder that others write to: found by descriptors when it is mounted, as
+    /// [`cri::subpath`] has it.
+    Part {
+        base: PathBuf,
+        part: PathBuf,
+    },
     /// A path inside of other layers, topmost first. What is written there is thrown away.
     Layers {
         layers: Vec<PathBuf>,

@@ -15,7 +15,7 @@ use crate::error::doing;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tempfile::TempDir;
+use trees::TempDir;
 
 /// Arguments that need no ARG, and do not count for the cache.
 const PREDEFINED: [&str; 10] = [

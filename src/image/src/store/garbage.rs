@@ -7,7 +7,7 @@ use crate::error::Result;
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-use tempfile::TempDir;
+use trees::TempDir;
 
 /// Layers of a pull that was killed wait so long for the next try; then the start of the daemon takes them away.
 const ORPHANS_WAIT: Duration = Duration::from_secs(24 * 3600);

@@ -7,7 +7,7 @@ use crate::unpack::{Compression, Unpacked, fit};
 use rustix::fs::IFlags;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
+use trees::TempDir;
 
 /// Unpacked layers by chain id. What has its place here is complete.
 pub(crate) struct Layers {

@@ -219,8 +219,18 @@ fn attributes_that_belong_to_an_image_are_kept() {
 }
 
 #[test]
+fn a_path_may_have_as_many_folders_as_fit_into_it() {
+    let path = "d/".repeat(1900) + "f";
+    let tar = || Tar::new().pax(&[("path", path.as_bytes())]).file("x", "deep");
+    let unpacked = unpack(&tar().bytes()).unwrap();
+    assert_eq!(std::fs::read_to_string(diff(&unpacked).join(&path)).unwrap(), "deep");
+    let why = unpack(&tar().file("d", "in their place").bytes()).unwrap_err().to_string();
+    assert!(why.contains("more than 256 directories in each other"), "{why}");
+}
+
+#[test]
 fn giving_up_leaves_nothing() {
-    let folder = tempfile::TempDir::new().unwrap();
+    let folder = TempDir::new().unwrap();
     let path = folder.path().to_owned();
     let (sender, receiver) = tokio::sync::mpsc::channel(4);
     let tar = Tar::new().file("a", vec![1; 4000]).bytes();

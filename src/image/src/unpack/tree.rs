@@ -105,14 +105,35 @@ impl Tree {
         if let Some((_, fd)) = self.last.as_ref().filter(|(last, _)| last == path) {
             return Ok(fd.clone());
         }
-        let fd = match self.open(path, FOLDER) {
+        match self.open(path, FOLDER) {
             // not a folder: perhaps a whiteout, which a folder may follow
-            Err(Errno::NOENT | Errno::NOTDIR) => self.make(path)?,
-            other => other.map_err(|e| refusal(path, e))?,
-        };
-        let fd = Rc::new(fd);
-        self.last = Some((path.to_owned(), fd.clone()));
-        Ok(fd)
+            Err(Errno::NOENT | Errno::NOTDIR) => self.make_all(path),
+            other => Ok(self.keep(path, other.map_err(|e| refusal(path, e))?)),
+        }
+    }
+
+    fn keep(&mut self, path: &Path, folder: OwnedFd) -> Rc<OwnedFd> {
+        let folder = Rc::new(folder);
+        self.last = Some((path.to_owned(), folder.clone()));
+        folder
+    }
+
+    /// With all above it that are missing: the topmost first, and no stack for each, as a path may have two thousand of them.
+    fn make_all(&mut self, path: &Path) -> Result<Rc<OwnedFd>> {
+        let mut missing = vec![];
+        for above in path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+            match self.open(above, FOLDER) {
+                Ok(_) => break,
+                Err(Errno::NOENT | Errno::NOTDIR) => missing.push(above),
+                Err(e) => return Err(refusal(above, e)),
+            }
+        }
+        while let Some(above) = missing.pop() {
+            let made = self.make(above)?;
+            self.keep(above, made);
+        }
+        let made = self.make(path)?;
+        Ok(self.keep(path, made))
     }
 
     fn make(&mut self, path: &Path) -> Result<OwnedFd> {
@@ -187,8 +208,10 @@ impl Tree {
         })
     }
 
-    /// Empties a folder. A path has 4 KiB at most, so this does not go down for ever.
+    /// Empties a folder.
     fn clear(&mut self, path: &Path, above: &OwnedFd, name: &OsStr) -> Result<()> {
+        trees::check_depth(path.components().count())
+            .map_err(|e| ImageError::Refused(format!("layer: {}: {e}", path.display())))?;
         let failed = |e| refusal(path, e);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let folder = rustix::fs::openat(above, name, flags, Mode::empty()).map_err(failed)?;

@@ -30,12 +30,12 @@ pub fn write(dir: &Path, payload: &Payload, group: Option<u32>) -> io::Result<bo
     fs::set_permissions(&fresh, Permissions::from_mode(if group.is_some() { 0o2755 } else { 0o755 }))?;
     give(&fresh, group)?;
     if let Err(error) = fill(&fresh, payload, group).and_then(|()| switch(dir, &name)) {
-        let _ = fs::remove_dir_all(&fresh);
+        let _ = trees::remove(&fresh);
         return Err(error);
     }
     link_names(dir, payload)?;
     if let Some(old) = old {
-        fs::remove_dir_all(dir.join(old))?;
+        trees::remove(&dir.join(old))?;
     }
     Ok(true)
 }

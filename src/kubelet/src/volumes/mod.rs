@@ -262,7 +262,7 @@ pub fn tear_down(pod_dir: &Path, devices: &Devices) -> io::Result<()> {
     }
     unmount_below(pod_dir)?;
     devices.unmap(pod_dir)?;
-    fs::remove_dir_all(pod_dir)
+    trees::remove(pod_dir)
 }
 
 /// Unmounts everything below a folder, the newest first.

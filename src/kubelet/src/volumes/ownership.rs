@@ -20,7 +20,7 @@ const SEEN: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXE
 /// `only_if_root_differs`: the policy `OnRootMismatch`.
 ///
 /// # Errors
-/// The file system refused.
+/// The file system refused; its directories lie too deep in each other.
 pub fn give(volume: &Path, group: u32, only_if_root_differs: bool) -> io::Result<()> {
     let root = open(volume, SEEN, Mode::empty())?;
     let found = fstat(&root)?;
@@ -28,12 +28,13 @@ pub fn give(volume: &Path, group: u32, only_if_root_differs: bool) -> io::Result
     if only_if_root_differs && found.st_gid == group && mode & OF_DIRECTORIES == OF_DIRECTORIES {
         return Ok(());
     }
-    below(&root, group)?;
+    below(&root, group, 0)?;
     // the root last: who is interrupted begins again
     one(&root, group).map(|_| ())
 }
 
-fn below(directory: &OwnedFd, group: u32) -> io::Result<()> {
+fn below(directory: &OwnedFd, group: u32, depth: usize) -> io::Result<()> {
+    trees::check_depth(depth)?;
     for name in names(directory)? {
         let opened = match openat(directory, name.as_os_str(), SEEN, Mode::empty()) {
             Ok(opened) => opened,
@@ -42,7 +43,7 @@ fn below(directory: &OwnedFd, group: u32) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         };
         if one(&opened, group)? {
-            below(&opened, group)?;
+            below(&opened, group, depth + 1)?;
         }
     }
     Ok(())
@@ -106,5 +107,17 @@ mod tests {
         assert_eq!(shown(&volume.join("a/file")).1, 0o600);
         give(&volume, group, false).unwrap();
         assert_eq!(shown(&volume.join("a/file")).1, 0o660);
+    }
+
+    #[test]
+    fn a_volume_that_is_too_deep_is_refused() {
+        let volume = tempfile::tempdir().unwrap();
+        let group = fs::metadata(volume.path()).unwrap().gid();
+        let deep = |levels: usize| volume.path().join("d/".repeat(levels));
+        fs::create_dir_all(deep(trees::MAX_DEPTH - 1)).unwrap();
+        give(volume.path(), group, false).unwrap();
+        fs::create_dir_all(deep(trees::MAX_DEPTH + 1)).unwrap();
+        let refused = give(volume.path(), group, false).unwrap_err();
+        assert_eq!(refused.to_string(), "more than 256 directories in each other");
     }
 }

@@ -1,12 +1,8 @@
 //! A part of a volume: found without leaving the volume, and made where it is missing. The runtime mounts it the same way,
 //! by what it opens beneath the volume ([`cri::subpath`]): a container that swaps a folder for a link gains nothing.
 
-use cri::subpath::{leads_out, open_base, open_beneath};
-use nix::errno::Errno;
-use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::{Mode, fstat, mkdirat, umask};
-use std::os::fd::AsFd;
-use std::path::{Component, Path, PathBuf};
+use cri::subpath::{ensure as ensure_beneath, leads_out, open_base};
+use std::path::{Component, Path};
 
 /// In upstream's words.
 ///
@@ -29,51 +25,11 @@ pub fn check(path: &str) -> Result<(), String> {
 /// It leads out of the volume, or the file system refused.
 pub fn ensure(volume: &Path, path: &str) -> Result<(), String> {
     check(path)?;
-    let relative = Path::new(path);
     let root = open_base(volume).map_err(|e| format!("open {}: {e}", volume.display()))?;
-    match open_beneath(&root, relative) {
-        Err(Errno::ENOENT) => {
-            let made = with_own_umask(|| make(&root, relative, mode_of(&root)?));
-            made.and_then(|()| open_beneath(&root, relative))
-        }
-        other => other,
-    }
-    .map(drop)
-    .map_err(|e| match e {
+    ensure_beneath(&root, Path::new(path)).map_err(|e| match e {
         e if leads_out(e) => format!("subPath \"{path}\" leads out of volume {}", volume.display()),
         other => format!("open subPath \"{path}\" in volume {}: {other}", volume.display()),
     })
-}
-
-fn mode_of(root: impl AsFd) -> nix::Result<Mode> {
-    Ok(Mode::from_bits_truncate(fstat(root)?.st_mode))
-}
-
-/// A mode is given when a directory is made, never afterwards by name: the container might have put another one there. The
-/// process' umask is shared by all threads that did not part with the others.
-fn with_own_umask(work: impl FnOnce() -> nix::Result<()> + Send) -> nix::Result<()> {
-    let alone = || {
-        unshare(CloneFlags::CLONE_FS)?;
-        umask(Mode::empty());
-        work()
-    };
-    std::thread::scope(|scope| scope.spawn(alone).join()).unwrap_or(Err(Errno::EAGAIN))
-}
-
-fn make(root: impl AsFd, path: &Path, mode: Mode) -> nix::Result<()> {
-    let mut so_far = PathBuf::new();
-    for part in path.components() {
-        let parent = open_beneath(&root, &so_far)?;
-        so_far.push(part);
-        match open_beneath(&root, &so_far) {
-            Err(Errno::ENOENT) => match mkdirat(&parent, Path::new(part.as_os_str()), mode) {
-                Ok(()) | Err(Errno::EEXIST) => {}
-                Err(other) => return Err(other),
-            },
-            other => drop(other?),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ pub(crate) async fn tear_down(shared: &Shared, dir: std::path::PathBuf) -> Resul
 }
 
 fn remove_dir(dir: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(dir) {
+    match trees::remove(dir) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     }

@@ -90,6 +90,28 @@ async fn a_cache_gives_nothing_from_outside_of_it() {
     assert!(why.contains("leads out of the cache"), "{why}");
 }
 
+/// Steps share a cache: what one of them left there leads no other one out of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn links_in_a_cache_lead_nobody_out_of_it() {
+    let lab = Lab::new().await;
+    let outside = tempfile::tempdir().unwrap();
+    let run = |source: &str| format!("FROM base\nRUN --mount=type=cache,id=x,target=/c{source} x{source}\n");
+    let last = |lab: &Lab| lab.runner.0.lock().unwrap().pop().unwrap().mounts.remove(0).source;
+    lab.build(&run(""), Tar::new()).await.unwrap();
+    let MountSource::Host(cache) = last(&lab) else { panic!("the cache itself is mounted") };
+    std::os::unix::fs::symlink(outside.path(), cache.join("evil")).unwrap();
+    std::os::unix::fs::symlink("../..", cache.join("up")).unwrap();
+    for source in ["evil", "evil/new", "up", "up/new"] {
+        let why = lab.build(&run(&format!(",source={source}")), Tar::new()).await.unwrap_err().to_string();
+        assert!(why.contains(&format!("source {source:?} leads out of the cache")), "{why}");
+    }
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    assert_eq!(lab.ran(), 0, "none of them ran");
+    lab.build(&run(",source=/sub/deep"), Tar::new()).await.unwrap();
+    assert_eq!(last(&lab), MountSource::Part { base: cache.clone(), part: "sub/deep".into() });
+    assert!(cache.join("sub/deep").is_dir());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_padding_of_the_last_file_may_be_missing() {
     let lab = Lab::new().await;

@@ -1,0 +1,34 @@
+//! Directories that others have filled: containers, archives, whoever may write to a volume. Nothing holds them back from
+//! tens of thousands of directories in each other, and what walks there with a frame of the stack and a descriptor for each
+//! level ends the whole program. So a tree is removed with as many of both as a few levels need ([`remove`]), and who copies
+//! or lists one goes down [`MAX_DEPTH`] levels and says so beyond.
+//!
+//! All is done by descriptors; no link is followed, and nothing is done beyond a mount: what is mounted in a tree is
+//! somebody else's.
+
+#![forbid(unsafe_code)]
+
+mod removal;
+mod temporary;
+
+pub use removal::{remove, remove_at};
+use std::io;
+pub use temporary::TempDir;
+
+/// Levels of directories that are copied, listed or given to a group: more than any real tree has, and few enough for a
+/// descriptor each.
+pub const MAX_DEPTH: usize = 256;
+
+/// Why a tree is not gone through to its end: `depth` levels lie above what is to come.
+///
+/// # Errors
+/// The next level would be beyond [`MAX_DEPTH`].
+pub fn check_depth(depth: usize) -> io::Result<()> {
+    if depth < MAX_DEPTH {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("more than {MAX_DEPTH} directories in each other")))
+}
+
+#[cfg(test)]
+mod tests;
