@@ -26,7 +26,11 @@ pub enum ControlRequest {
         namespaces: Option<BTreeSet<String>>,
     },
     /// Answers [`ControlReply::Url`]: opens the dashboard once, for a few minutes.
-    Dashboard,
+    Dashboard {
+        /// Whose browser it is to open; whoever's has the link, where nobody is named.
+        #[serde(default)]
+        user: Option<u32>,
+    },
     /// Answers [`ControlReply::Services`]: every service that has ports.
     Services,
     /// The same for one service; waits until something stands behind it.

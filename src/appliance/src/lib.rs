@@ -34,6 +34,7 @@ mod scheduled_stop;
 mod service_network;
 mod settings;
 mod signer;
+mod socket_owner;
 mod start_options;
 
 pub use addons::{Addon, AddonObject, is_bundled_addon};

@@ -107,8 +107,8 @@ impl KubernetesHalf {
         say: mpsc::Sender<ControlReply>,
     ) -> ControlReply {
         match request {
-            ControlRequest::Dashboard => {
-                told(&say, ControlReply::Url { url: self.dashboard.login_url() }).await
+            ControlRequest::Dashboard { user } => {
+                told(&say, ControlReply::Url { url: self.dashboard.login_url(user) }).await
             }
             ControlRequest::Services => told(&say, services::list(&self.cluster)).await,
             ControlRequest::Service { namespace, name, wait_seconds } => {
