@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use store::Usage;
 
 /// Verb, group, version, resource, subresource, code. All but the code come from what is served, so there are not many.
 type Labels = (String, String, String, String, String, u16);
@@ -93,7 +94,7 @@ impl Metrics {
         Watching(self.watches.clone())
     }
 
-    pub(crate) fn text(&self, levels: &[(Arc<str>, Counts)]) -> String {
+    pub(crate) fn text(&self, levels: &[(Arc<str>, Counts)], stored: Usage) -> String {
         let mut out = String::new();
         head(
             &mut out,
@@ -121,6 +122,13 @@ impl Metrics {
             }
         }
         self.reloads_text(&mut out);
+        // under etcd's names: alerts ask how much is left
+        let in_use = ("etcd_mvcc_db_total_size_in_use_in_bytes", "What is stored takes of memory, about.");
+        let quota = ("etcd_server_quota_backend_bytes", "What it may take; 0 for any amount.");
+        for ((name, help), value) in [(in_use, stored.bytes), (quota, stored.quota.unwrap_or(0))] {
+            head(&mut out, name, "gauge", help);
+            let _ = writeln!(out, "{name} {value}");
+        }
         if let Some(bytes) = resident() {
             head(&mut out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
             let _ = writeln!(out, "process_resident_memory_bytes {bytes}");
@@ -177,7 +185,11 @@ mod tests {
         metrics.count(labels());
         let watching = metrics.watching();
         let limits = Limits { nominal: 5, lower: 4, upper: 9 };
-        let text = metrics.text(&[("low".into(), Counts { waiting: 3, limits, ..Counts::default() })]);
+        let levels: [(Arc<str>, Counts); 1] = [("low".into(), Counts { waiting: 3, limits, ..Counts::default() })];
+        let stored = Usage { bytes: 7, quota: Some(9), is_full: false };
+        let text = metrics.text(&levels, stored);
+        assert!(text.contains("\netcd_mvcc_db_total_size_in_use_in_bytes 7\n"), "{text}");
+        assert!(text.contains("\netcd_server_quota_backend_bytes 9\n"), "{text}");
         assert!(
             text.contains("apiserver_flowcontrol_current_inqueue_requests{priority_level=\"low\"} 3\n"),
             "{text}"
@@ -190,7 +202,7 @@ mod tests {
         for is_in_force in [true, false, true] {
             metrics.count_reload(ConfigFile::Authorization, is_in_force);
         }
-        let told = metrics.text(&[]);
+        let told = metrics.text(&[], stored);
         for (status, count) in [("success", 2), ("failure", 1)] {
             let name = "apiserver_authorization_config_controller_automatic_reload";
             assert!(told.contains(&format!("{name}s_total{{status=\"{status}\"}} {count}\n")), "{told}");
@@ -204,6 +216,6 @@ mod tests {
         assert!(text.contains("apiserver_longrunning_requests{verb=\"WATCH\"} 1\n"), "{text}");
         assert!(text.contains("\nprocess_resident_memory_bytes "), "{text}");
         drop(watching);
-        assert!(metrics.text(&[]).contains("apiserver_longrunning_requests{verb=\"WATCH\"} 0\n"));
+        assert!(metrics.text(&[], stored).contains("apiserver_longrunning_requests{verb=\"WATCH\"} 0\n"));
     }
 }

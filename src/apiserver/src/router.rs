@@ -185,7 +185,7 @@ async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<R
         ["metrics"] => Ok(responses::typed(
             200,
             "text/plain; version=0.0.4; charset=utf-8",
-            edge.metrics.text(&edge.flow.counts()),
+            edge.metrics.text(&edge.flow.counts(), edge.cluster.store().usage()),
         )),
         [".well-known", "openid-configuration"] => {
             Ok(responses::json(200, &edge.cluster.openid_configuration()))

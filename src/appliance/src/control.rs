@@ -248,6 +248,16 @@ pub struct ControlStatus {
     /// Of a stop that is scheduled: seconds since 1970.
     #[serde(default)]
     pub stops_at: Option<u64>,
+    /// Nothing new is stored until something is deleted.
+    #[serde(default)]
+    pub store_full: Option<StoreFull>,
+}
+
+/// Of the daemon's memory, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreFull {
+    pub used: usize,
+    pub limit: usize,
 }
 
 /// Where a service can be reached from the machine.

@@ -207,6 +207,7 @@ async fn serve(
         without_kubernetes: false,
         paused: None,
         stops_at: None,
+        store_full: None,
     };
     let answers = Arc::new(Answers {
         status,
@@ -261,6 +262,7 @@ fn open_store(
         take_over: typed.take_over,
         backend: datastore::backend(places, asked),
         encryption: encryption.clone(),
+        quota: daemon_memory::for_objects(settings.daemon_memory),
         ..store::Options::default()
     };
     let known = Settings::load(places).ok().flatten();

@@ -42,7 +42,7 @@ pub use certs::{AdminCredentials, Certificates, is_server_name};
 pub use check::{Finding, State, check};
 pub use control::{
     BuildContextAt, BuildRequest, ControlReply, ControlRequest, ControlStatus, Login, PullProgress, Refusal,
-    ServiceAddress, ServicePort,
+    ServiceAddress, ServicePort, StoreFull,
 };
 pub use cri::ImageInfo;
 pub use daemon::run;
