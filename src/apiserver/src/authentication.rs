@@ -23,10 +23,14 @@ pub(crate) async fn authenticate(edge: &ServerState, request: &Request) -> Resul
     match (&request.peer.certified, bearer(request)) {
         (_, Some(token)) => {
             let actor = whose(edge, &token).await?;
-            request.peer.vouch();
+            request.peer.vouch(&actor);
             Ok(actor)
         }
-        (Some(actor), None) => Ok(actor.clone()),
+        (Some(actor), None) => {
+            // it may have been another's, who had a token
+            request.peer.vouch(actor);
+            Ok(actor.clone())
+        }
         (None, None) if edge.issuers.load().anonymous.allows(&request.path) => Ok(Actor::anonymous()),
         (None, None) => Err(Status::new(Reason::Unauthorized, "Unauthorized")),
     }

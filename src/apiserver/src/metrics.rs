@@ -185,7 +185,8 @@ mod tests {
         metrics.count(labels());
         let watching = metrics.watching();
         let limits = Limits { nominal: 5, lower: 4, upper: 9 };
-        let levels: [(Arc<str>, Counts); 1] = [("low".into(), Counts { waiting: 3, limits, ..Counts::default() })];
+        let levels: [(Arc<str>, Counts); 1] =
+            [("low".into(), Counts { waiting: 3, limits, ..Counts::default() })];
         let stored = Usage { bytes: 7, quota: Some(9), is_full: false };
         let text = metrics.text(&levels, stored);
         assert!(text.contains("\netcd_mvcc_db_total_size_in_use_in_bytes 7\n"), "{text}");

@@ -45,7 +45,7 @@ impl ApiServer {
                         ControlFlow::Continue(actor) => actor,
                     };
                     let address = Some(peer.ip());
-                    let peer = Peer { certified: Some(actor), address, seat: Some(seat) };
+                    let peer = Peer { certified: Some(actor), address, seat: Some(seat), user_seat: None };
                     peer.recognise();
                     head.extensions.insert(Arc::new(peer));
                     let request = hyper::Request::from_parts(head, body);
