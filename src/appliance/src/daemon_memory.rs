@@ -93,10 +93,11 @@ fn limit(memory: DaemonMemory) -> Option<u64> {
     memory.bytes(total(&std::fs::read_to_string("/proc/meminfo").unwrap_or_default()))
 }
 
-/// What all stored objects may take of it, in bytes: they are held once, and lists, watches, what the components make of them and the
-/// log need the rest. Without it whoever may make one kind of object could end the daemon, each time that it starts.
+/// What all stored objects may take of it, in bytes. They are held once, a list of all of them is made of as much again and packed once
+/// more, and watches, components and the log need something too. Without it whoever may make one kind of object could end the daemon,
+/// each time that it starts.
 pub(crate) fn for_objects(memory: DaemonMemory) -> Option<usize> {
-    limit(memory).map(|bytes| usize::try_from(bytes / 2).unwrap_or(usize::MAX))
+    limit(memory).map(|bytes| usize::try_from(bytes / 3).unwrap_or(usize::MAX))
 }
 
 /// Puts this process under its limit.

@@ -83,26 +83,26 @@ fn number(path: &Path) -> u64 {
 #[test]
 fn objects_that_fill_the_daemons_memory_are_refused_and_the_cluster_goes_on() {
     let Some(at) = common::unstarted("filled") else { return };
-    at.monopod(&["start", "--daemon-memory", "320Mi"]).ok("start with a limit");
+    at.monopod(&["start", "--daemon-memory", "384Mi"]).ok("start with a limit");
     let (pid, data) = (at.pid(), "x".repeat(1_000_000));
     let create = |name: &str| {
         let map =
             format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {{a: {data}}}}}");
         at.kubectl_with(&["create"], &map)
     };
-    let (stored, refused) = (0..320)
+    let (stored, refused) = (0..384)
         .find_map(|number| {
             let answer = create(&format!("fill-{number}"));
             (!answer.0.status.success()).then(|| (number, answer.err()))
         })
-        .expect("320 MB fit into a daemon of as much");
+        .expect("384 MB fit into a daemon of as much");
     assert!(refused.contains("etcdserver: mvcc: database space exceeded"), "{refused}");
-    assert!((140..=167).contains(&stored), "{stored} MB were taken, of 160 MiB");
+    assert!((110..=134).contains(&stored), "{stored} MB were taken, of 128 MiB");
     assert_eq!(at.pid(), pid, "the daemon lives");
     let status = at.monopod(&["status"]).ok("status");
     assert!(status.contains("store:      full"), "{status}");
     let used = at.kubectl(&["get", "--raw", "/metrics"]).ok("metrics");
-    assert!(used.contains(&format!("\netcd_server_quota_backend_bytes {}\n", 160 << 20)), "{used}");
+    assert!(used.contains(&format!("\netcd_server_quota_backend_bytes {}\n", 128 << 20)), "{used}");
     at.until(
         &["get", "nodes", "-o", "jsonpath={.items[0].status.conditions[?(@.type=='Ready')].status}"],
         "True",
