@@ -5,7 +5,7 @@ usage: bench_cluster.py KUBECONFIG IMAGE
 
 Prints one JSON object: milliseconds from a pod's creation until a watch shows it Running (100 in sequence), seconds until
 100 that are created at once are all Running, requests a second, and seconds that workloads take: a Deployment of 200 and its
-update, a StatefulSet of 20, 500 Jobs, and the end of a namespace with 1,000 objects. What it makes is in namespaces of its own,
+update, a StatefulSet of 20, 1,000 Jobs, and the end of a namespace with 1,000 objects. What it makes is in namespaces of its own,
 which it deletes at the end.
 """
 
@@ -27,7 +27,7 @@ IN_SEQUENCE = 100
 AT_ONCE = 100
 REPLICAS = 200
 ORDERED = 20
-JOBS = 500
+JOBS = 1000
 OBJECTS = 1000
 GATED = 10000  # pods that wait at a scheduling gate: objects for the API server, and nothing else
 PATIENCE = 300  # seconds for one measurement

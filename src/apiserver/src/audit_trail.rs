@@ -248,6 +248,6 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
 }
 
 pub(crate) fn user_info(actor: &Actor) -> UserInfo {
-    let Actor { name, uid, groups, extra } = actor.clone();
+    let Actor { name, uid, groups, extra, .. } = actor.clone();
     UserInfo { username: name, uid, groups, extra }
 }

@@ -7,14 +7,14 @@ use cluster::Actor;
 
 const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 
-/// Common name and organisations of a certificate that TLS has checked already.
-pub(crate) fn actor_of_certificate(der: &[u8]) -> Option<Actor> {
+/// Common name and organisations of a certificate that TLS has checked already, and when it ends, in seconds since 1970.
+pub(crate) fn actor_of_certificate(der: &[u8]) -> Option<(Actor, i64)> {
     let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
     let subject = certificate.subject();
     let name = subject.iter_common_name().next()?.as_str().ok()?;
     let mut groups: Vec<&str> = subject.iter_organization().filter_map(|o| o.as_str().ok()).collect();
     groups.push(Actor::AUTHENTICATED);
-    Some(Actor::user(name, &groups))
+    Some((Actor::user(name, &groups), certificate.validity().not_after.timestamp()))
 }
 
 /// # Errors
@@ -29,6 +29,9 @@ pub(crate) async fn authenticate(edge: &ServerState, request: &Request) -> Resul
         (Some(actor), None) => {
             // it may have been another's, who had a token
             request.peer.vouch(actor);
+            if let Some(ends) = request.peer.certified_until {
+                edge.metrics.count_certificate(ends);
+            }
             Ok(actor.clone())
         }
         (None, None) if edge.issuers.load().anonymous.allows(&request.path) => Ok(Actor::anonymous()),

@@ -1,13 +1,13 @@
 //! ComponentStatuses: what `kubectl get componentstatuses` asks. The components are parts of this process: they are well when
 //! it is ready.
 
-use crate::negotiate::{self, View};
+use crate::negotiate::{self, Shape, Shown, View};
 use crate::request::Request;
 use crate::request_info::RequestInfo;
 use crate::responses;
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
-use api::{GroupResource, Status};
+use api::{GroupResource, Gvk, Status};
 use http::Method;
 use serde_json::{Value, json};
 use warp::reply::Response;
@@ -25,7 +25,10 @@ pub(crate) fn answer(edge: &ServerState, request: &Request, info: &RequestInfo) 
         return Err(not_found());
     }
     let ready = *edge.ready.borrow();
-    let view = negotiate::view(request.header(http::header::ACCEPT));
+    let gvk = Gvk::new("", "v1", "ComponentStatus");
+    let shape = if info.name.is_some() { Shape::Object } else { Shape::List };
+    let shown = Shown { shape, gvk: &gvk, is_custom: false };
+    let view = negotiate::view(request.header(http::header::ACCEPT), &shown)?;
     let answer = document(info.name.as_deref(), ready, view)?;
     Ok(responses::with_warnings(responses::json(200, &answer), &[DEPRECATED.to_owned()]))
 }

@@ -5,10 +5,13 @@ use crate::negotiate;
 use crate::request::Request;
 use crate::responses;
 use crate::server_state::ServerState;
-use api::{Gvk, KUBERNETES_VERSION};
+use api::{Gvk, KUBERNETES_VERSION, VersionPriority};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, header};
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kinds::builtin::api_service::condition;
-use kinds::{Registry, ResourceInfo, Scope};
+use kinds::{ApiPriority, Registry, ResourceInfo, Scope};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -26,6 +29,7 @@ pub(crate) fn version() -> Value {
 struct Remote {
     group: String,
     version: String,
+    priority: ApiPriority,
     is_available: bool,
 }
 
@@ -33,6 +37,10 @@ impl Remote {
     fn of(service: &APIService) -> Self {
         let spec = service.spec.clone().unwrap_or_default();
         Remote {
+            priority: ApiPriority {
+                of_group: spec.group_priority_minimum,
+                of_version: spec.version_priority,
+            },
             group: spec.group.unwrap_or_default(),
             version: spec.version.unwrap_or_default(),
             is_available: condition(service).is_some_and(|condition| condition.status == "True"),
@@ -40,33 +48,46 @@ impl Remote {
     }
 }
 
+fn remote(edge: &ServerState) -> Vec<Remote> {
+    aggregator::all_given_away(&edge.cluster).iter().map(|service| Remote::of(service)).collect()
+}
+
+/// Of the documents.
+pub(crate) fn paths(edge: &ServerState) -> impl Iterator<Item = String> + use<> {
+    let of_group = |Group { name, versions }: Group| {
+        let versions: Vec<String> =
+            versions.iter().map(|version| format!("/apis/{name}/{version}")).collect();
+        std::iter::once(format!("/apis/{name}")).chain(versions)
+    };
+    let groups = groups(&edge.cluster.registry(), &remote(edge)).into_iter().flat_map(of_group);
+    ["/api", "/api/v1", "/apis"].into_iter().map(str::to_owned).chain(groups)
+}
+
 /// `None` for a path that is no document.
 pub(crate) fn answer(edge: &ServerState, request: &Request) -> Option<Response> {
     let registry = &*edge.cluster.registry();
-    let remote: Vec<Remote> =
-        aggregator::all_given_away(&edge.cluster).iter().map(|service| Remote::of(service)).collect();
-    let remote = remote.as_slice();
-    let aggregated = negotiate::aggregated(request.header(http::header::ACCEPT));
+    let remote = &*remote(edge);
+    let aggregated = negotiate::aggregated(request.header(header::ACCEPT));
     let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     let document = match (segments.as_slice(), aggregated) {
         (["api"], Some(version)) => {
-            return Some(aggregated_response(&all_in_one(edge, registry, &[], true, version), version));
+            let all = all_in_one(edge, registry, &[], true, version);
+            return Some(aggregated_response(request, &all, version));
         }
         (["apis"], Some(version)) => {
-            return Some(aggregated_response(&all_in_one(edge, registry, remote, false, version), version));
+            let all = all_in_one(edge, registry, remote, false, version);
+            return Some(aggregated_response(request, &all, version));
         }
         (["api"], None) => {
             json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
         }
         (["apis"], None) => {
-            let groups: Vec<Value> = groups(registry, remote)
-                .iter()
-                .map(|(group, versions)| group_document(group, versions))
-                .collect();
+            let groups: Vec<Value> = groups(registry, remote).iter().map(group_document).collect();
             json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
         }
         (["apis", group], _) => {
-            let mut document = group_document(group, groups(registry, remote).get(*group)?);
+            let groups = groups(registry, remote);
+            let mut document = group_document(groups.iter().find(|known| known.name == *group)?);
             document["kind"] = "APIGroup".into();
             document["apiVersion"] = "v1".into();
             document
@@ -78,29 +99,46 @@ pub(crate) fn answer(edge: &ServerState, request: &Request) -> Option<Response> 
     Some(responses::json(200, &document))
 }
 
-/// The versions of each named group, the preferred one first.
-fn groups(registry: &Registry, remote: &[Remote]) -> BTreeMap<String, Vec<String>> {
-    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let own = registry.resources().map(|info| (info.gvr.group.to_string(), info.gvr.version.to_string()));
-    let remote = remote.iter().map(|remote| (remote.group.clone(), remote.version.clone()));
-    for (group, version) in own.chain(remote).filter(|(group, _)| !group.is_empty()) {
-        let versions = groups.entry(group).or_default();
-        if !versions.contains(&version) {
-            versions.push(version);
-        }
-    }
-    groups
-        .values_mut()
-        .for_each(|versions| versions.sort_by_key(|version| Reverse(api::VersionPriority::of(version))));
-    groups
+/// A named group with its versions, the preferred one first.
+#[derive(Debug, PartialEq)]
+struct Group {
+    name: String,
+    versions: Vec<String>,
 }
 
-fn group_document(group: &str, versions: &[String]) -> Value {
-    let versions: Vec<Value> = versions
+/// All named groups in the order in which clients look for a name: by the priorities of their APIServices, as upstream's
+/// aggregator has them.
+fn groups(registry: &Registry, remote: &[Remote]) -> Vec<Group> {
+    let mut groups: BTreeMap<String, BTreeMap<String, ApiPriority>> = BTreeMap::new();
+    for info in registry.resources().filter(|info| !info.gvr.group.is_empty()) {
+        let (group, version) = (&info.gvr.group, &info.gvr.version);
+        let versions = groups.entry(group.to_string()).or_default();
+        versions
+            .entry(version.to_string())
+            .or_insert_with(|| ApiPriority::of_own(group, version, registry.is_custom(info)));
+    }
+    // what is given away has the place that its APIService says
+    for remote in remote.iter().filter(|remote| !remote.group.is_empty()) {
+        groups.entry(remote.group.clone()).or_default().insert(remote.version.clone(), remote.priority);
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    // stable: equals stay in the order of their names
+    groups.sort_by_key(|(_, versions)| Reverse(versions.values().map(|priority| priority.of_group).max()));
+    let sorted = |versions: BTreeMap<String, ApiPriority>| {
+        let mut versions: Vec<_> = versions.into_iter().collect();
+        versions.sort_by_key(|(version, priority)| Reverse(priority.in_group(version)));
+        versions.into_iter().map(|(version, _)| version).collect()
+    };
+    groups.into_iter().map(|(name, versions)| Group { name, versions: sorted(versions) }).collect()
+}
+
+fn group_document(group: &Group) -> Value {
+    let versions: Vec<Value> = group
+        .versions
         .iter()
-        .map(|version| json!({"groupVersion": format!("{group}/{version}"), "version": version}))
+        .map(|version| json!({"groupVersion": format!("{}/{version}", group.name), "version": version}))
         .collect();
-    json!({"name": group, "versions": versions, "preferredVersion": versions[0]})
+    json!({"name": group.name, "versions": versions, "preferredVersion": versions[0]})
 }
 
 fn of_version<'r>(registry: &'r Registry, group: &str, version: &str) -> Vec<&'r ResourceInfo> {
@@ -112,7 +150,7 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Option<Valu
     if served.is_empty() {
         return None;
     }
-    let resources: Vec<Value> = served.into_iter().flat_map(resources_of).collect();
+    let resources: Vec<Value> = served.into_iter().flat_map(|info| resources_of(registry, info)).collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     Some(
         json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}),
@@ -120,7 +158,7 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Option<Valu
 }
 
 /// The resource, then its subresources.
-fn resources_of(info: &ResourceInfo) -> Vec<Value> {
+fn resources_of(registry: &Registry, info: &ResourceInfo) -> Vec<Value> {
     let namespaced = info.scope == Scope::Namespaced;
     let mut resource = json!({
         "name": info.gvr.resource, "singularName": info.singular, "namespaced": namespaced,
@@ -131,6 +169,9 @@ fn resources_of(info: &ResourceInfo) -> Vec<Value> {
     }
     if !info.categories.is_empty() {
         resource["categories"] = json!(info.categories);
+    }
+    if let Some(hash) = storage_version_hash(registry, info) {
+        resource["storageVersionHash"] = hash.into();
     }
     let mut resources = vec![resource];
     resources.extend(info.subresources.iter().map(|subresource| {
@@ -146,6 +187,22 @@ fn resources_of(info: &ResourceInfo) -> Vec<Value> {
         entry
     }));
     resources
+}
+
+/// Of a kind whose objects are stored; it changes with the version in which they are (upstream's `StorageVersionHash`).
+fn storage_version_hash(registry: &Registry, info: &ResourceInfo) -> Option<String> {
+    let (served, kind) = (registry.by_gvr(&info.gvr)?, registry.kind(&info.storage)?);
+    let newest = || {
+        let of_group = kind.versions.iter().map(|version| &version.info().gvk);
+        let of_group = of_group.filter(|gvk| gvk.group == kind.storage.group);
+        Some(of_group.max_by_key(|gvk| VersionPriority::of(&gvk.version))?.api_version())
+    };
+    let stored = served.stored_version().map(str::to_owned).or_else(newest)?;
+    // the core group's name is empty, and its slash is there
+    let slash = if stored.contains('/') { "" } else { "/" };
+    let named = format!("{slash}{stored}/{}", info.gvk.kind);
+    let digest = ring::digest::digest(&ring::digest::SHA256, named.as_bytes());
+    Some(STANDARD.encode(&digest.as_ref()[..8]))
 }
 
 /// `APIGroupDiscoveryList`: everything in one document, so that a client asks twice and not twenty times.
@@ -168,9 +225,10 @@ fn all_in_one(
         true => vec![json!({"metadata": {}, "versions": [kinds_of("", "v1")]})],
         false => groups(registry, remote)
             .iter()
-            .map(|(group, versions)| {
-                let versions: Vec<Value> = versions.iter().map(|of| kinds_of(group, of)).collect();
-                json!({"metadata": {"name": group}, "versions": versions})
+            .map(|group| {
+                let versions: Vec<Value> =
+                    group.versions.iter().map(|of| kinds_of(&group.name, of)).collect();
+                json!({"metadata": {"name": group.name}, "versions": versions})
             })
             .collect(),
     };
@@ -194,10 +252,90 @@ fn aggregated_resource(info: &ResourceInfo) -> Value {
     resource
 }
 
-fn aggregated_response(document: &Value, version: &str) -> Response {
+/// Nothing where the client has it already.
+fn aggregated_response(request: &Request, document: &Value, version: &str) -> Response {
     let content_type = match version {
         "v2" => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
         _ => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
     };
-    responses::typed(200, content_type, document.to_string())
+    let text = document.to_string();
+    let digest = ring::digest::digest(&ring::digest::SHA512, text.as_bytes());
+    let hash: String = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+    let etag = format!("\"{hash}\"");
+    let mut response = match negotiate::is_known(request.header(header::IF_NONE_MATCH), &etag) {
+        true => responses::typed(304, content_type, ""),
+        false => responses::typed(200, content_type, text),
+    };
+    let headers = response.headers_mut();
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        headers.insert(header::ETAG, etag);
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(group: &str, version: &str, of_group: i32, of_version: i32) -> Remote {
+        Remote {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            priority: ApiPriority { of_group, of_version },
+            is_available: true,
+        }
+    }
+
+    #[test]
+    fn the_version_in_which_a_kind_is_stored_has_a_hash() {
+        let registry = kinds::all();
+        // each of them upstream's
+        let cases = [
+            ("", "v1", "pods", "xPOwRZ+Yhw8="),
+            ("", "v1", "namespaces", "Q3oi5N2YM8M="),
+            ("apps", "v1", "deployments", "8aSe+NMegvE="),
+        ];
+        for (group, version, resource, want) in cases {
+            let list = resource_list(&registry, group, version).unwrap();
+            let resources = list["resources"].as_array().unwrap();
+            let found = resources.iter().find(|known| known["name"] == resource).unwrap();
+            assert_eq!(found["storageVersionHash"], want, "{resource}");
+        }
+        let hash = |group: &str, version: &str, resource: &str| {
+            let mut all = registry.resources();
+            let info = all.find(|info| {
+                let gvr = &info.gvr;
+                gvr.group == group && gvr.version == version && gvr.resource == resource
+            });
+            storage_version_hash(&registry, info.unwrap())
+        };
+        // one object, whichever of them serves it
+        assert_eq!(hash("", "v1", "events"), hash("events.k8s.io", "v1", "events"));
+        let scalers = "horizontalpodautoscalers";
+        assert_eq!(hash("autoscaling", "v1", scalers), hash("autoscaling", "v2", scalers));
+        assert_eq!(hash("authorization.k8s.io", "v1", "selfsubjectaccessreviews"), None);
+    }
+
+    #[test]
+    fn groups_come_in_the_order_of_their_priorities() {
+        let remote = [
+            remote("a.example.com", "v1", 1_000, 100),
+            remote("z.example.com", "v1", 17_850, 10),
+            remote("z.example.com", "v2", 50, 20),
+            remote("metrics.k8s.io", "v1beta1", 50, 100),
+        ];
+        let groups = groups(&kinds::all(), &remote);
+        let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+        let first = ["apiregistration.k8s.io", "z.example.com", "apps", "events.k8s.io"];
+        assert_eq!(names[..4], first, "the highest of a group's priorities counts");
+        let last = ["storagemigration.k8s.io", "a.example.com", "metrics.k8s.io"];
+        assert_eq!(names[names.len() - 3..], last);
+        let at = |name: &str| names.iter().position(|known| *known == name);
+        assert!(at("admissionregistration.k8s.io") < at("apiextensions.k8s.io"), "equals go by their names");
+        let versions_of = |name: &str| &groups[at(name).unwrap()].versions;
+        assert_eq!(versions_of("autoscaling")[..], ["v2", "v1"]);
+        assert_eq!(versions_of("z.example.com")[..], ["v2", "v1"], "each version has a place of its own");
+    }
 }

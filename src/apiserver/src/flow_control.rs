@@ -2,12 +2,14 @@
 //! how it is treated.
 
 use crate::held_seat::HeldSeat;
+use crate::negotiate;
 use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
 use crate::server_state::ServerState;
 use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Controller, unless_gone};
 use flowcontrol::{Asked, ResourceAsked};
+use http::header;
 use k8s_openapi::api::flowcontrol::v1::{
     FlowSchema, FlowSchemaCondition, FlowSchemaStatus, PriorityLevelConfiguration,
 };
@@ -61,15 +63,21 @@ fn width_of_list(edge: &ServerState, request: &Request, info: &RequestInfo) -> u
     let there = edge.cluster.store().snapshot().count(&resource, info.namespace.as_deref());
     let limit = request.number("limit").ok().flatten().filter(|limit: &usize| *limit > 0);
     let shown = there.min(limit.unwrap_or(usize::MAX));
-    if shown < OBJECTS_A_SEAT / 10 {
-        return 1;
-    }
     // what is large is large in memory too, until it is read
     let snapshot = edge.cluster.store().snapshot();
     let objects = snapshot.list(&resource, info.namespace.as_deref(), None).take(shown);
     let bytes: usize = objects.map(|object| object.bytes().len()).sum();
-    let seats = (shown / OBJECTS_A_SEAT).min(MOST_SEATS).max(bytes / BYTES_A_SEAT).max(1);
+    let seats = (shown / OBJECTS_A_SEAT).min(MOST_SEATS).max(bytes * copies(request) / BYTES_A_SEAT).max(1);
     u32::try_from(seats).unwrap_or(u32::MAX)
+}
+
+/// How many times an answer holds the bytes of what it shows, until it is read. Stored bytes go out as they are; gzip is made of
+/// all of them together, and other forms of a tree of values.
+fn copies(request: &Request) -> usize {
+    let accept = request.header(header::ACCEPT);
+    let is_converted = negotiate::only_yaml(accept) || negotiate::only_protobuf(accept);
+    let is_packed = negotiate::takes_gzip(request.header(header::ACCEPT_ENCODING));
+    1 + if is_converted { 8 } else { 0 } + usize::from(is_packed)
 }
 
 /// Follows the objects, and says of each FlowSchema whether its level is there.

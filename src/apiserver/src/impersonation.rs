@@ -125,7 +125,7 @@ impl Wanted {
                 .filter(|group| !has(&groups, group) && !has(&groups, Actor::UNAUTHENTICATED)),
         };
         groups.extend(missing.map(str::to_owned));
-        Actor { name: self.user, uid: self.uid, groups, extra: self.extra }
+        Actor::known(self.user, self.uid, groups, self.extra)
     }
 }
 

@@ -145,5 +145,5 @@ fn actor(identity: Identity) -> Actor {
     if !groups.iter().any(|group| group == Actor::AUTHENTICATED) {
         groups.push(Actor::AUTHENTICATED.to_owned());
     }
-    Actor { name: username, uid, groups, extra }
+    Actor::known(username, uid, groups, extra)
 }

@@ -51,9 +51,11 @@ impl ApiServer {
     ) {
         let Some(stream) = tls_handshake(&self.tls, socket).await else { return };
         let (_, session) = stream.get_ref();
-        let certified = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
+        let certificate = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
+        let (certified, certified_until) = certificate.unzip();
         let (address, user_seat) = (Some(address), Some(seats.user.clone()));
-        let peer = Arc::new(Peer { certified, address, seat: Some(seats.stranger), user_seat });
+        let seat = Some(seats.stranger);
+        let peer = Arc::new(Peer { certified, certified_until, address, seat, user_seat });
         peer.recognise();
         let edge = self.edge.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {

@@ -42,6 +42,7 @@ mod peer;
 mod plain;
 mod pod_checks;
 mod pods;
+mod pretty;
 mod proxy;
 mod request;
 mod request_info;

@@ -1,8 +1,9 @@
 //! Which of our formats the client accepts.
 
 use crate::request::Request;
-use api::{Reason, Status};
+use api::{Gvk, Reason, Status};
 
+const JSON: &str = "application/json";
 pub(crate) const YAML: &str = "application/yaml";
 
 /// How objects are to be shown.
@@ -81,17 +82,119 @@ pub(crate) fn takes_gzip(accept_encoding: &str) -> bool {
         && clauses(accept_encoding).iter().any(|c| c.media.eq_ignore_ascii_case("gzip") || c.media == "*")
 }
 
-/// The first that is asked for and known, in the client's order.
-pub(crate) fn view(accept: &str) -> View {
-    for clause in clauses(accept) {
-        match (clause.parameter("as"), clause.parameter("v")) {
-            (Some("Table"), Some("v1" | "v1beta1")) => return View::Table,
-            (Some("PartialObjectMetadata" | "PartialObjectMetadataList"), _) => return View::Partial,
-            (None, _) if clause.takes("application/json") => return View::Objects,
-            _ => {}
+/// What an answer consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Object,
+    List,
+    Watch,
+}
+
+/// What is to be shown in one of the forms that a client takes.
+pub(crate) struct Shown<'a> {
+    pub(crate) shape: Shape,
+    /// Of the objects.
+    pub(crate) gvk: &'a Gvk,
+    pub(crate) is_custom: bool,
+}
+
+impl Shown<'_> {
+    /// The formats that there are. YAML has no frames.
+    fn offers(&self) -> &'static [&'static str] {
+        match self.shape {
+            Shape::Watch => &[JSON, protobuf::MEDIA_TYPE],
+            Shape::Object | Shape::List => &[JSON, YAML, protobuf::MEDIA_TYPE],
         }
     }
-    View::Objects
+
+    /// # Errors
+    /// Upstream's (`asPartialObjectMetadata`) for one asked as many, or many as one. It names its Go types.
+    fn as_metadata(&self, kind: &str) -> Result<View, Status> {
+        let refuse = |why: &str, list: &str| {
+            let package = match self.gvk.group.split('.').next().unwrap_or_default() {
+                _ if self.is_custom => "unstructured",
+                "" => "core",
+                first => first,
+            };
+            let kind = if self.is_custom { "Unstructured" } else { self.gvk.kind.as_ref() };
+            Err(Status::new(Reason::NotAcceptable, format!("you requested {why} (*{package}.{kind}{list})")))
+        };
+        match (kind, self.shape) {
+            ("PartialObjectMetadata", Shape::List) => {
+                refuse("PartialObjectMetadata, but the requested object is a list", "List")
+            }
+            ("PartialObjectMetadataList", Shape::Object) => {
+                refuse("PartialObjectMetadataList, but the requested object is not a list", "")
+            }
+            _ => Ok(View::Partial),
+        }
+    }
+}
+
+/// What a clause wants objects turned into.
+enum Convert<'c> {
+    Nothing,
+    /// A kind of the group `meta.k8s.io`.
+    To(&'c str),
+    Unknown,
+}
+
+impl Clause<'_> {
+    fn convert(&self) -> Convert<'_> {
+        match (self.parameter("as"), self.parameter("g"), self.parameter("v")) {
+            (None, None, None) => Convert::Nothing,
+            (
+                Some(kind @ ("Table" | "PartialObjectMetadata" | "PartialObjectMetadataList")),
+                Some("meta.k8s.io"),
+                Some("v1" | "v1beta1"),
+            ) => Convert::To(kind),
+            _ => Convert::Unknown,
+        }
+    }
+}
+
+/// Whether the client has the entity already, as its `If-None-Match` says.
+pub(crate) fn is_known(if_none_match: &str, etag: &str) -> bool {
+    if_none_match
+        .split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// The first that is asked for and known, in the client's order (upstream's `NegotiateMediaTypeOptions`).
+///
+/// # Errors
+/// `NotAcceptable` for a client that takes nothing of what there is, and for one that mistakes a list for an object.
+pub(crate) fn view(accept: &str, shown: &Shown<'_>) -> Result<View, Status> {
+    for clause in clauses(accept) {
+        let convert = clause.convert();
+        for media in shown.offers().iter().filter(|media| clause.takes(media)) {
+            let is_binary = *media == protobuf::MEDIA_TYPE;
+            match convert {
+                // custom kinds have no messages
+                Convert::Nothing if is_binary && shown.is_custom => {}
+                Convert::Nothing => return Ok(View::Objects),
+                // a row's cells are of no type
+                Convert::To("Table") if is_binary => {}
+                Convert::To("Table") => return Ok(View::Table),
+                Convert::To(kind) => return shown.as_metadata(kind),
+                Convert::Unknown => {}
+            }
+        }
+    }
+    Err(match shown.shape {
+        Shape::Watch => not_acceptable(&STREAMS),
+        Shape::Object | Shape::List => not_acceptable(&FORMATS),
+    })
+}
+
+const FORMATS: [&str; 3] = [JSON, YAML, protobuf::MEDIA_TYPE];
+const STREAMS: [&str; 2] =
+    ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
+
+fn not_acceptable(taken: &[&str]) -> Status {
+    let why = format!("only the following media types are accepted: {}", taken.join(", "));
+    Status::new(Reason::NotAcceptable, why)
 }
 
 /// For what is answered and not stored, as a review is: it has no columns.
@@ -101,15 +204,11 @@ pub(crate) fn view(accept: &str) -> View {
 pub(crate) fn no_table(request: &Request) -> Result<(), Status> {
     let accept = request.header(http::header::ACCEPT);
     let takes = |clause: &Clause<'_>| {
-        let shown = ["application/json", YAML, protobuf::MEDIA_TYPE];
-        clause.parameter("as") != Some("Table") && shown.iter().any(|media| clause.takes(media))
+        clause.parameter("as") != Some("Table") && FORMATS.iter().any(|media| clause.takes(media))
     };
     match clauses(accept).iter().any(takes) {
         true => Ok(()),
-        false => Err(Status::new(
-            Reason::NotAcceptable,
-            "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
-        )),
+        false => Err(not_acceptable(&FORMATS)),
     }
 }
 
@@ -130,11 +229,18 @@ pub(crate) fn aggregated(accept: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    /// What is shown, or the code and the words of the refusal.
+    fn viewed(accept: &str, shape: Shape, is_custom: bool) -> Result<View, (u16, String)> {
+        let gvk = Gvk::new("apps", "v1", "Deployment");
+        view(accept, &Shown { shape, gvk: &gvk, is_custom }).map_err(|status| (status.code, status.message))
+    }
+
     #[test]
     fn the_first_known_format_wins() {
         let cases = [
             ("", View::Objects),
             ("application/json", View::Objects),
+            ("text/html,application/xml;q=0.9,*/*;q=0.8", View::Objects),
             (
                 "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
                 View::Table,
@@ -144,11 +250,60 @@ mod tests {
                 View::Partial,
             ),
             ("application/vnd.kubernetes.protobuf,application/json", View::Objects),
-            ("application/json;q=0.5;as=Table;v=v1, application/json", View::Objects),
+            ("application/json;q=0.5;as=Table;v=v1;g=meta.k8s.io, application/json", View::Objects),
+            ("application/json;as=Table;v=v9;g=meta.k8s.io, application/json", View::Objects),
+            ("application/json;as=Table;v=v1;g=example.com, */*", View::Objects),
+            (
+                "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io, application/yaml",
+                View::Objects,
+            ),
+            ("application/json;stream=watch", View::Objects),
         ];
         for (accept, want) in cases {
-            assert_eq!(view(accept), want, "{accept:?}");
+            assert_eq!(viewed(accept, Shape::List, false), Ok(want), "{accept:?}");
         }
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_acceptable() {
+        let of = |kind: &str| format!("application/json;as={kind};v=v1;g=meta.k8s.io");
+        let (one, many) = (of("PartialObjectMetadata"), of("PartialObjectMetadataList"));
+        let table = of("Table");
+        let formats = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
+        let streams = "only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+        let (is_list, is_none) = (
+            "you requested PartialObjectMetadata, but the requested object is a list (*apps.DeploymentList)",
+            "you requested PartialObjectMetadataList, but the requested object is not a list (*apps.Deployment)",
+        );
+        let cases: [(&str, Shape, bool, Result<View, &str>); 16] = [
+            ("text/html", Shape::Object, false, Err(formats)),
+            ("text/html", Shape::Watch, false, Err(streams)),
+            ("application/yaml", Shape::Watch, false, Err(streams)),
+            ("application/json;as=Table;v=v9;g=meta.k8s.io", Shape::List, false, Err(formats)),
+            ("application/json;as=Table;v=v1", Shape::List, false, Err(formats)),
+            ("application/json;as=Table;v=v1;g=example.com", Shape::List, false, Err(formats)),
+            ("application/json;as=Nothing;v=v1;g=meta.k8s.io", Shape::List, false, Err(formats)),
+            (
+                "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io",
+                Shape::List,
+                false,
+                Err(formats),
+            ),
+            ("application/vnd.kubernetes.protobuf", Shape::List, true, Err(formats)),
+            ("application/vnd.kubernetes.protobuf", Shape::Watch, true, Err(streams)),
+            (&one, Shape::List, false, Err(is_list)),
+            (&many, Shape::Object, false, Err(is_none)),
+            (&one, Shape::Object, false, Ok(View::Partial)),
+            (&many, Shape::List, true, Ok(View::Partial)),
+            (&one, Shape::Watch, true, Ok(View::Partial)),
+            (&table, Shape::Object, true, Ok(View::Table)),
+        ];
+        for (accept, shape, is_custom, want) in cases {
+            let want = want.map_err(|why| (406, why.to_owned()));
+            assert_eq!(viewed(accept, shape, is_custom), want, "{accept:?} {shape:?} {is_custom}");
+        }
+        let custom = viewed(&one, Shape::List, true).unwrap_err().1;
+        assert!(custom.ends_with("is a list (*unstructured.UnstructuredList)"), "{custom}");
     }
 
     #[test]

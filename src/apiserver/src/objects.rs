@@ -1,6 +1,6 @@
 //! The verbs on objects.
 
-use crate::negotiate::{self, View};
+use crate::negotiate::{self, Shape, Shown, View};
 use crate::patch_body::{APPLY_YAML, Patch};
 use crate::request::{Request, typed_body};
 use crate::request_info::RequestInfo;
@@ -41,7 +41,7 @@ pub(crate) async fn answer(
 ) -> Result<Response, Status> {
     let version = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
     let target = target_of(&version, info)?;
-    let view = negotiate::view(request.header(http::header::ACCEPT));
+    let view = view_of(request, info, &target)?;
     let include = params::include(request)?;
     let remarks = Remarks::collected().audited(request.trail.is_kept());
     remarks.warn_all(version.deprecation().map(str::to_owned));
@@ -54,6 +54,23 @@ pub(crate) async fn answer(
         Err(status) => Ok(responses::with_warnings(responses::refusal(&status), &warnings)),
         Ok(response) => Ok(responses::with_warnings(response, &warnings)),
     }
+}
+
+/// # Errors
+/// `NotAcceptable`.
+fn view_of(request: &Request, info: &RequestInfo, target: &Target) -> Result<View, Status> {
+    let kind = target.version.info();
+    let gvk = target.subresource.map(|subresource| subresource.kind(&kind.gvk));
+    // a scale, an eviction, … of a custom kind is none itself
+    let is_custom =
+        target.version.published_schema().is_some() && gvk.as_ref().is_none_or(|gvk| *gvk == kind.gvk);
+    let shape = match info.verb(request) {
+        "watch" => Shape::Watch,
+        "list" | "deletecollection" => Shape::List,
+        _ => Shape::Object,
+    };
+    let shown = Shown { shape, gvk: gvk.as_ref().unwrap_or(&kind.gvk), is_custom };
+    negotiate::view(request.header(http::header::ACCEPT), &shown)
 }
 
 async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) -> Result<Response, Status> {
@@ -213,12 +230,10 @@ impl Call<'_> {
     async fn update(&self, request: &mut Request) -> Result<Response, Status> {
         let options = self.heard(params::write(request)?);
         let new = self.decode(request).await?;
-        let written = self
-            .edge
-            .cluster
-            .modify(self.actor, &self.target, Verb::Update, &options, &|_| Ok(new.clone_box()))
-            .await?;
-        self.show(200, written).await
+        let Applied { object, created } =
+            self.edge.cluster.replace(self.actor, &self.target, &*new, &options).await?;
+        let code = if created { 201 } else { 200 };
+        self.show(code, object).await
     }
 
     async fn patch(&self, request: &mut Request) -> Result<Response, Status> {
@@ -278,7 +293,9 @@ impl Call<'_> {
     }
 
     async fn delete_collection(&self, request: &mut Request) -> Result<Response, Status> {
-        if self.target.version.info().scope == Scope::Namespaced && self.target.namespace.is_none() {
+        let info = self.target.version.info();
+        let is_of_all_namespaces = info.scope == Scope::Namespaced && self.target.namespace.is_none();
+        if is_of_all_namespaces || !info.verbs.contains(&"deletecollection") {
             return Err(method_not_allowed());
         }
         let body = request.json_body().await?;
@@ -348,28 +365,36 @@ impl Call<'_> {
         let body = request.json_body().await?;
         let eviction: Eviction =
             serde_json::from_slice(&body).map_err(|e| Status::bad_request(format!("Eviction: {e}")))?;
-        let options = match eviction.delete_options {
-            Some(options) => {
-                params::delete(request, &serde_json::to_vec(&options).map_err(Status::internal)?)?
-            }
-            None => params::delete(request, &[])?,
+        let read = |eviction: &Eviction| match &eviction.delete_options {
+            Some(options) => params::delete(request, &serde_json::to_vec(options).map_err(Status::internal)?),
+            None => params::delete(request, &[]),
         };
+        let asked = WriteOptions { dry_run: read(&eviction)?.dry_run, ..self.heard(WriteOptions::default()) };
+        let cluster = &self.edge.cluster;
+        let eviction = cluster.admit_eviction(self.actor, &self.target, eviction, &asked).await?;
+        let options = read(&eviction)?;
         self.edge.cluster.evict(self.actor, &self.target, &options).await?;
         Ok(responses::success(201))
     }
 
     async fn token(&self, request: &mut Request) -> Result<Response, Status> {
         negotiate::no_table(request)?;
-        let mut asked: TokenRequest = typed_body(request).await?;
+        let asked: TokenRequest = typed_body(request).await?;
         let client = self.edge.cluster.acting_as(self.actor.clone());
+        let (namespace, name) = (
+            self.target.namespace.as_deref().unwrap_or_default(),
+            self.target.name.as_deref().unwrap_or_default(),
+        );
+        let options = self.heard(params::write(request)?);
+        let mut asked = client.admit_token_request(namespace, name, asked, &options).await?;
         let spec = asked.spec.get_or_insert_default();
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let bound = spec.bound_object_ref.as_ref().map(|to| {
             cluster::BoundObject::new(&text(&to.api_version), &text(&to.kind), text(&to.name), text(&to.uid))
         });
         let issued = client.create_token(
-            self.target.namespace.as_deref().unwrap_or_default(),
-            self.target.name.as_deref().unwrap_or_default(),
+            namespace,
+            name,
             cluster::TokenRequestParams {
                 audiences: spec.audiences.clone().unwrap_or_default(),
                 expiration_seconds: spec.expiration_seconds,

@@ -108,10 +108,7 @@ async fn entity(
     // the same document in two formats is two entities
     let suffix = if content_type == JSON { "" } else { "-pb" };
     let etag = format!("\"{}{suffix}\"", document.hash());
-    let known = request.header(header::IF_NONE_MATCH).split(',').any(|tag| {
-        let tag = tag.trim();
-        tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag
-    });
+    let known = negotiate::is_known(request.header(header::IF_NONE_MATCH), &etag);
     let takes_gzip = negotiate::takes_gzip(request.header(header::ACCEPT_ENCODING));
     let mut response = if known {
         responses::typed(304, content_type, "")

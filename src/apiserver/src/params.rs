@@ -181,22 +181,7 @@ pub(crate) fn delete(request: &Request, body: &[u8]) -> Result<DeleteOptions, St
             serde_json::from_slice(body).map_err(|e| Status::bad_request(format!("DeleteOptions: {e}")))?
         }
     };
-    let policy = body.propagation_policy.as_deref().or(request.parameter("propagationPolicy"));
-    let orphan = match request.parameter("orphanDependents") {
-        Some(_) => Some(request.flag("orphanDependents")?),
-        None => body.orphan_dependents,
-    };
-    let propagation = match (policy, orphan) {
-        (Some("Orphan"), _) | (None, Some(true)) => Some(Propagation::Orphan),
-        (Some("Foreground"), _) => Some(Propagation::Foreground),
-        (Some("Background"), _) | (None, Some(false)) => Some(Propagation::Background),
-        (None, None) => None,
-        (Some(other), _) => {
-            return Err(Status::bad_request(format!(
-                "propagationPolicy: Unsupported value: {other:?}: supported values: \"Foreground\", \"Background\", \"Orphan\""
-            )));
-        }
-    };
+    let propagation = propagation(request, &body)?;
     let conditions = body.preconditions.unwrap_or_default();
     let parse =
         |text: String| text.parse::<ResourceVersion>().map_err(|e| Status::bad_request(e.to_string()));
@@ -211,6 +196,39 @@ pub(crate) fn delete(request: &Request, body: &[u8]) -> Result<DeleteOptions, St
         dry_run: dry_run(request.parameter("dryRun"))? || body.dry_run.is_some_and(|d| !d.is_empty()),
         ..DeleteOptions::default()
     })
+}
+
+/// What becomes of what the object owns, said in one of two ways.
+///
+/// # Errors
+/// `Invalid` for both at once, and for what is no policy (upstream's `ValidateDeleteOptions`).
+fn propagation(request: &Request, body: &DeleteBody) -> Result<Option<Propagation>, Status> {
+    let (policy, orphan) = match (body.propagation_policy.as_deref(), body.orphan_dependents) {
+        (None, None) => {
+            let orphan = request.parameter("orphanDependents").map(|_| request.flag("orphanDependents"));
+            (request.parameter("propagationPolicy"), orphan.transpose()?)
+        }
+        of_body => of_body,
+    };
+    let mut errors = ErrorList::default();
+    if let (Some(policy), Some(_)) = (policy, orphan) {
+        let why = "orphanDependents and deletionPropagation cannot be both set";
+        errors.invalid("propagationPolicy", policy, why);
+    }
+    let propagation = match (policy, orphan) {
+        (Some("Orphan"), _) | (None, Some(true)) => Some(Propagation::Orphan),
+        (Some("Foreground"), _) => Some(Propagation::Foreground),
+        (Some("Background"), _) | (None, Some(false)) => Some(Propagation::Background),
+        (None, None) => None,
+        (Some(other), _) => {
+            errors.not_supported("propagationPolicy", other, &["Foreground", "Background", "Orphan", "nil"]);
+            None
+        }
+    };
+    match errors.is_empty() {
+        true => Ok(propagation),
+        false => Err(Status::invalid(&Gvk::parse(META, "DeleteOptions"), "", errors.into_causes())),
+    }
 }
 
 /// # Errors
@@ -302,6 +320,51 @@ mod tests {
         ];
         for (query, code) in cases {
             assert_eq!(refused(watch(&asked(query))).0, code, "{query}");
+        }
+    }
+
+    #[test]
+    fn what_becomes_of_the_owned_is_said_once() {
+        let both = r#"{"orphanDependents": true, "propagationPolicy": "Orphan"}"#;
+        let cases = [
+            ("nothing", "", "", Ok(None)),
+            ("by the query", "propagationPolicy=Foreground", "", Ok(Some(Propagation::Foreground))),
+            ("by the query, the old way", "orphanDependents=true", "", Ok(Some(Propagation::Orphan))),
+            (
+                "by the body, the old way",
+                "",
+                r#"{"orphanDependents": false}"#,
+                Ok(Some(Propagation::Background)),
+            ),
+            (
+                "by the body before the query",
+                "orphanDependents=true",
+                r#"{"propagationPolicy": "Background"}"#,
+                Ok(Some(Propagation::Background)),
+            ),
+            ("both in the body", "", both, Err((422, "cannot be both set"))),
+            (
+                "both in the query",
+                "orphanDependents=true&propagationPolicy=Orphan",
+                "",
+                Err((422, "cannot be both set")),
+            ),
+            ("no policy", "propagationPolicy=Sideways", "", Err((422, "Unsupported value: \"Sideways\""))),
+        ];
+        for (name, query, body, want) in cases {
+            match (delete(&asked(query), body.as_bytes()), want) {
+                (Ok(options), Ok(want)) => assert_eq!(options.propagation, want, "{name}"),
+                (Err(status), Err((code, words))) => {
+                    assert!(
+                        status.code == code && status.message.contains(words),
+                        "{name}: {}",
+                        status.message
+                    );
+                }
+                (got, want) => {
+                    panic!("{name}: {:?} and not {want:?}", got.map(|options| options.propagation))
+                }
+            }
         }
     }
 

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub(crate) struct Peer {
     /// The name and groups of a certificate that our authority signed.
     pub(crate) certified: Option<Actor>,
+    /// When that certificate ends, in seconds since 1970.
+    pub(crate) certified_until: Option<i64>,
     pub(crate) address: Option<IpAddr>,
     /// Among the strangers, where the connection has one.
     pub(crate) seat: Option<Arc<Seat>>,

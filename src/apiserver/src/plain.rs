@@ -45,7 +45,8 @@ impl ApiServer {
                         ControlFlow::Continue(actor) => actor,
                     };
                     let address = Some(peer.ip());
-                    let peer = Peer { certified: Some(actor), address, seat: Some(seat), user_seat: None };
+                    let (certified, seat) = (Some(actor), Some(seat));
+                    let peer = Peer { certified, address, seat, ..Peer::default() };
                     peer.recognise();
                     head.extensions.insert(Arc::new(peer));
                     let request = hyper::Request::from_parts(head, body);

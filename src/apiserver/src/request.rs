@@ -11,7 +11,7 @@ use http::{HeaderMap, Method};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// Of a body that is too large, so much is read and thrown away: a client that is cut off while it sends sees a broken
@@ -39,6 +39,9 @@ pub(crate) struct Request {
     pub(crate) trail: AuditTrail,
     /// Of the priority level that it belongs to.
     pub(crate) seat: HeldSeat,
+    pub(crate) came: Instant,
+    /// For its turn.
+    pub(crate) waited: Duration,
     /// What has been read of the body; only whoever has the request to itself reads, the lock makes the rest shareable.
     chunks: Mutex<Chunks>,
     whole_body: Option<Bytes>,
@@ -95,6 +98,8 @@ impl Request {
             upgrade,
             trail: AuditTrail::default(),
             seat: HeldSeat::default(),
+            came: Instant::now(),
+            waited: Duration::ZERO,
             chunks,
             whole_body: None,
         }

@@ -58,6 +58,28 @@ impl ParsedPath {
     }
 }
 
+/// Upstream's deprecated paths of watches, `/api/v1/watch/pods` and `/apis/G/V/watch/namespaces/NS/RESOURCE/NAME`, are read as the
+/// paths without it that ask for a watch. Who logs or passes on the path has it as it was sent.
+pub(crate) fn read_watch_path(request: &mut Request) {
+    let place = match request.segments.first().map(String::as_str) {
+        Some("api") => 2,
+        Some("apis") => 3,
+        _ => return,
+    };
+    if request.method != Method::GET || request.segments.get(place).is_none_or(|segment| segment != "watch") {
+        return;
+    }
+    let mut segments = request.segments.clone();
+    segments.remove(place);
+    // of parts there are no watches
+    let ParsedPath::Resource(RequestInfo { subresource: None, .. }) = ParsedPath::parse(&segments) else {
+        return;
+    };
+    request.segments = segments;
+    request.query.retain(|(key, _)| key != "watch");
+    request.query.push(("watch".to_owned(), "true".to_owned()));
+}
+
 impl RequestInfo {
     /// `list`, `deletecollection`, … A method that stands for none is forbidden to all that may not do everything.
     pub(crate) fn verb(&self, request: &Request) -> &'static str {
@@ -148,6 +170,42 @@ mod tests {
         ];
         for (path, want) in cases {
             assert_eq!(parse(path).as_deref(), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_deprecated_paths_of_watches_are_watches() {
+        let cases = [
+            ("GET", "/api/v1/watch/pods", "", "watch pods - -"),
+            ("GET", "/api/v1/watch/pods", "watch=false", "watch pods - -"),
+            ("GET", "/api/v1/watch/namespaces", "", "watch namespaces - -"),
+            ("GET", "/api/v1/watch/namespaces/a", "", "watch namespaces a a"),
+            ("GET", "/api/v1/watch/namespaces/a/pods/p", "", "watch pods a p"),
+            ("GET", "/apis/apps/v1/watch/namespaces/a/deployments", "", "watch deployments a -"),
+            // no watches
+            ("GET", "/api/v1/watch", "", "list watch - -"),
+            ("GET", "/api/v1/watch/namespaces/a/pods/p/log", "", ""),
+            ("DELETE", "/api/v1/watch/pods", "", "delete watch - pods"),
+        ];
+        for (method, path, query, want) in cases {
+            let mut request = Request::for_tests(method, path, query, Vec::new());
+            read_watch_path(&mut request);
+            assert_eq!(request.path, path);
+            let got = match ParsedPath::parse(&request.segments) {
+                ParsedPath::Other => String::new(),
+                ParsedPath::Resource(info) => {
+                    let asked = info.attributes(&request);
+                    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+                    format!(
+                        "{} {} {} {}",
+                        asked.verb,
+                        asked.resource,
+                        or_dash(asked.namespace),
+                        or_dash(asked.name)
+                    )
+                }
+            };
+            assert_eq!(got, want, "{method} {path}?{query}");
         }
     }
 

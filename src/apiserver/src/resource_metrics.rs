@@ -1,6 +1,6 @@
 //! `metrics.k8s.io`: what nodes and pods use, as the metrics server shows it, for `kubectl top` and autoscalers.
 
-use crate::negotiate::{self, View};
+use crate::negotiate::{self, Shape, Shown, View};
 use crate::params;
 use crate::request::Request;
 use crate::request_info::RequestInfo;
@@ -8,7 +8,7 @@ use crate::responses;
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use api::selector::FieldRequirement;
-use api::{FieldSelector, LabelSelector, ObjectKey, Status, quantity};
+use api::{FieldSelector, Gvk, LabelSelector, ObjectKey, Status, quantity};
 use cluster::{Actor, METRICS_GROUP, NodeUsage, PodUsage, Usage, Window};
 use http::Method;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -67,8 +67,11 @@ pub(crate) async fn answer(
     if name.is_none() {
         items.retain(|item| is_selected(item, &asked.labels, &asked.fields));
     }
-    let view = negotiate::view(request.header(http::header::ACCEPT));
     let api_version = format!("{METRICS_GROUP}/{}", info.gvr.version);
+    let gvk = Gvk::parse(&api_version, kind);
+    let shape = if name.is_some() { Shape::Object } else { Shape::List };
+    let shown = Shown { shape, gvk: &gvk, is_custom: false };
+    let view = negotiate::view(request.header(http::header::ACCEPT), &shown)?;
     let object = |item: &Item| item.object(&api_version, kind);
     let answer = match (view, name.is_some()) {
         (View::Table, _) => table(&items, object),

@@ -47,10 +47,24 @@ pub(crate) fn typed(code: u16, content_type: &'static str, body: impl Into<Bytes
     response
 }
 
+/// What is larger is not made into another form: a tree of values takes many times the bytes, and any client may ask for it.
+const LARGEST_TO_CONVERT: u64 = 16 << 20;
+
+fn is_too_large(response: &Response) -> Option<Response> {
+    let size = hyper::body::Body::size_hint(response.body()).exact()?;
+    let message = format!(
+        "the answer has {size} bytes, and only JSON is given of more than {LARGEST_TO_CONVERT}: accept application/json, or ask for pages (limit)"
+    );
+    (size > LARGEST_TO_CONVERT).then(|| refusal(&Status::new(Reason::RequestEntityTooLarge, message)))
+}
+
 /// An object's JSON as YAML; other answers as they are.
 pub(crate) async fn as_yaml(response: Response) -> Response {
     if !is_json(&response) {
         return response;
+    }
+    if let Some(refused) = is_too_large(&response) {
+        return refused;
     }
     let (mut head, body) = response.into_parts();
     let body = match body.collect().await {
@@ -80,6 +94,9 @@ pub(crate) async fn as_protobuf(response: Response) -> Response {
     if !is_json(&response) {
         return response;
     }
+    if let Some(refused) = is_too_large(&response) {
+        return refused;
+    }
     let (mut head, body) = response.into_parts();
     let body = match body.collect().await {
         Ok(body) => body.to_bytes(),
@@ -87,13 +104,7 @@ pub(crate) async fn as_protobuf(response: Response) -> Response {
     };
     let object: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let Ok(encoded) = protobuf::encode(&object) else {
-        // a Table's cells are of no type
-        let message = match object["kind"] == "Table" {
-            true => {
-                "object *v1.Table does not implement the protobuf marshalling interface and cannot be encoded to a protobuf message"
-            }
-            false => "only the following media types are accepted: application/json",
-        };
+        let message = "only the following media types are accepted: application/json, application/yaml";
         return refusal(&Status::new(Reason::NotAcceptable, message));
     };
     head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(protobuf::MEDIA_TYPE));

@@ -144,10 +144,10 @@ fn rules(edge: &ServerState, actor: &Actor, review: &SelfSubjectRulesReview) -> 
         .collect();
     let mut answer = json!(review);
     answer["status"] = json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
-    if edge.cluster.asks_webhooks() {
+    let unlisted = edge.cluster.unlisted_rules_of(actor);
+    if !unlisted.is_empty() {
         answer["status"]["incomplete"] = true.into();
-        let why = "webhook authorizer does not support user rule resolution";
-        answer["status"]["evaluationError"] = why.into();
+        answer["status"]["evaluationError"] = unlisted.join(", ").into();
     }
     answer
 }

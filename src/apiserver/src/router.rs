@@ -1,27 +1,32 @@
 //! From a request to the one who answers it: who asks, whether he may, and only then what the body says.
 
 use crate::authorization::authorize;
+use crate::metrics::{Answered, Labels};
 use crate::request::Request;
-use crate::request_info::{ParsedPath, RequestInfo};
+use crate::request_info::{ParsedPath, RequestInfo, read_watch_path};
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::{
     aggregator, audited, authentication, computed, discovery, flow_control, health, held_seat, impersonation,
-    negotiate, objects, openapi_documents, pods, proxy, responses, watch_socket,
+    metrics, negotiate, objects, openapi_documents, pods, pretty, proxy, responses, watch_socket,
 };
 use api::Status;
+use cluster::metrics::WebhookWait;
 use cluster::{Actor, Attributes};
 use http::Method;
 use std::sync::Arc;
+use std::time::Instant;
 use warp::reply::Response;
 
 /// Never fails: a refusal is an answer.
 pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Response {
+    read_watch_path(&mut request);
     let only_protobuf = negotiate::only_protobuf(request.header(http::header::ACCEPT));
     // documents of other forms have negotiations of their own
     let only_yaml = matches!(request.segments.first().map(String::as_str), Some("api" | "apis"))
         && negotiate::only_yaml(request.header(http::header::ACCEPT));
     let takes_gzip = negotiate::takes_gzip(request.header(http::header::ACCEPT_ENCODING));
+    let is_for_people = pretty::is_asked(&request);
     let response = match authentication::authenticate(&edge, &request).await {
         Ok(user) => {
             let trail = audited::begin(edge.audit.as_ref(), &user, &request);
@@ -38,6 +43,7 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
     let response = match (only_protobuf, only_yaml) {
         (true, _) if is_ours => responses::as_protobuf(response).await,
         (_, true) if is_ours => responses::as_yaml(response).await,
+        _ if is_ours && is_for_people => pretty::indented(response).await,
         _ => response,
     };
     let response = match takes_gzip && is_ours {
@@ -53,10 +59,15 @@ async fn route(edge: &Arc<ServerState>, user: Actor, mut request: Request) -> Re
         Err(status) => return Err(refused(&mut request, status).await),
     };
     request.trail.impersonate(&actor);
+    let asked = Instant::now();
     let held = flow_control::admit(edge, &actor, &request).await;
+    request.waited = asked.elapsed();
     let held = match held {
         Ok(held) => held,
-        Err(status) => return Err(refused(&mut request, status).await),
+        Err(status) => {
+            count_turned_away(edge, &request, &status);
+            return Err(refused(&mut request, status).await);
+        }
     };
     request.seat = held.clone();
     let answer = let_in(edge, actor, request).await;
@@ -68,17 +79,53 @@ async fn let_in(edge: &Arc<ServerState>, actor: Actor, mut request: Request) -> 
         return aggregator::answer(edge, &actor, &mut request, &service).await;
     }
     match ParsedPath::parse(&request.segments) {
-        ParsedPath::Resource(info) => {
-            let verb = info.verb(&request);
-            let answer = resource(edge, actor, request, info.clone()).await;
-            count(edge, verb, info, &answer);
-            answer
+        ParsedPath::Resource(info) => counted(edge, actor, request, info).await,
+        ParsedPath::Other => {
+            let is_read = request.method == Method::GET || request.method == Method::HEAD;
+            let _in_flight = edge.metrics.requests.in_flight(is_read);
+            match other(edge, &actor, &request).await {
+                Ok(response) => Ok(response),
+                Err(status) => Err(refused(&mut request, status).await),
+            }
         }
-        ParsedPath::Other => match other(edge, &actor, &request).await {
-            Ok(response) => Ok(response),
-            Err(status) => Err(refused(&mut request, status).await),
-        },
     }
+}
+
+/// Of a request that goes on for as long as its client wants it is told that it came, and no more.
+async fn counted(
+    edge: &Arc<ServerState>,
+    actor: Actor,
+    request: Request,
+    info: RequestInfo,
+) -> Result<Response, Status> {
+    let authorised = info.verb(&request);
+    let verb = Labels::verb(authorised, &info, &request);
+    let is_over_when_answered = authorised != "watch" && !info.is_a_connection();
+    let is_read = matches!(verb, "GET" | "LIST");
+    let _in_flight = is_over_when_answered.then(|| edge.metrics.requests.in_flight(is_read));
+    let (came, waited) = (request.came, request.waited);
+    let is_dry_run = request.parameter("dryRun").is_some();
+    let webhooks = Arc::new(WebhookWait::default());
+    let answer = resource(edge, actor, request, info.clone(), webhooks.clone()).await;
+    let answered = Answered {
+        code: answer.as_ref().map_or_else(|status| status.code, |response| response.status().as_u16()),
+        is_dry_run,
+        took: is_over_when_answered.then(|| came.elapsed()),
+        waited: waited + webhooks.so_far(),
+        size: answer.as_ref().ok().and_then(|response| hyper::body::Body::size_hint(response.body()).exact()),
+    };
+    let labels = Labels::of(verb, &info, &edge.cluster.registry());
+    edge.metrics.requests.count(&labels, &answered);
+    answer
+}
+
+/// It got no seat: that it came is told, and no latency, as nothing was done for it (upstream's `RecordDroppedRequest`).
+fn count_turned_away(edge: &ServerState, request: &Request, status: &Status) {
+    let ParsedPath::Resource(info) = ParsedPath::parse(&request.segments) else { return };
+    let verb = Labels::verb(info.verb(request), &info, request);
+    let is_dry_run = request.parameter("dryRun").is_some();
+    let answered = Answered { code: status.code, is_dry_run, ..Answered::default() };
+    edge.metrics.requests.count(&Labels::of(verb, &info, &edge.cluster.registry()), &answered);
 }
 
 /// Whoever is refused holds up nobody while he still sends.
@@ -93,6 +140,7 @@ async fn resource(
     actor: Actor,
     mut request: Request,
     info: RequestInfo,
+    webhooks: Arc<WebhookWait>,
 ) -> Result<Response, Status> {
     if let Err(status) = authorize(edge, &actor, &request, &info.attributes(&request)).await {
         return Err(refused(&mut request, status).await);
@@ -118,7 +166,7 @@ async fn resource(
                 let (media, body) = (media.clone(), body.clone());
                 async move {
                     request.trail.sent(&media, &body);
-                    on_objects(&edge, &actor, &mut request, &info).await
+                    webhooks.follow(on_objects(&edge, &actor, &mut request, &info)).await
                 }
             };
             edge.parsing.run(&media, &body, work).await
@@ -149,25 +197,20 @@ pub(crate) fn is_proxied(edge: &ServerState, request: &Request) -> bool {
     }
 }
 
-/// Kinds that nobody serves are one: a client could make up any number of names.
-fn count(edge: &ServerState, verb: &'static str, info: RequestInfo, answer: &Result<Response, Status>) {
-    let code = answer.as_ref().map_or_else(|status| status.code, |response| response.status().as_u16());
-    let verb = verb.to_ascii_uppercase();
-    let registry = edge.cluster.registry();
-    let known = registry.computed(&info.gvr).is_some() || registry.by_gvr(&info.gvr).is_some();
-    if !known || (code == 404 && info.subresource.is_some()) {
-        let none = String::new;
-        return edge.metrics.count((verb, none(), none(), none(), none(), code));
-    }
-    let text = |text: Option<String>| text.unwrap_or_default();
-    edge.metrics.count((
-        verb,
-        info.gvr.group.to_string(),
-        info.gvr.version.to_string(),
-        info.gvr.resource.to_string(),
-        text(info.subresource),
-        code,
-    ));
+/// What there is to ask beside objects, sorted.
+fn paths(edge: &ServerState) -> Vec<String> {
+    const OTHERS: [&str; 6] = [
+        "/.well-known/openid-configuration",
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openid/v1/jwks",
+        "/version",
+    ];
+    let others = OTHERS.into_iter().map(str::to_owned);
+    let mut paths: Vec<String> = others.chain(health::paths()).chain(discovery::paths(edge)).collect();
+    paths.sort();
+    paths
 }
 
 async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<Response, Status> {
@@ -180,13 +223,9 @@ async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<R
     match segments.as_slice() {
         ["version"] => Ok(responses::json(200, &discovery::version())),
         ["healthz" | "livez" | "readyz", ..] => {
-            health::answer(request, &segments, *edge.ready.borrow()).ok_or_else(not_found)
+            health::answer(edge, request, &segments).await.ok_or_else(not_found)
         }
-        ["metrics"] => Ok(responses::typed(
-            200,
-            "text/plain; version=0.0.4; charset=utf-8",
-            edge.metrics.text(&edge.flow.counts(), edge.cluster.store().usage()),
-        )),
+        ["metrics"] => Ok(responses::typed(200, metrics::CONTENT_TYPE, metrics::page(edge))),
         [".well-known", "openid-configuration"] => {
             Ok(responses::json(200, &edge.cluster.openid_configuration()))
         }
@@ -195,10 +234,7 @@ async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<R
             Ok(responses::typed(200, "application/jwk-set+json", keys))
         }
         ["openapi", version, path @ ..] => openapi_documents::answer(edge, request, version, path).await,
-        [] => Ok(responses::json(
-            200,
-            &serde_json::json!({"paths": ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"]}),
-        )),
+        [] => Ok(responses::json(200, &serde_json::json!({"paths": paths(edge)}))),
         _ => discovery::answer(edge, request).ok_or_else(not_found),
     }
 }

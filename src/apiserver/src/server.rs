@@ -27,7 +27,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -80,6 +80,7 @@ impl ApiServer {
             issuers: ArcSwap::from_pointee(Issuers::new(config.authentication)),
             flow: FlowControl::default(),
             ready: config.ready,
+            stop: OnceLock::new(),
             metrics: Metrics::default(),
             parsing: ParseBudget::new(config.give_back_memory),
             openapi: OpenapiDocuments::default(),
@@ -111,6 +112,7 @@ impl ApiServer {
 
     /// Until `stop`; open streams are given a second.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+        let _ = self.edge.stop.set(stop.clone());
         let (server, seats) = (Arc::new(self), AllSeats::default());
         let handle = |socket, peer: SocketAddr| {
             let (server, stop, seats) = (server.clone(), stop.clone(), seats.take(peer.ip()));
@@ -134,9 +136,11 @@ impl ApiServer {
     ) {
         let Some(stream) = tls_handshake(&self.tls, socket).await else { return };
         let (_, session) = stream.get_ref();
-        let certified = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
+        let certificate = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
+        let (certified, certified_until) = certificate.unzip();
         let (address, user_seat) = (Some(address), Some(seats.user.clone()));
-        let peer = Arc::new(Peer { certified, address, seat: Some(seats.stranger), user_seat });
+        let seat = Some(seats.stranger);
+        let peer = Arc::new(Peer { certified, certified_until, address, seat, user_seat });
         peer.recognise();
         let filtered = TowerToHyperService::new(warp::service(self.filter()));
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {

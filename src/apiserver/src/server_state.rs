@@ -11,8 +11,9 @@ use audit::AuditLog;
 use cluster::Cluster;
 use cri::PodAccess;
 use flowcontrol::FlowControl;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// What every request needs.
 pub(crate) struct ServerState {
@@ -23,6 +24,8 @@ pub(crate) struct ServerState {
     pub(crate) issuers: ArcSwap<Issuers>,
     pub(crate) flow: FlowControl,
     pub(crate) ready: watch::Receiver<bool>,
+    /// Since it is served: until when.
+    pub(crate) stop: OnceLock<CancellationToken>,
     pub(crate) metrics: Metrics,
     pub(crate) parsing: ParseBudget,
     pub(crate) openapi: OpenapiDocuments,

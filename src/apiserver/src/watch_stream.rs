@@ -90,7 +90,7 @@ pub(crate) fn answer(
         ends: now + life.min(LONGEST_LIFE),
         next_bookmark: now + BOOKMARK_EVERY,
         over: false,
-        _watching: edge.metrics.watching(),
+        _watching: edge.metrics.requests.watching(target),
     };
     let chunks = futures::stream::unfold(lines, |mut lines| async move {
         lines.next().await.map(|bytes| (Ok::<_, Infallible>(bytes), lines))
@@ -124,7 +124,7 @@ fn framing(version: &Version, view: View, request: &Request) -> Result<Framing, 
         true => Ok(Framing::Protobuf),
         false => Err(Status::new(
             Reason::NotAcceptable,
-            "only the following media types are accepted: application/json, application/json;stream=watch",
+            "only the following media types are accepted: application/json;stream=watch",
         )),
     }
 }

@@ -34,7 +34,7 @@ async fn a_watch_and_bare_metadata_come_in_protobuf_and_a_table_does_not() {
             200,
             vec!["ADDED", "k8s\0", "PartialObjectMetadata", "one"],
         ),
-        ("a table", MAPS, &table, 406, vec!["does not implement the protobuf marshalling interface"]),
+        ("a table", MAPS, &table, 406, vec!["only the following media types are accepted"]),
         ("a watch of tables", &watch, &table, 406, vec!["only the following media types are accepted"]),
     ];
     for (name, path, accept, code, found) in cases {
@@ -47,6 +47,54 @@ async fn a_watch_and_bare_metadata_come_in_protobuf_and_a_table_does_not() {
         let is_stream = answer.head.contains(";stream=watch");
         assert_eq!(is_stream, code == 200 && path.contains("watch"), "{name}: {}", answer.head);
     }
+}
+
+#[tokio::test]
+async fn what_there_is_not_is_not_acceptable() {
+    let server = Server::start().await;
+    server.config_map("one").await;
+    let one = format!("{MAPS}/one");
+    let partial = |kind: &str| format!("application/json;as={kind};v=v1;g=meta.k8s.io");
+    let (object, list) = (partial("PartialObjectMetadata"), partial("PartialObjectMetadataList"));
+    let cases = [
+        ("a page", "GET", one.as_str(), "text/html", 406),
+        ("a browser's page", "GET", one.as_str(), "text/html, */*;q=0.8", 200),
+        ("a list as one", "GET", MAPS, object.as_str(), 406),
+        ("one as a list", "GET", one.as_str(), list.as_str(), 406),
+        ("one as one", "GET", one.as_str(), object.as_str(), 200),
+        ("a deletion", "DELETE", one.as_str(), "text/html", 406),
+    ];
+    for (name, method, path, accept, code) in cases {
+        let answer = server.ask(Who::Admin, &format!("{method} {path}"), &[("Accept", accept)], b"").await;
+        assert_eq!(answer.code, code, "{name}: {}", answer.body);
+    }
+    assert!(server.find_config_map("one").is_some(), "what is refused is not done");
+}
+
+#[tokio::test]
+async fn json_is_indented_for_people() {
+    let server = Server::start().await;
+    server.config_map("one").await;
+    let (one, watch) =
+        (format!("{MAPS}/one?pretty=true"), format!("{MAPS}?watch=true&timeoutSeconds=1&pretty=true"));
+    let (map, event) = ("{\n  \"", "{\"type\":\"ADDED\",\"object\":{\"");
+    let curl = [("User-Agent", "curl/8.5.0")];
+    let cases: [(&str, &str, &[(&str, &str)], &str); 5] = [
+        ("who asks", &one, &[], map),
+        ("curl", MAPS, &curl, map),
+        ("curl, of what is not there", "/api/v1/namespaces/default/configmaps/none", &curl, map),
+        ("a program", MAPS, &[], "{\"kind\":\"ConfigMapList\","),
+        ("a watch", &watch, &curl, event),
+    ];
+    for (name, path, headers, want) in cases {
+        let answer = server.ask(Who::Admin, &format!("GET {path}"), headers, b"").await;
+        // a watch comes in chunks
+        let is_so =
+            if name == "a watch" { answer.body.contains(want) } else { answer.body.starts_with(want) };
+        assert!(is_so, "{name}: {}", answer.body);
+    }
+    let shown = server.ask(Who::Admin, &format!("GET {one}"), &[], b"").await;
+    assert_eq!(shown.json()["metadata"]["name"], "one", "{}", shown.body);
 }
 
 #[tokio::test]
@@ -99,4 +147,18 @@ async fn what_is_large_is_packed_for_who_takes_it() {
     let both = [("Accept-Encoding", "gzip"), ("Accept", PROTOBUF)];
     let answer = server.ask(Who::Admin, &format!("GET {one}"), &both, b"").await;
     assert!(answer.head.contains(PROTOBUF) && answer.head.to_lowercase().contains("content-encoding: gzip"));
+}
+
+#[tokio::test]
+async fn who_has_the_discovery_document_is_not_sent_it_again() {
+    let server = Server::start().await;
+    let accept = ("Accept", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+    let first = server.ask(Who::Admin, "GET /apis", &[accept], b"").await;
+    let mut lines = first.head.lines().filter_map(|line| line.split_once(": "));
+    let etag = lines.find(|(name, _)| name.eq_ignore_ascii_case("etag")).unwrap().1;
+    assert_eq!((first.code, first.json()["kind"].as_str()), (200, Some("APIGroupDiscoveryList")));
+    let again = server.ask(Who::Admin, "GET /apis", &[accept, ("If-None-Match", etag)], b"").await;
+    assert_eq!((again.code, again.body.as_str()), (304, ""));
+    let other = server.ask(Who::Admin, "GET /api", &[accept, ("If-None-Match", etag)], b"").await;
+    assert_eq!(other.code, 200);
 }

@@ -57,7 +57,7 @@ impl ApiServerFiles {
         Configuration::parse(&text(WHAT, path, seen)?).map_err(|why| wrong(WHAT, path, &why))
     }
 
-    /// Who is asked what somebody may do; `None` is RBAC alone.
+    /// Who is asked what somebody may do; `None` is what a cluster begins with.
     ///
     /// # Errors
     /// A file that can not be read or is none, and the same of those that say where its webhooks are.
@@ -71,8 +71,7 @@ impl ApiServerFiles {
             authorizers.push(match authorizer {
                 authorization::Authorizer::AlwaysAllow => Authorizer::AlwaysAllow,
                 authorization::Authorizer::AlwaysDeny => Authorizer::AlwaysDeny,
-                // it would be asked about nodes that are clients, and there is none
-                authorization::Authorizer::Node => continue,
+                authorization::Authorizer::Node => Authorizer::Node,
                 authorization::Authorizer::Rbac => Authorizer::Rbac,
                 authorization::Authorizer::Webhook(webhook) => {
                     Authorizer::Webhook(Arc::new(access_webhook(*webhook, seen)?))

@@ -147,13 +147,7 @@ impl NodeServices {
         self.serve_docker(places, settings, running, stop)?;
         let proxy = ProxyConfig { node_name: name(places), load_balancer_cidr: settings.load_balancer_cidr };
         running.spawn(proxy::run(cluster.clone(), self.network.clone(), proxy, stop.clone()));
-        let (network, stopped) = (self.network.clone(), stop.clone());
-        running.spawn(named("nft table", async move {
-            tokio::select! {
-                () = stopped.cancelled() => Ok(()),
-                healed = network.heal() => healed.map(|never| match never {}),
-            }
-        }));
+        self.heal_network(running, stop);
         // before the kubelet: its pods wait for the gate
         let netpol = NetpolConfig { dns: settings.gateway() };
         running.spawn(netpol::start(cluster.clone(), self.network.clone(), netpol, stop.clone()));
@@ -173,6 +167,17 @@ impl NodeServices {
                 .map_err(|e| failed("start the kubelet", &e))?;
         running.spawn(named("kubelet", task));
         Ok((access, pauser))
+    }
+
+    /// What somebody else takes away of the network is put back, until `stop`.
+    fn heal_network(&self, running: &mut JoinSet<()>, stop: &CancellationToken) {
+        let (network, stopped) = (self.network.clone(), stop.clone());
+        running.spawn(named("network", async move {
+            tokio::select! {
+                () = stopped.cancelled() => Ok(()),
+                healed = network.heal() => healed.map(|never| match never {}),
+            }
+        }));
     }
 
     fn serve_docker(
@@ -214,6 +219,7 @@ impl NodeServices {
         self.network.set_frontends(frontends.into()).await.map_err(|e| failed("lead to DNS", &e))?;
         // ranges of a start with Kubernetes: nobody has an address of theirs
         self.network.set_service_ranges(&[]).await.map_err(|e| failed("set up the network", &e))?;
+        self.heal_network(running, stop);
         self.serve_docker(places, settings, running, stop)
     }
 

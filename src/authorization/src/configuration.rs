@@ -27,7 +27,7 @@ pub struct Configuration {
 pub enum Authorizer {
     AlwaysAllow,
     AlwaysDeny,
-    /// What nodes may do. The node of this program is no client, so it has no opinion of anybody.
+    /// What nodes may do that are clients.
     Node,
     Rbac,
     Webhook(Box<Webhook>),

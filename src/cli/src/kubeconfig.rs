@@ -5,7 +5,9 @@ use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_norway::{Mapping, Value};
-use std::os::unix::fs::{OpenOptionsExt, chown};
+use std::fs::{DirBuilder, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, fchown, lchown};
 use std::path::{Path, PathBuf};
 
 /// What a context needs to reach its cluster.
@@ -161,33 +163,29 @@ impl Kubeconfig {
 
     /// Whole or not at all: a file beside it takes its place.
     fn write(&self, config: Mapping) -> Result<()> {
-        use std::io::Write;
-        let write = || -> std::io::Result<()> {
+        let write = || -> io::Result<()> {
             let target = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-            if let Some(folder) = target.parent().filter(|folder| !folder.exists()) {
-                std::fs::create_dir_all(folder)?;
-                self.give(folder)?;
+            let directory = target.parent().filter(|named| !named.as_os_str().is_empty());
+            let directory = directory.unwrap_or(Path::new("."));
+            if !directory.exists() {
+                DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+                if let Some((uid, gid)) = self.owner {
+                    lchown(directory, Some(uid), Some(gid))?;
+                }
             }
-            let fresh = target.with_extension("monopod-new");
-            let text = serde_norway::to_string(&Value::Mapping(config)).map_err(std::io::Error::other)?;
-            let mut file = std::fs::OpenOptions::new()
-                .create(true)
-                .write(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&fresh)?;
-            file.write_all(text.as_bytes())?;
-            self.give(&fresh)?;
-            std::fs::rename(&fresh, &target)
+            let text = serde_norway::to_string(&Value::Mapping(config)).map_err(io::Error::other)?;
+            // others may write where the user has it: what lies there by a name that could be guessed is nothing of ours
+            let mut fresh = tempfile::Builder::new()
+                .prefix(".kubeconfig-")
+                .permissions(Permissions::from_mode(0o600))
+                .tempfile_in(directory)?;
+            fresh.write_all(text.as_bytes())?;
+            if let Some((uid, gid)) = self.owner {
+                fchown(fresh.as_file(), Some(uid), Some(gid))?;
+            }
+            fresh.persist(&target).map(|_| ()).map_err(|failed| failed.error)
         };
         write().map_err(|e| self.failed(e))
-    }
-
-    fn give(&self, path: &Path) -> std::io::Result<()> {
-        match self.owner {
-            Some((uid, gid)) => chown(path, Some(uid), Some(gid)),
-            None => Ok(()),
-        }
     }
 
     fn failed(&self, why: impl std::fmt::Display) -> anyhow::Error {
@@ -285,6 +283,31 @@ mod tests {
         config.remove("monopod").unwrap();
         let text = std::fs::read_to_string(config.path()).unwrap();
         assert!(text.contains("name: other") && !text.contains("monopod"), "{text}");
+    }
+
+    #[test]
+    fn what_others_have_put_beside_it_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Kubeconfig::at(folder.path().join("config"));
+        let planted = folder.path().join("config.monopod-new");
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &planted).unwrap();
+        config.merge(&entry("a")).unwrap();
+        assert!(!folder.path().join("elsewhere").exists());
+        let mode = std::fs::metadata(config.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let names = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        assert_eq!(names, ["config", "config.monopod-new"], "nothing of its own is left");
+    }
+
+    #[test]
+    fn a_directory_that_it_makes_is_the_users_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Kubeconfig::at(folder.path().join("new/config"));
+        config.merge(&entry("a")).unwrap();
+        let mode = std::fs::metadata(folder.path().join("new")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 
     #[test]

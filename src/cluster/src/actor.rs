@@ -1,3 +1,5 @@
+//! In whose name something is done.
+
 use std::collections::BTreeMap;
 
 /// Who is asking: what authentication found out, or a component that says who it is.
@@ -7,6 +9,8 @@ pub struct Actor {
     pub uid: String,
     pub groups: Vec<String>,
     pub extra: BTreeMap<String, Vec<String>>,
+    /// The kubelet of this process: nobody becomes that from outside, whatever name and groups he has.
+    is_own_kubelet: bool,
 }
 
 impl Actor {
@@ -14,9 +18,22 @@ impl Actor {
     pub const AUTHENTICATED: &str = "system:authenticated";
     pub const UNAUTHENTICATED: &str = "system:unauthenticated";
 
+    pub const NODES: &str = "system:nodes";
+    const NODE: &str = "system:node:";
+
+    /// Of whom somebody else has found out all this.
+    pub fn known(
+        name: String,
+        uid: String,
+        groups: Vec<String>,
+        extra: BTreeMap<String, Vec<String>>,
+    ) -> Self {
+        Actor { name, uid, groups, extra, is_own_kubelet: false }
+    }
+
     pub fn user(name: &str, groups: &[&str]) -> Self {
         let groups = groups.iter().map(|g| (*g).to_owned()).collect();
-        Actor { name: name.to_owned(), uid: String::new(), groups, extra: BTreeMap::new() }
+        Self::known(name.to_owned(), String::new(), groups, BTreeMap::new())
     }
 
     pub fn anonymous() -> Self {
@@ -38,8 +55,15 @@ impl Actor {
         Self::service_account("kube-system", name)
     }
 
+    /// As a kubelet with a certificate of its own.
     pub fn node(name: &str) -> Self {
-        Self::user(&format!("system:node:{name}"), &["system:nodes", Self::AUTHENTICATED])
+        Self::user(&format!("{}{name}", Self::NODE), &[Self::NODES, Self::AUTHENTICATED])
+    }
+
+    /// The node of this process, which the cluster trusts as it does itself: what a client of that name may do the node
+    /// authorizer says, and what this one may do its own role ([`crate::roles::ComponentRole::own_kubelet`]).
+    pub fn own_kubelet(node: &str) -> Self {
+        Actor { is_own_kubelet: true, ..Self::node(node) }
     }
 
     pub fn service_account(namespace: &str, name: &str) -> Self {
@@ -52,5 +76,15 @@ impl Actor {
 
     pub fn is_in(&self, group: &str) -> bool {
         self.groups.iter().any(|g| g == group)
+    }
+
+    pub(crate) fn is_own_kubelet(&self) -> bool {
+        self.is_own_kubelet
+    }
+
+    /// Which node comes as a client, upstream's `NodeIdentity`; empty where it does not say.
+    pub(crate) fn client_node(&self) -> Option<&str> {
+        let node = self.name.strip_prefix(Self::NODE)?;
+        (self.is_in(Self::NODES) && !self.is_own_kubelet).then_some(node)
     }
 }

@@ -1,5 +1,5 @@
-//! What an extension API server says, for components that read it: they ask as themselves, and are authorised as by the API. How
-//! the question travels is not known here: [`AggregatedCaller`] is handed in.
+//! What an extension API server says and has, for components that read it or delete there: they ask as themselves, and are
+//! authorised as by the API. How the question travels is not known here: [`AggregatedCaller`] is handed in.
 
 use crate::{Actor, Cluster};
 use ::api::{Reason, Status};
@@ -22,6 +22,19 @@ pub trait AggregatedCaller: Send + Sync + 'static {
         version: &str,
         path: &str,
     ) -> Result<Bytes, Status>;
+
+    /// Deletes what is at `path` (with its query) below the group and version: an object, or all of a collection.
+    ///
+    /// # Errors
+    /// As [`AggregatedCaller::get`].
+    async fn delete(
+        &self,
+        cluster: &Cluster,
+        actor: &Actor,
+        group: &str,
+        version: &str,
+        path: &str,
+    ) -> Result<(), Status>;
 }
 
 impl Cluster {
@@ -39,12 +52,23 @@ impl Cluster {
         version: &str,
         path: &str,
     ) -> Result<Bytes, Status> {
-        match self.0.aggregated.get() {
-            Some(caller) => caller.get(self, actor, group, version, path).await,
-            None => {
-                let why = "the server is currently unable to handle the request";
-                Err(Status::new(Reason::ServiceUnavailable, why))
-            }
-        }
+        self.aggregated_caller()?.get(self, actor, group, version, path).await
+    }
+
+    /// # Errors
+    /// As [`AggregatedCaller::delete`].
+    pub async fn delete_aggregated(
+        &self,
+        actor: &Actor,
+        group: &str,
+        version: &str,
+        path: &str,
+    ) -> Result<(), Status> {
+        self.aggregated_caller()?.delete(self, actor, group, version, path).await
+    }
+
+    fn aggregated_caller(&self) -> Result<&Arc<dyn AggregatedCaller>, Status> {
+        let why = "the server is currently unable to handle the request";
+        self.0.aggregated.get().ok_or_else(|| Status::new(Reason::ServiceUnavailable, why))
     }
 }

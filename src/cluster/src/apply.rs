@@ -37,7 +37,7 @@ pub struct Wanted {
     pub doubled_keys: Vec<String>,
 }
 
-/// What came of an apply.
+/// What came of an apply, or of a replacement.
 #[derive(Debug)]
 pub struct Applied {
     pub object: Object,

@@ -1,7 +1,7 @@
 //! A pod is put on a node: upstream's `pods/binding`, and the older collection `bindings`. Policies and webhooks are asked about the
 //! Binding, which they may change, and not about what it makes of the pod.
 
-use crate::admission::Operation;
+use crate::admission::{Operation, label_binding};
 use crate::apply::ManagedFields;
 use crate::{Attributes, Client, Cluster, Remarks, Target, WriteOptions};
 use ::api::{GroupResource, Gvk, Object, Status};
@@ -171,8 +171,13 @@ impl Client {
         let target = binding.target(cluster)?;
         cluster.authorize(actor, &binding.attributes(&target))?;
         let asked = cluster.admission(actor, &target, Operation::Create, options);
-        let PodBinding { namespace, path, object } = binding;
-        let object = asked.admit_unstored(KIND, object, |object| judge(object, path.as_deref())).await?;
+        let PodBinding { namespace, path, mut object } = binding;
+        if path.is_some() {
+            label_binding(cluster, &mut object);
+        }
+        let object = asked
+            .admit_unstored(&Gvk::new("", "v1", KIND), object, |object| judge(object, path.as_deref()))
+            .await?;
         let assigned = |current: &Object| -> Result<Box<dyn Instance>, Status> {
             let mut pod: Pod = current.decode().map_err(Status::internal)?;
             assign(&object, &mut pod)?;

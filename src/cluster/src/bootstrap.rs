@@ -1,10 +1,11 @@
 //! What every cluster has from its first second: namespaces, priority classes, upstream's roles, the `kubernetes` service.
 
+mod component_roles;
 mod role_reconciliation;
 mod roles;
 mod user_roles;
 
-use crate::roles::{ComponentRole, binding, role};
+use crate::roles::{ComponentRole, Holder, binding, role};
 use crate::{Actor, Client, Cluster, admission};
 use ::api::{Reason, Status};
 use futures::future::try_join_all;
@@ -24,6 +25,7 @@ use kinds::builtin::flow_control;
 use kinds::endpoints::SERVICE_LABEL;
 use kinds::{TypedKind, key_of};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use store::Resource;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
@@ -60,7 +62,9 @@ impl Cluster {
             self.reconcile_roles(roles::cluster_roles(), roles::cluster_role_bindings()),
             self.ensure_system_objects(),
         )?;
-        ensure(&root, [roles::extension_authentication_reader()]).await
+        let mut readers = vec![roles::extension_authentication_reader()];
+        readers.extend(component_roles::roles());
+        try_join!(ensure(&root, readers), ensure(&root, component_roles::role_bindings())).map(|_| ())
     }
 
     /// The flow schemas and priority levels that every cluster has, where they are missing: without them the administrator would
@@ -87,9 +91,14 @@ impl Cluster {
         components: impl IntoIterator<Item = ComponentRole>,
     ) -> Result<(), Status> {
         let (mut roles, mut bindings) = (Vec::new(), Vec::new());
-        for ComponentRole { name, subject, rules } in components {
-            bindings.push(binding(&name, &name, vec![subject]));
-            roles.push(role(&name, rules));
+        for ComponentRole { name, holder, rules } in components {
+            match holder {
+                Holder::Bound(subject) => {
+                    bindings.push(binding(&name, &name, vec![subject]));
+                    roles.push(role(&name, rules));
+                }
+                Holder::OwnKubelet => self.0.kubelet_rules.store(Arc::new(rules)),
+            }
         }
         self.reconcile_roles(roles, bindings).await
     }

@@ -40,12 +40,12 @@ pub struct Controller<T: Key = ObjectKey> {
 type Source = Box<dyn FnMut(&mut Context<'_>) -> Poll<()> + Send>;
 
 impl<T: Key> Controller<T> {
-    /// `name` is for the log.
+    /// `name` is for the log and the metrics.
     pub fn new(name: &'static str, cluster: &Cluster) -> Self {
         Controller {
             name,
             cluster: cluster.clone(),
-            queue: WorkQueue::new(),
+            queue: WorkQueue::counted(cluster.metrics().queue(name)),
             workers: WORKERS,
             sources: Vec::new(),
             beside: Vec::new(),

@@ -1,3 +1,5 @@
+//! Custom resources that a component acts upon, as its own types.
+
 use crate::{Client, DeleteOptions, Target, Verb, WriteOptions, unless_gone};
 use ::api::{Object, ObjectKey, Reason, Status};
 use kinds::{CustomKind, FieldValidation, Instance, Subresource, Version};

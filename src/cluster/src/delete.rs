@@ -94,13 +94,33 @@ impl Cluster {
         let DeleteOptions { dry_run, remarks, .. } = options;
         let operation = Operation::Delete;
         let asked = Admission { cluster: self, actor, target, operation, dry_run: *dry_run, remarks };
+        self.delete_admitted(target, options, Some(&asked)).await
+    }
+
+    /// What others have been asked about in another form: behind an eviction nobody is asked about a deletion.
+    pub(crate) async fn delete_unasked(
+        &self,
+        target: &Target,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, Status> {
+        self.delete_admitted(target, options, None).await
+    }
+
+    async fn delete_admitted(
+        &self,
+        target: &Target,
+        options: &DeleteOptions,
+        asked: Option<&Admission<'_>>,
+    ) -> Result<Deleted, Status> {
         loop {
             let current = self.one_in_version(&target.version, self.read_stored(target)?).await?;
             check_preconditions(target, &current, options)?;
             let mut object = target.version.decode_stored(&current)?;
-            crate::admission::admit_delete(target)?;
-            asked.validate_by_policies(Subject::deleted(&*object)).await?;
-            asked.tell_webhooks_of_deletion(&*object).await?;
+            if let Some(asked) = asked {
+                crate::admission::admit_delete(asked, &*object)?;
+                asked.validate_by_policies(Subject::deleted(&*object)).await?;
+                asked.tell_webhooks_of_deletion(&*object).await?;
+            }
             let outcome = match mark(&mut *object, target, options) {
                 Mark::Nothing => return Ok(Deleted::Later(current)),
                 Mark::Gone if options.dry_run => return Ok(Deleted::Now(current)),

@@ -21,10 +21,13 @@ mod controller;
 mod conversion;
 mod custom_api;
 mod delete;
+mod event_expiry;
 mod eviction;
 mod gone;
 mod informer;
 mod ip_addresses;
+pub mod metrics;
+mod pod_references;
 mod pod_security;
 mod policies;
 mod queue;
@@ -32,6 +35,7 @@ mod quota;
 mod read;
 mod recorder;
 mod remarks;
+mod replace;
 pub mod roles;
 mod rule_coverage;
 mod service_ranges;
@@ -39,6 +43,7 @@ mod services;
 mod token_authenticator;
 mod token_request;
 mod token_secrets;
+mod token_uses;
 mod tokens;
 mod usage;
 mod watch;
@@ -70,6 +75,7 @@ pub use service_ranges::RangeUse;
 pub use token_authenticator::{Authenticated, TokenError};
 pub use token_request::{BoundKind, BoundObject, IssuedToken, TokenRequestParams};
 pub use token_secrets::{ACCOUNT_NAME, ACCOUNT_UID, TOKEN_KEY, TOKEN_SECRET};
+pub use token_uses::{TOKEN_INVALID_SINCE, TOKEN_LAST_USED};
 pub use tokens::{KeyError, TokenSigner};
 pub use usage::{METRICS_GROUP, NodeUsage, PodUsage, Usage, UsageSource, Window};
 pub use watch::{WatchEvent, WatchParams, WatchStream};
@@ -79,6 +85,7 @@ pub use write::{Edit, Verb, WriteOptions};
 
 use ::api::{GroupResource, ObjectKey, Status};
 use arc_swap::{ArcSwap, ArcSwapOption};
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use kinds::{Registry, Subresource, Version};
 use std::sync::Arc;
 use store::Store;
@@ -108,16 +115,20 @@ pub(crate) struct Inner {
     kinds_changed: tokio::sync::watch::Sender<()>,
     pub(crate) config: ClusterConfig,
     pub(crate) rbac: authorize::Rbac,
-    /// RBAC alone where nobody has said.
+    /// What the kubelet of this process may do.
+    pub(crate) kubelet_rules: ArcSwap<Vec<PolicyRule>>,
+    /// The nodes' and RBAC where nobody has said.
     pub(crate) authorizers: ArcSwap<Vec<Authorizer>>,
     pub(crate) services: services::Allocators,
     pub(crate) service_ranges: service_ranges::ServiceRanges,
     pub(crate) informers: informer::Informers,
     pub(crate) pages: read::Pages,
     pub(crate) tokens: TokenSigner,
+    token_uses: token_uses::TokenUses,
     pub(crate) webhooks: webhooks::Webhooks,
     pub(crate) policies: policies::Policies,
     pub(crate) aggregated: std::sync::OnceLock<Arc<dyn AggregatedCaller>>,
+    pub(crate) metrics: metrics::Metrics,
     quotas: quota::Quotas,
     usage: ArcSwapOption<std::sync::Weak<dyn UsageSource>>,
 }
@@ -145,7 +156,8 @@ impl Cluster {
         let services = services::Allocators::load(&store.snapshot(), &config)?;
         let inner = Inner {
             rbac: authorize::Rbac::load(&store.snapshot()),
-            authorizers: ArcSwap::from_pointee(vec![Authorizer::Rbac]),
+            kubelet_rules: ArcSwap::default(),
+            authorizers: ArcSwap::from_pointee(vec![Authorizer::Node, Authorizer::Rbac]),
             services,
             service_ranges: service_ranges::ServiceRanges::new(config.service_cidr),
             informers: informer::Informers::default(),
@@ -156,9 +168,11 @@ impl Cluster {
             kinds_changed: tokio::sync::watch::Sender::new(()),
             config,
             tokens,
+            token_uses: token_uses::TokenUses::default(),
             webhooks: webhooks::Webhooks::default(),
             policies: policies::Policies::default(),
             aggregated: std::sync::OnceLock::new(),
+            metrics: metrics::Metrics::default(),
             quotas: quota::Quotas::default(),
             usage: ArcSwapOption::empty(),
         };
@@ -195,6 +209,11 @@ impl Cluster {
 
     pub fn tokens(&self) -> &TokenSigner {
         &self.0.tokens
+    }
+
+    /// What components count, for whoever shows it.
+    pub fn metrics(&self) -> &metrics::Metrics {
+        &self.0.metrics
     }
 
     /// For whoever checks tokens of service accounts himself; the keys are where pods find the API server.

@@ -1,7 +1,9 @@
 //! The keys that wait for a controller: see [`crate::Controller`].
 
+use crate::metrics::QueueMetrics;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -24,10 +26,13 @@ struct Shared<T> {
 
 struct State<T> {
     ready: VecDeque<T>,
-    waiting: std::collections::HashSet<T>,
-    working: std::collections::HashSet<T>,
+    /// With the time at which each was added.
+    waiting: HashMap<T, Instant>,
+    /// With the time at which the work began.
+    working: HashMap<T, Instant>,
     later: BTreeSet<(Instant, T)>,
     failures: HashMap<T, u32>,
+    metrics: Arc<QueueMetrics>,
 }
 
 impl<T> Clone for WorkQueue<T> {
@@ -43,13 +48,19 @@ impl<T: Clone + Eq + Hash + Ord + Send + 'static> Default for WorkQueue<T> {
 }
 
 impl<T: Clone + Eq + Hash + Ord + Send + 'static> WorkQueue<T> {
+    /// What it does is told nobody.
     pub fn new() -> Self {
+        Self::counted(Arc::default())
+    }
+
+    pub(crate) fn counted(metrics: Arc<QueueMetrics>) -> Self {
         let state = State {
             ready: VecDeque::new(),
             waiting: Default::default(),
             working: Default::default(),
             later: BTreeSet::new(),
             failures: HashMap::new(),
+            metrics,
         };
         WorkQueue(Arc::new(Shared { state: Mutex::new(state), wake: Notify::new() }))
     }
@@ -60,7 +71,10 @@ impl<T: Clone + Eq + Hash + Ord + Send + 'static> WorkQueue<T> {
     }
 
     pub fn add_after(&self, key: T, delay: Duration) {
-        self.locked(|state| state.later.insert((Instant::now() + delay.min(LONGEST_DELAY), key)));
+        self.locked(|state| {
+            state.metrics.retries.fetch_add(1, Ordering::Relaxed);
+            state.later.insert((Instant::now() + delay.min(LONGEST_DELAY), key));
+        });
         self.0.wake.notify_one();
     }
 
@@ -98,9 +112,11 @@ impl<T: Clone + Eq + Hash + Ord + Send + 'static> WorkQueue<T> {
 
     pub fn done(&self, key: &T) {
         self.locked(|state| {
-            state.working.remove(key);
-            if state.waiting.contains(key) {
-                state.ready.push_back(key.clone());
+            if let Some(began) = state.working.remove(key) {
+                state.metrics.work.observe_time(began.elapsed());
+            }
+            if state.waiting.contains_key(key) {
+                state.make_ready(key.clone());
             }
         });
         self.0.wake.notify_one();
@@ -113,9 +129,19 @@ impl<T: Clone + Eq + Hash + Ord + Send + 'static> WorkQueue<T> {
 
 impl<T: Clone + Eq + Hash + Ord> State<T> {
     fn enqueue(&mut self, key: T) {
-        if self.waiting.insert(key.clone()) && !self.working.contains(&key) {
-            self.ready.push_back(key);
+        if self.waiting.contains_key(&key) {
+            return;
         }
+        self.waiting.insert(key.clone(), Instant::now());
+        self.metrics.adds.fetch_add(1, Ordering::Relaxed);
+        if !self.working.contains_key(&key) {
+            self.make_ready(key);
+        }
+    }
+
+    fn make_ready(&mut self, key: T) {
+        self.ready.push_back(key);
+        self.metrics.depth.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The next key, or when the first delayed one is due.
@@ -130,8 +156,11 @@ impl<T: Clone + Eq + Hash + Ord> State<T> {
         }
         match self.ready.pop_front() {
             Some(key) => {
-                self.waiting.remove(&key);
-                self.working.insert(key.clone());
+                self.metrics.depth.fetch_sub(1, Ordering::Relaxed);
+                if let Some(added) = self.waiting.remove(&key) {
+                    self.metrics.waits.observe_time(now.saturating_duration_since(added));
+                }
+                self.working.insert(key.clone(), now);
                 Ok(key)
             }
             None => Err(self.later.first().map(|(at, _)| *at)),

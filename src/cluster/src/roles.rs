@@ -14,8 +14,14 @@ pub(crate) const AUTO_UPDATE: &str = "rbac.authorization.kubernetes.io/autoupdat
 /// The role of a component, and who has it.
 pub struct ComponentRole {
     pub(crate) name: String,
-    pub(crate) subject: Subject,
+    pub(crate) holder: Holder,
     pub(crate) rules: Vec<PolicyRule>,
+}
+
+pub(crate) enum Holder {
+    Bound(Subject),
+    /// Needs no binding, which others could be bound by as well.
+    OwnKubelet,
 }
 
 impl ComponentRole {
@@ -25,16 +31,20 @@ impl ComponentRole {
     }
 
     pub fn service_account(role: &str, account: &str, rules: Vec<PolicyRule>) -> Self {
-        let subject = subject("ServiceAccount", account, Some("kube-system"));
-        ComponentRole { name: role.to_owned(), subject, rules }
+        Self::bound(role, subject("ServiceAccount", account, Some("kube-system")), rules)
     }
 
     pub fn user(role: &str, user: &str, rules: Vec<PolicyRule>) -> Self {
-        ComponentRole { name: role.to_owned(), subject: subject("User", user, None), rules }
+        Self::bound(role, subject("User", user, None), rules)
     }
 
-    pub fn group(role: &str, members: &str, rules: Vec<PolicyRule>) -> Self {
-        ComponentRole { name: role.to_owned(), subject: group(members), rules }
+    /// Of [`crate::Actor::own_kubelet`], and of no other node.
+    pub fn own_kubelet(rules: Vec<PolicyRule>) -> Self {
+        ComponentRole { name: String::new(), holder: Holder::OwnKubelet, rules }
+    }
+
+    fn bound(role: &str, to: Subject, rules: Vec<PolicyRule>) -> Self {
+        ComponentRole { name: role.to_owned(), holder: Holder::Bound(to), rules }
     }
 }
 
@@ -88,7 +98,7 @@ pub(crate) fn group(name: &str) -> Subject {
     subject("Group", name, None)
 }
 
-fn subject(kind: &str, name: &str, namespace: Option<&str>) -> Subject {
+pub(crate) fn subject(kind: &str, name: &str, namespace: Option<&str>) -> Subject {
     Subject {
         api_group: namespace.is_none().then(|| GROUP.to_owned()),
         kind: kind.to_owned(),

@@ -36,6 +36,10 @@ pub enum TokenError {
     Invalidated,
     #[error("[invalid bearer token, Token has been invalidated]")]
     SecretGone,
+    #[error(
+        "[invalid bearer token, the token in secret {namespace}/{secret} for service account {namespace}/{account} has been marked invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the 'kubernetes.io/legacy-token-invalid-since' label from the secret to temporarily allow use of this token]"
+    )]
+    MarkedInvalid { namespace: String, secret: String, account: String },
 }
 
 /// As Go prints a list of strings.

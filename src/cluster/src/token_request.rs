@@ -1,9 +1,11 @@
 //! New tokens of service accounts, bound to what they are for: whoever has the token loses it with the pod, the secret or the
 //! node that it was made for. Upstream's `TokenREST`.
 
+use crate::admission::{Operation, admit_token};
 use crate::tokens::{Claims, KubernetesClaims, NamedObject};
-use crate::{Attributes, Client, Cluster, Target};
+use crate::{Attributes, Client, Cluster, Target, WriteOptions};
 use ::api::{GroupResource, Gvk, Object, ObjectKey, Status};
+use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::{Node, Pod, Secret, ServiceAccount};
 use kinds::{ErrorList, Subresource, TypedKind};
 use store::Resource;
@@ -77,6 +79,30 @@ impl BoundKind {
 }
 
 impl Client {
+    /// The request as policies and webhooks have left it: whoever asks for a token from outside goes by here first.
+    ///
+    /// # Errors
+    /// `Forbidden`; `NotFound` for a missing account; `Invalid` for one that names another; what policies and webhooks refuse.
+    pub async fn admit_token_request(
+        &self,
+        namespace: &str,
+        name: &str,
+        mut request: TokenRequest,
+        options: &WriteOptions,
+    ) -> Result<TokenRequest, Status> {
+        let cluster = self.cluster();
+        let account = account_target(cluster, namespace, name)?;
+        let part = account.clone().subresource(Subresource::Token);
+        cluster.authorize(self.actor(), &Attributes::of("create", &part))?;
+        request.spec.get_or_insert_default().expiration_seconds.get_or_insert(LIFE_SECONDS);
+        let asked = cluster.admission(self.actor(), &part, Operation::Create, options);
+        let judge = |request: &TokenRequest| {
+            names_account(request, namespace, name)?;
+            cluster.read_stored(&account).map(drop)
+        };
+        asked.admit_unstored(&gvk(), request, judge).await
+    }
+
     /// # Errors
     /// `Forbidden`, `NotFound` for a missing account or a missing object that it shall be bound to, `Conflict` for another
     /// object of that name, `BadRequest` for a pod of another account, `Invalid` for a life that is too short or too long.
@@ -87,14 +113,10 @@ impl Client {
         params: TokenRequestParams,
     ) -> Result<IssuedToken, Status> {
         let cluster = self.cluster();
-        let info = ServiceAccount::info();
-        let version =
-            cluster.registry().by_gvr(&info.gvr).ok_or_else(|| Status::internal("no service accounts"))?;
-        let target = Target::object(&version, Some(namespace), name);
-        cluster.authorize(
-            self.actor(),
-            &Attributes::of("create", &target.clone().subresource(Subresource::Token)),
-        )?;
+        let target = account_target(cluster, namespace, name)?;
+        let part = target.clone().subresource(Subresource::Token);
+        cluster.authorize(self.actor(), &Attributes::of("create", &part))?;
+        admit_token(cluster, self.actor(), &part, &params)?;
         let seconds = checked_life(params.expiration_seconds)?;
         let account = cluster.read_stored(&target)?;
         let mut kubernetes = KubernetesClaims {
@@ -125,6 +147,34 @@ impl Client {
     }
 }
 
+fn gvk() -> Gvk {
+    Gvk::new("authentication.k8s.io", "v1", "TokenRequest")
+}
+
+fn account_target(cluster: &Cluster, namespace: &str, name: &str) -> Result<Target, Status> {
+    let version = cluster.registry().by_gvr(&ServiceAccount::info().gvr);
+    let version = version.ok_or_else(|| Status::internal("no service accounts"))?;
+    Ok(Target::object(&version, Some(namespace), name))
+}
+
+/// The request's own metadata may repeat the path, and not contradict it.
+fn names_account(request: &TokenRequest, namespace: &str, name: &str) -> Result<(), Status> {
+    let mut errors = ErrorList::default();
+    for (field, said, known, of) in [
+        ("metadata.name", &request.metadata.name, name, "name"),
+        ("metadata.namespace", &request.metadata.namespace, namespace, "namespace"),
+    ] {
+        let said = said.as_deref().unwrap_or_default();
+        if !said.is_empty() && said != known {
+            errors.invalid(field, said, format!("must match the service account {of} if specified"));
+        }
+    }
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(Status::invalid(&gvk(), name, errors.into_causes())),
+    }
+}
+
 fn checked_life(asked: Option<i64>) -> Result<i64, Status> {
     let seconds = asked.unwrap_or(LIFE_SECONDS);
     let mut errors = ErrorList::default();
@@ -137,10 +187,7 @@ fn checked_life(asked: Option<i64>) -> Result<i64, Status> {
     }
     match errors.is_empty() {
         true => Ok(seconds),
-        false => {
-            let kind = Gvk::new("authentication.k8s.io", "v1", "TokenRequest");
-            Err(Status::invalid(&kind, "", errors.into_causes()))
-        }
+        false => Err(Status::invalid(&gvk(), "", errors.into_causes())),
     }
 }
 

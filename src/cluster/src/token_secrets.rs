@@ -4,6 +4,7 @@
 
 use crate::Cluster;
 use crate::token_authenticator::{Authenticated, TokenError, check};
+use crate::token_uses::{TOKEN_INVALID_SINCE, label};
 use crate::tokens::NamedObject;
 use crate::{Actor, Attributes, Client, Target};
 use ::api::{ObjectKey, Status};
@@ -61,7 +62,7 @@ impl Client {
 
 impl Cluster {
     /// # Errors
-    /// A token that is not ours, is for others than the API server, or whose Secret does not hold it any more.
+    /// A token that is not ours, is for others than the API server, whose Secret does not hold it any more, or is marked as invalid.
     pub(crate) fn authenticate_secret_token(
         &self,
         token: &str,
@@ -74,7 +75,8 @@ impl Cluster {
         }
         let audiences = self.for_own_audience(wanted)?;
         let at = |name: &str| ObjectKey::namespaced(&claims.namespace, name);
-        let secret = self.stored::<Secret>(&at(&claims.secret)).ok_or(TokenError::SecretGone)?;
+        let key = at(&claims.secret);
+        let secret = self.stored::<Secret>(&key).ok_or(TokenError::SecretGone)?;
         let secret: Secret = secret.decode().map_err(|_| TokenError::SecretGone)?;
         let holds = secret.data.as_ref().and_then(|data| data.get(TOKEN_KEY));
         if secret.metadata.deletion_timestamp.is_some() || holds.is_none_or(|held| held.0 != token.as_bytes())
@@ -85,6 +87,11 @@ impl Cluster {
         let account = account.ok_or_else(|| TokenError::NoAccount(claims.account.clone()))?;
         let claimed = NamedObject { name: claims.account.clone(), uid: claims.uid };
         check(&account, &claimed, "service account", "claim", jiff::Timestamp::now().as_second())?;
+        self.note_token_use(&key, &secret);
+        if label(&secret, TOKEN_INVALID_SINCE).is_some_and(|since| !since.is_empty()) {
+            let (namespace, account) = (claims.namespace, claimed.name);
+            return Err(TokenError::MarkedInvalid { namespace, secret: claims.secret, account });
+        }
         let mut actor = Actor::service_account(&claims.namespace, &claimed.name);
         actor.uid = claimed.uid;
         Ok(Authenticated { actor, audiences })

@@ -116,3 +116,30 @@ async fn a_pod_that_is_resized_is_counted_by_what_it_adds() {
     resize("500m").await.unwrap();
     assert_eq!(used(&client), "requests.cpu=500m");
 }
+
+#[tokio::test]
+async fn devices_are_counted_by_their_class() {
+    let gpus = "gpu.example.com.deviceclass.resource.k8s.io/devices";
+    let client = with_quota(json!({gpus: "3"})).await;
+    let gvr = api::Gvr::new("resource.k8s.io", "v1", "resourceclaims");
+    let version = client.cluster().registry().by_gvr(&gvr).unwrap();
+    let target = Target::collection(&version, Some("default"));
+    let claim = |name: &str, count: i64| {
+        let exactly = json!({"deviceClassName": "gpu.example.com", "count": count});
+        let json = json!({
+            "apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": name, "namespace": "default"},
+            "spec": {"devices": {"requests": [{"name": "r", "exactly": exactly}]}},
+        });
+        version.decode(json.to_string().as_bytes(), kinds::FieldValidation::Strict).unwrap().instance
+    };
+    let create = async |name: &str, count: i64| {
+        let options = WriteOptions::default();
+        client.cluster().create(&Actor::root(), &target, claim(name, count), &options).await
+    };
+    create("a", 2).await.unwrap();
+    assert_eq!(used(&client), format!("{gpus}=2"));
+    let refused = create("b", 2).await.unwrap_err();
+    let want = format!("exceeded quota: q, requested: {gpus}=2, used: {gpus}=2, limited: {gpus}=3");
+    assert!(refused.message.contains(&want), "{}", refused.message);
+    create("b", 1).await.unwrap();
+}

@@ -11,8 +11,10 @@ use cluster::{
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
+use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
-use kinds::TypedKind;
+use k8s_openapi::api::policy::v1::Eviction;
+use kinds::{Subresource, TypedKind};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
@@ -524,4 +526,93 @@ async fn a_binding_that_is_refused_binds_nothing() {
         assert!(refused.message.contains(words), "{name}: {}", refused.message);
         assert_eq!(node_of(&lab.pod("p")), None, "{name}");
     }
+}
+
+impl Lab {
+    fn part(&self, of: &api::Gvr, name: &str, part: Subresource) -> Target {
+        let version = self.cluster.registry().by_gvr(of).unwrap();
+        Target::object(&version, Some("default"), name).subresource(part)
+    }
+
+    /// As a request does it.
+    async fn evict(&self, actor: &Actor, pod: &str, eviction: Value) -> Result<(), Status> {
+        let part = self.part(&Pod::info().gvr, pod, Subresource::Eviction);
+        let eviction: Eviction = serde_json::from_value(eviction).unwrap();
+        self.cluster.admit_eviction(actor, &part, eviction, &WriteOptions::default()).await?;
+        self.cluster.evict(actor, &part, &DeleteOptions::default()).await
+    }
+}
+
+#[tokio::test]
+async fn an_eviction_is_asked_about_and_not_the_deletion_behind_it() {
+    let jane = Actor::user("jane", &[Actor::MASTERS]);
+    for (name, allowed) in [("refused", false), ("allowed", true)] {
+        let lab = Lab::new(move |_| Ok(json!({"allowed": allowed}))).await;
+        lab.waiting("p").await;
+        lab.validating("v", vec![on("pods/eviction", "evicts", json!({})), on("pods", "deletes", json!({}))])
+            .await;
+        let evicted = lab.evict(&jane, "p", json!({"metadata": {"name": "p"}})).await;
+        assert_eq!(evicted.is_ok(), allowed, "{name}: {evicted:?}");
+        let asked = lab.asked();
+        assert_eq!(asked.len(), 1, "{name}: {asked:?}");
+        let request = &asked[0]["request"];
+        assert_eq!(
+            request["kind"],
+            json!({"group": "policy", "version": "v1", "kind": "Eviction"}),
+            "{name}"
+        );
+        assert_eq!(request["resource"], json!({"group": "", "version": "v1", "resource": "pods"}), "{name}");
+        assert_eq!((&request["operation"], &request["subResource"]), (&json!("CREATE"), &json!("eviction")));
+        assert_eq!((&request["userInfo"]["username"], &request["name"]), (&json!("jane"), &json!("p")));
+        let pod = lab
+            .cluster
+            .acting_as(Actor::root())
+            .api::<Pod>()
+            .find(&api::ObjectKey::namespaced("default", "p"));
+        assert_eq!(pod.unwrap().is_none(), allowed, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_eviction_is_of_the_pod_of_its_path() {
+    let lab = Lab::new(|_| Ok(json!({"allowed": true}))).await;
+    lab.waiting("p").await;
+    for (name, eviction) in
+        [("another pod", json!({"metadata": {"name": "q"}})), ("no pod", json!({"metadata": {}}))]
+    {
+        let refused = lab.evict(&Actor::root(), "p", eviction).await.unwrap_err();
+        assert_eq!(refused.message, "name in URL does not match name in Eviction object", "{name}");
+    }
+    assert!(
+        lab.evict(&Actor::root(), "q", json!({"metadata": {"name": "q"}}))
+            .await
+            .unwrap_err()
+            .is(Reason::NotFound)
+    );
+}
+
+#[tokio::test]
+async fn a_token_that_is_asked_for_is_asked_about() {
+    let patch = json!([{"op": "replace", "path": "/spec/expirationSeconds", "value": 700}]);
+    let lab = Lab::new(move |_| Ok(allow(patch.clone()))).await;
+    lab.waiting("p").await;
+    let root = lab.cluster.acting_as(Actor::root());
+    lab.mutating("m", vec![on("serviceaccounts/token", "tokens", json!({}))]).await;
+    let request: TokenRequest = serde_json::from_value(json!({"spec": {"audiences": ["a"]}})).unwrap();
+    let options = WriteOptions::default();
+    let admitted = root.admit_token_request("default", "default", request, &options).await.unwrap();
+    assert_eq!(admitted.spec.unwrap().expiration_seconds, Some(700));
+    let asked = lab.asked();
+    let request = &asked[0]["request"];
+    let kind = json!({"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"});
+    assert_eq!((&request["kind"], &request["subResource"]), (&kind, &json!("token")));
+    assert_eq!(request["object"]["spec"], json!({"audiences": ["a"], "expirationSeconds": 3600}));
+    let other: TokenRequest =
+        serde_json::from_value(json!({"metadata": {"name": "other"}, "spec": {"audiences": []}})).unwrap();
+    let refused = root.admit_token_request("default", "default", other, &options).await.unwrap_err();
+    assert!(
+        refused.message.contains("must match the service account name if specified"),
+        "{}",
+        refused.message
+    );
 }

@@ -1,12 +1,14 @@
-//! Approved requests for certificates are signed, and old requests go: upstream's `csrsigning` and `csrcleaner`.
+//! Requests of kubelets are approved, approved requests for certificates are signed, and old requests go: upstream's `csrapproving`,
+//! `csrsigning` and `csrcleaner`.
 //!
 //! Three signers are ours; a request for another waits for whoever that is. [`rules`] says what each of ours signs.
 
+mod approver;
 mod rules;
 
 use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, rule};
-use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, WorkQueue, unless_gone};
+use cluster::{Actor, Client, Cluster, Controller, DeleteOptions, WorkQueue, unless_gone};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestCondition};
 use k8s_openapi::api::rbac::v1::PolicyRule;
@@ -50,7 +52,15 @@ pub(crate) fn role() -> ComponentRole {
         NAME,
         vec![
             rule(&["delete", "get", "list", "watch"], group, &["certificatesigningrequests"]),
-            rule(&["update"], group, &["certificatesigningrequests/status"]),
+            rule(
+                &["update"],
+                group,
+                &["certificatesigningrequests/approval", "certificatesigningrequests/status"],
+            ),
+            PolicyRule {
+                resource_names: Some(vec![rules::KUBELET_CLIENT.to_owned()]),
+                ..rule(&["approve"], group, &["signers"])
+            },
             PolicyRule {
                 resource_names: Some(signers.iter().map(|name| (*name).to_owned()).collect()),
                 ..rule(&["sign"], group, &["signers"])
@@ -60,29 +70,33 @@ pub(crate) fn role() -> ComponentRole {
 }
 
 pub(crate) async fn run(cluster: Cluster, authority: Arc<dyn Authority>, stop: CancellationToken) {
-    let requests: Api<CertificateSigningRequest> = cluster.acting_as(Actor::controller(NAME)).api();
+    let client = cluster.acting_as(Actor::controller(NAME));
     let controller = Controller::new(NAME, &cluster).reconciles::<CertificateSigningRequest>();
-    let reconciler = (requests, controller.queue(), authority);
+    let reconciler = (client, controller.queue(), authority);
     controller
-        .run(stop, reconciler, |(requests, queue, authority), key| async move {
-            reconcile(&requests, &queue, authority, key).await
+        .run(stop, reconciler, |(client, queue, authority), key| async move {
+            reconcile(&client, &queue, authority, key).await
         })
         .await;
 }
 
 async fn reconcile(
-    requests: &Api<CertificateSigningRequest>,
+    client: &Client,
     queue: &WorkQueue<ObjectKey>,
     authority: Arc<dyn Authority>,
     key: ObjectKey,
 ) -> Result<(), Status> {
+    let requests = client.api::<CertificateSigningRequest>();
     let Some(request) = requests.find(&key)? else { return Ok(()) };
     let left = left(&request, jiff::Timestamp::now());
     if left.is_zero() {
         let options = DeleteOptions { uid: request.metadata.uid.clone(), ..DeleteOptions::default() };
         return unless_gone(requests.delete(&key, options).await).map(drop);
     }
-    queue.add_after(key.clone(), left);
+    queue.add_after(key, left);
+    if approver::is_asked(&request) {
+        return approver::approve(client, request, authority).await;
+    }
     if !is_due(&request) {
         return Ok(());
     }

@@ -36,6 +36,9 @@ pub(crate) fn role() -> ComponentRole {
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
     let known = cluster.informer::<PodDisruptionBudget>();
+    // upstream's name for who tells
+    let events = client.recorder("controllermanager", None);
+    let of_pods = events.clone();
     let controller = Controller::new(NAME, &cluster)
         .watches::<PodDisruptionBudget>(|queue, change| {
             if !matches!(change, Change::Deleted(_)) {
@@ -43,16 +46,34 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
             }
         })
         .watches::<Pod>(move |queue, change| {
-            for budget in known.list(change.object().metadata.namespace.as_deref()) {
-                if change.versions().any(|pod| selects(&budget, pod)) {
+            let pod = change.object();
+            let budgets = known.list(pod.metadata.namespace.as_deref());
+            for budget in &budgets {
+                if change.versions().any(|pod| selects(budget, pod)) {
                     queue.add(key_of(&budget.metadata));
                 }
             }
+            if !matches!(change, Change::Deleted(_)) {
+                tell_of_several(&of_pods, pod, &budgets);
+            }
         });
-    // upstream's name for who tells
-    let events = client.recorder("controllermanager", None);
     let reconciler = Arc::new(Reconciler { events, client, queue: controller.queue() });
     controller.run(stop, reconciler, |reconciler, key| async move { reconciler.reconcile(&key).await }).await;
+}
+
+/// Nobody may evict a pod that has several.
+fn tell_of_several(events: &Recorder, pod: &Pod, budgets: &[Arc<PodDisruptionBudget>]) {
+    let mut its = budgets.iter().filter(|budget| selects(budget, pod));
+    if let (Some(first), Some(_)) = (its.next(), its.next()) {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let (namespace, name) = (text(&pod.metadata.namespace), text(&pod.metadata.name));
+        let first = text(&first.metadata.name);
+        // two spaces, as upstream has it
+        let why = format!(
+            "Pod {namespace:?}/{name:?} matches multiple PodDisruptionBudgets.  Chose {first:?} arbitrarily."
+        );
+        events.warning(pod, "MultiplePodDisruptionBudgets", why);
+    }
 }
 
 /// Without a selector it selects none, with an empty one all.

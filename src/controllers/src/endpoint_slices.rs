@@ -1,21 +1,24 @@
 //! From services and pods to EndpointSlices, and to the older Endpoints beside them.
 
+mod endpoints;
 mod mirroring;
+mod trigger_time;
 
 use crate::owner::controller_reference;
-use api::{ObjectKey, Status};
+use api::{LabelSelector, ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{Actor, Client, Cluster, Controller, DeleteOptions, Informer, WorkQueue, unless_gone};
-use k8s_openapi::api::core::v1::{
-    EndpointAddress, EndpointPort as CorePort, EndpointSubset, Endpoints, ObjectReference, Pod, Service,
-    ServicePort,
+use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, Informer, WorkQueue, unless_gone};
+use endpoints::Gone;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Endpoints, Node, ObjectReference, Pod, Service, ServicePort};
+use k8s_openapi::api::discovery::v1::{
+    Endpoint, EndpointConditions, EndpointHints, EndpointPort, EndpointSlice, ForNode, ForZone,
 };
-use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kinds::endpoints::SERVICE_LABEL;
 use kinds::{key_of, pod as ask, selectors};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +26,7 @@ const NAME: &str = "endpointslice-controller";
 const MANAGED_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
 const HEADLESS: &str = "service.kubernetes.io/headless";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
+const ZONE: &str = "topology.kubernetes.io/zone";
 const MOST_ENDPOINTS: usize = 100; // upstream's size of a slice
 
 pub(crate) fn role() -> ComponentRole {
@@ -41,11 +45,31 @@ pub(crate) fn role() -> ComponentRole {
     )
 }
 
+/// By the name of the node.
+type Zones = BTreeMap<String, String>;
+
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
     let services = cluster.informer::<Service>();
+    let all = services.clone();
+    let gone = Gone::default();
+    let deleted = gone.clone();
     Controller::new(NAME, &cluster)
-        .reconciles::<Service>()
+        .watches::<Service>(move |queue, change| {
+            let key = key_of(&change.object().metadata);
+            if matches!(change, Change::Deleted(_)) {
+                deleted.locked().insert(key.clone());
+            }
+            queue.add(key);
+        })
+        .watches::<Node>(move |queue, change| {
+            let zones: BTreeSet<_> = change.versions().map(|node| zone_of(node)).collect();
+            let is_moved = zones.len() > 1 || !matches!(change, Change::Modified { .. });
+            // where nodes have no zones, none comes or goes
+            if is_moved && zones.iter().any(Option::is_some) {
+                all.list(None).iter().for_each(|service| queue.add(key_of(&service.metadata)));
+            }
+        })
         .watches::<Pod>(move |queue, change| {
             for pod in change.versions() {
                 wake_services_of(pod, &services, queue);
@@ -59,7 +83,7 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
                 queue.add(ObjectKey::new(meta.namespace.as_deref(), service));
             }
         })
-        .run(stop, client, |client, key| async move { reconcile(&client, &key).await })
+        .run(stop, (client, gone), |(client, gone), key| async move { reconcile(&client, &gone, &key).await })
         .await;
 }
 fn wake_services_of(pod: &Pod, services: &Informer<Service>, queue: &WorkQueue<ObjectKey>) {
@@ -73,23 +97,37 @@ fn wake_services_of(pod: &Pod, services: &Informer<Service>, queue: &WorkQueue<O
     }
 }
 
-async fn reconcile(client: &Client, key: &ObjectKey) -> Result<(), Status> {
+async fn reconcile(client: &Client, gone: &Gone, key: &ObjectKey) -> Result<(), Status> {
     let cluster = client.cluster();
-    let Some(service) = cluster.informer::<Service>().get(key) else { return Ok(()) };
+    let Some(service) = cluster.informer::<Service>().get(key) else {
+        return endpoints::remove(client, gone, key).await;
+    };
+    gone.locked().remove(key);
     let selector = service.spec.as_ref().and_then(|s| s.selector.clone());
     let Some(selector) = selector.filter(|selector| !selector.is_empty()) else {
         // somebody else says where it leads
         let written = cluster.informer::<Endpoints>().get(key);
         let mirrored = written.map_or_else(Vec::new, |endpoints| mirroring::plan(&endpoints));
-        return write_slices(client, key, mirroring::MANAGER, mirrored).await;
+        let known = known_slices(client, key, mirroring::MANAGER)?;
+        return write_slices(client, known, mirrored, None).await;
     };
     let pods = cluster.informer::<Pod>().select(key.namespace.as_deref(), &selectors::from_map(&selector));
-    write_slices(client, key, MANAGER, plan_slices(&service, &pods)).await?;
-    write_endpoints(client, key, plan_endpoints(&service, &pods)).await
+    let nodes = cluster.informer::<Node>().list(None);
+    let zones: Zones =
+        nodes.iter().filter_map(|node| Some((node.metadata.name.clone()?, zone_of(node)?))).collect();
+    let wanted = plan_slices(&service, &pods, &zones);
+    let known = known_slices(client, key, MANAGER)?;
+    let since = trigger_time::changed_at(&service, &pods, &known, &wanted);
+    write_slices(client, known, wanted, since).await?;
+    endpoints::write(client, key, endpoints::plan(&service, &pods, &zones), since).await
+}
+
+fn zone_of(node: &Node) -> Option<String> {
+    node.metadata.labels.as_ref()?.get(ZONE).filter(|zone| !zone.is_empty()).cloned()
 }
 
 /// Where one pod is reached, and how far it is with living.
-fn endpoint_of(pod: &Pod, publish_not_ready: bool) -> Option<Endpoint> {
+fn endpoint_of(pod: &Pod, service: &Service, zones: &Zones) -> Option<Endpoint> {
     if ask::is_terminal(pod) {
         return None;
     }
@@ -98,16 +136,24 @@ fn endpoint_of(pod: &Pod, publish_not_ready: bool) -> Option<Endpoint> {
     let terminating = ask::is_deleting(pod);
     let serving = ask::is_ready(pod);
     let spec = pod.spec.as_ref();
-    let subdomain = spec.and_then(|s| s.subdomain.clone()).filter(|s| !s.is_empty());
+    let ready = publishes_not_ready(service) || serving && !terminating;
+    let subdomain = spec.and_then(|s| s.subdomain.as_deref());
+    // the pod's own name is one in the Service
+    let is_named = subdomain.is_some() && subdomain == service.metadata.name.as_deref();
+    let hostname = spec.and_then(|s| s.hostname.clone()).filter(|name| is_named && !name.is_empty());
+    let node_name = spec.and_then(|s| s.node_name.clone());
+    let zone = node_name.as_ref().and_then(|node| zones.get(node)).cloned();
     Some(Endpoint {
         addresses: vec![ip],
         conditions: Some(EndpointConditions {
-            ready: Some(publish_not_ready || serving && !terminating),
+            ready: Some(ready),
             serving: Some(serving),
             terminating: Some(terminating),
         }),
-        hostname: spec.and_then(|s| s.hostname.clone()).filter(|_| subdomain.is_some()),
-        node_name: spec.and_then(|s| s.node_name.clone()),
+        hints: hints(service, zone.as_ref(), node_name.as_ref()).filter(|_| ready),
+        hostname,
+        node_name,
+        zone,
         target_ref: Some(ObjectReference {
             kind: Some("Pod".into()),
             namespace: pod.metadata.namespace.clone(),
@@ -117,6 +163,21 @@ fn endpoint_of(pod: &Pod, publish_not_ready: bool) -> Option<Endpoint> {
         }),
         ..Endpoint::default()
     })
+}
+
+/// Whom the endpoint is for before others, as the Service wants traffic to be distributed: upstream's `trafficdist`.
+fn hints(service: &Service, zone: Option<&String>, node: Option<&String>) -> Option<EndpointHints> {
+    let wanted = service.spec.as_ref()?.traffic_distribution.as_deref()?;
+    let node = match wanted {
+        "PreferSameNode" => node,
+        "PreferClose" | "PreferSameZone" => None,
+        _ => return None,
+    };
+    let hints = EndpointHints {
+        for_nodes: node.map(|name| vec![ForNode { name: name.clone() }]),
+        for_zones: zone.map(|name| vec![ForZone { name: name.clone() }]),
+    };
+    (hints != EndpointHints::default()).then_some(hints)
 }
 
 /// The number behind a service's port in this pod: pods of one service may differ where the port is named.
@@ -156,10 +217,10 @@ fn publishes_not_ready(service: &Service) -> bool {
 }
 
 /// One slice for each set of ports and each hundred pods, in a stable order.
-fn plan_slices(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSlice> {
+fn plan_slices(service: &Service, pods: &[Arc<Pod>], zones: &Zones) -> Vec<EndpointSlice> {
     let mut by_ports: BTreeMap<Ports, Vec<Endpoint>> = BTreeMap::new();
     for pod in pods {
-        if let Some(endpoint) = endpoint_of(pod, publishes_not_ready(service)) {
+        if let Some(endpoint) = endpoint_of(pod, service, zones) {
             by_ports.entry(ports_of(service, pod)).or_default().push(endpoint);
         }
     }
@@ -206,32 +267,40 @@ fn slice(service: &Service, ports: &Ports, endpoints: &[Endpoint]) -> EndpointSl
     }
 }
 
-/// The manager's known slices are reused in their order; what is too many goes.
-async fn write_slices(
-    client: &Client,
-    key: &ObjectKey,
-    manager: &str,
-    wanted: Vec<EndpointSlice>,
-) -> Result<(), Status> {
-    let api = client.api::<EndpointSlice>();
+/// Those of the manager. From the store: a cache that lags behind our own writes would make a slice twice.
+fn known_slices(client: &Client, key: &ObjectKey, manager: &str) -> Result<Vec<EndpointSlice>, Status> {
     let mine = |slice: &EndpointSlice| {
         let labels = slice.metadata.labels.as_ref();
         let is = |label: &str, value: &str| labels.and_then(|l| l.get(label)).is_some_and(|v| v == value);
         is(SERVICE_LABEL, &key.name) && is(MANAGED_LABEL, manager)
     };
-    // from the store: a cache that lags behind our own writes would make a slice twice
-    let mut known = api.list(key.namespace.as_deref(), Default::default())?;
+    let mut known = client.api::<EndpointSlice>().list(key.namespace.as_deref(), LabelSelector::default())?;
     known.retain(mine);
+    Ok(known)
+}
+
+/// The known slices are reused in their order; what is too many goes.
+async fn write_slices(
+    client: &Client,
+    known: Vec<EndpointSlice>,
+    wanted: Vec<EndpointSlice>,
+    since: Option<Timestamp>,
+) -> Result<(), Status> {
+    let api = client.api::<EndpointSlice>();
     let mut known = known.into_iter();
-    for slice in wanted {
+    for mut slice in wanted {
         match known.next() {
-            None => api.create(slice).await.map(|_| ())?,
+            None => {
+                trigger_time::stamp(&mut slice.metadata, since);
+                api.create(slice).await.map(|_| ())?;
+            }
             Some(old) if same(&old, &slice) => {}
             Some(old) => {
-                let mut new = slice;
-                new.metadata.name = old.metadata.name;
-                new.metadata.resource_version = old.metadata.resource_version;
-                api.update(new).await.map(|_| ())?;
+                slice.metadata.name = old.metadata.name;
+                slice.metadata.resource_version = old.metadata.resource_version;
+                slice.metadata.annotations = old.metadata.annotations;
+                trigger_time::stamp(&mut slice.metadata, since);
+                api.update(slice).await.map(|_| ())?;
             }
         }
     }
@@ -245,67 +314,64 @@ fn same(old: &EndpointSlice, new: &EndpointSlice) -> bool {
     old.endpoints == new.endpoints && old.ports == new.ports && old.metadata.labels == new.metadata.labels
 }
 
-fn plan_endpoints(service: &Service, pods: &[Arc<Pod>]) -> Endpoints {
-    let mut by_ports: BTreeMap<Ports, (Vec<EndpointAddress>, Vec<EndpointAddress>)> = BTreeMap::new();
-    for pod in pods {
-        let Some(endpoint) = endpoint_of(pod, publishes_not_ready(service)) else { continue };
-        if endpoint.conditions.as_ref().and_then(|c| c.terminating) == Some(true) {
-            continue;
-        }
-        let ready = endpoint.conditions.as_ref().and_then(|c| c.ready) == Some(true);
-        let address = EndpointAddress {
-            ip: endpoint.addresses.first().cloned().unwrap_or_default(),
-            hostname: endpoint.hostname,
-            node_name: endpoint.node_name,
-            target_ref: endpoint.target_ref,
-        };
-        let (is_ready, is_not) = by_ports.entry(ports_of(service, pod)).or_default();
-        if ready { is_ready.push(address) } else { is_not.push(address) }
-    }
-    let some = |mut list: Vec<EndpointAddress>| {
-        list.sort_by(|a, b| a.ip.cmp(&b.ip));
-        (!list.is_empty()).then_some(list)
-    };
-    let subsets: Vec<EndpointSubset> = by_ports
-        .into_iter()
-        .map(|(ports, (ready, not_ready))| EndpointSubset {
-            addresses: some(ready),
-            not_ready_addresses: some(not_ready),
-            ports: Some(
-                ports
-                    .into_iter()
-                    .map(|(name, protocol, port, app_protocol)| CorePort {
-                        name: (!name.is_empty()).then_some(name),
-                        protocol: Some(protocol),
-                        port,
-                        app_protocol,
-                    })
-                    .collect(),
-            ),
-        })
-        .collect();
-    let mut labels = service.metadata.labels.clone().unwrap_or_default();
-    labels.insert("endpoints.kubernetes.io/managed-by".into(), "endpoint-controller".into());
-    if is_headless(service) {
-        labels.insert(HEADLESS.into(), String::new());
-    }
-    Endpoints {
-        metadata: ObjectMeta {
-            name: service.metadata.name.clone(),
-            namespace: service.metadata.namespace.clone(),
-            labels: Some(labels),
-            owner_references: Some(vec![controller_reference(service)]),
-            ..ObjectMeta::default()
-        },
-        subsets: (!subsets.is_empty()).then_some(subsets),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
 
-async fn write_endpoints(client: &Client, key: &ObjectKey, wanted: Endpoints) -> Result<(), Status> {
-    let api = client.api::<Endpoints>();
-    match api.find(key)? {
-        None => api.create(wanted).await.map(|_| ()),
-        Some(old) if old.subsets == wanted.subsets && old.metadata.labels == wanted.metadata.labels => Ok(()),
-        Some(_) => api.update(wanted).await.map(|_| ()),
+    fn service(spec: Value) -> Service {
+        serde_json::from_value(json!({"metadata": {"name": "web", "namespace": "default"}, "spec": spec}))
+            .unwrap()
+    }
+
+    fn pod(spec: Value, ready: bool) -> Pod {
+        let ready = json!({"type": "Ready", "status": if ready { "True" } else { "False" }});
+        serde_json::from_value(json!({
+            "metadata": {"name": "a", "namespace": "default"}, "spec": spec,
+            "status": {"podIP": "192.0.2.1", "conditions": [ready]},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_pod_has_a_name_in_the_service_of_its_subdomain() {
+        // (name, hostname, subdomain, hostname of the endpoint)
+        let cases = [
+            ("its own", Some("a"), Some("web"), Some("a")),
+            ("of another Service", Some("a"), Some("db"), None),
+            ("no subdomain", Some("a"), None, None),
+            ("no hostname", None, Some("web"), None),
+            ("an empty one", Some(""), Some("web"), None),
+        ];
+        for (name, hostname, subdomain, want) in cases {
+            let pod = pod(json!({"containers": [], "hostname": hostname, "subdomain": subdomain}), true);
+            let endpoint = endpoint_of(&pod, &service(json!({})), &Zones::new()).unwrap();
+            assert_eq!(endpoint.hostname.as_deref(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_for_those_whom_the_service_prefers() {
+        let zones = Zones::from([("n".to_owned(), "z".to_owned())]);
+        let zone = json!({"forZones": [{"name": "z"}]});
+        let both = json!({"forNodes": [{"name": "n"}], "forZones": [{"name": "z"}]});
+        let node = json!({"forNodes": [{"name": "n"}]});
+        // (name, distribution, zones, ready, hints)
+        let cases = [
+            ("nobody", Value::Null, &zones, true, None),
+            ("the zone, by its old name", json!("PreferClose"), &zones, true, Some(&zone)),
+            ("the zone", json!("PreferSameZone"), &zones, true, Some(&zone)),
+            ("the node", json!("PreferSameNode"), &zones, true, Some(&both)),
+            ("no zones", json!("PreferSameZone"), &Zones::new(), true, None),
+            ("no zones, and the node", json!("PreferSameNode"), &Zones::new(), true, Some(&node)),
+            ("not ready", json!("PreferSameZone"), &zones, false, None),
+        ];
+        for (name, distribution, zones, ready, want) in cases {
+            let pod = pod(json!({"containers": [], "nodeName": "n"}), ready);
+            let service = service(json!({"trafficDistribution": distribution}));
+            let endpoint = endpoint_of(&pod, &service, zones).unwrap();
+            assert_eq!(endpoint.zone.as_ref(), zones.get("n"), "{name}");
+            assert_eq!(endpoint.hints.map(|hints| json!(hints)).as_ref(), want, "{name}");
+        }
     }
 }

@@ -40,6 +40,8 @@ struct Entry {
     uid: Option<String>,
     due: Instant,
     history: History,
+    /// Of its target's pods, when it was last read.
+    selector: Option<LabelSelector>,
 }
 
 /// Of each autoscaler that there is.
@@ -63,6 +65,7 @@ impl Entries {
             uid: meta.uid.clone(),
             due: Instant::now(),
             history: History::default(),
+            selector: None,
         });
         if wishes {
             entry.due = Instant::now();
@@ -83,6 +86,21 @@ impl Entries {
         if let Some(entry) = entries.get_mut(key).filter(|entry| entry.uid == autoscaler.metadata.uid) {
             entry.history = history;
         }
+    }
+
+    /// Those of its namespace that have any of the pods, which its selector finds; the names are in order.
+    fn selecting(&self, key: &ObjectKey, selector: &LabelSelector, pods: &[Arc<Pod>]) -> Vec<ObjectKey> {
+        let mut entries = self.locked();
+        if let Some(entry) = entries.get_mut(key) {
+            entry.selector = Some(selector.clone());
+        }
+        let none = BTreeMap::new();
+        let has_any = |selector: &LabelSelector| {
+            pods.iter().any(|pod| selector.matches(pod.metadata.labels.as_ref().unwrap_or(&none)))
+        };
+        let here = entries.iter().filter(|(other, _)| other.namespace == key.namespace);
+        let selecting = here.filter(|(_, entry)| entry.selector.as_ref().is_some_and(has_any));
+        selecting.map(|(other, _)| other.clone()).collect()
     }
 
     fn locked(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Entry>> {
@@ -275,16 +293,15 @@ impl Autoscalers {
         conditions: &mut Conditions,
         now: Timestamp,
     ) -> Result<Computed, (String, Vec<MetricStatus>)> {
-        let selector =
-            scale.status.as_ref().and_then(|status| status.selector.as_deref()).unwrap_or_default();
-        if selector.is_empty() {
+        let written = scale.status.as_ref().and_then(|status| status.selector.as_deref()).unwrap_or_default();
+        if written.is_empty() {
             let why = "selector is required";
             self.events.warning(autoscaler, "SelectorRequired", why);
             let missing = "the HPA target's scale is missing a selector";
             conditions.set(ACTIVE, false, "InvalidSelector", missing);
             return Err((why.to_owned(), Vec::new()));
         }
-        let selector = LabelSelector::parse(selector).map_err(|error| {
+        let selector = LabelSelector::parse(written).map_err(|error| {
             let why =
                 format!("couldn't convert selector into a corresponding internal selector object: {error}");
             self.events.warning(autoscaler, "InvalidSelector", why.as_str());
@@ -293,6 +310,15 @@ impl Autoscalers {
         })?;
         let namespace = autoscaler.metadata.namespace.as_deref();
         let pods = self.client.cluster().informer::<Pod>().select(namespace, &selector);
+        let selecting = self.entries.selecting(&key_of(&autoscaler.metadata), &selector, &pods);
+        if selecting.len() > 1 {
+            let each: Vec<String> = selecting.iter().map(ToString::to_string).collect();
+            let why =
+                format!("pods by selector {written} are controlled by multiple HPAs: [{}]", each.join(" "));
+            self.events.warning(autoscaler, "AmbiguousSelector", why.as_str());
+            conditions.set(ACTIVE, false, "AmbiguousSelector", why.as_str());
+            return Err((why, Vec::new()));
+        }
         let tolerance = metrics::tolerance(autoscaler.spec.behavior.as_ref());
         let source = Source::read(&self.client, namespace, pods).await;
         let specs = autoscaler.spec.metrics.as_deref().unwrap_or_default();

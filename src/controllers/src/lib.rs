@@ -25,9 +25,11 @@ mod horizontal_pod_autoscaler;
 mod ip_addresses;
 mod job;
 mod kubernetes_service;
+mod legacy_tokens;
 mod namespace;
 mod node_lifecycle;
 mod owner;
+mod percent;
 mod persistent_volume_binder;
 mod pod_certificate_requests;
 mod pod_control;
@@ -94,6 +96,7 @@ pub fn roles() -> Vec<ComponentRole> {
         garbage_collector::role(),
         horizontal_pod_autoscaler::role(),
         job::role(),
+        legacy_tokens::role(),
         namespace::role(),
         node_lifecycle::role(),
         persistent_volume_binder::role(),
@@ -125,6 +128,8 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     controllers.spawn(custom_resource_definitions::run(cluster.clone(), definitions, stop.clone()));
     controllers.spawn(service_account::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
     controllers.spawn(token_secrets::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
+    controllers.spawn(legacy_tokens::run(cluster.clone(), stop.clone()));
+    controllers.spawn(legacy_tokens::run_tracking(cluster.clone(), stop.clone()));
     controllers.spawn(trust_bundles::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
     controllers.spawn(bootstrap_tokens::run(cluster.clone(), stop.clone()));
     controllers.spawn(certificates::run(cluster.clone(), config.authority.clone(), stop.clone()));
@@ -166,5 +171,6 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     controllers.spawn(snapshot::run(cluster.clone(), stop.clone()));
     controllers.spawn(validating_admission_policy_status::run(cluster.clone(), stop.clone()));
     controllers.spawn(garbage_collector::run(cluster.clone(), stop.clone()));
+    controllers.spawn(cluster.clone().expire_events(stop.clone()));
     controllers
 }

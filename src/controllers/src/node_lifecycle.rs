@@ -1,15 +1,25 @@
-//! Nodes that are unwell get the taints that keep pods away; nodes that fell silent are said to be unknown; pods of nodes
-//! that are gone go too.
+//! Nodes that are unwell get the taints that keep pods away, and make those leave that do not bear it; nodes that fell silent are said
+//! to be unknown, and their pods not ready; pods of nodes that are gone go too.
+//!
+//! Silence is counted (`hearing.rs`) from when somebody began to listen, by a clock that stands still while the machine sleeps, and
+//! anew where this process itself was held up: the node that it is was held up with it, and its pods shall stay.
 
+mod hearing;
 mod plan;
 
+use crate::owner::is_still;
 use api::{ObjectKey, Status};
-use cluster::roles::{ComponentRole, rule};
-use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, unless_gone};
+use cluster::roles::{ComponentRole, events, rule};
+use cluster::{
+    Actor, Change, Client, Cluster, Controller, DeleteOptions, Informer, Recorder, WorkQueue, unless_gone,
+    unless_replaced,
+};
+use hearing::Hearing;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, Pod};
-use kinds::key_of;
+use k8s_openapi::api::core::v1::{Node, Pod, PodCondition};
+use kinds::{key_of, pod as ask};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +27,8 @@ const NAME: &str = "node-controller";
 const LEASES: &str = "kube-node-lease";
 /// A node that is removed and registered again keeps its pods; upstream's quarantine is as long.
 const QUARANTINE: Duration = Duration::from_secs(40);
+/// Of events.
+const NOT_READY: &str = "NodeNotReady";
 
 pub(crate) fn role() -> ComponentRole {
     ComponentRole::controller(
@@ -25,88 +37,197 @@ pub(crate) fn role() -> ComponentRole {
             rule(&["get", "list", "patch", "update", "watch"], &[""], &["nodes", "nodes/status"]),
             rule(&["delete", "get", "list"], &[""], &["pods"]),
             rule(&["patch", "update"], &[""], &["pods/status"]),
-            rule(&["create", "patch", "update"], &[""], &["events"]),
+            events(),
         ],
     )
 }
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let known = cluster.informer::<Node>();
+    let nodes = cluster.informer::<Node>();
+    let of_pods = nodes.clone();
+    let hearing = Arc::new(Hearing::default());
+    let (of_nodes, of_leases) = (hearing.clone(), hearing.clone());
     let controller = Controller::new(NAME, &cluster)
         .one_at_a_time()
+        .watches::<Node>(move |queue, change| node_changed(queue, change, &nodes, &of_nodes))
         // a lease that is renewed in time needs no look: the next one is due when it runs out
-        .watches::<Node>(|queue, change| {
-            let name = change.object().metadata.name.clone().unwrap_or_default();
-            match change {
-                Change::Deleted(_) => queue.add_after(name, QUARANTINE),
-                _ => queue.add(name),
-            }
-        })
+        .watches::<Lease>(move |_, change| lease_changed(change, &of_leases))
         .watches::<Pod>(move |queue, change| {
-            let node = change.object().spec.as_ref().and_then(|s| s.node_name.clone()).unwrap_or_default();
-            if !node.is_empty() && known.get(&ObjectKey::cluster(&node)).is_none() {
-                queue.add_after(node, QUARANTINE);
+            let Some(node) = node_of(change.object()) else { return };
+            // who is there already was seen with the node; a kubelet that lives after all is not contradicted again and again
+            let is_new = match change {
+                Change::Modified { old, .. } => node_of(old) != Some(node),
+                Change::Added(_) => true,
+                Change::Deleted(_) => false,
+            };
+            match of_pods.get(&ObjectKey::cluster(node)) {
+                None => queue.add_after(node.to_owned(), QUARANTINE),
+                Some(known) if is_new && plan::is_unknown(&known) => queue.add(node.to_owned()),
+                Some(_) => {}
             }
         });
-    // as upstream: silence counts from when somebody began to listen
-    let reconciler = (client, controller.queue(), Timestamp::now());
+    let reconciler = Arc::new(Reconciler {
+        events: client.recorder(NAME, None),
+        client,
+        queue: controller.queue(),
+        hearing,
+    });
     controller
-        .run(stop, reconciler, |(client, queue, listening_since), node: String| async move {
-            if let Some(after) = look_at(&client, &node, listening_since).await? {
-                queue.add_after(node, after);
+        .run(stop, reconciler, |reconciler, node: String| async move {
+            if let Some(after) = reconciler.look_at(&node).await? {
+                reconciler.queue.add_after(node, after);
             }
             Ok::<(), Status>(())
         })
         .await;
 }
 
-/// When to look again at this node, where nothing happens before.
-async fn look_at(
-    client: &Client,
-    name: &str,
-    listening_since: Timestamp,
-) -> Result<Option<Duration>, Status> {
-    let cluster = client.cluster();
-    let key = ObjectKey::cluster(name);
-    let Some(node) = cluster.informer::<Node>().get(&key) else {
-        return forget_pods(client, name).await;
+fn node_of(pod: &Pod) -> Option<&str> {
+    pod.spec.as_ref()?.node_name.as_deref().filter(|node| !node.is_empty())
+}
+
+fn node_changed(queue: &WorkQueue<String>, change: &Change<Node>, nodes: &Informer<Node>, hearing: &Hearing) {
+    let name = change.object().metadata.name.clone().unwrap_or_default();
+    let (was_ready, is_ready) = match change {
+        Change::Added(node) => {
+            hearing.heard(&name);
+            (false, plan::is_ready(node))
+        }
+        Change::Modified { old, new } => {
+            if plan::posted(old) != plan::posted(new) {
+                hearing.heard(&name);
+            }
+            (plan::is_ready(old), plan::is_ready(new))
+        }
+        Change::Deleted(node) => {
+            hearing.forget(&name);
+            (plan::is_ready(node), false)
+        }
     };
-    if plan::taints(&node) != node.spec.as_ref().and_then(|s| s.taints.clone()).unwrap_or_default() {
+    match change {
+        Change::Deleted(_) => queue.add_after(name, QUARANTINE),
+        _ => queue.add(name),
+    }
+    // whether pods must leave the others depends on whether any node is well
+    if was_ready != is_ready {
+        let all = nodes.list(None);
+        all.iter().filter_map(|node| node.metadata.name.clone()).for_each(|name| queue.add(name));
+    }
+}
+
+fn lease_changed(change: &Change<Lease>, hearing: &Hearing) {
+    let meta = &change.object().metadata;
+    let renewed = |lease: &Lease| lease.spec.as_ref().and_then(|spec| spec.renew_time.clone());
+    let is_sign_of_life = match change {
+        Change::Added(_) => true,
+        Change::Modified { old, new } => renewed(old) != renewed(new),
+        Change::Deleted(_) => false,
+    };
+    if is_sign_of_life && meta.namespace.as_deref() == Some(LEASES) {
+        hearing.heard(meta.name.as_deref().unwrap_or_default());
+    }
+}
+
+struct Reconciler {
+    client: Client,
+    events: Recorder,
+    queue: WorkQueue<String>,
+    hearing: Arc<Hearing>,
+}
+
+impl Reconciler {
+    /// When to look again at this node, where nothing happens before.
+    async fn look_at(&self, name: &str) -> Result<Option<Duration>, Status> {
+        let nodes = self.client.cluster().informer::<Node>();
+        let Some(node) = nodes.get(&ObjectKey::cluster(name)) else {
+            return self.forget_pods(name).await.map(|()| None);
+        };
+        let some_are_well = nodes.list(None).iter().any(|node| plan::is_ready(node));
+        self.taint(&node, some_are_well).await?;
+        if plan::is_unknown(&node) {
+            self.mark_pods_not_ready(name).await?;
+        }
+        if let Some(left) = self.hearing.left(name) {
+            return Ok(Some(left));
+        }
+        self.say_unknown(&node).await.map(|()| None)
+    }
+
+    async fn taint(&self, node: &Node, some_are_well: bool) -> Result<(), Status> {
+        let now = Timestamp::now();
+        let known = node.spec.as_ref().and_then(|s| s.taints.clone()).unwrap_or_default();
+        if plan::taints(node, some_are_well, now) == known {
+            return Ok(());
+        }
         let taint = |node: &mut Node| {
-            let taints = plan::taints(node);
+            let taints = plan::taints(node, some_are_well, now);
             node.spec.get_or_insert_default().taints = (!taints.is_empty()).then_some(taints);
             Ok(())
         };
-        unless_gone(client.api::<Node>().modify(&key, taint).await)?;
+        unless_gone(self.client.api::<Node>().modify(&key_of(&node.metadata), taint).await).map(drop)
     }
-    let lease = cluster.informer::<Lease>().get(&ObjectKey::namespaced(LEASES, name));
-    let now = Timestamp::now();
-    let last_heard = plan::last_heard(&node, lease.as_deref()).unwrap_or(now).max(listening_since);
-    let silent_from = last_heard + plan::GRACE;
-    if let Ok(left) = Duration::try_from(silent_from.duration_since(now))
-        && !left.is_zero()
-    {
-        return Ok(Some(left));
-    }
-    if plan::unknown(&node, now).is_some() {
+
+    async fn say_unknown(&self, node: &Node) -> Result<(), Status> {
+        let now = Timestamp::now();
+        if plan::unknown(node, now).is_none() {
+            return Ok(());
+        }
         let say = |node: &mut Node| {
             if let Some(conditions) = plan::unknown(node, now) {
                 node.status.get_or_insert_default().conditions = Some(conditions);
             }
             Ok(())
         };
-        unless_gone(client.api::<Node>().modify_status(&key, say).await)?;
+        let said = self.client.api::<Node>().modify_status(&key_of(&node.metadata), say).await;
+        if unless_gone(said)?.is_some() && plan::is_ready(node) {
+            let name = node.metadata.name.as_deref().unwrap_or_default();
+            self.events.normal(node, NOT_READY, format!("Node {name} status is now: {NOT_READY}"));
+        }
+        Ok(())
     }
-    Ok(None)
-}
 
-async fn forget_pods(client: &Client, node: &str) -> Result<Option<Duration>, Status> {
-    let of_node = |pod: &Pod| pod.spec.as_ref().and_then(|s| s.node_name.as_deref()) == Some(node);
-    for pod in client.cluster().informer::<Pod>().list(None).iter().filter(|pod| of_node(pod)) {
-        let key = key_of(&pod.metadata);
-        let now = DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() };
-        unless_gone(client.api::<Pod>().delete(&key, now).await)?;
+    /// Upstream's `MarkPodsNotReady`: nobody shall send anything to who may not be there.
+    async fn mark_pods_not_ready(&self, node: &str) -> Result<(), Status> {
+        let pods = self.client.api::<Pod>();
+        for pod in self.pods_of(node).into_iter().filter(|pod| ask::is_ready(pod)) {
+            let mark = |now: &mut Pod| {
+                is_still(now, &pod.metadata)?;
+                if let Some(ready) = ask::condition(now, "Ready").filter(|c| c.status == "True").cloned() {
+                    let ready = PodCondition { status: "False".to_owned(), ..ready };
+                    ask::set_condition(now.status.get_or_insert_default(), ready, Timestamp::now());
+                }
+                Ok(())
+            };
+            if unless_gone(pods.modify_status(&key_of(&pod.metadata), mark).await)?.is_some() {
+                self.events.warning(&*pod, NOT_READY, "Node is not ready");
+            }
+        }
+        Ok(())
     }
-    Ok(None)
+
+    /// Nobody else says any more that they have ended, and to those who wait for that it matters why.
+    async fn forget_pods(&self, node: &str) -> Result<(), Status> {
+        let pods = self.client.api::<Pod>();
+        for pod in self.pods_of(node) {
+            let key = key_of(&pod.metadata);
+            let mark = |now: &mut Pod| {
+                is_still(now, &pod.metadata)?;
+                plan::fail_orphan(now, Timestamp::now());
+                Ok(())
+            };
+            if !ask::is_terminal(&pod) {
+                unless_gone(pods.modify_status(&key, mark).await)?;
+            }
+            let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+            unless_replaced(pods.delete(&key, DeleteOptions::now(uid)).await)?;
+        }
+        Ok(())
+    }
+
+    fn pods_of(&self, node: &str) -> Vec<Arc<Pod>> {
+        let mut pods = self.client.cluster().informer::<Pod>().list(None);
+        pods.retain(|pod| node_of(pod) == Some(node));
+        pods
+    }
 }

@@ -1,3 +1,5 @@
+//! The last step of most controllers: what was found out is written into the object's status.
+
 use crate::owner::is_still;
 use api::Status;
 use cluster::{Api, unless_gone};

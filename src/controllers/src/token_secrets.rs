@@ -48,12 +48,12 @@ pub(crate) async fn run(cluster: Cluster, root_ca_pem: String, stop: Cancellatio
 }
 
 /// Whose token the Secret is for; `None` for a Secret of another type.
-fn account_of(secret: &Secret) -> Option<&str> {
+pub(crate) fn account_of(secret: &Secret) -> Option<&str> {
     let is_token = secret.type_.as_deref() == Some(TOKEN_SECRET);
     annotation(secret, ACCOUNT_NAME).filter(|_| is_token)
 }
 
-fn annotation<'s>(secret: &'s Secret, key: &str) -> Option<&'s str> {
+pub(crate) fn annotation<'s>(secret: &'s Secret, key: &str) -> Option<&'s str> {
     secret.metadata.annotations.as_ref()?.get(key).map(String::as_str)
 }
 

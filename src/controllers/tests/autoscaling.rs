@@ -2,17 +2,17 @@
 
 mod common;
 
-use api::ObjectKey;
+use api::{LabelSelector, ObjectKey};
 use cluster::{Actor, Client, DeleteOptions, NodeUsage, PodUsage, Target, Usage, UsageSource, Window};
 use common::{key, object, start, until};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kinds::{TypedKind, pod as ask};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,8 +37,14 @@ impl UsageSource for Everybody {
 
 /// A Deployment with so many pods, all of which are ready since long ago.
 async fn ready_pods(client: &Client, count: usize) -> Vec<String> {
+    ready_pods_of(client, count, &["c"]).await
+}
+
+async fn ready_pods_of(client: &Client, count: usize, containers: &[&str]) -> Vec<String> {
     let resources = json!({"requests": {"cpu": "100m"}});
-    let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i", "resources": resources}]}});
+    let containers: Vec<Value> =
+        containers.iter().map(|name| json!({"name": name, "image": "i", "resources": resources})).collect();
+    let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": containers}});
     let deployment: Deployment = object(json!({
         "metadata": {"name": "web", "namespace": "default"},
         "spec": {"replicas": count, "selector": {"matchLabels": {"app": "web"}}, "template": template},
@@ -90,6 +96,91 @@ async fn a_deployment_grows_with_what_its_pods_use() {
         conditions,
         ["AbleToScale=True", "ScalingActive=True", "ScalingLimited=False", "ScaledToZero=False"]
     );
+}
+
+fn autoscaler(name: &str, metric: &Value) -> HorizontalPodAutoscaler {
+    object(json!({
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"maxReplicas": 9, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "metrics": [metric]},
+    }))
+}
+
+/// Whether it scales, why and in what words.
+fn active(client: &Client, name: &str) -> Option<(String, String, String)> {
+    let autoscaler = client.api::<HorizontalPodAutoscaler>().get(&key(name)).unwrap();
+    let conditions = autoscaler.status?.conditions?;
+    let active = conditions.into_iter().find(|condition| condition.type_ == "ScalingActive")?;
+    Some((active.status, active.reason.unwrap_or_default(), active.message.unwrap_or_default()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_container_alone_says_how_many_pods_there_are() {
+    let client = start().await;
+    let source: Arc<dyn UsageSource> = Arc::new(Everybody(client.clone(), 150_000_000));
+    client.cluster().measured_by(&source);
+    // both together use less than they asked for
+    ready_pods_of(&client, 2, &["c", "idle"]).await;
+    let target = json!({"type": "Utilization", "averageUtilization": 100});
+    let metric = json!({
+        "type": "ContainerResource", "containerResource": {"name": "cpu", "container": "c", "target": target},
+    });
+    client.api().create(autoscaler("h", &metric)).await.unwrap();
+    let is_active = |c: &Client| active(c, "h").is_some_and(|(status, ..)| status == "True");
+    until::<HorizontalPodAutoscaler>(&client, is_active).await;
+    let (_, reason, why) = active(&client, "h").unwrap();
+    assert_eq!(reason, "ValidMetricFound");
+    assert!(why.ends_with("from cpu container resource utilization (percentage of request)"), "{why}");
+    let status = client.api::<HorizontalPodAutoscaler>().get(&key("h")).unwrap().status.unwrap();
+    assert_eq!(status.desired_replicas, 3, "150 m of 100 m, times two");
+    let current = status.current_metrics.unwrap()[0].container_resource.clone().unwrap();
+    assert_eq!((current.container.as_str(), current.current.average_utilization), ("c", Some(150)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_autoscalers_of_the_same_pods_are_one_too_many() {
+    let client = start().await;
+    let source: Arc<dyn UsageSource> = Arc::new(Everybody(client.clone(), 100_000_000));
+    client.cluster().measured_by(&source);
+    ready_pods(&client, 1).await;
+    let target = json!({"type": "Utilization", "averageUtilization": 100});
+    let metric = json!({"type": "Resource", "resource": {"name": "cpu", "target": target}});
+    for name in ["one", "two"] {
+        client.api().create(autoscaler(name, &metric)).await.unwrap();
+    }
+    // whoever comes second sees it
+    let refused = |c: &Client| {
+        let both = ["one", "two"].into_iter().filter_map(|name| active(c, name));
+        both.into_iter().find(|(_, reason, _)| reason == "AmbiguousSelector")
+    };
+    until::<HorizontalPodAutoscaler>(&client, |c| refused(c).is_some()).await;
+    let (status, _, why) = refused(&client).unwrap();
+    assert_eq!(status, "False");
+    assert_eq!(why, "pods by selector app=web are controlled by multiple HPAs: [default/one default/two]");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_of_two_budgets_is_told_of() {
+    let client = start().await;
+    for name in ["a", "b"] {
+        let budget: PodDisruptionBudget = object(json!({
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "web"}}},
+        }));
+        client.api().create(budget).await.unwrap();
+    }
+    let pods = ready_pods(&client, 1).await;
+    let told = |c: &Client| {
+        let events = c.api::<Event>().list(Some("default"), LabelSelector::default()).unwrap();
+        events.into_iter().find(|event| event.reason.as_deref() == Some("MultiplePodDisruptionBudgets"))
+    };
+    until::<Event>(&client, |c| told(c).is_some()).await;
+    let event = told(&client).unwrap();
+    assert_eq!(event.involved_object.name.as_ref(), Some(&pods[0]));
+    let words = format!(
+        "Pod \"default\"/{:?} matches multiple PodDisruptionBudgets.  Chose \"a\" arbitrarily.",
+        pods[0]
+    );
+    assert_eq!(event.message.unwrap(), words);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

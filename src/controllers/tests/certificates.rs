@@ -143,3 +143,38 @@ async fn only_who_may_decides_and_only_where_it_is_decided() {
     let refused = root.api::<Request>().replace(both, Some(Subresource::Approval)).await.unwrap_err();
     assert!(refused.message.contains("mutually exclusive"), "{}", refused.message);
 }
+
+#[tokio::test]
+async fn who_may_have_a_nodes_certificate_gets_it_at_once() {
+    let root = start().await;
+    let bind = |role: &str| {
+        object::<k8s_openapi::api::rbac::v1::ClusterRoleBinding>(json!({
+            "metadata": {"name": role}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "newcomer"}],
+        }))
+    };
+    let bindings = root.api();
+    bindings.create(bind("system:node-bootstrapper")).await.unwrap();
+    let newcomer = root.cluster().acting_as(Actor::user("newcomer", &[Actor::AUTHENTICATED]));
+    // the rules are read again in a task of their own
+    let seen = async {
+        while newcomer.api::<Request>().list(None, Default::default()).is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), seen).await.expect("he may ask");
+    let asked = |name: &str, says: &str| {
+        let mut asked = request(name, says, &["client auth", "digital signature"]);
+        asked.spec.signer_name = "kubernetes.io/kube-apiserver-client-kubelet".into();
+        asked
+    };
+    let requests = newcomer.api::<Request>();
+    requests.create(asked("node", "system:node:n,system:nodes")).await.unwrap();
+    requests.create(asked("other", "system:node:n,dev")).await.unwrap();
+    // he is asked again, until he may
+    bindings.create(bind("system:certificates.k8s.io:certificatesigningrequests:nodeclient")).await.unwrap();
+    until::<Request>(&root, |root| certificate(root, "node").is_some()).await;
+    let want = "Auto approving kubelet client certificate after SubjectAccessReview.";
+    assert_eq!(condition(&root, "node", "Approved").as_deref(), Some(want));
+    assert_eq!(condition(&root, "other", "Approved"), None, "no node's group");
+}

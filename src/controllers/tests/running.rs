@@ -122,6 +122,57 @@ async fn a_taint_sends_away_those_who_do_not_tolerate_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_on_a_node_that_fell_silent_is_not_ready_and_goes_if_he_does_not_bear_it() {
+    let client = start().await;
+    let nodes = client.api::<Node>();
+    let says = async |node: &str, ready: &str| {
+        let status = json!({"conditions": [{"type": "Ready", "status": ready}]});
+        let say = |node: &mut Node| {
+            node.status = Some(object(status.clone()));
+            Ok(())
+        };
+        nodes.modify_status(&ObjectKey::cluster(node), say).await.unwrap();
+    };
+    for name in ["well", "lost"] {
+        nodes.create(object(json!({"metadata": {"name": name}}))).await.unwrap();
+        says(name, "True").await;
+    }
+    let at_once = json!([{
+        "key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 0,
+    }]);
+    for (name, tolerations) in [("bears", json!([])), ("goes", at_once)] {
+        let containers = json!([{"name": "c", "image": "i"}]);
+        let spec = json!({"nodeName": "lost", "tolerations": tolerations, "containers": containers});
+        let pod = json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec});
+        client.api::<Pod>().create(object(pod)).await.unwrap();
+        let run = |pod: &mut Pod| {
+            let status = pod.status.get_or_insert_default();
+            status.phase = Some("Running".to_owned());
+            status.conditions = Some(object(json!([{"type": "Ready", "status": "True"}])));
+            Ok(())
+        };
+        client.api::<Pod>().modify_status(&key(name), run).await.unwrap();
+    }
+    says("lost", "Unknown").await;
+    let pod = |c: &Client, name: &str| c.api::<Pod>().get(&key(name)).unwrap();
+    until::<Pod>(&client, |c| !kinds::pod::is_ready(&pod(c, "bears"))).await;
+    until::<Pod>(&client, |c| pod(c, "goes").metadata.deletion_timestamp.is_some()).await;
+    assert!(pod(&client, "bears").metadata.deletion_timestamp.is_none(), "five minutes are not over");
+    let taints = |c: &Client| {
+        let node = c.api::<Node>().get(&ObjectKey::cluster("lost")).unwrap();
+        let taints = node.spec.and_then(|spec| spec.taints).unwrap_or_default();
+        taints.into_iter().map(|taint| (taint.key, taint.effect)).collect::<Vec<_>>()
+    };
+    let unreachable = |effect: &str| ("node.kubernetes.io/unreachable".to_owned(), effect.to_owned());
+    assert_eq!(taints(&client), [unreachable("NoSchedule"), unreachable("NoExecute")]);
+    // nowhere to go
+    says("well", "Unknown").await;
+    until::<Node>(&client, |c| taints(c) == [unreachable("NoSchedule")]).await;
+    says("lost", "True").await;
+    until::<Node>(&client, |c| taints(c).is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_orphan_has_no_owner_at_all() {
     let client = start().await;
     let map = |name: &str, owners: Value| json!({"metadata": {"name": name, "namespace": "default", "ownerReferences": owners}});
@@ -166,6 +217,37 @@ async fn endpoints_written_by_hand_become_slices() {
     };
     client.api::<Endpoints>().modify(&db, lead_nowhere).await.unwrap();
     until::<EndpointSlice>(&client, |c| of_db(c).is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoints_have_no_owner_and_go_with_their_service() {
+    let client = start().await;
+    let services = client.api::<Service>();
+    let spec = json!({"ports": [{"port": 80}]});
+    let mut selecting = spec.clone();
+    selecting["selector"] = json!({"app": "web"});
+    // one is made, the other written by hand
+    let made = json!({"metadata": {"name": "made", "namespace": "default"}, "spec": selecting});
+    let service = services.create(object(made)).await.unwrap();
+    let by_hand = json!({"metadata": {"name": "by-hand", "namespace": "default"}, "spec": spec});
+    services.create(object(by_hand)).await.unwrap();
+    let written = |name: &str| {
+        let subsets = json!([{"addresses": [{"ip": "192.0.2.1"}], "ports": [{"port": 80}]}]);
+        object::<Endpoints>(json!({"metadata": {"name": name, "namespace": "default"}, "subsets": subsets}))
+    };
+    client.api::<Endpoints>().create(written("by-hand")).await.unwrap();
+    client.api::<Endpoints>().create(written("before-its-service")).await.unwrap();
+    let find = |c: &Client, name: &str| c.api::<Endpoints>().find(&key(name)).unwrap();
+    until::<Endpoints>(&client, |c| find(c, "made").is_some()).await;
+    let meta = find(&client, "made").unwrap().metadata;
+    assert_eq!(meta.owner_references, None);
+    let since = meta.annotations.unwrap().remove("endpoints.kubernetes.io/last-change-trigger-time");
+    assert_eq!(since, service.metadata.creation_timestamp.map(|time| time.0.to_string()));
+    for name in ["made", "by-hand"] {
+        services.delete(&key(name), DeleteOptions::default()).await.unwrap();
+        until::<Endpoints>(&client, |c| find(c, name).is_none()).await;
+    }
+    assert!(find(&client, "before-its-service").is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ mod common;
 use api::ObjectKey;
 use cluster::{Client, DeleteOptions};
 use common::{key, object, start, until};
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use serde_json::json;
 
 fn secret(name: &str, account: &str) -> Secret {
@@ -86,4 +86,63 @@ async fn a_token_secret_of_no_account_goes() {
     secrets.create(other).await.unwrap();
     until::<Secret>(&client, |client| client.api::<Secret>().find(&key("other-uid")).unwrap().is_none())
         .await;
+}
+
+fn label(client: &Client, key: &ObjectKey, label: &str) -> Option<String> {
+    client.api::<Secret>().get(key).unwrap().metadata.labels?.remove(label)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_use_of_a_token_is_written_down_and_a_marked_one_is_refused() {
+    let client = start().await;
+    let (cluster, secrets) = (client.cluster(), client.api::<Secret>());
+    secrets.create(secret("old", "default")).await.unwrap();
+    until::<Secret>(&client, |client| value(client, &key("old"), "token").is_some()).await;
+    let token = value(&client, &key("old"), "token").unwrap();
+    assert_eq!(label(&client, &key("old"), cluster::TOKEN_LAST_USED), None);
+    let day = || jiff::Timestamp::now().to_string()[..10].to_owned();
+    let before = day();
+    cluster.authenticate_token(&token).unwrap();
+    until::<Secret>(&client, |client| label(client, &key("old"), cluster::TOKEN_LAST_USED).is_some()).await;
+    let used = label(&client, &key("old"), cluster::TOKEN_LAST_USED).unwrap();
+    assert!([before, day()].contains(&used), "{used}");
+
+    let mark = |since: Option<&str>| {
+        let since = since.map(str::to_owned);
+        move |secret: &mut Secret| {
+            let labels = secret.metadata.labels.get_or_insert_default();
+            labels.remove(cluster::TOKEN_INVALID_SINCE);
+            labels.extend(since.clone().map(|since| (cluster::TOKEN_INVALID_SINCE.to_owned(), since)));
+            Ok(())
+        }
+    };
+    secrets.modify(&key("old"), mark(Some("2026-01-01"))).await.unwrap();
+    assert!(cluster.authenticate_token(&token).is_err());
+    let refused = cluster.authenticate_token_for(&token, &["https://issuer".to_owned()]).unwrap_err();
+    let want = "the token in secret default/old for service account default/default has been marked invalid. Use tokens from the \
+        TokenRequest API or manually created secret-based tokens, or remove the 'kubernetes.io/legacy-token-invalid-since' label";
+    assert!(refused.to_string().contains(want), "{refused}");
+    secrets.modify(&key("old"), mark(None)).await.unwrap();
+    cluster.authenticate_token(&token).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn since_when_uses_are_written_down_is_told() {
+    let client = start().await;
+    let tracking =
+        ObjectKey::namespaced("kube-system", "kube-apiserver-legacy-service-account-token-tracking");
+    let since = |client: &Client| {
+        client.api::<ConfigMap>().find(&tracking).unwrap().and_then(|map| map.data?.remove("since"))
+    };
+    let is_day = |since: Option<String>| since.is_some_and(|day| day.len() == 10 && day.starts_with("20"));
+    until::<ConfigMap>(&client, |client| is_day(since(client))).await;
+    let maps = client.api::<ConfigMap>();
+    let wrong = |map: &mut ConfigMap| {
+        map.data = Some([("since".to_owned(), "always".to_owned())].into());
+        Ok(())
+    };
+    maps.modify(&tracking, wrong).await.unwrap();
+    until::<ConfigMap>(&client, |client| is_day(since(client))).await;
+    maps.delete(&tracking, DeleteOptions::default()).await.unwrap();
+    until::<ConfigMap>(&client, |client| is_day(since(client))).await;
 }

@@ -1,3 +1,5 @@
+//! Why a runtime or an image service refuses.
+
 use thiserror::Error;
 
 pub type Result<T, E = CriError> = std::result::Result<T, E>;

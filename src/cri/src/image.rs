@@ -1,3 +1,5 @@
+//! What an image service tells of images, and what it is given to pull them.
+
 use crate::Result;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! Networks of their own that sandboxes may be in, beside the pods'.
+
 use crate::{HostPort, SandboxId};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};

@@ -205,6 +205,10 @@ pub struct UsageDetails {
     pub throttled_ns: u64,
     /// The most that it used so far; cgroup v1.
     pub memory_max_usage: u64,
+    /// Bytes that it has in swap.
+    pub memory_swap: u64,
+    /// How often the kernel has killed there for memory.
+    pub oom_kills: u64,
     /// The lines of memory.stat.
     pub memory_stat: BTreeMap<String, u64>,
     /// The most pids; `None` is no limit.

@@ -1,3 +1,5 @@
+//! How others reach into pods: exec, attach, port-forward and logs, and the pages of the node.
+
 use crate::CriError;
 use crate::Result;
 use async_trait::async_trait;

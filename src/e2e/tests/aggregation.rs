@@ -9,6 +9,7 @@ use std::fs;
 
 /// Serves flunders, and says whom it believes to be asked by.
 const EXTENSION: &str = r#"
+gone = []
 class Handler(Json):
     def do_GET(self):
         path = self.path.split("?")[0]
@@ -16,10 +17,17 @@ class Handler(Json):
         by = self.headers.get("X-Remote-User") if self.connection.getpeercert() else None
         if path == root:
             self.answer({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "wardle.example.com/v1alpha1", "resources": [
-                {"name": "flunders", "singularName": "flunder", "namespaced": True, "kind": "Flunder", "verbs": ["get", "list"], "shortNames": ["fl"]}]})
+                {"name": "flunders", "singularName": "flunder", "namespaced": True, "kind": "Flunder", "verbs": ["delete", "deletecollection", "get", "list"], "shortNames": ["fl"]}]})
         elif path == root + "/namespaces/default/flunders":
             self.answer({"kind": "FlunderList", "apiVersion": "wardle.example.com/v1alpha1", "metadata": {}, "items": [
                 {"kind": "Flunder", "apiVersion": "wardle.example.com/v1alpha1", "metadata": {"name": "one", "namespace": "default"}, "spec": {"by": by}}]})
+        elif path == root + "/namespaces/brief/flunders":
+            items = [] if gone else [{"metadata": {"name": "two", "namespace": "brief"}}]
+            self.answer({"kind": "FlunderList", "apiVersion": "wardle.example.com/v1alpha1", "metadata": {}, "items": items})
+        elif path.startswith(root + "/namespaces/") and path.endswith("/flunders"):
+            self.answer({"kind": "FlunderList", "apiVersion": "wardle.example.com/v1alpha1", "metadata": {}, "items": []})
+        elif path == root + "/gone":
+            self.answer({"gone": gone})
         elif path == root + "/whoami":
             self.answer({"by": by, "groups": self.headers.get_all("X-Remote-Group"), "token": self.headers.get("Authorization"), "path": self.path})
         elif path == "/openapi/v3":
@@ -28,6 +36,9 @@ class Handler(Json):
             self.answer({"openapi": "3.0.0", "info": {"title": "flunders"}, "paths": {}})
         else:
             self.answer({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}, 404)
+    def do_DELETE(self):
+        gone.append(self.path + " by " + str(self.headers.get("X-Remote-User")))
+        self.answer({"kind": "Status", "apiVersion": "v1", "status": "Success"})
 "#;
 
 fn api_service(bundle: &str) -> String {
@@ -100,9 +111,24 @@ fn an_extension_serves_a_part_of_the_api() {
             .contains("User \"jane\" cannot list resource \"flunders\" in API group \"wardle.example.com\""),
         "{refused}"
     );
+    cluster.kubectl(&["create", "namespace", "brief"]).ok("a namespace with a flunder");
+    cluster
+        .kubectl(&["delete", "namespace", "brief", "--timeout=60s"])
+        .ok("goes with what the extension has");
+    let gone = raw("/apis/wardle.example.com/v1alpha1/gone").ok("what was deleted");
+    let by = "by system:serviceaccount:kube-system:namespace-controller";
+    let path = "/apis/wardle.example.com/v1alpha1/namespaces/brief/flunders?propagationPolicy=Background";
+    assert!(gone.contains(&format!("{path} {by}")), "{gone}");
     cluster.kubectl(&["scale", "-n", "wardle", "deployment/api", "--replicas=0"]).ok("the pod goes");
     cluster.until(&reason, "MissingEndpoints");
+    cluster.kubectl(&["create", "namespace", "waits"]).ok("a namespace");
+    cluster.kubectl(&["delete", "namespace", "waits", "--wait=false"]).ok("nobody knows what it has");
+    let told = "{.status.conditions[?(@.type=='NamespaceDeletionDiscoveryFailure')].reason}";
+    let told = format!("jsonpath={told}");
+    cluster.until(&["get", "namespace", "waits", "-o", &told], "DiscoveryFailed");
     cluster.kubectl(&["delete", "apiservice", "v1alpha1.wardle.example.com"]).ok("taken away");
     raw("/apis/wardle.example.com/v1alpha1").refused("and nobody serves it");
+    // what there is is known again
+    cluster.until(&["get", "namespace", "waits", "--ignore-not-found", "-o", "name"], "");
     drop(server);
 }

@@ -105,6 +105,91 @@ fn a_full_disk_is_said_and_what_was_acknowledged_stays() {
     at.shell(&format!("umount {folder} && rmdir {folder}")).ok("take the disk away");
 }
 
+/// A tmpfs at a folder of the state.
+fn small_disk(at: &Appliance, folder: &str, options: &str) -> String {
+    let path = state(at, folder).display().to_string();
+    at.shell(&format!("mkdir -p {path} && mount -t tmpfs -o {options},mode=700 none {path}"))
+        .ok("a small disk");
+    path
+}
+
+/// Waits until that is told of the object.
+fn told(at: &Appliance, of: &str, reason: &str, message: &str) {
+    let selector = format!("involvedObject.name={of},reason={reason}");
+    let messages = ["get", "events", "--field-selector", &selector, "-o", "jsonpath={.items[*].message}"];
+    at.until_told(&messages, message);
+}
+
+/// With a volume `v` of that source at /data, and one of the pod's own at /scratch.
+fn pod_with(name: &str, source: &str) -> String {
+    format!(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}}}
+spec:
+  terminationGracePeriodSeconds: 1
+  automountServiceAccountToken: false
+  containers:
+  - name: c
+    image: busybox:1
+    command: [sleep, '3600']
+    volumeMounts: [{{name: v, mountPath: /data}}, {{name: scratch, mountPath: /scratch}}]
+  volumes: [{{name: v, {source}}}, {{name: scratch, emptyDir: {{}}}}]
+"
+    )
+}
+
+#[test]
+fn a_full_disk_of_volumes_is_told_and_the_rest_goes_on() {
+    let Some(at) = appliance("full-volumes") else { return };
+    at.load_busybox();
+    // room for two directories beside its root
+    let volumes = small_disk(&at, "volumes", "size=1m,nr_inodes=3");
+    let pods = small_disk(&at, "kubelet/pods", "size=1m");
+    let claim = |name: &str| {
+        let claim = format!(
+            "{{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {{name: {name}}}, spec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}}}"
+        );
+        at.kubectl_with(&["create"], &claim).ok(name);
+    };
+    let bound = |name: &str| at.until(&["get", "pvc", name, "-o", "jsonpath={.status.phase}"], "Bound");
+    claim("one");
+    bound("one");
+    claim("two");
+    bound("two");
+    claim("three");
+    let why = "failed to provision volume with StorageClass \"standard\": No space left on device";
+    told(&at, "three", "ProvisioningFailed", why);
+    at.kubectl(&["delete", "pvc", "two"]).ok("make room");
+    bound("three");
+    at.shell(&format!("mount -o remount,size=1m,nr_inodes=100 {volumes}")).ok("room for files");
+
+    // who fills a volume hears of it, and goes on
+    at.kubectl_with(&["create"], &pod_with("writer", "persistentVolumeClaim: {claimName: one}")).ok("writer");
+    at.kubectl(&["wait", "--for=condition=ready", "pod/writer", "--timeout=60s"]).ok("writer");
+    for folder in ["/data", "/scratch"] {
+        let fill = format!("dd if=/dev/zero of={folder}/fill bs=64k count=100");
+        let refused = at.kubectl(&["exec", "writer", "--", "sh", "-c", &fill]).refused(folder);
+        assert!(refused.contains("No space left on device"), "{folder}: {refused}");
+    }
+    let large = "x".repeat(200_000);
+    let large =
+        format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: large}}, data: {{a: {large}}}}}");
+    at.kubectl_with(&["create"], &large).ok("the store is on another disk");
+    at.kubectl_with(&["create"], &pod_with("waits", "configMap: {name: large}")).ok("waits");
+    told(&at, "waits", "FailedMount", "No space left on device");
+    assert_eq!(at.kubectl(&["exec", "writer", "--", "echo", "on"]).ok("the writer goes on"), "on\n");
+    at.kubectl(&["exec", "writer", "--", "rm", "/data/fill", "/scratch/fill"]).ok("make room");
+    at.kubectl(&["wait", "--for=condition=ready", "pod/waits", "--timeout=60s"]).ok("it starts by itself");
+
+    at.kubectl(&["delete", "pod", "writer", "waits"]).ok("pods");
+    at.kubectl(&["delete", "pvc", "one", "three"]).ok("claims");
+    at.until(&["get", "pv", "-o", "name"], "");
+    at.monopod(&["stop"]).ok("stop");
+    at.shell(&format!("umount {volumes} {pods}")).ok("take the disks away");
+}
+
 #[test]
 fn a_cluster_that_was_stopped_starts_on_a_full_disk_and_images_can_be_removed() {
     let Some(at) = appliance("prune") else { return };

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Appliance, appliance};
+use common::{Answer, Appliance, appliance};
 
 #[test]
 fn a_user_gets_a_certificate_and_is_known_by_it() {
@@ -43,9 +43,9 @@ fn a_user_gets_a_certificate_and_is_known_by_it() {
     as_jane(&["get", "pods"]).ok("with a role");
 
     // who could make himself a master so would need no role
-    request(&cluster, "master", "/CN=jane/O=system:masters");
-    cluster.kubectl(&["certificate", "approve", "master"]).ok("approve");
-    cluster.until(&["get", "csr", "master", "-o", "jsonpath={.status.conditions[1].type}"], "Failed");
+    let why = requested(&cluster, "master", "/CN=jane/O=system:masters").refused("a master");
+    let want = "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed";
+    assert!(why.contains(want), "{why}");
     request(&cluster, "joe", "/CN=joe");
     cluster.kubectl(&["certificate", "deny", "joe"]).ok("deny");
     let denied = cluster.kubectl(&["get", "csr", "joe", "--no-headers"]).ok("denied");
@@ -57,8 +57,76 @@ fn a_user_gets_a_certificate_and_is_known_by_it() {
     assert!(why.contains("two organizations"), "{why}");
 }
 
-/// By openssl, as the documentation does it.
+#[test]
+fn a_kubelet_gets_its_certificate_without_a_persons_word() {
+    let Some(cluster) = appliance("node-certs") else { return };
+    let usages = "digital signature, key encipherment, client auth";
+    let signer = "kubernetes.io/kube-apiserver-client-kubelet";
+    request_of(&cluster, "node", "/O=system:nodes/CN=system:node:other", signer, usages)
+        .ok("the request is stored");
+    let said = [
+        "get",
+        "csr",
+        "node",
+        "-o",
+        "jsonpath={.status.conditions[0].reason}: {.status.conditions[0].message}",
+    ];
+    cluster
+        .until(&said, "AutoApproved: Auto approving kubelet client certificate after SubjectAccessReview.");
+    cluster.until_some(&["get", "csr", "node", "-o", "jsonpath={.status.certificate}"]);
+}
+
+#[test]
+fn who_comes_as_a_node_has_what_its_pods_need_and_no_more() {
+    let Some(cluster) = appliance("nodes") else { return };
+    request(&cluster, "node", "/CN=system:node:other/O=system:nodes");
+    cluster.kubectl(&["certificate", "approve", "node"]).ok("approve");
+    let certificate = cluster.until_some(&["get", "csr", "node", "-o", "jsonpath={.status.certificate}"]);
+    let home = cluster.home().display();
+    cluster.shell(&format!("echo {certificate} | base64 -d > {home}/node.crt")).ok("certificate");
+    let (key, crt) =
+        (format!("--client-key={home}/node.key"), format!("--client-certificate={home}/node.crt"));
+    cluster.kubectl(&["config", "set-credentials", "node", &key, &crt]).ok("credentials");
+    let as_node = |arguments: &[&str]| cluster.kubectl(&[&["--user=node"], arguments].concat());
+    let ours = cluster.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).ok("our node");
+
+    as_node(&["get", "services", "-A"]).ok("every node needs these");
+    let cannot = "cannot list resource \"secrets\" in API group \"\" at the cluster scope: ";
+    let refused = as_node(&["get", "secrets", "-A"]).refused("all secrets");
+    let why = "can only read namespaced object of this type";
+    assert!(refused.contains(&format!("{cannot}{why}")), "{refused}");
+    let refused = as_node(&["get", "node", &ours]).refused("another node");
+    assert!(
+        refused.contains(&format!("node 'other' cannot read '{ours}', only its own Node object")),
+        "{refused}"
+    );
+    let refused = as_node(&["create", "token", "default"]).refused("a token of nobody on it");
+    assert!(refused.contains("no relationship found between node 'other' and this object"), "{refused}");
+    let node = |name: &str, label: &str| {
+        format!("apiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{{label}: ''}}}}\n")
+    };
+    let create =
+        |manifest: &str| cluster.kubectl_with(&["--user=node", "create", "--validate=false"], manifest);
+    let refused = create(&node("third", "disk")).refused("a node of another name");
+    assert!(refused.contains("node \"other\" is not allowed to modify node \"third\""), "{refused}");
+    let refused = create(&node("other", "node-role.kubernetes.io/control-plane")).refused("a role");
+    let why = "is not allowed to set the following labels: node-role.kubernetes.io/control-plane";
+    assert!(refused.contains(why), "{refused}");
+    create(&node("other", "disk")).ok("itself");
+    as_node(&["get", "node", "other"]).ok("its own node");
+}
+
+/// Of a user.
 fn request(cluster: &Appliance, name: &str, subject: &str) {
+    requested(cluster, name, subject).ok("the request is stored");
+}
+
+fn requested(cluster: &Appliance, name: &str, subject: &str) -> Answer {
+    request_of(cluster, name, subject, "kubernetes.io/kube-apiserver-client", "client auth")
+}
+
+/// By openssl, as the documentation does it.
+fn request_of(cluster: &Appliance, name: &str, subject: &str, signer: &str, usages: &str) -> Answer {
     let home = cluster.home().display();
     cluster
         .shell(&format!(
@@ -67,9 +135,9 @@ fn request(cluster: &Appliance, name: &str, subject: &str) {
         .ok("a request");
     let encoded = cluster.shell(&format!("base64 -w0 {home}/{name}.csr")).ok("encoded");
     let manifest = format!(
-        "apiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\nmetadata: {{name: {name}}}\nspec:\n  request: {encoded}\n  signerName: kubernetes.io/kube-apiserver-client\n  expirationSeconds: 86400\n  usages: [client auth]\n"
+        "apiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\nmetadata: {{name: {name}}}\nspec:\n  request: {encoded}\n  signerName: {signer}\n  expirationSeconds: 86400\n  usages: [{usages}]\n"
     );
-    cluster.kubectl_with(&["apply"], &manifest).ok("the request is stored");
+    cluster.kubectl_with(&["apply"], &manifest)
 }
 
 /// What its container says is its key and its certificate.

@@ -6,6 +6,7 @@ mod common;
 use common::{Answer, Appliance, appliance};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::SystemTime;
 
 /// A Python that has kr8s, and a folder whose `node_modules` has @kubernetes/client-node; `scripts/test` sets both.
 const CLIENTS: &str = "MONOPOD_CLIENTS";
@@ -14,6 +15,10 @@ const NODE_CLIENT: &str = "MONOPOD_NODE_CLIENT";
 const SCHEMATHESIS: &str = "MONOPOD_SCHEMATHESIS";
 /// For one who looks for more: `CASES SECONDS SEED`, and a part of the path of the documents wanted, as the script takes them.
 const PROPERTIES: &str = "MONOPOD_PROPERTIES";
+/// Cases of each operation, and seconds for all of them, where nobody says otherwise.
+const CASES_AND_SECONDS: &str = "6 75";
+/// Fewer in that time would say nothing.
+const FEWEST_OPERATIONS: usize = 30;
 /// Of anonymous memory, when all is done: three times what the daemon of an unoptimised build has.
 const MOST_MEMORY: u64 = 300 << 20;
 /// What the scripts of several libraries share.
@@ -68,7 +73,11 @@ fn answers_are_as_the_documents_say() {
     let Some(python) = place(SCHEMATHESIS) else { return };
     let Some(at) = appliance("properties") else { return };
     let pid = at.pid();
-    let arguments = std::env::var(PROPERTIES).unwrap_or_else(|_| "6 75 1".to_owned());
+    let given = std::env::var(PROPERTIES).ok();
+    // other cases each day, and the same ones all day long
+    let day = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() / 86_400;
+    let arguments = given.clone().unwrap_or_else(|| format!("{CASES_AND_SECONDS} {day}"));
+    eprintln!("{PROPERTIES}='{arguments}' makes the same cases");
     let mut command = at.command(&python);
     command
         .arg(REQUESTS)
@@ -78,6 +87,11 @@ fn answers_are_as_the_documents_say() {
     let answer = Answer(command.output().unwrap());
     assert!(answer.0.status.success(), "{}\n{}{}", answer.0.status, answer.out(), answer.err());
     eprintln!("{}", answer.out());
+    let out = answer.out();
+    let asked =
+        out.lines().find(|line| line.contains(" operations, seed ")).and_then(|line| line.split(' ').next());
+    let asked: usize = asked.unwrap().parse().unwrap();
+    assert!(given.is_some() || asked >= FEWEST_OPERATIONS, "{asked} operations were asked");
     assert_eq!(at.pid(), pid, "the daemon is the same");
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let resident = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();

@@ -10,13 +10,15 @@ use std::path::{Path, PathBuf};
 const CLIENTS: &str = "MONOPOD_CLIENTS";
 /// For one who works on a case: what `pytest -k` takes.
 const ONLY: &str = "MONOPOD_CONFORMANCE";
+/// Where the cases write the lines that they have shown.
+const SHOWN: &str = "MONOPOD_CONFORMANCE_SHOWN";
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance");
 /// A file of upstream's suite and the name of a case of it, on each line.
 const LINES: &str = include_str!("conformance/lines.tsv");
 /// The name of a case that is not shown here, and why, on each line.
 const LEFT_OUT: &str = include_str!("conformance/left_out.tsv");
 
-/// Runs the cases of a folder on a cluster of its own, some at a time.
+/// Runs the cases of a folder on a cluster of its own, some at a time. What they are said to show they must have shown.
 fn run(area: &str) {
     let Ok(python) = std::env::var(CLIENTS) else {
         eprintln!("SKIPPED: {CLIENTS} says where Kubernetes' clients for Python are; `scripts/test` sets it");
@@ -24,8 +26,10 @@ fn run(area: &str) {
     };
     let Some(at) = appliance(&format!("conf-{}", area.replace('/', "-"))) else { return };
     at.load_busybox();
+    let shown = at.home().join("shown");
     let mut pytest = at.command(&python);
-    pytest.args(["-m", "pytest", "-n", "2", area]).current_dir(CASES).env("PYTHONDONTWRITEBYTECODE", "1");
+    pytest.args(["-m", "pytest", "-n", "2", area]).current_dir(CASES);
+    pytest.env("PYTHONDONTWRITEBYTECODE", "1").env(SHOWN, &shown);
     if let Ok(only) = std::env::var(ONLY) {
         pytest.args(["-k", &only]);
     }
@@ -34,6 +38,16 @@ fn run(area: &str) {
     let none = answer.0.status.code() == Some(5) && std::env::var_os(ONLY).is_some();
     assert!(answer.0.status.success() || none, "{}\n{}{}", answer.0.status, answer.out(), answer.err());
     eprintln!("{}", answer.out());
+    if std::env::var_os(ONLY).is_some() {
+        return;
+    }
+    let shown = std::fs::read_to_string(shown).unwrap();
+    let shown: BTreeSet<&str> = shown.lines().collect();
+    let unknown: Vec<_> = shown.difference(&lines()).copied().collect();
+    assert!(unknown.is_empty(), "cases show what is no line: {unknown:#?}");
+    let named = named_in(&case_files(&Path::new(CASES).join(area)));
+    let missing: Vec<_> = named.difference(&shown).copied().collect();
+    assert!(missing.is_empty(), "lines have a case that did not run and pass: {missing:#?}");
 }
 
 macro_rules! areas {
@@ -66,6 +80,17 @@ fn case_files(folder: &Path) -> Vec<PathBuf> {
     files.chain(folders.iter().flat_map(|folder| case_files(folder))).collect()
 }
 
+fn lines() -> BTreeSet<&'static str> {
+    LINES.lines().map(|line| line.split_once('\t').unwrap().1).collect()
+}
+
+/// The lines that files of cases name.
+fn named_in(files: &[PathBuf]) -> BTreeSet<&'static str> {
+    let cases: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let named = |line: &&str| cases.contains(&format!("{line}\"")) || cases.contains(&format!("{line}'"));
+    lines().into_iter().filter(named).collect()
+}
+
 #[test]
 fn each_line_has_a_case_or_a_reason() {
     let files = case_files(Path::new(CASES));
@@ -75,14 +100,8 @@ fn each_line_has_a_case_or_a_reason() {
         .filter(|folder| !folder.is_empty() && !AREAS.contains(folder))
         .collect();
     assert!(outside.is_empty(), "no test runs the cases of {outside:?}");
-    let cases: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
-    let lines: BTreeSet<&str> = LINES.lines().map(|line| line.split_once('\t').unwrap().1).collect();
+    let (lines, shown) = (lines(), named_in(&files));
     let left_out: BTreeSet<&str> = LEFT_OUT.lines().map(|line| line.split_once('\t').unwrap().0).collect();
-    let shown: BTreeSet<&str> = lines
-        .iter()
-        .copied()
-        .filter(|line| cases.contains(&format!("{line}\"")) || cases.contains(&format!("{line}'")))
-        .collect();
     let missing: Vec<_> =
         lines.iter().filter(|line| !shown.contains(*line) && !left_out.contains(*line)).collect();
     assert!(missing.is_empty(), "{} lines have neither case nor reason: {missing:#?}", missing.len());

@@ -150,6 +150,14 @@ fn a_definition_that_can_not_be_served_is_refused_or_says_why() {
             "must not be empty for specified object fields",
         ),
         (
+            "a default of another type",
+            DEFINITION.replace(
+                "image: {type: string, default: busybox}",
+                "image: {type: integer, default: busybox}",
+            ),
+            "properties[spec].properties[image].default in body must be of type integer: \"string\"",
+        ),
+        (
             "two stored",
             DEFINITION.replace("storage: false", "storage: true"),
             "must have exactly one version marked as storage version",
@@ -197,4 +205,24 @@ fn a_definition_that_can_not_be_served_is_refused_or_says_why() {
     cluster.kubectl_with(&["create"], &second).ok("the second");
     let why = r#"jsonpath={.status.conditions[?(@.type=="NamesAccepted")].reason}"#;
     cluster.until(&["get", "crd", "others.stable.example.com", "-o", why], "ShortNamesConflict");
+}
+
+#[test]
+fn a_name_that_a_definition_takes_too_stays_the_built_in_kind_s() {
+    let Some(cluster) = appliance("first") else { return };
+    let definition = DEFINITION
+        .replace("stable.example.com", "aa.example.com")
+        .replace("crontab", "deployment")
+        .replace("CronTab", "Deployment");
+    cluster.kubectl_with(&["create"], &definition).ok("create the definition");
+    cluster
+        .kubectl(&["wait", "--for=condition=Established", "crd/deployments.aa.example.com", "--timeout=60s"])
+        .ok("established");
+    let custom = "apiVersion: aa.example.com/v1\nkind: Deployment\nmetadata: {name: other}\nspec: {cronSpec: '* * * * *'}\n";
+    cluster.kubectl_with(&["create"], custom).ok("a custom one");
+    cluster.kubectl(&["create", "deployment", "web", "--image=127.0.0.1:1/web"]).ok("a built-in one");
+    let found = cluster.kubectl(&["get", "deployments", "-o", "name"]).ok("by the name alone");
+    assert_eq!(found.trim(), "deployment.apps/web");
+    let found = cluster.kubectl(&["get", "deployments.aa.example.com", "-o", "name"]).ok("by the group too");
+    assert_eq!(found.trim(), "deployment.aa.example.com/other");
 }

@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{Answer, Appliance, appliance};
-use std::path::{Path, PathBuf};
+use common::helm::{helm, run};
+use common::{Appliance, appliance};
+use std::path::PathBuf;
 
 const CHART: &str = "apiVersion: v2\nname: shop\nversion: 0.1.0\n";
 const VALUES: &str = "replicas: 1\ngreeting: hello\n";
@@ -68,15 +69,6 @@ spec:
       command: [sh, -c, "wget -q -O - http://{{ .Release.Name }} | grep '{{ .Values.wanted }}'"]
 "#;
 
-/// `None`, loudly, where there is no helm.
-fn helm() -> Option<PathBuf> {
-    let helm = std::env::var_os("MONOPOD_HELM").map(PathBuf::from);
-    if helm.is_none() {
-        eprintln!("SKIPPED: MONOPOD_HELM says where helm is; `scripts/test` sets it");
-    }
-    helm
-}
-
 fn chart(at: &Appliance) -> PathBuf {
     let chart = at.home().join("chart");
     std::fs::create_dir_all(chart.join("templates")).unwrap();
@@ -84,10 +76,6 @@ fn chart(at: &Appliance) -> PathBuf {
         std::fs::write(chart.join(name), text).unwrap();
     }
     chart
-}
-
-fn run(at: &Appliance, helm: &Path, line: &str) -> Answer {
-    at.shell(&format!("{} {line}", helm.display()))
 }
 
 #[test]

@@ -26,6 +26,80 @@ spec:
     resources: {limits: {cpu: 500m, memory: 64Mi}}
 "#;
 
+/// In the manner of kube-prometheus: what its rules are made of must be there, with the labels that they select by. Its windows are
+/// minutes, ours are seconds.
+const RULES: &str = r#"
+groups:
+- name: api-server
+  interval: 1s
+  rules:
+  - record: apiserver_request:burnrate30s
+    labels: {verb: read}
+    expr: |
+      1 - sum(rate(apiserver_request_sli_duration_seconds_bucket{verb=~"LIST|GET",subresource!~"proxy|log|exec",scope=~"resource|namespace|cluster",le="30"}[30s]))
+        / sum(rate(apiserver_request_sli_duration_seconds_count{verb=~"LIST|GET",subresource!~"proxy|log|exec"}[30s]))
+  - record: cluster_quantile:apiserver_request_sli_duration_seconds:histogram_quantile
+    labels: {verb: read, quantile: "0.99"}
+    expr: histogram_quantile(0.99, sum by (le) (rate(apiserver_request_sli_duration_seconds_bucket{verb=~"LIST|GET"}[30s])))
+  - record: verb:apiserver_request_duration_seconds:mean30s
+    labels: {verb: LIST}
+    expr: |
+      sum(rate(apiserver_request_duration_seconds_sum{verb="LIST",component="apiserver",dry_run=""}[30s]))
+        / sum(rate(apiserver_request_duration_seconds_count{verb="LIST",component="apiserver",dry_run=""}[30s]))
+  - record: code_resource:apiserver_request_total:rate30s
+    expr: sum by (code) (rate(apiserver_request_total{verb="LIST",resource="pods",scope="namespace",code=~"2.."}[30s]))
+  - record: apiserver:apiserver_current_inflight_requests:sum
+    expr: sum by (request_kind) (apiserver_current_inflight_requests)
+  - record: resource:apiserver_storage_objects:max
+    expr: max by (resource) (apiserver_storage_objects{resource="pods"}) > 0
+  - record: instance:process_cpu:rate30s
+    expr: rate(process_cpu_seconds_total{job="kubernetes-apiservers"}[30s])
+  - alert: ClientCertificateEnds
+    expr: apiserver_client_certificate_expiration_seconds_count > 0 and histogram_quantile(0.01, sum without (namespace) (rate(apiserver_client_certificate_expiration_seconds_bucket[30s]))) < 86400
+  - alert: ExtensionIsAway
+    expr: max by (name) (aggregator_unavailable_apiservice) > 0 or sum by (name, reason) (increase(aggregator_unavailable_apiservice_total[30s])) > 0
+  - alert: Restarted
+    expr: time() - process_start_time_seconds < 0 or process_open_fds >= process_max_fds
+- name: controllers-and-scheduler
+  interval: 1s
+  rules:
+  - record: name:workqueue_adds:rate30s
+    expr: sum by (name) (rate(workqueue_adds_total{name="deployment"}[30s])) + sum by (name) (workqueue_depth{name="deployment"})
+  - record: cluster_quantile:workqueue_queue_duration_seconds:histogram_quantile
+    expr: histogram_quantile(0.99, sum by (le) (workqueue_queue_duration_seconds_bucket))
+  - record: cluster_quantile:scheduler_scheduling_attempt_duration_seconds:histogram_quantile
+    expr: histogram_quantile(0.99, sum by (le) (scheduler_scheduling_attempt_duration_seconds_bucket{result="scheduled"}))
+  - record: queue:scheduler_pending_pods:sum
+    expr: sum by (queue) (scheduler_pending_pods)
+- name: nodes
+  interval: 1s
+  rules:
+  - record: node_namespace_pod_container:container_cpu_usage_seconds_total:sum_irate
+    expr: sum by (namespace, pod, container) (irate(container_cpu_usage_seconds_total{job="kubernetes-nodes-cadvisor",image!="",pod="shop"}[30s]))
+  - record: node_namespace_pod_container:container_memory_working_set_bytes
+    expr: container_memory_working_set_bytes{job="kubernetes-nodes-cadvisor",image!="",pod="shop"}
+  - record: cluster:kubelet_running_pods:sum
+    expr: sum(kubelet_running_pods{job="kubernetes-nodes"}) and on () kubelet_node_name > 0
+"#;
+
+/// What those rules record.
+const RECORDED: [&str; 14] = [
+    "apiserver_request:burnrate30s",
+    "cluster_quantile:apiserver_request_sli_duration_seconds:histogram_quantile",
+    "verb:apiserver_request_duration_seconds:mean30s",
+    "code_resource:apiserver_request_total:rate30s",
+    "apiserver:apiserver_current_inflight_requests:sum",
+    "resource:apiserver_storage_objects:max",
+    "instance:process_cpu:rate30s",
+    "name:workqueue_adds:rate30s",
+    "cluster_quantile:workqueue_queue_duration_seconds:histogram_quantile",
+    "cluster_quantile:scheduler_scheduling_attempt_duration_seconds:histogram_quantile",
+    "queue:scheduler_pending_pods:sum",
+    "node_namespace_pod_container:container_cpu_usage_seconds_total:sum_irate",
+    "node_namespace_pod_container:container_memory_working_set_bytes",
+    "cluster:kubelet_running_pods:sum",
+];
+
 struct Prometheus(Child);
 
 impl Drop for Prometheus {
@@ -73,7 +147,7 @@ fn config(at: &Appliance) -> String {
     let port = said("daemonEndpoints.kubeletEndpoint.Port");
     let kubelet = secure("kubelet", "/metrics/cadvisor").replace(server, &format!("{address}:{port}"));
     format!(
-        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{kubelet}{}{}{}{}\
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nrule_files: [rules.yml]\nscrape_configs:\n{kubelet}{}{}{}{}\
          - {{job_name: kubernetes-pods, metrics_path: /metrics.txt, static_configs: [{{targets: ['{pod}:8080']}}]}}\n",
         secure("apiservers", "/metrics"),
         of_node("nodes", "/metrics"),
@@ -91,7 +165,8 @@ fn value(at: &Appliance, expression: &str) -> f64 {
         let answer = at.shell(&line);
         let said: serde_json::Value = serde_json::from_str(&answer.out()).unwrap_or_default();
         let value = said["data"]["result"][0]["value"][1].as_str().and_then(|value| value.parse().ok());
-        if let Some(value) = value {
+        // of what nobody has asked for there is no latency
+        if let Some(value) = value.filter(|value: &f64| value.is_finite()) {
             return value;
         }
         let why =
@@ -111,6 +186,7 @@ fn its_chart_s_jobs_find_nodes_containers_api_server_and_pods() {
     at.load_busybox();
     at.kubectl_with(&["apply"], PODS).ok("apply");
     at.kubectl(&["wait", "--for=condition=Ready", "pod/shop", "--timeout=60s"]).ok("ready");
+    std::fs::write(at.home().join("rules.yml"), RULES).unwrap();
     let file = at.home().join("prometheus.yml");
     std::fs::write(&file, config(&at)).unwrap();
     let data = at.home().join("prometheus");
@@ -137,6 +213,16 @@ fn its_chart_s_jobs_find_nodes_containers_api_server_and_pods() {
     value(&at, "machine_cpu_cores >= 1");
     value(&at, "kubelet_running_pods >= 1");
     value(&at, "sum(rate(apiserver_request_total[10s])) > 0");
+    value(&at, r#"kubelet_runtime_operations_total{operation_type="run_podsandbox"} >= 1"#);
+    value(&at, "kubelet_pod_start_duration_seconds_count >= 1");
+    value(&at, &format!("container_oom_events_total{of_web} == 0"));
+    for rule in RECORDED {
+        // latencies are of those who ask meanwhile
+        at.kubectl(&["get", "pods"]).ok("list");
+        value(&at, rule);
+    }
+    // nothing is wrong with this cluster
+    value(&at, r#"absent(ALERTS{alertstate="firing"})"#);
     drop(prometheus);
     // beside it, what else asks a kubelet
     let node = node(&at);

@@ -62,6 +62,13 @@ fn with_services(profile: &str) -> Option<Appliance> {
     Some(at)
 }
 
+/// Asks until curl ends so, as the proxy follows in a moment: 28 is its word for silence.
+fn asks(url: &str, want: u8) -> String {
+    format!(
+        "for i in $(seq 50); do {CURL} -sS -o /dev/null --max-time 2 {url}; [ $? = {want} ] && exit 0; sleep 0.2; done; exit 1"
+    )
+}
+
 fn in_pod(at: &Appliance, line: &str) -> common::Answer {
     at.kubectl(&["exec", "client", "--", "sh", "-c", line])
 }
@@ -180,6 +187,94 @@ spec: {type: LoadBalancer, externalTrafficPolicy: Local, selector: {app: web}, p
 }
 
 #[test]
+fn a_balancer_answers_those_who_may_come() {
+    let Some(at) = appliance("sources") else { return };
+    let (machine, neighbour) = (common::lab::MACHINE, common::lab::NEIGHBOUR);
+    at.kubectl(&["create", "deployment", "web", "--image=monopod/kubia"]).ok("deployment");
+    let service = format!(
+        "
+apiVersion: v1
+kind: Service
+metadata: {{name: web}}
+spec:
+  type: LoadBalancer
+  loadBalancerSourceRanges: ['{neighbour}/32', ' 203.0.113.2/31 ', '2001:db8::/32']
+  selector: {{app: web}}
+  ports: [{{port: 80, targetPort: 8080, nodePort: 30180}}]
+"
+    );
+    at.kubectl_with(&["create"], &service).ok("service");
+    at.kubectl(&["rollout", "status", "deploy/web", "--timeout=60s"]).ok("rollout");
+    let ip = at.until_some(&["get", "service", "web", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"]);
+    let route = at.lab.neighbour(&["ip", "route", "add", &ip, "via", machine]);
+    assert!(route.status.success(), "{route:?}");
+    let balancer = format!("http://{ip}");
+    let from_neighbour = |url: &str, want: u8| {
+        let done = at.lab.neighbour(&["sh", "-c", &asks(url, want)]);
+        assert!(done.status.success(), "the neighbour at {url}, never {want}: {done:?}");
+    };
+    from_neighbour(&balancer, 0);
+    at.shell(&asks(&balancer, 28)).ok("the machine is outside of the ranges");
+    let patch = format!("{{\"spec\":{{\"loadBalancerSourceRanges\":[\"{machine}/32\"]}}}}");
+    at.kubectl(&["patch", "service", "web", "-p", &patch]).ok("patch");
+    from_neighbour(&balancer, 28);
+    at.shell(&asks(&balancer, 0)).ok("the machine is within");
+    from_neighbour(&format!("http://{machine}:30180"), 0);
+    let note = format!("service.beta.kubernetes.io/load-balancer-source-ranges={neighbour}/32");
+    at.kubectl(&["annotate", "service", "web", &note]).ok("annotate");
+    let patch = "{\"spec\":{\"loadBalancerSourceRanges\":null}}";
+    at.kubectl(&["patch", "service", "web", "-p", patch]).ok("patch");
+    from_neighbour(&balancer, 0);
+    at.shell(&asks(&balancer, 28)).ok("by the annotation");
+    at.kubectl(&["annotate", "service", "web", "service.beta.kubernetes.io/load-balancer-source-ranges-"])
+        .ok("annotate");
+    at.shell(&asks(&balancer, 0)).ok("open to all");
+}
+
+#[test]
+fn an_external_address_leads_in_and_a_local_policy_keeps_to_the_node() {
+    let Some(at) = with_services("policies") else { return };
+    let external = "198.51.100.7";
+    let route = at.lab.neighbour(&["ip", "route", "add", external, "via", common::lab::MACHINE]);
+    assert!(route.status.success(), "{route:?}");
+    let patch = format!("{{\"spec\":{{\"externalIPs\":[\"{external}\"]}}}}");
+    at.kubectl(&["patch", "service", "web", "-p", &patch]).ok("patch");
+    let url = format!("http://{external}");
+    let done = at.lab.neighbour(&["sh", "-c", &asks(&url, 0)]);
+    assert!(done.status.success(), "the neighbour: {done:?}");
+    at.shell(&asks(&url, 0)).ok("the machine");
+    let answer = in_pod(&at, &format!("{PATIENT} {url}")).ok("a pod");
+    assert!(answer.starts_with("You've hit web-"), "{answer}");
+
+    let pod = ["get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].status.podIP}"];
+    let pod = at.kubectl(&pod).ok("a pod's address");
+    let node =
+        at.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).ok("the node's name");
+    let local = format!(
+        "
+apiVersion: v1
+kind: Service
+metadata: {{name: local}}
+spec: {{internalTrafficPolicy: Local, ports: [{{name: http, port: 80, targetPort: 8080}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: local-1, labels: {{kubernetes.io/service-name: local}}}}
+addressType: IPv4
+ports: [{{name: http, port: 8080, protocol: TCP}}]
+endpoints: [{{addresses: ['{pod}'], nodeName: elsewhere, conditions: {{ready: true}}}}]
+"
+    );
+    at.kubectl_with(&["create"], &local).ok("create");
+    let ip = at.kubectl(&["get", "service", "local", "-o", "jsonpath={.spec.clusterIP}"]).ok("its address");
+    let url = format!("http://{ip}");
+    in_pod(&at, &asks(&url, 28)).ok("all its endpoints are elsewhere");
+    let patch = format!("[{{\"op\":\"replace\",\"path\":\"/endpoints/0/nodeName\",\"value\":\"{node}\"}}]");
+    at.kubectl(&["patch", "endpointslice", "local-1", "--type=json", "-p", &patch]).ok("patch");
+    in_pod(&at, &asks(&url, 0)).ok("one is here");
+}
+
+#[test]
 fn a_packet_for_an_address_that_nobody_has_never_leaves() {
     let Some(at) = appliance("strays") else { return };
     // the neighbour is the default route: it would see them
@@ -194,6 +289,61 @@ fn a_packet_for_an_address_that_nobody_has_never_leaves() {
     }
     let after = at.lab.neighbour(&["cat", "/sys/class/net/lan/statistics/rx_packets"]).stdout;
     assert_eq!(String::from_utf8_lossy(&before), String::from_utf8_lossy(&after));
+}
+
+/// The endpoints of `here` by hand: an address, and the node that it is said to be on.
+fn endpoints_of_here(endpoints: &[(&str, &str)]) -> String {
+    let endpoints: Vec<String> = endpoints
+        .iter()
+        .map(|(ip, node)| format!("{{addresses: [{ip}], nodeName: {node}, conditions: {{ready: true}}}}"))
+        .collect();
+    format!(
+        "
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: here, labels: {{kubernetes.io/service-name: here}}}}
+addressType: IPv4
+ports: [{{name: http, port: 8080, protocol: TCP}}]
+endpoints: [{}]
+",
+        endpoints.join(", ")
+    )
+}
+
+#[test]
+fn a_service_keeps_to_its_own_node_where_its_internal_policy_says_so() {
+    let Some(at) = with_services("internal") else { return };
+    let node = at.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).ok("node");
+    let of_pods = "jsonpath={range .items[*]}{.status.podIP} {.metadata.name}{\"\\n\"}{end}";
+    let pods = at.kubectl(&["get", "pods", "-l", "app=web", "-o", of_pods]).ok("pods");
+    let pods: Vec<(&str, &str)> = pods.lines().filter_map(|line| line.split_once(' ')).collect();
+    let (own, other) = (pods[0], pods[1]);
+    let service = "{apiVersion: v1, kind: Service, metadata: {name: here}, spec: {internalTrafficPolicy: Local, ports: [{name: http, port: 80}]}}";
+    at.kubectl_with(&["create"], service).ok("service");
+    // both are on this machine; one is said not to be
+    let both = endpoints_of_here(&[(own.0, node.as_str()), (other.0, "elsewhere")]);
+    at.kubectl_with(&["apply"], &both).ok("endpoints");
+    let hit = format!("You've hit {}", own.1);
+    let ask = ["exec", "client", "--", CURL, "-sS", "--max-time", "5", "http://here"];
+    at.until(&ask, &hit);
+    let ten = format!("for i in 1 2 3 4 5 6 7 8 9 10; do {PATIENT} http://here; done");
+    let answers = in_pod(&at, &ten).ok("from a pod");
+    assert!(answers.lines().count() == 10 && answers.lines().all(|line| line == hit), "{answers}");
+    // to all of them where it does not say so
+    let policy = |policy: &str| {
+        let patch = format!("{{\"spec\":{{\"internalTrafficPolicy\":\"{policy}\"}}}}");
+        at.kubectl(&["patch", "service", "here", "-p", &patch]).ok(policy);
+    };
+    policy("Cluster");
+    let ip = at.until_some(&["get", "service", "here", "-o", "jsonpath={.spec.clusterIP}"]);
+    at.until_hit(&ip, 2);
+    // with nobody on this node the packet vanishes: 28 is curl's word for that, 7 would be a refusal
+    policy("Local");
+    at.kubectl_with(&["apply"], &endpoints_of_here(&[(other.0, "elsewhere")])).ok("endpoints");
+    let vanishes = format!(
+        "for i in $(seq 50); do {CURL} -s -o /dev/null --max-time 1 http://here; test $? = 28 && exit 0; sleep 0.1; done; exit 1"
+    );
+    in_pod(&at, &vanishes).ok("nobody of this node");
 }
 
 fn range(name: &str, cidr: &str) -> String {

@@ -98,6 +98,22 @@ fn a_machine_that_was_switched_off_has_its_pods_again() {
     at.until_hit(&ip, 4);
 }
 
+#[test]
+fn what_somebody_takes_away_of_the_network_comes_back() {
+    let Some((at, ip)) = with_web("taken") else { return };
+    at.until_hit(&ip, 4);
+    at.shell("nft flush table ip monopod-e2e-taken").ok("flush the rules");
+    at.until_hit(&ip, 4);
+    at.shell(
+        "for l in $(ip -o link show type veth | cut -d' ' -f2 | cut -d@ -f1 | grep -vx lan); do ip link set $l down; done",
+    )
+    .ok("take the pods' links down");
+    at.until_hit(&ip, 4);
+    let range = "$(ip route | grep 'proto 109' | grep ' lo ' | cut -d' ' -f1)";
+    at.shell(&format!("for r in {range}; do ip route del $r; done")).ok("delete the routes of services");
+    at.until_hit(&ip, 4);
+}
+
 /// As the machine's own end, but said by the user: what runs is asked to end first.
 #[test]
 fn a_stop_with_its_pods_asks_them_and_leaves_the_cluster_on_disk() {

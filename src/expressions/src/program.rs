@@ -1,3 +1,5 @@
+//! A compiled expression: what it may cost, how it is evaluated, and why it has no value.
+
 use crate::environment::Composition;
 use crate::eval::Run;
 use crate::lower::Lower;

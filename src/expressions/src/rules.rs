@@ -76,6 +76,19 @@ impl Rules {
         // the walk ends early where the budget is used up, and has said so
         let _ = walk.node(self, schema, object, old, true, "");
     }
+
+    /// The same of a part that stands at `at`: a default, say, of whose schema these are the rules.
+    pub fn validate_part(
+        &self,
+        part: &Json,
+        old: Option<&Json>,
+        schema: &Schema,
+        at: &str,
+        errors: &mut ErrorList,
+    ) {
+        let mut walk = Walk { budget: Budget::OBJECT, errors };
+        let _ = walk.node(self, schema, part, old, schema.embedded, at);
+    }
 }
 
 fn compile(

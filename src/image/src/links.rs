@@ -1,3 +1,5 @@
+//! Symbolic links within a root that is not this machine's.
+
 use std::path::{Component, Path, PathBuf};
 
 /// As the kernel has it (MAXSYMLINKS).

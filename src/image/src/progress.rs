@@ -1,3 +1,5 @@
+//! What a pull and a push tell while they run.
+
 use crate::Digest;
 use std::sync::{Arc, Mutex, PoisonError};
 

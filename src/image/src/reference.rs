@@ -1,3 +1,5 @@
+//! How images are named.
+
 use crate::digest::{Digest, is_hex64};
 use crate::error::{ImageError, Result};
 use std::fmt;

@@ -1,3 +1,5 @@
+//! How each registry is reached: plain or not, by which mirrors, with whose certificates.
+
 use crate::error::{ImageError, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

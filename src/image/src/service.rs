@@ -1,3 +1,5 @@
+//! The store as the kubelet asks it.
+
 use crate::{ImageStore, Silent};
 use async_trait::async_trait;
 use cri::{Credentials, CriError, ImageInfo, ImageService, Result};

@@ -54,14 +54,18 @@ enum Match {
     Pattern(Regex, usize),
 }
 
+/// The oldest first: a host's certificate and paths stay whose they were first.
+pub(crate) fn by_age(ingresses: &[Arc<Ingress>]) -> Vec<&Arc<Ingress>> {
+    let mut sorted: Vec<&Arc<Ingress>> = ingresses.iter().collect();
+    sorted.sort_by_key(|ingress| (ingress.metadata.creation_timestamp.clone(), key_of(&ingress.metadata)));
+    sorted
+}
+
 impl Routes {
     /// The older ingress wins where two say the same.
     pub(crate) fn new(ingresses: &[Arc<Ingress>]) -> Routes {
-        let mut sorted: Vec<&Arc<Ingress>> = ingresses.iter().collect();
-        sorted
-            .sort_by_key(|ingress| (ingress.metadata.creation_timestamp.clone(), key_of(&ingress.metadata)));
         let mut routes = Routes::default();
-        for ingress in sorted {
+        for ingress in by_age(ingresses) {
             routes.add(ingress);
         }
         for of_host in routes.hosts.values_mut() {

@@ -3,7 +3,7 @@
 use crate::backends::{self, NoBackend};
 use crate::certificates::{Certificates, of_secret};
 use crate::listen::Ports;
-use crate::routes::{Backend, Routes};
+use crate::routes::{Backend, Routes, by_age};
 use crate::{ACTOR, IngressConfig, NAME, classes, status};
 use api::ObjectKey;
 use arc_swap::ArcSwap;
@@ -213,7 +213,7 @@ impl Controller {
     fn certificates(&mut self, ingresses: &[Arc<Ingress>]) -> Certificates {
         let secrets = self.cluster.informer::<Secret>();
         let mut all = Certificates::default();
-        for ingress in ingresses {
+        for ingress in by_age(ingresses) {
             let named = ingress.spec.iter().flat_map(|spec| spec.tls.iter().flatten());
             for tls in named {
                 let Some(name) = tls.secret_name.as_deref().filter(|name| !name.is_empty()) else { continue };
@@ -222,7 +222,10 @@ impl Controller {
                 match found.and_then(|secret| of_secret(&secret)) {
                     Ok(certificate) => {
                         let hosts = tls.hosts.iter().flatten().map(|host| host.to_ascii_lowercase());
-                        all.0.extend(hosts.map(|host| (host, certificate.clone())));
+                        // a newer one, of another namespace perhaps, does not speak for the host of an older one
+                        for host in hosts {
+                            all.0.entry(host).or_insert_with(|| certificate.clone());
+                        }
                     }
                     Err(why) => {
                         let words = format!("the secret {name} holds no certificate: {why}");

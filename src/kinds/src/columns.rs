@@ -1,3 +1,5 @@
+//! The columns of the tables that `kubectl get` prints.
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 use std::borrow::Cow;

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod api_priority;
 mod columns;
 pub mod csi;
 pub mod data_source;
@@ -36,6 +37,7 @@ pub mod volume;
 
 pub mod builtin;
 
+pub use api_priority::ApiPriority;
 pub use columns::{Cell, Column, age};
 pub use decode::{FieldValidation, cannot_be_handled, told, why_not_handled};
 pub use indexes::Indexes;

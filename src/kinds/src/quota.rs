@@ -1,9 +1,12 @@
 //! What objects use of a ResourceQuota: upstream's `pkg/quota`. Pure.
 
-use crate::{Instance, ResourceInfo, pod as ask};
+mod devices;
+
+use crate::{Instance, ResourceInfo, Unstructured, pod as ask};
 use api::quantity::Quantity;
+use devices::is_of_devices;
 use k8s_openapi::api::core::v1::{
-    Container, PersistentVolumeClaim, Pod, ResourceQuota, ScopedResourceSelectorRequirement, Service,
+    Container, PersistentVolumeClaim, Pod, PodSpec, ResourceQuota, ScopedResourceSelectorRequirement, Service,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
 use std::collections::BTreeMap;
@@ -41,7 +44,7 @@ pub fn count_name(info: &ResourceInfo) -> String {
 /// Whether a quota that bounds `name` can be touched by objects of this kind.
 pub fn concerns(name: &str, info: &ResourceInfo) -> bool {
     let resource = info.storage.resource.as_ref();
-    if name == count_name(info) {
+    if name == count_name(info) || (is_claim_of_devices(info) && is_of_devices(name)) {
         return true;
     }
     if !info.storage.group.is_empty() || name.starts_with("count/") {
@@ -49,7 +52,8 @@ pub fn concerns(name: &str, info: &ResourceInfo) -> bool {
     }
     match resource {
         "pods" => {
-            !COUNTED_BY_NAME.contains(&name) && !is_of_services(name) && !is_of_claims(name) || name == "pods"
+            let of_others = is_of_services(name) || is_of_claims(name) || is_of_devices(name);
+            !COUNTED_BY_NAME.contains(&name) && !of_others || name == "pods"
         }
         "services" => name == "services" || is_of_services(name),
         "persistentvolumeclaims" => name == "persistentvolumeclaims" || is_of_claims(name),
@@ -63,6 +67,10 @@ fn is_of_services(name: &str) -> bool {
 
 fn is_of_claims(name: &str) -> bool {
     name == "requests.storage" || name.contains(".storageclass.storage.k8s.io/")
+}
+
+fn is_claim_of_devices(info: &ResourceInfo) -> bool {
+    info.storage.group == "resource.k8s.io" && info.storage.resource == "resourceclaims"
 }
 
 /// All that the object uses, under every name that it could be bounded by.
@@ -84,6 +92,9 @@ pub fn usage(object: &dyn Instance, info: &ResourceInfo, now: jiff::Timestamp) -
     }
     if let Some(claim) = object.downcast_ref::<PersistentVolumeClaim>() {
         of_claim(claim, &mut usage);
+    }
+    if let Some(claim) = object.downcast_ref::<Unstructured>().filter(|_| is_claim_of_devices(info)) {
+        devices::of_claim(claim.fields(), &mut usage);
     }
     usage
 }
@@ -154,9 +165,34 @@ pub fn is_in_scope(quota: &ResourceQuota, object: &dyn Instance) -> bool {
     });
     let selected = spec.scope_selector.iter().flat_map(|s| s.match_expressions.iter().flatten()).cloned();
     let mut all = plain.chain(selected);
-    match object.downcast_ref::<Pod>() {
-        Some(pod) => all.all(|rule| of_rule(&rule, pod)),
+    if let Some(pod) = object.downcast_ref::<Pod>() {
+        return all.all(|rule| of_rule(&rule, pod));
+    }
+    match object.downcast_ref::<PersistentVolumeClaim>() {
+        Some(claim) => all.all(|rule| of_claim_rule(&rule, claim)),
         None => all.next().is_none(),
+    }
+}
+
+/// Upstream's `pvcMatchesScopeFunc`. While a claim goes from one class to another it is of both.
+fn of_claim_rule(rule: &ScopedResourceSelectorRequirement, claim: &PersistentVolumeClaim) -> bool {
+    let status = claim.status.as_ref();
+    let modified = status.and_then(|s| s.modify_volume_status.as_ref());
+    let classes = [
+        claim.spec.as_ref().and_then(|s| s.volume_attributes_class_name.as_deref()),
+        status.and_then(|s| s.current_volume_attributes_class_name.as_deref()),
+        modified.and_then(|s| s.target_volume_attributes_class_name.as_deref()),
+    ];
+    let mut classes = classes.into_iter().flatten().filter(|class| !class.is_empty()).peekable();
+    let is_named = |class: &str| rule.values.iter().flatten().any(|value| value == class);
+    match (rule.scope_name.as_str(), rule.operator.as_str()) {
+        ("VolumeAttributesClass", "Exists") => classes.peek().is_some(),
+        ("VolumeAttributesClass", "DoesNotExist") => classes.peek().is_none(),
+        ("VolumeAttributesClass", "NotIn") => {
+            classes.peek().is_none() || classes.any(|class| !is_named(class))
+        }
+        ("VolumeAttributesClass", _) => classes.any(is_named),
+        _ => false,
     }
 }
 
@@ -184,7 +220,7 @@ fn of_rule(rule: &ScopedResourceSelectorRequirement, pod: &Pod) -> bool {
     }
 }
 
-fn crosses_namespaces(spec: &k8s_openapi::api::core::v1::PodSpec) -> bool {
+fn crosses_namespaces(spec: &PodSpec) -> bool {
     let Some(affinity) = &spec.affinity else { return false };
     let near = affinity.pod_affinity.as_ref().map(|a| {
         (
@@ -210,6 +246,9 @@ pub fn unspecified(quota: &ResourceQuota, object: &dyn Instance) -> Option<Strin
     const ASKED: [&str; 6] =
         ["cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"];
     let spec = object.downcast_ref::<Pod>()?.spec.as_ref()?;
+    if says_as_a_whole(spec) {
+        return None;
+    }
     let hard = hard(quota);
     let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for container in spec.containers.iter().chain(spec.init_containers.iter().flatten()) {
@@ -222,6 +261,15 @@ pub fn unspecified(quota: &ResourceQuota, object: &dyn Instance) -> Option<Strin
     let each: Vec<String> =
         missing.iter().map(|(name, containers)| format!("{name} for: {}", containers.join(","))).collect();
     (!each.is_empty()).then(|| each.join("; "))
+}
+
+/// Upstream's `IsPodLevelResourcesSet`: then nothing is asked of its containers.
+fn says_as_a_whole(spec: &PodSpec) -> bool {
+    let whole = spec.resources.as_ref();
+    let requests = whole.and_then(|r| r.requests.as_ref());
+    let limits = whole.and_then(|r| r.limits.as_ref());
+    let mut names = requests.into_iter().chain(limits).flat_map(BTreeMap::keys);
+    names.any(|name| name == "cpu" || name == "memory" || name.starts_with("hugepages-"))
 }
 
 fn says(container: &Container, name: &str) -> bool {
@@ -338,6 +386,39 @@ mod tests {
     }
 
     #[test]
+    fn a_scope_chooses_claims_by_the_class_of_their_attributes() {
+        let claim = |class: Value, status: Value| -> PersistentVolumeClaim {
+            let spec = json!({"volumeAttributesClassName": class});
+            serde_json::from_value(json!({"metadata": {"name": "c"}, "spec": spec, "status": status}))
+                .unwrap()
+        };
+        let claims = [
+            claim(Value::Null, json!({})),
+            claim(json!("gold"), json!({})),
+            claim(json!("gold"), json!({"currentVolumeAttributesClassName": "silver"})),
+            claim(
+                Value::Null,
+                json!({"modifyVolumeStatus": {"status": "Pending", "targetVolumeAttributesClassName": "silver"}}),
+            ),
+        ];
+        let rule = |operator: &str, values: Value| json!({"scopeSelector": {"matchExpressions": [{"scopeName": "VolumeAttributesClass", "operator": operator, "values": values}]}});
+        let cases = [
+            ("all", json!({}), [true, true, true, true]),
+            ("scope", json!({"scopes": ["VolumeAttributesClass"]}), [false, true, true, true]),
+            ("any", rule("Exists", Value::Null), [false, true, true, true]),
+            ("none", rule("DoesNotExist", Value::Null), [true, false, false, false]),
+            ("one", rule("In", json!(["gold"])), [false, true, true, false]),
+            ("another", rule("NotIn", json!(["gold"])), [true, false, true, true]),
+            ("of pods", json!({"scopes": ["BestEffort"]}), [false; 4]),
+        ];
+        for (name, spec, want) in cases {
+            let quota = quota(spec);
+            let got = claims.each_ref().map(|claim| is_in_scope(&quota, claim));
+            assert_eq!(got, want, "{name}");
+        }
+    }
+
+    #[test]
     fn what_is_bounded_must_be_said() {
         let quota = quota(json!({"hard": {"limits.cpu": "1", "memory": "1Gi", "pods": "5"}}));
         let said = json!({"limits": {"cpu": "1"}, "requests": {"memory": "1Mi"}});
@@ -346,6 +427,11 @@ mod tests {
         let partly =
             pod(json!({"containers": [{"name": "a", "resources": said}, {"name": "b"}, {"name": "c"}]}));
         assert_eq!(unspecified(&quota, &partly).as_deref(), Some("limits.cpu for: b,c; memory for: b,c"));
+        let containers = json!([{"name": "a"}]);
+        let as_a_whole = pod(json!({"containers": containers, "resources": {"limits": {"memory": "1Mi"}}}));
+        assert_eq!(unspecified(&quota, &as_a_whole), None, "what it says for itself is for all of them");
+        let nothing = pod(json!({"containers": containers, "resources": {"limits": {}}}));
+        assert_eq!(unspecified(&quota, &nothing).as_deref(), Some("limits.cpu for: a; memory for: a"));
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! Which kinds are served, and where each is found: by path, by manifest, by where its objects are stored. Read [`Registry`].
+
 use crate::{Kind, ResourceInfo, Version, builtin};
 use api::{GroupResource, Gvk, Gvr};
 use std::collections::BTreeMap;
@@ -74,6 +76,11 @@ impl Registry {
     /// What is answered there and not stored.
     pub fn computed(&self, gvr: &Gvr) -> Option<&ResourceInfo> {
         self.computed.get(gvr)
+    }
+
+    /// Whether a definition made it.
+    pub fn is_custom(&self, info: &ResourceInfo) -> bool {
+        self.by_gvr.get(&info.gvr).is_some_and(|version| version.published_schema().is_some())
     }
 
     /// Everything that discovery tells, stored or not.

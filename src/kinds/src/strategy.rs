@@ -1,3 +1,5 @@
+//! What the cluster asks of a kind, whether it is built in or comes with a definition.
+
 use crate::{ErrorList, FieldValidation, Instance};
 use api::{Object, Status};
 use bytes::Bytes;

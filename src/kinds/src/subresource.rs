@@ -1,3 +1,5 @@
+//! The parts that a kind may have besides the object itself: `status`, `scale`, `log`, …
+
 use api::Gvk;
 use std::fmt;
 

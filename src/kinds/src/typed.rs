@@ -36,6 +36,7 @@ pub(crate) fn with_facts_of<K: TypedKind>(
         selectable_fields: selectable_fields.iter().map(|path| Cow::Borrowed(*path)).collect(),
         graceful_deletion: K::GRACEFUL_DELETION,
         orphans_by_default: K::ORPHANS_BY_DEFAULT,
+        created_by_update: K::CREATED_BY_UPDATE,
         deprecation: K::DEPRECATION.map(Cow::Borrowed),
         custom: None,
         strategy,

@@ -31,6 +31,8 @@ pub trait TypedKind:
     const SHORT_NAMES: &'static [&'static str] = &[];
     const CATEGORIES: &'static [&'static str] = &[];
     const SCOPE: Scope = Scope::Namespaced;
+    /// What can be done with the object itself, sorted.
+    const VERBS: &'static [&'static str] = VERBS;
     const SUBRESOURCES: &'static [Subresource] = &[];
     const DURABILITY: Durability = Durability::Sync;
     /// The plural, as in the path.
@@ -42,6 +44,8 @@ pub trait TypedKind:
     const GRACEFUL_DELETION: bool = false;
     /// What it owns stays when a deletion does not say what shall become of it.
     const ORPHANS_BY_DEFAULT: bool = false;
+    /// A PUT of what is not there creates it (upstream's `AllowCreateOnUpdate`).
+    const CREATED_BY_UPDATE: bool = false;
     /// What every client that touches the kind hears: upstream's lifecycle of API versions.
     const DEPRECATION: Option<&'static str> = None;
 
@@ -112,7 +116,7 @@ pub trait TypedKind:
             short_names: borrowed(Self::SHORT_NAMES),
             categories: borrowed(Self::CATEGORIES),
             scope: Self::SCOPE,
-            verbs: VERBS,
+            verbs: Self::VERBS,
             subresources: Self::SUBRESOURCES.to_vec(),
             durability: Self::DURABILITY,
         }

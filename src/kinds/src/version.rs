@@ -20,6 +20,7 @@ pub struct Version {
     pub(crate) selectable_fields: Vec<Cow<'static, str>>,
     pub(crate) graceful_deletion: bool,
     pub(crate) orphans_by_default: bool,
+    pub(crate) created_by_update: bool,
     pub(crate) deprecation: Option<Cow<'static, str>>,
     /// Of a kind that a CustomResourceDefinition defines.
     pub(crate) custom: Option<Custom>,
@@ -114,6 +115,11 @@ impl Version {
     /// Whether what its objects own stays when a deletion does not say what shall become of it.
     pub fn orphans_by_default(&self) -> bool {
         self.orphans_by_default
+    }
+
+    /// Whether a PUT of what is not there creates it.
+    pub fn created_by_update(&self) -> bool {
+        self.created_by_update
     }
 
     /// A warning for everybody who touches the version.

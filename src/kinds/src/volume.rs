@@ -28,6 +28,13 @@ pub const CLAIM_FINALIZER: &str = "kubernetes.io/pvc-protection";
 pub const VOLUME_FINALIZER: &str = "kubernetes.io/pv-protection";
 /// `volumeMode` of a device.
 pub const BLOCK: &str = "Block";
+
+/// Whether it can be a server of an NFS volume: a name or an address. It becomes an argument of the host's `mount`, which must not
+/// take it for an option, a label or a path.
+pub fn is_nfs_server(server: &str) -> bool {
+    let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%' | '[' | ']');
+    !server.is_empty() && !server.starts_with('-') && server.chars().all(of_name)
+}
 const FILESYSTEM: &str = "Filesystem";
 const OLD_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 const STORAGE: &str = "storage";

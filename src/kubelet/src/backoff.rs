@@ -1,3 +1,5 @@
+//! How long what has failed waits for its next try.
+
 use crate::clock::{after, since};
 use jiff::Timestamp;
 use std::collections::HashMap;

@@ -1,3 +1,5 @@
+//! The time that the kubelet goes by.
+
 use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;

@@ -1,3 +1,5 @@
+//! What a kubelet is told at its start.
+
 use crate::machine::Machine;
 use cri::Protocol;
 use std::net::IpAddr;

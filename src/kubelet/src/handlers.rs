@@ -2,6 +2,7 @@
 
 use crate::http_get::{self, Get};
 use crate::shared::Shared;
+use crate::work_counts::Operation;
 use cri::{ContainerId, CriError};
 use k8s_openapi::api::core::v1::{Container, GRPCAction, HTTPGetAction, LifecycleHandler, TCPSocketAction};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -54,7 +55,8 @@ impl At {
 }
 
 pub(crate) async fn exec(shared: &Shared, at: &At, command: &[String], timeout: Duration) -> Outcome {
-    match shared.runtime.exec_sync(&at.id, command.to_vec(), Some(timeout)).await {
+    let run = shared.runtime.exec_sync(&at.id, command.to_vec(), Some(timeout));
+    match shared.work_counts.time(Operation::ExecSync, run).await {
         Ok(output) if output.exit_code == 0 => Outcome::Success,
         Ok(output) => {
             let said = [output.stdout, output.stderr].concat();
@@ -140,7 +142,8 @@ async fn exec_hook(
     timeout: Option<Duration>,
 ) -> Result<(), String> {
     let said = command.join(" ");
-    match shared.runtime.exec_sync(&at.id, command, timeout).await {
+    let run = shared.runtime.exec_sync(&at.id, command, timeout);
+    match shared.work_counts.time(Operation::ExecSync, run).await {
         Ok(output) if output.exit_code == 0 => Ok(()),
         Ok(output) => Err(format!(
             "command '{said}' exited with {}: {}",

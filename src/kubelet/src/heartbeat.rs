@@ -58,11 +58,20 @@ impl Heartbeat {
 
     async fn sign_of_life(&mut self) -> Result<(), Status> {
         if !self.is_behind {
-            return self.renew().await;
+            self.renew().await?;
+            // whoever took it for silent, or was told that it is unwell, hears at once how it is now
+            return if self.is_held_to_be_well()? { Ok(()) } else { self.report().await };
         }
         self.begin(true).await?;
         self.is_behind = false;
         Ok(())
+    }
+
+    /// Also where it was deleted: that is for the next report to see.
+    fn is_held_to_be_well(&self) -> Result<bool, Status> {
+        let Some(node) = self.nodes.find(&self.key())? else { return Ok(true) };
+        let conditions = node.status.and_then(|status| status.conditions).unwrap_or_default();
+        Ok(conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
     }
 
     async fn begin(&self, is_known: bool) -> Result<(), Status> {

@@ -6,6 +6,7 @@ use crate::credentials;
 use crate::machine::disk;
 use crate::pod;
 use crate::shared::Shared;
+use crate::work_counts::Operation;
 use cri::{CriError, ImageInfo, ImageService};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, Secret};
@@ -199,7 +200,8 @@ async fn pull(shared: &Arc<Shared>, wanted: Wanted<'_>) -> Result<ImageInfo, NoI
     let secrets = pull_secrets(shared, pod);
     let credentials = credentials::for_image(image, secrets.iter().map(|s| &**s));
     let began = Instant::now();
-    match shared.images.service.pull(image, &credentials).await {
+    let pull = shared.images.service.pull(image, &credentials);
+    match shared.work_counts.time(Operation::PullImage, pull).await {
         Ok(info) => {
             let took = durations::print_millis(began.elapsed());
             let size = info.size;

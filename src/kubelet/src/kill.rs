@@ -3,6 +3,7 @@
 use crate::handlers::{self, At};
 use crate::pod;
 use crate::shared::Shared;
+use crate::work_counts::Operation;
 use cri::{ContainerState, ContainerStatus, SandboxStatus};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
@@ -66,7 +67,8 @@ impl Killer {
             outcome = outcome.and(self.container(sandbox, sidecar, left(grace, began), None).await);
         }
         for sandbox in &sandboxes {
-            outcome = outcome.and(self.shared.runtime.stop_sandbox(&sandbox.id).await);
+            let stop = self.shared.runtime.stop_sandbox(&sandbox.id);
+            outcome = outcome.and(self.shared.work_counts.time(Operation::StopSandbox, stop).await);
         }
         outcome
     }
@@ -112,10 +114,13 @@ impl Killer {
     }
 
     async fn stop(&self, status: &ContainerStatus, grace: Duration) -> cri::Result<()> {
-        let runtime = &self.shared.runtime;
+        let stop = |grace| {
+            let stop = self.shared.runtime.stop_container(&status.id, grace, None);
+            self.shared.work_counts.time(Operation::StopContainer, stop)
+        };
         tokio::select! {
-            stopped = runtime.stop_container(&status.id, grace, None) => stopped,
-            () = self.grace_override.cancelled() => runtime.stop_container(&status.id, Duration::ZERO, None).await,
+            stopped = stop(grace) => stopped,
+            () = self.grace_override.cancelled() => stop(Duration::ZERO).await,
         }
     }
 }

@@ -56,6 +56,7 @@ pub mod status;
 pub mod usage;
 pub mod view;
 pub mod volumes;
+mod work_counts;
 mod worker;
 
 #[cfg(test)]

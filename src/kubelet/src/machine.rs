@@ -1,3 +1,5 @@
+//! The machine as the node shows it: processors, memory, disk, huge pages, kernel.
+
 use std::fs;
 use std::path::Path;
 

@@ -153,6 +153,8 @@ pub(crate) fn example() -> Measured {
         throttling_periods: 10,
         throttled_periods: 2,
         throttled_ns: 500_000_000,
+        memory_swap: 1024,
+        oom_kills: 2,
         memory_stat: [("rss".to_owned(), 4096), ("cache".to_owned(), 8192)].into(),
         io: vec![cri::IoStats { major: 8, minor: 0, read: 10, written: 20 }],
         ..Default::default()

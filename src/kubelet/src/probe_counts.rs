@@ -1,10 +1,12 @@
-//! How often each probe came out how, for `/metrics/probes`, for as long as its pod is here.
+//! How often each probe came out how, and how long it took, for `/metrics/probes`, for as long as its pod is here.
 
 use crate::pod;
 use crate::probes::ProbeKind;
+use cluster::metrics::Histogram;
 use k8s_openapi::api::core::v1::Pod;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ProbeId {
@@ -23,8 +25,17 @@ pub(crate) enum ProbeResult {
     Unknown,
 }
 
+/// Seconds: Prometheus' own for what is not said otherwise.
+static TIMES: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
 #[derive(Default)]
-pub(crate) struct ProbeCounts(Mutex<BTreeMap<(ProbeId, ProbeResult), u64>>);
+pub(crate) struct ProbeCounts(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    results: BTreeMap<(ProbeId, ProbeResult), u64>,
+    times: BTreeMap<ProbeId, Histogram>,
+}
 
 impl ProbeId {
     pub fn of(of: &Pod, container: &str, kind: ProbeKind) -> Self {
@@ -39,19 +50,27 @@ impl ProbeId {
 }
 
 impl ProbeCounts {
-    pub fn count(&self, id: ProbeId, result: ProbeResult) {
-        *self.locked().entry((id, result)).or_default() += 1;
+    pub fn count(&self, id: ProbeId, result: ProbeResult, took: Duration) {
+        let mut state = self.locked();
+        *state.results.entry((id.clone(), result)).or_default() += 1;
+        state.times.entry(id).or_insert_with(|| Histogram::new(&TIMES)).observe_time(took);
     }
 
     pub fn forget(&self, uid: &str) {
-        self.locked().retain(|(id, _), _| id.uid != uid);
+        let mut state = self.locked();
+        state.results.retain(|(id, _), _| id.uid != uid);
+        state.times.retain(|id, _| id.uid != uid);
     }
 
     pub fn all(&self) -> Vec<(ProbeId, ProbeResult, u64)> {
-        self.locked().iter().map(|((id, result), count)| (id.clone(), *result, *count)).collect()
+        self.locked().results.iter().map(|((id, result), count)| (id.clone(), *result, *count)).collect()
     }
 
-    fn locked(&self) -> MutexGuard<'_, BTreeMap<(ProbeId, ProbeResult), u64>> {
+    pub fn each_time(&self, mut tell: impl FnMut(&ProbeId, &Histogram)) {
+        self.locked().times.iter().for_each(|(id, times)| tell(id, times));
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

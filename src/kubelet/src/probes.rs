@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ProbeKind {
@@ -137,8 +138,9 @@ impl Prober {
         let mut streak = Streak { concluded: self.want.good, ..Streak::default() };
         loop {
             ticks.tick().await;
+            let began = Instant::now();
             let outcome = self.once(&probe).await;
-            self.tell(&outcome);
+            self.tell(&outcome, began.elapsed());
             let good = match outcome {
                 Outcome::Success | Outcome::Warning(_) => true,
                 Outcome::Failure(_) => false,
@@ -176,14 +178,14 @@ impl Prober {
         }
     }
 
-    fn tell(&self, outcome: &Outcome) {
+    fn tell(&self, outcome: &Outcome, took: Duration) {
         let result = match outcome {
             Outcome::Success | Outcome::Warning(_) => ProbeResult::Successful,
             Outcome::Failure(_) => ProbeResult::Failed,
             Outcome::Error(_) => ProbeResult::Unknown,
         };
         let id = ProbeId::of(&self.pod, &self.want.at.container.name, self.want.kind);
-        self.shared.probe_counts.count(id, result);
+        self.shared.probe_counts.count(id, result, took);
         let (reason, message) = match outcome {
             Outcome::Success => return,
             Outcome::Warning(said) => ("ProbeWarning", format!("{} probe warning: {said}", self.want.kind)),

@@ -1,6 +1,9 @@
+//! What the node may do in the cluster.
+
 use cluster::roles::{ComponentRole, READ, rule};
 
-/// There is one node, and it is this process: the role is bound to the group, as before upstream's node authorizer.
+/// Of the node that is this process: it follows all that pods may refer to. Nodes that are clients have what the node authorizer
+/// gives them.
 pub fn role() -> ComponentRole {
     let rules = vec![
         rule(
@@ -23,6 +26,7 @@ pub fn role() -> ComponentRole {
         rule(&["get", "patch", "update"], &[""], &["persistentvolumeclaims/status"]),
         rule(READ, &["storage.k8s.io"], &["csidrivers", "volumeattachments"]),
         rule(&["create", "delete", "get", "patch", "update"], &["storage.k8s.io"], &["csinodes"]),
+        rule(READ, &["node.k8s.io"], &["runtimeclasses"]),
         rule(&["create"], &[""], &["serviceaccounts/token"]),
         rule(&["create", "delete", "get", "patch", "update"], &["coordination.k8s.io"], &["leases"]),
         rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
@@ -30,5 +34,5 @@ pub fn role() -> ComponentRole {
         rule(READ, &["certificates.k8s.io"], &["clustertrustbundles", "podcertificaterequests"]),
         rule(&["create"], &["certificates.k8s.io"], &["podcertificaterequests"]),
     ];
-    ComponentRole::group("system:node", "system:nodes", rules)
+    ComponentRole::own_kubelet(rules)
 }

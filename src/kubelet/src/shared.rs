@@ -15,6 +15,7 @@ use crate::probe_counts::ProbeCounts;
 use crate::resize::{self, Pending, Requests};
 use crate::sources::Cached;
 use crate::volumes::devices::Devices;
+use crate::work_counts::WorkCounts;
 use crate::{node, pod};
 use api::ObjectKey;
 use cluster::{Api, Client, EventType, Informer, Recorder, subject};
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub waiting_for_room: WaitingForRoom,
     pub admitted: Admitted,
     pub probe_counts: ProbeCounts,
+    pub work_counts: WorkCounts,
     pub brake: Mutex<Brake>,
     pub pauses: Pauses,
     pub csi: Csi,

@@ -1,3 +1,5 @@
+//! How a kubelet begins its work.
+
 use crate::access::Access;
 use crate::clock::Clock;
 use crate::config::KubeletConfig;
@@ -12,6 +14,7 @@ use crate::pod_certificates::PodCertificates;
 use crate::probe_counts::ProbeCounts;
 use crate::shared::{Admitted, SandboxIndex, Shared, WaitingForRoom};
 use crate::sources::Cached;
+use crate::work_counts::WorkCounts;
 use api::Status;
 use cluster::{Actor, Cluster, UsageSource};
 use cri::{CriError, ImageService, PodAccess, Runtime};
@@ -76,7 +79,7 @@ pub(crate) async fn start_at(
     Csi::make_directories(&config.state_dir).map_err(|(dir, why)| StartError::Folder { dir, why })?;
     let paused = config.state_dir.join("paused.json");
     let pauses = Pauses::load(paused.clone()).map_err(|why| StartError::Paused { file: paused, why })?;
-    let client = cluster.acting_as(Actor::node(&config.node_name));
+    let client = cluster.acting_as(Actor::own_kubelet(&config.node_name));
     let shared = Arc::new(Shared {
         clock,
         pods: client.api(),
@@ -97,6 +100,7 @@ pub(crate) async fn start_at(
         waiting_for_room: WaitingForRoom::default(),
         admitted: Admitted::default(),
         probe_counts: ProbeCounts::default(),
+        work_counts: WorkCounts::default(),
         brake: Mutex::default(),
         pauses,
         csi: Csi::new(&cluster, &config.state_dir),

@@ -1,3 +1,5 @@
+//! What plans and statuses are made of. A worker puts it together for each look at its pod; who decides reads nothing else.
+
 use crate::backoff::Backoffs;
 use crate::pod;
 use crate::resize::{Allocation, Pending};

@@ -19,8 +19,9 @@ impl Stale {
     pub(crate) fn after(applied: &Frontends, changes: &[(Frontend, Option<Action>)]) -> Self {
         let mut stale = Stale::default();
         for (frontend, new) in changes {
-            let old = applied.get(frontend);
-            let lost = old.is_some_and(|old| loses(old, new.as_ref()));
+            let (old, new) = (applied.get(frontend), new.as_ref());
+            let (old, new) = (old.map(Action::for_allowed), new.map(Action::for_allowed));
+            let lost = old.is_some_and(|old| loses(old, new));
             let opened =
                 !matches!(old, Some(Action::Forward { .. })) && matches!(new, Some(Action::Forward { .. }));
             stale.affinity |= lost && matches!(old, Some(Action::Forward { affinity: Some(_), .. }));
@@ -49,7 +50,7 @@ impl Stale {
             false if self.udp.contains(&any) && !frontends.contains_key(&exact) => any,
             false => return false,
         };
-        match frontends.get(&frontend) {
+        match frontends.get(&frontend).map(Action::for_allowed) {
             Some(Action::Forward { backends, .. }) => strays(flow, &frontend, backends, own),
             _ => flow.is_translated(),
         }
@@ -100,6 +101,7 @@ fn loses(old: &Action, new: Option<&Action>) -> bool {
 pub(crate) fn forgets_client(element: &Element, frontends: &Frontends) -> bool {
     let Some(exact) = door_of(element) else { return false };
     let action = frontends.get(&exact).or_else(|| frontends.get(&Frontend { address: None, ..exact }));
+    let action = action.map(Action::for_allowed);
     let Some(Action::Forward { backends, affinity: Some(_), .. }) = action else { return true };
     !backends.iter().any(|backend| element.data == Data::Value(crate::frontends::socket(*backend)))
 }
@@ -144,10 +146,18 @@ mod tests {
             ("closed", udp, Some(to(&[5])), Some(Action::Reject), &flows),
             ("opened", udp, Some(Action::Reject), Some(to(&[5])), &flows),
             ("never was", udp, None, None, &none),
+            ("restricted", udp, Some(to(&[5])), Some(restricted(to(&[5]))), &none),
+            ("restricted, one less", udp, Some(restricted(to(&[5, 6]))), Some(restricted(to(&[5]))), &flows),
+            ("restricted, opened", udp, Some(restricted(Action::Reject)), Some(restricted(to(&[5]))), &flows),
         ] {
             let applied: Frontends = before.into_iter().map(|action| (frontend, action)).collect();
             assert_eq!(&Stale::after(&applied, &[(frontend, after)]), want, "{name}");
         }
+    }
+
+    fn restricted(then: Action) -> Action {
+        let sources = ["192.0.2.0/24".parse().unwrap()].into();
+        Action::Restrict { sources, then: Box::new(then) }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use crate::nft::{Data, Element, Expression, Register, Set, Verdict};
 use cri::Protocol;
+use ipnet::Ipv4Net;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -33,6 +34,9 @@ pub enum Action {
     Reject,
     /// The client hears nothing.
     Drop,
+    /// Clients of these ranges are treated as `then` says (which is no restriction itself: it would count for nothing), all
+    /// others hear nothing. For a frontend with an address; one of every address lets nobody in then.
+    Restrict { sources: BTreeSet<Ipv4Net>, then: Box<Action> },
 }
 
 /// A chain that is made when the first frontend needs it, and then serves all frontends alike.
@@ -46,6 +50,8 @@ pub(crate) enum Chain {
 
 /// The chain that answers instead of a closed frontend.
 pub(crate) const REFUSE: &str = "refuse";
+/// The chain that drops what comes to a restricted frontend from elsewhere.
+pub(crate) const CHECK_SOURCE: &str = "check-source";
 /// The chain that marks a packet for masquerading.
 pub(crate) const MARK: &str = "mark-masquerade";
 
@@ -64,6 +70,17 @@ impl Action {
                     Action::Forward { backends, affinity, masquerade }
                 }
             }
+            Action::Restrict { sources, then } => {
+                Action::Restrict { sources, then: Box::new(then.without_forbidden()) }
+            }
+            other => other,
+        }
+    }
+
+    /// For a client that may come.
+    pub(crate) fn for_allowed(&self) -> &Action {
+        match self {
+            Action::Restrict { then, .. } => then.for_allowed(),
             other => other,
         }
     }
@@ -94,6 +111,13 @@ pub(crate) fn render(frontend: &Frontend, action: &Action) -> (BTreeSet<Element>
     };
     let to = |set, verdict| Element { set, key: frontend.key(), data: Data::Verdict(verdict) };
     let (backends, affinity, masquerade) = match action {
+        Action::Restrict { .. } if any_address => return render(frontend, &Action::Drop),
+        Action::Restrict { sources, then } => {
+            let (mut elements, chains) = render(frontend, then.for_allowed());
+            elements.extend(allowed(frontend, sources));
+            elements.insert(to(Set::Restricted, Verdict::Jump(CHECK_SOURCE.into())));
+            return (elements, chains);
+        }
         Action::Forward { backends, affinity, masquerade } if !backends.is_empty() => {
             (backends, *affinity, *masquerade)
         }
@@ -111,6 +135,16 @@ pub(crate) fn render(frontend: &Frontend, action: &Action) -> (BTreeSet<Element>
     let chosen = to(services, Verdict::Goto(pick.name()));
     let remembered = remember.map(|chain| to(sticky, Verdict::Goto(chain.name())));
     (each.chain([chosen]).chain(remembered).collect(), [pick].into_iter().chain(remember).collect())
+}
+
+/// Who may come: the kernel refuses elements that overlap.
+fn allowed(frontend: &Frontend, sources: &BTreeSet<Ipv4Net>) -> impl Iterator<Item = Element> {
+    let frontend = frontend.key();
+    Ipv4Net::aggregate(&sources.iter().copied().collect()).into_iter().map(move |range| Element {
+        set: Set::AllowedSources,
+        key: [&frontend[..], &range.network().octets()].concat(),
+        data: Data::Last([&frontend[..], &range.broadcast().octets()].concat()),
+    })
 }
 
 /// An address and a port, as a map's value.
@@ -240,8 +274,53 @@ mod tests {
             ),
             ("beside a pod", action(&["10.244.0.5", "127.0.0.1"]), action(&["10.244.0.5"])),
             ("closed", Action::Drop, Action::Drop),
+            (
+                "loopback, to some",
+                restrict(&["192.0.2.0/24"], action(&["127.0.0.1"])),
+                restrict(&["192.0.2.0/24"], Action::Reject),
+            ),
         ] {
             assert_eq!(given.without_forbidden(), want, "{name}");
         }
+    }
+
+    fn restrict(sources: &[&str], then: Action) -> Action {
+        let sources = sources.iter().map(|range| range.parse().unwrap()).collect();
+        Action::Restrict { sources, then: Box::new(then) }
+    }
+
+    #[test]
+    fn a_restricted_frontend_says_who_may_come() {
+        let frontend = |address: Option<[u8; 4]>| Frontend {
+            address: address.map(Ipv4Addr::from),
+            protocol: Protocol::Tcp,
+            port: 80,
+        };
+        let balancer = frontend(Some([10, 98, 0, 1]));
+        let key: [u8; 12] = [10, 98, 0, 1, 6, 0, 0, 0, 0, 80, 0, 0];
+        let element = |set, more: [u8; 4], data| Element { set, key: [&key[..], &more].concat(), data };
+        let from = |first: [u8; 4], last: [u8; 4]| {
+            element(Set::AllowedSources, first, Data::Last([&key[..], &last].concat()))
+        };
+        let verdict = |set, verdict| Element { set, key: key.to_vec(), data: Data::Verdict(verdict) };
+        let refuse = || verdict(Set::Closed, Verdict::Goto(REFUSE.into()));
+        let check = || verdict(Set::Restricted, Verdict::Jump(CHECK_SOURCE.into()));
+        for (name, sources, want) in [
+            ("nobody", &[][..], vec![]),
+            ("one", &["192.0.2.9/32"], vec![from([192, 0, 2, 9], [192, 0, 2, 9])]),
+            ("everybody", &["0.0.0.0/0"], vec![from([0, 0, 0, 0], [255, 255, 255, 255])]),
+            ("bits of a host", &["192.0.2.9/24"], vec![from([192, 0, 2, 0], [192, 0, 2, 255])]),
+            (
+                "overlapping, touching and apart",
+                &["10.0.0.0/9", "10.1.0.0/16", "10.128.0.0/9", "192.0.2.0/24"],
+                vec![from([10, 0, 0, 0], [10, 255, 255, 255]), from([192, 0, 2, 0], [192, 0, 2, 255])],
+            ),
+        ] {
+            let want: BTreeSet<Element> = want.into_iter().chain([refuse(), check()]).collect();
+            assert_eq!(render(&balancer, &restrict(sources, Action::Reject)), (want, Vec::new()), "{name}");
+        }
+        let any = frontend(None);
+        let open = restrict(&["0.0.0.0/0"], Action::Reject);
+        assert_eq!(render(&any, &open), render(&any, &Action::Drop), "no address to look for");
     }
 }

@@ -15,8 +15,10 @@ mod error;
 mod frontends;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod heal;
 mod ipam;
 mod isolation;
+mod link_watch;
 mod links;
 mod membership;
 mod name_server;

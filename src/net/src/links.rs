@@ -303,7 +303,7 @@ fn range_routes(config: &NetConfig) -> [(Ipv4Net, RouteMessage); 3] {
     ]
 }
 
-fn name_of(link: &LinkMessage) -> Option<&str> {
+pub(crate) fn name_of(link: &LinkMessage) -> Option<&str> {
     link.attributes.iter().find_map(|attribute| match attribute {
         LinkAttribute::IfName(name) => Some(name.as_str()),
         _ => None,

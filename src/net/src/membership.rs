@@ -1,6 +1,7 @@
 //! Sandboxes that are in networks beside the pods': one link, an address and a route for each network.
 
 use crate::error::Doing;
+use crate::heal::Lead;
 use crate::links::Links;
 use crate::network::{Network, blocking};
 use crate::pod_netns::PodNetns;
@@ -18,6 +19,8 @@ impl Network {
     /// The kernel refuses; call again.
     pub async fn set_networks(&self, networks: Vec<NetworkConfig>) -> Result<()> {
         let elements = networks::elements(&networks, self.0.config.pod_cidr);
+        let _shared = self.0.turn.read().await;
+        self.kept().networks = Some(networks.clone());
         self.with_ruleset(move |ruleset| ruleset.set_networks(elements)).await?;
         self.0.links.set_networks(&self.0.config, &networks).await
     }
@@ -60,6 +63,10 @@ impl Network {
     ) -> Result<()> {
         let (inner, name) = (&*self.0, self.0.config.link_name(id));
         let netns = File::open(netns).doing(|| format!("open the network namespace {}", netns.display()))?;
+        let _shared = inner.turn.read().await;
+        let leads = membership.endpoints.iter();
+        let leads = leads.map(|endpoint| Lead { gateway: endpoint.gateway, address: endpoint.address });
+        self.kept().links.insert(name.clone(), leads.collect());
         let known = inner.links.index(&name).await?;
         let index = match known {
             Some(index) => index,

@@ -1,7 +1,7 @@
 use crate::error::Doing;
+use crate::heal::{Kept, Lead};
 use crate::ipam::Ipam;
 use crate::links::{Counters, Links};
-use crate::nft::Watch;
 use crate::pod_netns::PodNetns;
 use crate::ruleset::Ruleset;
 use crate::{Action, Frontend, Isolation, NetConfig, NetError, Result, nft_cli, ports, structure, sysctl};
@@ -9,12 +9,12 @@ use cri::{HostPort, Protocol};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::RwLock;
 
 /// What a sandbox got; worth keeping for [`Network::adopt`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,10 @@ pub(crate) struct Inner {
     ipam: Mutex<Ipam>,
     ruleset: Arc<Mutex<Ruleset>>,
     gate: Mutex<Option<Gate>>,
+    kept: Mutex<Kept>,
+    /// Shared by those who connect and disconnect; whoever puts back what is lost has it alone, so that he takes nothing half
+    /// made for a loss.
+    pub(crate) turn: RwLock<()>,
 }
 
 impl Network {
@@ -59,7 +63,16 @@ impl Network {
         let ours = config.clone();
         let ruleset = blocking(move || Ruleset::open(&ours)).await?;
         let (ipam, ruleset) = (Mutex::new(ipam), Arc::new(Mutex::new(ruleset)));
-        Ok(Network(Arc::new(Inner { config, links, mtu, ipam, ruleset, gate: Mutex::default() })))
+        Ok(Network(Arc::new(Inner {
+            config,
+            links,
+            mtu,
+            ipam,
+            ruleset,
+            gate: Mutex::default(),
+            kept: Mutex::default(),
+            turn: RwLock::default(),
+        })))
     }
 
     /// The address at which pods reach the machine.
@@ -126,6 +139,8 @@ impl Network {
     /// The kernel refuses; call again.
     pub async fn detach(&self, id: &str) -> Result<()> {
         let name = self.0.config.link_name(id);
+        let _shared = self.0.turn.read().await;
+        self.kept().links.remove(&name);
         if let Some(index) = self.0.links.index(&name).await? {
             self.0.links.delete(index).await?;
         }
@@ -163,24 +178,6 @@ impl Network {
     /// The kernel refuses; nothing was changed then. Call again: it compares with what the kernel has then.
     pub async fn set_isolation(&self, isolation: Isolation) -> Result<()> {
         self.with_ruleset(move |ruleset| ruleset.set_isolation(&isolation)).await
-    }
-
-    /// Puts the table back whenever somebody else has deleted it, as a flush of the whole ruleset or a firewall's reload does.
-    /// Ends only by an error.
-    ///
-    /// # Errors
-    /// The kernel tells nothing of its tables, or refuses.
-    pub async fn heal(&self) -> Result<Infallible> {
-        let (watch, table) = (Watch::open()?, self.0.config.table());
-        loop {
-            watch.deleted(&table).await?;
-            if self.with_ruleset(Ruleset::heal).await? {
-                tracing::warn!(
-                    table,
-                    "somebody else deleted the nft table; services and network policies are put back"
-                );
-            }
-        }
     }
 
     /// What a user should know of this machine's other tables: they are not ours to edit.
@@ -243,6 +240,9 @@ impl Network {
     ) -> Result<()> {
         let Inner { config, links, mtu, .. } = &*self.0;
         let netns = File::open(netns).doing(|| format!("open the network namespace {}", netns.display()))?;
+        let _shared = self.0.turn.read().await;
+        let lead = Lead { gateway: config.gateway(), address: attachment.ip };
+        self.kept().links.insert(attachment.link.clone(), vec![lead]);
         let index = match links.index(&attachment.link).await? {
             Some(index) => index,
             None => links.add_pair(config, &attachment.link, netns.as_raw_fd(), *mtu, None).await?,
@@ -291,6 +291,10 @@ impl Network {
     ) -> Result<T> {
         let ruleset = self.0.ruleset.clone();
         blocking(move || act(&mut ruleset.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+
+    pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn ipam(&self) -> MutexGuard<'_, Ipam> {

@@ -5,7 +5,7 @@ use crate::nft::{Batch, Element, Set};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The sets that frontends are made of.
-pub(crate) const DOOR_SETS: [Set; 8] = [
+pub(crate) const DOOR_SETS: [Set; 10] = [
     Set::Services,
     Set::Endpoints,
     Set::NodePorts,
@@ -14,6 +14,8 @@ pub(crate) const DOOR_SETS: [Set; 8] = [
     Set::ClosedPorts,
     Set::Sticky,
     Set::StickyPorts,
+    Set::Restricted,
+    Set::AllowedSources,
 ];
 
 pub(crate) type Frontends = BTreeMap<Frontend, Action>;
@@ -87,6 +89,7 @@ pub(crate) mod tests {
     use crate::frontends::{Chain, socket};
     use crate::nft::{Data, Verdict};
     use cri::Protocol;
+    use ipnet::Ipv4Net;
     use std::net::{Ipv4Addr, SocketAddrV4};
 
     pub(crate) fn at(last: u8) -> SocketAddrV4 {
@@ -124,10 +127,16 @@ pub(crate) mod tests {
         }
 
         fn action(&mut self) -> Option<Action> {
-            match self.roll(5) {
+            match self.roll(6) {
                 0 => None,
                 1 => Some(Action::Reject),
                 2 => Some(Action::Drop),
+                3 => {
+                    let range = |prefix| Ipv4Net::new_assert(Ipv4Addr::new(192, 0, 2, 128), prefix);
+                    let sources = (0..self.roll(4)).map(|_| range(24 + self.roll(9) as u8)).collect();
+                    let then = Box::new(self.action().unwrap_or(Action::Reject));
+                    Some(Action::Restrict { sources, then })
+                }
                 _ => {
                     let backends = (0..=self.roll(4)).map(|_| at(self.roll(6) as u8)).collect();
                     let affinity = (self.roll(3) == 0).then_some(60);

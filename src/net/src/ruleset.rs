@@ -1,13 +1,13 @@
 //! The profile's table as it is in the kernel: what was applied, and the way to what should be.
 
 use crate::conntrack::{Own, Stale, forgets_client, strays_from_port};
-use crate::isolation::{Layout, change, replace};
-use crate::nft::{Batch, Element, Flow, Netfilter, Set};
+use crate::isolation::{Layout, change, inventory, replace};
+use crate::nft::{Batch, Element, Flow, Netfilter, OwnPorts, Set};
 use crate::nft_cli::{self, ForeignChain};
 use crate::plan::{DOOR_SETS, Frontends, Plan};
 use crate::{Action, Frontend, Isolation, NetConfig, NetError, Result, structure};
 use cri::Protocol;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::SocketAddrV4;
 
 /// Blocking; callers put it on a thread that may wait.
@@ -79,14 +79,79 @@ impl Ruleset {
         Ok(())
     }
 
-    /// Puts the table back with all that was in it, where it is gone. True where it was.
-    pub(crate) fn heal(&mut self) -> Result<bool> {
-        let is_there =
-            self.netfilter.names(&self.table)?.chains.contains(&structure::fingerprint(&self.config));
-        if !is_there {
+    pub(crate) fn own_ports(&self) -> OwnPorts {
+        self.netfilter.ports()
+    }
+
+    /// Puts back what is missing of the table and of what was made in it: elements alone as they are, anything else with the
+    /// table, which is built anew. Gives what was missing, in words.
+    pub(crate) fn heal(&mut self) -> Result<Vec<String>> {
+        let missing = self.missing_structure()?;
+        if !missing.is_empty() {
+            self.build()?;
+            return Ok(missing);
+        }
+        let elements = self.missing_elements()?;
+        if elements.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut batch = Batch::new(&self.table);
+        batch.add(&elements);
+        // somebody may have put others in their place
+        if self.netfilter.commit(batch).is_err() {
             self.build()?;
         }
-        Ok(!is_there)
+        let sets: BTreeSet<&str> = elements.iter().map(|element| element.set.name()).collect();
+        Ok(sets.into_iter().map(|set| format!("elements of {set}")).collect())
+    }
+
+    /// Chains, their rules by number, and sets. What is there beside them is not ours to judge.
+    fn missing_structure(&mut self) -> Result<Vec<String>> {
+        let names = self.netfilter.names(&self.table)?;
+        if names.chains.is_empty() {
+            return Ok(vec![format!("table {}", self.table)]);
+        }
+        let mut chains = structure::chains(&self.config);
+        let frontends = Plan::replace(BTreeSet::new(), &self.frontends);
+        chains.extend(frontends.chains.iter().map(|chain| (chain.name(), chain.rules().len())));
+        let mut sets: BTreeMap<String, usize> =
+            Set::ALL.into_iter().map(|set| (set.name().to_owned(), 0)).collect();
+        if let Applied::Known(layout) = &self.isolation {
+            let (more_chains, more_sets) = inventory(layout);
+            chains.extend(more_chains);
+            sets.extend(more_sets);
+        }
+        let rules = self.netfilter.rules(&self.table)?;
+        // one that no frontend needs now is made again by the first that does
+        self.chains.retain(|chain| rules.contains_key(chain));
+        let mut missing = Vec::new();
+        for (chain, count) in chains {
+            if !names.chains.contains(&chain) {
+                missing.push(format!("chain {chain}"));
+            } else if rules.get(&chain).copied().unwrap_or(0) < count {
+                missing.push(format!("rules of chain {chain}"));
+            }
+        }
+        for (set, count) in sets {
+            if !names.sets.contains(&set) {
+                missing.push(format!("set {set}"));
+            } else if count > 0 && self.netfilter.count(&self.table, &set)? < count {
+                missing.push(format!("elements of set {set}"));
+            }
+        }
+        Ok(missing)
+    }
+
+    fn missing_elements(&self) -> Result<BTreeSet<Element>> {
+        let mut wanted = Plan::replace(BTreeSet::new(), &self.frontends).add;
+        let others = self.sandboxes.values().flatten().chain(&self.networks).chain(&self.service_ranges);
+        wanted.extend(others.cloned());
+        if let Applied::Known(layout) = &self.isolation {
+            wanted.extend(layout.members().iter().cloned());
+        }
+        let sets: BTreeSet<Set> = wanted.iter().map(|element| element.set).collect();
+        let found = self.found(&sets.into_iter().collect::<Vec<_>>())?;
+        Ok(wanted.difference(&found).cloned().collect())
     }
 
     /// Makes these frontends, and no others, lead where they should. Reads what the kernel has, so it also mends.

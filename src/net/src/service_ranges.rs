@@ -52,6 +52,8 @@ impl Network {
     pub async fn set_service_ranges(&self, ranges: &[Ipv4Net]) -> Result<()> {
         let Self(inner) = self;
         let wanted = beside_own(&inner.config, ranges);
+        let _shared = inner.turn.read().await;
+        self.kept().service_ranges = Some(wanted.clone());
         let found = inner.links.service_ranges(&inner.config).await?;
         // what comes is refused before it has a route, and what goes until it has none any more
         let meanwhile = elements(&Ipv4Net::aggregate(&[found, wanted.clone()].concat()));

@@ -5,11 +5,11 @@
 //! addressed to a service behind that was wanted by nobody: `undelivered` refuses it, so that it never leaves the machine.
 
 use crate::config::hash;
-use crate::frontends::{MARK, REFUSE, key};
+use crate::frontends::{CHECK_SOURCE, MARK, REFUSE, key};
 use crate::nft::{Batch, Expression as Nft, Field, Holds, Netfilter, Register, Set};
 use crate::nft_expr::{
-    any_door, between, compare, ct, equal, follow, frontend, jump, loopback, meta, payload, pod_links,
-    prefix, set_mark, set_of, to_this_machine,
+    any_door, between, compare, concat, ct, equal, follow, frontend, jump, loopback, meta, payload,
+    pod_links, prefix, set_mark, set_of, to_this_machine,
 };
 use crate::{NetConfig, NetError, Result, nft_cli};
 use nftables::expr::{BinaryOperation, Expression, MetaKey};
@@ -17,6 +17,7 @@ use nftables::schema::{Chain, NfListObject, Rule, Table};
 use nftables::stmt::{Accept, Drop, JumpTarget, Match, Operator, Reject, RejectType, Statement};
 use nftables::types::{NfChainPolicy, NfChainType, NfFamily, NfHook, RejectCode};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// A bit of the packet's mark that lives from `dispatch` to `postrouting`, where it is cleared again.
 const MASQUERADE: u32 = 1 << 13;
@@ -40,6 +41,23 @@ type Statements = Vec<Statement<'static>>;
 pub(crate) fn fingerprint(config: &NetConfig) -> String {
     let (rest, _) = rest(config).finish();
     format!("layout-{:016x}", hash(&[Value::from(objects(config)).to_string().as_bytes(), &rest]))
+}
+
+/// Every chain of the structure, and how many rules it has.
+pub(crate) fn chains(config: &NetConfig) -> BTreeMap<String, usize> {
+    let mut chains: BTreeMap<String, usize> = [(fingerprint(config), 0)].into();
+    for object in objects(config) {
+        if let Some(chain) = object["chain"]["name"].as_str() {
+            chains.entry(chain.to_owned()).or_default();
+        }
+        if let Some(chain) = object["rule"]["chain"].as_str() {
+            *chains.entry(chain.to_owned()).or_default() += 1;
+        }
+    }
+    for (chain, _) in rest_rules() {
+        *chains.entry(chain.to_owned()).or_default() += 1;
+    }
+    chains
 }
 
 /// Replaces the table, with all that is in it.
@@ -86,6 +104,7 @@ fn objects(config: &NetConfig) -> Vec<Value> {
         (Set::HostPorts.name(), None, Vec::new()),
         (Set::AnyHostPorts.name(), None, Vec::new()),
         (OWN, None, own(config)),
+        (CHECK_SOURCE, None, check_source()),
         ("dispatch", None, dispatch()),
         (REMEMBER, None, Vec::new()),
         ("undelivered", None, undelivered(config)),
@@ -144,16 +163,24 @@ fn sets(config: &NetConfig) -> impl Iterator<Item = Value> {
 fn rest(config: &NetConfig) -> Batch {
     let mut batch = Batch::new(&config.table());
     Set::ALL.into_iter().filter(|set| set.holds() == Holds::Socket).for_each(|set| batch.add_map(set));
+    for (chain, rule) in rest_rules() {
+        batch.add_rule(chain, &rule);
+    }
+    batch
+}
+
+fn rest_rules() -> Vec<(&'static str, Vec<Nft>)> {
+    let mut rules = Vec::new();
     for set in [Set::HostPorts, Set::AnyHostPorts] {
-        batch.add_rule(set.name(), &host_port(set));
+        rules.push((set.name(), host_port(set)));
     }
     let wanted = [Nft::WantedAddress as fn(Register) -> Nft, Nft::Protocol, Nft::WantedPort];
     for (set, parts) in [(Set::Sticky, &wanted[..]), (Set::StickyPorts, &wanted[1..])] {
         let (mut rule, _) = key(parts.iter().copied());
         rule.push(Nft::Follow { set, key: Register(0) });
-        batch.add_rule(REMEMBER, &rule);
+        rules.push((REMEMBER, rule));
     }
-    batch
+    rules
 }
 
 fn host_port(set: Set) -> Vec<Nft> {
@@ -181,7 +208,20 @@ fn refuse() -> Vec<Statements> {
 fn dispatch() -> Vec<Statements> {
     vec![
         vec![to_this_machine(Operator::EQ), Statement::Goto(JumpTarget { target: OWN.into() })],
+        vec![follow(frontend(), Set::Restricted)],
         vec![follow(frontend(), Set::Services)],
+    ]
+}
+
+/// Of a connection's first packet only, and before it is translated: what was let in before goes on, as with upstream's
+/// proxy.
+fn check_source() -> Vec<Statements> {
+    let (to, from) = (payload("ip", "daddr"), payload("ip", "saddr"));
+    let both = concat([to, meta(MetaKey::L4proto), payload("th", "dport"), from]);
+    let allowed = Expression::String(format!("@{}", Set::AllowedSources.name()).into());
+    vec![
+        vec![compare(both, Operator::EQ, allowed), Statement::Return(None)],
+        vec![Statement::Drop(Some(Drop {}))],
     ]
 }
 
@@ -334,6 +374,22 @@ mod tests {
             std::fs::write(path, &rendered).unwrap();
         }
         assert_eq!(rendered, std::fs::read_to_string(path).unwrap_or_default());
+    }
+
+    #[test]
+    fn the_rules_of_each_chain_are_known() {
+        let chains = chains(&example());
+        for (chain, want) in [
+            ("refuse", 2),
+            ("host-ports", 1),
+            ("remember", 2),
+            ("dispatch", 3),
+            ("check-source", 2),
+            ("forward", 5),
+        ] {
+            assert_eq!(chains.get(chain), Some(&want), "{chain}");
+        }
+        assert_eq!(chains.get(&fingerprint(&example())), Some(&0));
     }
 
     #[test]

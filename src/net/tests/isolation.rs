@@ -270,32 +270,68 @@ fn hears_of_tables() -> bool {
 
 #[test]
 fn a_table_that_somebody_flushes_comes_back_by_itself() {
-    alone("a_table_that_somebody_flushes_comes_back_by_itself", || async {
-        lan();
-        let network = Network::start(config()).await.unwrap();
-        let a = pod(&network, "a").await;
-        let service = at(Ipv4Addr::new(10, 96, 0, 50), 80);
-        let frontend = net::Frontend { address: Some(*service.ip()), protocol: Protocol::Tcp, port: 80 };
-        let action =
-            net::Action::Forward { backends: [at(a.ip, 8080)].into(), affinity: None, masquerade: false };
-        network.set_frontends([(frontend, action)].into()).await.unwrap();
-        network.set_isolation(ingress(class(&[a.ip], []))).await.unwrap();
-        let ruleset = sh("nft list ruleset");
-        let healing = network.clone();
-        let healing = tokio::spawn(async move { healing.heal().await });
-        while !hears_of_tables() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        for flush in ["nft flush ruleset", "nft delete table ip monopod-test"] {
-            let began = std::time::Instant::now();
-            sh(flush);
-            while sh("nft list ruleset") != ruleset {
-                assert!(began.elapsed() < std::time::Duration::from_secs(20), "{flush}");
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-            assert_eq!(tcp(None, service), Ok(format!("a {NODE}")), "{flush}");
-            assert_eq!(tcp(Some("client"), at(a.ip, 8080)), Err(TimedOut), "{flush}");
-        }
-        healing.abort();
+    alone("a_table_that_somebody_flushes_comes_back_by_itself", || {
+        comes_back(&[
+            "nft flush ruleset",
+            "nft delete table ip monopod-test",
+            "nft flush table ip monopod-test",
+            "nft flush chain ip monopod-test isolation",
+            "nft flush chain ip monopod-test ingress-CLASS",
+        ])
     });
+}
+
+#[test]
+fn what_somebody_takes_out_of_the_table_comes_back_by_itself() {
+    alone("what_somebody_takes_out_of_the_table_comes_back_by_itself", || {
+        comes_back(&[
+            "nft delete rule ip monopod-test dispatch handle \
+             $(nft -a list chain ip monopod-test dispatch | sed -n 's/.*@services # handle //p')",
+            "nft 'flush chain ip monopod-test untranslated; delete chain ip monopod-test untranslated'",
+            "nft delete element ip monopod-test services '{ 10.96.0.50 . tcp . 80 }'",
+            "nft flush map ip monopod-test endpoints",
+            "nft flush map ip monopod-test isolated-ingress",
+        ])
+    });
+}
+
+/// After each of these, whatever was there before. They are few: who does such things again and again is let wait.
+async fn comes_back(deeds: &[&str]) {
+    lan();
+    let network = Network::start(config()).await.unwrap();
+    let a = pod(&network, "a").await;
+    let service = at(Ipv4Addr::new(10, 96, 0, 50), 80);
+    let frontend = net::Frontend { address: Some(*service.ip()), protocol: Protocol::Tcp, port: 80 };
+    let action =
+        net::Action::Forward { backends: [at(a.ip, 8080)].into(), affinity: None, masquerade: false };
+    network.set_frontends([(frontend, action)].into()).await.unwrap();
+    network.set_isolation(ingress(class(&[a.ip], []))).await.unwrap();
+    let ruleset = sh("nft list ruleset");
+    let class = sh("nft list chains | sed -n 's/.*chain ingress-\\([0-9a-f]*\\).*/\\1/p'");
+    let healing = network.clone();
+    let healing = tokio::spawn(async move { healing.heal().await });
+    while !hears_of_tables() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    for deed in deeds {
+        let began = std::time::Instant::now();
+        sh(&deed.replace("CLASS", class.trim()));
+        while sh("nft list ruleset") != ruleset {
+            assert!(began.elapsed() < std::time::Duration::from_secs(20), "{deed}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(tcp(None, service), Ok(format!("a {NODE}")), "{deed}");
+        assert_eq!(tcp(Some("client"), at(a.ip, 8080)), Err(TimedOut), "{deed}");
+    }
+    // what we change ourselves is no loss
+    network.set_frontends(BTreeMap::new()).await.unwrap();
+    network.set_isolation(Isolation::default()).await.unwrap();
+    let ruleset = sh("nft list ruleset");
+    sh("nft delete element ip monopod-test hairpin '{ 10.244.0.2 . 10.244.0.2 }'");
+    let began = std::time::Instant::now();
+    while sh("nft list ruleset") != ruleset {
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "hairpin");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    healing.abort();
 }

@@ -247,3 +247,73 @@ fn purge_leaves_the_machine_as_it_was() {
         assert_eq!(snapshot(), before);
     });
 }
+
+/// Whether a socket of this network follows what becomes of links, addresses and routes (groups 1, 5 and 7 of rtnetlink).
+fn hears_of_links() -> bool {
+    const GROUPS: u32 = 0x51;
+    let sockets = sh("cat /proc/net/netlink");
+    sockets.lines().any(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let groups = columns.get(3).and_then(|mask| u32::from_str_radix(mask, 16).ok());
+        columns.get(1) == Some(&"0") && groups.is_some_and(|mask| mask & GROUPS == GROUPS)
+    })
+}
+
+#[test]
+fn links_routes_and_addresses_that_somebody_takes_come_back() {
+    alone("links_routes_and_addresses_that_somebody_takes_come_back", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let (a, b) = (pod(&network, "a").await, pod(&network, "b").await);
+        network.set_service_ranges(&["10.250.0.0/24".parse().unwrap()]).await.unwrap();
+        let containers = cri::NetworkConfig {
+            subnet: "172.18.0.0/16".parse().unwrap(),
+            gateway: Ipv4Addr::new(172, 18, 0, 1),
+            internal: false,
+            members_meet: true,
+            masquerade: true,
+        };
+        network.set_networks(vec![containers]).await.unwrap();
+        let healing = network.clone();
+        let healing = tokio::spawn(async move { healing.heal().await });
+        while !hears_of_links() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let state = || {
+            sh(
+                "ip -o link show up | cut -d: -f2 | sort; ip -4 -o address show | awk '{print $2, $4}' | sort; ip route",
+            )
+        };
+        let gateway = network.gateway();
+        let before = state();
+        for deed in [
+            format!("ip link set {} down", a.link),
+            format!("ip route del {} dev {}", a.ip, a.link),
+            format!("ip address del {gateway}/32 dev {}", a.link),
+            format!("ip address del {gateway}/32 dev lo; ip address del 172.18.0.1/32 dev lo"),
+            "ip route del 10.96.0.0/16; ip route del 10.250.0.0/24; ip route del unreachable 10.244.0.0/24"
+                .to_owned(),
+            "ip link set lo down; ip link set lo up".to_owned(),
+        ] {
+            let began = std::time::Instant::now();
+            sh(&deed);
+            while state() != before || tcp(Some("client"), at(a.ip, 8080)) != Ok(format!("a {CLIENT}")) {
+                let now = state();
+                assert!(began.elapsed() < std::time::Duration::from_secs(20), "{deed}: {now}, not {before}");
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        }
+        // what we take away ourselves stays away
+        network.detach("a").await.unwrap();
+        network.set_service_ranges(&[]).await.unwrap();
+        let before = state();
+        assert!(!before.contains(&a.link) && !before.contains("10.250"), "{before}");
+        let began = std::time::Instant::now();
+        sh(&format!("ip link set {} down; ip address del {gateway}/32 dev lo", b.link));
+        while state() != before {
+            assert!(began.elapsed() < std::time::Duration::from_secs(20), "{}, not {before}", state());
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        healing.abort();
+    });
+}

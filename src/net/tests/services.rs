@@ -219,6 +219,86 @@ fn closed_doors_answer_at_once_or_not_at_all() {
     });
 }
 
+fn only(sources: &[&str], then: Action) -> Action {
+    let sources = sources.iter().map(|range| range.parse().unwrap()).collect();
+    Action::Restrict { sources, then: Box::new(then) }
+}
+
+#[test]
+fn a_restricted_frontend_hears_only_those_who_may_come() {
+    alone("a_restricted_frontend_hears_only_those_who_may_come", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let (a, b) = (pod(&network, "a").await, pod(&network, "b").await);
+        let (pods, node) = (format!("{}/32", b.ip), format!("{NODE}/32"));
+        let mut frontends = BTreeMap::new();
+        for protocol in [Tcp, Udp] {
+            for (port, action) in [
+                (80, only(&["192.0.2.8/30", "192.0.2.9/32"], masked(to([a.ip])))),
+                (81, only(&[&node], masked(to([a.ip])))),
+                (82, only(&[&pods], to([a.ip]))),
+                (83, only(&["203.0.113.0/24"], Action::Reject)),
+                (84, only(&["192.0.2.0/24"], Action::Reject)),
+                (85, only(&[], to([a.ip]))),
+                (86, only(&["0.0.0.0/0"], to([a.ip]))),
+            ] {
+                frontends.insert(frontend(BALANCER, protocol, port), action);
+            }
+            // of the same service, and open
+            frontends.insert(frontend(CLUSTER, protocol, 80), to([a.ip]));
+            frontends.insert(frontend(None, protocol, 30080), to([a.ip]));
+            frontends.insert(frontend(EXTERNAL, protocol, 80), to([a.ip]));
+        }
+        network.set_frontends(frontends.clone()).await.unwrap();
+        let (client, gateway) = (Some("client"), network.gateway());
+        for (name, from, to, want) in [
+            ("one of the range", client, at(BALANCER, 80), Ok(format!("a {gateway}"))),
+            ("a pod outside of it", Some("b"), at(BALANCER, 80), Err(TimedOut)),
+            ("the machine outside of it", None, at(BALANCER, 80), Err(TimedOut)),
+            ("the machine", None, at(BALANCER, 81), Ok(format!("a {gateway}"))),
+            ("a client where only the machine may come", client, at(BALANCER, 81), Err(TimedOut)),
+            ("a pod", Some("b"), at(BALANCER, 82), Ok(format!("a {}", b.ip))),
+            ("a client where only a pod may come", client, at(BALANCER, 82), Err(TimedOut)),
+            ("nobody is there, and it may not ask", client, at(BALANCER, 83), Err(TimedOut)),
+            ("nobody is there, and it may", client, at(BALANCER, 84), Err(ConnectionRefused)),
+            ("for nobody", client, at(BALANCER, 85), Err(TimedOut)),
+            ("for everybody", client, at(BALANCER, 86), Ok(format!("a {CLIENT}"))),
+            ("another port of the address", client, at(BALANCER, 99), Err(ConnectionRefused)),
+            ("ClusterIP", Some("b"), at(CLUSTER, 80), Ok(format!("a {}", b.ip))),
+            ("node port", client, at(NODE, 30080), Ok(format!("a {CLIENT}"))),
+            ("external IP", Some("b"), at(EXTERNAL, 80), Ok(format!("a {}", b.ip))),
+        ] {
+            assert_eq!(tcp(from, to), want, "{name}");
+            // the kernel tells a local sender of UDP at once that its packet went nowhere
+            let silence = if from.is_none() { PermissionDenied } else { WouldBlock };
+            let want = want.map_err(|kind| if kind == TimedOut { silence } else { kind });
+            assert_eq!(udp(&udp_socket(from), to), want, "{name}, UDP");
+        }
+        let ruleset = sh("nft list ruleset");
+        assert!(ruleset.contains("10.98.0.1 . tcp . 80 . 192.0.2.8/30"), "it can be listed: {ruleset}");
+        drop(network);
+        let network = Network::start(config()).await.unwrap();
+        network.adopt("a", &netns("a"), &a, &[]).await.unwrap();
+        network.adopt("b", &netns("b"), &b, &[]).await.unwrap();
+        assert_eq!(tcp(Some("b"), at(BALANCER, 80)), Err(TimedOut), "also before the daemon says a word");
+        network.set_frontends(frontends).await.unwrap();
+        assert_eq!(sh("nft list ruleset"), ruleset, "kept by the next daemon");
+
+        // ranges that overlap those before, in one transaction with back ends
+        let change = |action| vec![(frontend(BALANCER, Tcp, 80), action)];
+        network.change_frontends(change(Some(only(&["192.0.2.0/29"], to([a.ip, b.ip]))))).await.unwrap();
+        assert_eq!(tcp(client, at(BALANCER, 80)), Err(TimedOut), "not of the range any more");
+        network.change_frontends(change(Some(only(&["192.0.2.0/24"], to([b.ip]))))).await.unwrap();
+        assert_eq!(tcp(client, at(BALANCER, 80)), Ok(format!("b {CLIENT}")), "again");
+        network.change_frontends(change(Some(to([b.ip])))).await.unwrap();
+        assert_eq!(tcp(Some("a"), at(BALANCER, 80)), Ok(format!("b {}", a.ip)), "open to all");
+        network.set_frontends(BTreeMap::new()).await.unwrap();
+        for set in ["map ip monopod-test restricted", "set ip monopod-test allowed-sources"] {
+            assert!(!sh(&format!("nft list {set}")).contains("elements"), "{set}");
+        }
+    });
+}
+
 #[test]
 fn a_udp_client_follows_its_service() {
     alone("a_udp_client_follows_its_service", || async {

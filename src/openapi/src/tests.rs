@@ -88,6 +88,8 @@ fn methods_follow_from_verbs() {
         ("api/v1", "/api/v1/namespaces/{namespace}/pods/{name}/exec", "get post"),
         ("api/v1", "/api/v1/namespaces/{namespace}/pods/{name}/log", "get"),
         ("api/v1", "/api/v1/namespaces/{namespace}/pods/{name}/status", "get patch put"),
+        ("api/v1", "/api/v1/namespaces", "get post"),
+        ("api/v1", "/api/v1/nodes", "delete get post"),
         ("api/v1", "/api/v1/namespaces/{name}/finalize", "put"),
         ("api/v1", "/api/v1/nodes/{name}/proxy", all),
         ("api/v1", "/api/v1/nodes/{name}/proxy/{path}", all),

@@ -1,15 +1,18 @@
 use crate::endpoints::{self, Backends};
 use crate::{OwnAddresses, Right, Wanted};
+use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use net::{Action, Frontend, Protocol};
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 /// Services that another proxy wants to itself.
 const OTHER_PROXY: &str = "service.kubernetes.io/service-proxy-name";
 const HEADLESS: &str = "service.kubernetes.io/headless";
+/// As good as the field, and what the field overrules: upstream's cloud providers read it.
+const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 const AFFINITY_SECONDS: i32 = 10_800; // upstream's default: three hours
 
 /// The frontends of one service, given all slices that carry its name. Pure. A headless service has none, nor has an
@@ -24,6 +27,7 @@ pub fn render<S: Borrow<EndpointSlice>>(
     let Some(cluster_ip) = cluster_ip(spec).filter(|_| is_proxied(service)) else { return Vec::new() };
     let external = external_addresses(service, spec, own);
     let affinity = affinity(spec);
+    let sources = sources(service, spec);
     let mut frontends = Vec::new();
     for port in spec.ports.iter().flatten() {
         let (Some(protocol), Some(number)) = (protocol(port), number(port.port)) else { continue };
@@ -36,7 +40,13 @@ pub fn render<S: Borrow<EndpointSlice>>(
         let keeps_client = is_local(&spec.external_traffic_policy);
         let outside = action(&backends, keeps_client, affinity, !keeps_client);
         for (address, right) in &external {
-            want(Some(*address), number, *right, outside.clone());
+            let action = match (right, &sources) {
+                (Right::Balanced, Some(sources)) => {
+                    Action::Restrict { sources: sources.clone(), then: Box::new(outside.clone()) }
+                }
+                _ => outside.clone(),
+            };
+            want(Some(*address), number, *right, action);
         }
         if let Some(number) = port.node_port.and_then(self::number).filter(|_| has_node_ports(spec)) {
             want(None, number, Right::Allocated, outside);
@@ -84,6 +94,21 @@ fn external_addresses(
     // the better right is the later, and stays
     let all = asked.chain(given).filter_map(|(ip, right)| Some((ip.parse::<Ipv4Addr>().ok()?, right)));
     all.filter(|(address, _)| own.may_be_external(*address)).collect()
+}
+
+/// Who may come to a balancer's addresses: pods and this machine like everybody else. `None` is everybody. One that is not of
+/// IPv4 lets nobody in here, and whoever names only such ones has closed it: upstream's proxy leaves it open then.
+fn sources(service: &Service, spec: &ServiceSpec) -> Option<BTreeSet<Ipv4Net>> {
+    let ranges: Vec<&str> = match spec.load_balancer_source_ranges.as_deref() {
+        Some(ranges) if !ranges.is_empty() => ranges.iter().map(String::as_str).collect(),
+        _ => {
+            let noted = service.metadata.annotations.as_ref()?.get(SOURCE_RANGES)?.trim();
+            Some(noted).filter(|noted| !noted.is_empty())?.split(',').collect()
+        }
+    };
+    let ranges = ranges.into_iter().filter_map(|range| range.trim().parse().ok()).collect();
+    let ranges = Ipv4Net::aggregate(&ranges);
+    (ranges != [Ipv4Net::default()]).then(|| ranges.into_iter().collect())
 }
 
 fn is_local(policy: &Option<String>) -> bool {

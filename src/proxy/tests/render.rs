@@ -62,6 +62,18 @@ fn node_port(more: Value) -> Service {
     service(spec)
 }
 
+/// With an address from outside, of which the ranges do not speak.
+fn restricted(ranges: Value) -> Service {
+    let spec = json!({ "type": "LoadBalancer", "loadBalancerSourceRanges": ranges, "externalIPs": ["198.51.100.7"] });
+    balanced(node_port(spec), json!([{ "ip": "10.98.0.1" }]))
+}
+
+fn annotated(mut service: Service, ranges: &str) -> Service {
+    let name = "service.beta.kubernetes.io/load-balancer-source-ranges".to_owned();
+    service.metadata.annotations = Some([(name, ranges.to_owned())].into());
+    service
+}
+
 fn cases() -> Vec<(&'static str, Service, Vec<EndpointSlice>)> {
     let two = || vec![slice(http(), &["7r", "5r"])];
     vec![
@@ -154,6 +166,36 @@ fn cases() -> Vec<(&'static str, Service, Vec<EndpointSlice>)> {
             ),
             two(),
         ),
+        (
+            "balancer for some",
+            restricted(json!(["192.0.2.0/24", " 198.51.100.7/32 ", "192.0.2.128/25"])),
+            two(),
+        ),
+        ("balancer for some, nothing ready", restricted(json!(["192.0.2.9/24"])), vec![]),
+        ("balancer for all", restricted(json!(["10.0.0.0/8", "0.0.0.0/0"])), two()),
+        ("balancer for all, in halves", restricted(json!(["0.0.0.0/1", "128.0.0.0/1"])), two()),
+        ("balancer for some of both families", restricted(json!(["2001:db8::/32", "192.0.2.0/24"])), two()),
+        ("balancer for some of IPv6", restricted(json!(["::/0"])), two()),
+        ("balancer for a nonsense", restricted(json!(["", "192.0.2.0", "10.0.0.0/33", "everybody"])), two()),
+        (
+            "balancer for some, by annotation",
+            annotated(restricted(json!(null)), " 192.0.2.0/24, 198.51.100.0/25 "),
+            two(),
+        ),
+        ("balancer for all, by an empty annotation", annotated(restricted(json!([])), "  "), two()),
+        (
+            "balancer for some, by the field before the annotation",
+            annotated(restricted(json!(["192.0.2.0/24"])), "0.0.0.0/0"),
+            two(),
+        ),
+        (
+            "ranges of what is no balancer any more",
+            {
+                let spec = json!({ "loadBalancerSourceRanges": ["192.0.2.0/24"] });
+                annotated(balanced(node_port(spec), json!([{ "ip": "10.98.0.1" }])), "192.0.2.0/24")
+            },
+            two(),
+        ),
         ("was a balancer", balanced(service(json!({})), json!([{ "ip": "10.98.0.1" }])), two()),
         (
             "external ips",
@@ -194,19 +236,27 @@ fn show(frontends: &[Wanted]) -> String {
     for Wanted { frontend, action, .. } in frontends {
         let address = frontend.address.map_or("any".to_owned(), |address| address.to_string());
         write!(text, "{address} {:?} {} → ", frontend.protocol, frontend.port).unwrap();
-        match action {
-            Action::Reject => text.push_str("reject"),
-            Action::Drop => text.push_str("drop"),
-            Action::Forward { backends, affinity, masquerade } => {
-                let backends: Vec<String> = backends.iter().map(ToString::to_string).collect();
-                text.push_str(&backends.join(" "));
-                text.push_str(if *masquerade { " masquerade" } else { "" });
-                affinity.iter().for_each(|seconds| write!(text, " affinity {seconds}").unwrap());
-            }
-        }
+        text.push_str(&said(action));
         text.push('\n');
     }
     text
+}
+
+fn said(action: &Action) -> String {
+    match action {
+        Action::Reject => "reject".to_owned(),
+        Action::Drop => "drop".to_owned(),
+        Action::Forward { backends, affinity, masquerade } => {
+            let backends: Vec<String> = backends.iter().map(ToString::to_string).collect();
+            let masquerade = if *masquerade { " masquerade" } else { "" };
+            let affinity = affinity.map_or(String::new(), |seconds| format!(" affinity {seconds}"));
+            format!("{}{masquerade}{affinity}", backends.join(" "))
+        }
+        Action::Restrict { sources, then } => {
+            let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
+            format!("from [{}] {}", sources.join(" "), said(then))
+        }
+    }
 }
 
 /// `UPDATE_GOLDEN=1` rewrites the file.

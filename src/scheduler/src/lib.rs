@@ -13,6 +13,7 @@ mod cache;
 mod config;
 mod filters;
 mod hints;
+mod metrics;
 mod node;
 mod owners;
 mod place;

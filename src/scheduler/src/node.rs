@@ -1,3 +1,5 @@
+//! A node as filters and scores see it: what it has, and what its pods have taken of it.
+
 use crate::pod_info::PodInfo;
 use crate::resources::Resources;
 use k8s_openapi::api::core::v1::{Node, Taint};

@@ -10,6 +10,7 @@ use crate::Profile;
 use crate::config::{Point, Profiles};
 use crate::filters::Plugin;
 use crate::hints::{Event, is_gated, may_help};
+use crate::metrics::Pending;
 use crate::pod_affinity::Namespaces;
 use crate::pod_info::PodInfo;
 use api::ObjectKey;
@@ -141,6 +142,15 @@ impl Queue {
     pub(crate) fn bound(&mut self, key: &ObjectKey, id: &str) {
         if self.is(key, id) {
             self.remove(key);
+        }
+    }
+
+    pub(crate) fn pending(&self) -> Pending {
+        Pending {
+            active: self.active.len(),
+            backoff: self.backing_off.len() + self.broken.len(),
+            gated: self.pods.values().filter(|entry| entry.state == State::Gated).count(),
+            unschedulable: self.waiting.len() + self.writing.len(),
         }
     }
 
@@ -411,8 +421,14 @@ mod tests {
         tried.refused("a", Plugin::NodeResourcesFit);
         tried.refused("b", Plugin::TaintToleration);
         assert_eq!((tried.next(), tried.queue.is_ready(tried.now)), (None, false));
+        let pending = |tried: &Tried| {
+            let Pending { active, backoff, gated, unschedulable } = tried.queue.pending();
+            [active, backoff, gated, unschedulable]
+        };
+        assert_eq!(pending(&tried), [0, 0, 0, 2]);
         tried.notice(&gone);
         assert!(tried.queue.is_ready(tried.now));
+        assert_eq!(pending(&tried), [0, 1, 0, 1]);
         assert_eq!((tried.next().as_deref(), tried.next()), (Some("a"), None));
         // the other is tried after five minutes, whatever happens
         assert_eq!(tried.queue.due(), Some(tried.now + LONGEST_WAIT));

@@ -1,30 +1,37 @@
+//! The scheduler's loop: what informers tell goes into the cache and the queue, one pod after the other is tried and bound. Read [`run`];
+//! how one is placed, `place.rs` says.
+
 use crate::attached::capacities;
 use crate::cache::Cache;
 use crate::config::{Point, scheduler_name};
 use crate::hints::Event;
+use crate::metrics::{Attempt, Metrics};
 use crate::owners::owners;
 use crate::pod_info::PodInfo;
 use crate::pod_volumes::{PodVolumes, Promise, Storage};
 use crate::writes::Writes;
 use crate::{NoPreemption, Plugin, Preemption, Profiles, Unschedulable, place, preempt};
 use api::ObjectKey;
+use cluster::metrics::{Exposition, Source};
 use cluster::roles::{ComponentRole, READ, events, rule};
 use cluster::{Actor, Api, Change, Client, Cluster, Controller, Recorder, WorkQueue};
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 use kinds::{key_of, volume};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const USER: &str = "system:kube-scheduler";
 
 pub fn role() -> ComponentRole {
-    let rules = vec![
+    let mut rules = vec![
         rule(READ, &[""], &["namespaces", "nodes", "pods", "replicationcontrollers", "services"]),
         rule(READ, &["apps"], &["replicasets", "statefulsets"]),
         rule(&["delete"], &[""], &["pods"]),
@@ -43,7 +50,27 @@ pub fn role() -> ComponentRole {
         rule(&["patch", "update"], &[""], &["pods/status"]),
         events(),
     ];
+    rules.extend(of_upstream());
     ComponentRole::user(USER, USER, rules)
+}
+
+/// What upstream's scheduler needs besides: a second one, deployed as a pod, is bound to this role.
+fn of_upstream() -> Vec<PolicyRule> {
+    const READ_UPDATE: &[&str] = &["get", "list", "patch", "update", "watch"];
+    let leases = &["coordination.k8s.io"];
+    let devices = &["resource.k8s.io"];
+    let mut own_lease = rule(&["get", "update"], leases, &["leases"]);
+    own_lease.resource_names = Some(vec!["kube-scheduler".to_owned()]);
+    vec![
+        rule(&["create"], leases, &["leases"]),
+        own_lease,
+        rule(READ, &["apps", "extensions"], &["replicasets"]),
+        rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
+        rule(&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
+        rule(READ, devices, &["deviceclasses", "devicetaintrules", "resourceslices"]),
+        rule(READ_UPDATE, devices, &["resourceclaims", "resourceclaims/binding", "resourceclaims/status"]),
+        rule(READ_UPDATE, &[""], &["pods/finalizers"]),
+    ]
 }
 
 /// Somebody is to be tried; the cache says who.
@@ -56,6 +83,7 @@ pub async fn run(cluster: Cluster, profiles: Profiles, stop: CancellationToken) 
     let client = cluster.acting_as(Actor::component(USER));
     let controller = Controller::new("scheduler", &cluster).one_at_a_time();
     let scheduler = Arc::new(Scheduler::new(&client, controller.queue(), Arc::new(profiles)));
+    cluster.metrics().tell_of(&scheduler);
     let controller = listening(controller, &scheduler);
     scheduler.fill();
     let turn = |scheduler: Arc<Scheduler>, Turn| async move {
@@ -85,6 +113,14 @@ pub(crate) struct Scheduler {
     /// When the queue wakes us.
     alarm: Mutex<Option<Instant>>,
     pub(crate) writes: Writes,
+    pub(crate) metrics: Metrics,
+}
+
+impl Source for Scheduler {
+    fn tell(&self, out: &mut Exposition) {
+        let pending = self.cache().queue.pending();
+        self.metrics.tell(out, pending);
+    }
 }
 
 fn listening(controller: Controller<Turn>, scheduler: &Arc<Scheduler>) -> Controller<Turn> {
@@ -164,6 +200,7 @@ impl Scheduler {
             volumes: client.api(),
             recorders: profiles.names().map(recorder).collect(),
             queue,
+            metrics: Metrics::new(&profiles),
             cache: Mutex::new(Cache::new(profiles)),
             alarm: Mutex::default(),
             writes: Writes::default(),
@@ -227,13 +264,15 @@ impl Scheduler {
 
     /// One pod is tried.
     async fn turn(self: &Arc<Self>) {
+        let now = Instant::now();
         let decided = {
-            let now = Instant::now();
             let mut cache = self.cache();
             let next = cache.queue.pop(now);
             let decided = next.and_then(|pod| {
                 let decide = |cache: &mut Cache| self.decide(cache, &pod, now);
-                let decision = self.try_decide(&mut cache, &pod, now, decide)?;
+                let decision = self.try_decide(&mut cache, &pod, now, decide);
+                self.count(&pod, decision.as_ref(), now.elapsed());
+                let decision = decision?;
                 if !matches!(decision, Decision::Bind { .. }) {
                     cache.queue.hold(&key_of(&pod.pod.metadata));
                 }
@@ -243,10 +282,24 @@ impl Scheduler {
             decided
         };
         if let Some((pod, decision)) = decided {
-            self.write_down(pod, decision);
+            self.write_down(pod, decision, now);
         }
         // who hears of changes, and who writes, comes to his turn as well
         tokio::task::yield_now().await;
+    }
+
+    /// What is to be bound is an attempt until it is, and one that waits for its claims goes on when it has them.
+    fn count(&self, pod: &PodInfo, decision: Option<&Decision>, took: Duration) {
+        self.metrics.count_decision(took);
+        let ended = match decision {
+            Some(Decision::Bind { .. } | Decision::Promise { .. }) => return,
+            Some(Decision::Preempt { .. } | Decision::Refuse { .. }) => Attempt::Unschedulable,
+            None => Attempt::Error,
+        };
+        if matches!(decision, Some(Decision::Preempt { .. })) {
+            self.metrics.count_preemption();
+        }
+        self.metrics.count_attempt(scheduler_name(&pod.pod), ended, took);
     }
 
     /// `None` where it panicked: the pod is tried again after a while, and the others go on.

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cluster::{Actor, Api, Client, Cluster, DeleteOptions, WebhookCaller, WorkQueue};
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhookConfiguration, WebhookClientConfig};
-use k8s_openapi::api::core::v1::{Event, PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Event, Node, PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kinds::{TypedKind, key_of, pod as ask, volume};
@@ -38,7 +38,7 @@ impl Lab {
         let account = json!({"metadata": {"name": "default", "namespace": "default"}});
         lab.create::<ServiceAccount>(object(account)).await;
         lab.create::<PriorityClass>(object(json!({"metadata": {"name": "high"}, "value": 100}))).await;
-        lab.create(objects::node("n").allocatable("1", "4Gi").build()).await;
+        lab.node(objects::node("n").allocatable("1", "4Gi").build()).await;
         lab
     }
 
@@ -76,6 +76,17 @@ impl Lab {
 
     async fn create<K: TypedKind>(&self, object: K) -> K {
         self.root().api().create(object).await.unwrap()
+    }
+
+    /// That is ready: nobody else is here to see that.
+    async fn node(&self, node: Node) {
+        let made = self.create(node).await;
+        let ready = |node: &mut Node| {
+            node.spec.get_or_insert_default().taints = None;
+            Ok(())
+        };
+        let key = ObjectKey::cluster(made.metadata.name.as_deref().unwrap());
+        self.root().api::<Node>().modify(&key, ready).await.unwrap();
     }
 
     /// That asks for so much.
@@ -270,7 +281,7 @@ async fn a_pod_of_another_scheduler_is_left_alone() {
 async fn a_pod_says_whose_rules_it_is_placed_by() {
     let lab = Lab::new().await;
     let cordoned = objects::node("closed").allocatable("8", "4Gi").spec(&json!({"unschedulable": true}));
-    lab.create(cordoned.build()).await;
+    lab.node(cordoned.build()).await;
     lab.allow().await;
     let text = r#"{"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration", "profiles": [
         {"schedulerName": "default-scheduler"}, {"schedulerName": "careless", "plugins": {

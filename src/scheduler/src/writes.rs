@@ -5,6 +5,7 @@
 //! over (upstream preempts so as well). What can not be written, or panics, is decided anew after a while.
 
 use crate::config::scheduler_name;
+use crate::metrics::Attempt;
 use crate::pod_info::PodInfo;
 use crate::pod_volumes::Promise;
 use crate::preempt::{BY_SCHEDULER, DISRUPTION_TARGET};
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 /// Pods that are written at once, so that they share the store's commits; of a burst of pods the others wait with what was
@@ -76,10 +78,11 @@ impl Writes {
 }
 
 impl Scheduler {
-    pub(crate) fn write_down(self: &Arc<Self>, pod: Arc<PodInfo>, decision: Decision) {
+    /// `began` is when a node was looked for.
+    pub(crate) fn write_down(self: &Arc<Self>, pod: Arc<PodInfo>, decision: Decision, began: Instant) {
         let (this, of) = (self.clone(), pod.clone());
         match decision {
-            Decision::Bind { node } => self.bind(pod, node),
+            Decision::Bind { node } => self.bind(pod, node, began),
             Decision::Promise { node, promises } => {
                 self.write_held(&pod, move || async move { this.promise(&of.pod, &node, promises).await });
             }
@@ -110,30 +113,35 @@ impl Scheduler {
         });
     }
 
-    fn bind(self: &Arc<Self>, pod: Arc<PodInfo>, node: String) {
+    fn bind(self: &Arc<Self>, pod: Arc<PodInfo>, node: String, began: Instant) {
         let (this, key) = (self.clone(), key_of(&pod.pod.metadata));
         let namespace = key.namespace.as_deref().unwrap_or_default();
         // one that has its name by now may not fit there
         let binding = PodBinding::new(namespace, &key.name, &node).for_uid(pod.pod.metadata.uid.clone());
         let client = self.client.clone();
         let bind = move || async move { client.bind_as(binding, &WriteOptions::default()).await };
-        self.writes.begin(bind, move |bound| match bound {
-            Ok(()) => {
-                let said = format!("Successfully assigned {key} to {node}");
-                this.tell(&pod.pod, |events| events.normal(&*pod.pod, "Scheduled", said));
-                this.note_change(|cache, _| cache.queue.bound(&key, &pod.id));
-            }
-            Err(status) => {
-                tracing::debug!(%key, %node, %status, "pod not bound, will try again");
-                // else somebody was faster, which is nobody's concern
-                if !status.is(Reason::Conflict) && !status.is(Reason::NotFound) {
-                    let why = format!("binding rejected: running Bind plugin {BINDER:?}: {}", status.message);
-                    this.tell(&pod.pod, |events| events.warning(&*pod.pod, "FailedScheduling", why));
+        self.writes.begin(bind, move |bound| {
+            let attempt = if bound.is_ok() { Attempt::Scheduled } else { Attempt::Error };
+            this.metrics.count_attempt(scheduler_name(&pod.pod), attempt, began.elapsed());
+            match bound {
+                Ok(()) => {
+                    let said = format!("Successfully assigned {key} to {node}");
+                    this.tell(&pod.pod, |events| events.normal(&*pod.pod, "Scheduled", said));
+                    this.note_change(|cache, _| cache.queue.bound(&key, &pod.id));
                 }
-                this.note_change(|cache, now| {
-                    cache.forget(&pod, now);
-                    cache.queue.failed(&key, &pod.id, now);
-                });
+                Err(status) => {
+                    tracing::debug!(%key, %node, %status, "pod not bound, will try again");
+                    // else somebody was faster, which is nobody's concern
+                    if !status.is(Reason::Conflict) && !status.is(Reason::NotFound) {
+                        let why =
+                            format!("binding rejected: running Bind plugin {BINDER:?}: {}", status.message);
+                        this.tell(&pod.pod, |events| events.warning(&*pod.pod, "FailedScheduling", why));
+                    }
+                    this.note_change(|cache, now| {
+                        cache.forget(&pod, now);
+                        cache.queue.failed(&key, &pod.id, now);
+                    });
+                }
             }
         });
     }

@@ -1,3 +1,5 @@
+//! What is wrong with an object, collected.
+
 use api::Cause;
 use serde_json::Value;
 use std::fmt::Display;

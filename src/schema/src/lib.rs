@@ -37,7 +37,7 @@ pub use errors::ErrorList;
 pub use link::Link;
 pub use parse::from_openapi;
 pub use prune::{drop_off, drop_unset_nulls, prune};
-pub use validate::{validate, validate_update};
+pub use validate::{validate, validate_default, validate_update};
 
 use serde_json::Value;
 use std::collections::BTreeMap;

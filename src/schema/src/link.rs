@@ -1,3 +1,5 @@
+//! How a node of a schema holds the nodes below it.
+
 use crate::{Schema, table};
 use std::ops::Deref;
 use std::sync::Arc;

@@ -11,7 +11,8 @@ pub fn prune(value: &mut Value, schema: &Schema) -> Vec<String> {
     dropped
 }
 
-fn walk(value: &mut Value, schema: &Schema, path: &mut String, dropped: &mut Vec<String>) {
+/// As [`prune`], of a part of an object.
+pub(crate) fn walk(value: &mut Value, schema: &Schema, path: &mut String, dropped: &mut Vec<String>) {
     match value {
         Value::Object(_) => object(value, schema, schema.embedded, path, dropped),
         Value::Array(items) => {

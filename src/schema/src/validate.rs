@@ -2,7 +2,7 @@
 
 use crate::checks::Checks;
 use crate::formats::Format;
-use crate::prune::within;
+use crate::prune::{self, within};
 use crate::{ErrorList, ListType, Schema, Type, numbers};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -19,6 +19,17 @@ pub fn validate(value: &Value, schema: &Schema, errors: &mut ErrorList) {
 /// of a list are known again by their key where the list is a map; any other list counts as a whole.
 pub fn validate_update(value: &Value, old: &Value, schema: &Schema, errors: &mut ErrorList) {
     walk(value, Some(old), schema, true, &mut String::new(), errors);
+}
+
+/// What is wrong with a default: it must be able to stand where it is put, and nothing of it may be pruned. `at` is its own place
+/// in the definition, for the messages.
+pub fn validate_default(default: &Value, schema: &Schema, at: &str, errors: &mut ErrorList) {
+    let mut dropped = Vec::new();
+    prune::walk(&mut default.clone(), schema, &mut String::new(), &mut dropped);
+    if !dropped.is_empty() {
+        errors.invalid(at, default.clone(), "must not have unknown fields");
+    }
+    walk(default, None, schema, schema.embedded, &mut at.to_owned(), errors);
 }
 
 fn walk(

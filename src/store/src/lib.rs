@@ -232,6 +232,17 @@ impl Store {
         answered.await.map_err(|_| CommitError::Closed)?
     }
 
+    /// Whether the one who writes answers, and nobody has taken the store over. Nothing is written.
+    ///
+    /// # Errors
+    /// A store that is closed, or somebody else's.
+    pub async fn answers(&self) -> Result<(), CommitError> {
+        if self.shared.taken_over.borrow().is_some() {
+            return Err(CommitError::Closed);
+        }
+        self.commit(Vec::new()).await.map(drop)
+    }
+
     /// Events of `resource` with a revision above `after`.
     ///
     /// # Errors

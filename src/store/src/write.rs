@@ -1,3 +1,5 @@
+//! What is asked of the store: writes, the preconditions under which they are made, and why they were not.
+
 use crate::Resource;
 use api::{Object, ObjectKey, ResourceVersion, Unstamped};
 

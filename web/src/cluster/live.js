@@ -98,7 +98,7 @@ class Live {
     const pages = [];
     let next;
     do {
-      const page = await getJson(withQuery(this.path, { limit: PAGE, continue: next }), { signal: stop });
+      const page = await getJson(withQuery(this.path, { limit: PAGE, continue: next, pretty: 'false' }), { signal: stop });
       pages.push(page);
       next = page.metadata?.continue;
     } while (next);

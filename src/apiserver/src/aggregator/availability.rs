@@ -1,6 +1,6 @@
 //! Whether an extension API server can be asked: its Service is there, has an endpoint, and tells what it serves (upstream's
-//! available controller). It is looked at when the APIService, its Service or its endpoints change; one that does not answer
-//! is asked again with back-off.
+//! available controller). It is looked at when the APIService, its Service or its endpoints change, and by the clock: that a
+//! server hangs nobody tells. One that does not answer is asked again with back-off.
 
 use super::documents::Told;
 use super::{place, reference, secured, tell_who};
@@ -10,7 +10,7 @@ use crate::proxy::{self, NoEndpoint};
 use crate::server_state::ServerState;
 use api::ObjectKey;
 use bytes::Bytes;
-use cluster::{Actor, Controller};
+use cluster::{Actor, Controller, WorkQueue};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::Full;
 use k8s_openapi::api::core::v1::Service;
@@ -26,11 +26,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "apiservice-availability";
 /// Upstream's for one discovery call.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Upstream's resync, after which it asks those that answered.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
 
 /// Why it can not be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +54,11 @@ pub(crate) async fn run(edge: Arc<ServerState>, stop: CancellationToken) {
         services.list(None).iter().filter(is_it).map(|service| key_of(&service.metadata)).collect()
     };
     let of_slices = behind.clone();
+    let (cluster, asked) = (edge.cluster.clone(), Arc::new(Notify::new()));
+    let of_clock = asked.clone();
+    let all = move || -> Vec<ObjectKey> {
+        super::all_given_away(&cluster).iter().map(|service| key_of(&service.metadata)).collect()
+    };
     Controller::new(NAME, &edge.cluster)
         .reconciles::<APIService>()
         .watches::<Service>(move |queue, change| {
@@ -64,11 +72,23 @@ pub(crate) async fn run(edge: Arc<ServerState>, stop: CancellationToken) {
             let Some(service) = service else { return };
             of_slices(meta.namespace.as_deref(), service).into_iter().for_each(|key| queue.add(key));
         })
-        .run(stop, edge, |edge, key: ObjectKey| async move { reconcile(&edge, &key).await })
+        .listens(move |queue| Box::pin(ask_again(queue, of_clock, all)))
+        .run(stop, (edge, asked), |(edge, asked), key: ObjectKey| async move {
+            reconcile(&edge, &asked, &key).await
+        })
         .await;
 }
 
-async fn reconcile(edge: &ServerState, key: &ObjectKey) -> Result<(), String> {
+/// Some time after one was asked, all are asked again. Where there is none no clock runs.
+async fn ask_again(queue: WorkQueue<ObjectKey>, asked: Arc<Notify>, all: impl Fn() -> Vec<ObjectKey> + Send) {
+    loop {
+        asked.notified().await;
+        tokio::time::sleep(ASK_AGAIN).await;
+        all().into_iter().for_each(|key| queue.add(key));
+    }
+}
+
+async fn reconcile(edge: &ServerState, asked: &Notify, key: &ObjectKey) -> Result<(), String> {
     let root = edge.cluster.acting_as(Actor::root());
     let found = root.api::<APIService>().find(key).map_err(|status| status.message)?;
     let Some(service) = found.filter(|service| reference(service).is_some()) else {
@@ -77,6 +97,7 @@ async fn reconcile(edge: &ServerState, key: &ObjectKey) -> Result<(), String> {
         }
         return Ok(());
     };
+    asked.notify_one();
     let spec = service.spec.clone().unwrap_or_default();
     let verdict = look(edge, &spec).await;
     let wanted = condition_of(&verdict);
@@ -84,6 +105,9 @@ async fn reconcile(edge: &ServerState, key: &ObjectKey) -> Result<(), String> {
         (&known.status, &known.reason, &known.message) != (&wanted.status, &wanted.reason, &wanted.message)
     };
     if condition(&service).is_none_or(differs) {
+        if let (Some("True"), Err(why)) = (condition(&service).map(|known| known.status.as_str()), &verdict) {
+            edge.metrics.count_lost_service(&key.name, why.reason);
+        }
         let set = |service: &mut APIService| {
             set_condition(service, &wanted);
             Ok(())
@@ -247,6 +271,28 @@ mod tests {
         let known = condition(&service).unwrap();
         assert_eq!((known.status.as_str(), known.reason.as_deref()), ("True", Some("Passed")));
         assert_ne!(known.last_transition_time.as_ref(), Some(&long_ago));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_asked_is_asked_again_and_nobody_else() {
+        let (queue, asked) = (WorkQueue::new(), Arc::new(Notify::new()));
+        let key = ObjectKey::cluster("v1.example.com");
+        let all = {
+            let key = key.clone();
+            move || vec![key.clone()]
+        };
+        let clock = tokio::spawn(ask_again(queue.clone(), asked.clone(), all));
+        let within = Duration::from_secs(3600);
+        assert!(tokio::time::timeout(within, queue.next()).await.is_err(), "nobody was asked");
+        for _ in 0..2 {
+            asked.notify_one();
+            let began = tokio::time::Instant::now();
+            assert_eq!(queue.next().await, key);
+            assert_eq!(began.elapsed().as_secs(), ASK_AGAIN.as_secs());
+            queue.done(&key);
+        }
+        assert!(tokio::time::timeout(within, queue.next()).await.is_err(), "it is not there any more");
+        clock.abort();
     }
 
     #[test]

@@ -33,38 +33,74 @@ impl AggregatedCaller for AggregatedClient {
         version: &str,
         path: &str,
     ) -> Result<Bytes, Status> {
-        let path = format!("/apis/{group}/{version}/{path}");
-        let plain = path.split('?').next().unwrap_or_default();
-        let segments: Vec<String> = plain.split('/').skip(1).map(str::to_owned).collect();
-        let attributes = match ParsedPath::parse(authorized_part(&segments)) {
-            ParsedPath::Resource(info) => Attributes {
-                verb: "get".to_owned(),
-                group: group.to_owned(),
-                version: version.to_owned(),
-                resource: info.gvr.resource.to_string(),
-                subresource: info.subresource.unwrap_or_default(),
-                namespace: info.namespace,
-                name: info.name,
-                ..Attributes::default()
-            },
-            ParsedPath::Other => Attributes::non_resource("get", plain),
-        };
-        cluster.ask(actor, &attributes).await.permit(actor, &attributes)?;
-        let asked = timeout(PATIENCE, self.exchange(cluster, actor, group, version, &path));
-        asked.await.unwrap_or_else(|_| Err(Status::new(Reason::Timeout, "context deadline exceeded")))
+        let asked = Asked::new(Method::GET, group, version, path);
+        self.permitted(cluster, actor, &asked).await
     }
-}
 
-impl AggregatedClient {
-    async fn exchange(
+    async fn delete(
         &self,
         cluster: &Cluster,
         actor: &Actor,
         group: &str,
         version: &str,
         path: &str,
-    ) -> Result<Bytes, Status> {
-        let service = given_away(cluster, group, version).filter(|service| is_available(service));
+    ) -> Result<(), Status> {
+        let asked = Asked::new(Method::DELETE, group, version, path);
+        self.permitted(cluster, actor, &asked).await.map(drop)
+    }
+}
+
+/// One question.
+struct Asked<'a> {
+    method: Method,
+    group: &'a str,
+    version: &'a str,
+    /// From the root, with its query.
+    path: String,
+}
+
+impl<'a> Asked<'a> {
+    /// An empty path is the version itself, where it tells what it serves.
+    fn new(method: Method, group: &'a str, version: &'a str, path: &str) -> Self {
+        let below = if path.is_empty() { "" } else { "/" };
+        Asked { method, group, version, path: format!("/apis/{group}/{version}{below}{path}") }
+    }
+
+    /// What must be allowed for it.
+    fn attributes(&self) -> Attributes {
+        let plain = self.path.split('?').next().unwrap_or_default();
+        let segments: Vec<String> = plain.split('/').skip(1).map(str::to_owned).collect();
+        match ParsedPath::parse(authorized_part(&segments)) {
+            ParsedPath::Resource(info) => Attributes {
+                verb: match (&self.method, &info.name) {
+                    (&Method::DELETE, None) => "deletecollection",
+                    (&Method::DELETE, Some(_)) => "delete",
+                    _ => "get",
+                }
+                .to_owned(),
+                group: self.group.to_owned(),
+                version: self.version.to_owned(),
+                resource: info.gvr.resource.to_string(),
+                subresource: info.subresource.unwrap_or_default(),
+                namespace: info.namespace,
+                name: info.name,
+                ..Attributes::default()
+            },
+            ParsedPath::Other => Attributes::non_resource(&self.method.as_str().to_lowercase(), plain),
+        }
+    }
+}
+
+impl AggregatedClient {
+    async fn permitted(&self, cluster: &Cluster, actor: &Actor, asked: &Asked<'_>) -> Result<Bytes, Status> {
+        let attributes = asked.attributes();
+        cluster.ask(actor, &attributes).await.permit(actor, &attributes)?;
+        let answered = timeout(PATIENCE, self.exchange(cluster, actor, asked));
+        answered.await.unwrap_or_else(|_| Err(Status::new(Reason::Timeout, "context deadline exceeded")))
+    }
+
+    async fn exchange(&self, cluster: &Cluster, actor: &Actor, asked: &Asked<'_>) -> Result<Bytes, Status> {
+        let service = given_away(cluster, asked.group, asked.version).filter(|service| is_available(service));
         let service = service.ok_or_else(|| {
             let why = "the server is currently unable to handle the request";
             Status::new(Reason::ServiceUnavailable, why)
@@ -80,8 +116,8 @@ impl AggregatedClient {
         let mut headers = HeaderMap::new();
         tell_who(&mut headers, actor);
         let mut request = http::Request::builder()
-            .method(Method::GET)
-            .uri(path)
+            .method(asked.method.clone())
+            .uri(asked.path.as_str())
             .header(header::HOST, &secured.host)
             .header(header::ACCEPT, "application/json")
             .body(Full::default())
@@ -102,4 +138,34 @@ fn refusal(code: http::StatusCode, body: &[u8]) -> Status {
     let mut status = Status::new(Reason::ServiceUnavailable, message);
     status.code = code.as_u16();
     status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_must_be_allowed_is_what_is_asked() {
+        // (method, path below the version, verb, resource, namespace, name, path that is no resource's)
+        let cases = [
+            (Method::GET, "", "get", "", None, None, Some("/apis/example.com/v1")),
+            (Method::GET, "namespaces/a/flunders", "get", "flunders", Some("a"), None, None),
+            (
+                Method::DELETE,
+                "namespaces/a/flunders?propagationPolicy=Background",
+                "deletecollection",
+                "flunders",
+                Some("a"),
+                None,
+                None,
+            ),
+            (Method::DELETE, "namespaces/a/flunders/one", "delete", "flunders", Some("a"), Some("one"), None),
+        ];
+        for (method, path, verb, resource, namespace, name, plain) in cases {
+            let asked = Asked::new(method, "example.com", "v1", path).attributes();
+            assert_eq!((asked.verb.as_str(), asked.resource.as_str()), (verb, resource), "{path}");
+            let place = (asked.namespace.as_deref(), asked.name.as_deref(), asked.path.as_deref());
+            assert_eq!(place, (namespace, name, plain), "{path}");
+        }
+    }
 }

@@ -89,7 +89,7 @@ pub(crate) async fn answer(
     request: &mut Request,
     service: &APIService,
 ) -> Result<Response, Status> {
-    if request.segments.iter().any(|segment| matches!(segment.as_str(), "." | "..")) {
+    if !is_one_path(&request.segments) {
         return Err(Status::bad_request("the path leads out of itself"));
     }
     let attributes = match ParsedPath::parse(authorized_part(&request.segments)) {
@@ -117,6 +117,12 @@ pub(crate) async fn answer(
     let mut response = proxy::pass_on(request, address, secured).await?;
     response.extensions_mut().insert(Verbatim);
     Ok(response)
+}
+
+/// Whether it means the same to whoever reads it: what is allowed here and what is answered there must be one thing. The segments
+/// are decoded, and go on as they came: one with a slash in it is two to most servers.
+fn is_one_path(segments: &[String]) -> bool {
+    !segments.iter().any(|segment| matches!(segment.as_str(), "." | "..") || segment.contains('/'))
 }
 
 /// What of a path says what must be allowed: as upstream's `RequestInfoFactory`, what is behind a subresource belongs to it. No
@@ -178,6 +184,23 @@ fn tell_who(headers: &mut HeaderMap, actor: &Actor) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_one_to_all_who_read_it() {
+        for (path, is_one) in [
+            ("apis/g/v1/namespaces/n/things/a", true),
+            ("apis/g/v1/namespaces/n/things/a/part", true),
+            ("apis/g/v1/namespaces/n/things/..", false),
+            ("apis/g/v1/namespaces/n/things/.", false),
+            ("apis/g/v1/namespaces/n/things/a%2Fpart", false),
+            ("apis/g/v1/namespaces/n/things/%2F", false),
+            ("apis/g/v1/namespaces/n/things/a%2f..%2f..%2fvictim", false),
+        ] {
+            let decoded = |segment: &str| segment.replace("%2F", "/").replace("%2f", "/");
+            let segments: Vec<String> = path.split('/').map(decoded).collect();
+            assert_eq!(is_one_path(&segments), is_one, "{path}");
+        }
+    }
 
     #[test]
     fn nothing_below_a_version_passes_for_discovery() {

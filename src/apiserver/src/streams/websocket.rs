@@ -27,8 +27,9 @@ pub(super) const HELD: usize = 256 * 1024;
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// After the goodbye the client's last messages are still read, or closing would destroy what it has not read yet.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
-/// The largest message that a client may send.
-const LARGEST: usize = 16 << 20;
+/// The largest message that a client may send. kubectl's have 32 KiB; one that is large is held as a whole, and a client may have
+/// many sessions.
+const LARGEST: usize = 1 << 20;
 const READ_BUFFER: usize = 32 * 1024;
 
 /// A sub-protocol.

@@ -51,6 +51,7 @@ impl Lab {
             let _ = tell.send(first.map(|first| match first {
                 Authorizer::AlwaysAllow => "allow",
                 Authorizer::AlwaysDeny => "deny",
+                Authorizer::Node => "node",
                 Authorizer::Rbac => "rbac",
                 Authorizer::Webhook(_) => "webhook",
             }));

@@ -6,9 +6,9 @@ use super::config::{Settings, home};
 use super::output;
 use serde_json::{Map, Value, json};
 use std::ffi::OsString;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What asks only, and is asked often.
@@ -132,10 +132,11 @@ fn cut(path: &Path, most: usize) -> io::Result<()> {
     let lines: Vec<&str> = text.lines().collect();
     // an entry is two lines
     let kept = lines[lines.len().saturating_sub(most.max(1) * 2)..].join("\n") + "\n";
-    let fresh = path.with_extension("new");
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(kept.as_bytes())?;
-    std::fs::rename(fresh, path)
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut fresh =
+        tempfile::Builder::new().permissions(Permissions::from_mode(0o600)).tempfile_in(directory)?;
+    fresh.write_all(kept.as_bytes())?;
+    fresh.persist(path).map(|_| ()).map_err(|failed| failed.error)
 }
 
 /// The newest entries, the oldest of them first. Lines that are none are left out.

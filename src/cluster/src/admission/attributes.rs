@@ -1,7 +1,7 @@
 //! One write, as webhooks and policies are asked about it.
 
 use crate::{Actor, Attributes, Cluster, Remarks, Target};
-use ::api::{FieldSelector, LabelSelector, ResourceVersion, Status};
+use ::api::{FieldSelector, Gvk, LabelSelector, ResourceVersion, Status};
 use bytes::Bytes;
 use expressions::{AccessCheck, Authorizer, Variables};
 use kinds::{FieldValidation, Instance, Subresource, Version};
@@ -38,12 +38,12 @@ pub(crate) struct Admission<'a> {
 }
 
 /// An object before and after, of which at least one is there; or what is asked for and stored nowhere: the options of a
-/// connection, a Binding.
+/// connection, a Binding, an Eviction.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Subject<'a> {
     pub(crate) new: Option<&'a dyn Instance>,
     pub(crate) old: Option<&'a dyn Instance>,
-    /// As JSON, with its `kind`, which is not that of the path: a `PodExecOptions`, say.
+    /// As JSON, with its `apiVersion` and `kind`, which are not those of the path: a `PodExecOptions`, say.
     pub(crate) unstored: Option<&'a Value>,
 }
 
@@ -161,9 +161,12 @@ impl Admission<'_> {
     fn request(&self, subject: Subject<'_>, name: &str, via: &Version) -> Value {
         let Admission { actor, target, operation, dry_run, .. } = self;
         let kind = |version: &Version| {
-            let gvk = &version.info().gvk;
-            let kind = subject.unstored.map_or(json!(gvk.kind), |what| what["kind"].clone());
-            json!({"group": gvk.group, "version": gvk.version, "kind": kind})
+            let text = |field: &Value| field.as_str().unwrap_or_default().to_owned();
+            let gvk = match subject.unstored {
+                Some(what) => Gvk::parse(&text(&what["apiVersion"]), &text(&what["kind"])),
+                None => version.info().gvk.clone(),
+            };
+            json!({"group": gvk.group, "version": gvk.version, "kind": gvk.kind})
         };
         let resource = |version: &Version| {
             let gvr = &version.info().gvr;

@@ -8,7 +8,10 @@ use ::api::Status;
 use k8s_openapi::api::certificates::v1::{
     CertificateSigningRequest, ClusterTrustBundle, PodCertificateRequest,
 };
+use kinds::builtin::certificate_subject;
 use kinds::{ErrorList, Instance, Subresource, TypedKind};
+
+const CLIENT_SIGNER: &str = "kubernetes.io/kube-apiserver-client";
 
 /// Writes down who asks.
 pub(super) fn admit_create(actor: &Actor, object: &mut dyn Instance) {
@@ -44,6 +47,25 @@ pub(super) fn admit_update(
     }
     let name = new.metadata.name.as_deref().unwrap_or_default();
     let why = format!("user not permitted to {doing} requests with signerName {signer:?}");
+    Err(Status::forbidden(&target.group_resource(), name, &why))
+}
+
+/// Upstream's `CertificateSubjectRestriction`: nobody asks for the group that no role limits.
+///
+/// # Errors
+/// `Forbidden`
+pub(super) fn restrict_subject(target: &Target, new: &dyn Instance) -> Result<(), Status> {
+    let Some(request) = new.downcast_ref::<CertificateSigningRequest>() else { return Ok(()) };
+    if request.spec.signer_name != CLIENT_SIGNER {
+        return Ok(());
+    }
+    // what can not be read is not signed either, and the signer says why
+    let subject = certificate_subject::read(&request.spec.request.0).unwrap_or_default();
+    if !subject.organizations.iter().any(|group| group == Actor::MASTERS) {
+        return Ok(());
+    }
+    let why = format!("use of {CLIENT_SIGNER} signer with {} group is not allowed", Actor::MASTERS);
+    let name = request.metadata.name.as_deref().unwrap_or_default();
     Err(Status::forbidden(&target.group_resource(), name, &why))
 }
 

@@ -7,10 +7,13 @@ mod ingress_class;
 mod limit_ranger;
 mod matching;
 mod namespace;
+mod node_restriction;
+mod node_taints;
 mod pod_priority;
 mod pod_security;
 mod pod_service_account;
 mod pod_tolerations;
+mod pod_topology_labels;
 mod policy_params;
 mod rbac_escalation;
 mod runtime_class;
@@ -21,11 +24,13 @@ mod unstored;
 pub(crate) use attributes::{Admission, Draft, Operation, Prepare, Question, Subject};
 pub(crate) use ingress_class::DEFAULT_CLASS;
 pub(crate) use matching::{Conditions, Matching, selector};
+pub(crate) use node_restriction::{admit_eviction, admit_token};
+pub(crate) use pod_topology_labels::label_binding;
 pub(crate) use policy_params::gvk_of;
 pub(crate) use storage::DEFAULT_CLASS as DEFAULT_STORAGE_CLASS;
 
+use crate::Cluster;
 use crate::services::Reservation;
-use crate::{Cluster, Target};
 use ::api::Status;
 use kinds::{Instance, Subresource};
 use store::Write;
@@ -60,6 +65,7 @@ pub(crate) async fn admit_create(
     namespace::ensure_exists(cluster, target, object.meta().name.as_deref().unwrap_or_default())?;
     certificate_requests::admit_create(actor, &mut **object);
     fill_in(cluster, &mut **object).await?;
+    node_restriction::admit_create(cluster, actor, target, &**object)?;
     if mutate(asked, &mut Draft::Object { new: object, old: None, prepare }).await? {
         // what a policy or a webhook put in has its token and its priority too
         fill_in(cluster, &mut **object).await?;
@@ -77,6 +83,8 @@ async fn fill_in(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Sta
     limit_ranger::admit(cluster, object);
     pod_service_account::admit(cluster, object).await?;
     pod_tolerations::admit(object);
+    node_taints::admit(object);
+    pod_topology_labels::admit(cluster, object);
     pod_priority::admit(cluster, object)?;
     ingress_class::admit(cluster, object);
     storage::default_class(cluster, object);
@@ -91,6 +99,7 @@ pub(crate) async fn admit_update(
     prepare: &Prepare<'_>,
 ) -> Result<Reservations, Status> {
     let Admission { cluster, actor, target, .. } = *asked;
+    node_restriction::admit_update(cluster, actor, target, &**new, old)?;
     mutate(asked, &mut Draft::Object { new, old: Some(old), prepare }).await?;
     let new = &mut **new;
     certificate_requests::admit_update(cluster, actor, target, new, old)?;
@@ -116,6 +125,9 @@ pub(crate) async fn review(
         limit_ranger::review(cluster, target, new, old)?;
     }
     pod_security::review(cluster, target, new, old, remarks)?;
+    if old.is_none() {
+        certificate_requests::restrict_subject(target, new)?;
+    }
     let subject = Subject::written(new, old);
     asked.validate_by_policies(subject).await?;
     asked.validate_by_webhooks(subject).await
@@ -135,6 +147,8 @@ async fn mutate(asked: &Admission<'_>, draft: &mut Draft<'_>) -> Result<bool, St
     Ok(draft.encoded()? != before)
 }
 
-pub(crate) fn admit_delete(target: &Target) -> Result<(), Status> {
-    namespace::check_delete(target)
+pub(crate) fn admit_delete(asked: &Admission<'_>, object: &dyn Instance) -> Result<(), Status> {
+    let Admission { cluster, actor, target, .. } = *asked;
+    namespace::check_delete(target)?;
+    node_restriction::admit_delete(cluster, actor, target, object)
 }

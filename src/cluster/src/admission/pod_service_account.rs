@@ -1,6 +1,7 @@
 //! Upstream's ServiceAccount admission: every pod has an account, and finds its token at the known place.
 
 use crate::Cluster;
+use crate::pod_references::MIRROR;
 use ::api::{GroupResource, Object, ObjectKey, Status};
 use k8s_openapi::api::core::v1::{
     ConfigMapProjection, DownwardAPIProjection, DownwardAPIVolumeFile, KeyToPath, ObjectFieldSelector, Pod,
@@ -18,7 +19,6 @@ const ACCOUNT_PATIENCE: Duration = Duration::from_secs(2);
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const TOKEN_LIFE_SECONDS: i64 = 3607; // upstream's: an hour, told apart from one that a user asked for
 const VOLUME_PREFIX: &str = "kube-api-access-";
-const MIRROR: &str = "kubernetes.io/config.mirror";
 
 pub(super) async fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Status> {
     let Some(pod) = object.downcast_mut::<Pod>() else { return Ok(()) };

@@ -1,5 +1,5 @@
-//! Upstream's RuntimeClass admission: a pod that names a class must find it, and gets its overhead and where it may run. There
-//! is one runtime here: a class that wants another is refused at once, for its pods would run in what they asked not to run in.
+//! Upstream's RuntimeClass admission: a pod that names a class must find it, and gets its overhead and where it may run. Whether
+//! there is the runtime that the class wants, the node knows.
 
 use crate::Cluster;
 use ::api::{GroupResource, ObjectKey, Status};
@@ -7,9 +7,6 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use kinds::{Instance, TypedKind};
 use store::Resource;
-
-/// What `handler` may say.
-const HANDLER: &str = "runc";
 
 pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Status> {
     let Some(pod) = object.downcast_mut::<Pod>() else { return Ok(()) };
@@ -42,13 +39,6 @@ fn into(pod: &mut Pod, find: impl Fn(&str) -> Option<RuntimeClass>) -> Result<()
         _ => {}
     }
     let Some(class) = class else { return Ok(()) };
-    if class.handler != HANDLER {
-        let name = class.metadata.name.as_deref().unwrap_or_default();
-        return Err(format!(
-            "RuntimeClass {name:?} wants the handler {:?}, and this cluster has {HANDLER:?} only",
-            class.handler
-        ));
-    }
     spec.overhead = overhead.or_else(|| spec.overhead.take());
     let Some(scheduling) = class.scheduling else { return Ok(()) };
     for (key, value) in scheduling.node_selector.into_iter().flatten() {
@@ -94,7 +84,7 @@ mod tests {
             ("empty", json!({"runtimeClassName": ""}), None),
             ("ours", json!({"runtimeClassName": "plain"}), None),
             ("missing", json!({"runtimeClassName": "kata"}), Some("RuntimeClass \"kata\" not found")),
-            ("another's", json!({"runtimeClassName": "gvisor"}), Some("wants the handler \"runsc\"")),
+            ("of another runtime", json!({"runtimeClassName": "gvisor"}), None),
             (
                 "overhead of nobody",
                 json!({"overhead": {"cpu": "1"}}),

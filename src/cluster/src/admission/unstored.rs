@@ -1,10 +1,10 @@
-//! What is asked for and stored nowhere: the options of a connection into a pod, a service or a node, and bindings. Webhooks and
+//! What is asked for and stored nowhere: the options of a connection into a pod, a service or a node, bindings, evictions, tokens. Webhooks and
 //! policies that want to know are asked before it is done, and may change it.
 
 use super::attributes::{Admission, Draft, Operation, Subject};
 use super::mutate;
 use crate::{Actor, Cluster, Remarks, Target};
-use ::api::Status;
+use ::api::{Gvk, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -26,27 +26,27 @@ impl Cluster {
     ) -> Result<O, Status> {
         let operation = Operation::Connect;
         let asked = Admission { cluster: self, actor, target, operation, dry_run: false, remarks };
-        asked.admit_unstored(kind, options, |_| Ok(())).await
+        asked.admit_unstored(&Gvk::parse("v1", kind), options, |_| Ok(())).await
     }
 }
 
 impl Admission<'_> {
-    /// `what`, of core/v1, as policies and webhooks have left it. `judge` says what the cluster itself has against that, before
+    /// `what`, of the kind `gvk`, as policies and webhooks have left it. `judge` says what the cluster itself has against that, before
     /// those are asked who only judge.
     ///
     /// # Errors
     /// As [`Cluster::admit_connection`], and those of `judge`.
     pub(crate) async fn admit_unstored<O: Serialize + DeserializeOwned>(
         &self,
-        kind: &str,
+        gvk: &Gvk,
         what: O,
         judge: impl Fn(&O) -> Result<(), Status>,
     ) -> Result<O, Status> {
         if !self.is_of_interest() {
             return judge(&what).map(|()| what);
         }
-        let mut encoded = encode(kind, &what)?;
-        let typed = |after| encode(kind, &decode::<O>(after)?);
+        let mut encoded = encode(gvk, &what)?;
+        let typed = |after| encode(gvk, &decode::<O>(after)?);
         mutate(self, &mut Draft::Unstored { what: &mut encoded, typed: &typed }).await?;
         let what = decode(encoded.clone())?;
         judge(&what)?;
@@ -57,10 +57,11 @@ impl Admission<'_> {
     }
 }
 
-fn encode<O: Serialize>(kind: &str, what: &O) -> Result<Value, Status> {
+fn encode<O: Serialize>(gvk: &Gvk, what: &O) -> Result<Value, Status> {
     let mut value = serde_json::to_value(what).map_err(Status::internal)?;
     if let Some(fields) = value.as_object_mut() {
-        fields.extend([("kind".to_owned(), kind.into()), ("apiVersion".to_owned(), "v1".into())]);
+        fields.insert("kind".to_owned(), gvk.kind.clone().into());
+        fields.insert("apiVersion".to_owned(), gvk.api_version().into());
     }
     Ok(value)
 }

@@ -1,10 +1,12 @@
-//! Who may do what: the authorizers are asked one after the other until one allows or denies. Where nobody says otherwise that
-//! is RBAC alone, which decides at once. Webhooks may be among them: whoever handles a request asks with [`Cluster::ask`], which
+//! Who may do what: the authorizers are asked one after the other until one allows or denies. Where nobody says otherwise those
+//! are the nodes' own (`node.rs`) and RBAC, which decide at once. Webhooks may be among them: whoever handles a request asks with [`Cluster::ask`], which
 //! waits for their answers; checks deep inside of one ([`Cluster::decide`]) mostly find these known already.
 
+mod node;
 mod rbac;
 mod review;
 
+pub(crate) use node::{LEASES as NODE_LEASES, rules as node_rules};
 pub(crate) use rbac::{Rbac, keep_current};
 
 use crate::{Actor, Cluster, Target};
@@ -63,6 +65,8 @@ pub trait AccessWebhook: Send + Sync + 'static {
 pub enum Authorizer {
     AlwaysAllow,
     AlwaysDeny,
+    /// What nodes may do that are clients.
+    Node,
     Rbac,
     Webhook(Arc<dyn AccessWebhook>),
 }
@@ -204,10 +208,18 @@ impl Cluster {
         actor: &Actor,
         attributes: &Attributes,
     ) -> Asked<'c> {
-        match actor.is_in(Actor::MASTERS) {
-            true => Asked::Decided(Decision::allow(Arc::default())),
-            false => self.ask_at_once(Decision::default(), authorizers, actor, attributes),
+        if actor.is_in(Actor::MASTERS) {
+            return Asked::Decided(Decision::allow(Arc::default()));
         }
+        if actor.is_own_kubelet() {
+            // it runs whomever a file names
+            let rules = self.0.kubelet_rules.load();
+            return Asked::Decided(match rules.iter().any(|rule| rbac::covers(rule, attributes)) {
+                true => Decision::allow(Arc::default()),
+                false => Decision::default(),
+            });
+        }
+        self.ask_at_once(Decision::default(), authorizers, actor, attributes)
     }
 
     /// Goes on with `authorizers`, up to the first one that is a webhook.
@@ -224,6 +236,7 @@ impl Cluster {
                 Authorizer::AlwaysDeny => {
                     Decision { reason: "Everything is forbidden.".into(), ..Decision::default() }
                 }
+                Authorizer::Node => node::decide(self, actor, attributes),
                 Authorizer::Rbac => self.0.rbac.decide(actor, attributes),
                 Authorizer::Webhook(webhook) => {
                     return Asked::Waits { webhook: &**webhook, so_far: told, rest };
@@ -244,9 +257,16 @@ impl Cluster {
         self.0.rbac.rules_of(actor, namespace)
     }
 
-    /// Whether somebody is asked whose rules nobody can list.
-    pub fn asks_webhooks(&self) -> bool {
-        self.authorizers().iter().any(|authorizer| matches!(authorizer, Authorizer::Webhook(_)))
+    /// Who is asked about this actor whose rules nobody can list, in upstream's words.
+    pub fn unlisted_rules_of(&self, actor: &Actor) -> Vec<&'static str> {
+        let unlisted = |authorizer: &Authorizer| match authorizer {
+            Authorizer::Webhook(_) => Some("webhook authorizer does not support user rule resolution"),
+            Authorizer::Node if actor.client_node().is_some() => {
+                Some("node authorizer does not support user rule resolution")
+            }
+            _ => None,
+        };
+        self.authorizers().iter().filter_map(unlisted).collect()
     }
 }
 

@@ -169,7 +169,7 @@ fn named<K: TypedKind>(
 }
 
 /// Upstream's `RuleAllows`.
-fn covers(rule: &PolicyRule, asked: &Attributes) -> bool {
+pub(super) fn covers(rule: &PolicyRule, asked: &Attributes) -> bool {
     if !any(Some(&rule.verbs), |verb| verb == "*" || verb == asked.verb) {
         return false;
     }

@@ -1,10 +1,13 @@
 //! Bootstrap roles of a cluster that an earlier version made: what they lack is added, what a user added stays. Pure;
 //! upstream's `pkg/registry/rbac/reconciliation`, as the API server runs it at each start.
 
+use crate::Actor;
 use crate::roles::AUTO_UPDATE;
 use crate::rule_coverage::{compact, uncovered};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+const NODES: (&str, &str) = ("Group", Actor::NODES);
 
 /// The stored role with what is missing of `wanted`; `None` where nothing is.
 pub(super) fn role(stored: &ClusterRole, wanted: &ClusterRole) -> Option<ClusterRole> {
@@ -34,7 +37,8 @@ pub(super) fn role(stored: &ClusterRole, wanted: &ClusterRole) -> Option<Cluster
     (role != *stored).then_some(role)
 }
 
-/// The stored binding with the subjects that it lacks; `None` where it has all.
+/// The stored binding with the subjects that it lacks; `None` where it has all. One that shall have none loses the nodes: an earlier
+/// version bound them all to what any of them may need.
 pub(super) fn binding(
     stored: &ClusterRoleBinding,
     wanted: &ClusterRoleBinding,
@@ -42,6 +46,10 @@ pub(super) fn binding(
     let mut binding = stored.clone();
     if !fill_metadata(&mut binding.metadata, &wanted.metadata) {
         return None;
+    }
+    if wanted.subjects.is_none() {
+        binding.subjects.iter_mut().for_each(|all| all.retain(|s| (&*s.kind, &*s.name) != NODES));
+        return (binding != *stored).then_some(binding);
     }
     let has = binding.subjects.get_or_insert_default();
     for subject in wanted.subjects.iter().flatten() {
@@ -134,7 +142,15 @@ mod tests {
         node.metadata.annotations = Some([(AUTO_UPDATE.to_owned(), "false".to_owned())].into());
         assert_eq!(role(&node, wanted_node), None, "a user's word");
 
-        let wanted = &cluster_role_bindings()[0];
+        let bindings = cluster_role_bindings();
+        let nodes = bindings.iter().find(|b| b.metadata.name.as_deref() == Some("system:node")).unwrap();
+        assert_eq!(binding(nodes, nodes), None);
+        let mut stored = nodes.clone();
+        stored.subjects = Some(vec![crate::roles::group(Actor::NODES), crate::roles::group("mine")]);
+        let updated = binding(&stored, nodes).unwrap().subjects;
+        assert_eq!(updated, Some(vec![crate::roles::group("mine")]), "all nodes had all rights");
+
+        let wanted = &bindings[0];
         let mut stored = wanted.clone();
         stored.subjects = None;
         assert_eq!(binding(&stored, wanted).unwrap().subjects, wanted.subjects);

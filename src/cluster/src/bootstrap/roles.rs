@@ -1,6 +1,6 @@
-//! Upstream's bootstrap policy for users. What a component may do is said in its own file.
+//! Upstream's bootstrap policy for users. What a component of this program may do is said in its own file.
 
-use super::user_roles;
+use super::{component_roles, user_roles};
 use crate::Actor;
 use crate::roles::{ALL, READ, binding, group, metadata, owned, role, rule};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role};
@@ -32,6 +32,17 @@ pub(super) fn cluster_roles() -> Vec<ClusterRole> {
                 rule(&["create"], &["authentication.k8s.io"], &["selfsubjectreviews"]),
             ],
         ),
+        // whoever would be a node asks for a certificate; who may do the latter gets it at once, for another or for himself
+        role(
+            "system:node-bootstrapper",
+            vec![rule(
+                &["create", "get", "list", "watch"],
+                &["certificates.k8s.io"],
+                &["certificatesigningrequests"],
+            )],
+        ),
+        asks_for_certificates("nodeclient"),
+        asks_for_certificates("selfnodeclient"),
         // what an extension API server asks about those who come to it
         role(
             "system:auth-delegator",
@@ -69,6 +80,7 @@ pub(super) fn cluster_roles() -> Vec<ClusterRole> {
         ),
     ];
     roles.extend(user_roles::cluster_roles());
+    roles.extend(component_roles::cluster_roles());
     roles
 }
 
@@ -96,7 +108,7 @@ pub(super) fn extension_authentication_reader() -> Role {
 }
 
 pub(super) fn cluster_role_bindings() -> Vec<ClusterRoleBinding> {
-    vec![
+    let mut bindings = vec![
         binding("cluster-admin", "cluster-admin", vec![group(Actor::MASTERS)]),
         binding("system:discovery", "system:discovery", vec![group(Actor::AUTHENTICATED)]),
         binding("system:basic-user", "system:basic-user", vec![group(Actor::AUTHENTICATED)]),
@@ -116,7 +128,15 @@ pub(super) fn cluster_role_bindings() -> Vec<ClusterRoleBinding> {
             vec![group("system:serviceaccounts")],
         ),
         binding("system:monitoring", "system:monitoring", vec![group("system:monitoring")]),
-    ]
+    ];
+    bindings.extend(component_roles::cluster_role_bindings());
+    bindings
+}
+
+fn asks_for_certificates(of: &str) -> ClusterRole {
+    let resource = format!("certificatesigningrequests/{of}");
+    let name = format!("system:certificates.k8s.io:certificatesigningrequests:{of}");
+    role(&name, vec![rule(&["create"], &["certificates.k8s.io"], &[&resource])])
 }
 
 fn paths(verbs: &[&str], urls: &[&str]) -> PolicyRule {

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 pub(super) struct Hook {
     pub(super) name: String,
+    /// As metrics name it: `admit` or `validating`.
+    pub(super) kind: &'static str,
     pub(super) client: WebhookClientConfig,
     pub(super) matching: Matching,
     pub(super) conditions: Conditions,
@@ -44,8 +46,9 @@ fn timeout(seconds: Option<i32>) -> Duration {
 }
 
 macro_rules! from {
-    ($hook:expr, $if_needed:expr) => {
+    ($hook:expr, $kind:expr, $if_needed:expr) => {
         Hook {
+            kind: $kind,
             if_needed: $if_needed,
             matching: Matching::of_webhook(
                 $hook.rules.unwrap_or_default(),
@@ -70,12 +73,12 @@ macro_rules! from {
 impl From<MutatingWebhook> for Hook {
     fn from(hook: MutatingWebhook) -> Self {
         let if_needed = hook.reinvocation_policy.as_deref() == Some("IfNeeded");
-        from!(hook, if_needed)
+        from!(hook, "admit", if_needed)
     }
 }
 
 impl From<ValidatingWebhook> for Hook {
     fn from(hook: ValidatingWebhook) -> Self {
-        from!(hook, false)
+        from!(hook, "validating", false)
     }
 }

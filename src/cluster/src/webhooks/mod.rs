@@ -9,6 +9,7 @@ mod review;
 
 use crate::Cluster;
 use crate::admission::{Admission, Draft, Question, Subject};
+use crate::metrics::{Asking, Call};
 use ::api::Status;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -237,6 +238,24 @@ impl Admission<'_> {
 
     /// `None` where the webhook failed and may.
     async fn ask(
+        &self,
+        hook: &Hook,
+        caller: &dyn WebhookCaller,
+        question: &Question,
+    ) -> Result<Option<Answer>, Status> {
+        let asking = Asking::begin();
+        let answer = self.post(hook, caller, question).await;
+        let call = Call {
+            name: hook.name.clone(),
+            kind: hook.kind,
+            operation: self.operation.name(),
+            is_rejected: answer.is_err(),
+        };
+        self.cluster.0.metrics.webhooks.count(call, asking.took());
+        answer
+    }
+
+    async fn post(
         &self,
         hook: &Hook,
         caller: &dyn WebhookCaller,

@@ -12,7 +12,7 @@ pub struct Asked {
 }
 
 const CLIENT: &str = "kubernetes.io/kube-apiserver-client";
-const KUBELET_CLIENT: &str = "kubernetes.io/kube-apiserver-client-kubelet";
+pub(super) const KUBELET_CLIENT: &str = "kubernetes.io/kube-apiserver-client-kubelet";
 const KUBELET_SERVING: &str = "kubernetes.io/kubelet-serving";
 
 pub(super) fn is_ours(signer: &str) -> bool {
@@ -53,6 +53,18 @@ pub(super) fn judge(signer: &str, usages: &[String], asked: &Asked) -> Result<()
         }
         _ => Ok(()),
     }
+}
+
+/// Upstream's `IsKubeletClientCSR`: what a kubelet asks for that is to become a node's.
+pub(super) fn is_of_kubelet(signer: &str, usages: &[String], asked: &Asked) -> bool {
+    let exactly = |wanted: &[&str]| {
+        wanted.iter().all(|usage| usages.iter().any(|has| has == usage))
+            && usages.iter().all(|has| wanted.contains(&has.as_str()))
+    };
+    // a key that is not RSA's enciphers no keys
+    let usual = exactly(&["client auth", "digital signature", "key encipherment"])
+        || exactly(&["client auth", "digital signature"]);
+    signer == KUBELET_CLIENT && usual && judge(signer, usages, asked).is_ok()
 }
 
 fn short(signer: &str) -> &str {

@@ -2,6 +2,7 @@
 //! (of Prometheus, KEDA, …) registers them by an APIService, and is asked as any client of the API would ask.
 
 use super::replicas::{Metrics, PodMetric};
+use crate::percent::encode;
 use api::quantity::Quantity;
 use api::{Gvk, ObjectKey};
 use cluster::Client;
@@ -10,7 +11,6 @@ use k8s_openapi::api::autoscaling::v2::{
     ExternalMetricSource, MetricIdentifier, MetricSpec, ObjectMetricSource, PodsMetricSource,
 };
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -21,7 +21,6 @@ const CUSTOM_VERSIONS: [&str; 2] = ["v1beta2", "v1beta1"];
 const EXTERNAL_VERSIONS: [&str; 1] = ["v1beta1"];
 /// Of a metric that does not say over which time it was measured; upstream's.
 const WINDOW: Duration = Duration::from_secs(60);
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// What an adapter says.
 #[derive(Debug)]
@@ -79,7 +78,7 @@ struct Described {
 impl Adapters<'_> {
     async fn of_pods(&self, of: &PodsMetricSource, pods: &str) -> Result<Foreign, String> {
         let metric = &of.metric;
-        let path = format!("namespaces/{}/pods/*/{}", part(self.namespace), part(&metric.name));
+        let path = format!("namespaces/{}/pods/*/{}", encode(self.namespace), encode(&metric.name));
         let query = [("labelSelector", pods.to_owned()), ("metricLabelSelector", selector(metric)?)];
         let items = self.custom(metric, &path, &query).await?;
         let metrics = items.into_iter().map(|item| {
@@ -104,12 +103,12 @@ impl Adapters<'_> {
         };
         // a namespace's own are not those of something in it
         let path = match resource.as_str() {
-            "namespaces" => format!("namespaces/{}/metrics/{}", part(&object.name), part(&metric.name)),
+            "namespaces" => format!("namespaces/{}/metrics/{}", encode(&object.name), encode(&metric.name)),
             _ => format!(
                 "namespaces/{}/{resource}/{}/{}",
-                part(self.namespace),
-                part(&object.name),
-                part(&metric.name)
+                encode(self.namespace),
+                encode(&object.name),
+                encode(&metric.name)
             ),
         };
         let items = self.custom(metric, &path, &[("metricLabelSelector", selector(metric)?)]).await?;
@@ -119,7 +118,7 @@ impl Adapters<'_> {
 
     async fn external(&self, of: &ExternalMetricSource) -> Result<Foreign, String> {
         let metric = &of.metric;
-        let path = format!("namespaces/{}/{}", part(self.namespace), part(&metric.name));
+        let path = format!("namespaces/{}/{}", encode(self.namespace), encode(&metric.name));
         let labels = selector(metric)?;
         let failed = |why: String| {
             let Self { namespace, .. } = self;
@@ -167,7 +166,7 @@ impl Adapters<'_> {
         let query: Vec<String> = query
             .iter()
             .filter(|(_, value)| !value.is_empty())
-            .map(|(key, value)| format!("{key}={}", utf8_percent_encode(value, PLAIN)))
+            .map(|(key, value)| format!("{key}={}", encode(value)))
             .collect();
         let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
         let (cluster, actor) = (self.client.cluster(), self.client.actor());
@@ -183,11 +182,6 @@ impl Value {
         let value: Quantity = self.value.parse().map_err(|_| format!("{:?} is no quantity", self.value))?;
         Ok(value.milli())
     }
-}
-
-/// One segment of a path.
-fn part(name: &str) -> String {
-    utf8_percent_encode(name, PLAIN).to_string()
 }
 
 fn selector(metric: &MetricIdentifier) -> Result<String, String> {

@@ -1,3 +1,5 @@
+//! What an autoscaler says of itself.
+
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerCondition};
 use kinds::whole_second;

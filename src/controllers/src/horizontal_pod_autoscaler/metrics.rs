@@ -159,7 +159,10 @@ impl Source {
             (None, Some(percent)) => (
                 Target::Utilization(percent),
                 "utilization",
-                format!("{resource} resource utilization (percentage of request)"),
+                match of.container {
+                    None => format!("{resource} resource utilization (percentage of request)"),
+                    Some(_) => format!("{resource} container resource utilization (percentage of request)"),
+                },
             ),
             (None, None) => {
                 let why = "invalid resource metric source: neither an utilization target nor a value (raw) target was set";

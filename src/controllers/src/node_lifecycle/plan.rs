@@ -1,13 +1,12 @@
-//! What a node's conditions, lease and pods come to: pure.
+//! What a node's conditions come to, for it and its pods: pure.
 
-use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Node, NodeCondition, Pod, PodCondition, Taint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kinds::{pod as ask, whole_second};
 
-/// Upstream's `--node-monitor-grace-period`.
-pub(super) const GRACE: SignedDuration = SignedDuration::from_secs(50);
 const NO_SCHEDULE: &str = "NoSchedule";
+const NO_EXECUTE: &str = "NoExecute";
 /// The condition, the value that taints, and the taint, as upstream pairs them.
 const TAINTS: &[(&str, &str, &str)] = &[
     ("Ready", "False", "node.kubernetes.io/not-ready"),
@@ -18,40 +17,62 @@ const TAINTS: &[(&str, &str, &str)] = &[
     ("NetworkUnavailable", "True", "node.kubernetes.io/network-unavailable"),
 ];
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+const READY: &str = "Ready";
 const CONDITIONS: [&str; 4] = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];
 
-/// The taints that the node should have: those of others stay, ours follow its conditions and whether it is cordoned.
-pub(super) fn taints(node: &Node) -> Vec<Taint> {
+/// The taints that the node should have: those of others stay, ours follow its conditions and whether it is cordoned. Pods are made
+/// to leave (`NoExecute`) only where `others_are_well`: where no node is, there is nowhere to go, and as in upstream's full
+/// disruption it is rather the control plane that has lost them.
+pub(super) fn taints(node: &Node, others_are_well: bool, now: Timestamp) -> Vec<Taint> {
     let spec = node.spec.as_ref();
     let known = spec.and_then(|s| s.taints.as_deref()).unwrap_or_default();
-    let mut wanted: Vec<&str> = TAINTS
-        .iter()
-        .filter(|(kind, value, _)| condition(node, kind).is_some_and(|c| c.status == *value))
-        .map(|(.., taint)| *taint)
-        .collect();
+    let mut wanted: Vec<(&str, &str)> = Vec::new();
+    for (kind, value, taint) in TAINTS {
+        if condition(node, kind).is_some_and(|c| c.status == *value) {
+            wanted.push((*taint, NO_SCHEDULE));
+            if *kind == READY && others_are_well {
+                wanted.push((*taint, NO_EXECUTE));
+            }
+        }
+    }
     if spec.and_then(|s| s.unschedulable) == Some(true) {
-        wanted.push(UNSCHEDULABLE);
+        wanted.push((UNSCHEDULABLE, NO_SCHEDULE));
     }
     let is_ours = |taint: &Taint| {
-        taint.effect == NO_SCHEDULE
-            && (taint.key == UNSCHEDULABLE || TAINTS.iter().any(|(.., key)| taint.key == *key))
+        let follows = |(kind, _, key): &(&str, &str, &str)| {
+            taint.key == *key
+                && (taint.effect == NO_SCHEDULE || (taint.effect == NO_EXECUTE && *kind == READY))
+        };
+        (taint.key == UNSCHEDULABLE && taint.effect == NO_SCHEDULE) || TAINTS.iter().any(follows)
     };
-    let kept = known.iter().filter(|taint| !is_ours(taint) || wanted.contains(&taint.key.as_str())).cloned();
-    let mut taints: Vec<Taint> = kept.collect();
-    for key in wanted {
-        if !taints.iter().any(|taint| taint.key == key && taint.effect == NO_SCHEDULE) {
-            taints.push(Taint { key: key.to_owned(), effect: NO_SCHEDULE.to_owned(), ..Taint::default() });
+    let is_wanted = |taint: &Taint| wanted.contains(&(taint.key.as_str(), taint.effect.as_str()));
+    let mut taints: Vec<Taint> =
+        known.iter().filter(|taint| !is_ours(taint) || is_wanted(taint)).cloned().collect();
+    for (key, effect) in wanted {
+        if !taints.iter().any(|taint| taint.key == key && taint.effect == effect) {
+            taints.push(Taint {
+                key: key.to_owned(),
+                effect: effect.to_owned(),
+                time_added: (effect == NO_EXECUTE).then(|| whole_second(now)),
+                ..Taint::default()
+            });
         }
     }
     taints
 }
 
-/// When the node was last heard of: its lease's renewal, or what its Ready condition says.
-pub(super) fn last_heard(node: &Node, lease: Option<&Lease>) -> Option<Timestamp> {
-    let renewed = lease.and_then(|l| l.spec.as_ref()?.renew_time.as_ref()).map(|time| time.0);
-    let posted = condition(node, "Ready").and_then(|c| c.last_heartbeat_time.as_ref()).map(|time| time.0);
-    let made = node.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    renewed.max(posted).or(made)
+pub(super) fn is_ready(node: &Node) -> bool {
+    condition(node, READY).is_some_and(|c| c.status == "True")
+}
+
+/// Whether it is not known how it is.
+pub(super) fn is_unknown(node: &Node) -> bool {
+    condition(node, READY).is_some_and(|c| c.status == "Unknown")
+}
+
+/// When its status was last posted.
+pub(super) fn posted(node: &Node) -> Option<Timestamp> {
+    condition(node, READY)?.last_heartbeat_time.as_ref().map(|time| time.0)
 }
 
 /// The conditions of a node that was not heard of for too long; `None` where they say so already.
@@ -68,13 +89,34 @@ pub(super) fn unknown(node: &Node, now: Timestamp) -> Option<Vec<NodeCondition>>
         };
         let condition = &mut conditions[at];
         if condition.status != "Unknown" {
+            let (reason, message) = match condition.status.as_str() {
+                "" => ("NodeStatusNeverUpdated", "Kubelet never posted node status."),
+                _ => ("NodeStatusUnknown", "Kubelet stopped posting node status."),
+            };
             condition.status = "Unknown".to_owned();
-            condition.reason = Some("NodeStatusUnknown".to_owned());
-            condition.message = Some("Kubelet stopped posting node status.".to_owned());
+            condition.reason = Some(reason.to_owned());
+            condition.message = Some(message.to_owned());
             condition.last_transition_time = Some(Time(now));
         }
     }
     (conditions != before).then_some(conditions)
+}
+
+/// Of a pod whose node is gone, in upstream's words. One that had ended stays as it ended.
+pub(super) fn fail_orphan(pod: &mut Pod, now: Timestamp) {
+    if ask::is_terminal(pod) {
+        return;
+    }
+    let status = pod.status.get_or_insert_default();
+    status.phase = Some("Failed".to_owned());
+    let condition = PodCondition {
+        type_: "DisruptionTarget".to_owned(),
+        status: "True".to_owned(),
+        reason: Some("DeletionByPodGC".to_owned()),
+        message: Some("PodGC: node no longer exists".to_owned()),
+        ..PodCondition::default()
+    };
+    ask::set_condition(status, condition, now);
 }
 
 fn condition<'a>(node: &'a Node, kind: &str) -> Option<&'a NodeCondition> {
@@ -93,20 +135,61 @@ mod tests {
 
     #[test]
     fn taints_follow_what_the_node_says() {
+        let now = Timestamp::UNIX_EPOCH;
         let foreign = json!({"key": "team", "effect": "NoExecute"});
-        let not_ready = json!({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"});
+        let of =
+            |key: &str, effect: &str| json!({"key": format!("node.kubernetes.io/{key}"), "effect": effect});
+        let not_ready = of("not-ready", "NoSchedule");
+        let goes = json!({"key": "node.kubernetes.io/not-ready", "effect": "NoExecute", "timeAdded": "2026-01-01T00:00:00Z"});
         let cases = [
-            ("well", json!({}), "True", vec![]),
-            ("not ready", json!({}), "False", vec!["node.kubernetes.io/not-ready"]),
-            ("not heard of", json!({}), "Unknown", vec!["node.kubernetes.io/unreachable"]),
-            ("cordoned", json!({"unschedulable": true}), "True", vec!["node.kubernetes.io/unschedulable"]),
-            ("well again", json!({"taints": [not_ready, foreign]}), "True", vec!["team"]),
-            ("as before", json!({"taints": [not_ready]}), "False", vec!["node.kubernetes.io/not-ready"]),
+            ("well", json!({}), "True", true, vec![]),
+            ("not ready", json!({}), "False", true, vec!["not-ready:NoSchedule", "not-ready:NoExecute"]),
+            (
+                "not heard of",
+                json!({}),
+                "Unknown",
+                true,
+                vec!["unreachable:NoSchedule", "unreachable:NoExecute"],
+            ),
+            ("nor is any other", json!({}), "Unknown", false, vec!["unreachable:NoSchedule"]),
+            ("cordoned", json!({"unschedulable": true}), "True", true, vec!["unschedulable:NoSchedule"]),
+            (
+                "well again",
+                json!({"taints": [not_ready, goes, foreign]}),
+                "True",
+                true,
+                vec!["team:NoExecute"],
+            ),
+            (
+                "as before",
+                json!({"taints": [goes, not_ready]}),
+                "False",
+                true,
+                vec!["not-ready:NoExecute", "not-ready:NoSchedule"],
+            ),
+            (
+                "silent now",
+                json!({"taints": [not_ready, goes]}),
+                "Unknown",
+                true,
+                vec!["unreachable:NoSchedule", "unreachable:NoExecute"],
+            ),
+            (
+                "all are silent",
+                json!({"taints": [goes, not_ready]}),
+                "False",
+                false,
+                vec!["not-ready:NoSchedule"],
+            ),
         ];
-        for (name, spec, ready, want) in cases {
-            let taints = taints(&node(spec, ready));
-            assert_eq!(taints.iter().map(|t| t.key.as_str()).collect::<Vec<_>>(), want, "{name}");
+        for (name, spec, ready, others_are_well, want) in cases {
+            let taints = taints(&node(spec, ready), others_are_well, now);
+            let told =
+                |t: &Taint| format!("{}:{}", t.key.trim_start_matches("node.kubernetes.io/"), t.effect);
+            assert_eq!(taints.iter().map(told).collect::<Vec<_>>(), want, "{name}");
         }
+        let borne = taints(&node(json!({"taints": [goes]}), "False"), true, now);
+        assert_ne!(borne[0].time_added, Some(Time(now)), "it is borne since it was added");
     }
 
     #[test]
@@ -120,12 +203,20 @@ mod tests {
     }
 
     #[test]
-    fn the_lease_says_when_it_was_last_heard_of() {
-        let lease: Lease =
-            serde_json::from_value(json!({"spec": {"renewTime": "2026-01-01T00:00:10.000000Z"}})).unwrap();
-        let made = json!({"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}});
-        let fresh: Node = serde_json::from_value(made).unwrap();
-        assert_eq!(last_heard(&fresh, None), Some("2026-01-01T00:00:00Z".parse().unwrap()));
-        assert_eq!(last_heard(&fresh, Some(&lease)), Some("2026-01-01T00:00:10Z".parse().unwrap()));
+    fn an_orphan_has_failed_unless_it_had_ended() {
+        for (phase, want) in [("Running", "Failed"), ("Pending", "Failed"), ("Succeeded", "Succeeded")] {
+            let mut pod: Pod = serde_json::from_value(json!({"status": {"phase": phase}})).unwrap();
+            fail_orphan(&mut pod, Timestamp::UNIX_EPOCH);
+            assert_eq!(ask::phase(&pod), want);
+            let told = ask::condition(&pod, "DisruptionTarget").and_then(|c| c.reason.as_deref());
+            assert_eq!(told, (phase != want).then_some("DeletionByPodGC"), "{phase}");
+        }
+    }
+
+    #[test]
+    fn who_never_said_anything_is_told_from_who_stopped() {
+        let told = |node: &Node| unknown(node, Timestamp::UNIX_EPOCH).unwrap()[0].reason.clone().unwrap();
+        assert_eq!(told(&Node::default()), "NodeStatusNeverUpdated");
+        assert_eq!(told(&node(json!({}), "True")), "NodeStatusUnknown");
     }
 }

@@ -1,3 +1,5 @@
+//! One line of a container's log.
+
 /// Where the container wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogStream {

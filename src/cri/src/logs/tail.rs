@@ -1,3 +1,5 @@
+//! The last lines of a log, found from its end.
+
 use super::ends_a_line;
 use std::fs::File;
 use std::io;

@@ -1,3 +1,5 @@
+//! Who waits for a log to grow.
+
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use std::io;
 use std::os::fd::OwnedFd;

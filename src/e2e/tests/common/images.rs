@@ -124,9 +124,12 @@ pub fn noise(name: &str, length: usize) -> Vec<u8> {
     layer.into_inner().unwrap()
 }
 
-/// Its path and those of everything that the dynamic linker brings to it.
+/// Its path and those of everything that the dynamic linker brings to it, which may be nothing.
 fn with_libraries(program: &str) -> Vec<String> {
     let said = std::process::Command::new("ldd").arg(program).output().unwrap();
+    if String::from_utf8_lossy(&said.stderr).contains("not a dynamic executable") {
+        return vec![program.to_owned()];
+    }
     assert!(said.status.success(), "ldd {program}");
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     let libraries = said.split_whitespace().filter(|word| word.starts_with('/')).map(str::to_owned);

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod footprint;
+pub mod helm;
 pub mod https;
 pub mod images;
 pub mod lab;

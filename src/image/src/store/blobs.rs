@@ -1,3 +1,5 @@
+//! Manifests and configurations on the disk.
+
 use crate::Digest;
 use crate::error::{ImageError, Result, doing};
 use std::fs::File;

@@ -1,3 +1,5 @@
+//! What the store tells of its images: to `inspect`, `history` and `prune`.
+
 use super::index::Index;
 use super::{ImageStore, LayerRef, State};
 use crate::document::{HistoryItem, ImageDocument};

@@ -1,3 +1,5 @@
+//! What the store knows of its images, as the file `images.json`.
+
 use super::ballast;
 use super::blobs::write_durably;
 use crate::digest::{is_hex, is_hex64};

@@ -1,3 +1,5 @@
+//! Unpacked layers on the disk, and what is known of each.
+
 use super::blobs::digests_in;
 use crate::Digest;
 use crate::error::{ImageError, Result, doing};

@@ -1,3 +1,5 @@
+//! How images get names and lose them, and go with the last one.
+
 use super::{ImageStore, Inner, State};
 use crate::error::{ImageError, Result};
 use crate::store::ImageRecord;

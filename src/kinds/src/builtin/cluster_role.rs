@@ -8,6 +8,7 @@ const CREATED: Column = Column::new("Created At", "date", "When the object was c
 impl TypedKind for ClusterRole {
     const SINGULAR: &'static str = "clusterrole";
     const PLURAL: &'static str = "clusterroles";
+    const CREATED_BY_UPDATE: bool = true;
     const SCOPE: Scope = Scope::Cluster;
     const COLUMNS: &'static [Column] = &[Column::NAME, CREATED];
 

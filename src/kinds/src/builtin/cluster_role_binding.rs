@@ -5,6 +5,7 @@ use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 impl TypedKind for ClusterRoleBinding {
     const SINGULAR: &'static str = "clusterrolebinding";
     const PLURAL: &'static str = "clusterrolebindings";
+    const CREATED_BY_UPDATE: bool = true;
     const SCOPE: Scope = Scope::Cluster;
     const COLUMNS: &'static [Column] = super::role_binding::BINDING_COLUMNS;
 

@@ -1,3 +1,8 @@
+//! CustomResourceDefinition: what of a definition is refused. `apiextensions` makes kinds of those that are not.
+
+mod defaults;
+mod selectable_fields;
+
 use super::webhooks::validate_client;
 use super::{name_of, names};
 use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind};
@@ -13,6 +18,8 @@ use std::collections::HashSet;
 const PROTECTED: [&str; 2] = ["k8s.io", "kubernetes.io"];
 const APPROVAL: &str = "api-approved.kubernetes.io";
 const COLUMN_TYPES: [&str; 5] = ["integer", "number", "string", "boolean", "date"];
+const COLUMN_FORMATS: [&str; 8] =
+    ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"];
 
 impl TypedKind for CustomResourceDefinition {
     const SINGULAR: &'static str = "customresourcedefinition";
@@ -236,12 +243,20 @@ fn version_schema(version: &CustomResourceDefinitionVersion, at: &str, errors: &
     let Some(schema) = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref()) else {
         return errors.required(format!("{at}.schema.openAPIV3Schema"), "schemas are required");
     };
-    let Ok(schema) = api::json::to_value(schema) else { return };
-    let at = format!("{at}.schema.openAPIV3Schema");
-    match schema::from_openapi(&schema, &at) {
-        Ok(schema) => errors.extend(expressions::Rules::compile(&schema, &at).1.into_causes()),
-        Err(found) => errors.extend(found.into_causes()),
+    let Ok(written) = api::json::to_value(schema) else { return };
+    let place = format!("{at}.schema.openAPIV3Schema");
+    let schema = match schema::from_openapi(&written, &place) {
+        Ok(schema) => schema,
+        Err(found) => return errors.append(found),
+    };
+    let mut found = ErrorList::default();
+    defaults::validate(&schema, &place, &mut found);
+    if found.is_empty() {
+        found.append(expressions::Rules::compile(&schema, &place).1);
     }
+    errors.append(found);
+    let selectable = version.selectable_fields.as_deref().unwrap_or_default();
+    selectable_fields::validate(selectable, &written, &format!("{at}.selectableFields"), errors);
 }
 
 /// What the rules may cost. A schema that stays as it is was accepted once, and is not refused for an estimate.
@@ -282,25 +297,36 @@ fn columns(version: &CustomResourceDefinitionVersion, at: &str, errors: &mut Err
                 "must be one of boolean,date,integer,number,string",
             );
         }
-        simple_path(&format!("{at}.jsonPath"), &column.json_path, errors);
+        let format = column.format.as_deref().unwrap_or_default();
+        if !format.is_empty() && !COLUMN_FORMATS.contains(&format) {
+            errors.invalid(
+                format!("{at}.format"),
+                format,
+                format!("must be one of {}", COLUMN_FORMATS.join(",")),
+            );
+        }
+        // upstream's messages name the field so
+        simple_path(&format!("{at}.JSONPath"), &column.json_path, errors);
     }
 }
 
 fn scale(version: &CustomResourceDefinitionVersion, at: &str, errors: &mut ErrorList) {
     let Some(scale) = version.subresources.as_ref().and_then(|parts| parts.scale.as_ref()) else { return };
     let at = format!("{at}.subresources.scale");
-    let mut below = |field: &str, path: &str, prefix: &[&str]| {
+    let mut below = |field: &str, path: &str, prefix: &[&str], why: &str| {
         let field = format!("{at}.{field}");
+        let before = errors.len();
         simple_path(&field, path, errors);
-        if !path.is_empty() && !prefix.iter().any(|prefix| path.starts_with(prefix)) {
-            let any: Vec<String> = prefix.iter().map(|p| p.trim_end_matches('.').to_owned()).collect();
-            errors.invalid(&field, path, format!("should be a json path under {}", any.join(" or ")));
+        if errors.len() == before && !prefix.iter().any(|prefix| path.starts_with(prefix)) {
+            errors.invalid(&field, path, why);
         }
     };
-    below("specReplicasPath", &scale.spec_replicas_path, &[".spec."]);
-    below("statusReplicasPath", &scale.status_replicas_path, &[".status."]);
+    let under = "should be a json path under";
+    below("specReplicasPath", &scale.spec_replicas_path, &[".spec."], &format!("{under} .spec"));
+    below("statusReplicasPath", &scale.status_replicas_path, &[".status."], &format!("{under} .status"));
     if let Some(path) = scale.label_selector_path.as_deref().filter(|path| !path.is_empty()) {
-        below("labelSelectorPath", path, &[".spec.", ".status."]);
+        let why = format!("{under} either .spec or .status");
+        below("labelSelectorPath", path, &[".spec.", ".status."], &why);
     }
 }
 

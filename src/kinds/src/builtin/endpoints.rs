@@ -10,6 +10,7 @@ const SHOWN: usize = 3;
 impl TypedKind for Endpoints {
     const SINGULAR: &'static str = "endpoints";
     const PLURAL: &'static str = "endpoints";
+    const CREATED_BY_UPDATE: bool = true;
     const SHORT_NAMES: &'static [&'static str] = &["ep"];
     const DEPRECATION: Option<&'static str> =
         Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice");

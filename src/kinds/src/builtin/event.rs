@@ -14,6 +14,7 @@ use std::sync::Arc;
 impl TypedKind for Event {
     const SINGULAR: &'static str = "event";
     const PLURAL: &'static str = "events";
+    const CREATED_BY_UPDATE: bool = true;
     const SHORT_NAMES: &'static [&'static str] = &["ev"];
     const DURABILITY: Durability = Durability::Lazy;
     const FIELDS: &'static [&'static str] = &[

@@ -14,6 +14,7 @@ const TYPES: [&str; 3] = ["Container", "PersistentVolumeClaim", "Pod"];
 impl TypedKind for LimitRange {
     const SINGULAR: &'static str = "limitrange";
     const PLURAL: &'static str = "limitranges";
+    const CREATED_BY_UPDATE: bool = true;
     const SHORT_NAMES: &'static [&'static str] = &["limits"];
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Created At", "date", "When the object was created")];

@@ -51,6 +51,7 @@ pub mod api_service;
 mod binding;
 mod certificate_signing_request;
 mod certificate_signing_request_validation;
+pub mod certificate_subject;
 mod checks;
 mod cluster_role;
 mod cluster_role_binding;

@@ -10,6 +10,8 @@ impl TypedKind for Namespace {
     const PLURAL: &'static str = "namespaces";
     const SHORT_NAMES: &'static [&'static str] = &["ns"];
     const SCOPE: Scope = Scope::Cluster;
+    /// Upstream has no deletion of them all at once.
+    const VERBS: &'static [&'static str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
     const SUBRESOURCES: &'static [Subresource] = &[Subresource::Finalize, Subresource::Status];
     const FIELDS: &'static [&'static str] = &["status.phase"];
     const COLUMNS: &'static [Column] = &[

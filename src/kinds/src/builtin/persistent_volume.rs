@@ -2,7 +2,7 @@
 
 use super::amounts::round_up_all;
 use super::checks::{IMMUTABLE, among, list, required, text};
-use super::pod_validation::{has_backsteps, host_path, term_of_volume};
+use super::pod_validation::{has_backsteps, host_path, nfs_server, term_of_volume};
 use super::volume_checks::{
     STORAGE, access_modes, class_name, class_word, modes_word, node_affinity, old_class_warning, phase_word,
     positive, storage_of, unset, volume_mode,
@@ -232,6 +232,7 @@ fn source(spec: &PersistentVolumeSpec, has_affinity: bool, at: &str, errors: &mu
         if !nfs.path.starts_with('/') {
             errors.invalid(format_args!("{at}.path"), nfs.path.as_str(), "must be an absolute path");
         }
+        nfs_server(&nfs.server, &at, errors);
     } else if let Some(local) = &spec.local {
         if local.path.is_empty() {
             errors.required(format_args!("{at}.path"), "");

@@ -6,6 +6,7 @@ use k8s_openapi::api::rbac::v1::Role;
 impl TypedKind for Role {
     const SINGULAR: &'static str = "role";
     const PLURAL: &'static str = "roles";
+    const CREATED_BY_UPDATE: bool = true;
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Created At", "date", "When the object was created")];
 

@@ -18,6 +18,7 @@ pub(super) const BINDING_COLUMNS: &[Column] = &[
 impl TypedKind for RoleBinding {
     const SINGULAR: &'static str = "rolebinding";
     const PLURAL: &'static str = "rolebindings";
+    const CREATED_BY_UPDATE: bool = true;
     const COLUMNS: &'static [Column] = BINDING_COLUMNS;
 
     fn validate_name(name: &str) -> Result<(), String> {

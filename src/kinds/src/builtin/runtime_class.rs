@@ -8,6 +8,7 @@ use k8s_openapi::api::node::v1::RuntimeClass;
 impl TypedKind for RuntimeClass {
     const SINGULAR: &'static str = "runtimeclass";
     const PLURAL: &'static str = "runtimeclasses";
+    const CREATED_BY_UPDATE: bool = true;
     const SCOPE: Scope = Scope::Cluster;
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Handler", "string", "How the runtime runs its pods"), Column::AGE];

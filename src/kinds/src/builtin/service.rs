@@ -10,6 +10,7 @@ const AFFINITY_SECONDS: i32 = 10800;
 impl TypedKind for Service {
     const SINGULAR: &'static str = "service";
     const PLURAL: &'static str = "services";
+    const CREATED_BY_UPDATE: bool = true;
     const SHORT_NAMES: &'static [&'static str] = &["svc"];
     const CATEGORIES: &'static [&'static str] = &["all"];
     const SUBRESOURCES: &'static [Subresource] = &[Subresource::Proxy, Subresource::Status];

@@ -30,6 +30,11 @@ pub struct Unstructured {
 }
 
 impl Unstructured {
+    /// Everything but its type and `metadata`.
+    pub(crate) fn fields(&self) -> &Value {
+        &self.fields
+    }
+
     fn fields_mut(&mut self) -> Option<&mut Map<String, Value>> {
         self.fields.as_object_mut()
     }

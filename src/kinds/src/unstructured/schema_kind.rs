@@ -87,6 +87,7 @@ impl SchemaKind {
             selectable_fields: kind.selectable.iter().map(|(path, _)| Cow::Owned(path.clone())).collect(),
             graceful_deletion: false,
             orphans_by_default: false,
+            created_by_update: false,
             deprecation: kind.deprecation.clone().map(Cow::Owned),
             custom,
             strategy: Box::new(Served(kind)),

@@ -5,6 +5,7 @@ use crate::config::OwnPort;
 use crate::pod;
 use cri::{HostPort, Protocol};
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::node::v1::RuntimeClass;
 use std::net::IpAddr;
 
 pub fn refusal(pod: &Pod, ports: &[HostPort], own: &[OwnPort]) -> Option<String> {
@@ -15,6 +16,21 @@ pub fn refusal(pod: &Pod, ports: &[HostPort], own: &[OwnPort]) -> Option<String>
         );
     }
     taken(ports, own)
+}
+
+/// What a class's `handler` may say: there is one runtime here.
+const HANDLER: &str = "runc";
+
+/// Why the pod can not run in what its class wants, which must be there.
+pub fn without_runtime(name: &str, class: Option<&RuntimeClass>) -> Option<String> {
+    match class {
+        None => Some(format!("runtimeclass.node.k8s.io {name:?} not found")),
+        Some(class) if class.handler != HANDLER => {
+            let handler = &class.handler;
+            Some(format!("failed to get sandbox runtime: no runtime for {handler:?} is configured"))
+        }
+        Some(_) => None,
+    }
 }
 
 /// A host port is led to the pod by the kernel, before any listener: it would take the node's own port away from everybody.
@@ -54,6 +70,24 @@ mod tests {
             spec["containers"] = json!([]);
             let pod: Pod = serde_json::from_value(json!({"spec": spec})).unwrap();
             assert_eq!(refusal(&pod, &[], &[]).as_deref(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_class_wants_the_runtime_that_there_is() {
+        let class = |handler: &str| -> Option<RuntimeClass> {
+            serde_json::from_value(json!({"metadata": {"name": "c"}, "handler": handler})).ok()
+        };
+        for (name, class, want) in [
+            ("gone", None, Some("runtimeclass.node.k8s.io \"c\" not found")),
+            ("ours", class("runc"), None),
+            (
+                "another",
+                class("gvisor"),
+                Some("failed to get sandbox runtime: no runtime for \"gvisor\" is configured"),
+            ),
+        ] {
+            assert_eq!(without_runtime("c", class.as_ref()).as_deref(), want, "{name}");
         }
     }
 

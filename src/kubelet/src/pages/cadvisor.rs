@@ -1,16 +1,16 @@
 //! `/metrics/cadvisor`: what Prometheus' rules and dashboards for Kubernetes are made of, in cAdvisor's names. Containers and
 //! pods are there; cgroups above them are not.
 
-use super::exposition::{Exposition, seconds, unix};
 use crate::measure::{ContainerMeasured, Measured, PodMeasured};
 use crate::{pod, resources};
+use cluster::metrics::{Exposition, seconds, unix};
 use cri::InterfaceStats;
 use jiff::Timestamp;
 
 type Of = (&'static str, &'static str, &'static str, fn(&ContainerMeasured) -> f64);
 
 /// Name, kind, help and value of what every container has.
-const OF_CONTAINERS: [Of; 12] = [
+const OF_CONTAINERS: [Of; 14] = [
     ("container_cpu_user_seconds_total", "counter", "Cumulative user cpu time consumed in seconds.", |c| {
         seconds(c.stats.details.cpu_user_ns)
     }),
@@ -45,6 +45,15 @@ const OF_CONTAINERS: [Of; 12] = [
     ("container_memory_cache", "gauge", "Number of bytes of page cache memory.", |c| {
         c.cache().unwrap_or(0) as f64
     }),
+    ("container_memory_swap", "gauge", "Container swap usage in bytes.", |c| {
+        c.stats.details.memory_swap as f64
+    }),
+    (
+        "container_oom_events_total",
+        "counter",
+        "Count of out of memory events observed for the container",
+        |c| c.stats.details.oom_kills as f64,
+    ),
     ("container_memory_max_usage_bytes", "gauge", "Maximum memory usage recorded in bytes", |c| {
         c.stats.details.memory_max_usage as f64
     }),
@@ -237,6 +246,8 @@ mod tests {
         for line in [
             format!("container_cpu_usage_seconds_total{{{of},cpu=\"total\"}} 4.25 1700000100000"),
             format!("container_memory_rss{{{of}}} 4096 1700000100000"),
+            format!("container_memory_swap{{{of}}} 1024 1700000100000"),
+            format!("container_oom_events_total{{{of}}} 2 1700000100000"),
             format!("container_cpu_cfs_throttled_seconds_total{{{of}}} 0.5 1700000100000"),
             format!("container_fs_writes_bytes_total{{{of},device=\"8:0\"}} 20 1700000100000"),
             format!("container_spec_cpu_quota{{{of}}} 50000"),

@@ -1,8 +1,9 @@
 //! `/metrics`: of the kubelet itself, what dashboards and alerts for nodes ask first.
 
-use super::exposition::{Exposition, unix};
 use crate::measure::{Measured, VolumeMeasured};
 use crate::pod;
+use crate::work_counts::WorkCounts;
+use cluster::metrics::{Exposition, unix};
 use std::collections::BTreeMap;
 
 /// Name, what it is, and where it stands.
@@ -18,7 +19,7 @@ const OF_VOLUMES: [VolumeMetric; 6] = [
     ("inodes_used", "Number of used inodes in the volume", |of| of.inodes.map(|of| of.used)),
 ];
 
-pub fn page(measured: &Measured) -> String {
+pub fn page(measured: &Measured, work: &WorkCounts) -> String {
     let mut out = Exposition::default();
     let version = api::KUBERNETES_VERSION;
     let name = "kubernetes_build_info";
@@ -43,6 +44,7 @@ pub fn page(measured: &Measured) -> String {
     out.metric(name, "gauge", "Node boot time, in unixtime.");
     out.value(name, &[], unix(measured.booted_at), None);
     volumes(&mut out, measured);
+    work.tell(&mut out);
     out.into_text()
 }
 
@@ -73,7 +75,7 @@ fn volumes(out: &mut Exposition, measured: &Measured) {
 mod tests {
     #[test]
     fn volumes_are_told_of_by_their_claims() {
-        let text = super::page(&crate::measure::example());
+        let text = super::page(&crate::measure::example(), &super::WorkCounts::default());
         let of_volumes: Vec<&str> =
             text.lines().filter(|line| line.starts_with("kubelet_volume_stats_")).collect();
         let labels = r#"{namespace="shop",persistentvolumeclaim="data-web-0"}"#;

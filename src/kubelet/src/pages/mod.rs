@@ -2,7 +2,6 @@
 //! made of what [`measure`] finds, and pure.
 
 mod cadvisor;
-mod exposition;
 mod kubelet_metrics;
 mod probes;
 mod resource;
@@ -23,9 +22,11 @@ pub(crate) async fn page(shared: &Shared, path: &str) -> cri::Result<Option<Kube
     let text = |content_type: &'static str, body: String| Ok(Some(KubeletPage { content_type, body }));
     match path {
         "/healthz" => text("text/plain; charset=utf-8", "ok".to_owned()),
-        "/metrics" => text(EXPOSITION, kubelet_metrics::page(&with_volumes(shared).await?)),
+        "/metrics" => {
+            text(EXPOSITION, kubelet_metrics::page(&with_volumes(shared).await?, &shared.work_counts))
+        }
         "/metrics/cadvisor" => text(EXPOSITION, cadvisor::page(&measure(shared).await?)),
-        "/metrics/probes" => text(EXPOSITION, probes::page(&shared.probe_counts.all())),
+        "/metrics/probes" => text(EXPOSITION, probes::page(&shared.probe_counts)),
         "/metrics/resource" => text(EXPOSITION, resource::page(&measure(shared).await?)),
         "/stats/summary" => text(JSON, summary::page(&with_volumes(shared).await?).to_string()),
         "/pods" => text(JSON, pods(shared).map_err(|e| CriError::failed("list pods", e))?),

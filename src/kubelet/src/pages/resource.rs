@@ -1,8 +1,8 @@
 //! `/metrics/resource`: what the metrics server asks for (KEP-727).
 
-use super::exposition::{Exposition, seconds, unix};
 use crate::measure::{ContainerMeasured, Measured};
 use crate::pod;
+use cluster::metrics::{Exposition, seconds, unix};
 
 pub fn page(measured: &Measured) -> String {
     let (mut out, at) = (Exposition::default(), Some(measured.at));

@@ -1,5 +1,6 @@
 use super::fake::Script;
 use super::rig::{container, is_ready, phase, rig, waiting, web};
+use k8s_openapi::api::node::v1::RuntimeClass;
 use serde_json::json;
 use std::time::Duration;
 
@@ -184,6 +185,12 @@ async fn isolation_that_is_not_given_is_refused() {
     rig.run("users", json!({"hostUsers": false, "containers": [web()]})).await;
     let why = "can't set `spec.hostUsers: false`, runtime does not support user namespaces";
     rig.until_event("users", &format!("FailedCreatePodSandBox Failed to create pod sandbox: {why}")).await;
+    let class = json!({"metadata": {"name": "safe"}, "handler": "gvisor"});
+    let class: RuntimeClass = serde_json::from_value(class).unwrap();
+    rig.cluster.acting_as(cluster::Actor::root()).api().create(class).await.unwrap();
+    rig.run("safe", json!({"runtimeClassName": "safe", "containers": [web()]})).await;
+    let why = "failed to get sandbox runtime: no runtime for \"gvisor\" is configured";
+    rig.until_event("safe", &format!("FailedCreatePodSandBox Failed to create pod sandbox: {why}")).await;
     let ports = json!([{"containerPort": 80, "hostPort": 8443}]);
     rig.run("port", json!({"containers": [{"name": "web", "image": "web:1", "ports": ports}]})).await;
     let why = "host port 8443/tcp is already taken by the API server";

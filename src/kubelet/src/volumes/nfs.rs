@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(120); // about upstream's podAtta
 pub struct NfsVolume {
     /// The pod's own, or that of the PersistentVolume.
     pub(super) name: String,
+    server: String,
     source: String,
     /// Of a PersistentVolume.
     options: Vec<String>,
@@ -35,6 +36,7 @@ impl NfsVolume {
         };
         NfsVolume {
             name: name.to_owned(),
+            server: of.server.clone(),
             source: format!("{server}:{}", of.path),
             options: options.to_vec(),
             read_only: read_only || of.read_only == Some(true),
@@ -50,7 +52,8 @@ impl NfsVolume {
         if !options.is_empty() {
             all.extend(["-o".to_owned(), options.join(",")]);
         }
-        all.extend([self.source.clone(), target.display().to_string()]);
+        // what follows is no option, whatever it begins with
+        all.extend(["--".to_owned(), self.source.clone(), target.display().to_string()]);
         all
     }
 }
@@ -58,8 +61,11 @@ impl NfsVolume {
 /// Mounts it there, where it is not mounted yet.
 ///
 /// # Errors
-/// What `mount` said, in upstream's words.
+/// What `mount` said, in upstream's words. A server that is none: one that was stored before it was looked at, too.
 pub async fn mount(volume: &NfsVolume, target: &Path) -> Result<(), String> {
+    if !kinds::volume::is_nfs_server(&volume.server) {
+        return Err(format!("mount failed: {:?} is no name and no address of a server", volume.server));
+    }
     mount_by(Path::new(PROGRAM), volume, target, PATIENCE).await
 }
 
@@ -133,15 +139,15 @@ mod tests {
     #[test]
     fn what_mount_is_told() {
         let cases = [
-            ("plain", volume("files", &[], false), "-t nfs files:/x /t"),
-            ("read-only", volume("files", &[], true), "-t nfs -o ro files:/x /t"),
+            ("plain", volume("files", &[], false), "-t nfs -- files:/x /t"),
+            ("read-only", volume("files", &[], true), "-t nfs -o ro -- files:/x /t"),
             (
                 "with options",
                 volume("10.0.0.1", &["nfsvers=4.1", "hard"], true),
-                "-t nfs -o nfsvers=4.1,hard,ro 10.0.0.1:/x /t",
+                "-t nfs -o nfsvers=4.1,hard,ro -- 10.0.0.1:/x /t",
             ),
-            ("read-only twice", volume("files", &["ro"], true), "-t nfs -o ro files:/x /t"),
-            ("an IPv6 address", volume("fd00::1", &[], false), "-t nfs [fd00::1]:/x /t"),
+            ("read-only twice", volume("files", &["ro"], true), "-t nfs -o ro -- files:/x /t"),
+            ("an IPv6 address", volume("fd00::1", &[], false), "-t nfs -- [fd00::1]:/x /t"),
         ];
         for (name, of, want) in cases {
             assert_eq!(of.arguments(Path::new("/t")).join(" "), want, "{name}");
@@ -163,7 +169,7 @@ mod tests {
         let log = root.path().join("log");
         script(&format!("echo \"$@\" > {}", log.display()), patience).await.unwrap();
         assert!(target.is_dir());
-        let line = format!("-t nfs -o soft files:/x {}", target.display());
+        let line = format!("-t nfs -o soft -- files:/x {}", target.display());
         assert_eq!(fs::read_to_string(&log).unwrap().trim_end(), line);
         let error = script("echo 'mount.nfs: No such device' >&2; exit 32", patience).await.unwrap_err();
         let want = format!(
@@ -178,6 +184,14 @@ mod tests {
             error.starts_with("mount failed: exec: \"no-such-mount\": executable file not found in $PATH"),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_server_is_no_option_of_mount() {
+        for server in ["--fstab=/x", "-o", "LABEL=root", "a/b", "a b", ""] {
+            let error = mount(&volume(server, &[], false), Path::new("/nowhere")).await.unwrap_err();
+            assert_eq!(error, format!("mount failed: {server:?} is no name and no address of a server"));
+        }
     }
 
     #[tokio::test]

@@ -11,12 +11,15 @@ use crate::shared::Shared;
 use crate::view::{Backoff, Evicted};
 use crate::volumes::payload::{Content, TOKEN_SECONDS};
 use crate::volumes::{self, Mounted, MountedVolume, Prepared, VolumeError};
+use crate::work_counts::Operation;
 use crate::{admission, clock, csi, pod, resize};
+use api::ObjectKey;
 use cluster::{BoundObject, EventType, TokenRequestParams};
 use cri::{ContainerId, ContainerState, SandboxId};
 use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccountTokenProjection};
+use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -146,9 +149,19 @@ impl Worker {
         }
     }
 
+    /// Why what its RuntimeClass wants is not here.
+    fn without_runtime(&self) -> Option<String> {
+        let name = pod::spec(&self.pod).runtime_class_name.as_deref().filter(|name| !name.is_empty())?;
+        match self.shared.client.api::<RuntimeClass>().find(&ObjectKey::cluster(name)) {
+            Ok(class) => admission::sandbox::without_runtime(name, class.as_ref()),
+            Err(status) => Some(format!("failed to lookup RuntimeClass {name}: {status}")),
+        }
+    }
+
     fn run_sandbox(&mut self, attempt: u32, instead_of: Vec<SandboxId>) {
         let ports = container_config::host_ports(&self.pod);
-        if let Some(why) = admission::sandbox::refusal(&self.pod, &ports, &self.shared.config.own_ports) {
+        let refusal = admission::sandbox::refusal(&self.pod, &ports, &self.shared.config.own_ports);
+        if let Some(why) = refusal.or_else(|| self.without_runtime()) {
             self.sandbox_failed("FailedCreatePodSandBox", format!("Failed to create pod sandbox: {why}"));
             return self.wake_after_hold();
         }
@@ -167,7 +180,8 @@ impl Worker {
         self.jobs.spawn(async move {
             for old in instead_of {
                 // what does not work any more can fail to stop as well
-                if let Err(error) = shared.runtime.stop_sandbox(&old).await {
+                let stop = shared.runtime.stop_sandbox(&old);
+                if let Err(error) = shared.work_counts.time(Operation::StopSandbox, stop).await {
                     tracing::warn!(sandbox = %old, %error, "sandbox that does not work does not stop");
                 }
             }
@@ -255,9 +269,10 @@ impl Worker {
             .flat_map(|s| &s.containers)
             .find(|c| c.id == id)
             .map(|c| c.log_path.clone());
-        let runtime = self.shared.runtime.clone();
+        let shared = self.shared.clone();
         self.jobs.spawn(async move {
-            let outcome = runtime.remove_container(&id).await;
+            let remove = shared.runtime.remove_container(&id);
+            let outcome = shared.work_counts.time(Operation::RemoveContainer, remove).await;
             if let Some(log) = log {
                 let _ = tokio::task::spawn_blocking(move || ending::remove_log(&log)).await;
             }
@@ -269,9 +284,10 @@ impl Worker {
         if !self.removing.insert(id.0.clone()) {
             return;
         }
-        let runtime = self.shared.runtime.clone();
+        let shared = self.shared.clone();
         self.jobs.spawn(async move {
-            let outcome = runtime.remove_sandbox(&id).await;
+            let remove = shared.runtime.remove_sandbox(&id);
+            let outcome = shared.work_counts.time(Operation::RemoveSandbox, remove).await;
             Done::Removed { id: id.0.clone(), sandbox: Some(id), outcome }
         });
     }
@@ -325,13 +341,14 @@ async fn make_sandbox(
     let config = &shared.config;
     let resolv = resolv_conf(pod, &Resolv::of_host(), config.cluster_dns, &config.cluster_domain);
     let sandbox = container_config::sandbox(pod, attempt, config, resolv);
-    let (mounted, sandbox) =
-        tokio::join!(set_up(shared, pod, prepared, mounted), shared.runtime.run_sandbox(sandbox));
+    let run = shared.work_counts.time(Operation::RunSandbox, shared.runtime.run_sandbox(sandbox));
+    let (mounted, sandbox) = tokio::join!(set_up(shared, pod, prepared, mounted), run);
     match (mounted, sandbox) {
         (Ok(mounted), Ok(sandbox)) => Ok((sandbox.id, mounted)),
         (_, Err(error)) => Err(SandboxError::Runtime(error)),
         (Err(error), Ok(sandbox)) => {
-            if let Err(error) = shared.runtime.remove_sandbox(&sandbox.id).await {
+            let remove = shared.runtime.remove_sandbox(&sandbox.id);
+            if let Err(error) = shared.work_counts.time(Operation::RemoveSandbox, remove).await {
                 tracing::warn!(sandbox = %sandbox.id, %error, "sandbox without volumes stays");
             }
             Err(SandboxError::Volume(error))

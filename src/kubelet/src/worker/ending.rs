@@ -6,6 +6,7 @@ use super::{Stage, Worker};
 use crate::clock::after;
 use crate::container_config::log_directory;
 use crate::shared::Shared;
+use crate::work_counts::Operation;
 use crate::{csi, pod, volumes};
 use cluster::{DeleteOptions, unless_replaced};
 use cri::{CriError, SandboxId};
@@ -95,7 +96,8 @@ impl Worker {
 /// The object goes last: whoever sees it gone may use its ports and names again.
 async fn remove(shared: &Arc<Shared>, pod: &Pod, ids: &[SandboxId], is_gone: bool) -> Result<(), String> {
     for id in ids {
-        match shared.runtime.remove_sandbox(id).await {
+        let remove = shared.runtime.remove_sandbox(id);
+        match shared.work_counts.time(Operation::RemoveSandbox, remove).await {
             Ok(()) | Err(CriError::NotFound(_)) => {}
             Err(error) => return Err(error.to_string()),
         }

@@ -26,13 +26,14 @@ use cri::{ContainerId, ContainerState, SandboxId, SandboxStatus};
 pub(crate) use ending::tear_down;
 use jiff::Timestamp;
 use jobs::Done;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 pub(crate) use supervise::supervise;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How long a stopping daemon waits for a container that is being made just now.
@@ -78,6 +79,8 @@ pub(crate) struct Worker {
     probers: Probers,
     mailbox: Mailbox,
     inbox: mpsc::UnboundedReceiver<Message>,
+    /// When it was first seen; `None` once it runs, and of one that ran before.
+    came: Option<Instant>,
     wake_at: Option<Timestamp>,
     /// The next try after something would not end.
     end_again_at: Option<Timestamp>,
@@ -114,6 +117,7 @@ impl Worker {
         Worker {
             is_gone: false,
             is_history: pod::is_over(&pod),
+            came: (sandboxes.is_empty() && !is_running(pod.status.as_ref())).then(Instant::now),
             ids: sandboxes.iter().map(|s| s.id.clone()).collect(),
             sandboxes,
             memory: WorkerState::default(),
@@ -264,6 +268,10 @@ impl Worker {
     fn wake(&mut self, at: Timestamp) {
         self.wake_at = Some(self.wake_at.map_or(at, |before| before.min(at)));
     }
+}
+
+fn is_running(status: Option<&PodStatus>) -> bool {
+    status.and_then(|status| status.phase.as_deref()) == Some("Running")
 }
 
 /// For ever, where there is nothing to wait for.

@@ -1,7 +1,7 @@
 //! The pod's status: made from what is, written when it says something new, and never in anybody's way.
 
 use super::jobs::Done;
-use super::{Stage, Worker};
+use super::{Stage, Worker, is_running};
 use crate::{conditions, pod, status};
 use api::{GroupResource, Status};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
@@ -18,6 +18,9 @@ impl Worker {
         let wanted = self.wanted_status();
         if is_same(&wanted, self.pod.status.as_ref()) {
             return;
+        }
+        if let Some(came) = self.came.take_if(|_| is_running(Some(&wanted))) {
+            self.shared.work_counts.count_start(came.elapsed());
         }
         self.is_writing = true;
         let (shared, pod) = (self.shared.clone(), self.pod.clone());

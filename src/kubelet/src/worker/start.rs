@@ -7,6 +7,7 @@ use crate::image_manager::{self, NoImage};
 use crate::kill::Killer;
 use crate::shared::Shared;
 use crate::volumes::{Mounted, devices, mounts};
+use crate::work_counts::Operation;
 use crate::{labels, pod, resolv};
 use cri::{ContainerConfig, ContainerId, ContainerState, ContainerStatus, ImageInfo, Mount, SandboxStatus};
 use k8s_openapi::api::core::v1::{Container, Pod};
@@ -101,18 +102,20 @@ impl Start {
     }
 
     async fn start(&self, image: ImageInfo) -> Result<(), StartError> {
-        let runtime = &self.shared.runtime;
+        let (runtime, counts) = (&self.shared.runtime, &self.shared.work_counts);
         if let Some(stale) = &self.instead_of {
-            let _ = runtime.remove_container(stale).await;
+            let _ = counts.time(Operation::RemoveContainer, runtime.remove_container(stale)).await;
         }
         let config = self.config(image).await?;
         let name = &self.container.name;
-        let id = runtime
-            .create_container(&self.sandbox.id, config)
+        let create = runtime.create_container(&self.sandbox.id, config);
+        let id = counts
+            .time(Operation::CreateContainer, create)
             .await
             .map_err(|e| StartError::new("CreateContainerError", e))?;
         self.shared.normal(&self.pod, name, "Created", format!("Created container: {name}"));
-        if let Err(error) = runtime.start_container(&id).await {
+        let start = counts.time(Operation::StartContainer, runtime.start_container(&id)).await;
+        if let Err(error) = start {
             let now = runtime.container(&id).await;
             let has_ended = now.is_ok_and(|status| matches!(status.state, ContainerState::Exited { .. }));
             return Err(StartError::new("RunContainerError", error).ended(has_ended));

@@ -22,7 +22,9 @@ pub(crate) fn change(batch: &mut Batch, before: &Layout, after: &Layout) {
     }
     if before.is_empty() && !after.is_empty() {
         HOOKS.iter().for_each(|(name, hook)| batch.add_filter_chain(name, *hook, FILTER));
-        add_rules_of_hooks(batch);
+        for (name, rules) in rules_of_hooks() {
+            rules.iter().for_each(|rule| batch.add_rule(name, rule));
+        }
     }
     batch.delete(before.members.difference(&after.members));
     batch.add(after.members.difference(&before.members));
@@ -91,29 +93,37 @@ fn fill_sets(batch: &mut Batch, there: &BTreeMap<&String, &Content>, chain: &Cha
     }
 }
 
-fn add_rules_of_hooks(batch: &mut Batch) {
+/// What there is of a layout: how many rules each chain has, how many elements each set.
+pub(crate) fn inventory(layout: &Layout) -> (BTreeMap<String, usize>, BTreeMap<String, usize>) {
+    let mut chains: BTreeMap<String, usize> =
+        layout.chains.iter().map(|(name, chain)| (name.clone(), chain.rules.len())).collect();
+    if !layout.is_empty() {
+        chains.extend(rules_of_hooks().into_iter().map(|(name, rules)| (name.to_owned(), rules.len())));
+    }
+    let sets = layout.chains.values().flat_map(|chain| &chain.sets);
+    (chains, sets.map(|(name, content)| (name.clone(), content.intervals.len())).collect())
+}
+
+fn rules_of_hooks() -> [(&'static str, Vec<Vec<Expression>>); 2] {
     let first = Register(0);
-    let known = [
+    let known = vec![
         Expression::State(first),
         Expression::Known(first),
         Expression::NotZero(first),
         Expression::Go(Verdict::Accept),
     ];
     // by way of a service of its own
-    let itself = [
+    let itself = vec![
         Expression::SourceAddress(first),
         Expression::DestinationAddress(first.next()),
         Expression::Within { set: Set::Hairpin.name().to_owned(), key: first },
         Expression::Go(Verdict::Accept),
     ];
     let sends =
-        [Expression::SourceAddress(first), Expression::Follow { set: Set::IsolatedEgress, key: first }];
-    let gets =
-        [Expression::DestinationAddress(first), Expression::Follow { set: Set::IsolatedIngress, key: first }];
-    let rules: BTreeMap<&str, Vec<&[Expression]>> =
-        [(HOOKS[0].0, vec![&known[..], &itself, &sends, &gets]), (HOOKS[1].0, vec![&known[..], &sends])]
-            .into();
-    for (name, rules) in rules {
-        rules.into_iter().for_each(|rule| batch.add_rule(name, rule));
-    }
+        vec![Expression::SourceAddress(first), Expression::Follow { set: Set::IsolatedEgress, key: first }];
+    let gets = vec![
+        Expression::DestinationAddress(first),
+        Expression::Follow { set: Set::IsolatedIngress, key: first },
+    ];
+    [(HOOKS[0].0, vec![known.clone(), itself, sends.clone(), gets]), (HOOKS[1].0, vec![known, sends])]
 }

@@ -64,6 +64,11 @@ impl Layout {
         self.members.is_empty()
     }
 
+    /// Who is isolated, as elements.
+    pub(crate) fn members(&self) -> &BTreeSet<Element> {
+        &self.members
+    }
+
     fn add(&mut self, direction: Direction, name: &str, class: &Class) {
         let parts = Parts::of(&class.allows);
         if class.members.is_empty() || parts.allow_everything() {

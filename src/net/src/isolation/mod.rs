@@ -10,7 +10,7 @@ mod change;
 mod layout;
 mod ranges;
 
-pub(crate) use change::{change, replace};
+pub(crate) use change::{change, inventory, replace};
 pub(crate) use layout::Layout;
 
 use crate::Protocol;

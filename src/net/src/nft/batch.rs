@@ -7,13 +7,13 @@ use super::{DELETE_TABLE, Data, Element, Field, KEY_END, NFTABLES, Set};
 
 const NEW_TABLE: u16 = 0;
 const NEW_CHAIN: u16 = 3;
-const DELETE_CHAIN: u16 = 5;
+pub(super) const DELETE_CHAIN: u16 = 5;
 const NEW_RULE: u16 = 6;
-const DELETE_RULE: u16 = 8;
+pub(super) const DELETE_RULE: u16 = 8;
 const NEW_SET: u16 = 9;
-const DELETE_SET: u16 = 11;
+pub(super) const DELETE_SET: u16 = 11;
 const NEW_ELEMENTS: u16 = 12;
-const DELETE_ELEMENTS: u16 = 14;
+pub(super) const DELETE_ELEMENTS: u16 = 14;
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
 

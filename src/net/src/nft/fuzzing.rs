@@ -8,7 +8,7 @@ use super::{Element, Set, attr, conntrack, decode, message, text, watch};
 /// # Panics
 /// Where the request to forget a flow is none.
 pub(crate) fn messages(bytes: &[u8]) -> Vec<Element> {
-    watch::deletes(bytes, "monopod");
+    watch::deletes(bytes, "monopod", |port| port == 0);
     let mut found = Vec::new();
     for answer in message::decode(bytes) {
         let Answer::Data(attributes) = answer else { continue };

@@ -67,17 +67,25 @@ pub(crate) fn decode(mut bytes: &[u8]) -> impl Iterator<Item = Answer<'_>> {
     })
 }
 
-/// The attributes of each message of this kind in what one receive gave.
-pub(crate) fn bodies(mut bytes: &[u8], wanted: u16) -> impl Iterator<Item = &[u8]> {
+/// What the kernel tells of a change: which one, made by which socket, and the attributes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Notice<'a> {
+    pub(crate) kind: u16,
+    pub(crate) port: u32,
+    pub(crate) attributes: &'a [u8],
+}
+
+/// The messages in what one receive of a group gave.
+pub(crate) fn notices(mut bytes: &[u8]) -> impl Iterator<Item = Notice<'_>> {
     std::iter::from_fn(move || {
-        loop {
-            let length = word(bytes, 0)? as usize;
-            let message = bytes.get(..length).filter(|message| message.len() >= HEADER)?;
-            bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-            if message[4..6] == wanted.to_ne_bytes() {
-                return Some(message.get(HEADER + NETFILTER_HEADER..).unwrap_or_default());
-            }
-        }
+        let length = word(bytes, 0)? as usize;
+        let message = bytes.get(..length).filter(|message| message.len() >= HEADER)?;
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(Notice {
+            kind: u16::from_ne_bytes(message[4..6].try_into().ok()?),
+            port: word(message, 12)?,
+            attributes: message.get(HEADER + NETFILTER_HEADER..).unwrap_or_default(),
+        })
     })
 }
 

@@ -18,16 +18,17 @@ pub(crate) use batch::{Batch, Hook, Interval, IntervalSet};
 pub(crate) use conntrack::Flow;
 pub(crate) use expression::{Expression, Register};
 pub(crate) use set::{Field, Holds, Set};
-pub(crate) use socket::Netfilter;
+pub(crate) use socket::{Netfilter, OwnPorts};
 pub(crate) use watch::Watch;
 
 use crate::{NetError, Result};
 use attr::Writer;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const NFTABLES: u16 = 10; // NFNL_SUBSYS_NFTABLES
 const DELETE_TABLE: u16 = 2;
 const GET_CHAINS: u16 = 4;
+const GET_RULES: u16 = 7;
 const GET_SETS: u16 = 10;
 const GET_ELEMENTS: u16 = 13;
 const KEY_END: u16 = 10; // NFTA_SET_ELEM_KEY_END
@@ -117,16 +118,42 @@ impl Netfilter {
 
     /// The names of the table's chains, of its sets and of its maps.
     pub(crate) fn names(&self, table: &str) -> Result<Names> {
-        let sets = self.named(GET_SETS, table, &[2])?;
-        Ok(Names { chains: self.named(GET_CHAINS, table, &[3])?, sets })
+        let sets = self.named(GET_SETS, table, &[2])?.into_iter().collect();
+        Ok(Names { chains: self.named(GET_CHAINS, table, &[3])?.into_iter().collect(), sets })
     }
 
-    fn named(&self, kind: u16, table: &str, name: &[u16]) -> Result<BTreeSet<String>> {
+    /// How many rules each chain of the table has; one without rules is not among them.
+    pub(crate) fn rules(&self, table: &str) -> Result<BTreeMap<String, usize>> {
+        let mut rules = BTreeMap::new();
+        for chain in self.named(GET_RULES, table, &[2])? {
+            *rules.entry(chain).or_default() += 1;
+        }
+        Ok(rules)
+    }
+
+    /// How many elements a set of this name has.
+    pub(crate) fn count(&self, table: &str, set: &str) -> Result<usize> {
+        for _ in 0..PATIENCE {
+            match self.count_once(table, set) {
+                Err(NetError::Refused { errno: libc::EINTR, .. }) => {}
+                counted => return counted,
+            }
+        }
+        self.count_once(table, set)
+    }
+
+    fn count_once(&self, table: &str, set: &str) -> Result<usize> {
+        let mut count = 0;
+        self.list_elements(table, set, |_| count += 1)?;
+        Ok(count)
+    }
+
+    fn named(&self, kind: u16, table: &str, name: &[u16]) -> Result<Vec<String>> {
         for _ in 0..PATIENCE {
             let mut body = Writer::default();
             body.string(1, table);
             let request = message::encode(NFTABLES << 8 | kind, message::DUMP, 1, 0, &body);
-            let mut found = BTreeSet::new();
+            let mut found = Vec::new();
             let listed = self.dump(&request, &format!("list what is in table {table}"), |message| {
                 // a kernel that does not know the filter lists those of all tables
                 if text(message, &[1]).as_deref() == Some(table) {
@@ -136,7 +163,7 @@ impl Netfilter {
             match listed {
                 Err(NetError::Refused { errno: libc::EINTR, .. }) => {}
                 // the table is gone
-                Err(NetError::Refused { errno: libc::ENOENT, .. }) => return Ok(BTreeSet::new()),
+                Err(NetError::Refused { errno: libc::ENOENT, .. }) => return Ok(Vec::new()),
                 other => return other.map(|()| found),
             }
         }
@@ -144,15 +171,19 @@ impl Netfilter {
     }
 
     fn list(&self, table: &str, set: Set) -> Result<Vec<Element>> {
-        let mut body = Writer::default();
-        body.string(1, table).string(2, set.name());
-        let request = message::encode(NFTABLES << 8 | GET_ELEMENTS, message::DUMP, 1, 0, &body);
         let mut found = Vec::new();
-        self.dump(&request, &format!("list {}", set.name()), |message| {
-            let list = attr::find(message, &[3]).unwrap_or_default();
-            found.extend(attr::read(list).filter_map(|(_, element)| decode(set, element)));
-        })?;
+        self.list_elements(table, set.name(), |element| found.extend(decode(set, element)))?;
         Ok(found)
+    }
+
+    fn list_elements(&self, table: &str, set: &str, mut each: impl FnMut(&[u8])) -> Result<()> {
+        let mut body = Writer::default();
+        body.string(1, table).string(2, set);
+        let request = message::encode(NFTABLES << 8 | GET_ELEMENTS, message::DUMP, 1, 0, &body);
+        self.dump(&request, &format!("list {set}"), |message| {
+            let list = attr::find(message, &[3]).unwrap_or_default();
+            attr::read(list).for_each(|(_, element)| each(element));
+        })
     }
 }
 

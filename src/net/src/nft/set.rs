@@ -15,6 +15,9 @@ pub(crate) enum Set {
     ClosedPorts,
     Sticky,
     StickyPorts,
+    /// Frontends that not everybody may come to, and who may: the frontend, and a range of clients' addresses.
+    Restricted,
+    AllowedSources,
     Affinity,
     HostPorts,
     AnyHostPorts,
@@ -62,7 +65,7 @@ const SOCKET: &[Field] = &[Address, Port];
 const MOST_CLIENTS: u32 = 65_536;
 
 impl Set {
-    pub(crate) const ALL: [Set; 19] = [
+    pub(crate) const ALL: [Set; 21] = [
         Set::Services,
         Set::Endpoints,
         Set::NodePorts,
@@ -71,6 +74,8 @@ impl Set {
         Set::ClosedPorts,
         Set::Sticky,
         Set::StickyPorts,
+        Set::Restricted,
+        Set::AllowedSources,
         Set::Affinity,
         Set::HostPorts,
         Set::AnyHostPorts,
@@ -94,6 +99,8 @@ impl Set {
             Set::ClosedPorts => "closed-ports",
             Set::Sticky => "sticky",
             Set::StickyPorts => "sticky-ports",
+            Set::Restricted => "restricted",
+            Set::AllowedSources => "allowed-sources",
             Set::Affinity => "affinity",
             Set::HostPorts => "host-ports",
             Set::AnyHostPorts => "any-host-ports",
@@ -110,11 +117,15 @@ impl Set {
 
     pub(crate) fn key(self) -> &'static [Field] {
         match self {
-            Set::Services | Set::Closed | Set::Sticky | Set::HostPorts => &[Address, Protocol, Port],
+            Set::Services | Set::Closed | Set::Sticky | Set::Restricted | Set::HostPorts => {
+                &[Address, Protocol, Port]
+            }
             Set::NodePorts | Set::ClosedPorts | Set::StickyPorts | Set::AnyHostPorts => &[Protocol, Port],
             Set::Endpoints => &[Address, Protocol, Port, Mark],
             Set::NodePortEndpoints => &[Protocol, Port, Mark],
-            // the client's address in front
+            // the client's address behind
+            Set::AllowedSources => &[Address, Protocol, Port, Address],
+            // and in front
             Set::Affinity => &[Address, Address, Protocol, Port],
             Set::Hairpin
             | Set::Neighbours
@@ -134,12 +145,16 @@ impl Set {
             | Set::ClosedPorts
             | Set::Sticky
             | Set::StickyPorts
+            | Set::Restricted
             | Set::IsolatedIngress
             | Set::IsolatedEgress => Holds::Verdict,
             Set::Hairpin => Holds::Nothing,
-            Set::Neighbours | Set::Confined | Set::Barred | Set::Leaving | Set::ServiceRanges => {
-                Holds::Ranges
-            }
+            Set::AllowedSources
+            | Set::Neighbours
+            | Set::Confined
+            | Set::Barred
+            | Set::Leaving
+            | Set::ServiceRanges => Holds::Ranges,
             _ => Holds::Socket,
         }
     }

@@ -7,20 +7,63 @@ use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rtnetlink::sys::{Socket, SocketAddr};
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const KERNEL: u32 = 0;
 
 /// One exchange after the other. After a failure the next begins with a new socket, in which no stale answer can be.
 #[derive(Default)]
-pub(crate) struct Netfilter(RefCell<Option<Socket>>);
+pub(crate) struct Netfilter {
+    socket: RefCell<Option<Socket>>,
+    ports: OwnPorts,
+}
+
+/// By which sockets changes were made here, the newest last: what the kernel tells of a change names the socket.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OwnPorts(Arc<Mutex<VecDeque<u32>>>);
+
+/// What was changed by an older socket has been told long since.
+const KEPT_PORTS: usize = 16;
+
+impl OwnPorts {
+    fn add(&self, port: u32) {
+        let mut ports = self.ports();
+        ports.push_back(port);
+        if ports.len() > KEPT_PORTS {
+            ports.pop_front();
+        }
+    }
+
+    pub(crate) fn contains(&self, port: u32) -> bool {
+        self.ports().contains(&port)
+    }
+
+    fn ports(&self) -> MutexGuard<'_, VecDeque<u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Netfilter {
+    pub(crate) fn ports(&self) -> OwnPorts {
+        self.ports.clone()
+    }
+
     fn exchange<T>(&self, act: impl FnOnce(&Socket) -> Result<T>) -> Result<T> {
-        let socket = self.0.take().map_or_else(open, Ok)?;
+        let socket = self.socket.take().map_or_else(|| self.open(), Ok)?;
         let done = act(&socket)?;
-        self.0.replace(Some(socket));
+        self.socket.replace(Some(socket));
         Ok(done)
+    }
+
+    fn open(&self) -> Result<Socket> {
+        let opening = || "open a netfilter netlink socket";
+        let mut socket = Socket::new(NETLINK_NETFILTER).doing(opening)?;
+        self.ports.add(socket.bind_auto().doing(opening)?.port_number());
+        // a refusal comes without the message that it is about
+        socket.set_cap_ack(true).doing(opening)?;
+        Ok(socket)
     }
 
     /// Sends a batch. The kernel has done it, or refused it, when the send returns, and its refusals are in the socket.
@@ -71,15 +114,6 @@ impl Netfilter {
             }
         })
     }
-}
-
-fn open() -> Result<Socket> {
-    let opening = || "open a netfilter netlink socket";
-    let mut socket = Socket::new(NETLINK_NETFILTER).doing(opening)?;
-    socket.bind_auto().doing(opening)?;
-    // a refusal comes without the message that it is about
-    socket.set_cap_ack(true).doing(opening)?;
-    Ok(socket)
 }
 
 fn receive(socket: &Socket) -> io::Result<Vec<u8>> {

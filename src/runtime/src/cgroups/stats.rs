@@ -43,8 +43,16 @@ impl Hierarchies {
             std::fs::read_to_string(dir.join(file)).ok()
         };
         let text = |controller, file| read(controller, file).unwrap_or_default();
+        let memory_stat = all_fields(&text("memory", "memory.stat"));
+        let memory_swap = match self.unified() {
+            true => text("memory", "memory.swap.current").trim().parse().ok(),
+            false => memory_stat.get("swap").copied(),
+        };
         let common = UsageDetails {
-            memory_stat: all_fields(&text("memory", "memory.stat")),
+            memory_stat,
+            // it is not counted on every machine
+            memory_swap: memory_swap.unwrap_or(0),
+            oom_kills: self.oom_kills(path),
             pids_limit: text("pids", "pids.max").trim().parse().ok(),
             ..UsageDetails::default()
         };

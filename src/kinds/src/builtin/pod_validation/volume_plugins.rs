@@ -30,6 +30,9 @@ pub(super) fn source(volume: &Volume, at: &str, errors: &mut ErrorList) {
     if let Some(nfs) = volume.nfs.as_ref().filter(|nfs| !nfs.path.starts_with('/')) {
         errors.invalid(format_args!("{at}.path"), nfs.path.as_str(), "must be an absolute path");
     }
+    if let Some(nfs) = &volume.nfs {
+        nfs_server(&nfs.server, at, errors);
+    }
     if let Some(repository) = &volume.git_repo {
         descends(text(&repository.directory), format_args!("{at}.directory"), errors);
     }
@@ -44,6 +47,13 @@ pub(super) fn source(volume: &Volume, at: &str, errors: &mut ErrorList) {
     volume.azure_disk.iter().for_each(|source| azure_disk(source, at, errors));
     volume.csi.iter().for_each(|source| csi(source, at, errors));
     volume.ephemeral.iter().for_each(|source| ephemeral(source, at, errors));
+}
+
+/// Stricter than upstream: what is no name and no address never was a server, and would be told to the host's `mount`.
+pub(in crate::builtin) fn nfs_server(server: &str, at: &str, errors: &mut ErrorList) {
+    if !server.is_empty() && !crate::volume::is_nfs_server(server) {
+        errors.invalid(format_args!("{at}.server"), server, "must be the name or the address of a server");
+    }
 }
 
 fn must_be_there(volume: &Volume) -> Vec<(&'static str, &str)> {

@@ -1,5 +1,6 @@
 //! Prometheus' text format: https://prometheus.io/docs/instrumenting/exposition_formats/
 
+use super::Histogram;
 use jiff::Timestamp;
 use std::fmt::{Display, Write};
 
@@ -7,7 +8,7 @@ use std::fmt::{Display, Write};
 pub struct Exposition(String);
 
 impl Exposition {
-    /// Begins a metric; `kind` is `counter` or `gauge`.
+    /// Begins a metric; `kind` is `counter`, `gauge` or `histogram`.
     pub fn metric(&mut self, name: &str, kind: &str, help: &str) {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
@@ -25,6 +26,21 @@ impl Exposition {
             }
             None => self.0.push('\n'),
         }
+    }
+
+    /// The buckets of a histogram, its sum and its count.
+    pub fn histogram(&mut self, name: &str, labels: &[(&str, &str)], histogram: &Histogram) {
+        let bucket = format!("{name}_bucket");
+        let mut count = 0;
+        for (bound, counted) in histogram.cumulative() {
+            let bound = if bound.is_finite() { bound.to_string() } else { "+Inf".to_owned() };
+            let mut labels = labels.to_vec();
+            labels.push(("le", bound.as_str()));
+            self.value(&bucket, &labels, counted, None);
+            count = counted;
+        }
+        self.value(&format!("{name}_sum"), labels, histogram.sum(), None);
+        self.value(&format!("{name}_count"), labels, count, None);
     }
 
     pub fn into_text(self) -> String {

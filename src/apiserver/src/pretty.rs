@@ -1,0 +1,171 @@
+//! JSON for people: indented for who asks for it, and for the programs with which people look at an API by hand.
+
+use crate::request::Request;
+use crate::responses;
+use api::Status;
+use http::header;
+use http_body_util::BodyExt;
+use warp::reply::{Reply, Response};
+
+/// With which they introduce themselves (upstream's `isPrettyPrint`).
+const OF_PEOPLE: [&str; 3] = ["curl", "Wget", "Mozilla/5.0"];
+/// Documents that are sent as they are, whoever asks.
+const AS_THEY_ARE: [&str; 3] = [".well-known", "openapi", "openid"];
+/// And those that nobody reads but people.
+const ALWAYS: &str = "version";
+
+/// Whether the answer is to be indented.
+pub(crate) fn is_asked(request: &Request) -> bool {
+    match request.segments.first().map(String::as_str) {
+        None | Some(ALWAYS) => return true,
+        Some(first) if AS_THEY_ARE.contains(&first) => return false,
+        Some(_) => {}
+    }
+    match request.parameter("pretty") {
+        // what is no boolean is none
+        Some(given) => matches!(given, "1" | "t" | "T" | "true" | "True" | "TRUE"),
+        None => {
+            let agent = request.header(header::USER_AGENT);
+            OF_PEOPLE.iter().any(|program| agent.starts_with(program))
+        }
+    }
+}
+
+/// A whole answer's JSON, indented; other answers, and streams, as they are.
+pub(crate) async fn indented(response: Response) -> Response {
+    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|media| {
+        // aggregated discovery says more than the format
+        let format = media.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+        format == b"application/json"
+    });
+    let size = hyper::body::Body::size_hint(response.body()).exact();
+    if !is_json || size.is_none_or(|size| size == 0) {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    let body = match body.collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => return responses::refusal(&Status::internal(error)),
+    };
+    // of a large list it is work for a while
+    let text = match tokio::task::spawn_blocking(move || indent(&body)).await {
+        Ok(text) => text,
+        Err(error) => return responses::refusal(&Status::internal(error)),
+    };
+    head.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(head, text.into_response().into_body())
+}
+
+/// JSON as Go's `MarshalIndent` writes it, two spaces for each level. Numbers, strings and the order of fields stay as they are.
+fn indent(json: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(json.len() * 3 / 2);
+    let mut depth = 0_usize;
+    let mut bytes = json.iter().copied().filter(is_no_space()).peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                out.push(byte);
+                match bytes.next_if(|next| matches!(next, b'}' | b']')) {
+                    Some(end) => out.push(end),
+                    None => {
+                        depth += 1;
+                        new_line(&mut out, depth);
+                    }
+                }
+            }
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                new_line(&mut out, depth);
+                out.push(byte);
+            }
+            b',' => {
+                out.push(byte);
+                new_line(&mut out, depth);
+            }
+            b':' => out.extend_from_slice(b": "),
+            b'"' => {
+                out.push(byte);
+                let mut is_escaped = false;
+                for byte in bytes.by_ref() {
+                    out.push(byte);
+                    match byte {
+                        b'"' if !is_escaped => break,
+                        b'\\' => is_escaped = !is_escaped,
+                        _ => is_escaped = false,
+                    }
+                }
+            }
+            _ => out.push(byte),
+        }
+    }
+    out
+}
+
+fn new_line(out: &mut Vec<u8>, depth: usize) {
+    out.push(b'\n');
+    out.resize(out.len() + 2 * depth, b' ');
+}
+
+/// Space between the parts of a document, and not within its strings.
+fn is_no_space() -> impl FnMut(&u8) -> bool {
+    let (mut is_in_string, mut is_escaped) = (false, false);
+    move |byte| {
+        if !is_in_string {
+            is_in_string = *byte == b'"';
+            return !byte.is_ascii_whitespace();
+        }
+        is_in_string = is_escaped || *byte != b'"';
+        is_escaped = *byte == b'\\' && !is_escaped;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn who_looks_by_hand_is_shown_lines() {
+        let cases = [
+            ("a program", "/api/v1/pods", "", "kubectl/v1.37.0", false),
+            ("nobody in particular", "/api/v1/pods", "", "", false),
+            ("curl", "/api/v1/pods", "", "curl/8.5.0", true),
+            ("Wget", "/apis", "", "Wget/1.21", true),
+            ("a browser", "/apis", "", "Mozilla/5.0 (X11; Linux x86_64)", true),
+            ("curl that wants none", "/apis", "pretty=false", "curl/8.5.0", false),
+            ("what is no boolean", "/apis", "pretty=yes", "curl/8.5.0", false),
+            ("who asks for it", "/apis", "pretty=true", "kubectl/v1.37.0", true),
+            ("who asks for it in short", "/apis", "pretty=1", "", true),
+            ("who says nothing with it", "/apis", "pretty=", "", false),
+            ("a document of OpenAPI", "/openapi/v2", "pretty=true", "curl/8.5.0", false),
+            ("the version", "/version", "", "", true),
+            ("the list of paths", "/", "", "", true),
+        ];
+        for (name, path, query, agent, want) in cases {
+            let mut request = Request::for_tests("GET", path, query, Vec::new());
+            request.headers.insert(header::USER_AGENT, http::HeaderValue::from_static(agent));
+            assert_eq!(is_asked(&request), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn json_is_indented_as_go_does_it() {
+        let cases = [
+            ("{}", "{}"),
+            ("[]", "[]"),
+            ("\"a: {b, c}\"", "\"a: {b, c}\""),
+            ("[1,{\"a\":[]}]", "[\n  1,\n  {\n    \"a\": []\n  }\n]"),
+            (
+                "{ \"a\" : \"x \\\" , y\\\\\", \"b\":{ } }\n",
+                "{\n  \"a\": \"x \\\" , y\\\\\",\n  \"b\": {}\n}",
+            ),
+        ];
+        for (given, want) in cases {
+            assert_eq!(String::from_utf8(indent(given.as_bytes())).unwrap(), want, "{given}");
+        }
+        let value = json!({"a": [{"b": "c\"\\ d"}, [], [[1, 2.5, null, true]]], "e": {}, "f": "\\"});
+        assert_eq!(serde_json::from_slice::<Value>(&indent(value.to_string().as_bytes())).unwrap(), value);
+        assert_eq!(indent(value.to_string().as_bytes()), serde_json::to_vec_pretty(&value).unwrap());
+    }
+}

@@ -1,0 +1,400 @@
+//! Puts back what somebody else takes away while we run: a firewall's reload that deletes our table, a flush of it or of a
+//! chain, a link that is taken down, a route or an address that goes. What we take away ourselves is none of it: it is not
+//! kept any more before it goes.
+
+use crate::link_watch::LinkWatch;
+use crate::links::{LOOPBACK, Links, OURS, name_of};
+use crate::network::Network;
+use crate::networks::{destination, local};
+use crate::nft::Watch;
+use crate::ruleset::Ruleset;
+use crate::{NetConfig, Result};
+use cri::NetworkConfig;
+use futures::future::try_join;
+use ipnet::Ipv4Net;
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
+use rtnetlink::packet_route::link::{LinkFlags, LinkMessage};
+use rtnetlink::packet_route::route::RouteMessage;
+use std::collections::{BTreeSet, HashMap};
+use std::convert::Infallible;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// What there should be beside the table; what nobody has said yet is not looked after.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// Of each sandbox' link, by its name.
+    pub(crate) links: HashMap<String, Vec<Lead>>,
+    pub(crate) networks: Option<Vec<NetworkConfig>>,
+    pub(crate) service_ranges: Option<Vec<Ipv4Net>>,
+}
+
+/// The link's own address, and the sandbox' that it leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lead {
+    pub(crate) gateway: Ipv4Addr,
+    pub(crate) address: Ipv4Addr,
+}
+
+/// What is to be put back.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Loss {
+    /// What one sandbox' link has.
+    Link(String),
+    /// The machine's own addresses and the routes for whole ranges.
+    Ranges,
+    /// Not known.
+    Everything,
+}
+
+/// Who takes the same away again and again gets his way for a while: each time longer, up to a minute.
+#[derive(Debug, Default)]
+struct Patience {
+    times: u32,
+    last: Option<Instant>,
+}
+
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LAST_WAIT: Duration = Duration::from_secs(60);
+/// What goes so long after it was put back is no fight: a firewall that is reloaded each minute has not won.
+const CALM: Duration = Duration::from_secs(10);
+
+impl Patience {
+    fn has_calmed(&self, now: Instant) -> bool {
+        self.last.is_none_or(|last| now.duration_since(last) >= CALM)
+    }
+
+    /// How long what is lost now is to wait.
+    fn wait(&self, now: Instant) -> Duration {
+        if self.has_calmed(now) {
+            return Duration::ZERO;
+        }
+        FIRST_WAIT.saturating_mul(1 << self.times.saturating_sub(1).min(16)).min(LAST_WAIT)
+    }
+
+    /// It was a loss, and waited so long.
+    fn count(&mut self, heard: Instant, wait: Duration) {
+        self.times = if self.has_calmed(heard) { 1 } else { self.times.saturating_add(1) };
+        self.last = Some(heard + wait);
+    }
+}
+
+impl Network {
+    /// Puts back whatever somebody else takes away of the table, the links, the addresses and the routes, and says so in the
+    /// log. Ends only by an error.
+    ///
+    /// # Errors
+    /// The kernel does not tell what becomes of them.
+    pub async fn heal(&self) -> Result<Infallible> {
+        try_join(self.heal_table(), self.heal_links()).await.map(|(never, _)| never)
+    }
+
+    async fn heal_table(&self) -> Result<Infallible> {
+        let (watch, table) = (Watch::open()?, self.0.config.table());
+        let own = self.with_ruleset(|ruleset| Ok(ruleset.own_ports())).await?;
+        let mut patience = Patience::default();
+        loop {
+            watch.deleted(&table, &own).await?;
+            // what is heard meanwhile waits in the socket
+            while !self.mend_table(&table, &mut patience).await {}
+        }
+    }
+
+    /// Whether all is there now.
+    async fn mend_table(&self, table: &str, patience: &mut Patience) -> bool {
+        let heard = Instant::now();
+        let wait = patience.wait(heard);
+        sleep(wait).await;
+        let healed = self.with_ruleset(Ruleset::heal).await;
+        if !matches!(&healed, Ok(missing) if missing.is_empty()) {
+            patience.count(heard, wait);
+        }
+        match healed {
+            Ok(missing) if missing.is_empty() => true,
+            Ok(missing) => {
+                let missing = missing.join(", ");
+                tracing::warn!(
+                    table,
+                    missing,
+                    "somebody else changed the nft table; what was missing is put back"
+                );
+                true
+            }
+            Err(error) => {
+                tracing::warn!(table, %error, "somebody else changed the nft table; trying to put it back");
+                false
+            }
+        }
+    }
+
+    async fn heal_links(&self) -> Result<Infallible> {
+        let watch = LinkWatch::open()?;
+        let mut patience = Patience::default();
+        let mut lost: BTreeSet<(Loss, String)> = BTreeSet::new();
+        loop {
+            match watch.next().await? {
+                Some(messages) => {
+                    let (kept, config) = (self.kept(), &self.0.config);
+                    lost.extend(messages.iter().filter_map(|message| loss(message, &kept, config)));
+                }
+                None => {
+                    lost.insert((Loss::Everything, "more than could be heard".to_owned()));
+                }
+            }
+            if lost.is_empty() {
+                continue;
+            }
+            let heard = Instant::now();
+            let wait = patience.wait(heard);
+            sleep(wait).await;
+            let losses = lost.iter().map(|(loss, _)| loss.clone()).collect();
+            let done = self.put_back(losses).await;
+            let lost_what = lost.iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>().join(", ");
+            if !matches!(done, Ok(false)) {
+                patience.count(heard, wait);
+            }
+            match done {
+                Ok(false) => lost.clear(),
+                Ok(true) => {
+                    tracing::warn!(
+                        lost = lost_what,
+                        "somebody else changed the network; what was lost is put back"
+                    );
+                    lost.clear();
+                }
+                // and again with the next that is heard: an address of the machine may have to come back first
+                Err(error) => {
+                    tracing::warn!(lost = lost_what, %error, "somebody else changed the network; putting back failed");
+                }
+            }
+        }
+    }
+
+    /// Whether it was a loss: a sandbox that ends takes its link along before anybody says so.
+    async fn put_back(&self, losses: BTreeSet<Loss>) -> Result<bool> {
+        let _alone = self.0.turn.write().await;
+        let (links, config) = (&self.0.links, &self.0.config);
+        let mut was_lost = false;
+        for loss in losses {
+            if loss != Loss::Ranges {
+                let leads = self.kept().leads(&loss);
+                for (name, leads) in leads {
+                    was_lost |= links.restore(&name, &leads).await?;
+                }
+            }
+            if !matches!(loss, Loss::Link(_)) {
+                let (networks, ranges) = self.kept().ranges();
+                links.add_gateway(config).await?;
+                links.add_ranges(config).await?;
+                if let Some(networks) = networks {
+                    links.set_networks(config, &networks).await?;
+                }
+                if let Some(ranges) = ranges {
+                    links.set_service_ranges(config, &ranges).await?;
+                }
+                was_lost = true;
+            }
+        }
+        Ok(was_lost)
+    }
+}
+
+impl Kept {
+    /// Those that are meant.
+    fn leads(&self, loss: &Loss) -> Vec<(String, Vec<Lead>)> {
+        let is_meant = |name: &String| !matches!(loss, Loss::Link(lost) if lost != name);
+        let meant = self.links.iter().filter(|(name, _)| is_meant(name));
+        meant.map(|(name, leads)| (name.clone(), leads.clone())).collect()
+    }
+
+    fn ranges(&self) -> (Option<Vec<NetworkConfig>>, Option<Vec<Ipv4Net>>) {
+        (self.networks.clone(), self.service_ranges.clone())
+    }
+
+    fn link_to(&self, address: Ipv4Addr) -> Option<&String> {
+        let leads_there = |leads: &[Lead]| leads.iter().any(|lead| lead.address == address);
+        self.links.iter().find(|(_, leads)| leads_there(leads)).map(|(name, _)| name)
+    }
+
+    fn has_range(&self, range: Ipv4Net, config: &NetConfig) -> bool {
+        let networks = self.networks.iter().flatten().map(|network| network.subnet);
+        let own = [config.pod_cidr, config.service_cidr, config.load_balancer_cidr];
+        let mut all = networks.chain(self.service_ranges.iter().flatten().copied()).chain(own);
+        all.any(|one| one.trunc() == range)
+    }
+
+    /// On the loopback.
+    fn has_address(&self, address: Ipv4Addr, config: &NetConfig) -> bool {
+        let mut networks = self.networks.iter().flatten();
+        address == config.gateway() || networks.any(|network| network.gateway == address)
+    }
+}
+
+impl Links {
+    /// A link that is gone stays so (false): its other end was in the sandbox, and went with it.
+    async fn restore(&self, name: &str, leads: &[Lead]) -> Result<bool> {
+        let Some(index) = self.index(name).await? else { return Ok(false) };
+        for lead in leads {
+            self.add_address(index, lead.gateway).await?;
+        }
+        self.set_up(index).await?;
+        for lead in leads {
+            self.route_to_pod(index, lead.address, lead.gateway).await?;
+        }
+        self.wait_until_up(index).await?;
+        Ok(true)
+    }
+}
+
+/// What this takes away of what is kept, and how to say it.
+fn loss(message: &RouteNetlinkMessage, kept: &Kept, config: &NetConfig) -> Option<(Loss, String)> {
+    match message {
+        RouteNetlinkMessage::NewLink(link) => changed_link(link, kept),
+        RouteNetlinkMessage::DelAddress(message) => lost_address(message, kept, config),
+        RouteNetlinkMessage::DelRoute(route) => lost_route(route, kept, config),
+        _ => None,
+    }
+}
+
+/// A link that goes down takes its routes along without a word; the loopback's are put back when it is up again. Of a link that
+/// is just made, and down as yet, the kernel says that all has changed.
+fn changed_link(link: &LinkMessage, kept: &Kept) -> Option<(Loss, String)> {
+    let (header, name) = (&link.header, name_of(link)?);
+    let is_new = header.change_mask.bits() == u32::MAX;
+    if is_new || !header.change_mask.contains(LinkFlags::Up) {
+        return None;
+    }
+    if header.flags.contains(LinkFlags::Up) {
+        return (header.index == LOOPBACK).then(|| (Loss::Ranges, "the loopback was down".to_owned()));
+    }
+    let lost = kept.links.contains_key(name);
+    lost.then(|| (Loss::Link(name.to_owned()), format!("link {name} was down")))
+}
+
+fn lost_address(message: &AddressMessage, kept: &Kept, config: &NetConfig) -> Option<(Loss, String)> {
+    let address = local(message)?;
+    if message.header.index == LOOPBACK {
+        let lost = kept.has_address(address, config);
+        return lost.then(|| (Loss::Ranges, format!("address {address} of the loopback")));
+    }
+    let link = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Label(name) => kept.links.get_key_value(name),
+        _ => None,
+    });
+    let (name, _) = link.filter(|(_, leads)| leads.iter().any(|lead| lead.gateway == address))?;
+    Some((Loss::Link(name.clone()), format!("address {address} of link {name}")))
+}
+
+fn lost_route(route: &RouteMessage, kept: &Kept, config: &NetConfig) -> Option<(Loss, String)> {
+    let to = destination(route).filter(|_| route.header.protocol == OURS)?;
+    let said = format!("the route to {to}");
+    match kept.link_to(to.addr()).filter(|_| to.prefix_len() == 32) {
+        Some(name) => Some((Loss::Link(name.clone()), said)),
+        None => kept.has_range(to, config).then_some((Loss::Ranges, said)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::example;
+    use rtnetlink::RouteMessageBuilder;
+    use rtnetlink::packet_route::link::LinkAttribute;
+    use rtnetlink::packet_route::route::{RouteProtocol, RouteType};
+    use std::net::IpAddr;
+
+    const POD: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 5);
+
+    fn kept() -> Kept {
+        let network = NetworkConfig {
+            subnet: "172.18.0.0/16".parse().unwrap(),
+            gateway: "172.18.0.1".parse().unwrap(),
+            internal: false,
+            members_meet: true,
+            masquerade: true,
+        };
+        Kept {
+            links: [("pod".to_owned(), vec![Lead { gateway: example().gateway(), address: POD }])].into(),
+            networks: Some(vec![network]),
+            service_ranges: Some(vec!["10.250.0.0/24".parse().unwrap()]),
+        }
+    }
+
+    fn link(name: &str, index: u32, flags: LinkFlags, changed: LinkFlags) -> RouteNetlinkMessage {
+        let mut link = LinkMessage::default();
+        (link.header.index, link.header.flags, link.header.change_mask) = (index, flags, changed);
+        link.attributes.push(LinkAttribute::IfName(name.to_owned()));
+        RouteNetlinkMessage::NewLink(link)
+    }
+
+    fn address(index: u32, label: &str, address: [u8; 4]) -> RouteNetlinkMessage {
+        let mut message = AddressMessage::default();
+        message.header.index = index;
+        message.attributes.push(AddressAttribute::Local(IpAddr::from(address)));
+        message.attributes.push(AddressAttribute::Label(label.to_owned()));
+        RouteNetlinkMessage::DelAddress(message)
+    }
+
+    fn route(to: &str, protocol: RouteProtocol) -> RouteNetlinkMessage {
+        let to: Ipv4Net = to.parse().unwrap();
+        let route = RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(to.addr(), to.prefix_len())
+            .kind(RouteType::Unicast)
+            .protocol(protocol);
+        RouteNetlinkMessage::DelRoute(route.build())
+    }
+
+    #[test]
+    fn what_is_ours_and_goes_is_a_loss() {
+        let (up, none) = (LinkFlags::Up, LinkFlags::empty());
+        let pod = || Some(Loss::Link("pod".to_owned()));
+        for (name, message, want) in [
+            ("taken down", link("pod", 7, none, up), pod()),
+            ("being made", link("pod", 7, none, LinkFlags::from_bits_retain(u32::MAX)), None),
+            ("brought up", link("pod", 7, up, up), None),
+            ("its carrier", link("pod", 7, none, none), None),
+            ("a link that we let go", link("another", 8, none, up), None),
+            ("the loopback goes", link("lo", LOOPBACK, none, up), None),
+            ("the loopback comes", link("lo", LOOPBACK, up, up), Some(Loss::Ranges)),
+            ("the gateway's address", address(LOOPBACK, "lo", [10, 244, 0, 1]), Some(Loss::Ranges)),
+            ("a network's address", address(LOOPBACK, "lo:n3dg3", [172, 18, 0, 1]), Some(Loss::Ranges)),
+            ("another address of the loopback", address(LOOPBACK, "lo", [127, 0, 0, 1]), None),
+            ("a link's address", address(7, "pod", [10, 244, 0, 1]), pod()),
+            ("a link's other address", address(7, "pod", [10, 244, 0, 9]), None),
+            ("another link's address", address(8, "eth0", [10, 244, 0, 1]), None),
+            ("a pod's route", route("10.244.0.5/32", OURS), pod()),
+            ("a route for a pod that went", route("10.244.0.6/32", OURS), None),
+            ("somebody's route", route("10.244.0.5/32", RouteProtocol::Static), None),
+            ("the services' range", route("10.96.0.0/16", OURS), Some(Loss::Ranges)),
+            ("a further range", route("10.250.0.0/24", OURS), Some(Loss::Ranges)),
+            ("a network's range", route("172.18.0.0/16", OURS), Some(Loss::Ranges)),
+            ("another profile's range", route("10.97.0.0/16", OURS), None),
+        ] {
+            let found = loss(&message, &kept(), &example()).map(|(loss, _)| loss);
+            assert_eq!(found, want, "{name}");
+        }
+        let nothing = loss(&link("pod", 7, none, up), &Kept::default(), &example());
+        assert_eq!(nothing, None, "nobody has said yet what there should be");
+    }
+
+    #[test]
+    fn who_does_it_again_and_again_waits_longer() {
+        let mut patience = Patience::default();
+        let mut now = Instant::now();
+        let mut waited = Vec::new();
+        for _ in 0..13 {
+            let wait = patience.wait(now);
+            waited.push(wait.as_millis());
+            patience.count(now, wait);
+            now += wait + Duration::from_secs(1);
+        }
+        assert_eq!(waited[..4], [0, 100, 200, 400]);
+        assert_eq!(waited[10..], [51_200, 60_000, 60_000]);
+        let later = now + CALM;
+        assert_eq!(patience.wait(later), Duration::ZERO);
+        patience.count(later, Duration::ZERO);
+        assert_eq!(patience.wait(later), FIRST_WAIT, "from the beginning");
+    }
+}
