@@ -23,10 +23,12 @@ pub(crate) async fn authenticate(edge: &ServerState, request: &Request) -> Resul
     match (&request.peer.certified, bearer(request)) {
         (_, Some(token)) => {
             let actor = whose(edge, &token).await?;
-            request.peer.vouch();
+            request.peer.vouch(&actor);
             Ok(actor)
         }
         (Some(actor), None) => {
+            // it may have been another's, who had a token
+            request.peer.vouch(actor);
             if let Some(ends) = request.peer.certified_until {
                 edge.metrics.count_certificate(ends);
             }

@@ -6,16 +6,17 @@
 //! not known, and there is nothing to run or to read logs by: pages only.
 
 use crate::authentication::{actor_of_certificate, authenticate};
+use crate::connection_seats::{AllSeats, ConnectionSeats};
 use crate::peer::Peer;
 use crate::request::Request;
 use crate::responses;
-use crate::server::{ApiServer, MOST_STRANGERS};
+use crate::server::ApiServer;
 use crate::server_state::ServerState;
 use bytes::Bytes;
 use cluster::{Actor, Attributes};
 use http::Method;
 use hyper::body::Incoming;
-use listener::{Seat, Seats, accept_all, serve_http, tls_handshake};
+use listener::{accept_all, serve_http, tls_handshake};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -29,12 +30,12 @@ pub const KUBELET_PORT: u16 = 10250;
 impl ApiServer {
     /// The pages of the node of that name, until `stop`.
     pub async fn serve_kubelet(self, listener: TcpListener, node: String, stop: CancellationToken) {
-        let (server, node, seats) = (Arc::new(self), Arc::new(node), Seats::new(MOST_STRANGERS));
+        let (server, node, seats) = (Arc::new(self), Arc::new(node), AllSeats::default());
         let handle = |socket, peer: SocketAddr| {
             let (server, node, stop) = (server.clone(), node.clone(), stop.clone());
-            let seat = Arc::new(seats.take(peer.ip()));
+            let seats = seats.take(peer.ip());
             async move {
-                seat.clone().hold(server.kubelet_connection(socket, peer.ip(), seat, node, stop)).await;
+                seats.clone().hold(server.kubelet_connection(socket, peer.ip(), seats, node, stop)).await;
             }
         };
         accept_all("the kubelet's port", &listener, &stop, handle).await;
@@ -44,7 +45,7 @@ impl ApiServer {
         &self,
         socket: TcpStream,
         address: IpAddr,
-        seat: Arc<Seat>,
+        seats: ConnectionSeats,
         node: Arc<String>,
         stop: CancellationToken,
     ) {
@@ -52,14 +53,16 @@ impl ApiServer {
         let (_, session) = stream.get_ref();
         let certificate = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
         let (certified, certified_until) = certificate.unzip();
-        let peer = Arc::new(Peer { certified, certified_until, address: Some(address), seat: Some(seat) });
+        let (address, user_seat) = (Some(address), Some(seats.user.clone()));
+        let seat = Some(seats.stranger);
+        let peer = Arc::new(Peer { certified, certified_until, address, seat, user_seat });
         peer.recognise();
         let edge = self.edge.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let (edge, node, peer) = (edge.clone(), node.clone(), peer.clone());
             async move { Ok::<_, Infallible>(answer(&edge, &node, bare(request, peer)).await) }
         });
-        serve_http(stream, service, None, &stop).await;
+        serve_http(stream, service, Some(seats.user), &stop).await;
     }
 }
 

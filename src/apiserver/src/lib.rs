@@ -19,6 +19,7 @@ mod client_tls;
 mod component_statuses;
 mod computed;
 mod connect_options;
+mod connection_seats;
 mod discovery;
 mod exchange;
 mod flow_control;

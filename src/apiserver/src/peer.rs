@@ -1,7 +1,7 @@
 //! Who is at the other end of a connection.
 
 use cluster::Actor;
-use listener::Seat;
+use listener::{Seat, UserSeat};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,20 +15,25 @@ pub(crate) struct Peer {
     pub(crate) address: Option<IpAddr>,
     /// Among the strangers, where the connection has one.
     pub(crate) seat: Option<Arc<Seat>>,
+    /// Among those who are known, where the connection has one.
+    pub(crate) user_seat: Option<Arc<UserSeat>>,
 }
 
 impl Peer {
     /// Whoever is known is no stranger.
     pub(crate) fn recognise(&self) {
-        if let Some(seat) = self.seat.as_ref().filter(|_| self.certified.is_some()) {
-            seat.leave();
+        if let Some(actor) = &self.certified {
+            self.vouch(actor);
         }
     }
 
-    /// He has shown who he is.
-    pub(crate) fn vouch(&self) {
+    /// He has shown who he is. Administrators are not counted: who locks others out could as well stop the cluster.
+    pub(crate) fn vouch(&self, actor: &Actor) {
         if let Some(seat) = &self.seat {
             seat.leave();
+        }
+        if let Some(seat) = &self.user_seat {
+            seat.belongs_to((!actor.is_in(Actor::MASTERS)).then_some(actor.name.as_str()));
         }
     }
 }

@@ -19,9 +19,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use warp::reply::{Reply, Response};
 
-/// Looks at a request's head: breaks with an answer of its own, or lets it go on to the API as somebody.
+/// Looks at a request's head, and at the address that it comes from: breaks with an answer of its own, or lets it go on to the
+/// API as somebody.
 pub type SessionGate =
-    Arc<dyn Fn(&request::Parts) -> ControlFlow<http::Response<Bytes>, Actor> + Send + Sync>;
+    Arc<dyn Fn(&request::Parts, SocketAddr) -> ControlFlow<http::Response<Bytes>, Actor> + Send + Sync>;
 
 /// Of connections that have shown no session.
 const MOST_STRANGERS: usize = 128;
@@ -39,13 +40,13 @@ impl ApiServer {
                 let (gate, filtered, seat) = (gate.clone(), filtered.clone(), own.clone());
                 async move {
                     let (mut head, body) = request.into_parts();
-                    let actor = match gate(&head) {
+                    let actor = match gate(&head, peer) {
                         ControlFlow::Break(answer) => return Ok(answer.into_response()),
                         ControlFlow::Continue(actor) => actor,
                     };
                     let address = Some(peer.ip());
-                    let peer =
-                        Peer { certified: Some(actor), certified_until: None, address, seat: Some(seat) };
+                    let (certified, seat) = (Some(actor), Some(seat));
+                    let peer = Peer { certified, address, seat, ..Peer::default() };
                     peer.recognise();
                     head.extensions.insert(Arc::new(peer));
                     let request = hyper::Request::from_parts(head, body);

@@ -2,6 +2,7 @@
 
 use crate::authentication::actor_of_certificate;
 use crate::client_tls::ClientIdentity;
+use crate::connection_seats::{AllSeats, ConnectionSeats};
 use crate::issuers::Issuers;
 use crate::metrics::{ConfigFile, Metrics};
 use crate::openapi_documents::OpenapiDocuments;
@@ -20,7 +21,7 @@ use http::{HeaderMap, Method};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
-use listener::{Seat, Seats, accept_all, serve_http, tls_handshake};
+use listener::{accept_all, serve_http, tls_handshake};
 use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject;
@@ -34,9 +35,6 @@ use tokio_util::sync::CancellationToken;
 use warp::Filter;
 use warp::filters::path::FullPath;
 use warp::reply::Response;
-
-/// Connections of clients that are not (yet) known: a thousand that say nothing lock nobody out.
-pub(crate) const MOST_STRANGERS: usize = 512;
 
 pub struct EdgeConfig {
     pub chain_pem: String,
@@ -115,11 +113,10 @@ impl ApiServer {
     /// Until `stop`; open streams are given a second.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let _ = self.edge.stop.set(stop.clone());
-        let (server, seats) = (Arc::new(self), Seats::new(MOST_STRANGERS));
+        let (server, seats) = (Arc::new(self), AllSeats::default());
         let handle = |socket, peer: SocketAddr| {
-            let (server, stop) = (server.clone(), stop.clone());
-            let seat = Arc::new(seats.take(peer.ip()));
-            async move { seat.clone().hold(server.connection(socket, peer.ip(), seat, stop)).await }
+            let (server, stop, seats) = (server.clone(), stop.clone(), seats.take(peer.ip()));
+            async move { seats.clone().hold(server.connection(socket, peer.ip(), seats, stop)).await }
         };
         accept_all("the API server", &listener, &stop, handle).await;
     }
@@ -130,12 +127,20 @@ impl ApiServer {
         catch_all(self.edge.clone())
     }
 
-    async fn connection(&self, socket: TcpStream, address: IpAddr, seat: Arc<Seat>, stop: CancellationToken) {
+    async fn connection(
+        &self,
+        socket: TcpStream,
+        address: IpAddr,
+        seats: ConnectionSeats,
+        stop: CancellationToken,
+    ) {
         let Some(stream) = tls_handshake(&self.tls, socket).await else { return };
         let (_, session) = stream.get_ref();
         let certificate = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
         let (certified, certified_until) = certificate.unzip();
-        let peer = Arc::new(Peer { certified, certified_until, address: Some(address), seat: Some(seat) });
+        let (address, user_seat) = (Some(address), Some(seats.user.clone()));
+        let seat = Some(seats.stranger);
+        let peer = Arc::new(Peer { certified, certified_until, address, seat, user_seat });
         peer.recognise();
         let filtered = TowerToHyperService::new(warp::service(self.filter()));
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
@@ -148,7 +153,7 @@ impl ApiServer {
                 }
             }
         });
-        serve_http(stream, service, None, &stop).await;
+        serve_http(stream, service, Some(seats.user), &stop).await;
     }
 }
 

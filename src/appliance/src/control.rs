@@ -26,7 +26,11 @@ pub enum ControlRequest {
         namespaces: Option<BTreeSet<String>>,
     },
     /// Answers [`ControlReply::Url`]: opens the dashboard once, for a few minutes.
-    Dashboard,
+    Dashboard {
+        /// Whose browser it is to open; whoever's has the link, where nobody is named.
+        #[serde(default)]
+        user: Option<u32>,
+    },
     /// Answers [`ControlReply::Services`]: every service that has ports.
     Services,
     /// The same for one service; waits until something stands behind it.
@@ -244,6 +248,16 @@ pub struct ControlStatus {
     /// Of a stop that is scheduled: seconds since 1970.
     #[serde(default)]
     pub stops_at: Option<u64>,
+    /// Nothing new is stored until something is deleted.
+    #[serde(default)]
+    pub store_full: Option<StoreFull>,
+}
+
+/// Of the daemon's memory, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreFull {
+    pub used: usize,
+    pub limit: usize,
 }
 
 /// Where a service can be reached from the machine.

@@ -16,7 +16,10 @@ use crate::node::{self, NodeServices};
 use crate::scheduled_stop::ScheduledStop;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::start_options::{StartOptions, keep, resolve_settings};
-use crate::{ControlStatus, KUBERNETES, Places, control_server, docker_only, log, node_address, open_files};
+use crate::{
+    ControlStatus, KUBERNETES, Places, control_server, docker_only, log, node_address, open_files,
+    socket_owner,
+};
 use apiserver::{
     AggregatedClient, ApiServer, ClientIdentity, EdgeConfig, KUBELET_PORT, SessionGate, WebhookClient,
 };
@@ -181,7 +184,8 @@ async fn serve(
     let dashboard = Arc::new(Dashboard::new(places.profile.as_str(), settings.dashboard_port));
     let gate: SessionGate = {
         let dashboard = dashboard.clone();
-        Arc::new(move |request| dashboard.answer(request))
+        let own = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.dashboard_port));
+        Arc::new(move |request, peer| dashboard.answer(request, &|| socket_owner::of_connection(peer, own)))
     };
     running.spawn(server.clone().serve_plain(dashboard_listener, gate, components.clone()));
     running.spawn(server.clone().follow_api_services(components.clone()));
@@ -203,6 +207,7 @@ async fn serve(
         without_kubernetes: false,
         paused: None,
         stops_at: None,
+        store_full: None,
     };
     let answers = Arc::new(Answers {
         status,
@@ -257,6 +262,7 @@ fn open_store(
         take_over: typed.take_over,
         backend: datastore::backend(places, asked),
         encryption: encryption.clone(),
+        quota: daemon_memory::for_objects(settings.daemon_memory),
         ..store::Options::default()
     };
     let known = Settings::load(places).ok().flatten();

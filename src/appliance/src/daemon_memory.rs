@@ -89,13 +89,23 @@ fn seen_path(places: &Places) -> PathBuf {
     places.run.join("daemon.json")
 }
 
+fn limit(memory: DaemonMemory) -> Option<u64> {
+    memory.bytes(total(&std::fs::read_to_string("/proc/meminfo").unwrap_or_default()))
+}
+
+/// What all stored objects may take of it, in bytes. They are held once, a list of all of them is made of as much again and packed once
+/// more, and watches, components and the log need something too. Without it whoever may make one kind of object could end the daemon,
+/// each time that it starts.
+pub(crate) fn for_objects(memory: DaemonMemory) -> Option<usize> {
+    limit(memory).map(|bytes| usize::try_from(bytes / 3).unwrap_or(usize::MAX))
+}
+
 /// Puts this process under its limit.
 ///
 /// # Errors
 /// In words for the log: there is none then.
 pub(crate) fn confine(places: &Places, memory: DaemonMemory) -> Result<(), String> {
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let limit = memory.bytes(total(&meminfo));
+    let limit = limit(memory);
     let confined = DaemonCgroup::of(&places.cgroup).and_then(|cgroup| {
         cgroup.join(limit)?;
         remember(places, &cgroup)

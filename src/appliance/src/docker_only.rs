@@ -41,6 +41,7 @@ pub(crate) async fn serve(
         without_kubernetes: true,
         paused: None,
         stops_at: None,
+        store_full: None,
     };
     let answers = Arc::new(Answers {
         status,

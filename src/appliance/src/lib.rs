@@ -34,6 +34,7 @@ mod scheduled_stop;
 mod service_network;
 mod settings;
 mod signer;
+mod socket_owner;
 mod start_options;
 
 pub use addons::{Addon, AddonObject, is_bundled_addon};
@@ -41,7 +42,7 @@ pub use certs::{AdminCredentials, Certificates, is_server_name};
 pub use check::{Finding, State, check};
 pub use control::{
     BuildContextAt, BuildRequest, ControlReply, ControlRequest, ControlStatus, Login, PullProgress, Refusal,
-    ServiceAddress, ServicePort,
+    ServiceAddress, ServicePort, StoreFull,
 };
 pub use cri::ImageInfo;
 pub use daemon::run;

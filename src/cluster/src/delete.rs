@@ -8,7 +8,7 @@ use ::api::{Object, Reason, ResourceVersion, Status};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kinds::Instance;
-use store::Precondition;
+use store::{Precondition, Priority};
 
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
@@ -131,7 +131,10 @@ impl Cluster {
                 Mark::Changed => {
                     let write = WriteOptions { dry_run: options.dry_run, ..WriteOptions::default() };
                     let at = Precondition::At(current.revision());
-                    self.put(target, object.encode()?, at, &write, Vec::new()).await.map(Deleted::Later)
+                    // also where the store is full: it waits for its finalizers only
+                    let marked =
+                        self.put(target, object.encode()?, at, &write, Vec::new(), Priority::Essential).await;
+                    marked.map(Deleted::Later)
                 }
             };
             match outcome {

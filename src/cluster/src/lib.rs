@@ -50,6 +50,7 @@ mod watch;
 mod watch_all;
 mod webhooks;
 mod write;
+mod write_priority;
 
 pub use actor::Actor;
 pub use aggregated::AggregatedCaller;

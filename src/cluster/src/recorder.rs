@@ -123,6 +123,10 @@ impl Writer {
             Err(status) if status.is(Reason::NotFound) || status.is(Reason::Forbidden) => {
                 tracing::debug!(component = self.component, %status, "event not recorded");
             }
+            // the store is full, and has said so
+            Err(status) if status.is(Reason::Unknown) => {
+                tracing::debug!(component = self.component, %status, "event not recorded");
+            }
             Err(status) => tracing::warn!(component = self.component, %status, "event not recorded"),
         }
     }

@@ -4,12 +4,13 @@ use crate::admission::{Admission, Operation};
 use crate::apply::{ManagedFields, Updater, of_created, of_updated};
 use crate::clock::now;
 use crate::delete::ready_for_removal;
+use crate::write_priority::{Step, priority};
 use crate::{Actor, Attributes, Cluster, Remarks, Target, admission};
 use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{Durability, ErrorList, Instance, Subresource};
 use rand::Rng;
-use store::{Change, CommitError, Precondition, Write};
+use store::{Change, CommitError, Precondition, Priority, Write};
 
 /// How often a write that has no precondition of its own is tried again when somebody was faster.
 const MOST_CONFLICTS: usize = 32;
@@ -113,9 +114,11 @@ impl Cluster {
         admission::review(&asked, &*object, None).await?;
         let _until_committed = self.reserve(target, &*object, None).await?;
         let mut tries = 0;
+        let priority = priority(actor, target, Step::Create);
         loop {
             let beside = reservations.written_with(self, &*object)?;
-            let outcome = self.put(target, object.encode()?, Precondition::Absent, options, beside).await;
+            let draft = object.encode()?;
+            let outcome = self.put(target, draft, Precondition::Absent, options, beside, priority).await;
             match outcome {
                 Err(status) if status.is(Reason::AlreadyExists) && generated && tries < MOST_NAMES => {
                     tries += 1;
@@ -180,7 +183,8 @@ impl Cluster {
                 self.remove(target, current.key(), at, new.encode()?).await
             } else {
                 let beside = reservations.written_with(self, &*new)?;
-                self.put(target, new.encode()?, at, options, beside).await
+                let priority = priority(actor, target, Step::Update);
+                self.put(target, new.encode()?, at, options, beside, priority).await
             };
             match outcome {
                 Err(status) if status.is(Reason::Conflict) && asked.is_none() => {}
@@ -242,13 +246,14 @@ impl Cluster {
         precondition: Precondition,
         options: &WriteOptions,
         beside: Vec<Write>,
+        priority: Priority,
     ) -> Result<Object, Status> {
         let draft = self.for_storage(&target.version, draft).await?;
         let key = draft.key();
         if options.dry_run {
             return self.dry_run(target, draft, &precondition);
         }
-        self.commit_one(target, key, precondition, Change::Put(draft), beside).await
+        self.commit_one(target, key, precondition, Change::Put(draft), beside, priority).await
     }
 
     pub(crate) async fn remove(
@@ -260,7 +265,8 @@ impl Cluster {
     ) -> Result<Object, Status> {
         let last = self.for_storage(&target.version, last).await?;
         let beside = self.0.services.removed_with(self.store(), target, &key)?;
-        let removed = self.commit_one(target, key, precondition, Change::Delete { last }, beside).await?;
+        let change = Change::Delete { last };
+        let removed = self.commit_one(target, key, precondition, change, beside, Priority::Essential).await?;
         self.0.services.release(target, &removed);
         Ok(removed)
     }
@@ -272,6 +278,7 @@ impl Cluster {
         precondition: Precondition,
         change: Change,
         beside: Vec<Write>,
+        priority: Priority,
     ) -> Result<Object, Status> {
         let (name, namespace) = (key.name.to_string(), key.namespace.clone());
         let durability = match target.version.info().durability {
@@ -280,7 +287,8 @@ impl Cluster {
         };
         let absent = matches!(precondition, Precondition::Absent);
         let write = Write { resource: target.stored_in(), key, precondition, change, durability };
-        let outcome = self.store().commit(std::iter::once(write).chain(beside).collect()).await;
+        let outcome =
+            self.store().commit_with(priority, std::iter::once(write).chain(beside).collect()).await;
         if outcome.is_ok() && target.version.info().gvr.group == "admissionregistration.k8s.io" {
             // from the next write on they are asked
             self.0.webhooks.refresh(self.store());
@@ -304,6 +312,8 @@ impl Cluster {
             Err(error @ CommitError::TooLarge { .. }) => {
                 Err(Status::new(Reason::RequestEntityTooLarge, error.to_string()))
             }
+            // as upstream's API server hands on what etcd says
+            Err(error @ CommitError::OverQuota) => Err(Status::new(Reason::Unknown, error.to_string())),
             Err(other) => Err(Status::internal(other)),
         }
     }

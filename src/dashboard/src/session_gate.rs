@@ -32,6 +32,10 @@ pub struct Dashboard {
 }
 
 type Answer = Response<Bytes>;
+/// Finds out whose program is at the other end of the connection: a user's id, where it can be told.
+type AskUser<'a> = &'a dyn Fn() -> Option<u32>;
+/// May read what any user has, so that a link tells him nothing new.
+const ROOT: u32 = 0;
 
 impl Dashboard {
     /// `port` is where the listener is, on 127.0.0.1.
@@ -44,16 +48,19 @@ impl Dashboard {
         Dashboard { port, cookie, command, sessions: Mutex::default() }
     }
 
-    /// A fresh link that logs one browser in, once, within five minutes.
-    pub fn login_url(&self) -> String {
-        let token = self.sessions().issue(Instant::now());
+    /// A fresh link that logs one browser in, once, within five minutes: of the user with that id, or of root. A link is read by
+    /// others where it is an argument of a program. Without a user it opens whoever's browser has it.
+    pub fn login_url(&self, user: Option<u32>) -> String {
+        let token = self.sessions().issue(user, Instant::now());
         format!("http://127.0.0.1:{}/login?token={token}", self.port)
     }
 
-    /// Answers a request by itself, or lets it go on to the API as the actor.
-    pub fn answer(&self, request: &Parts) -> ControlFlow<Answer, Actor> {
-        let refused =
-            || self.misdirected(request).or_else(|| cross_site(request)).or_else(|| login(self, request));
+    /// Answers a request by itself, or lets it go on to the API as the actor. `user` is asked only where a link is redeemed
+    /// that is somebody's.
+    pub fn answer(&self, request: &Parts, user: AskUser<'_>) -> ControlFlow<Answer, Actor> {
+        let refused = || {
+            self.misdirected(request).or_else(|| cross_site(request)).or_else(|| login(self, request, user))
+        };
         if let Some(answer) = refused().or_else(|| self.without_session(request)) {
             return ControlFlow::Break(answer);
         }
@@ -100,13 +107,19 @@ impl Dashboard {
 }
 
 /// Turns the link's token into a cookie.
-fn login(dashboard: &Dashboard, request: &Parts) -> Option<Answer> {
+fn login(dashboard: &Dashboard, request: &Parts, user: AskUser<'_>) -> Option<Answer> {
     if request.uri.path() != "/login" || request.method != Method::GET {
         return None;
     }
     let pairs = request.uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
     let token = pairs.into_iter().find(|(key, _)| *key == "token").map_or("", |(_, value)| value);
-    let Some(secret) = dashboard.sessions().redeem(token, Instant::now()) else {
+    let now = Instant::now();
+    // the sessions are not held while the kernel is asked
+    let owner = dashboard.sessions().user_of(token, now);
+    if let Some(refused) = owner.and_then(|owner| of_another(dashboard, owner, user())) {
+        return Some(refused);
+    }
+    let Some(secret) = dashboard.sessions().redeem(token, now) else {
         let sentence = format!(
             "It opens one browser, once, within five minutes. Run <code>{}</code> for a new one.",
             dashboard.command
@@ -118,6 +131,21 @@ fn login(dashboard: &Dashboard, request: &Parts) -> Option<Answer> {
     answers::set(answer.headers_mut(), header::SET_COOKIE, &cookie);
     answers::set(answer.headers_mut(), header::LOCATION, "/");
     Some(answer)
+}
+
+/// The link stays good: who reads it on a command line must not use it up either.
+fn of_another(dashboard: &Dashboard, owner: u32, user: Option<u32>) -> Option<Answer> {
+    let who = match user {
+        Some(user) if user == owner || user == ROOT => return None,
+        Some(user) => format!("this browser runs as user {user}"),
+        None => "whose browser this is can not be told".to_owned(),
+    };
+    let sentence = format!(
+        "User {owner} asked for it, and {who}. It is still good for a browser of user {owner}. Run <code>sudo {}</code> as \
+         the user whose browser it is to open.",
+        dashboard.command
+    );
+    Some(answers::notice(StatusCode::FORBIDDEN, "This link is another user's", &sentence))
 }
 
 /// Pages of others may link to us, and do nothing else. A browser says where a request comes from: in `Origin` for all that

@@ -21,3 +21,22 @@ fn a_browser_sees_the_cluster_live() {
     let refused = at.shell(&format!("curl -sS -o /dev/null -w '%{{http_code}}' {}", url.trim()));
     assert_ne!(refused.ok("the link again"), "303", "a link opens one browser");
 }
+
+#[test]
+fn a_link_that_others_read_opens_only_the_browser_of_who_asked() {
+    let Some(at) = appliance("dashboard-of") else { return };
+    let dashboard = "\"$MONOPOD_BIN\" -p e2e-dashboard-of dashboard";
+    let url = at.shell(&format!("SUDO_UID=65533 {dashboard} --url")).ok("dashboard --url");
+    let code_for = |user: u32| {
+        let curl = "curl -sS -o /dev/null -w '%{http_code}'";
+        // from a directory that everybody may be in
+        let line =
+            format!("cd / && setpriv --reuid {user} --regid {user} --clear-groups {curl} '{}'", url.trim());
+        at.shell(&line).ok("curl").trim().to_owned()
+    };
+    assert_eq!(code_for(65534), "403", "another user");
+    assert_eq!(code_for(65533), "303", "the link is still good for its own");
+    assert_eq!(code_for(65533), "403", "it is good once");
+    let told = at.shell(&format!("DISPLAY= WAYLAND_DISPLAY= {dashboard}"));
+    assert!(told.err().contains("open it yourself"), "{}", told.err());
+}

@@ -79,6 +79,48 @@ fn number(path: &Path) -> u64 {
     std::fs::read_to_string(path).unwrap().trim().parse().unwrap()
 }
 
+/// A namespace's administrator may make as many objects as he likes.
+#[test]
+fn objects_that_fill_the_daemons_memory_are_refused_and_the_cluster_goes_on() {
+    let Some(at) = common::unstarted("filled") else { return };
+    at.monopod(&["start", "--daemon-memory", "384Mi"]).ok("start with a limit");
+    let (pid, data) = (at.pid(), "x".repeat(1_000_000));
+    let create = |name: &str| {
+        let map =
+            format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {{a: {data}}}}}");
+        at.kubectl_with(&["create"], &map)
+    };
+    let (stored, refused) = (0..384)
+        .find_map(|number| {
+            let answer = create(&format!("fill-{number}"));
+            (!answer.0.status.success()).then(|| (number, answer.err()))
+        })
+        .expect("384 MB fit into a daemon of as much");
+    assert!(refused.contains("etcdserver: mvcc: database space exceeded"), "{refused}");
+    assert!((110..=134).contains(&stored), "{stored} MB were taken, of 128 MiB");
+    assert_eq!(at.pid(), pid, "the daemon lives");
+    let status = at.monopod(&["status"]).ok("status");
+    assert!(status.contains("store:      full"), "{status}");
+    let used = at.kubectl(&["get", "--raw", "/metrics"]).ok("metrics");
+    assert!(used.contains(&format!("\netcd_server_quota_backend_bytes {}\n", 128 << 20)), "{used}");
+    at.until(
+        &["get", "nodes", "-o", "jsonpath={.items[0].status.conditions[?(@.type=='Ready')].status}"],
+        "True",
+    );
+    // it comes up with all of it, and with room for what goes
+    at.monopod(&["stop"]).ok("stop");
+    at.monopod(&["start"]).ok("start again");
+    create("more").refused("another one");
+    at.kubectl(&["annotate", "configmap", "fill-0", "a=b"]).refused("an object that grows");
+    let names: Vec<String> = (0..stored).map(|number| format!("fill-{number}")).collect();
+    at.shell(&format!("{} delete configmap {}", at.kubectl_path(), names.join(" "))).ok("delete");
+    create("more").ok("there is room again");
+    assert!(!at.monopod(&["status"]).ok("status").contains("store:"));
+    let log = std::fs::read_to_string(at.places()[0].join("monopod.log")).unwrap();
+    let said = log.matches("until something is deleted nothing is added").count();
+    assert!((1..=3).contains(&said), "said {said} times");
+}
+
 #[test]
 fn a_daemon_that_takes_too_much_memory_dies_alone_and_it_is_said() {
     let Some(at) = appliance("memory") else { return };

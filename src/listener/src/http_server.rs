@@ -2,7 +2,7 @@
 
 use crate::accept::DRAIN;
 use crate::requests::{Answering, Requests};
-use crate::seats::Seat;
+use crate::seats::Turns;
 use hyper::body::{Body, Incoming};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -40,9 +40,8 @@ pub async fn tls_handshake<I: AsyncRead + AsyncWrite + Unpin>(
     tokio::time::timeout(HANDSHAKE, tls.accept(io)).await.ok()?.ok()
 }
 
-/// HTTP/1.1 or 2, until the connection ends, nothing is asked for too long, or `stop`. The `seat` is left while a request is
-/// open.
-pub async fn serve_http<I, S, B>(io: I, service: S, seat: Option<Arc<Seat>>, stop: &CancellationToken)
+/// HTTP/1.1 or 2, until the connection ends, nothing is asked for too long, or `stop`. The `seat` is told of requests.
+pub async fn serve_http<I, S, B>(io: I, service: S, seat: Option<Arc<dyn Turns>>, stop: &CancellationToken)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<hyper::Request<Incoming>, Response = hyper::Response<B>, Error = Infallible>,

@@ -2,7 +2,7 @@
 //! ever without a request, makes room when too many do, and drains at the end.
 //!
 //! It knows sockets and HTTP, and nothing of what is served. Read [`accept_all`] first, then [`serve_http`]; `seats.rs` says
-//! who has to go when there is no room.
+//! who has to go when there is no room for strangers, `user_seats.rs` among those who are known.
 
 #![forbid(unsafe_code)]
 
@@ -10,9 +10,11 @@ mod accept;
 mod http_server;
 mod requests;
 mod seats;
+mod user_seats;
 mod write_timeout;
 
 pub use accept::{Accept, DRAIN, accept_all};
 pub use http_server::{serve_http, tls_handshake};
-pub use seats::{Seat, Seats};
+pub use seats::{Owner, Seat, Seats, Turns};
+pub use user_seats::{UserSeat, UserSeats};
 pub use write_timeout::WriteTimeout;

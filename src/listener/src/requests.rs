@@ -1,6 +1,6 @@
 //! How many requests a connection has open, and when it is overdue.
 
-use crate::seats::Seat;
+use crate::seats::Turns;
 use hyper::body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,15 +18,14 @@ struct State {
 /// Of one connection.
 pub(crate) struct Requests {
     state: watch::Sender<State>,
-    /// Left while a request is open.
-    seat: Option<Arc<Seat>>,
+    seat: Option<Arc<dyn Turns>>,
 }
 
 /// A request, until its answer is sent or given up.
 pub(crate) struct Open(Arc<Requests>);
 
 impl Requests {
-    pub(crate) fn new(seat: Option<Arc<Seat>>) -> Arc<Self> {
+    pub(crate) fn new(seat: Option<Arc<dyn Turns>>) -> Arc<Self> {
         Arc::new(Requests { state: watch::Sender::default(), seat })
     }
 
@@ -34,7 +33,7 @@ impl Requests {
         self.state.send_modify(|state| {
             (state.open, state.begun) = (state.open + 1, true);
             if let Some(seat) = &self.seat {
-                seat.leave();
+                seat.begin();
             }
         });
         Open(self.clone())
@@ -63,7 +62,7 @@ impl Drop for Open {
         self.0.state.send_modify(|state| {
             state.open -= 1;
             if let Some(seat) = self.0.seat.as_ref().filter(|_| state.open == 0) {
-                seat.sit();
+                seat.end();
             }
         });
     }

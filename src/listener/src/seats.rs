@@ -3,44 +3,62 @@
 //! displaces only himself.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
-#[derive(Clone)]
-pub struct Seats(Arc<Inner>);
+/// By whom connections are told apart: an address, a user.
+pub trait Owner: Clone + Eq + Hash + Send + Sync + 'static {}
 
-struct Inner {
-    most: usize,
-    taken: Mutex<Taken>,
+impl<T: Clone + Eq + Hash + Send + Sync + 'static> Owner for T {}
+
+/// Is told when a connection has requests, and when it has none.
+pub trait Turns: Send + Sync {
+    /// There may have been others.
+    fn begin(&self);
+    /// The last one that was open has ended.
+    fn end(&self);
 }
 
-#[derive(Default)]
-struct Taken {
+#[derive(Clone)]
+pub struct Seats<K: Owner = IpAddr>(Arc<Inner<K>>);
+
+struct Inner<K: Owner> {
+    most: usize,
+    taken: Mutex<Taken<K>>,
+}
+
+struct Taken<K: Owner> {
     next: u64,
     count: usize,
-    by_address: HashMap<IpAddr, BTreeMap<u64, CancellationToken>>,
+    by_owner: HashMap<K, BTreeMap<u64, CancellationToken>>,
 }
 
 /// One connection's, until it is dropped.
-pub struct Seat {
-    seats: Seats,
-    address: IpAddr,
+pub struct Seat<K: Owner = IpAddr> {
+    seats: Seats<K>,
+    owner: K,
     number: Mutex<Option<u64>>,
     lost: CancellationToken,
 }
 
-impl Seats {
+impl<K: Owner> Seats<K> {
     pub fn new(most: usize) -> Self {
-        Seats(Arc::new(Inner { most, taken: Mutex::default() }))
+        let taken = Taken { next: 0, count: 0, by_owner: HashMap::new() };
+        Seats(Arc::new(Inner { most, taken: Mutex::new(taken) }))
     }
 
     /// For a connection from there; another may lose its own.
-    pub fn take(&self, address: IpAddr) -> Seat {
-        let seat =
-            Seat { seats: self.clone(), address, number: Mutex::new(None), lost: CancellationToken::new() };
+    pub fn take(&self, owner: K) -> Seat<K> {
+        let seat = self.reserve(owner, CancellationToken::new());
         seat.sit();
         seat
+    }
+
+    /// One that is not taken yet. `lost` is cancelled when another takes it.
+    pub(crate) fn reserve(&self, owner: K, lost: CancellationToken) -> Seat<K> {
+        Seat { seats: self.clone(), owner, number: Mutex::new(None), lost }
     }
 
     /// How many are taken.
@@ -48,49 +66,46 @@ impl Seats {
         self.lock().count
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Taken> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Taken<K>> {
         self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
-    fn add(&mut self, address: IpAddr, lost: CancellationToken) -> u64 {
+impl<K: Owner> Taken<K> {
+    fn add(&mut self, owner: K, lost: CancellationToken) -> u64 {
         self.next += 1;
         self.count += 1;
-        self.by_address.entry(address).or_default().insert(self.next, lost);
+        self.by_owner.entry(owner).or_default().insert(self.next, lost);
         self.next
     }
 
-    fn remove(&mut self, address: IpAddr, number: u64) {
-        let Some(of_address) = self.by_address.get_mut(&address) else { return };
-        if of_address.remove(&number).is_some() {
+    fn remove(&mut self, owner: &K, number: u64) {
+        let Some(of_owner) = self.by_owner.get_mut(owner) else { return };
+        if of_owner.remove(&number).is_some() {
             self.count -= 1;
         }
-        if of_address.is_empty() {
-            self.by_address.remove(&address);
+        if of_owner.is_empty() {
+            self.by_owner.remove(owner);
         }
     }
 
-    /// Of addresses with as many seats as another the newcomer's own gives way.
-    fn displace_one(&mut self, newcomer: IpAddr) {
-        let crowd = self
-            .by_address
-            .iter()
-            .max_by_key(|(address, of_address)| (of_address.len(), **address == newcomer));
-        let oldest = crowd.and_then(|(address, all)| Some((*address, all.first_key_value()?)));
-        if let Some((address, (&number, lost))) = oldest {
-            lost.cancel();
-            self.remove(address, number);
-        }
+    /// Of owners with as many seats as another the newcomer's own gives way.
+    fn displace_one(&mut self, newcomer: &K) {
+        let crowd = self.by_owner.iter().max_by_key(|(owner, of_owner)| (of_owner.len(), *owner == newcomer));
+        let Some((owner, of_owner)) = crowd else { return };
+        let Some((&number, lost)) = of_owner.first_key_value() else { return };
+        lost.cancel();
+        let owner = owner.clone();
+        self.remove(&owner, number);
     }
 }
 
-impl Seat {
+impl<K: Owner> Seat<K> {
     /// Somebody vouches for the connection: it needs no seat.
     pub fn leave(&self) {
         let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(number) = number.take() {
-            self.seats.lock().remove(self.address, number);
+            self.seats.lock().remove(&self.owner, number);
         }
     }
 
@@ -102,9 +117,9 @@ impl Seat {
         }
         let mut taken = self.seats.lock();
         if taken.count >= self.seats.0.most {
-            taken.displace_one(self.address);
+            taken.displace_one(&self.owner);
         }
-        *number = Some(taken.add(self.address, self.lost.clone()));
+        *number = Some(taken.add(self.owner.clone(), self.lost.clone()));
     }
 
     /// The connection, until it ends or loses its seat.
@@ -113,7 +128,18 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+/// Left while a request is open.
+impl<K: Owner> Turns for Seat<K> {
+    fn begin(&self) {
+        self.leave();
+    }
+
+    fn end(&self) {
+        self.sit();
+    }
+}
+
+impl<K: Owner> Drop for Seat<K> {
     fn drop(&mut self) {
         self.leave();
     }

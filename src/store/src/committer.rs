@@ -3,10 +3,11 @@
 
 use crate::log::{Log, Record};
 use crate::root::Root;
-use crate::write::{Change, CommitError, Committed, Durability, Write};
+use crate::write::{Change, CommitError, Committed, Durability, Priority, Write};
 use crate::{Event, EventKind, Resource, Shared};
 use api::{Object, ResourceVersion};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -17,9 +18,11 @@ const LAZY_LAG: Duration = Duration::from_secs(1);
 type Answer = oneshot::Sender<Result<Committed, CommitError>>;
 
 pub(crate) enum Request {
-    Commit { writes: Vec<Write>, answer: Answer },
+    Commit { writes: Vec<Write>, priority: Priority, answer: Answer },
     Close { answer: oneshot::Sender<()> },
 }
+
+type Asked = (Vec<Write>, Priority, Answer);
 
 pub(crate) struct Committer {
     log: Box<dyn Log>,
@@ -52,7 +55,7 @@ struct Outcome {
 }
 
 enum Woken {
-    Requests(Vec<(Vec<Write>, Answer)>, Option<oneshot::Sender<()>>),
+    Requests(Vec<Asked>, Option<oneshot::Sender<()>>),
     LazyIsDue,
     Closed(Option<oneshot::Sender<()>>),
 }
@@ -82,14 +85,14 @@ impl Committer {
             Some(behind) => queue.recv_timeout(behind.due.saturating_duration_since(Instant::now())),
         };
         let mut group = match first {
-            Ok(Request::Commit { writes, answer }) => vec![(writes, answer)],
+            Ok(Request::Commit { writes, priority, answer }) => vec![(writes, priority, answer)],
             Ok(Request::Close { answer }) => return Woken::Closed(Some(answer)),
             Err(RecvTimeoutError::Timeout) => return Woken::LazyIsDue,
             Err(RecvTimeoutError::Disconnected) => return Woken::Closed(None),
         };
         while group.len() < self.log.largest_group() {
             match queue.try_recv() {
-                Ok(Request::Commit { writes, answer }) => group.push((writes, answer)),
+                Ok(Request::Commit { writes, priority, answer }) => group.push((writes, priority, answer)),
                 // those who asked before the close are served
                 Ok(Request::Close { answer }) => return Woken::Requests(group, Some(answer)),
                 Err(_) => break,
@@ -109,14 +112,17 @@ impl Committer {
         }
     }
 
-    fn commit(&mut self, requests: Vec<(Vec<Write>, Answer)>) {
+    fn commit(&mut self, requests: Vec<Asked>) {
         let mut root = Root::clone(&self.shared.root.load());
         let mut group = Group::default();
-        for (writes, answer) in requests {
+        for (writes, priority, answer) in requests {
+            let most = self.shared.quota.map(|quota| priority.most(quota));
             let result = match too_large(&writes, self.log.largest_object()) {
                 Some(refused) => Err(refused),
-                None => apply(&mut root, writes, &mut group),
+                None => apply(&mut root, writes, most, &mut group),
             };
+            let is_full = matches!(result, Err(CommitError::OverQuota)) && priority != Priority::Low;
+            self.tell_of_room(is_full, root.bytes);
             let tentative = !group.records.is_empty();
             group.outcomes.push(Outcome { answer, result, tentative });
         }
@@ -131,6 +137,24 @@ impl Committer {
         self.shared.windows.publish(group.events, revision);
         self.shared.newest.send_replace(revision);
         answer_all(group.outcomes);
+    }
+
+    /// Once, until there is clearly more room than when something was refused.
+    fn tell_of_room(&self, refused: bool, bytes: usize) {
+        let Some(quota) = self.shared.quota else { return };
+        let was_full = self.shared.is_full.load(Ordering::Relaxed);
+        if refused && !was_full {
+            self.shared.is_full.store(true, Ordering::Relaxed);
+            tracing::warn!(
+                "what is stored takes {} MiB of the {} MiB that it may have of the daemon's memory: until something is deleted nothing is \
+                 added (`start --daemon-memory` changes the limit)",
+                bytes >> 20,
+                quota >> 20
+            );
+        } else if was_full && bytes < Priority::Low.most(quota) {
+            self.shared.is_full.store(false, Ordering::Relaxed);
+            tracing::info!("what is stored takes {} MiB: there is room again", bytes >> 20);
+        }
     }
 
     fn make_durable(&mut self, group: &mut Group, newest: ResourceVersion) -> Result<(), CommitError> {
@@ -195,9 +219,14 @@ fn too_large(writes: &[Write], most: usize) -> Option<CommitError> {
     })
 }
 
-/// Applies one request to the root, all or nothing.
-fn apply(root: &mut Root, writes: Vec<Write>, group: &mut Group) -> Result<Committed, CommitError> {
-    let (before, mark) = (root.revision, group.records.len());
+/// Applies one request to the root, all or nothing. What makes it larger than `most` bytes is refused.
+fn apply(
+    root: &mut Root,
+    writes: Vec<Write>,
+    most: Option<usize>,
+    group: &mut Group,
+) -> Result<Committed, CommitError> {
+    let (before, bytes, mark) = (root.revision, root.bytes, group.records.len());
     let must_sync = writes.iter().any(|write| write.durability == Durability::Sync);
     let mut objects = Vec::with_capacity(writes.len());
     for (index, write) in writes.into_iter().enumerate() {
@@ -209,6 +238,11 @@ fn apply(root: &mut Root, writes: Vec<Write>, group: &mut Group) -> Result<Commi
                 return Err(CommitError::Precondition { index, current: current_before(current, before) });
             }
         }
+    }
+    if root.bytes > bytes && most.is_some_and(|most| root.bytes > most) {
+        take_back(root, group, mark);
+        root.revision = before;
+        return Err(CommitError::OverQuota);
     }
     group.must_sync |= must_sync && !objects.is_empty();
     Ok(Committed { objects, revision: root.revision })
@@ -227,16 +261,15 @@ fn apply_one(root: &mut Root, write: Write, group: &mut Group) -> Result<Object,
         return Err(current);
     }
     let revision = ResourceVersion(root.revision.0 + 1);
-    let objects = root.resources.entry(resource.clone()).or_default();
     let (kind, object, stored) = match change {
         Change::Put(draft) => {
             let object = draft.stamp(revision);
-            objects.insert(key.clone(), object.clone());
+            root.insert(resource.clone(), key.clone(), object.clone());
             let kind = if current.is_some() { EventKind::Modified } else { EventKind::Added };
             (kind, object.clone(), Some(object))
         }
         Change::Delete { last } => {
-            objects.remove(&key);
+            root.remove(&resource, &key);
             (EventKind::Deleted, last.stamp(revision), None)
         }
     };
@@ -252,10 +285,9 @@ fn apply_one(root: &mut Root, write: Write, group: &mut Group) -> Result<Object,
 fn take_back(root: &mut Root, group: &mut Group, mark: usize) {
     let undone = group.records.drain(mark..).zip(group.events.drain(mark..)).rev();
     for (record, (resource, event)) in undone {
-        let objects = root.resources.entry(resource).or_default();
         match event.previous {
-            Some(previous) => objects.insert(record.key, previous),
-            None => objects.remove(&record.key),
+            Some(previous) => root.insert(resource, record.key, previous),
+            None => root.remove(&resource, &record.key),
         };
     }
 }

@@ -19,7 +19,7 @@ pub use etcd::{Credentials, Endpoint, EndpointError};
 pub use log::{OpenError, Recovery};
 pub use root::{Resource, Snapshot};
 pub use watch::{Event, EventKind, TooOld, Watch, WatchAll};
-pub use write::{Change, CommitError, Committed, Durability, Precondition, Write};
+pub use write::{Change, CommitError, Committed, Durability, Precondition, Priority, Write};
 
 use api::ResourceVersion;
 use arc_swap::ArcSwap;
@@ -27,6 +27,7 @@ use committer::{Committer, Request};
 use encryption::Encryption;
 use log::{EtcdLog, Log, MemoryLog, SqliteLog};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use tokio::sync::oneshot;
 
@@ -36,6 +37,8 @@ pub struct Options {
     pub window: usize,
     /// What the events of one resource may weigh, in bytes of JSON: large objects get a shorter window.
     pub window_bytes: usize,
+    /// How much of memory all objects may take, about, in bytes: what would be more is refused. What was there before stays.
+    pub quota: Option<usize>,
     /// There was a store before: one that is missing is a loss, and no first start.
     pub must_exist: bool,
     /// Go on without what was lost, and say what it was.
@@ -90,6 +93,7 @@ impl Default for Options {
         Options {
             window: 4096,
             window_bytes: 8 << 20,
+            quota: None,
             must_exist: false,
             accept_loss: false,
             backend: Backend::File,
@@ -114,6 +118,19 @@ pub(crate) struct Shared {
     pub(crate) newest: tokio::sync::watch::Sender<ResourceVersion>,
     /// Why, once it has happened.
     pub(crate) taken_over: tokio::sync::watch::Sender<Option<String>>,
+    pub(crate) quota: Option<usize>,
+    /// Something was refused for the quota, and there is not much more room since.
+    pub(crate) is_full: AtomicBool,
+}
+
+/// How much is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Of memory, about, for all objects.
+    pub bytes: usize,
+    pub quota: Option<usize>,
+    /// Something was refused for the quota, and there is not much more room since.
+    pub is_full: bool,
 }
 
 impl Store {
@@ -146,7 +163,14 @@ impl Store {
         let windows = watch::Windows::new(options, root.revision);
         let newest = tokio::sync::watch::Sender::new(root.revision);
         let taken_over = tokio::sync::watch::Sender::new(None);
-        let shared = Arc::new(Shared { root: ArcSwap::from_pointee(root), windows, newest, taken_over });
+        let shared = Arc::new(Shared {
+            root: ArcSwap::from_pointee(root),
+            windows,
+            newest,
+            taken_over,
+            quota: options.quota,
+            is_full: AtomicBool::new(false),
+        });
         let (requests, queue) = mpsc::channel();
         let committer = Committer::new(log, shared.clone());
         let thread = std::thread::Builder::new()
@@ -163,6 +187,11 @@ impl Store {
 
     pub fn revision(&self) -> ResourceVersion {
         self.shared.root.load().revision
+    }
+
+    pub fn usage(&self) -> Usage {
+        let Shared { root, quota, is_full, .. } = &*self.shared;
+        Usage { bytes: root.load().bytes, quota: *quota, is_full: is_full.load(Ordering::Relaxed) }
     }
 
     /// Hears of every newer revision: for those who want to know how much is written, not what.
@@ -184,10 +213,22 @@ impl Store {
     /// can be seen. A caller that stops waiting does not take them back.
     ///
     /// # Errors
-    /// The first precondition that does not hold; a log that can not be written. Nothing is shown then.
+    /// The first precondition that does not hold; no room by the quota; a log that can not be written. Nothing is shown then.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<Committed, CommitError> {
+        self.commit_with(Priority::Normal, writes).await
+    }
+
+    /// The same for what is more or less important when there is little room.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit_with(
+        &self,
+        priority: Priority,
+        writes: Vec<Write>,
+    ) -> Result<Committed, CommitError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Request::Commit { writes, answer }).map_err(|_| CommitError::Closed)?;
+        self.requests.send(Request::Commit { writes, priority, answer }).map_err(|_| CommitError::Closed)?;
         answered.await.map_err(|_| CommitError::Closed)?
     }
 

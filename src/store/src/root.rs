@@ -36,6 +36,10 @@ impl fmt::Display for Resource {
     }
 }
 
+/// What an object takes beside its JSON: its metadata and key, its place in indexes, in the collector's graph and in an informer.
+/// 32,000 objects of 1 KB take about 7 KB each.
+const BESIDE_JSON: usize = 4096;
+
 /// The objects of one resource, and how many each namespace has: a page of a list says how many come after it, and counting
 /// them would cost as much as listing them.
 #[derive(Clone, Default)]
@@ -49,22 +53,25 @@ impl Objects {
         self.by_key.get(key)
     }
 
-    pub(crate) fn insert(&mut self, key: ObjectKey, object: Object) {
+    /// What was there.
+    fn insert(&mut self, key: ObjectKey, object: Object) -> Option<Object> {
         let namespace = key.namespace.clone();
-        if let (None, Some(namespace)) = (self.by_key.insert(key, object), namespace) {
+        let before = self.by_key.insert(key, object);
+        if let (None, Some(namespace)) = (&before, namespace) {
             *self.in_namespace.entry(namespace).or_default() += 1;
         }
+        before
     }
 
-    pub(crate) fn remove(&mut self, key: &ObjectKey) {
-        if self.by_key.remove(key).is_none() {
-            return;
-        }
-        let Some(namespace) = &key.namespace else { return };
+    /// What was there.
+    fn remove(&mut self, key: &ObjectKey) -> Option<Object> {
+        let before = self.by_key.remove(key)?;
+        let Some(namespace) = &key.namespace else { return Some(before) };
         match self.in_namespace.get_mut(namespace) {
             Some(count) if *count > 1 => *count -= 1,
             _ => drop(self.in_namespace.remove(namespace)),
         }
+        Some(before)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Object)> {
@@ -84,9 +91,28 @@ impl Objects {
 pub(crate) struct Root {
     pub(crate) revision: ResourceVersion,
     pub(crate) resources: BTreeMap<Resource, Objects>,
+    /// Of memory, about: the sum of [`weight`].
+    pub(crate) bytes: usize,
+}
+
+/// Without its revision: an object does not grow by being written again.
+fn weight(object: &Object) -> usize {
+    let digits = object.revision().0.checked_ilog10().unwrap_or(0) as usize + 1;
+    BESIDE_JSON + object.bytes().len().saturating_sub(digits)
 }
 
 impl Root {
+    pub(crate) fn insert(&mut self, resource: Resource, key: ObjectKey, object: Object) {
+        self.bytes += weight(&object);
+        let before = self.resources.entry(resource).or_default().insert(key, object);
+        self.bytes -= before.as_ref().map_or(0, weight);
+    }
+
+    pub(crate) fn remove(&mut self, resource: &Resource, key: &ObjectKey) {
+        let before = self.resources.get_mut(resource).and_then(|objects| objects.remove(key));
+        self.bytes -= before.as_ref().map_or(0, weight);
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.resources.values().map(|objects| objects.count(None)).sum()
     }

@@ -11,6 +11,27 @@ pub enum Durability {
     Lazy,
 }
 
+/// Who may still add when what is stored comes near [`Options::quota`](crate::Options::quota). What removes or shrinks is always
+/// taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// Refused from seven eighths of it.
+    Low,
+    Normal,
+    /// What lets the cluster go on, and objects go: up to a quarter more.
+    Essential,
+}
+
+impl Priority {
+    pub(crate) fn most(self, quota: usize) -> usize {
+        match self {
+            Priority::Low => quota - quota / 8,
+            Priority::Normal => quota,
+            Priority::Essential => quota.saturating_add(quota / 4),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precondition {
     None,
@@ -61,6 +82,9 @@ pub enum CommitError {
     Precondition { index: usize, current: Option<Object> },
     #[error("no space left on the device that holds the store")]
     Full,
+    /// What is stored has reached [`Options::quota`](crate::Options::quota); the words are etcd's, which users look for.
+    #[error("etcdserver: mvcc: database space exceeded")]
+    OverQuota,
     #[error("write to the store: {0}")]
     Log(String),
     #[error("an object of {bytes} bytes is larger than what keeps the store takes ({most})")]

@@ -28,6 +28,14 @@ pub(super) fn tell(out: &mut Exposition, cluster: &Cluster) {
     for (_, resource, count) in &counts {
         out.value(name, &[("resource", resource.as_str())], count, None);
     }
+    let stored = cluster.store().usage();
+    // under etcd's names: alerts ask how much is left
+    let name = "etcd_mvcc_db_total_size_in_use_in_bytes";
+    out.metric(name, "gauge", "What is stored takes of memory, about.");
+    out.value(name, &[], stored.bytes, None);
+    let name = "etcd_server_quota_backend_bytes";
+    out.metric(name, "gauge", "What it may take; 0 for any amount.");
+    out.value(name, &[], stored.quota.unwrap_or(0), None);
     let name = "aggregator_unavailable_apiservice";
     out.metric(
         name,

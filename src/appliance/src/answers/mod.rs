@@ -8,7 +8,7 @@ mod pausing;
 mod services;
 
 use crate::addons::Book;
-use crate::control::{ControlReply, ControlRequest, ControlStatus, Refusal};
+use crate::control::{ControlReply, ControlRequest, ControlStatus, Refusal, StoreFull};
 use crate::scheduled_stop::ScheduledStop;
 use cluster::Cluster;
 use dashboard::Dashboard;
@@ -90,10 +90,13 @@ impl Answers {
 
     fn status_now(&self) -> ControlStatus {
         let paused = self.kubernetes.as_ref().map(|kubernetes| kubernetes.pauser.paused());
+        let stored = self.kubernetes.as_ref().map(|kubernetes| kubernetes.cluster.store().usage());
+        let full = stored.filter(|stored| stored.is_full);
         ControlStatus {
             ready: *self.ready.borrow(),
             paused: paused.filter(|paused| !paused.is_nothing()),
             stops_at: self.scheduled.at(),
+            store_full: full.and_then(|full| Some(StoreFull { used: full.bytes, limit: full.quota? })),
             ..self.status.clone()
         }
     }
@@ -107,8 +110,8 @@ impl KubernetesHalf {
         say: mpsc::Sender<ControlReply>,
     ) -> ControlReply {
         match request {
-            ControlRequest::Dashboard => {
-                told(&say, ControlReply::Url { url: self.dashboard.login_url() }).await
+            ControlRequest::Dashboard { user } => {
+                told(&say, ControlReply::Url { url: self.dashboard.login_url(user) }).await
             }
             ControlRequest::Services => told(&say, services::list(&self.cluster)).await,
             ControlRequest::Service { namespace, name, wait_seconds } => {

@@ -15,8 +15,8 @@ pub struct Dashboard {
 
 impl Dashboard {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
-        let mut found = None;
-        ask(&setting.places, &ControlRequest::Dashboard, |reply| {
+        let (user, mut found) = (browser::user(), None);
+        ask(&setting.places, &ControlRequest::Dashboard { user }, |reply| {
             if let ControlReply::Url { url } = reply {
                 found = Some(url);
             }
@@ -25,7 +25,13 @@ impl Dashboard {
         println!("{url}");
         if !self.url {
             eprintln!("the link opens one browser, within five minutes; `monopod dashboard` gives another");
-            browser::open(&url);
+            // a link that is nobody's would be good for whoever is first to read it on the command line
+            match user {
+                Some(_) => browser::open(&url),
+                None => {
+                    eprintln!("open it yourself: only with `sudo` it is known whose browser is to be opened")
+                }
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -51,6 +51,13 @@ impl Status {
                 if let Some(paused) = &status.paused {
                     println!("  paused:     {}", which(paused));
                 }
+                if let Some(full) = status.store_full {
+                    println!(
+                        "  store:      full, with {} of {} MiB: nothing new is stored until something is deleted",
+                        full.used >> 20,
+                        full.limit >> 20
+                    );
+                }
                 if let Some(at) = status.stops_at {
                     println!("  stops in:   {}", duration::until(at));
                 }

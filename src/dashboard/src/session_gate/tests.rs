@@ -18,6 +18,11 @@ fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
+/// For what is asked of nobody in particular.
+fn nobody() -> Option<u32> {
+    panic!("nobody needs to know whose browser it is");
+}
+
 fn refused(answer: ControlFlow<Answer, Actor>) -> Option<u16> {
     answer.break_value().map(|response| response.status().as_u16())
 }
@@ -25,23 +30,27 @@ fn refused(answer: ControlFlow<Answer, Actor>) -> Option<u16> {
 impl Browser {
     fn logged_in() -> Self {
         let dashboard = Dashboard::new("monopod", PORT);
-        let url = dashboard.login_url();
+        let url = dashboard.login_url(None);
         let path = url.strip_prefix("http://127.0.0.1:8444").unwrap().to_owned();
-        let answer = dashboard.answer(&request("GET", &path, &[])).break_value().unwrap();
+        let answer = dashboard.answer(&request("GET", &path, &[]), &nobody).break_value().unwrap();
         assert_eq!(
             (answer.status(), &answer.headers()[header::LOCATION]),
             (StatusCode::SEE_OTHER, &"/".parse().unwrap())
         );
         let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap().to_owned();
         assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{cookie}");
-        assert_eq!(refused(dashboard.answer(&request("GET", &path, &[]))), Some(403), "the link is used up");
+        assert_eq!(
+            refused(dashboard.answer(&request("GET", &path, &[]), &nobody)),
+            Some(403),
+            "the link is used up"
+        );
         Browser { dashboard, cookie: cookie.split(';').next().unwrap().to_owned() }
     }
 
     fn asks(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> ControlFlow<Answer, Actor> {
         let cookie = format!("theme=dark; {}", self.cookie);
         let all = [headers, &[("cookie", &cookie)]].concat();
-        self.dashboard.answer(&request(method, path, &all))
+        self.dashboard.answer(&request(method, path, &all), &nobody)
     }
 }
 
@@ -55,18 +64,22 @@ fn a_session_acts_as_the_administrator() {
 #[test]
 fn without_a_session_nothing_is_shown() {
     let dashboard = Dashboard::new("other", PORT);
-    let answer = dashboard.answer(&request("GET", "/", &[])).break_value().unwrap();
+    let answer = dashboard.answer(&request("GET", "/", &[]), &nobody).break_value().unwrap();
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     assert!(String::from_utf8_lossy(answer.body()).contains("monopod -p other dashboard"));
     let wrong = ("cookie", "other-dashboard-8444=00");
     for path in ["/api/v1/pods", "/version", "/style.css", "/login", "/login?token=", "/login?token=00"] {
-        let code = refused(dashboard.answer(&request("GET", path, &[wrong])));
+        let code = refused(dashboard.answer(&request("GET", path, &[wrong]), &nobody));
         assert!(matches!(code, Some(401 | 403)), "{path}: {code:?}");
     }
-    let url = dashboard.login_url();
+    let url = dashboard.login_url(None);
     let path = url.strip_prefix("http://127.0.0.1:8444").unwrap();
-    assert_eq!(refused(dashboard.answer(&request("HEAD", path, &[]))), Some(401), "HEAD uses no link up");
-    assert_eq!(refused(dashboard.answer(&request("GET", path, &[]))), Some(303));
+    assert_eq!(
+        refused(dashboard.answer(&request("HEAD", path, &[]), &nobody)),
+        Some(401),
+        "HEAD uses no link up"
+    );
+    assert_eq!(refused(dashboard.answer(&request("GET", path, &[]), &nobody)), Some(303));
 }
 
 #[test]
@@ -75,7 +88,7 @@ fn a_cookie_is_of_one_profile_and_port() {
     let secret = browser.cookie.split_once('=').unwrap().1;
     for name in ["monopod-dashboard-8445", "other-dashboard-8444", "monopod-dashboard"] {
         let cookie = format!("{name}={secret}");
-        let answer = browser.dashboard.answer(&request("GET", "/version", &[("cookie", &cookie)]));
+        let answer = browser.dashboard.answer(&request("GET", "/version", &[("cookie", &cookie)]), &nobody);
         assert_eq!(refused(answer), Some(401), "{name}");
     }
 }
@@ -153,4 +166,23 @@ fn pages_are_read_only() {
     let ours = ("origin", "http://127.0.0.1:8444");
     assert_eq!(refused(browser.asks("POST", "/", &[ours])), Some(405));
     assert!(matches!(refused(browser.asks("GET", "/", &[])), Some(200 | 503)));
+}
+
+#[test]
+fn a_link_opens_its_users_browser_only_and_stays_good_for_it() {
+    let others = [("another user", Some(1001)), ("nobody", Some(65534)), ("not to be told", None)];
+    for (name, user) in [("its user", Some(1000)), ("root", Some(0))] {
+        let dashboard = Dashboard::new("monopod", PORT);
+        let url = dashboard.login_url(Some(1000));
+        let login = request("GET", url.strip_prefix("http://127.0.0.1:8444").unwrap(), &[]);
+        for (other, user) in others {
+            let answer = dashboard.answer(&login, &|| user).break_value().unwrap();
+            assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{other}");
+            assert!(!answer.headers().contains_key(header::SET_COOKIE), "{other}");
+            let page = String::from_utf8_lossy(answer.body()).into_owned();
+            assert!(page.contains("User 1000 asked for it"), "{other}: {page}");
+        }
+        assert_eq!(refused(dashboard.answer(&login, &|| user)), Some(303), "{name}");
+        assert_eq!(refused(dashboard.answer(&login, &|| user)), Some(403), "{name}: used up");
+    }
 }

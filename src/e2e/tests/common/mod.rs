@@ -273,6 +273,7 @@ impl Appliance {
             .env("HOME", self.home.path())
             .env("KUBECONFIG", self.kubeconfig())
             .env_remove("SUDO_USER")
+            .env_remove("SUDO_UID")
             .stdin(Stdio::null());
         command
     }

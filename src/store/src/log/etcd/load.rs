@@ -90,7 +90,7 @@ impl Loaded {
         self.now.objects += 1;
         self.now.sum += sum;
         self.root.revision = self.root.revision.max(revision);
-        self.root.resources.entry(place.0).or_default().insert(place.1, object);
+        self.root.insert(place.0, place.1, object);
         Some(())
     }
 

@@ -90,7 +90,7 @@ impl Loaded {
             self.changed.push((place.clone(), sum));
         }
         self.root.revision = self.root.revision.max(revision);
-        self.root.resources.entry(place.0).or_default().insert(place.1, object);
+        self.root.insert(place.0, place.1, object);
     }
 
     /// What was acknowledged and is not there, in words; nothing where all is well.
