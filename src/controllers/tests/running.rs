@@ -3,7 +3,7 @@
 mod common;
 
 use api::{LabelSelector, ObjectKey};
-use cluster::{Client, DeleteOptions, Propagation};
+use cluster::{Client, DeleteOptions, Propagation, unless_gone};
 use common::{key, object, start, until};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, Service, ServiceAccount};
@@ -73,15 +73,16 @@ async fn what_every_cluster_has_comes_back() {
     })
     .await;
     assert_eq!(client.api::<Service>().get(&api).unwrap().spec, before.spec);
-    client
-        .api::<Endpoints>()
-        .modify(&api, |endpoints| {
-            endpoints.subsets = None;
-            Ok(())
-        })
-        .await
-        .unwrap();
-    until::<Endpoints>(&client, |c| c.api::<Endpoints>().get(&api).unwrap().subsets.is_some()).await;
+    let emptied = client.api::<Endpoints>().modify(&api, |endpoints| {
+        endpoints.subsets = None;
+        Ok(())
+    });
+    // they may have gone with the Service a moment ago
+    unless_gone(emptied.await).unwrap();
+    until::<Endpoints>(&client, |c| {
+        c.api::<Endpoints>().find(&api).unwrap().is_some_and(|now| now.subsets.is_some())
+    })
+    .await;
     let leases = ObjectKey::cluster("kube-node-lease");
     let old = client.api::<Namespace>().get(&leases).unwrap().metadata.uid;
     client.api::<Namespace>().delete(&leases, DeleteOptions::default()).await.unwrap();

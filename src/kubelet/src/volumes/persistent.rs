@@ -248,7 +248,7 @@ mod tests {
                     json!({"spec": {"nfs": {"server": "s", "path": "/x"}, "mountOptions": ["hard"]}}),
                 )),
                 false,
-                "-t nfs -o hard,ro s:/x /t",
+                "-t nfs -o hard,ro -- s:/x /t",
             ),
             (
                 "a device",
