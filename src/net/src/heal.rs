@@ -10,6 +10,7 @@ use crate::nft::Watch;
 use crate::ruleset::Ruleset;
 use crate::{NetConfig, Result};
 use cri::NetworkConfig;
+use futures::FutureExt;
 use futures::future::try_join;
 use ipnet::Ipv4Net;
 use rtnetlink::packet_route::RouteNetlinkMessage;
@@ -134,21 +135,17 @@ impl Network {
         let mut patience = Patience::default();
         let mut lost: BTreeSet<(Loss, String)> = BTreeSet::new();
         loop {
-            match watch.next().await? {
-                Some(messages) => {
-                    let (kept, config) = (self.kept(), &self.0.config);
-                    lost.extend(messages.iter().filter_map(|message| loss(message, &kept, config)));
-                }
-                None => {
-                    lost.insert((Loss::Everything, "more than could be heard".to_owned()));
-                }
-            }
+            self.hear(watch.next().await?, &mut lost);
             if lost.is_empty() {
                 continue;
             }
             let heard = Instant::now();
             let wait = patience.wait(heard);
             sleep(wait).await;
+            // what has come meanwhile is put back in the same turn, and is no further loss
+            while let Some(more) = watch.next().now_or_never() {
+                self.hear(more?, &mut lost);
+            }
             let losses = lost.iter().map(|(loss, _)| loss.clone()).collect();
             let done = self.put_back(losses).await;
             let lost_what = lost.iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>().join(", ");
@@ -168,6 +165,19 @@ impl Network {
                 Err(error) => {
                     tracing::warn!(lost = lost_what, %error, "somebody else changed the network; putting back failed");
                 }
+            }
+        }
+    }
+
+    /// `None`: more than the kernel kept for us.
+    fn hear(&self, messages: Option<Vec<RouteNetlinkMessage>>, lost: &mut BTreeSet<(Loss, String)>) {
+        match messages {
+            Some(messages) => {
+                let (kept, config) = (self.kept(), &self.0.config);
+                lost.extend(messages.iter().filter_map(|message| loss(message, &kept, config)));
+            }
+            None => {
+                lost.insert((Loss::Everything, "more than could be heard".to_owned()));
             }
         }
     }
