@@ -76,7 +76,7 @@ async fn route(edge: &Arc<ServerState>, user: Actor, mut request: Request) -> Re
 
 async fn let_in(edge: &Arc<ServerState>, actor: Actor, mut request: Request) -> Result<Response, Status> {
     if let Some(service) = aggregator::asked(edge, &request.segments) {
-        return aggregator::answer(edge, &actor, &mut request, &service).await;
+        return Box::pin(aggregator::answer(edge, &actor, &mut request, &service)).await;
     }
     match ParsedPath::parse(&request.segments) {
         ParsedPath::Resource(info) => counted(edge, actor, request, info).await,
@@ -135,6 +135,7 @@ async fn refused(request: &mut Request, status: Status) -> Status {
     status
 }
 
+/// What it leads to is boxed: the state of all these together would be on the stack at each step of whatever is around it.
 async fn resource(
     edge: &Arc<ServerState>,
     actor: Actor,
@@ -146,18 +147,18 @@ async fn resource(
         return Err(refused(&mut request, status).await);
     }
     if info.subresource.is_none() && watch_socket::is_asked(&request)? {
-        let watch = objects::answer(edge, &actor, &mut request, &info).await?;
+        let watch = Box::pin(objects::answer(edge, &actor, &mut request, &info)).await?;
         return Ok(watch_socket::accept(&mut request)?.carry(watch));
     }
     if proxy::is_asked(&info) {
-        return proxy::answer(edge, &actor, &mut request, &info).await;
+        return Box::pin(proxy::answer(edge, &actor, &mut request, &info)).await;
     }
     match (info.gvr.resource.as_ref(), info.subresource.as_deref()) {
         ("pods", Some("log" | "exec" | "attach" | "portforward")) => {
-            pods::answer(edge, &actor, &mut request, &info).await
+            Box::pin(pods::answer(edge, &actor, &mut request, &info)).await
         }
         _ if request.method == Method::GET || request.method == Method::HEAD => {
-            on_objects(edge, &actor, &mut request, &info).await
+            Box::pin(on_objects(edge, &actor, &mut request, &info)).await
         }
         _ => {
             let (media, body) = (request.media_type(), request.body().await?);
@@ -169,7 +170,7 @@ async fn resource(
                     webhooks.follow(on_objects(&edge, &actor, &mut request, &info)).await
                 }
             };
-            edge.parsing.run(&media, &body, work).await
+            Box::pin(edge.parsing.run(&media, &body, work)).await
         }
     }
 }
