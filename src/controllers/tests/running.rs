@@ -73,7 +73,8 @@ async fn what_every_cluster_has_comes_back() {
     })
     .await;
     assert_eq!(client.api::<Service>().get(&api).unwrap().spec, before.spec);
-    let emptied = client.api::<Endpoints>().modify(&api, |endpoints| {
+    let all = client.api::<Endpoints>();
+    let emptied = all.modify(&api, |endpoints| {
         endpoints.subsets = None;
         Ok(())
     });
