@@ -99,11 +99,11 @@ impl<W: Write> Writer<W> {
             }
             self.links.insert(key, path.to_owned());
         }
-        let file = File::from(open(folder, name, OFlag::O_RDONLY, Mode::empty())?);
-        let meta = file.metadata()?;
-        if !meta.is_file() {
+        // a device may have taken its place since it was looked at, and must not be opened
+        let Some(file) = trees::read_regular(open(folder, name, OFlag::O_PATH, Mode::empty())?)? else {
             return Ok(());
-        }
+        };
+        let meta = file.metadata()?;
         let mut header = header(found, EntryType::Regular);
         header.set_size(meta.len());
         // a file that shrinks while it is read would tear the archive
@@ -402,6 +402,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_device_that_took_a_file_s_place_is_not_opened() {
+        use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+        let dir = tempfile::tempdir().unwrap();
+        write_file(dir.path().join("file"), "x").unwrap();
+        let open = |folder: &Path| OwnedFd::from(File::open(folder).unwrap());
+        let found = stat(&open(dir.path()), OsStr::new("file")).unwrap();
+        let mut master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let terminal = PathBuf::from(ptsname_r(&master).unwrap());
+        let (folder, name) = (terminal.parent().unwrap(), terminal.file_name().unwrap());
+        let mut writer =
+            Writer { tar: Builder::new(Vec::new()), links: HashMap::new(), depth: 0, is_named: false };
+        writer.file(&open(folder), name, name, &found).unwrap();
+        assert!(names(&writer.tar.into_inner().unwrap()).is_empty());
+        // the end of a terminal that somebody has opened and closed
+        let told = master.read(&mut [0]).unwrap_err();
+        assert_eq!(told.kind(), io::ErrorKind::WouldBlock, "{told}");
     }
 
     fn archive(entries: &[(EntryType, &str, &str)]) -> Vec<u8> {

@@ -243,11 +243,10 @@ impl Root {
     /// A text file's content; empty where there is none, or something that is no file.
     pub(crate) fn read_text(&self, path: &Path) -> String {
         let read = || -> io::Result<String> {
-            // a pipe in its place must not stop us
-            let file = File::from(self.resolve(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?);
-            if !file.metadata()?.is_file() {
+            // in its place there may be a device that must not be opened
+            let Some(file) = trees::read_regular(self.resolve(path, OFlag::O_PATH)?)? else {
                 return Ok(String::new());
-            }
+            };
             let mut bytes = Vec::new();
             file.take(MOST_TEXT).read_to_end(&mut bytes)?;
             Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -402,6 +401,21 @@ pub(crate) mod tests {
     fn read(root: &Root, path: &str) -> Option<String> {
         let found = root.resolve(Path::new(path), OFlag::O_RDONLY).ok()?;
         std::io::read_to_string(File::from(found)).ok()
+    }
+
+    #[test]
+    fn a_device_in_a_file_s_place_is_not_opened() {
+        use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+        let mut master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let terminal = PathBuf::from(ptsname_r(&master).unwrap());
+        let at = terminal.parent().unwrap().to_owned();
+        let root = Root { fd: nix::fcntl::open(&at, FOLDER, Mode::empty()).unwrap(), at };
+        assert_eq!(root.read_text(Path::new(terminal.file_name().unwrap())), "");
+        // the end of a terminal that somebody has opened and closed
+        let told = master.read(&mut [0]).unwrap_err();
+        assert_eq!(told.kind(), io::ErrorKind::WouldBlock, "{told}");
     }
 
     #[test]

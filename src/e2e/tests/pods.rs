@@ -107,6 +107,19 @@ spec:
 }
 
 #[test]
+fn a_container_that_may_trace_its_pod_s_processes_gets_at_nothing_of_the_machine() {
+    let Some(at) = appliance("trace") else { return };
+    at.load_busybox();
+    let line = "cat /proc/1/comm; grep CapEff /proc/1/status; cd /proc/1/root && echo *";
+    let more = ", securityContext: {capabilities: {add: [SYS_PTRACE]}}";
+    let whole = "spec: {restartPolicy: Never, shareProcessNamespace: true, ";
+    let manifest = pod("tracer", line, more).replace("spec: {", whole);
+    at.kubectl_with(&["create"], &manifest).ok("create");
+    // a pattern that stands for itself: there is no file
+    assert_eq!(logs_of_finished(&at, "tracer"), "pause\nCapEff:\t0000000000000000\n*\n");
+}
+
+#[test]
 fn a_container_that_dies_is_restarted_and_one_that_keeps_dying_is_held_off() {
     let Some(at) = appliance("restart") else { return };
     at.load_busybox();

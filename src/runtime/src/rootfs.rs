@@ -39,11 +39,10 @@ impl Rootfs {
     /// A text file's content; empty where there is none, or something that is no file.
     pub fn read_text(&self, path: &Path) -> String {
         let read = || -> io::Result<String> {
-            // a pipe in its place must not stop us
-            let file = File::from(self.open_in(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?);
-            if !file.metadata()?.is_file() {
+            // in its place there may be a device that must not be opened
+            let Some(file) = trees::read_regular(self.open_in(path, OFlag::O_PATH)?)? else {
                 return Ok(String::new());
-            }
+            };
             let mut bytes = Vec::new();
             file.take(MOST_TEXT).read_to_end(&mut bytes)?;
             Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -221,6 +220,7 @@ fn own(made: &OwnedFd, stat: &FileStat) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
     use nix::unistd::mkfifo;
     use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 
@@ -258,6 +258,19 @@ mod tests {
         assert_eq!(root.read_text(Path::new("/etc/passwd")), "");
         assert_eq!(root.read_text(Path::new("/etc")), "");
         assert_eq!(root.read_text(Path::new("/none")), "");
+    }
+
+    #[test]
+    fn a_device_in_a_file_s_place_is_not_opened() {
+        let mut master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let terminal = PathBuf::from(ptsname_r(&master).unwrap());
+        let root = Rootfs::open(terminal.parent().unwrap()).unwrap();
+        assert_eq!(root.read_text(Path::new(terminal.file_name().unwrap())), "");
+        // the end of a terminal that somebody has opened and closed
+        let told = master.read(&mut [0]).unwrap_err();
+        assert_eq!(told.kind(), io::ErrorKind::WouldBlock, "{told}");
     }
 
     #[test]

@@ -2,21 +2,26 @@
 
 use crate::cgroup;
 use crate::fault::{Because, Fault, Result, fault};
-use crate::sys;
+use crate::{privileges, sys};
 use cri::wire::{PID_NAMESPACE, SHM, SharedIpc, ShimConfig};
-use nix::mount::{MsFlags, mount};
+use nix::fcntl::OFlag;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
-use nix::unistd::{ForkResult, Pid, chdir, fork, pause, sethostname};
+use nix::unistd::{ForkResult, Pid, chdir, dup2_stdin, fork, pipe2, pivot_root, sethostname, write};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 /// Better than any container, worse than init: what a kubelet gives to its pods' infrastructure.
 const OOM_SCORE: &str = "-998";
+/// User and group of the first process of a shared PID namespace: upstream's pause has the same.
+const NOBODY: u32 = 65535;
+/// What that process says when it has given everything up; anything else is why it could not.
+const HAS_NOTHING: &str = "ready";
 
 /// What the shim keeps of its way into the sandbox.
 pub(crate) struct Sandbox {
@@ -177,14 +182,21 @@ fn mount_shm(target: &Path, size: u64) -> Result<()> {
 /// Starts the first process of a new PID namespace, which does nothing but reap, and leaves a link to the namespace.
 fn share_pid(dir: &Path) -> Result<Pid> {
     let own = File::open("/proc/self/ns/pid").because("open /proc/self/ns/pid")?;
+    let (told, tell) = pipe2(OFlag::O_CLOEXEC).because("make a pipe")?;
     unshare(CloneFlags::CLONE_NEWPID).because("unshare a PID namespace")?;
     // SAFETY: there is one thread, so the child may go on as any process does.
     let pid = match unsafe { fork() }.because("fork")? {
-        ForkResult::Child => be_pause(),
+        ForkResult::Child => be_pause(&tell, dir),
         ForkResult::Parent { child } => child,
     };
+    drop(tell);
     // the shim's other children are not of that namespace, unless they say so
     setns(own, CloneFlags::CLONE_NEWPID).because("keep the PID namespace")?;
+    let mut said = String::new();
+    File::from(told).read_to_string(&mut said).because("hear of the PID namespace's first process")?;
+    if said != HAS_NOTHING {
+        return fault(format_args!("start the first process of a PID namespace: {said}"));
+    }
     let link = dir.join(PID_NAMESPACE);
     let _ = fs::remove_file(&link);
     symlink(format!("/proc/{pid}/ns/pid"), &link)
@@ -192,17 +204,58 @@ fn share_pid(dir: &Path) -> Result<Pid> {
     Ok(pid)
 }
 
-fn be_pause() -> ! {
+/// Containers see this process, and one with CAP_SYS_PTRACE gets at all that it has: its root, its descriptors, and by its
+/// registers whatever it may do. So it has nothing, and may do nothing.
+fn be_pause(tell: &OwnedFd, dir: &Path) -> ! {
     // also standard output: who started the shim waits for that to close
-    sys::close_from(0);
-    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+    let _ = dup2_stdin(tell);
+    sys::close_from(1);
     let _ = prctl::set_name(c"pause");
     // SAFETY: no handler is installed; ignored, the kernel reaps orphans by itself.
     let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) };
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
-    loop {
-        pause();
+    let given_up = give_everything_up(dir);
+    let said = match &given_up {
+        Ok(()) => HAS_NOTHING.to_owned(),
+        Err(why) => why.to_string(),
+    };
+    // a shim that ended before its end would have been ours hears nothing any more
+    let heard = write(io::stdin(), said.as_bytes());
+    if given_up.is_err() || heard.is_err() {
+        // SAFETY: ends the process, without what the shim wanted to be done at its own end.
+        unsafe { libc::_exit(1) }
     }
+    sys::close_from(0);
+    // on top of all that: a kernel without filters has none for containers either
+    let _ = sys::only_wait();
+    loop {
+        sys::wait();
+    }
+}
+
+fn give_everything_up(dir: &Path) -> Result<()> {
+    leave_files(dir)?;
+    privileges::become_user(NOBODY, NOBODY, &[], 0).because("give up all rights")?;
+    prctl::set_no_new_privs().because("set no_new_privs")?;
+    prctl::set_dumpable(false).because("hide the process from others of its user")?;
+    // now: a change of the user takes it away
+    prctl::set_pdeathsig(Signal::SIGKILL).because("end with the shim")
+}
+
+/// Changes the root for an empty file system that nobody can write to, in a mount namespace that has nothing else. It is
+/// mounted on `dir`, as it must be somewhere for a moment.
+fn leave_files(dir: &Path) -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS).because("unshare a mount namespace")?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_PRIVATE | MsFlags::MS_REC, None::<&str>)
+        .because("make the mounts private")?;
+    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("empty"), dir, Some("tmpfs"), flags, Some("size=4k,mode=555"))
+        .because(format_args!("mount an empty file system on {}", dir.display()))?;
+    chdir(dir).because(format_args!("chdir {}", dir.display()))?;
+    // the old root lies on the new one then, and goes first; pivot_root(2)
+    pivot_root(".", ".").because("change the root")?;
+    umount2(".", MntFlags::MNT_DETACH).because("let go of the old root")?;
+    chdir("/").because("chdir /")
 }
 
 #[cfg(test)]

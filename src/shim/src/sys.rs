@@ -80,6 +80,36 @@ pub(crate) fn default_signal_actions() {
     }
 }
 
+/// Waits for ever, or returns for no reason.
+pub(crate) fn wait() {
+    let nothing = std::ptr::null::<libc::c_void>();
+    // SAFETY: no descriptors, no time, no mask: the kernel reads and writes nothing.
+    unsafe { libc::syscall(libc::SYS_ppoll, nothing, 0usize, nothing, nothing, 0usize) };
+}
+
+/// From here on this process can do nothing but [`wait`]: every other call is refused, also one that a tracer puts into its
+/// registers. The caller has set no_new_privs.
+pub(crate) fn only_wait() -> Result<(), Errno> {
+    const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    const IS: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    const GIVE: u32 = libc::BPF_RET | libc::BPF_K;
+    let step = |code: u32, skip: u8, k: u32| libc::sock_filter { code: code as u16, jt: skip, jf: 0, k };
+    let mut steps = [
+        // the call's number, the first word of seccomp_data. A 32-bit call of the same number does nothing that matters
+        // to who has no files and no rights.
+        step(LOAD, 0, 0),
+        step(IS, 2, libc::SYS_ppoll as u32),
+        // how the kernel goes on with a wait that a stop interrupted
+        step(IS, 1, libc::SYS_restart_syscall as u32),
+        step(GIVE, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        step(GIVE, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: steps.len() as libc::c_ushort, filter: steps.as_mut_ptr() };
+    let mode = libc::SECCOMP_MODE_FILTER as libc::c_ulong;
+    // SAFETY: the kernel reads the filter and its steps, which live through the call.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &filter) }).map(drop)
+}
+
 pub(crate) fn pidfd_open(pid: Pid) -> Result<OwnedFd, Errno> {
     // SAFETY: takes numbers, returns a new descriptor that is ours.
     let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;

@@ -3,14 +3,18 @@
 //! level ends the whole program. So a tree is removed with as many of both as a few levels need ([`remove`]), and who copies
 //! or lists one goes down [`MAX_DEPTH`] levels and says so beyond.
 //!
+//! What stands in a file's place there may be a device, which does something when it is opened: [`read_regular`] looks first.
+//!
 //! All is done by descriptors; no link is followed, and nothing is done beyond a mount: what is mounted in a tree is
 //! somebody else's.
 
 #![forbid(unsafe_code)]
 
+mod regular;
 mod removal;
 mod temporary;
 
+pub use regular::read_regular;
 pub use removal::{remove, remove_at};
 use std::io;
 pub use temporary::TempDir;

@@ -126,6 +126,36 @@ pub fn the_runtime_is_not_overwritten() {
     });
 }
 
+/// CAP_SYS_PTRACE opens to a container whatever a process that it sees has: the one that holds its PID namespace has nothing.
+pub fn the_first_process_of_a_pod_has_nothing() {
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let config = SandboxConfig { share_pid: true, ..world.sandbox("one") };
+        let sandbox = runtime.run_sandbox(config).await.unwrap();
+        let config =
+            ContainerConfig { add_capabilities: vec!["SYS_PTRACE".into()], ..shell("c", "exec sleep 1000") };
+        let id = start(&runtime, &sandbox.id, config).await;
+        let said = |script: &'static str| sh(&runtime, &id, script);
+        assert_eq!(said("cat /proc/1/comm").await, "pause\n");
+        // its own would say something: it may look
+        assert_eq!(said("ls /proc/$$/root/ | grep -c www").await, "1\n");
+        assert_eq!(
+            said("ls -A /proc/1/root/ /proc/1/cwd/ /proc/1/fd/ | grep -v -e : -e '^$' || true").await,
+            ""
+        );
+        assert_eq!(
+            said("grep -E '^(Uid|CapInh|CapPrm|CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/1/status | tr -d '\\t '")
+                .await,
+            "Uid:65535655356553565535\nCapInh:0000000000000000\nCapPrm:0000000000000000\n\
+             CapEff:0000000000000000\nCapBnd:0000000000000000\nNoNewPrivs:1\nSeccomp:2\n"
+        );
+        // and it still does what it is for
+        let orphaned = "pid=$(sleep 0 > /dev/null & echo $!); while test -e /proc/$pid; do sleep 0.01; done; echo reaped";
+        assert_eq!(said(orphaned).await, "reaped\n");
+        runtime.remove_sandbox(&sandbox.id).await.unwrap();
+    });
+}
+
 /// CVE-2025-31133 and -52565: a container swaps what another one of its pod is being made with.
 pub fn masks_and_console_hold_in_a_race() {
     world::with(|world| async move {

@@ -31,6 +31,7 @@ const TESTS: &[Test] = &[
     ("a_bind_on_dev_leaves_the_machine_s_as_it_is", containers::dev_bound),
     ("links_in_images_lead_nowhere", hostile::links_in_images),
     ("the_runtime_is_not_overwritten", hostile::the_runtime_is_not_overwritten),
+    ("the_first_process_of_a_pod_has_nothing", hostile::the_first_process_of_a_pod_has_nothing),
     ("masks_and_console_hold_in_a_race", hostile::masks_and_console_hold_in_a_race),
     ("a_container_has_keys_of_its_own", containers::keyrings),
     ("a_sandbox_may_use_the_host_s_namespaces", containers::with_the_host_s_namespaces),

@@ -1,0 +1,67 @@
+//! A file among what others have put there.
+
+use rustix::fs::{Mode, OFlags};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// What was opened by its place alone (`O_PATH`), opened for reading; `None` for what is no regular file. To open a device
+/// node sets a device to work, a watchdog or a tape, and whoever makes an image may put any of them in a file's place: so
+/// nothing is opened before it is known for what it is.
+///
+/// # Errors
+/// What the kernel says; `EWOULDBLOCK` where somebody holds a lease on the file.
+pub fn read_regular(found: OwnedFd) -> io::Result<Option<File>> {
+    let found = File::from(found);
+    if !found.metadata()?.is_file() {
+        return Ok(None);
+    }
+    // the same file, whatever has its name by now; and who has a lease on it must not stop us
+    let itself = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(Some(rustix::fs::open(itself, flags, Mode::empty())?.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+    use rustix::fs::{CWD, openat};
+    use std::io::{ErrorKind, Read};
+    use std::path::Path;
+
+    fn found(path: &Path) -> OwnedFd {
+        openat(CWD, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).unwrap()
+    }
+
+    #[test]
+    fn only_a_file_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "its own").unwrap();
+        let place = found(&file);
+        std::fs::rename(&file, dir.path().join("renamed")).unwrap();
+        std::fs::write(&file, "another's").unwrap();
+        let read = std::io::read_to_string(read_regular(place).unwrap().unwrap()).unwrap();
+        assert_eq!(read, "its own");
+        let (link, pipe) = (dir.path().join("link"), dir.path().join("pipe"));
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for path in [dir.path(), &link, &pipe, Path::new("/dev/null")] {
+            assert!(read_regular(found(path)).unwrap().is_none(), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_device_is_not_set_to_work() {
+        use nix::fcntl::OFlag;
+        let mut master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let terminal = ptsname_r(&master).unwrap();
+        assert!(read_regular(found(Path::new(&terminal))).unwrap().is_none());
+        // the end of a terminal that somebody has opened and closed
+        let told = master.read(&mut [0]).unwrap_err();
+        assert_eq!(told.kind(), ErrorKind::WouldBlock, "{told}");
+    }
+}
