@@ -10,6 +10,7 @@ mod nfs;
 mod ownership;
 pub mod payload;
 mod persistent;
+pub mod room;
 pub mod subpath;
 mod trust_bundle;
 
