@@ -179,7 +179,8 @@ mod tests {
     #[test]
     fn a_daemon_that_ends_at_each_start_has_a_way_out() {
         let words = words(Some(GIB));
-        for part in ["memory limit of 1024 MiB", "start --daemon-memory", "unlimited", "delete those objects"] {
+        for part in ["memory limit of 1024 MiB", "start --daemon-memory", "unlimited", "delete those objects"]
+        {
             assert!(words.contains(part), "{words}");
         }
     }

@@ -11,6 +11,7 @@ mod ownership;
 pub mod payload;
 mod persistent;
 pub mod room;
+mod stored;
 pub mod subpath;
 mod trust_bundle;
 

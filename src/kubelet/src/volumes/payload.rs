@@ -1,18 +1,17 @@
 //! The files of a ConfigMap, Secret, downward API or projected volume. Pure.
 
 use super::room::Room;
+use super::stored::{Stored, keys_of_config_map, keys_of_secret, of_config_map, of_secret};
 use super::trust_bundle;
 use crate::field_ref::{self, Facts};
 use crate::pod;
 use crate::sources::Sources;
 use bytes::Bytes;
 use k8s_openapi::api::core::v1::{
-    ConfigMap, DownwardAPIVolumeFile, KeyToPath, Pod, Secret, ServiceAccountTokenProjection, Volume,
-    VolumeProjection,
+    DownwardAPIVolumeFile, KeyToPath, Pod, ServiceAccountTokenProjection, Volume, VolumeProjection,
 };
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
-use std::sync::Arc;
 
 /// What upstream's admission asks for, so that the token outlives an hour's rotation.
 pub const TOKEN_SECONDS: i64 = 3600;
@@ -75,19 +74,6 @@ impl Files<'_> {
         let mode = u32::try_from(mode).unwrap_or(0) & 0o777;
         self.payload.insert(path.trim_end_matches('/').to_owned(), File { data, mode, owner });
         Ok(())
-    }
-}
-
-/// A value of a stored object, which is not copied.
-struct StoredValue<T> {
-    object: Arc<T>,
-    key: String,
-    find: for<'a> fn(&'a T, &str) -> Option<&'a [u8]>,
-}
-
-impl<T> AsRef<[u8]> for StoredValue<T> {
-    fn as_ref(&self) -> &[u8] {
-        (self.find)(&self.object, &self.key).unwrap_or_default()
     }
 }
 
@@ -184,7 +170,7 @@ fn add_config_map(
 ) -> Result<(), String> {
     let namespace = pod::namespace(at.pod);
     match at.sources.config_map(namespace, name) {
-        Some(map) => add_keys(files, &of_config_map(&map), items, optional, mode)
+        Some(map) => add_keys(files, &of_config_map(&map), keys_of_config_map(&map), items, optional, mode)
             .map_err(|why| format!("configmap references {why}")),
         None if optional == Some(true) => Ok(()),
         None => Err(format!("configmap \"{name}\" not found")),
@@ -201,55 +187,31 @@ fn add_secret(
 ) -> Result<(), String> {
     let namespace = pod::namespace(at.pod);
     match at.sources.secret(namespace, name) {
-        Some(secret) => add_keys(files, &of_secret(&secret), items, optional, mode)
+        Some(secret) => add_keys(files, &of_secret(&secret), keys_of_secret(&secret), items, optional, mode)
             .map_err(|why| format!("references {why}")),
         None if optional == Some(true) => Ok(()),
         None => Err(format!("secret \"{name}\" not found")),
     }
 }
 
-fn of_config_map(map: &Arc<ConfigMap>) -> BTreeMap<&str, Bytes> {
-    let keys = map.data.iter().flat_map(BTreeMap::keys);
-    let keys = keys.chain(map.binary_data.iter().flat_map(BTreeMap::keys));
-    keys.map(|key| {
-        let value = StoredValue { object: map.clone(), key: key.clone(), find: in_config_map };
-        (key.as_str(), Bytes::from_owner(value))
-    })
-    .collect()
-}
-
-fn in_config_map<'a>(map: &'a ConfigMap, key: &str) -> Option<&'a [u8]> {
-    let binary = map.binary_data.as_ref().and_then(|data| data.get(key));
-    let text = map.data.as_ref().and_then(|data| data.get(key));
-    binary.map(|value| value.0.as_slice()).or(text.map(String::as_bytes))
-}
-
-fn of_secret(secret: &Arc<Secret>) -> BTreeMap<&str, Bytes> {
-    let keys = secret.data.iter().flat_map(BTreeMap::keys);
-    keys.map(|key| {
-        let value = StoredValue { object: secret.clone(), key: key.clone(), find: in_secret };
-        (key.as_str(), Bytes::from_owner(value))
-    })
-    .collect()
-}
-
-fn in_secret<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {
-    secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice())
-}
-
-fn add_keys(
+/// The items, or all keys. Each is looked up alone: one volume of many may want one key of many.
+fn add_keys<'a, T: Send + Sync + 'static>(
     files: &mut Files<'_>,
-    data: &BTreeMap<&str, Bytes>,
+    stored: &Stored<T>,
+    mut keys: impl Iterator<Item = &'a String>,
     items: Option<&[KeyToPath]>,
     optional: Option<bool>,
     mode: i32,
 ) -> Result<(), String> {
     let Some(items) = items.filter(|i| !i.is_empty()) else {
-        return data.iter().try_for_each(|(key, value)| files.put(key, value.clone(), mode, None));
+        return keys.try_for_each(|key| match stored.value(key) {
+            Some(value) => files.put(key, value, mode, None),
+            None => Ok(()),
+        });
     };
     for item in items {
-        match data.get(item.key.as_str()) {
-            Some(value) => files.put(&item.path, value.clone(), item.mode.unwrap_or(mode), None)?,
+        match stored.value(&item.key) {
+            Some(value) => files.put(&item.path, value, item.mode.unwrap_or(mode), None)?,
             None if optional == Some(true) => {}
             None => return Err(format!("non-existent config key: {}", item.key)),
         }
