@@ -57,14 +57,18 @@ pub fn log_directory(pod: &Pod, config: &KubeletConfig) -> PathBuf {
 
 fn pod_labels(pod: &Pod) -> BTreeMap<String, String> {
     let mut all = pod.metadata.labels.clone().unwrap_or_default();
-    for (key, value) in [
+    all.extend(pod_identity(pod));
+    all
+}
+
+/// Containers have these alone, as upstream has it: a pod may have very many labels of its own, and very many containers.
+fn pod_identity(pod: &Pod) -> BTreeMap<String, String> {
+    let pairs = [
         (labels::POD_NAME, pod::name(pod)),
         (labels::POD_NAMESPACE, pod::namespace(pod)),
         (labels::POD_UID, pod::uid(pod)),
-    ] {
-        all.insert(key.to_owned(), value.to_owned());
-    }
-    all
+    ];
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 /// None of a pod in the host's own network: it listens there itself.
@@ -146,7 +150,7 @@ pub fn container(pod: &Pod, container: &Container, parts: Parts<'_>) -> Result<C
         log_path: PathBuf::from(&container.name).join(format!("{}.log", parts.attempt)),
         stop_signal: container.lifecycle.as_ref().and_then(|l| l.stop_signal.clone()),
         labels: {
-            let mut all = pod_labels(pod);
+            let mut all = pod_identity(pod);
             all.insert(labels::CONTAINER_NAME.to_owned(), container.name.clone());
             all
         },
@@ -271,7 +275,7 @@ mod tests {
 
     fn make(security: serde_json::Value, user: Option<&str>) -> Result<ContainerConfig, String> {
         let pod: Pod = serde_json::from_value(json!({
-            "metadata": {"name": "web", "namespace": "shop", "uid": "u1"},
+            "metadata": {"name": "web", "namespace": "shop", "uid": "u1", "labels": {"app": "web"}},
             "spec": {"securityContext": {"fsGroup": 2000, "supplementalGroups": [7]}, "containers": [{
                 "name": "c", "image": "busybox", "command": ["echo", "$(A)"], "args": ["$(B)"], "securityContext": security}]}
         }))
@@ -314,6 +318,14 @@ mod tests {
         );
         assert!(config.no_new_privileges && config.read_only_rootfs);
         assert_eq!(config.seccomp, Seccomp::RuntimeDefault);
+        let of_container = [
+            (labels::CONTAINER_NAME, "c"),
+            (labels::POD_NAME, "web"),
+            (labels::POD_NAMESPACE, "shop"),
+            (labels::POD_UID, "u1"),
+        ];
+        let of_container = of_container.map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(config.labels, BTreeMap::from(of_container));
         assert_eq!(config.supplemental_groups, [7, 2000]);
         assert_eq!(config.devices[0].container_path, Path::new("/dev/xvda"));
         assert_eq!(config.log_path, Path::new("c/3.log"));
