@@ -136,7 +136,11 @@ fn words(limit: Option<u64>) -> String {
     let limit = limit.map_or_else(String::new, |bytes| {
         format!(" of {} MiB (`monopod start --daemon-memory` changes it)", bytes >> 20)
     });
-    format!("the kernel ended the daemon: it had reached its memory limit{limit}; its containers went on")
+    format!(
+        "the kernel ended the daemon: it had reached its memory limit{limit}; its containers went on. If it ends so soon after each \
+         start, something that is stored needs more: start it with more (\"unlimited\" is an amount too), look with \
+         `kubectl get events -A --sort-by=.lastTimestamp` at what it did last, and delete those objects"
+    )
 }
 
 /// Bytes, out of /proc/meminfo.
@@ -169,6 +173,15 @@ mod tests {
             if let Ok(memory) = got {
                 assert_eq!(memory.to_string().parse(), Ok(memory), "{text}, printed and read again");
             }
+        }
+    }
+
+    #[test]
+    fn a_daemon_that_ends_at_each_start_has_a_way_out() {
+        let words = words(Some(GIB));
+        for part in ["memory limit of 1024 MiB", "start --daemon-memory", "unlimited", "delete those objects"]
+        {
+            assert!(words.contains(part), "{words}");
         }
     }
 

@@ -13,6 +13,10 @@ use tokio::sync::mpsc;
 /// Distinct events remembered for counting repeats; upstream's correlator keeps as many.
 const REMEMBERED: usize = 4096;
 
+/// In bytes, upstream's limit of an event's note: what a message quotes may be as large as an object.
+const LONGEST_MESSAGE: usize = 1024;
+const CUT: &str = "...";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventType {
     Normal,
@@ -80,10 +84,20 @@ impl Recorder {
     }
 
     pub fn event(&self, about: Subject, kind: EventType, reason: &'static str, message: impl Into<String>) {
-        let said = Said { about, kind, reason, message: message.into(), at: jiff::Timestamp::now() };
+        let message = shortened(message.into());
+        let said = Said { about, kind, reason, message, at: jiff::Timestamp::now() };
         // the writer ends with the process only
         let _ = self.0.send(said);
     }
+}
+
+fn shortened(message: String) -> String {
+    if message.len() <= LONGEST_MESSAGE {
+        return message;
+    }
+    let most = LONGEST_MESSAGE - CUT.len();
+    let end = (0..=most).rev().find(|at| message.is_char_boundary(*at)).unwrap_or_default();
+    format!("{}{CUT}", &message[..end])
 }
 
 /// What makes two events the same: about whom (and which part), what kind, why, and the words.
@@ -169,5 +183,21 @@ impl Writer {
             reporting_instance: self.host.clone(),
             ..Event::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_cut_where_an_event_takes_no_more() {
+        for whole in
+            ["Started container web".to_owned(), "x".repeat(LONGEST_MESSAGE), "é".repeat(LONGEST_MESSAGE / 2)]
+        {
+            assert_eq!(shortened(whole.clone()), whole);
+        }
+        assert_eq!(shortened("x".repeat(1 << 20)), "x".repeat(LONGEST_MESSAGE - 3) + "...");
+        assert_eq!(shortened("é".repeat(1 << 20)), "é".repeat(510) + "...");
     }
 }

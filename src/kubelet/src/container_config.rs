@@ -1,11 +1,11 @@
 //! From a pod and its parts to what the runtime needs. Pure.
 
 use crate::config::KubeletConfig;
-use crate::expand::expand;
+use crate::expand::{Room, TooLong, expand};
 use crate::{labels, pod, resources};
 use cri::{ContainerConfig, Device, HostPort, ImageInfo, Mount, Protocol, SandboxConfig, Seccomp};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSecurityContext, SeccompProfile, SecurityContext};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 /// Where upstream's seccomp profiles for `Localhost` are, below the state directory.
@@ -57,14 +57,18 @@ pub fn log_directory(pod: &Pod, config: &KubeletConfig) -> PathBuf {
 
 fn pod_labels(pod: &Pod) -> BTreeMap<String, String> {
     let mut all = pod.metadata.labels.clone().unwrap_or_default();
-    for (key, value) in [
+    all.extend(pod_identity(pod));
+    all
+}
+
+/// Containers have these alone, as upstream has it: a pod may have very many labels of its own, and very many containers.
+fn pod_identity(pod: &Pod) -> BTreeMap<String, String> {
+    let pairs = [
         (labels::POD_NAME, pod::name(pod)),
         (labels::POD_NAMESPACE, pod::namespace(pod)),
         (labels::POD_UID, pod::uid(pod)),
-    ] {
-        all.insert(key.to_owned(), value.to_owned());
-    }
-    all
+    ];
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 /// None of a pod in the host's own network: it listens there itself.
@@ -107,9 +111,7 @@ pub fn container(pod: &Pod, container: &Container, parts: Parts<'_>) -> Result<C
     let own = container.security_context.clone().unwrap_or_default();
     let whole = spec.security_context.clone().unwrap_or_default();
     verify_non_root(pod, container, &own, &whole, parts.image)?;
-    let env = |name: &str| parts.env.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
-    let expanded =
-        |list: &Option<Vec<String>>| list.iter().flatten().map(|text| expand(text, env)).collect::<Vec<_>>();
+    let (command, args) = command_line(container, &parts.env)?;
     let capabilities = own.capabilities.clone().unwrap_or_default();
     let privileged = own.privileged == Some(true);
     let mut resources = resources::of_container(spec, container, parts.memory_capacity);
@@ -119,8 +121,8 @@ pub fn container(pod: &Pod, container: &Container, parts: Parts<'_>) -> Result<C
         name: container.name.clone(),
         attempt: parts.attempt,
         image: parts.image.id.clone(),
-        command: expanded(&container.command),
-        args: expanded(&container.args),
+        command,
+        args,
         working_dir: container.working_dir.clone().filter(|d| !d.is_empty()),
         mounts: parts.mounts,
         devices: parts.devices,
@@ -148,7 +150,7 @@ pub fn container(pod: &Pod, container: &Container, parts: Parts<'_>) -> Result<C
         log_path: PathBuf::from(&container.name).join(format!("{}.log", parts.attempt)),
         stop_signal: container.lifecycle.as_ref().and_then(|l| l.stop_signal.clone()),
         labels: {
-            let mut all = pod_labels(pod);
+            let mut all = pod_identity(pod);
             all.insert(labels::CONTAINER_NAME.to_owned(), container.name.clone());
             all
         },
@@ -156,6 +158,30 @@ pub fn container(pod: &Pod, container: &Container, parts: Parts<'_>) -> Result<C
         env: parts.env,
         ..ContainerConfig::default()
     })
+}
+
+/// Command and arguments, with what they refer to; no more than a program can begin with beside its environment.
+fn command_line(
+    container: &Container,
+    env: &[(String, String)],
+) -> Result<(Vec<String>, Vec<String>), String> {
+    let mut room = Room::default();
+    for (name, value) in env {
+        room.take(name.len() + 1 + value.len()).map_err(|why| why.to_string())?;
+    }
+    let known: HashMap<&str, &str> = env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let mut expanded = |what: &str, list: Option<&Vec<String>>| -> Result<Vec<String>, String> {
+        let one = |text: &String| -> Result<String, TooLong> {
+            let text = expand(text, |name| known.get(name).copied())?;
+            room.take(text.len()).map(|()| text)
+        };
+        let words = |why: TooLong| match why {
+            TooLong::String => format!("{what} has a part that is {why}"),
+            TooLong::Together => why.to_string(),
+        };
+        list.into_iter().flatten().map(one).collect::<Result<Vec<_>, _>>().map_err(words)
+    };
+    Ok((expanded("command", container.command.as_ref())?, expanded("args", container.args.as_ref())?))
 }
 
 fn annotations(container: &Container, image: &ImageInfo) -> BTreeMap<String, String> {
@@ -249,7 +275,7 @@ mod tests {
 
     fn make(security: serde_json::Value, user: Option<&str>) -> Result<ContainerConfig, String> {
         let pod: Pod = serde_json::from_value(json!({
-            "metadata": {"name": "web", "namespace": "shop", "uid": "u1"},
+            "metadata": {"name": "web", "namespace": "shop", "uid": "u1", "labels": {"app": "web"}},
             "spec": {"securityContext": {"fsGroup": 2000, "supplementalGroups": [7]}, "containers": [{
                 "name": "c", "image": "busybox", "command": ["echo", "$(A)"], "args": ["$(B)"], "securityContext": security}]}
         }))
@@ -292,11 +318,33 @@ mod tests {
         );
         assert!(config.no_new_privileges && config.read_only_rootfs);
         assert_eq!(config.seccomp, Seccomp::RuntimeDefault);
+        let of_container = [
+            (labels::CONTAINER_NAME, "c"),
+            (labels::POD_NAME, "web"),
+            (labels::POD_NAMESPACE, "shop"),
+            (labels::POD_UID, "u1"),
+        ];
+        let of_container = of_container.map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(config.labels, BTreeMap::from(of_container));
         assert_eq!(config.supplemental_groups, [7, 2000]);
         assert_eq!(config.devices[0].container_path, Path::new("/dev/xvda"));
         assert_eq!(config.log_path, Path::new("c/3.log"));
         assert_eq!(config.annotations[labels::IMAGE], "docker.io/library/busybox:latest");
         assert_eq!(config.annotations[labels::IMAGE_ID], "docker.io/library/busybox@sha256:2");
+    }
+
+    #[test]
+    fn a_command_line_that_no_program_can_begin_with_is_refused() {
+        let env = [("A".to_owned(), "x".repeat(100_000))];
+        let args = |list: Vec<String>| {
+            let container = Container { args: Some(list), ..Container::default() };
+            command_line(&container, &env).map(|(_, args)| args.len())
+        };
+        assert_eq!(args(vec!["$(A)".to_owned(); 19]), Ok(19));
+        let together = args(vec!["$(A)".to_owned(); 1_000_000]).unwrap_err();
+        assert!(together.contains("more than 2 MiB together"), "{together}");
+        let one = args(vec!["$(A)$(A)".to_owned()]).unwrap_err();
+        assert!(one.starts_with("args has a part that is longer than 128 KiB"), "{one}");
     }
 
     #[test]

@@ -1,30 +1,53 @@
 //! A container's environment: services, envFrom, env, in upstream's order.
 
 use crate::env_file;
-use crate::expand::expand;
+use crate::expand::{Room, TooLong, expand};
 use crate::field_ref::{self, Facts};
 use crate::pod;
 use crate::sources::Sources;
 use crate::volumes::{Mounted, MountedVolume};
 use k8s_openapi::api::core::v1::{Container, EnvVar, EnvVarSource, FileKeySelector, Pod, Service};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+const SHOWN_OF_NAME: usize = 64;
 
 /// Ordered as it was made; a later value replaces an earlier one in place.
 #[derive(Debug, Default)]
 struct Env {
     list: Vec<(String, String)>,
+    /// Where in the list each name is: there may be very many.
+    places: HashMap<String, usize>,
+    /// Values that were replaced have taken of it as well: somebody made them.
+    room: Room,
 }
 
 impl Env {
     fn get(&self, name: &str) -> Option<&str> {
-        self.list.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.places.get(name).map(|at| self.list[*at].1.as_str())
     }
 
-    fn set(&mut self, name: &str, value: String) {
-        match self.list.iter_mut().find(|(n, _)| n == name) {
-            Some((_, old)) => *old = value,
-            None => self.list.push((name.to_owned(), value)),
+    fn set(&mut self, name: &str, value: String) -> Result<(), String> {
+        // `name=value`
+        self.room.take(name.len() + 1 + value.len()).map_err(|why| of_variable(name, why))?;
+        match self.places.get(name) {
+            Some(at) => self.list[*at].1 = value,
+            None => {
+                self.places.insert(name.to_owned(), self.list.len());
+                self.list.push((name.to_owned(), value));
+            }
         }
+        Ok(())
+    }
+}
+
+fn of_variable(name: &str, why: TooLong) -> String {
+    match why {
+        // the name may be what is long
+        TooLong::String => {
+            let name: String = name.chars().take(SHOWN_OF_NAME).collect();
+            format!("environment variable \"{name}\" is {why}")
+        }
+        TooLong::Together => why.to_string(),
     }
 }
 
@@ -42,7 +65,7 @@ pub fn environment(
     let mut env = Env::default();
     let links = service_environment && pod::spec(pod).enable_service_links != Some(false);
     let services = if service_environment {
-        service_variables(&sources.services(namespace), namespace, links)
+        service_variables(&sources.services(namespace), namespace, links).map_err(|why| why.to_string())?
     } else {
         BTreeMap::new()
     };
@@ -60,15 +83,17 @@ pub fn environment(
                 }
             }
             (Some(value), None) => {
-                expand(value, |name| env.get(name).map(str::to_owned).or_else(|| services.get(name).cloned()))
+                let known =
+                    expand(value, |name| env.get(name).or_else(|| services.get(name).map(String::as_str)));
+                known.map_err(|why| of_variable(&var.name, why))?
             }
             (None, None) => String::new(),
         };
-        env.set(&var.name, value);
+        env.set(&var.name, value)?;
     }
     for (name, value) in services {
         if env.get(&name).is_none() {
-            env.list.push((name, value));
+            env.set(&name, value)?;
         }
     }
     Ok(env.list)
@@ -86,7 +111,7 @@ fn env_from(
             match sources.config_map(namespace, &reference.name) {
                 Some(map) => {
                     for (key, value) in map.data.iter().flatten() {
-                        env.set(&format!("{prefix}{key}"), value.clone());
+                        env.set(&format!("{prefix}{key}"), value.clone())?;
                     }
                 }
                 None if reference.optional == Some(true) => {}
@@ -97,7 +122,7 @@ fn env_from(
             match sources.secret(namespace, &reference.name) {
                 Some(secret) => {
                     for (key, value) in secret.data.iter().flatten() {
-                        env.set(&format!("{prefix}{key}"), String::from_utf8_lossy(&value.0).into_owned());
+                        env.set(&format!("{prefix}{key}"), String::from_utf8_lossy(&value.0).into_owned())?;
                     }
                 }
                 None if reference.optional == Some(true) => {}
@@ -174,17 +199,21 @@ fn service_variables(
     services: &[std::sync::Arc<Service>],
     namespace: &str,
     links: bool,
-) -> BTreeMap<String, String> {
+) -> Result<BTreeMap<String, String>, TooLong> {
     let mut variables = BTreeMap::new();
+    let mut room = Room::default();
     for service in services {
         let meta = &service.metadata;
         let master =
             meta.namespace.as_deref() == Some("default") && meta.name.as_deref() == Some("kubernetes");
         if master || (links && meta.namespace.as_deref() == Some(namespace)) {
-            variables.extend(variables_of(service));
+            for (name, value) in variables_of(service) {
+                room.take(name.len() + 1 + value.len())?;
+                variables.insert(name, value);
+            }
         }
     }
-    variables
+    Ok(variables)
 }
 
 fn variables_of(service: &Service) -> Vec<(String, String)> {
@@ -298,6 +327,28 @@ mod tests {
             assert_eq!(env.get(name).map(String::as_str), Some(value), "{name}");
         }
         assert!(!env.contains_key("MAYBE") && !env.contains_key("HEADLESS_SERVICE_HOST"));
+    }
+
+    #[test]
+    fn an_environment_that_no_program_can_begin_with_is_refused() {
+        let mut doubling = vec![json!({"name": "A0", "value": "x".repeat(1000)})];
+        doubling.extend(
+            (1..7).map(|i| json!({"name": format!("A{i}"), "value": format!("$(A{})", i - 1).repeat(10)})),
+        );
+        let why = resolve(json!({"name": "c", "env": doubling})).unwrap_err();
+        assert_eq!(
+            why,
+            "environment variable \"A3\" is longer than 128 KiB, and no program can be started with it"
+        );
+        let together = "environment, command and arguments have more than 2 MiB together, and no program can be started with them";
+        let many: Vec<_> =
+            (0..21).map(|i| json!({"name": format!("A{i}"), "value": "x".repeat(100_000)})).collect();
+        assert_eq!(resolve(json!({"name": "c", "env": many[..20]})).unwrap()["A19"].len(), 100_000);
+        assert_eq!(resolve(json!({"name": "c", "env": many})).unwrap_err(), together);
+        let prefixes: Vec<_> = (0..100_000)
+            .map(|i| json!({"prefix": format!("P{i}_"), "configMapRef": {"name": "settings"}}))
+            .collect();
+        assert_eq!(resolve(json!({"name": "c", "envFrom": prefixes})).unwrap_err(), together);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! /etc/resolv.conf and /etc/hosts of a pod, as text.
 
 use crate::pod;
-use k8s_openapi::api::core::v1::{HostAlias, Pod};
+use k8s_openapi::api::core::v1::{HostAlias, Pod, PodDNSConfigOption};
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 const MOST_NAMESERVERS: usize = 3; // glibc reads no more
@@ -74,14 +75,7 @@ pub fn resolv_conf(pod: &Pod, host: &Resolv, cluster_dns: IpAddr, domain: &str) 
     if let Some(config) = &spec.dns_config {
         append_new(&mut resolv.nameservers, config.nameservers.iter().flatten().cloned());
         append_new(&mut resolv.searches, config.searches.iter().flatten().cloned());
-        for option in config.options.iter().flatten() {
-            let name = option.name.as_deref().unwrap_or_default();
-            resolv.options.retain(|o| o.split(':').next() != Some(name));
-            resolv.options.push(match &option.value {
-                Some(value) => format!("{name}:{value}"),
-                None => name.to_owned(),
-            });
-        }
+        set_options(&mut resolv.options, config.options.as_deref().unwrap_or_default());
     }
     resolv.nameservers.truncate(MOST_NAMESERVERS);
     resolv.searches.truncate(MOST_SEARCHES);
@@ -93,6 +87,23 @@ fn cluster_first(pod: &Pod, host: &Resolv, cluster_dns: IpAddr, domain: &str) ->
         vec![format!("{}.svc.{domain}", pod::namespace(pod)), format!("svc.{domain}"), domain.to_owned()];
     append_new(&mut searches, host.searches.iter().cloned());
     Resolv { nameservers: vec![cluster_dns.to_string()], searches, options: vec!["ndots:5".to_owned()] }
+}
+
+/// The last one of a name counts, at its place.
+fn set_options(options: &mut Vec<String>, given: &[PodDNSConfigOption]) {
+    let mut names = HashSet::new();
+    let mut last = Vec::new();
+    for option in given.iter().rev() {
+        let name = option.name.as_deref().unwrap_or_default();
+        if names.insert(name) {
+            last.push(match &option.value {
+                Some(value) => format!("{name}:{value}"),
+                None => name.to_owned(),
+            });
+        }
+    }
+    options.retain(|option| !names.contains(option.split(':').next().unwrap_or_default()));
+    options.extend(last.into_iter().rev());
 }
 
 fn append_new(list: &mut Vec<String>, more: impl IntoIterator<Item = String>) {
@@ -173,6 +184,12 @@ mod tests {
                 "an option replaced",
                 json!({"dnsConfig": {"options": [{"name": "ndots", "value": "1"}]}}),
                 &cluster.replace("ndots:5", "ndots:1"),
+            ),
+            (
+                "the last one of a name",
+                json!({"dnsConfig": {"options": [{"name": "timeout", "value": "1"}, {"name": "edns0"},
+                    {"name": "timeout", "value": "2"}, {"name": "edns0"}]}}),
+                &cluster.replace("ndots:5", "ndots:5 timeout:2 edns0"),
             ),
         ];
         for (name, spec, want) in cases {

@@ -161,6 +161,27 @@ async fn what_an_environment_needs_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pods_that_would_grow_without_end_are_told_so_and_others_run() {
+    let rig = rig().await;
+    let mut env = vec![json!({"name": "A0", "value": "x".repeat(1000)})];
+    env.extend(
+        (1..7).map(|i| json!({"name": format!("A{i}"), "value": format!("$(A{})", i - 1).repeat(10)})),
+    );
+    rig.run("env", json!({"containers": [{"name": "web", "image": "web:1", "env": env}]})).await;
+    rig.until("env", |p| waiting(p, "web") == "CreateContainerConfigError").await;
+    rig.until_event("env", "Failed Error: environment variable \"A3\" is longer than 128 KiB").await;
+    let map = testkit::objects::config_map("large").entry("k", &"x".repeat(900_000));
+    rig.root().api().create(map.build()).await.unwrap();
+    let items: Vec<_> = (0..1300).map(|i| json!({"key": "k", "path": format!("p{i}")})).collect();
+    let volume = json!({"name": "v", "configMap": {"name": "large", "items": items}});
+    rig.run("files", json!({"volumes": [volume], "containers": [web()]})).await;
+    let why = "MountVolume.SetUp failed for volume \"v\" : configmap references too many or too large files";
+    rig.until_event("files", &format!("FailedMount {why}")).await;
+    rig.run("p", json!({"containers": [web()]})).await;
+    rig.until("p", |p| phase(p) == "Running").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pod_that_would_change_the_machine_is_refused() {
     let rig = rig().await;
     let sysctls = json!([{"name": "vm.swappiness", "value": "1"}]);

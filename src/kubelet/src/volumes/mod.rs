@@ -10,6 +10,8 @@ mod nfs;
 mod ownership;
 pub mod payload;
 mod persistent;
+pub mod room;
+mod stored;
 pub mod subpath;
 mod trust_bundle;
 

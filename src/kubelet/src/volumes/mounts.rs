@@ -5,6 +5,7 @@ use crate::expand::expand;
 use crate::pod;
 use cri::{Mount, Propagation};
 use k8s_openapi::api::core::v1::{Container, Pod, VolumeMount};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// KEP-4639: what is in an image that is a volume can be read, and not run.
@@ -19,7 +20,8 @@ pub fn of_container(
     env: &[(String, String)],
 ) -> Result<Vec<Mount>, String> {
     let mounts = container.volume_mounts.as_deref().unwrap_or_default();
-    mounts.iter().map(|mount| one(pod, container, mount, mounted, env)).collect()
+    let env: HashMap<&str, &str> = env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    mounts.iter().map(|mount| one(pod, container, mount, mounted, &env)).collect()
 }
 
 fn one(
@@ -27,7 +29,7 @@ fn one(
     container: &Container,
     mount: &VolumeMount,
     mounted: &Mounted,
-    env: &[(String, String)],
+    env: &HashMap<&str, &str>,
 ) -> Result<Mount, String> {
     let not_found =
         || format!("cannot find volume \"{}\" to mount into container \"{}\"", mount.name, container.name);
@@ -78,17 +80,18 @@ fn absolute(path: &str) -> PathBuf {
     Path::new("/").join(path)
 }
 
-fn sub_path(mount: &VolumeMount, env: &[(String, String)], pod: &Pod) -> Result<Option<String>, String> {
+fn sub_path(mount: &VolumeMount, env: &HashMap<&str, &str>, pod: &Pod) -> Result<Option<String>, String> {
     let Some(expression) = mount.sub_path_expr.as_deref().filter(|e| !e.is_empty()) else {
         return Ok(mount.sub_path.clone());
     };
     let missing = std::cell::Cell::new(false);
     let known = |name: &str| {
-        let value = env.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+        let value = env.get(name).copied();
         missing.set(missing.get() || value.is_none());
         value
     };
-    let expanded = expand(expression, known);
+    let expanded = expand(expression, known)
+        .map_err(|_| format!("subPathExpr of volumeMount \"{}\" is longer than any path", mount.name))?;
     if missing.get() {
         return Err(format!("missing value for subPathExpr \"{expression}\" of pod {}", pod::name(pod)));
     }

@@ -1,12 +1,14 @@
 //! The files of a ConfigMap, Secret, downward API or projected volume. Pure.
 
+use super::room::Room;
+use super::stored::{Stored, keys_of_config_map, keys_of_secret, of_config_map, of_secret};
 use super::trust_bundle;
 use crate::field_ref::{self, Facts};
 use crate::pod;
 use crate::sources::Sources;
+use bytes::Bytes;
 use k8s_openapi::api::core::v1::{
-    ConfigMap, DownwardAPIVolumeFile, KeyToPath, Pod, Secret, ServiceAccountTokenProjection, Volume,
-    VolumeProjection,
+    DownwardAPIVolumeFile, KeyToPath, Pod, ServiceAccountTokenProjection, Volume, VolumeProjection,
 };
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -17,7 +19,7 @@ const DEFAULT_MODE: i32 = 0o644;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    pub data: Vec<u8>,
+    pub data: Bytes,
     pub mode: u32,
     /// Root, where none is said.
     pub owner: Option<u32>,
@@ -45,6 +47,34 @@ pub struct Content<'a> {
     pub sources: &'a dyn Sources,
     pub tokens: &'a Tokens<'a>,
     pub certificates: &'a Certificates<'a>,
+    /// For all of the pod's volumes.
+    pub room: Room,
+}
+
+/// The files of one volume, as they come together.
+struct Files<'a> {
+    payload: Payload,
+    room: &'a Room,
+}
+
+impl Files<'_> {
+    /// What was made for this pod.
+    fn put_made(&mut self, path: &str, text: String, mode: i32, owner: Option<u32>) -> Result<(), String> {
+        self.room.make(text.len()).map_err(|why| why.to_string())?;
+        self.put(path, text.into_bytes().into(), mode, owner)
+    }
+
+    /// Upstream's `validatePath`: relative, not upwards, not into the writer's own names.
+    fn put(&mut self, path: &str, data: Bytes, mode: i32, owner: Option<u32>) -> Result<(), String> {
+        let normal = Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
+        if path.is_empty() || !normal || path.starts_with("..") {
+            return Err(format!("invalid path: {path}"));
+        }
+        self.room.take(data.len()).map_err(|why| why.to_string())?;
+        let mode = u32::try_from(mode).unwrap_or(0) & 0o777;
+        self.payload.insert(path.trim_end_matches('/').to_owned(), File { data, mode, owner });
+        Ok(())
+    }
 }
 
 /// `None` where the volume is none of these kinds; else upstream's name of the folder, and the files.
@@ -52,38 +82,36 @@ pub struct Content<'a> {
 /// # Errors
 /// What is missing.
 pub fn of_volume(volume: &Volume, at: &Content<'_>) -> Result<Option<(&'static str, Payload)>, String> {
+    at.room.check().map_err(|why| why.to_string())?;
+    let mut files = Files { payload: Payload::new(), room: &at.room };
     if let Some(source) = &volume.config_map {
-        let mut files = Payload::new();
         let mode = source.default_mode.unwrap_or(DEFAULT_MODE);
         add_config_map(&mut files, at, &source.name, source.items.as_deref(), source.optional, mode)?;
-        return Ok(Some(("kubernetes.io~configmap", files)));
+        return Ok(Some(("kubernetes.io~configmap", files.payload)));
     }
     if let Some(source) = &volume.secret {
-        let mut files = Payload::new();
         let name = source.secret_name.as_deref().unwrap_or_default();
         let mode = source.default_mode.unwrap_or(DEFAULT_MODE);
         add_secret(&mut files, at, name, source.items.as_deref(), source.optional, mode)?;
-        return Ok(Some(("kubernetes.io~secret", files)));
+        return Ok(Some(("kubernetes.io~secret", files.payload)));
     }
     if let Some(source) = &volume.downward_api {
-        let mut files = Payload::new();
         let mode = source.default_mode.unwrap_or(DEFAULT_MODE);
         add_downward(&mut files, at, source.items.as_deref().unwrap_or_default(), mode)?;
-        return Ok(Some(("kubernetes.io~downward-api", files)));
+        return Ok(Some(("kubernetes.io~downward-api", files.payload)));
     }
     if let Some(source) = &volume.projected {
-        let mut files = Payload::new();
         let mode = source.default_mode.unwrap_or(DEFAULT_MODE);
         for (index, projection) in source.sources.iter().flatten().enumerate() {
             add_projection(&mut files, at, projection, mode, (volume.name.as_str(), index))?;
         }
-        return Ok(Some(("kubernetes.io~projected", files)));
+        return Ok(Some(("kubernetes.io~projected", files.payload)));
     }
     Ok(None)
 }
 
 fn add_projection(
-    files: &mut Payload,
+    files: &mut Files<'_>,
     at: &Content<'_>,
     projection: &VolumeProjection,
     mode: i32,
@@ -103,11 +131,11 @@ fn add_projection(
         let token =
             (at.tokens)(source).map_err(|why| format!("failed to fetch token for {namespace}: {why}"))?;
         let (mode, owner) = for_readers(at.pod, mode);
-        put_for(files, &source.path, token.into_bytes(), mode, owner)?;
+        files.put_made(&source.path, token, mode, owner)?;
     }
     if let Some(source) = &projection.cluster_trust_bundle {
         let anchors = trust_bundle::anchors(source, at.sources)?;
-        put_for(files, &source.path, anchors.into_bytes(), mode, None)?;
+        files.put_made(&source.path, anchors, mode, None)?;
     }
     if let Some(source) = &projection.pod_certificate {
         let Bundle { key, chain } = (at.certificates)(volume, index)?;
@@ -118,7 +146,7 @@ fn add_projection(
             (&source.certificate_chain_path, chain),
         ] {
             if let Some(path) = path.as_deref().filter(|path| !path.is_empty()) {
-                put_for(files, path, data.into_bytes(), mode, owner)?;
+                files.put_made(path, data, mode, owner)?;
             }
         }
     }
@@ -133,7 +161,7 @@ fn for_readers(pod: &Pod, mode: i32) -> (i32, Option<u32>) {
 }
 
 fn add_config_map(
-    files: &mut Payload,
+    files: &mut Files<'_>,
     at: &Content<'_>,
     name: &str,
     items: Option<&[KeyToPath]>,
@@ -142,7 +170,7 @@ fn add_config_map(
 ) -> Result<(), String> {
     let namespace = pod::namespace(at.pod);
     match at.sources.config_map(namespace, name) {
-        Some(map) => add_keys(files, &of_config_map(&map), items, optional, mode)
+        Some(map) => add_keys(files, &of_config_map(&map), keys_of_config_map(&map), items, optional, mode)
             .map_err(|why| format!("configmap references {why}")),
         None if optional == Some(true) => Ok(()),
         None => Err(format!("configmap \"{name}\" not found")),
@@ -150,7 +178,7 @@ fn add_config_map(
 }
 
 fn add_secret(
-    files: &mut Payload,
+    files: &mut Files<'_>,
     at: &Content<'_>,
     name: &str,
     items: Option<&[KeyToPath]>,
@@ -159,35 +187,31 @@ fn add_secret(
 ) -> Result<(), String> {
     let namespace = pod::namespace(at.pod);
     match at.sources.secret(namespace, name) {
-        Some(secret) => add_keys(files, &of_secret(&secret), items, optional, mode)
+        Some(secret) => add_keys(files, &of_secret(&secret), keys_of_secret(&secret), items, optional, mode)
             .map_err(|why| format!("references {why}")),
         None if optional == Some(true) => Ok(()),
         None => Err(format!("secret \"{name}\" not found")),
     }
 }
 
-fn of_config_map(map: &ConfigMap) -> BTreeMap<&str, &[u8]> {
-    let text = map.data.iter().flatten().map(|(k, v)| (k.as_str(), v.as_bytes()));
-    text.chain(map.binary_data.iter().flatten().map(|(k, v)| (k.as_str(), v.0.as_slice()))).collect()
-}
-
-fn of_secret(secret: &Secret) -> BTreeMap<&str, &[u8]> {
-    secret.data.iter().flatten().map(|(k, v)| (k.as_str(), v.0.as_slice())).collect()
-}
-
-fn add_keys(
-    files: &mut Payload,
-    data: &BTreeMap<&str, &[u8]>,
+/// The items, or all keys. Each is looked up alone: one volume of many may want one key of many.
+fn add_keys<'a, T: Send + Sync + 'static>(
+    files: &mut Files<'_>,
+    stored: &Stored<T>,
+    mut keys: impl Iterator<Item = &'a String>,
     items: Option<&[KeyToPath]>,
     optional: Option<bool>,
     mode: i32,
 ) -> Result<(), String> {
     let Some(items) = items.filter(|i| !i.is_empty()) else {
-        return data.iter().try_for_each(|(key, value)| put(files, key, value.to_vec(), mode));
+        return keys.try_for_each(|key| match stored.value(key) {
+            Some(value) => files.put(key, value, mode, None),
+            None => Ok(()),
+        });
     };
     for item in items {
-        match data.get(item.key.as_str()) {
-            Some(value) => put(files, &item.path, value.to_vec(), item.mode.unwrap_or(mode))?,
+        match stored.value(&item.key) {
+            Some(value) => files.put(&item.path, value, item.mode.unwrap_or(mode), None)?,
             None if optional == Some(true) => {}
             None => return Err(format!("non-existent config key: {}", item.key)),
         }
@@ -196,7 +220,7 @@ fn add_keys(
 }
 
 fn add_downward(
-    files: &mut Payload,
+    files: &mut Files<'_>,
     at: &Content<'_>,
     items: &[DownwardAPIVolumeFile],
     mode: i32,
@@ -207,7 +231,7 @@ fn add_downward(
             (None, Some(resource)) => field_ref::resource(at.pod, None, at.facts, resource)?,
             (None, None) => continue,
         };
-        put(files, &item.path, text.into_bytes(), item.mode.unwrap_or(mode))?;
+        files.put_made(&item.path, text, item.mode.unwrap_or(mode), None)?;
     }
     Ok(())
 }
@@ -222,27 +246,6 @@ fn common_user(pod: &Pod) -> Option<u32> {
         .map(|c| c.security_context.as_ref().and_then(|s| s.run_as_user).or(whole));
     let first = users.next()??;
     users.all(|user| user == Some(first)).then(|| cri::checked_id(first).ok()).flatten()
-}
-
-fn put(files: &mut Payload, path: &str, data: Vec<u8>, mode: i32) -> Result<(), String> {
-    put_for(files, path, data, mode, None)
-}
-
-/// Upstream's `validatePath`: relative, not upwards, not into the writer's own names.
-fn put_for(
-    files: &mut Payload,
-    path: &str,
-    data: Vec<u8>,
-    mode: i32,
-    owner: Option<u32>,
-) -> Result<(), String> {
-    let normal = Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
-    if path.is_empty() || !normal || path.starts_with("..") {
-        return Err(format!("invalid path: {path}"));
-    }
-    let mode = u32::try_from(mode).unwrap_or(0) & 0o777;
-    files.insert(path.trim_end_matches('/').to_owned(), File { data, mode, owner });
-    Ok(())
 }
 
 #[cfg(test)]
@@ -274,9 +277,13 @@ mod tests {
             sources: &sources,
             tokens: &tokens,
             certificates: &certificates,
+            room: Room::default(),
         };
         let (_, payload) = of_volume(&volume, &content)?.expect("a volume with files");
-        Ok(payload.into_iter().map(|(p, f)| (p, String::from_utf8(f.data).unwrap(), f.mode)).collect())
+        Ok(payload
+            .into_iter()
+            .map(|(p, f)| (p, String::from_utf8(f.data.to_vec()).unwrap(), f.mode))
+            .collect())
     }
 
     #[test]
@@ -322,6 +329,66 @@ mod tests {
         ];
         for (name, volume, want) in cases {
             assert_eq!(files(volume), Ok(want), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_volume_is_filled_without_end() {
+        let annotated: Pod = serde_json::from_value(json!({"metadata": {"name": "web", "namespace": "shop",
+            "annotations": {"a": "x".repeat(200_000)}}, "spec": {"containers": []}}))
+        .unwrap();
+        let sources = Fixed::default()
+            .config_map("shop", "large", json!({"k": "x".repeat(900_000)}))
+            .config_map("shop", "small", json!({"k": "x"}));
+        let many = |count: usize, item: serde_json::Value| -> Vec<serde_json::Value> {
+            let at = |i: usize| {
+                let mut item = item.clone();
+                item["path"] = format!("p{i}").into();
+                item
+            };
+            (0..count).map(at).collect()
+        };
+        let of_map = |name: &str, count| json!({"configMap": {"name": name, "items": many(count, json!({"key": "k"}))}});
+        let annotations = |count| {
+            let field = json!({"fieldRef": {"fieldPath": "metadata.annotations"}});
+            json!({"downwardAPI": {"items": many(count, field)}})
+        };
+        let tokens = |count| {
+            let token = |item: serde_json::Value| json!({"serviceAccountToken": item});
+            json!({"projected": {"sources": many(count, json!({})).into_iter().map(token).collect::<Vec<_>>()}})
+        };
+        let cases = [
+            ("what a pod may have", vec![of_map("large", 60), of_map("small", 1000), annotations(30)], true),
+            ("one value under many paths", vec![of_map("large", 1300)], false),
+            ("in many volumes", vec![of_map("large", 1); 100], false),
+            ("very many files", vec![of_map("small", 100_000)], false),
+            ("annotations in many files", vec![annotations(100)], false),
+            ("tokens", vec![tokens(100); 2], true),
+            ("many tokens", vec![tokens(100); 10], false),
+        ];
+        let facts = Facts::default();
+        let token = |_: &ServiceAccountTokenProjection| Ok("token".to_owned());
+        let certificates = |_: &str, _: usize| -> Result<Bundle, String> { Err("none".to_owned()) };
+        for (name, volumes, fits) in cases {
+            let content = Content {
+                pod: &annotated,
+                facts: &facts,
+                sources: &sources,
+                tokens: &token,
+                certificates: &certificates,
+                room: Room::default(),
+            };
+            let filled: Result<Vec<_>, String> = volumes
+                .into_iter()
+                .map(|mut volume| {
+                    volume["name"] = "v".into();
+                    of_volume(&serde_json::from_value(volume).unwrap(), &content)
+                })
+                .collect();
+            assert_eq!(filled.is_ok(), fits, "{name}");
+            if let Err(why) = filled {
+                assert!(why.contains("too many or too large files: "), "{name}: {why}");
+            }
         }
     }
 
