@@ -3,16 +3,19 @@
 
 use crate::answers::{self, Body};
 use crate::patience::{Patient, Stalled};
-use crate::run::Table;
+use crate::run::Shared;
+use crate::seated::Seated;
 use crate::{host, path};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use listener::Seat;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -37,12 +40,14 @@ pub(crate) struct Downstream {
     pub(crate) port: u16,
 }
 
+/// `seat` is the connection's that the request came by.
 pub(crate) async fn answer(
-    table: &Table,
-    turn: &AtomicUsize,
+    shared: &Shared,
+    seat: &Seat,
     downstream: Downstream,
     request: Request<Incoming>,
 ) -> Response<Body> {
+    let table = shared.table.load_full();
     let refused = |why: &str| answers::text(StatusCode::BAD_REQUEST, why.to_owned());
     let named = host::of_request(request.method(), request.uri(), request.version(), request.headers());
     let host = match named {
@@ -66,13 +71,14 @@ pub(crate) async fn answer(
         Ok(addresses) => addresses,
         Err(why) => return answers::unavailable(&why),
     };
-    let first = turn.fetch_add(1, Ordering::Relaxed);
+    let open = Arc::new(seat.also(&shared.open));
+    let first = shared.turn.fetch_add(1, Ordering::Relaxed);
     let mut order = (0..addresses.len()).map(|n| addresses[(first.wrapping_add(n)) % addresses.len()]);
     let Some(connected) = connect_to_any(&mut order).await else {
         let words = format!("no pod of the service {} takes connections", found.backend.service);
         return answers::text(StatusCode::BAD_GATEWAY, words);
     };
-    match send(connected, request, &host, &target, downstream).await {
+    match send(connected, open, request, &host, &target, downstream).await {
         Ok(response) => response,
         Err(error) if is_stalled(&error) => answers::text(StatusCode::REQUEST_TIMEOUT, Stalled.to_string()),
         Err(error) => {
@@ -106,38 +112,47 @@ async fn connect_to_any(addresses: &mut (dyn Iterator<Item = SocketAddr> + Send)
 
 async fn send(
     stream: TcpStream,
+    open: Arc<Seat>,
     mut request: Request<Incoming>,
     host: &str,
     target: &str,
     downstream: Downstream,
 ) -> hyper::Result<Response<Body>> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection.with_upgrades());
+    let to_pod_open = open.clone();
+    tokio::spawn(async move {
+        let connection = async { drop(connection.with_upgrades().await) };
+        to_pod_open.hold(connection).await;
+    });
     let upgrade = upgrade_of(request.headers());
     let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
     parts.version = Version::HTTP_11;
     parts.uri = target.parse().unwrap_or_else(|_| Uri::from_static("/"));
     to_pod(&mut parts.headers, host, downstream);
+    let body = Seated::new(Patient::new(body), open.clone());
     if let Some(protocol) = &upgrade {
         parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         parts.headers.insert(header::UPGRADE, protocol.clone());
     }
-    let mut response = sender.send_request(Request::from_parts(parts, Patient::new(body))).await?;
+    let mut response = sender.send_request(Request::from_parts(parts, body)).await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
         && let Some(client) = client
     {
-        let pod = hyper::upgrade::on(&mut response);
+        let (pod, open) = (hyper::upgrade::on(&mut response), open.clone());
         tokio::spawn(async move {
-            if let (Ok(client), Ok(pod)) = tokio::join!(client, pod) {
-                let (mut client, mut pod) = (TokioIo::new(client), TokioIo::new(pod));
-                let _ = tokio::io::copy_bidirectional(&mut client, &mut pod).await;
-            }
+            let tunnel = async {
+                if let (Ok(client), Ok(pod)) = tokio::join!(client, pod) {
+                    let (mut client, mut pod) = (TokioIo::new(client), TokioIo::new(pod));
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut pod).await;
+                }
+            };
+            open.hold(tunnel).await;
         });
     } else {
         strip(response.headers_mut());
     }
-    Ok(response.map(BodyExt::boxed))
+    Ok(response.map(|body| Seated::new(body, open).boxed()))
 }
 
 fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
