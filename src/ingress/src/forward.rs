@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 /// A pod on the same machine answers in microseconds, or not at all.
 const CONNECT: Duration = Duration::from_secs(5);
 /// What is about a connection, and not about a request (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 7] = [
+const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -30,6 +30,7 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
+    HeaderName::from_static("http2-settings"),
 ];
 
 /// Where a request came in.
@@ -155,10 +156,15 @@ async fn send(
     Ok(response.map(|body| Seated::new(body, open).boxed()))
 }
 
+/// WebSocket alone: who changes to HTTP/2 (`h2c`) would ask the pod for any path and host after that, past all rules. What asks
+/// for something else is answered as if it had not, as RFC 9110, 7.8, lets a server.
 fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
-    let connection = headers.get(header::CONNECTION)?.to_str().ok()?;
-    let asks = connection.split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
-    headers.get(header::UPGRADE).filter(|_| asks).cloned()
+    let connection = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let mut tokens = connection.flat_map(|value| value.split(','));
+    let asks = tokens.any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
+    let mut protocols = headers.get_all(header::UPGRADE).iter();
+    let protocol = protocols.next().filter(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    protocol.filter(|_| asks && protocols.next().is_none()).cloned()
 }
 
 fn with_query(path: &str, asked: &Uri) -> String {
@@ -177,9 +183,19 @@ fn strip(headers: &mut HeaderMap) {
     }
 }
 
+/// Names that many servers read as those that are set here: `X_Real_IP` is `X-Real-IP` in CGI (nginx drops them as well), and
+/// `Forwarded` says the same in other words.
+fn is_forged(name: &HeaderName) -> bool {
+    *name == header::FORWARDED || name.as_str().contains('_')
+}
+
 /// What the pod sees: the host that was asked for, and who asked.
 fn to_pod(headers: &mut HeaderMap, host: &str, downstream: Downstream) {
     strip(headers);
+    let forged: Vec<HeaderName> = headers.keys().filter(|name| is_forged(name)).cloned().collect();
+    for name in &forged {
+        headers.remove(name);
+    }
     let scheme = if downstream.secure { "https" } else { "http" };
     let told = [
         (header::HOST, host.to_owned()),
@@ -209,6 +225,10 @@ mod tests {
             ("x-mine", "1"),
             ("transfer-encoding", "chunked"),
             ("x-forwarded-for", "forged"),
+            ("x_forwarded_for", "forged"),
+            ("x-forwarded_proto", "forged"),
+            ("forwarded", "for=forged"),
+            ("http2-settings", "AAMAAABkAAQCAAAAAAIAAAAA"),
             ("accept", "*/*"),
         ] {
             headers.insert(name, HeaderValue::from_static(value));
@@ -217,9 +237,35 @@ mod tests {
         to_pod(&mut headers, "a.example", downstream);
         let get = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
         assert_eq!((get("connection"), get("x-mine"), get("transfer-encoding")), (None, None, None));
+        assert_eq!((get("x_forwarded_for"), get("x-forwarded_proto"), get("forwarded")), (None, None, None));
+        assert_eq!(get("http2-settings"), None);
         assert_eq!(get("accept"), Some("*/*"));
         assert_eq!((get("x-forwarded-for"), get("x-forwarded-proto")), (Some("192.0.2.7"), Some("https")));
         assert_eq!(get("host"), Some("a.example"));
+    }
+
+    #[test]
+    fn a_connection_becomes_a_websocket_alone() {
+        for (connection, upgrade, want) in [
+            (&["Upgrade"][..], &["websocket"][..], true),
+            (&["keep-alive", "x, upgrade"], &["WebSocket"], true),
+            (&["keep-alive"], &["websocket"], false),
+            (&[], &["websocket"], false),
+            (&["upgrade"], &[], false),
+            (&["upgrade, http2-settings"], &["h2c"], false),
+            (&["upgrade"], &["websocket, h2c"], false),
+            (&["upgrade"], &["websocket", "h2c"], false),
+            (&["upgrade"], &["h2c", "websocket"], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in connection {
+                headers.append(header::CONNECTION, HeaderValue::from_static(value));
+            }
+            for value in upgrade {
+                headers.append(header::UPGRADE, HeaderValue::from_static(value));
+            }
+            assert_eq!(upgrade_of(&headers).is_some(), want, "{connection:?} {upgrade:?}");
+        }
     }
 
     #[test]

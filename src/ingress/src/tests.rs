@@ -55,7 +55,7 @@ async fn waiting_pod() -> (SocketAddr, mpsc::UnboundedReceiver<Told>) {
         while let Ok((mut stream, _)) = listener.accept().await {
             let tell = tell.clone();
             tokio::spawn(async move {
-                let (mut heard, mut is_told) = (Vec::new(), false);
+                let (mut heard, mut is_told) = (Vec::<u8>::new(), false);
                 while !heard.ends_with(b"go") {
                     if !matches!(stream.read_buf(&mut heard).await, Ok(1..)) {
                         let _ = tell.send(Told::BrokenOff);
@@ -238,10 +238,30 @@ async fn who_keeps_the_most_requests_open_loses_his_oldest() {
         assert!(!String::from_utf8_lossy(&rest).contains("went"), "it was cut off");
     }
     for stream in &mut streams[..2] {
-        let mut answer = Vec::new();
+        let mut answer = Vec::<u8>::new();
         stream.write_all(b"go").await.unwrap();
         while !answer.ends_with(b"went") {
             assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "{}", answer.escape_ascii());
         }
     }
+}
+
+#[tokio::test]
+async fn a_connection_becomes_a_websocket_and_nothing_else() {
+    let (at, _stop) = serve().await;
+    let ask = |headers: &str| {
+        let request = format!("GET / HTTP/1.1\r\nHost: a.example\r\n{headers}Connection: close\r\n\r\n");
+        async move { said(at, &request).await }
+    };
+    let settings = "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n";
+    let heard = ask(&format!("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n{settings}")).await;
+    let heard = heard.to_ascii_lowercase();
+    let (_, heard) = heard.split_once("admin:").unwrap();
+    assert!(
+        !heard.contains("upgrade") && !heard.contains("h2c") && !heard.contains("http2-settings"),
+        "{heard}"
+    );
+    let heard = ask("Connection: Upgrade\r\nUpgrade: WebSocket\r\n").await.to_ascii_lowercase();
+    let (_, heard) = heard.split_once("admin:").unwrap();
+    assert!(heard.contains("upgrade: websocket"), "{heard}");
 }
