@@ -119,7 +119,8 @@ async fn send(
     target: &str,
     downstream: Downstream,
 ) -> hyper::Result<Response<Body>> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) =
+        http1::handshake::<_, Seated<Patient<Incoming>>>(TokioIo::new(stream)).await?;
     let to_pod_open = open.clone();
     tokio::spawn(async move {
         let connection = async { drop(connection.with_upgrades().await) };
