@@ -5,8 +5,9 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
+use std::error::Error;
 
-pub(crate) type Body = BoxBody<Bytes, hyper::Error>;
+pub(crate) type Body = BoxBody<Bytes, Box<dyn Error + Send + Sync>>;
 
 pub(crate) fn text(status: StatusCode, words: String) -> Response<Body> {
     let body = Full::new(Bytes::from(words + "\n")).map_err(|never| match never {}).boxed();

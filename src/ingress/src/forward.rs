@@ -3,23 +3,26 @@
 
 use crate::answers::{self, Body};
 use crate::patience::{Patient, Stalled};
-use crate::run::Table;
+use crate::run::Shared;
+use crate::seated::Seated;
 use crate::{host, path};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use listener::Seat;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// A pod on the same machine answers in microseconds, or not at all.
 const CONNECT: Duration = Duration::from_secs(5);
 /// What is about a connection, and not about a request (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 7] = [
+const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -27,6 +30,7 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
+    HeaderName::from_static("http2-settings"),
 ];
 
 /// Where a request came in.
@@ -37,12 +41,14 @@ pub(crate) struct Downstream {
     pub(crate) port: u16,
 }
 
+/// `seat` is the connection's that the request came by.
 pub(crate) async fn answer(
-    table: &Table,
-    turn: &AtomicUsize,
+    shared: &Shared,
+    seat: &Seat,
     downstream: Downstream,
     request: Request<Incoming>,
 ) -> Response<Body> {
+    let table = shared.table.load_full();
     let refused = |why: &str| answers::text(StatusCode::BAD_REQUEST, why.to_owned());
     let named = host::of_request(request.method(), request.uri(), request.version(), request.headers());
     let host = match named {
@@ -66,13 +72,14 @@ pub(crate) async fn answer(
         Ok(addresses) => addresses,
         Err(why) => return answers::unavailable(&why),
     };
-    let first = turn.fetch_add(1, Ordering::Relaxed);
+    let open = Arc::new(seat.also(&shared.open));
+    let first = shared.turn.fetch_add(1, Ordering::Relaxed);
     let mut order = (0..addresses.len()).map(|n| addresses[(first.wrapping_add(n)) % addresses.len()]);
     let Some(connected) = connect_to_any(&mut order).await else {
         let words = format!("no pod of the service {} takes connections", found.backend.service);
         return answers::text(StatusCode::BAD_GATEWAY, words);
     };
-    match send(connected, request, &host, &target, downstream).await {
+    match send(connected, open, request, &host, &target, downstream).await {
         Ok(response) => response,
         Err(error) if is_stalled(&error) => answers::text(StatusCode::REQUEST_TIMEOUT, Stalled.to_string()),
         Err(error) => {
@@ -106,44 +113,59 @@ async fn connect_to_any(addresses: &mut (dyn Iterator<Item = SocketAddr> + Send)
 
 async fn send(
     stream: TcpStream,
+    open: Arc<Seat>,
     mut request: Request<Incoming>,
     host: &str,
     target: &str,
     downstream: Downstream,
 ) -> hyper::Result<Response<Body>> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection.with_upgrades());
+    let (mut sender, connection) =
+        http1::handshake::<_, Seated<Patient<Incoming>>>(TokioIo::new(stream)).await?;
+    let to_pod_open = open.clone();
+    tokio::spawn(async move {
+        let connection = async { drop(connection.with_upgrades().await) };
+        to_pod_open.hold(connection).await;
+    });
     let upgrade = upgrade_of(request.headers());
     let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
     parts.version = Version::HTTP_11;
     parts.uri = target.parse().unwrap_or_else(|_| Uri::from_static("/"));
     to_pod(&mut parts.headers, host, downstream);
+    let body = Seated::new(Patient::new(body), open.clone());
     if let Some(protocol) = &upgrade {
         parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         parts.headers.insert(header::UPGRADE, protocol.clone());
     }
-    let mut response = sender.send_request(Request::from_parts(parts, Patient::new(body))).await?;
+    let mut response = sender.send_request(Request::from_parts(parts, body)).await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
         && let Some(client) = client
     {
-        let pod = hyper::upgrade::on(&mut response);
+        let (pod, open) = (hyper::upgrade::on(&mut response), open.clone());
         tokio::spawn(async move {
-            if let (Ok(client), Ok(pod)) = tokio::join!(client, pod) {
-                let (mut client, mut pod) = (TokioIo::new(client), TokioIo::new(pod));
-                let _ = tokio::io::copy_bidirectional(&mut client, &mut pod).await;
-            }
+            let tunnel = async {
+                if let (Ok(client), Ok(pod)) = tokio::join!(client, pod) {
+                    let (mut client, mut pod) = (TokioIo::new(client), TokioIo::new(pod));
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut pod).await;
+                }
+            };
+            open.hold(tunnel).await;
         });
     } else {
         strip(response.headers_mut());
     }
-    Ok(response.map(BodyExt::boxed))
+    Ok(response.map(|body| Seated::new(body, open).boxed()))
 }
 
+/// WebSocket alone: who changes to HTTP/2 (`h2c`) would ask the pod for any path and host after that, past all rules. What asks
+/// for something else is answered as if it had not, as RFC 9110, 7.8, lets a server.
 fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
-    let connection = headers.get(header::CONNECTION)?.to_str().ok()?;
-    let asks = connection.split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
-    headers.get(header::UPGRADE).filter(|_| asks).cloned()
+    let connection = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let mut tokens = connection.flat_map(|value| value.split(','));
+    let asks = tokens.any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
+    let mut protocols = headers.get_all(header::UPGRADE).iter();
+    let protocol = protocols.next().filter(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    protocol.filter(|_| asks && protocols.next().is_none()).cloned()
 }
 
 fn with_query(path: &str, asked: &Uri) -> String {
@@ -162,9 +184,19 @@ fn strip(headers: &mut HeaderMap) {
     }
 }
 
+/// Names that many servers read as those that are set here: `X_Real_IP` is `X-Real-IP` in CGI (nginx drops them as well), and
+/// `Forwarded` says the same in other words.
+fn is_forged(name: &HeaderName) -> bool {
+    *name == header::FORWARDED || name.as_str().contains('_')
+}
+
 /// What the pod sees: the host that was asked for, and who asked.
 fn to_pod(headers: &mut HeaderMap, host: &str, downstream: Downstream) {
     strip(headers);
+    let forged: Vec<HeaderName> = headers.keys().filter(|name| is_forged(name)).cloned().collect();
+    for name in &forged {
+        headers.remove(name);
+    }
     let scheme = if downstream.secure { "https" } else { "http" };
     let told = [
         (header::HOST, host.to_owned()),
@@ -194,6 +226,10 @@ mod tests {
             ("x-mine", "1"),
             ("transfer-encoding", "chunked"),
             ("x-forwarded-for", "forged"),
+            ("x_forwarded_for", "forged"),
+            ("x-forwarded_proto", "forged"),
+            ("forwarded", "for=forged"),
+            ("http2-settings", "AAMAAABkAAQCAAAAAAIAAAAA"),
             ("accept", "*/*"),
         ] {
             headers.insert(name, HeaderValue::from_static(value));
@@ -202,9 +238,35 @@ mod tests {
         to_pod(&mut headers, "a.example", downstream);
         let get = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
         assert_eq!((get("connection"), get("x-mine"), get("transfer-encoding")), (None, None, None));
+        assert_eq!((get("x_forwarded_for"), get("x-forwarded_proto"), get("forwarded")), (None, None, None));
+        assert_eq!(get("http2-settings"), None);
         assert_eq!(get("accept"), Some("*/*"));
         assert_eq!((get("x-forwarded-for"), get("x-forwarded-proto")), (Some("192.0.2.7"), Some("https")));
         assert_eq!(get("host"), Some("a.example"));
+    }
+
+    #[test]
+    fn a_connection_becomes_a_websocket_alone() {
+        for (connection, upgrade, want) in [
+            (&["Upgrade"][..], &["websocket"][..], true),
+            (&["keep-alive", "x, upgrade"], &["WebSocket"], true),
+            (&["keep-alive"], &["websocket"], false),
+            (&[], &["websocket"], false),
+            (&["upgrade"], &[], false),
+            (&["upgrade, http2-settings"], &["h2c"], false),
+            (&["upgrade"], &["websocket, h2c"], false),
+            (&["upgrade"], &["websocket", "h2c"], false),
+            (&["upgrade"], &["h2c", "websocket"], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in connection {
+                headers.append(header::CONNECTION, HeaderValue::from_static(value));
+            }
+            for value in upgrade {
+                headers.append(header::UPGRADE, HeaderValue::from_static(value));
+            }
+            assert_eq!(upgrade_of(&headers).is_some(), want, "{connection:?} {upgrade:?}");
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! It serves the ingresses of its own class, and those whose class nobody has declared: manifests are written for other
 //! controllers, and mean the same. `routes.rs` (pure) turns ingresses into a table, `backends.rs` (pure) Services into
 //! addresses; `certificates.rs` finds the certificate for a name; `forward.rs` carries one request,
-//! whose host (`host.rs`) and path (`path.rs`) can be read in one way only. The ports are bound
-//! only while there is an ingress. It makes no endpoints and knows nothing of the kernel's rules.
+//! whose host (`host.rs`) and path (`path.rs`) can be read in one way only, and `seated.rs` its body. Requests that are open
+//! have a number, tunnels among them. The ports are bound only while there is an ingress. It makes no endpoints and knows
+//! nothing of the kernel's rules.
 //!
 //! Read [`run`] first, then `routes.rs`.
 
@@ -22,6 +23,7 @@ mod path;
 mod patience;
 mod routes;
 mod run;
+mod seated;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -87,12 +87,10 @@ async fn connection(
     seat: Arc<Seat>,
     stop: &CancellationToken,
 ) {
+    let whose = seat.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let shared = shared.clone();
-        async move {
-            let table = shared.table.load_full();
-            Ok::<_, Infallible>(forward::answer(&table, &shared.turn, downstream, request).await)
-        }
+        let (shared, seat) = (shared.clone(), whose.clone());
+        async move { Ok::<_, Infallible>(forward::answer(&shared, &seat, downstream, request).await) }
     });
     let socket = WriteTimeout::new(socket, SENDING);
     match tls {

@@ -14,11 +14,16 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kinds::endpoints::service_of;
 use kinds::{TypedKind, key_of};
+use listener::Seats;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use tokio_util::sync::CancellationToken;
+
+/// Requests and tunnels that are open, of both ports: each is a connection to a pod beside the client's. Many more would take the
+/// daemon's descriptors, and with them every other part of it.
+const MOST_OPEN: usize = 2048;
 
 /// What requests are answered by.
 #[derive(Default)]
@@ -36,11 +41,18 @@ struct Behind {
 }
 
 /// What the two ports share.
-#[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) table: ArcSwap<Table>,
     /// Whose turn it is.
     pub(crate) turn: AtomicUsize,
+    /// One for each open request and each tunnel.
+    pub(crate) open: Seats,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Shared { table: ArcSwap::default(), turn: AtomicUsize::default(), open: Seats::new(MOST_OPEN) }
+    }
 }
 
 pub fn role() -> ComponentRole {

@@ -3,12 +3,14 @@
 use crate::listen::serve_port;
 use crate::run::{Shared, Table};
 use k8s_openapi::api::networking::v1::Ingress;
+use listener::Seats;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Answers each request with its name and the request's own head.
@@ -38,11 +40,53 @@ async fn pod(name: &'static str) -> SocketAddr {
     address
 }
 
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Begun,
+    BrokenOff,
+}
+
+/// Answers when a request's body says `go`, with a change of the protocol where that is what was asked. Tells what becomes of requests.
+async fn waiting_pod() -> (SocketAddr, mpsc::UnboundedReceiver<Told>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let tell = tell.clone();
+            tokio::spawn(async move {
+                let (mut heard, mut is_told) = (Vec::<u8>::new(), false);
+                while !heard.ends_with(b"go") {
+                    if !matches!(stream.read_buf(&mut heard).await, Ok(1..)) {
+                        let _ = tell.send(Told::BrokenOff);
+                        return;
+                    }
+                    if !is_told && heard.windows(4).any(|end| end == b"\r\n\r\n") {
+                        is_told = true;
+                        let text = String::from_utf8_lossy(&heard).to_ascii_lowercase();
+                        if text.contains("upgrade: websocket") {
+                            let changed = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+                            let _ = stream.write_all(changed.as_bytes()).await;
+                        }
+                        let _ = tell.send(Told::Begun);
+                    }
+                }
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nwent").await;
+            });
+        }
+    });
+    (address, told)
+}
+
 /// `/public` of a.example leads to one pod, all else to the other.
 async fn serve() -> (SocketAddr, DropGuard) {
+    let pods = [("public", pod("public").await), ("admin", pod("admin").await)];
+    lead_to(pods, Shared::default()).await
+}
+
+async fn lead_to(pods: [(&str, SocketAddr); 2], shared: Shared) -> (SocketAddr, DropGuard) {
     let mut services = Vec::new();
-    for name in ["public", "admin"] {
-        let at = pod(name).await;
+    for (name, at) in pods {
         let service =
             json!({"metadata": {"name": name, "namespace": "shop"}, "spec": {"ports": [{"port": 80}]}});
         let slice = json!({"metadata": {}, "addressType": "IPv4", "ports": [{"port": at.port()}],
@@ -53,7 +97,7 @@ async fn serve() -> (SocketAddr, DropGuard) {
     let ingress = json!({"metadata": {"name": "i", "namespace": "shop"}, "spec": {
         "rules": [{"host": "a.example", "http": {"paths": [path("/public", "public"), path("/", "admin")]}}]}});
     let ingress: Ingress = serde_json::from_value(ingress).unwrap();
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(shared);
     shared.table.store(Arc::new(Table::for_tests(&[Arc::new(ingress)], services)));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -152,4 +196,72 @@ async fn silent_connections_lock_nobody_out() {
     let mut first = [0];
     let read = tokio::time::timeout(std::time::Duration::from_secs(5), silent[0].read(&mut first)).await;
     assert!(matches!(read, Ok(Ok(0) | Err(_))), "the oldest made room");
+}
+
+async fn connected_from(from: [u8; 4], to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::from(from), 0).into()).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_keeps_the_most_requests_open_loses_his_oldest() {
+    let (waiting, mut told) = waiting_pod().await;
+    let shared = Shared { open: Seats::new(4), ..Shared::default() };
+    let open = shared.open.clone();
+    let (at, _stop) = lead_to([("public", pod("public").await), ("admin", waiting)], shared).await;
+    let (alice, mallory) = ([127, 0, 0, 2], [127, 0, 0, 1]);
+    let upload = "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\n\r\n-";
+    let tunnel = "GET / HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let mut streams = Vec::new();
+    // there is room for a lone user's, whatever they are
+    for (from, request) in [(alice, upload), (alice, tunnel), (mallory, upload), (mallory, tunnel)] {
+        let mut stream = connected_from(from, at).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        assert_eq!(told.recv().await, Some(Told::Begun));
+        streams.push(stream);
+    }
+    assert_eq!(open.taken(), 4);
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        let mut stream = connected_from(mallory, at).await;
+        stream.write_all(upload.as_bytes()).await.unwrap();
+        let mut news = [told.recv().await, told.recv().await];
+        news.sort_by_key(|news| *news == Some(Told::BrokenOff));
+        assert_eq!(news, [Some(Told::Begun), Some(Told::BrokenOff)]);
+        assert_eq!(open.taken(), 4);
+        others.push(stream);
+    }
+    for stream in streams[2..].iter_mut().chain(&mut others[..1]) {
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+        assert!(!String::from_utf8_lossy(&rest).contains("went"), "it was cut off");
+    }
+    for stream in &mut streams[..2] {
+        let mut answer = Vec::<u8>::new();
+        stream.write_all(b"go").await.unwrap();
+        while !answer.ends_with(b"went") {
+            assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "{}", answer.escape_ascii());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_becomes_a_websocket_and_nothing_else() {
+    let (at, _stop) = serve().await;
+    let ask = |headers: &str| {
+        let request = format!("GET / HTTP/1.1\r\nHost: a.example\r\n{headers}Connection: close\r\n\r\n");
+        async move { said(at, &request).await }
+    };
+    let settings = "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n";
+    let heard = ask(&format!("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n{settings}")).await;
+    let heard = heard.to_ascii_lowercase();
+    let (_, heard) = heard.split_once("admin:").unwrap();
+    assert!(
+        !heard.contains("upgrade") && !heard.contains("h2c") && !heard.contains("http2-settings"),
+        "{heard}"
+    );
+    let heard = ask("Connection: Upgrade\r\nUpgrade: WebSocket\r\n").await.to_ascii_lowercase();
+    let (_, heard) = heard.split_once("admin:").unwrap();
+    assert!(heard.contains("upgrade: websocket"), "{heard}");
 }

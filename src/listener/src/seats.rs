@@ -122,6 +122,18 @@ impl<K: Owner> Seat<K> {
         *number = Some(taken.add(self.owner.clone(), self.lost.clone()));
     }
 
+    /// Another one, among others, for the same connection: it goes when it loses either.
+    pub fn also(&self, others: &Seats<K>) -> Seat<K> {
+        let seat = others.reserve(self.owner.clone(), self.lost.clone());
+        seat.sit();
+        seat
+    }
+
+    /// Whether the connection has to go.
+    pub fn is_lost(&self) -> bool {
+        self.lost.is_cancelled()
+    }
+
     /// The connection, until it ends or loses its seat.
     pub async fn hold(&self, connection: impl Future<Output = ()>) {
         self.lost.run_until_cancelled(connection).await;
@@ -168,6 +180,20 @@ mod tests {
         assert_eq!(seats.taken(), 4);
         drop(all);
         assert_eq!(seats.taken(), 0);
+    }
+
+    #[test]
+    fn a_connection_goes_when_it_loses_any_of_its_seats() {
+        let here = IpAddr::from([127, 0, 0, 1]);
+        let (connections, requests) = (Seats::new(2), Seats::new(2));
+        let (one, other) = (connections.take(here), connections.take(here));
+        let all = [one.also(&requests), other.also(&requests), other.also(&requests)];
+        assert_eq!(lost(&all), [0]);
+        assert!(one.is_lost() && !other.is_lost());
+        drop((one, other));
+        assert_eq!((connections.taken(), requests.taken()), (0, 2));
+        drop(all);
+        assert_eq!(requests.taken(), 0);
     }
 
     #[test]

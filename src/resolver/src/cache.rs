@@ -3,6 +3,7 @@
 use crate::wire::Reply;
 use hickory_proto::op::{Query, ResponseCode};
 use hickory_proto::rr::{RData, Record};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable, BinEncoder};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ const LONGEST: Duration = Duration::from_secs(30);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 const MOST_ENTRIES: usize = 4096;
 const MOST_RECORDS: usize = 64;
+/// Of an entry: with their number it bounds the whole, to 16 MiB.
+const LARGEST_ENTRY: u16 = 4096;
 
 /// Who asks the same gets the same. Names compare without regard to case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,8 +34,15 @@ pub(crate) struct Cache {
     asked: HashMap<Key, Waiting>,
 }
 
+/// An answer as it comes over the wire: a byte of it can be many once it is read (an empty string of a TXT record is sixteen), and
+/// how many is the choice of whoever owns the name.
 struct Entry {
-    reply: Arc<Reply>,
+    code: ResponseCode,
+    authoritative: bool,
+    authentic: bool,
+    packed: Box<[u8]>,
+    /// How many of it are answers, authorities and additionals.
+    records: [usize; 3],
     since: Instant,
     until: Instant,
 }
@@ -45,8 +55,9 @@ pub(crate) enum Lookup {
 
 impl Cache {
     pub(crate) fn look(&self, key: &Key, now: Instant) -> Lookup {
-        if let Some(entry) = self.known.get(key).filter(|entry| entry.until > now) {
-            return Lookup::Known(entry.aged(now));
+        let entry = self.known.get(key).filter(|entry| entry.until > now);
+        if let Some(reply) = entry.and_then(|entry| entry.aged(now)) {
+            return Lookup::Known(reply);
         }
         self.asked.get(key).map_or(Lookup::Unknown, |waiting| Lookup::Asked(waiting.clone()))
     }
@@ -60,15 +71,19 @@ impl Cache {
         self.asked.remove(key);
     }
 
-    pub(crate) fn learn(&mut self, key: Key, reply: Arc<Reply>, now: Instant) {
-        let life = lifetime(&reply);
-        if life.is_zero() || reply.answers.len() + reply.additionals.len() > MOST_RECORDS {
+    pub(crate) fn learn(&mut self, key: Key, reply: &Reply, now: Instant) {
+        let life = lifetime(reply);
+        let records = [reply.answers.len(), reply.authorities.len(), reply.additionals.len()];
+        if life.is_zero() || records.iter().sum::<usize>() > MOST_RECORDS {
             return;
         }
+        let Some(packed) = packed(reply) else { return };
         if self.known.len() >= MOST_ENTRIES {
             self.make_room(now);
         }
-        self.known.insert(key, Entry { reply, since: now, until: now + life });
+        let &Reply { code, authoritative, authentic, .. } = reply;
+        let entry = Entry { code, authoritative, authentic, packed, records, since: now, until: now + life };
+        self.known.insert(key, entry);
     }
 
     /// A quarter at once, so that a full cache is not walked with each new name.
@@ -84,16 +99,35 @@ impl Cache {
 }
 
 impl Entry {
-    fn aged(&self, now: Instant) -> Reply {
+    fn aged(&self, now: Instant) -> Option<Reply> {
         let age = u32::try_from(now.duration_since(self.since).as_secs()).unwrap_or(u32::MAX);
-        let mut reply = Reply::clone(&self.reply);
-        for section in [&mut reply.answers, &mut reply.authorities, &mut reply.additionals] {
-            for record in section {
+        let mut decoder = BinDecoder::new(&self.packed);
+        let mut section = |records: usize| -> Option<Vec<Record>> {
+            let mut section = Vec::with_capacity(records);
+            for _ in 0..records {
+                let mut record: Record = Record::read(&mut decoder).ok()?;
                 record.ttl = record.ttl.saturating_sub(age);
+                section.push(record);
             }
-        }
-        reply
+            Some(section)
+        };
+        let [answers, authorities, additionals] = self.records;
+        let (answers, authorities, additionals) =
+            (section(answers)?, section(authorities)?, section(additionals)?);
+        let Entry { code, authoritative, authentic, .. } = *self;
+        Some(Reply { code, authoritative, authentic, answers, authorities, additionals })
     }
+}
+
+/// `None` for what is too large to be kept.
+fn packed(reply: &Reply) -> Option<Box<[u8]>> {
+    let mut bytes = Vec::new();
+    let mut encoder = BinEncoder::new(&mut bytes);
+    encoder.set_max_size(LARGEST_ENTRY);
+    for record in reply.answers.iter().chain(&reply.authorities).chain(&reply.additionals) {
+        record.emit(&mut encoder).ok()?;
+    }
+    Some(bytes.into_boxed_slice())
 }
 
 fn lifetime(reply: &Reply) -> Duration {
@@ -116,6 +150,7 @@ fn negative(record: &Record) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hickory_proto::rr::rdata::{A, CNAME, NS, TXT};
     use hickory_proto::rr::{Name, RecordType};
 
     fn key(name: &str) -> Key {
@@ -123,10 +158,16 @@ mod tests {
         Key { query, dnssec_ok: false, checking_disabled: false }
     }
 
-    fn reply(ttl: u32) -> Arc<Reply> {
-        let data = RData::A(hickory_proto::rr::rdata::A::new(192, 0, 2, 1));
-        let answers = vec![Record::from_rdata(Name::from_ascii("a.example.").unwrap(), ttl, data)];
-        Arc::new(Reply { answers, ..Reply::error(ResponseCode::NoError) })
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    fn address(ttl: u32) -> Record {
+        Record::from_rdata(name("a.example."), ttl, RData::A(A::new(192, 0, 2, 1)))
+    }
+
+    fn reply(ttl: u32) -> Reply {
+        Reply { answers: vec![address(ttl)], ..Reply::error(ResponseCode::NoError) }
     }
 
     fn ttl_at(cache: &Cache, name: &str, now: Instant) -> Option<u32> {
@@ -140,10 +181,10 @@ mod tests {
     fn what_is_known_ages_and_is_forgotten() {
         let (mut cache, start) = (Cache::default(), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
-        cache.learn(key("a.example."), reply(10), start);
-        cache.learn(key("long.example."), reply(3600), start);
-        cache.learn(key("never.example."), reply(0), start);
-        cache.learn(key("broken.example."), Arc::new(Reply::error(ResponseCode::ServFail)), start);
+        cache.learn(key("a.example."), &reply(10), start);
+        cache.learn(key("long.example."), &reply(3600), start);
+        cache.learn(key("never.example."), &reply(0), start);
+        cache.learn(key("broken.example."), &Reply::error(ResponseCode::ServFail), start);
         assert_eq!(ttl_at(&cache, "A.EXAMPLE.", after(4)), Some(6));
         assert_eq!(ttl_at(&cache, "a.example.", after(10)), None);
         assert_eq!(ttl_at(&cache, "long.example.", after(29)), Some(3571));
@@ -154,10 +195,54 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_is_what_was_said() {
+        let (mut cache, now) = (Cache::default(), Instant::now());
+        let alias = Record::from_rdata(name("www.example."), 20, RData::CNAME(CNAME(name("a.example."))));
+        let text = TXT::from_bytes(vec![&b""[..], b"\xff", b"b"]);
+        let server = name("ns.example.");
+        let said = Reply {
+            code: ResponseCode::NoError,
+            authoritative: false,
+            authentic: true,
+            answers: vec![alias, address(10), Record::from_rdata(name("a.example."), 30, RData::TXT(text))],
+            authorities: vec![Record::from_rdata(name("example."), 60, RData::NS(NS(server.clone())))],
+            additionals: vec![Record::from_rdata(server, 60, RData::A(A::new(192, 0, 2, 2)))],
+        };
+        cache.learn(key("www.example."), &said, now);
+        let Lookup::Known(known) = cache.look(&key("www.example."), now) else { panic!("it is not known") };
+        assert_eq!(known, said);
+    }
+
+    #[test]
+    fn what_is_large_is_not_kept() {
+        let texts = |strings: usize| {
+            let text = TXT::from_bytes(vec![&b""[..]; strings]);
+            Record::from_rdata(name("a.example."), 10, RData::TXT(text))
+        };
+        let servers = |count: usize| {
+            let server = Record::from_rdata(name("example."), 10, RData::NS(NS(name("ns.example."))));
+            vec![server; count]
+        };
+        for (case, answer, authorities, is_kept) in [
+            ("an answer", address(10), vec![], true),
+            ("strings", texts(4000), vec![], true),
+            ("many strings", texts(65_000), vec![], false),
+            ("as many beside it", address(10), vec![texts(65_000)], false),
+            ("authorities", address(10), servers(MOST_RECORDS - 1), true),
+            ("more authorities", address(10), servers(MOST_RECORDS), false),
+        ] {
+            let (mut cache, now) = (Cache::default(), Instant::now());
+            let large = Reply { answers: vec![answer], authorities, ..Reply::error(ResponseCode::NoError) };
+            cache.learn(key("a.example."), &large, now);
+            assert_eq!(ttl_at(&cache, "a.example.", now).is_some(), is_kept, "{case}");
+        }
+    }
+
+    #[test]
     fn it_never_holds_more_than_its_bound() {
         let (mut cache, now) = (Cache::default(), Instant::now());
         for number in 0..MOST_ENTRIES * 2 {
-            cache.learn(key(&format!("n{number}.example.")), reply(10), now);
+            cache.learn(key(&format!("n{number}.example.")), &reply(10), now);
             assert!(cache.known.len() <= MOST_ENTRIES);
         }
         let last = format!("n{}.example.", MOST_ENTRIES * 2 - 1);

@@ -92,7 +92,7 @@ impl Inner {
         let asking = Asking { inner: self.clone(), key };
         tokio::spawn(async move {
             let reply = Arc::new(asking.inner.ask_all(&question).await);
-            asking.inner.cache().learn(asking.key.clone(), reply.clone(), Instant::now());
+            asking.inner.cache().learn(asking.key.clone(), &reply, Instant::now());
             tell.send_replace(Some(reply));
             drop((asking, share));
         });

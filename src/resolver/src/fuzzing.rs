@@ -5,7 +5,6 @@ use crate::exchange::{Question, accept};
 use crate::forward::reply_of;
 use crate::wire::{Incoming, MOST_UDP, Reply, Transport, read};
 use hickory_proto::op::{Message, ResponseCode};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A client's packet, and what a server upstream says to it. The first two bytes say how long the packet is.
@@ -52,7 +51,7 @@ fn heard(upstream: &[u8], question: Question) -> Reply {
         checking_disabled: question.checking_disabled,
     };
     let (mut cache, now) = (Cache::default(), Instant::now());
-    cache.learn(key.clone(), Arc::new(reply.clone()), now);
+    cache.learn(key.clone(), &reply, now);
     match cache.look(&key, now + Duration::from_secs(1)) {
         crate::cache::Lookup::Known(known) => known,
         _ => reply,

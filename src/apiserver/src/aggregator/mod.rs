@@ -157,8 +157,9 @@ fn secured(spec: &APIServiceSpec, identity: Option<&ClientIdentity>) -> Result<S
     Ok(Secured { config: client_tls::config(&trust, identity)?, host: format!("{name}.{namespace}.svc") })
 }
 
-/// Who asks, in the headers that only the front proxy may set.
+/// Who asks, in the headers that only the front proxy may set, and that no word of the client's takes away again.
 fn tell_who(headers: &mut HeaderMap, actor: &Actor) {
+    proxy::settle_connection(headers);
     let forged: Vec<HeaderName> =
         headers.keys().filter(|name| name.as_str().starts_with(REMOTE)).cloned().collect();
     for name in forged {
@@ -234,6 +235,9 @@ mod tests {
         headers.append("x-remote-group", HeaderValue::from_static("system:masters"));
         headers.insert("x-remote-extra-a", HeaderValue::from_static("b"));
         headers.insert("accept", HeaderValue::from_static("*/*"));
+        let named = "X-Remote-User, x-remote-group, x-remote-extra-example.com%2fscope, Upgrade";
+        headers.insert("connection", HeaderValue::from_static(named));
+        headers.insert("upgrade", HeaderValue::from_static("websocket"));
         let mut actor = Actor::user("jane", &["dev", "ops"]);
         actor.uid = "7".to_owned();
         actor.extra.insert("example.com/Scope".to_owned(), vec!["x".to_owned(), "y".to_owned()]);
@@ -243,6 +247,8 @@ mod tests {
         shown.sort();
         let want = [
             "accept: */*",
+            "connection: Upgrade",
+            "upgrade: websocket",
             "x-remote-extra-example.com%2fscope: x",
             "x-remote-extra-example.com%2fscope: y",
             "x-remote-group: dev",

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-const HOP_BY_HOP: [HeaderName; 8] = [
+const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -12,6 +12,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
     HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("http2-settings"),
 ];
 /// By which a page of a pod could let another origin read through the API server with the user's credentials.
 const CROSS_ORIGIN: [HeaderName; 4] = [
@@ -24,12 +25,31 @@ const IMPERSONATION: &str = "impersonate-";
 /// A bearer token as a browser sends it.
 const BEARER: &str = "base64url.bearer.authorization.k8s.io.";
 
-/// The protocol that the client asks to change to.
+/// The protocol that the client asks to change to. HTTP/2 is none: what is asked behind such a change nobody here sees, and
+/// an extension API server would take it, and whom it names, for the API server's own word.
 pub(super) fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
     let connection = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let mut tokens = connection.flat_map(|value| value.split(','));
     let asks = tokens.any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
-    headers.get(header::UPGRADE).filter(|_| asks).cloned()
+    headers.get(header::UPGRADE).filter(|protocol| asks && is_no_http(protocol)).cloned()
+}
+
+fn is_no_http(protocol: &HeaderValue) -> bool {
+    let names = protocol.to_str().map(|names| names.split(','));
+    names.is_ok_and(|mut names| names.all(|name| !name.trim().eq_ignore_ascii_case("h2c")))
+}
+
+/// Takes out what the client says to be about its connection, and his word for it: what is put in afterwards is not meant by it.
+/// What asks for another protocol stays, and so does how the body comes.
+pub(crate) fn settle_connection(headers: &mut HeaderMap) {
+    let asks = upgrade_of(headers).is_some();
+    for name in named_by_connection(headers).iter().filter(|name| !HOP_BY_HOP.contains(name)) {
+        headers.remove(name);
+    }
+    headers.remove(header::CONNECTION);
+    if asks {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    }
 }
 
 /// What the backend sees of the client's request. `forwarded` is the path that the client asked for.
@@ -63,10 +83,13 @@ pub(super) fn to_client(headers: &mut HeaderMap, is_upgrade: bool) {
     }
 }
 
-fn without_connection(headers: &mut HeaderMap) {
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let named: Vec<HeaderName> =
-        named.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
+    named.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
+}
+
+fn without_connection(headers: &mut HeaderMap) {
+    let named = named_by_connection(headers);
     for name in HOP_BY_HOP.iter().chain(&named) {
         headers.remove(name);
     }
@@ -148,6 +171,55 @@ mod tests {
             "connection: Upgrade\nsec-websocket-key: abc\nsec-websocket-protocol: chat, v2\nupgrade: websocket\nx-forwarded-uri: /x"
         );
         assert_eq!(upgrade_of(&headers(&[("upgrade", "websocket")])), None, "the connection does not ask");
+    }
+
+    #[test]
+    fn nobody_changes_to_http_2() {
+        for (protocol, passes) in [
+            ("websocket", true),
+            ("SPDY/3.1", true),
+            ("tcp", true),
+            ("h2c", false),
+            ("H2C", false),
+            ("websocket, h2c", false),
+        ] {
+            let asked = headers(&[
+                ("connection", "Upgrade, HTTP2-Settings"),
+                ("upgrade", protocol),
+                ("http2-settings", "AAMAAABkAAQCAAAAAAIAAAAA"),
+            ]);
+            let upgrade = upgrade_of(&asked);
+            assert_eq!(upgrade.is_some(), passes, "{protocol}");
+            let mut given = asked.clone();
+            to_backend(&mut given, upgrade.as_ref(), None);
+            assert_eq!(
+                (given.len(), given.contains_key("http2-settings")),
+                (if passes { 2 } else { 0 }, false)
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_client_says_of_its_connection_is_about_nothing_that_comes_later() {
+        let mut given = headers(&[
+            ("connection", "keep-alive, X-Mine, x-later, Transfer-Encoding"),
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("transfer-encoding", "chunked"),
+            ("x-mine", "1"),
+            ("accept", "*/*"),
+        ]);
+        settle_connection(&mut given);
+        given.insert("x-later", HeaderValue::from_static("1"));
+        assert_eq!(
+            shown(&given),
+            "accept: */*\nconnection: Upgrade\ntransfer-encoding: chunked\nupgrade: websocket\nx-later: 1"
+        );
+        to_backend(&mut given, None, None);
+        assert_eq!(shown(&given), "accept: */*\nx-later: 1");
+        let mut plain = headers(&[("connection", "x-later")]);
+        settle_connection(&mut plain);
+        assert_eq!(shown(&plain), "");
     }
 
     #[test]
