@@ -180,11 +180,12 @@ pub(crate) struct Unpack {
 
 /// Unpacks a tar, packed or not, below `target`, a folder of the root.
 pub(crate) fn unpack(root: &Root, target: &Path, tar: impl Read, how: Unpack) -> io::Result<()> {
-    let plain = image::unpacked(io::BufReader::new(tar))?;
+    let (plain, bound) = image::BoundedHeaders::new(image::unpacked(io::BufReader::new(tar))?);
     // what is put into a folder changes its time, so these come last
     let mut folders = Vec::new();
     for entry in Archive::new(plain).entries()? {
         let mut entry = entry?;
+        bound.entry(&mut entry)?;
         let path = entry.path()?.into_owned();
         let time = put(root, target, &mut entry, how).map_err(|e| match e.kind() {
             io::ErrorKind::Other => e,
@@ -487,6 +488,24 @@ mod tests {
         header.set_cksum();
         let all = [header.as_bytes(), &all[512..]].concat();
         assert_eq!(put(&all, Unpack::default()).unwrap_err(), "owner 4294967295 out of range");
+    }
+
+    #[test]
+    fn what_is_nearly_all_headers_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some((web, layers)) = stopped(dir.path(), |_| ()) else { return };
+        let mut tar = Builder::new(Vec::new());
+        for (kind, size) in [(EntryType::XHeader, 3 << 20), (EntryType::Regular, 0)] {
+            let mut header = Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(size);
+            header.set_cksum();
+            tar.append(&header, io::repeat(0).take(size)).unwrap();
+        }
+        let tar = tar.into_inner().unwrap();
+        let put = |root: &Root| unpack(root, Path::new("/"), &tar[..], Unpack::default());
+        let why = look(&web, &layers, &[], put).unwrap().unwrap_err().to_string();
+        assert!(why.contains("archive: more than 2 MiB of headers"), "{why}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod decode;
 mod feed;
 #[cfg(test)]
 mod fuzz;
+mod headers;
 #[cfg(test)]
 mod hostile;
 mod lower;
@@ -23,6 +24,7 @@ pub(crate) use attributes::is_kept;
 pub(crate) use decode::Compression;
 pub use decode::unpacked;
 pub(crate) use feed::{Feed, FeedSender};
+pub use headers::{BoundedHeaders, HeaderBound};
 pub(crate) use lower::fit;
 pub(crate) use tree::clean;
 

@@ -1,6 +1,6 @@
 //! ADD unpacks archives of the context, whatever they are packed with.
 
-use crate::unpack::{clean, unpacked};
+use crate::unpack::{BoundedHeaders, clean, unpacked};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
@@ -13,9 +13,10 @@ pub(super) fn append(
     real: &Path,
     owner: Option<(u64, u64)>,
 ) -> io::Result<()> {
-    let plain = unpacked(BufReader::new(File::open(real)?))?;
+    let (plain, bound) = BoundedHeaders::new(unpacked(BufReader::new(File::open(real)?))?);
     for entry in tar::Archive::new(plain).entries()? {
         let mut entry = entry?;
+        bound.entry(&mut entry)?;
         let attributes = attributes(&mut entry)?;
         let mut header = entry.header().clone();
         header.set_size(entry.size());

@@ -144,24 +144,40 @@ struct Git<'g> {
 }
 
 impl Git<'_> {
-    /// Nobody is there to be asked for a password, and nothing of the machine's own settings counts.
-    async fn run(&self, arguments: &[&str]) -> Result<(), String> {
+    /// Nobody is there to be asked for a password, and nothing of the machine's own settings counts: neither the daemon's
+    /// passwords (`~/.netrc`, helpers) nor its keys are for servers that a Dockerfile names.
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
         command
-            .args(["-c", "protocol.file.allow=never", "-c", "protocol.ext.allow=never"])
-            .args(["-c", "init.defaultBranch=main", "-c", "core.hooksPath=/dev/null"])
+            .args([
+                "-c",
+                "credential.helper=",
+                "-c",
+                "init.defaultBranch=main",
+                "-c",
+                "core.hooksPath=/dev/null",
+            ])
             .args(arguments)
             .current_dir(self.place)
+            .env("HOME", "/dev/null")
+            .env("GIT_ALLOW_PROTOCOL", "http:https:git:ssh")
+            .env("GIT_ASKPASS", "")
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_SSH_COMMAND", "ssh -F /dev/null -o BatchMode=yes")
+            // ssh asks the system for its home, and tries the keys there beside an agent's
+            .env("GIT_SSH_COMMAND", "ssh -F /dev/null -o BatchMode=yes -o IdentityFile=none")
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        if let Some(agent) = self.agent {
-            command.env("SSH_AUTH_SOCK", agent.socket());
-        }
-        let output = command.output().await.map_err(|e| match e.kind() {
+        match self.agent {
+            Some(agent) => command.env("SSH_AUTH_SOCK", agent.socket()),
+            None => command.env_remove("SSH_AUTH_SOCK"),
+        };
+        command
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Result<(), String> {
+        let output = self.command(arguments).output().await.map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => {
                 "git is not installed: builds from repositories need it".to_owned()
             }
@@ -211,6 +227,35 @@ mod tests {
             ("-x@host:y", false),
         ] {
             assert_eq!(is_repository(source), want, "{source}");
+        }
+    }
+
+    struct Lent;
+
+    impl SshAgent for Lent {
+        fn socket(&self) -> PathBuf {
+            "/lent".into()
+        }
+    }
+
+    #[test]
+    fn git_has_neither_passwords_nor_keys_of_the_daemon() {
+        for (name, agent, socket) in
+            [("no agent", None, None), ("an agent", Some(&Lent as &dyn SshAgent), Some("/lent"))]
+        {
+            let command = Git { place: Path::new("/"), agent }.command(&["fetch"]);
+            // `Some(None)`: taken out of what the daemon has
+            let set = |variable: &str| {
+                let mut all = command.as_std().get_envs();
+                all.find(|(key, _)| *key == variable).map(|(_, value)| value.and_then(|value| value.to_str()))
+            };
+            assert_eq!(set("SSH_AUTH_SOCK"), Some(socket), "{name}");
+            assert_eq!(set("HOME"), Some(Some("/dev/null")), "{name}: no .netrc there");
+            assert_eq!(set("GIT_ASKPASS"), Some(Some("")), "{name}");
+            assert_eq!(set("GIT_ALLOW_PROTOCOL"), Some(Some("http:https:git:ssh")), "{name}");
+            assert!(set("GIT_SSH_COMMAND").flatten().is_some_and(|ssh| ssh.contains("IdentityFile=none")));
+            let mut arguments = command.as_std().get_args();
+            assert!(arguments.any(|argument| argument == "credential.helper="), "{name}");
         }
     }
 

@@ -3,13 +3,13 @@ use crate::Digest;
 use crate::error::{ImageError, Result, out_of_io};
 use crate::manifest::MAX_CONFIG;
 use crate::store::{Inner, Pin};
-use crate::unpack::{self, Compression, Unpacked};
+use crate::unpack::{self, BoundedHeaders, Compression, Unpacked};
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufReader, Cursor, Read};
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-/// Bytes of all manifests and configurations of an archive together.
+/// Bytes of all manifests and configurations of an archive together, and of the names in it.
 const MAX_SMALL: u64 = 64 << 20;
 /// Archives with more files than this hold something else.
 const MAX_ENTRIES: usize = 100_000;
@@ -41,6 +41,7 @@ fn read_tar(store: &Arc<Inner>, reader: impl Read) -> Result<Archive> {
         Archive { small: HashMap::new(), layers: HashMap::new(), links: HashMap::new(), held: Vec::new() };
     let mut running: VecDeque<(String, Unpacking)> = VecDeque::new();
     let mut small_left = MAX_SMALL;
+    let (reader, bound) = BoundedHeaders::new(reader);
     let mut tar = tar::Archive::new(reader);
     let failed = |e| out_of_io("read archive", e);
     for (count, entry) in tar.entries().map_err(failed)?.enumerate() {
@@ -48,10 +49,12 @@ fn read_tar(store: &Arc<Inner>, reader: impl Read) -> Result<Archive> {
         if count >= MAX_ENTRIES {
             return Err(ImageError::Refused(format!("archive: more than {MAX_ENTRIES} entries")));
         }
+        bound.entry(&mut entry).map_err(failed)?;
         let Some(path) = plain(&entry.path_bytes()) else { continue };
         let kind = entry.header().entry_type();
         if kind.is_symlink() || kind.is_hard_link() {
             let target = entry.link_name_bytes().unwrap_or_default().into_owned();
+            keep(&mut small_left, path.len() + target.len())?;
             archive.links.extend(link(&path, &target, kind.is_symlink()).map(|target| (path, target)));
             continue;
         }
@@ -64,6 +67,7 @@ fn read_tar(store: &Arc<Inner>, reader: impl Read) -> Result<Archive> {
         }
         match read_head(&mut entry).map_err(failed)? {
             Head::Layer(head) => {
+                keep(&mut small_left, path.len())?;
                 if running.len() >= PARALLEL {
                     archive.settle(running.pop_front());
                 }
@@ -72,6 +76,7 @@ fn read_tar(store: &Arc<Inner>, reader: impl Read) -> Result<Archive> {
                 running.push_back((path, unpacking));
             }
             Head::Small(mut bytes) => {
+                keep(&mut small_left, path.len())?;
                 entry.take(MAX_CONFIG.min(small_left)).read_to_end(&mut bytes).map_err(failed)?;
                 small_left = small_left.saturating_sub(bytes.len() as u64);
                 archive.small.insert(path, bytes);
@@ -81,6 +86,13 @@ fn read_tar(store: &Arc<Inner>, reader: impl Read) -> Result<Archive> {
     }
     running.into_iter().for_each(|done| archive.settle(Some(done)));
     Ok(archive)
+}
+
+/// Takes what is kept in memory from what may be.
+fn keep(left: &mut u64, bytes: usize) -> Result<()> {
+    let too_much = || ImageError::Refused(format!("archive: more than {} MiB of names", MAX_SMALL >> 20));
+    *left = left.checked_sub(bytes as u64).ok_or_else(too_much)?;
+    Ok(())
 }
 
 enum Head {

@@ -3,6 +3,7 @@ use crate::testing::{Tar, config, docker_archive, gzip, store};
 use serde_json::json;
 use std::io::Cursor;
 use std::process::Stdio;
+use tar::EntryType;
 
 fn layer(name: &str) -> Vec<u8> {
     Tar::new().file(name, name).bytes()
@@ -222,6 +223,14 @@ async fn a_broken_or_hostile_archive_is_refused_and_leaves_nothing() {
     let hostile = docker_archive(&["a"], &[Tar::new().file("../x", "x").bytes()]);
     let climbing = json!([{"Config": "../../etc/passwd", "RepoTags": ["x"], "Layers": []}]);
     let name = json!([{"Config": "c.json", "RepoTags": ["Bad Name"], "Layers": []}]);
+    let long_links = (0..40).fold(Tar::new(), |tar, _| {
+        tar.entry(EntryType::GNULongName, "././@LongLink", "", &vec![b'n'; (2 << 20) - 4096]).entry(
+            EntryType::Symlink,
+            "l",
+            "x",
+            b"",
+        )
+    });
     for (case, archive, want) in [
         ("empty", Tar::new().bytes(), "neither a docker-archive"),
         ("no archive", b"hello, this is no archive".to_vec(), "archive"),
@@ -240,6 +249,12 @@ async fn a_broken_or_hostile_archive_is_refused_and_leaves_nothing() {
             Tar::new().file("manifest.json", name.to_string()).file("c.json", "{}").bytes(),
             "invalid reference",
         ),
+        (
+            "a pax header of many MiB",
+            Tar::new().entry(EntryType::XHeader, "pax", "", &vec![0; 3 << 20]).file("x", "").bytes(),
+            "archive: more than 2 MiB of headers",
+        ),
+        ("links with long names", long_links.bytes(), "archive: more than 64 MiB of names"),
         ("torn", docker_archive(&["a"], &[layer("a")])[..700].to_vec(), "archive"),
     ] {
         let t = store();

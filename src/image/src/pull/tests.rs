@@ -222,6 +222,30 @@ async fn credentials_stay_with_their_registry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn credentials_stay_with_their_registry_whoever_else_asks_for_them() {
+    let (registry, other, t) = (FakeRegistry::start().await, FakeRegistry::start().await, store());
+    for tag in ["v1", "v2"] {
+        registry.put_image(tag, &[layer("a")]);
+        other.put_image(tag, &[layer("a")]);
+    }
+    registry.change(|state| {
+        state.auth = Auth::Basic;
+        state.sends_to = Some(other.host.clone());
+    });
+    let name = format!("{}/a", registry.host);
+    let tagged = format!("{name}:v1");
+    for auth in [Auth::Basic, Auth::Token] {
+        other.change(|state| state.auth = auth);
+        assert!(t.store.pull_with(&tagged, &[user("secret")], Arc::new(Silent)).await.is_err());
+    }
+    assert_eq!((other.asked("/v2/elsewhere/manifests/v1"), other.asked("/token")), (2, 0));
+    other.change(|state| state.auth = Auth::None);
+    t.store.pull_all(&name, None, &[user("secret")], Arc::new(Silent)).await.unwrap();
+    assert_eq!(other.asked("/v2/a/tags/list"), 1, "the second page");
+    assert!(other.change(|state| state.log.iter().all(|(_, authorization)| authorization.is_none())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mirror_is_asked_first_and_gets_no_credentials() {
     let (mirror, registry) = (FakeRegistry::start().await, FakeRegistry::start().await);
     mirror.put_image("v1", &[layer("a")]);

@@ -64,6 +64,23 @@ async fn credentials_are_shown_when_they_are_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upload_at_another_host_goes_there_without_credentials() {
+    let (registry, other, t) = (FakeRegistry::start().await, FakeRegistry::start().await, store());
+    let name = format!("{}/a:1", registry.host);
+    t.store.load(Cursor::new(docker_archive(&[&name], &[noise()]))).await.unwrap();
+    registry.change(|state| {
+        state.auth = Auth::Basic;
+        state.sends_to = Some(other.host.clone());
+    });
+    // asked how far it came, and for another one
+    other.change(|state| state.upload_cuts = vec![200_000]);
+    let user = Credentials::Basic { username: "user".into(), password: "secret".into() };
+    t.store.push_with(&name, std::slice::from_ref(&user), Arc::new(Silent)).await.unwrap();
+    assert!(other.asked("PATCH") > 0 && other.asked("GET") > 0);
+    assert!(other.change(|state| state.log.iter().all(|(_, authorization)| authorization.is_none())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_tags_of_a_repository_are_pushed() {
     let (registry, t) = (FakeRegistry::start().await, store());
     let names: Vec<String> =

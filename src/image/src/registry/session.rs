@@ -61,6 +61,13 @@ impl Session {
         parse_uri(&format!("{scheme}://{}/v2/{}/{tail}", self.endpoint.host, self.reference.path()))
     }
 
+    /// Whether the registry itself is at `uri`: credentials are shown only there, and only its challenges are answered,
+    /// wherever it sends.
+    async fn is_home(&self, uri: &Uri) -> Result<bool> {
+        let scheme = self.transport.scheme(&self.endpoint).await?;
+        Ok(is_same_server(&parse_uri(&format!("{scheme}://{}/", self.endpoint.host))?, uri))
+    }
+
     /// Asks as often as a busy registry makes it necessary.
     pub(super) async fn ask(
         &self,
@@ -80,7 +87,7 @@ impl Session {
         }
     }
 
-    /// Asks, and once more where the first answer is a challenge that can be met.
+    /// Asks, and once more where the first answer is a challenge of the registry that can be met.
     pub(super) async fn ask_once(
         &self,
         method: Method,
@@ -89,46 +96,49 @@ impl Session {
         content: Bytes,
     ) -> Result<Response<Incoming>> {
         let shown = self.authorization();
-        let response = self.follow(method.clone(), uri, headers, content.clone()).await?;
-        if response.status() != StatusCode::UNAUTHORIZED || !self.authorize(&response, uri, shown).await? {
+        let (response, from) = self.follow(method.clone(), uri, headers, content.clone()).await?;
+        if response.status() != StatusCode::UNAUTHORIZED
+            || !self.is_home(&from).await?
+            || !self.authorize(&response, &from, shown).await?
+        {
             return Ok(response);
         }
-        self.follow(method, uri, headers, content).await
+        Ok(self.follow(method, uri, headers, content).await?.0)
     }
 
-    /// Goes where the registry sends. Only the registry itself sees the credentials.
+    /// Goes where the registry sends; tells who answered.
     async fn follow(
         &self,
         method: Method,
         start: &Uri,
         headers: &HeaderMap,
         content: Bytes,
-    ) -> Result<Response<Incoming>> {
+    ) -> Result<(Response<Incoming>, Uri)> {
         let may_be_sent_on = matches!(method, Method::GET | Method::HEAD);
         let mut uri = start.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let is_home = uri.authority() == start.authority() && uri.scheme() == start.scheme();
-            let response = self.send(method.clone(), &uri, headers, body(content.clone()), is_home).await?;
+            let response = self.send(method.clone(), &uri, headers, body(content.clone())).await?;
             match redirect(&response).filter(|_| may_be_sent_on) {
                 Some(location) => uri = resolve(&uri, location)?,
-                None => return Ok(response),
+                None => return Ok((response, uri)),
             }
         }
         Err(ImageError::Registry(format!("{start}: stopped after {MAX_REDIRECTS} redirects")))
     }
 
-    /// One request, as it is.
+    /// One request, as it is. Only the registry itself sees the credentials.
     pub(super) async fn send(
         &self,
         method: Method,
         uri: &Uri,
         headers: &HeaderMap,
         content: Body,
-        with_credentials: bool,
     ) -> Result<Response<Incoming>> {
         let mut request = request(method, uri, content)?;
         request.headers_mut().extend(headers.clone());
-        if let Some(value) = self.authorization().filter(|_| with_credentials) {
+        if let Some(value) = self.authorization()
+            && self.is_home(uri).await?
+        {
             request.headers_mut().insert(header::AUTHORIZATION, value);
         }
         self.transport.send(request, &self.endpoint.host).await
@@ -216,6 +226,13 @@ pub(super) fn request(method: Method, uri: &Uri, body: Body) -> Result<Request<B
     request.map_err(|e| ImageError::Registry(format!("{uri}: {e}")))
 }
 
+/// By scheme, host and port.
+fn is_same_server(one: &Uri, other: &Uri) -> bool {
+    let port = |uri: &Uri| uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
+    let host = |uri: &Uri| uri.host().unwrap_or_default().to_ascii_lowercase();
+    one.scheme() == other.scheme() && host(one) == host(other) && port(one) == port(other)
+}
+
 pub(super) fn redirect(response: &Response<Incoming>) -> Option<&HeaderValue> {
     let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     response.headers().get(header::LOCATION).filter(|_| is_redirect)
@@ -272,4 +289,26 @@ fn secret(text: &str) -> Result<HeaderValue> {
 
 pub(super) fn bad_header(e: http::header::InvalidHeaderValue) -> ImageError {
     ImageError::Registry(e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_told_from_another() {
+        for (name, other, want) in [
+            ("another path", "https://registry.test/v2/b", true),
+            ("its port is said", "https://registry.test:443/", true),
+            ("in capitals", "https://Registry.Test/", true),
+            ("another port", "https://registry.test:5002/", false),
+            ("another scheme", "http://registry.test/", false),
+            ("another scheme at its port", "http://registry.test:443/", false),
+            ("a name below it", "https://a.registry.test/", false),
+            ("its name for a user", "https://registry.test@other.test/", false),
+        ] {
+            let home = parse_uri("https://registry.test/v2/a").unwrap();
+            assert_eq!(is_same_server(&home, &parse_uri(other).unwrap()), want, "{name}");
+        }
+    }
 }

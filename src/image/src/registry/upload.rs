@@ -119,7 +119,7 @@ impl Pushing {
 
     async fn stream(&self, uri: &Uri, source: &dyn Source, offset: u64) -> Result<Uri> {
         let body = source.body(offset)?;
-        let response = self.0.send(Method::PATCH, uri, &octets(), body, true).await?;
+        let response = self.0.send(Method::PATCH, uri, &octets(), body).await?;
         let response = self.0.expect_ok(Wanted::Push, response).await?;
         location(uri, &response)
     }

@@ -41,6 +41,8 @@ pub(crate) struct State {
     uploads: HashMap<String, Vec<u8>>,
     /// Send blobs from this host instead.
     pub(crate) redirect_to: Option<String>,
+    /// Send manifests, further pages of tags and uploads to this host instead.
+    pub(crate) sends_to: Option<String>,
     /// Refuse so many requests first, each with this status, and say when to come again.
     pub(crate) busy: Vec<(u16, Option<&'static str>)>,
     /// `GET /v2/… bytes=0-`, with what authorised it.
@@ -261,6 +263,12 @@ fn refuse(state: &State, authorization: Option<String>) -> Option<Answer> {
 }
 
 fn manifest(state: &State, version: &str) -> Answer {
+    if let Some(host) = &state.sends_to {
+        let mut answer = small(StatusCode::TEMPORARY_REDIRECT, "");
+        let location = format!("http://{host}/v2/elsewhere/manifests/{version}");
+        answer.headers_mut().insert("location", location.parse().unwrap());
+        return answer;
+    }
     let Some((media_type, bytes)) = state.manifests.get(version) else {
         return small(
             StatusCode::NOT_FOUND,
@@ -279,7 +287,8 @@ fn tags(state: &State, name: &str, query: &str) -> Answer {
     let at = query.strip_prefix("last=").map_or(0, |last| last.parse::<usize>().unwrap());
     let mut answer = small(StatusCode::OK, &json!({"name": name, "tags": tags.get(at..=at)}).to_string());
     if at + 1 < tags.len() {
-        let next = format!("</v2/{name}/tags/list?last={}>; rel=\"next\"", at + 1);
+        let host = state.sends_to.as_ref().map(|host| format!("http://{host}")).unwrap_or_default();
+        let next = format!("<{host}/v2/{name}/tags/list?last={}>; rel=\"next\"", at + 1);
         answer.headers_mut().insert("link", next.parse().unwrap());
     }
     answer
@@ -320,7 +329,10 @@ fn blob(state: &mut State, digest: &str, range: Option<String>) -> Answer {
 fn upload(state: &mut State, request: &Request<Vec<u8>>) -> Answer {
     let path = request.uri().path();
     let (status, location) = match *request.method() {
-        Method::POST => (StatusCode::ACCEPTED, format!("{path}{}", state.log.len())),
+        Method::POST => {
+            let host = state.sends_to.as_ref().map(|host| format!("http://{host}")).unwrap_or_default();
+            (StatusCode::ACCEPTED, format!("{host}{path}{}", state.log.len()))
+        }
         Method::PUT => {
             let mut bytes = state.uploads.remove(path).unwrap_or_default();
             bytes.extend_from_slice(request.body());

@@ -1,11 +1,13 @@
 use super::feed::Feed;
 use crate::Digest;
 use crate::digest::Hasher;
-use crate::error::{ImageError, out_of_io};
+use crate::error::{ImageError, out_of_io, through_io};
 use bytes::Bytes;
 use lzma_rust2::XzReader;
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Read};
+use std::rc::Rc;
 use std::sync::mpsc::SyncSender;
 
 /// Bytes handed on at once.
@@ -52,18 +54,77 @@ impl Compression {
     }
 }
 
-/// Reads an archive, whatever it is packed with: gzip, zstd, bzip2, xz or nothing.
+/// Reads an archive, whatever it is packed with: gzip, zstd, bzip2, xz or nothing. One that packs better than a layer may
+/// fails in the middle.
 ///
 /// # Errors
 /// What reading its beginning says.
-pub fn unpacked<'r>(mut packed: impl BufRead + 'r) -> io::Result<Box<dyn Read + 'r>> {
-    Ok(match Compression::sniff(packed.fill_buf()?) {
-        Compression::None => Box::new(packed),
+pub fn unpacked<'r>(packed: impl BufRead + 'r) -> io::Result<Box<dyn Read + 'r>> {
+    unpacked_after(packed, 0)
+}
+
+/// `before`: bytes that count as unpacked already.
+fn unpacked_after<'r>(mut packed: impl BufRead + 'r, before: u64) -> io::Result<Box<dyn Read + 'r>> {
+    let compression = Compression::sniff(packed.fill_buf()?);
+    let through = Rc::new(Cell::new(0));
+    let packed = Passing { inner: packed, through: through.clone() };
+    let plain: Box<dyn Read + 'r> = match compression {
+        Compression::None => return Ok(Box::new(packed)),
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
         Compression::Zstd => Box::new(zstd::Decoder::with_buffer(packed)?),
         Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(packed)),
         Compression::Xz => Box::new(XzReader::new_mem_limit(packed, true, XZ_MEMORY)),
-    })
+    };
+    Ok(Box::new(NoBomb { plain, unpacked: before, packed: through }))
+}
+
+/// Counts what a decoder takes, while the decoder has it.
+struct Passing<R> {
+    inner: R,
+    through: Rc<Cell<u64>>,
+}
+
+impl<R: BufRead> BufRead for Passing<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.inner.consume(amount);
+        self.through.set(self.through.get() + amount as u64);
+    }
+}
+
+impl<R: BufRead> Read for Passing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.inner.read(buffer)?;
+        self.through.set(self.through.get() + got as u64);
+        Ok(got)
+    }
+}
+
+struct NoBomb<R> {
+    plain: R,
+    unpacked: u64,
+    packed: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for NoBomb<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.plain.read(buffer)?;
+        self.unpacked += got as u64;
+        check_ratio("archive", self.unpacked, self.packed.get()).map_err(through_io)?;
+        Ok(got)
+    }
+}
+
+fn check_ratio(of: &str, unpacked: u64, packed: u64) -> Result<(), ImageError> {
+    if unpacked > FREE && unpacked / packed.max(1) > MAX_RATIO {
+        return Err(ImageError::Refused(format!(
+            "{of} unpacks to more than {MAX_RATIO} times its size ({packed} bytes): taken for a decompression bomb"
+        )));
+    }
+    Ok(())
 }
 
 pub(super) struct Decoded {
@@ -159,12 +220,7 @@ impl Limits {
         if self.unpacked > MAX_LAYER {
             return Err(ImageError::Refused(format!("layer unpacks to more than {} GiB", MAX_LAYER >> 30)));
         }
-        if self.unpacked > FREE && self.unpacked / packed.max(1) > MAX_RATIO {
-            return Err(ImageError::Refused(format!(
-                "layer unpacks to more than {MAX_RATIO} times its size ({packed} bytes): taken for a decompression bomb"
-            )));
-        }
-        Ok(())
+        check_ratio("layer", self.unpacked, packed)
     }
 }
 
@@ -226,6 +282,17 @@ mod tests {
         ] {
             assert_eq!(Compression::sniff(head), want, "{name}");
         }
+    }
+
+    #[test]
+    fn a_packed_archive_that_is_a_bomb_ends_in_the_middle() {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        io::copy(&mut io::repeat(0).take(2 << 20), &mut packer).unwrap();
+        let packed = packer.finish().unwrap();
+        let read = |before| io::copy(&mut unpacked_after(&packed[..], before).unwrap(), &mut io::sink());
+        assert_eq!(read(0).unwrap(), 2 << 20, "small ones may pack as they like");
+        let why = read(FREE).unwrap_err().to_string();
+        assert!(why.contains("archive unpacks to more than 400 times its size"), "{why}");
     }
 
     #[test]

@@ -13,12 +13,16 @@ use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, 
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::ops::Bound;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 const REAL: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// Bytes of names that may be moved, each as often as it is: through links behind links an archive of a few KiB could have
+/// the same paths moved over and over. What is on the way to one file is some hundred bytes.
+const MAX_MOVED: usize = 256 << 20;
 
 /// Fits the layer in `layer/diff` over `lower`, their `diff` folders, topmost first. `implied`: the folders that its archive
 /// used without describing them.
@@ -29,13 +33,15 @@ pub(crate) fn fit(layer: &Path, implied: &[PathBuf], lower: &[PathBuf]) -> Resul
         below: Stack(lower.iter().map(|path| open_layer(path)).collect::<Result<_>>()?),
         implied: implied.iter().cloned().collect(),
         moved: Moved::default(),
+        moved_names: 0,
     };
     // a folder above another comes before it, and takes it along
     let mut todo = fitting.implied.clone();
     while let Some(path) = todo.pop_first() {
         if let Some(to) = fitting.link_below(&path)? {
             fitting.carry(&path, &to)?;
-            todo = todo.into_iter().map(|inner| rebased(&inner, &path, &to)).collect();
+            let inner = rebase(&mut todo, &path, &to);
+            fitting.count(inner)?;
         }
     }
     fitting.inherit()?;
@@ -48,9 +54,17 @@ fn open_layer(diff: &Path) -> Result<OwnedFd> {
         .map_err(|e| ImageError::io(what(), e))
 }
 
-/// `path`, where it is `from` or below it, moved to `to`.
-fn rebased(path: &Path, from: &Path, to: &Path) -> PathBuf {
-    path.strip_prefix(from).map_or_else(|_| path.to_owned(), |rest| joined(to, rest))
+/// Moves those that are `from` or below it to `to`; gives how many bytes of names they were. The others cost nothing: a path is
+/// followed in the order by all that are below it.
+fn rebase(paths: &mut BTreeSet<PathBuf>, from: &Path, to: &Path) -> usize {
+    let behind = paths.range::<Path, _>((Bound::Included(from), Bound::Unbounded));
+    let inner: Vec<PathBuf> = behind.take_while(|path| path.starts_with(from)).cloned().collect();
+    // all of them first: one may come to where another one was
+    for path in &inner {
+        paths.remove(path);
+    }
+    paths.extend(inner.iter().map(|path| joined(to, path.strip_prefix(from).unwrap_or(path))));
+    inner.iter().map(|path| path.as_os_str().len()).sum()
 }
 
 fn joined(path: &Path, rest: &Path) -> PathBuf {
@@ -63,6 +77,8 @@ struct Fitting<'a> {
     below: Stack,
     implied: BTreeSet<PathBuf>,
     moved: Moved,
+    /// Bytes, for [`MAX_MOVED`].
+    moved_names: usize,
 }
 
 impl Fitting<'_> {
@@ -96,12 +112,19 @@ impl Fitting<'_> {
     fn carry(&mut self, from: &Path, to: &Path) -> Result<()> {
         self.make(to)?;
         self.merge(from, to)?;
-        self.implied = std::mem::take(&mut self.implied)
-            .into_iter()
-            .filter(|path| path != from)
-            .map(|path| rebased(&path, from, to))
-            .collect();
+        self.implied.remove(from);
+        let inner = rebase(&mut self.implied, from, to);
+        self.count(inner)?;
         self.moved.add(from, to);
+        Ok(())
+    }
+
+    fn count(&mut self, names: usize) -> Result<()> {
+        self.moved_names += names;
+        if self.moved_names > MAX_MOVED {
+            let why = "layer: too much of it leads through links of the layers below";
+            return Err(ImageError::Refused(why.into()));
+        }
         Ok(())
     }
 
@@ -120,7 +143,7 @@ impl Fitting<'_> {
         Ok(())
     }
 
-    fn merge(&self, from: &Path, to: &Path) -> Result<()> {
+    fn merge(&mut self, from: &Path, to: &Path) -> Result<()> {
         let source = self.open(from)?;
         let target = self.open(to)?;
         if is_opaque(&source) {
@@ -128,6 +151,7 @@ impl Fitting<'_> {
         }
         for name in names(&source).map_err(|e| refusal(from, e))? {
             let (old, new) = (from.join(&name), joined(to, Path::new(&name)));
+            self.count(old.as_os_str().len())?;
             let kind = |folder: &OwnedFd| {
                 let stat = rustix::fs::statat(folder, &name, AtFlags::SYMLINK_NOFOLLOW);
                 stat.ok().map(|stat| FileType::from_raw_mode(stat.st_mode))
@@ -356,6 +380,25 @@ mod tests {
             let (_, found) = fitted(&layers);
             assert_eq!(found, want, "{name}");
         }
+    }
+
+    #[test]
+    fn only_what_is_below_a_link_is_moved() {
+        for (name, from, to, want, moved) in [
+            ("elsewhere", "a", "c", &["a.b", "b/a", "c/a/b", "c/b"][..], "a/a/b".len() + "a/b".len()),
+            ("into the folder above", "a/a", "a", &["a.b", "a/b", "b/a"], "a/a/b".len()),
+            ("nothing", "b/a/c", "c", &["a.b", "a/a/b", "a/b", "b/a"], 0),
+        ] {
+            let paths = ["a.b", "a/a/b", "a/b", "b/a"];
+            let mut paths: BTreeSet<PathBuf> = paths.iter().map(PathBuf::from).collect();
+            assert_eq!(rebase(&mut paths, Path::new(from), Path::new(to)), moved, "{name}");
+            let want: BTreeSet<PathBuf> = want.iter().map(PathBuf::from).collect();
+            assert_eq!(paths, want, "{name}");
+        }
+        let mut paths: BTreeSet<PathBuf> = ["a/a/a/b", "a/a/b"].iter().map(PathBuf::from).collect();
+        rebase(&mut paths, Path::new("a/a"), Path::new("a"));
+        let want: BTreeSet<PathBuf> = ["a/a/b", "a/b"].iter().map(PathBuf::from).collect();
+        assert_eq!(paths, want, "to where another one was");
     }
 
     #[test]

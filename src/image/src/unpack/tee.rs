@@ -1,12 +1,8 @@
-use crate::error::{ImageError, through_io};
+use super::headers;
 use crate::tar_split::TarSplitWriter;
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::rc::Rc;
-
-/// Bytes of headers (with pax records and long names) between two contents. The tar reader takes them into memory, so an
-/// entry that says its name has 10 GiB must end here. Linux takes 4 KiB of path and 64 KiB of one xattr.
-const MAX_HEADERS: u64 = 2 << 20;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -61,12 +57,7 @@ impl TeeState {
             Mode::Verbatim => {}
             Mode::Headers => self.headers += bytes.len() as u64,
         }
-        if self.headers > MAX_HEADERS {
-            return Err(through_io(ImageError::Refused(format!(
-                "layer: more than {} MiB of headers for one entry",
-                MAX_HEADERS >> 20
-            ))));
-        }
+        headers::check(self.headers)?;
         self.recipe.raw(bytes)
     }
 }

@@ -80,6 +80,15 @@ async fn the_last_of_two_with_one_name_counts_and_garbage_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_archive_that_is_nearly_all_headers_is_not_added() {
+    let lab = Lab::new().await;
+    let bomb = Tar::new().entry(EntryType::XHeader, "pax", "", &vec![0; 3 << 20]).file("x", "").bytes();
+    let context = Tar::new().file("t.tgz", gzip(&bomb));
+    let why = lab.build("FROM base\nADD t.tgz /t/\n", context).await.unwrap_err().to_string();
+    assert!(why.contains("archive: more than 2 MiB of headers"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cache_gives_nothing_from_outside_of_it() {
     let lab = Lab::new().await;
     let why = lab
