@@ -104,7 +104,7 @@ fn directories_without_permissions_are_no_obstacle() {
     let tree = root.path().join("tree");
     fs::create_dir_all(tree.join("a/b")).unwrap();
     for name in ["a/b", "a", ""] {
-        fs::set_permissions(tree.join(name), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(tree.join(name), fs::Permissions::from_mode(0o0)).unwrap();
     }
     remove(&tree).unwrap();
     assert!(!tree.exists());
