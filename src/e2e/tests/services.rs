@@ -233,7 +233,7 @@ spec:
 
 #[test]
 fn an_external_address_leads_in_and_a_local_policy_keeps_to_the_node() {
-    let Some(at) = with_services("policies") else { return };
+    let Some(at) = with_services("traffic-policies") else { return };
     let external = "198.51.100.7";
     let route = at.lab.neighbour(&["ip", "route", "add", external, "via", common::lab::MACHINE]);
     assert!(route.status.success(), "{route:?}");
