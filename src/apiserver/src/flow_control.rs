@@ -2,10 +2,10 @@
 //! how it is treated.
 
 use crate::held_seat::HeldSeat;
-use crate::negotiate;
 use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
 use crate::server_state::ServerState;
+use crate::{negotiate, pretty};
 use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Controller, unless_gone};
 use flowcontrol::{Asked, ResourceAsked};
@@ -72,12 +72,13 @@ fn width_of_list(edge: &ServerState, request: &Request, info: &RequestInfo) -> u
 }
 
 /// How many times an answer holds the bytes of what it shows, until it is read. Stored bytes go out as they are; gzip is made of
-/// all of them together, and other forms of a tree of values.
+/// all of them together, lines for people are about twice as long, and other forms are made of a tree of values.
 fn copies(request: &Request) -> usize {
     let accept = request.header(header::ACCEPT);
     let is_converted = negotiate::only_yaml(accept) || negotiate::only_protobuf(accept);
     let is_packed = negotiate::takes_gzip(request.header(header::ACCEPT_ENCODING));
-    1 + if is_converted { 8 } else { 0 } + usize::from(is_packed)
+    let is_indented = pretty::is_asked(request);
+    1 + if is_converted { 8 } else { 0 } + if is_indented { 2 } else { 0 } + usize::from(is_packed)
 }
 
 /// Follows the objects, and says of each FlowSchema whether its level is there.

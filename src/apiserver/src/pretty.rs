@@ -3,6 +3,7 @@
 use crate::request::Request;
 use crate::responses;
 use api::Status;
+use bytes::Bytes;
 use http::header;
 use http_body_util::BodyExt;
 use warp::reply::{Reply, Response};
@@ -31,7 +32,12 @@ pub(crate) fn is_asked(request: &Request) -> bool {
     }
 }
 
-/// A whole answer's JSON, indented; other answers, and streams, as they are.
+/// In bytes: nobody reads what is longer. Depth is a client's choice, and two spaces for each level of it on every line make many
+/// times the document, so that the result is bounded too.
+const LONGEST: u64 = 16 << 20;
+const LONGEST_INDENTED: usize = 64 << 20;
+
+/// A whole answer's JSON, indented; other answers, streams, and what is too long to be read, as they are.
 pub(crate) async fn indented(response: Response) -> Response {
     let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|media| {
         // aggregated discovery says more than the format
@@ -39,7 +45,7 @@ pub(crate) async fn indented(response: Response) -> Response {
         format == b"application/json"
     });
     let size = hyper::body::Body::size_hint(response.body()).exact();
-    if !is_json || size.is_none_or(|size| size == 0) {
+    if !is_json || size.is_none_or(|size| size == 0 || size > LONGEST) {
         return response;
     }
     let (mut head, body) = response.into_parts();
@@ -48,20 +54,25 @@ pub(crate) async fn indented(response: Response) -> Response {
         Err(error) => return responses::refusal(&Status::internal(error)),
     };
     // of a large list it is work for a while
-    let text = match tokio::task::spawn_blocking(move || indent(&body)).await {
+    let text = tokio::task::spawn_blocking(move || indent(&body, LONGEST_INDENTED).map_or(body, Bytes::from));
+    let text = match text.await {
         Ok(text) => text,
         Err(error) => return responses::refusal(&Status::internal(error)),
     };
     head.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(head, text.into_response().into_body())
+    Response::from_parts(head, Vec::from(text).into_response().into_body())
 }
 
 /// JSON as Go's `MarshalIndent` writes it, two spaces for each level. Numbers, strings and the order of fields stay as they are.
-fn indent(json: &[u8]) -> Vec<u8> {
+/// `None` where it becomes longer than `most` bytes.
+fn indent(json: &[u8], most: usize) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(json.len() * 3 / 2);
     let mut depth = 0_usize;
     let mut bytes = json.iter().copied().filter(is_no_space()).peekable();
     while let Some(byte) = bytes.next() {
+        if out.len() > most {
+            return None;
+        }
         match byte {
             b'{' | b'[' => {
                 out.push(byte);
@@ -98,7 +109,7 @@ fn indent(json: &[u8]) -> Vec<u8> {
             _ => out.push(byte),
         }
     }
-    out
+    Some(out)
 }
 
 fn new_line(out: &mut Vec<u8>, depth: usize) {
@@ -151,6 +162,7 @@ mod tests {
 
     #[test]
     fn json_is_indented_as_go_does_it() {
+        let indent = |json: &[u8]| super::indent(json, usize::MAX).unwrap();
         let cases = [
             ("{}", "{}"),
             ("[]", "[]"),
@@ -167,5 +179,12 @@ mod tests {
         let value = json!({"a": [{"b": "c\"\\ d"}, [], [[1, 2.5, null, true]]], "e": {}, "f": "\\"});
         assert_eq!(serde_json::from_slice::<Value>(&indent(value.to_string().as_bytes())).unwrap(), value);
         assert_eq!(indent(value.to_string().as_bytes()), serde_json::to_vec_pretty(&value).unwrap());
+    }
+
+    #[test]
+    fn what_grows_too_long_is_not_indented() {
+        let deep = format!("{}{}{}", "[".repeat(100), ["1"; 1000].join(","), "]".repeat(100));
+        assert_eq!(indent(deep.as_bytes(), 100_000), None);
+        assert!(indent(deep.as_bytes(), 1_000_000).is_some());
     }
 }

@@ -21,7 +21,8 @@ fn of(actor: &Actor, (group, resource): (&str, &str), step: Step) -> Priority {
         return Priority::Low;
     }
     let name = actor.name.as_str();
-    let is_machine = name == "system:apiserver" || name.starts_with("system:node:");
+    let is_node = actor.is_own_kubelet() || actor.client_node().is_some();
+    let is_machine = name == "system:apiserver" || is_node;
     let is_component =
         name.starts_with("system:kube-") || name.starts_with("system:serviceaccount:kube-system:");
     match step {
@@ -47,6 +48,8 @@ mod tests {
             ("a user changes", &user, ("", "configmaps"), Step::Update, Normal),
             ("an administrator is a user", &Actor::user("a", &[Actor::MASTERS]), pod, Step::Create, Normal),
             ("the node lives", &node, lease, Step::Create, Essential),
+            ("the node of the process", &Actor::own_kubelet("here"), pod, Step::Update, Essential),
+            ("a user with a node's name", &Actor::user("system:node:here", &[]), lease, Step::Create, Normal),
             ("a pod's status", &node, pod, Step::Update, Essential),
             ("the first objects", &Actor::root(), ("", "namespaces"), Step::Create, Essential),
             ("a pod of a ReplicaSet", &controller, pod, Step::Create, Normal),

@@ -4,7 +4,7 @@ use api::{ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Attributes, Client, Cluster, DeleteOptions, Target};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, PodCertificateRequest};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{
     ConfigMap, Node, PersistentVolume, PersistentVolumeClaim, Pod, Secret, ServiceAccount,
@@ -224,6 +224,12 @@ async fn a_node_shows_the_pods_of_its_files_and_makes_no_others() {
             "can not create pods that reference configmaps",
         ),
         (
+            "with a driver",
+            good(),
+            json!({"volumes": [{"name": "s", "csi": {"driver": "d"}}]}),
+            "can not create pods that reference csidrivers",
+        ),
+        (
             "with an account",
             good(),
             json!({"serviceAccountName": "other"}),
@@ -304,4 +310,41 @@ async fn a_node_asks_for_its_own_certificate_and_nobody_for_a_masters() {
             want => assert!(refused(asked, case).ends_with(want), "{case}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_node_asks_for_certificates_of_its_pods_as_they_run() {
+    let (cluster, root) = lab().await;
+    let uid_of = |meta: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta| meta.uid.unwrap();
+    let in_default = |name: &str| ObjectKey::namespaced("default", name);
+    let node = uid_of(root.api::<Node>().get(&ObjectKey::cluster("n1")).unwrap().metadata);
+    let pod = uid_of(root.api::<Pod>().get(&in_default("p")).unwrap().metadata);
+    let accounts = root.api::<ServiceAccount>();
+    let account = |name: &str| uid_of(accounts.get(&in_default(name)).unwrap().metadata);
+    let good = json!({"signerName": "example.com/s", "maxExpirationSeconds": 3600, "stubPKCS10Request": "",
+        "podName": "p", "podUID": pod, "serviceAccountName": "used", "serviceAccountUID": account("used"),
+        "nodeName": "n1", "nodeUID": node});
+    for (case, node, changes, want) in [
+        ("of another node", "n2", json!({}), "which is not the requesting node \"n2\""),
+        ("on another node", "n2", json!({"nodeName": "n2"}), "is not running on node \"n2\""),
+        ("an earlier pod", "n1", json!({"podUID": "0"}), "which differs from running pod"),
+        (
+            "another's account",
+            "n1",
+            json!({"serviceAccountName": "other", "serviceAccountUID": account("other")}),
+            "contains serviceAccountName (\"other\") that differs from running pod (\"used\")",
+        ),
+        ("an earlier account", "n1", json!({"serviceAccountUID": "0"}), "names service account UID \"0\""),
+        ("an earlier node", "n1", json!({"nodeUID": "0"}), "names node UID \"0\""),
+    ] {
+        let mut spec = good.clone();
+        spec.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let request: PodCertificateRequest = object(json!({"metadata": named("r"), "spec": spec}));
+        let why = refused(cluster.acting_as(Actor::node(node)).api().create(request).await, case);
+        assert!(why.contains(want), "{case}: {why}");
+    }
+    // as it runs: what is wrong with it now is that it has no key
+    let request: PodCertificateRequest = object(json!({"metadata": named("r"), "spec": good}));
+    let status = cluster.acting_as(Actor::node("n1")).api().create(request).await.unwrap_err();
+    assert_eq!(status.reason, Reason::Invalid, "{status}");
 }

@@ -10,9 +10,9 @@ use crate::{Actor, Attributes, Cluster, Target};
 use ::api::{ObjectKey, Status};
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, PodCertificateRequest};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount};
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kinds::builtin::certificate_subject;
 use kinds::{Instance, Subresource, TypedKind};
 use serde_json::Value;
@@ -215,10 +215,9 @@ impl<'a> OfNode<'a> {
     /// What a kubelet makes of a file, to show it, and of nothing else.
     fn mirrors(&self, pod: &Pod) -> Result<(), Status> {
         let node = self.node;
-        let is_mirror = pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(MIRROR));
         let why =
             format!("pod does not have {MIRROR:?} annotation, node {node:?} can only create mirror pods");
-        self.ensure(is_mirror, &why)?;
+        self.ensure(is_mirror(pod), &why)?;
         let why = format!("node {node:?} can only create pods with spec.nodeName set to itself");
         self.ensure(self.runs(pod), &why)?;
         match pod.metadata.owner_references.as_deref().unwrap_or_default() {
@@ -240,9 +239,19 @@ impl<'a> OfNode<'a> {
         )?;
         refers_to(!refers::secrets(&spec).is_empty(), "secrets")?;
         refers_to(!refers::config_maps(&spec).is_empty(), "configmaps")?;
-        let mut parts = volumes().flat_map(refers::projections);
-        refers_to(parts.any(|part| part.cluster_trust_bundle.is_some()), "clustertrustbundles")?;
+        let parts = || volumes().flat_map(refers::projections);
+        refers_to(
+            parts().any(|part| part.service_account_token.is_some()),
+            "serviceaccounts (via projected volumes)",
+        )?;
+        refers_to(parts().any(|part| part.cluster_trust_bundle.is_some()), "clustertrustbundles")?;
+        refers_to(parts().any(|part| part.pod_certificate.is_some()), "podcertificates")?;
+        refers_to(volumes().any(|v| v.csi.is_some()), "csidrivers (via CSI volumes)")?;
         refers_to(volumes().any(|v| v.persistent_volume_claim.is_some()), "persistentvolumeclaims")?;
+        refers_to(
+            volumes().any(|v| v.ephemeral.is_some()),
+            "persistentvolumeclaims (via ephemeral volumes)",
+        )?;
         refers_to(spec.resource_claims.as_ref().is_some_and(|claims| !claims.is_empty()), "resourceclaims")
     }
 
@@ -369,6 +378,7 @@ impl<'a> OfNode<'a> {
         }
     }
 
+    /// For a pod that runs here, as the account that it runs as: whoever signs believes that this was looked at.
     fn requests_certificate_of_pod(&self, request: &PodCertificateRequest) -> Result<(), Status> {
         let spec = &request.spec;
         let why = format!(
@@ -377,14 +387,38 @@ impl<'a> OfNode<'a> {
         );
         self.ensure(spec.node_name == self.node, &why)?;
         let pod = self.pod(&spec.pod_name)?;
+        let full = format!("{}/{}", self.target.namespace.as_deref().unwrap_or_default(), spec.pod_name);
         let uid = pod.metadata.uid.as_deref().unwrap_or_default();
         let why = format!(
-            "PodCertificateRequest.Spec.PodUID {:?} does not match the UID of the pod {uid:?}",
+            "PodCertificateRequest for pod {full:?} contains pod UID ({:?}) which differs from running pod {uid:?}",
             spec.pod_uid
         );
         self.ensure(spec.pod_uid == uid, &why)?;
-        let why = format!("pod {:?} is not running on the requesting node {:?}", spec.pod_name, self.node);
-        self.ensure(self.runs(&pod), &why)
+        let why =
+            format!("pod {full:?} is not running on node {:?} named in the PodCertificateRequest", self.node);
+        self.ensure(self.runs(&pod), &why)?;
+        self.ensure(!is_mirror(&pod), &format!("pod {full:?} is a mirror pod"))?;
+        let account =
+            pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or_default();
+        let why = format!(
+            "PodCertificateRequest for pod {full:?} contains serviceAccountName ({:?}) that differs from running pod ({account:?})",
+            spec.service_account_name
+        );
+        self.ensure(spec.service_account_name == account, &why)?;
+        let uid = |found: Option<ObjectMeta>| found.and_then(|meta| meta.uid).unwrap_or_default();
+        let key = ObjectKey::new(self.target.namespace.as_deref(), account);
+        let known = uid(self.find::<ServiceAccount>(&key).map(|account| account.metadata));
+        let why = format!(
+            "PodCertificateRequest for pod {full:?} names service account UID {:?}, which differs from the running service account ({known:?})",
+            spec.service_account_uid
+        );
+        self.ensure(spec.service_account_uid == known, &why)?;
+        let known = uid(self.find::<Node>(&ObjectKey::cluster(self.node)).map(|node| node.metadata));
+        let why = format!(
+            "PodCertificateRequest for pod {full:?} names node UID {:?}, inconsistent with the running node ({known:?})",
+            spec.node_uid
+        );
+        self.ensure(spec.node_uid == known, &why)
     }
 
     /// Whether one of the pod's volumes needs a token for it; `""` is the API server's.
@@ -420,6 +454,10 @@ impl<'a> OfNode<'a> {
         };
         self.cluster.decide(self.actor, &attributes).is_allowed()
     }
+}
+
+fn is_mirror(pod: &Pod) -> bool {
+    pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(MIRROR))
 }
 
 /// No type of ours: it is read as it would be stored.

@@ -114,6 +114,17 @@ mod tests {
         }
     }
 
+    /// Who is brought up to date twice at once conflicts with himself, and the cluster does not start.
+    #[test]
+    fn no_name_stands_twice() {
+        let roles = cluster_roles().into_iter().map(|role| ("role", role.metadata.name));
+        let bindings = cluster_role_bindings().into_iter().map(|binding| ("binding", binding.metadata.name));
+        let mut seen = std::collections::BTreeSet::new();
+        for one in roles.chain(bindings) {
+            assert!(seen.insert(one.clone()), "{one:?}");
+        }
+    }
+
     #[test]
     fn what_an_earlier_version_made_is_brought_up_to_date() {
         let wanted = cluster_roles();

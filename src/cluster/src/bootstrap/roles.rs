@@ -32,17 +32,6 @@ pub(super) fn cluster_roles() -> Vec<ClusterRole> {
                 rule(&["create"], &["authentication.k8s.io"], &["selfsubjectreviews"]),
             ],
         ),
-        // whoever would be a node asks for a certificate; who may do the latter gets it at once, for another or for himself
-        role(
-            "system:node-bootstrapper",
-            vec![rule(
-                &["create", "get", "list", "watch"],
-                &["certificates.k8s.io"],
-                &["certificatesigningrequests"],
-            )],
-        ),
-        asks_for_certificates("nodeclient"),
-        asks_for_certificates("selfnodeclient"),
         // what an extension API server asks about those who come to it
         role(
             "system:auth-delegator",
@@ -131,12 +120,6 @@ pub(super) fn cluster_role_bindings() -> Vec<ClusterRoleBinding> {
     ];
     bindings.extend(component_roles::cluster_role_bindings());
     bindings
-}
-
-fn asks_for_certificates(of: &str) -> ClusterRole {
-    let resource = format!("certificatesigningrequests/{of}");
-    let name = format!("system:certificates.k8s.io:certificatesigningrequests:{of}");
-    role(&name, vec![rule(&["create"], &["certificates.k8s.io"], &[&resource])])
 }
 
 fn paths(verbs: &[&str], urls: &[&str]) -> PolicyRule {
