@@ -7,7 +7,7 @@
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, makedev, openat};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -20,8 +20,8 @@ const BLOCK: usize = 128 << 10;
 /// Longer than Linux allows for all names or one value.
 const MAX_XATTR: usize = 64 << 10;
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-/// Never what a link leads to, nor for ever at a pipe.
-const ITSELF: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+/// Never what a link leads to.
+const ITSELF: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC);
 
 /// # Errors
 /// What could not be read or written; folders too deep in each other.
@@ -67,8 +67,9 @@ impl<W: Write> Writer<W> {
                 self.whiteout(inside.with_file_name(name))
             }
             FileType::RegularFile => {
-                let file = File::from(openat(folder, name, OFlags::RDONLY | ITSELF, Mode::empty())?);
-                self.file(file, path, inside)
+                // a device may have taken its place since it was looked at, and must not be opened
+                let found = openat(folder, name, OFlags::PATH | ITSELF, Mode::empty())?;
+                self.file(found, path, inside)
             }
             FileType::Symlink => {
                 let target = std::fs::read_link(path)?;
@@ -82,11 +83,11 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    fn file(&mut self, file: File, path: &Path, inside: &Path) -> io::Result<()> {
-        let meta = file.metadata()?;
-        if !meta.is_file() {
+    fn file(&mut self, found: OwnedFd, path: &Path, inside: &Path) -> io::Result<()> {
+        let Some(file) = trees::read_regular(found)? else {
             return Err(io::Error::other(format!("{} is another file by now", inside.display())));
-        }
+        };
+        let meta = file.metadata()?;
         if meta.nlink() > 1 {
             let key = (meta.dev(), meta.ino());
             if let Some(first) = self.links.get(&key) {

@@ -3,10 +3,7 @@
 
 use cri::subpath;
 use nix::errno::Errno;
-use std::fs::File;
 use std::io::Read;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Upstream reads no more of a file.
@@ -22,15 +19,9 @@ pub fn value(volume: &Path, path: &str, key: &str) -> Result<Option<String>, Str
         Err(Errno::ENOENT) => return Ok(None),
         Err(errno) => return Err(format!("open {path}: {errno}")),
     };
-    // what was found is opened, and not what is there by then; a pipe in its place must not stop us
-    let opened = File::options()
-        .read(true)
-        .custom_flags(nix::libc::O_NONBLOCK)
-        .open(format!("/proc/self/fd/{}", found.as_raw_fd()));
-    let file = opened.map_err(|e| format!("open {path}: {e}"))?;
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Err(format!("{path} is no file"));
-    }
+    // a pod may have made a device there, which must not be opened
+    let opened = trees::read_regular(found).map_err(|e| format!("open {path}: {e}"))?;
+    let file = opened.ok_or_else(|| format!("{path} is no file"))?;
     let mut text = String::new();
     file.take(LARGEST_FILE + 1).read_to_string(&mut text).map_err(|e| format!("read {path}: {e}"))?;
     if text.len() as u64 > LARGEST_FILE {
@@ -102,5 +93,21 @@ mod tests {
         for path in ["dir", "link", "../x", "large", "pipe"] {
             assert!(value(volume.path(), path, "A").is_err(), "{path}");
         }
+    }
+
+    #[test]
+    fn a_device_in_a_file_s_place_is_not_opened() {
+        use nix::fcntl::OFlag;
+        use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+        let mut master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let terminal = std::path::PathBuf::from(ptsname_r(&master).unwrap());
+        let name = terminal.file_name().unwrap().to_str().unwrap();
+        let refused = value(terminal.parent().unwrap(), name, "A");
+        assert_eq!(refused, Err(format!("{name} is no file")));
+        // the end of a terminal that somebody has opened and closed
+        let told = master.read(&mut [0]).unwrap_err();
+        assert_eq!(told.kind(), std::io::ErrorKind::WouldBlock, "{told}");
     }
 }

@@ -225,7 +225,8 @@ fn be_pause(tell: &OwnedFd, dir: &Path) -> ! {
         // SAFETY: ends the process, without what the shim wanted to be done at its own end.
         unsafe { libc::_exit(1) }
     }
-    sys::close_from(0);
+    // the last one; without /proc nobody could look for others any more
+    sys::close(0);
     // on top of all that: a kernel without filters has none for containers either
     let _ = sys::only_wait();
     loop {

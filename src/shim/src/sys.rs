@@ -36,7 +36,22 @@ pub(crate) fn close_from(first: u32) {
 
 fn close_range(first: u32, last: u32) {
     // SAFETY: only for a process that opened nothing yet, and forks that never use or drop what they close.
-    unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } != 0 {
+        close_each(first, last);
+    }
+}
+
+/// Before Linux 5.9 there is no call for them all, and a filter of system calls may not know it.
+fn close_each(first: u32, last: u32) {
+    let names = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open: Vec<u32> = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    // the directory's own is closed by then, and there is nobody who could have opened another one in its place
+    open.into_iter().filter(|fd| (first..=last).contains(fd)).for_each(close);
+}
+
+pub(crate) fn close(fd: u32) {
+    // SAFETY: as in `close_range`.
+    unsafe { libc::close(fd as RawFd) };
 }
 
 /// A fork whose child is the caller's sibling: a child of the caller's parent. `None` in the child.
@@ -254,4 +269,24 @@ fn move_mount(mount: &OwnedFd, at: RawFd, target: &CStr, flags: libc::c_uint) ->
     // SAFETY: open descriptors, and NUL-terminated paths that live through the call.
     let done = unsafe { libc::syscall(libc::SYS_move_mount, from, empty, at, target.as_ptr(), flags) };
     Errno::result(done).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::fcntl::{FcntlArg, fcntl};
+
+    /// Numbers that no other test gets: the kernel gives the lowest that are free.
+    const FIRST: RawFd = 900;
+
+    #[test]
+    fn descriptors_are_closed_where_no_call_closes_them_all() {
+        let opened = std::fs::File::open("/").unwrap();
+        let copies = [(); 3].map(|()| fcntl(&opened, FcntlArg::F_DUPFD_CLOEXEC(FIRST)).unwrap() as u32);
+        let is_open = |fd: u32| std::fs::symlink_metadata(format!("/proc/self/fd/{fd}")).is_ok();
+        close_each(copies[0], copies[1]);
+        assert_eq!(copies.map(is_open), [false, false, true]);
+        close_each(copies[2], u32::MAX);
+        assert!(!is_open(copies[2]));
+    }
 }

@@ -14,7 +14,7 @@ mod regular;
 mod removal;
 mod temporary;
 
-pub use regular::read_regular;
+pub use regular::{open_regular, read_regular};
 pub use removal::{remove, remove_at};
 use std::io;
 pub use temporary::TempDir;

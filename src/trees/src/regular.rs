@@ -4,6 +4,7 @@ use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 
 /// What was opened by its place alone (`O_PATH`), opened for reading; `None` for what is no regular file. To open a device
 /// node sets a device to work, a watchdog or a tape, and whoever makes an image may put any of them in a file's place: so
@@ -22,13 +23,21 @@ pub fn read_regular(found: OwnedFd) -> io::Result<Option<File>> {
     Ok(Some(rustix::fs::open(itself, flags, Mode::empty())?.into()))
 }
 
+/// What is at `path`, opened for reading; `None` for what is no regular file, which a link is not.
+///
+/// # Errors
+/// As of [`read_regular`].
+pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    read_regular(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
     use rustix::fs::{CWD, openat};
     use std::io::{ErrorKind, Read};
-    use std::path::Path;
 
     fn found(path: &Path) -> OwnedFd {
         openat(CWD, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).unwrap()
@@ -49,7 +58,10 @@ mod tests {
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         for path in [dir.path(), &link, &pipe, Path::new("/dev/null")] {
             assert!(read_regular(found(path)).unwrap().is_none(), "{}", path.display());
+            assert!(open_regular(path).unwrap().is_none(), "{}", path.display());
         }
+        assert!(open_regular(&file).unwrap().is_some());
+        assert_eq!(open_regular(&dir.path().join("none")).unwrap_err().kind(), ErrorKind::NotFound);
     }
 
     #[test]

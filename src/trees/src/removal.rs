@@ -151,7 +151,8 @@ impl Removal {
                     }
                     // the name is taken
                     Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
-                    Err(Errno::XDEV) => break,
+                    // it may not leave, or there is no room for one more name: on a full disk, too, a tree has to go
+                    Err(Errno::XDEV | Errno::NOSPC | Errno::DQUOT | Errno::MLINK) => break,
                     Err(error) => return unless_gone(Err(error)).map(|()| true),
                 }
             }

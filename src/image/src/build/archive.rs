@@ -71,7 +71,8 @@ fn attributes(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Vec<(String, 
 
 /// A tar, plain or packed. A packed file that is no tar is copied as it is.
 pub(super) fn is_one(path: &Path) -> Result<bool, String> {
-    let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let opened = trees::open_regular(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let Some(file) = opened else { return Ok(false) };
     let mut first = Vec::new();
     let read = unpacked(BufReader::new(file)).and_then(|plain| plain.take(512).read_to_end(&mut first));
     Ok(read.is_ok() && first.get(257..262) == Some(b"ustar"))

@@ -204,14 +204,10 @@ fn clean(name: &str) -> String {
 fn read_inside(root: &Path, name: &str) -> Option<String> {
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let root = std::fs::File::open(root).ok()?;
-    // a pipe without a writer is opened without waiting
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = rustix::fs::openat2(&root, name, flags, Mode::empty(), inside).ok()?;
-    let file = std::fs::File::from(file);
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
-    read_text(&file).ok()
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let found = rustix::fs::openat2(&root, name, flags, Mode::empty(), inside).ok()?;
+    // a device or a pipe in its place must not be opened
+    read_text(&trees::read_regular(found).ok()??).ok()
 }
 
 fn read_text(file: &std::fs::File) -> std::io::Result<String> {

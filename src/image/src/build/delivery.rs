@@ -64,9 +64,7 @@ impl ImageStore {
     /// order of their bytes. Blocks.
     pub fn files(&self, name_or_id: &str) -> Result<Vec<(String, PathBuf)>> {
         let rootfs = self.inner.rootfs(name_or_id)?;
-        let mut found = Vec::new();
-        walk(&View { layers: rootfs.layers }.root(), "", &mut found);
-        Ok(found)
+        Ok(walk(&View { layers: rootfs.layers }.root()))
     }
 
     /// What a path leads to in the image, links being followed inside of it. Blocks.
@@ -96,8 +94,7 @@ impl ImageStore {
         let rootfs = self.rootfs(name_or_id)?;
         let (out, name) = (SyncIoBridge::new(out), name_or_id.to_owned());
         in_background(move || {
-            let mut found = Vec::new();
-            walk(&View { layers: rootfs.layers }.root(), "", &mut found);
+            let found = walk(&View { layers: rootfs.layers }.root());
             let mut tar = Builder::new(BufWriter::new(out));
             tar.follow_symlinks(false);
             let mut written = || {
@@ -123,13 +120,21 @@ fn place(node: &Node) -> Option<PathBuf> {
     }
 }
 
-fn walk(folder: &Node, inside: &str, found: &mut Vec<(String, PathBuf)>) {
-    for (name, node) in list(folder) {
-        let name = name.to_string_lossy();
-        let path = if inside.is_empty() { name.into_owned() } else { format!("{inside}/{name}") };
-        found.extend(place(&node).map(|source| (path.clone(), source)));
-        walk(&node, &path, found);
+/// All below a folder, without a stack for each level: an image may have two thousand of them.
+fn walk(root: &Node) -> Vec<(String, PathBuf)> {
+    let (mut found, mut left) = (Vec::new(), vec![(String::new(), root.clone())]);
+    while let Some((inside, node)) = left.pop() {
+        // what is put there last is taken first
+        left.extend(list(&node).into_iter().rev().map(|(name, node)| {
+            let name = name.to_string_lossy();
+            let path = if inside.is_empty() { name.into_owned() } else { format!("{inside}/{name}") };
+            (path, node)
+        }));
+        if !inside.is_empty() {
+            found.extend(place(&node).map(|source| (inside, source)));
+        }
     }
+    found
 }
 
 fn append(tar: &mut Builder<impl Write>, path: &Path, source: &Path) -> io::Result<()> {

@@ -2,7 +2,11 @@
 
 use super::BuildError;
 use super::view::{Node, View};
+use std::io::Read;
 use std::path::Path;
+
+/// In bytes: longer lists of users or groups are something else.
+const MAX_ACCOUNTS: u64 = 16 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
@@ -54,7 +58,9 @@ fn id(view: &View, file: &str, text: &str, field: usize) -> Result<Option<u32>, 
 /// A number out of the line of this name.
 fn entry(view: &View, file: &str, name: &str, field: usize) -> Option<i64> {
     let Ok((_, Node::File(real))) = view.resolve(Path::new(file)) else { return None };
-    let text = std::fs::read_to_string(real).ok()?;
+    // an image may have a pipe or a device there
+    let file = trees::open_regular(&real).ok()??;
+    let text = std::io::read_to_string(file.take(MAX_ACCOUNTS)).ok()?;
     let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
     lines.find(|fields| fields.first() == Some(&name)).and_then(|fields| fields.get(field)?.parse().ok())
 }

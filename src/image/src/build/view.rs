@@ -167,13 +167,14 @@ fn clean_pattern(pattern: &str, dialect: Dialect) -> Result<Vec<&str>, String> {
     Ok(names)
 }
 
-/// The folder itself and all below it; links are not followed.
+/// The folder itself and all below it, each before those in it; links are not followed.
 fn folders_below(path: &Path, folder: &Node) -> Vec<PathBuf> {
-    let mut found = vec![path.to_owned()];
-    for (name, node) in list(folder) {
-        if matches!(node, Node::Folder(_)) {
-            found.extend(folders_below(&path.join(name), &node));
-        }
+    let (mut found, mut left) = (Vec::new(), vec![(path.to_owned(), folder.clone())]);
+    while let Some((path, folder)) = left.pop() {
+        // what is put there last is taken first
+        let inner = list(&folder).into_iter().rev().filter(|(_, node)| matches!(node, Node::Folder(_)));
+        left.extend(inner.map(|(name, node)| (path.join(name), node)));
+        found.push(path);
     }
     found
 }

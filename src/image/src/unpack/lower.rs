@@ -144,6 +144,8 @@ impl Fitting<'_> {
     }
 
     fn merge(&mut self, from: &Path, to: &Path) -> Result<()> {
+        trees::check_depth(from.components().count())
+            .map_err(|e| ImageError::Refused(format!("layer: {}: {e}", from.display())))?;
         let source = self.open(from)?;
         let target = self.open(to)?;
         if is_opaque(&source) {
@@ -414,6 +416,18 @@ mod tests {
             let why = why.unwrap_err().to_string();
             assert!(why.contains(want), "{name}: {why}");
         }
+    }
+
+    #[test]
+    fn folders_too_deep_in_each_other_are_not_put_together() {
+        let lower = unpack(&Tar::new().entry(Symlink, "l", "/run", b"").bytes()).unwrap();
+        let deep = |top: &str| format!("{top}/{}x", "d/".repeat(trees::MAX_DEPTH));
+        let (moved, there) = (deep("l"), deep("run"));
+        let tar = Tar::new().pax(&[("path", moved.as_bytes())]).file("x", "moved");
+        let top = unpack(&tar.pax(&[("path", there.as_bytes())]).file("x", "there").bytes()).unwrap();
+        let why = fit(top.folder.path(), &top.implied, &[lower.folder.path().join("diff")]);
+        let why = why.unwrap_err().to_string();
+        assert!(why.contains("more than 256 directories in each other"), "{why}");
     }
 
     #[test]

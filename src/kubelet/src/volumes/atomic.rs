@@ -48,11 +48,16 @@ fn same(current: &Path, payload: &Payload) -> bool {
     all_equal && count_files(current).is_ok_and(|count| count == payload.len())
 }
 
+/// Without a stack and a descriptor for each level: the path of an item may have two thousand directories.
 fn count_files(dir: &Path) -> io::Result<usize> {
-    fs::read_dir(dir)?.try_fold(0, |count, entry| {
-        let entry = entry?;
-        Ok(count + if entry.file_type()?.is_dir() { count_files(&entry.path())? } else { 1 })
-    })
+    let (mut count, mut left) = (0, vec![dir.to_owned()]);
+    while let Some(dir) = left.pop() {
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() { left.push(entry.path()) } else { count += 1 }
+        }
+    }
+    Ok(count)
 }
 
 fn fill(fresh: &Path, payload: &Payload, group: Option<u32>) -> io::Result<()> {
@@ -139,5 +144,17 @@ mod tests {
         assert_eq!(left.len(), 4, "..data, one folder, two names: {left:?}");
         assert!(write(&dir, &payload(&[]), None).unwrap());
         assert!(!dir.join("a").exists());
+    }
+
+    #[test]
+    fn an_item_may_lie_as_deep_as_a_path_can_say() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("v");
+        let deep = "d/".repeat(1900) + "f";
+        let files = payload(&[(deep.as_str(), "1")]);
+        assert!(write(&dir, &files, None).unwrap());
+        assert!(!write(&dir, &files, None).unwrap(), "nothing to do");
+        assert!(write(&dir, &payload(&[]), None).unwrap());
+        assert!(!dir.join("d").exists());
     }
 }

@@ -279,6 +279,8 @@ impl Files {
         source: &Path,
         inside: &Path,
     ) -> Result<(), String> {
+        trees::check_depth(inside.components().count())
+            .map_err(|e| format!("{}: {e}", source.join(inside).display()))?;
         for (name, node) in list(folder) {
             let inside = inside.join(&name);
             let kept = !wanted.excludes(&inside) && !wanted.excludes(&source.join(&inside));

@@ -89,6 +89,33 @@ async fn an_archive_that_is_nearly_all_headers_is_not_added() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_in_the_place_of_a_file_stops_no_build() {
+    let lab = Lab::new().await;
+    let pipe = |path| Tar::new().entry(EntryType::Fifo, path, "", b"");
+    lab.build("FROM base\nADD pipe f /x/\n", pipe("pipe").file("f", "text")).await.unwrap();
+    assert_eq!((lab.find("/x/pipe"), lab.read("/x/f").as_str()), (None, "text"));
+    let piped = docker_archive(&["piped"], &[pipe("etc/passwd").bytes()]);
+    lab.t.store.load(Cursor::new(piped)).await.unwrap();
+    let file = "FROM piped\nCOPY --chown=web f /x\n";
+    let why = lab.build(file, Tar::new().file("f", "text")).await.unwrap_err().to_string();
+    assert!(why.contains("no such user: web"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_too_deep_in_each_other_are_not_copied() {
+    let lab = Lab::new().await;
+    let path = |levels: usize| "d/".repeat(levels) + "f";
+    let context = |levels| Tar::new().pax(&[("path", path(levels).as_bytes())]).file("x", "deep");
+    lab.build("FROM base\nCOPY . /x/\n", context(trees::MAX_DEPTH - 1)).await.unwrap();
+    assert_eq!(lab.read(&format!("/x/{}", path(trees::MAX_DEPTH - 1))), "deep");
+    let why = lab.build("FROM base\nCOPY . /x/\n", context(1900)).await.unwrap_err().to_string();
+    assert!(why.contains("more than 256 directories in each other"), "{why}");
+    // to look for them is no copy
+    lab.build("FROM base\nCOPY **/f /x/\n", context(300)).await.unwrap();
+    assert_eq!(lab.read("/x/f"), "deep");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cache_gives_nothing_from_outside_of_it() {
     let lab = Lab::new().await;
     let why = lab
