@@ -149,7 +149,8 @@ impl Network {
             let losses = lost.iter().map(|(loss, _)| loss.clone()).collect();
             let done = self.put_back(losses).await;
             let lost_what = lost.iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>().join(", ");
-            if !matches!(done, Ok(false)) {
+            let unheard = lost.iter().any(|(loss, _)| *loss == Loss::Everything);
+            if unheard || !matches!(done, Ok(false)) {
                 patience.count(heard, wait);
             }
             match done {
@@ -182,8 +183,8 @@ impl Network {
         }
     }
 
-    /// Whether it was a loss: a sandbox that ends takes its link along before anybody says so. What can not be put back keeps
-    /// nothing else from it; the first error is given.
+    /// Whether it was a loss: a sandbox that ends takes its link along before anybody says so, and where not all was heard nobody
+    /// knows. What can not be put back keeps nothing else from it; the first error is given.
     async fn put_back(&self, losses: BTreeSet<Loss>) -> Result<bool> {
         let _alone = self.0.turn.write().await;
         let (mut was_lost, mut failed) = (false, None);
@@ -192,7 +193,7 @@ impl Network {
                 let leads = self.kept().leads(&loss);
                 for (name, leads) in leads {
                     match self.0.links.restore(&name, &leads).await {
-                        Ok(is_there) => was_lost |= is_there,
+                        Ok(is_there) => was_lost |= is_there && loss != Loss::Everything,
                         Err(error) => {
                             failed.get_or_insert(error);
                         }
@@ -200,7 +201,7 @@ impl Network {
                 }
             }
             if !matches!(loss, Loss::Link(_)) {
-                was_lost = true;
+                was_lost |= loss == Loss::Ranges;
                 if let Err(error) = self.put_ranges_back().await {
                     failed.get_or_insert(error);
                 }
