@@ -86,6 +86,7 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
         .run(stop, (client, gone), |(client, gone), key| async move { reconcile(&client, &gone, &key).await })
         .await;
 }
+
 fn wake_services_of(pod: &Pod, services: &Informer<Service>, queue: &WorkQueue<ObjectKey>) {
     let none = BTreeMap::new();
     let labels = pod.metadata.labels.as_ref().unwrap_or(&none);
@@ -317,6 +318,7 @@ fn same(old: &EndpointSlice, new: &EndpointSlice) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use serde_json::{Value, json};
 
     fn service(spec: Value) -> Service {
@@ -372,6 +374,19 @@ mod tests {
             let endpoint = endpoint_of(&pod, &service, zones).unwrap();
             assert_eq!(endpoint.zone.as_ref(), zones.get("n"), "{name}");
             assert_eq!(endpoint.hints.map(|hints| json!(hints)).as_ref(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_older_endpoints_have_a_pod_that_goes_where_all_are_published() {
+        let mut going = pod(json!({"containers": []}), true);
+        going.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        let pods = [Arc::new(going)];
+        for (publishes, want) in [(false, 0), (true, 1)] {
+            let service = service(json!({"publishNotReadyAddresses": publishes}));
+            let subsets = endpoints::plan(&service, &pods, &Zones::new()).subsets;
+            let addresses = subsets.iter().flatten().flat_map(|subset| subset.addresses.iter().flatten());
+            assert_eq!(addresses.count(), want, "{publishes}");
         }
     }
 }

@@ -8,7 +8,7 @@ mod hearing;
 mod plan;
 
 use crate::owner::is_still;
-use api::{ObjectKey, Status};
+use api::{LabelSelector, ObjectKey, Status};
 use cluster::roles::{ComponentRole, events, rule};
 use cluster::{
     Actor, Change, Client, Cluster, Controller, DeleteOptions, Informer, Recorder, WorkQueue, unless_gone,
@@ -190,7 +190,9 @@ impl Reconciler {
     /// Upstream's `MarkPodsNotReady`: nobody shall send anything to who may not be there.
     async fn mark_pods_not_ready(&self, node: &str) -> Result<(), Status> {
         let pods = self.client.api::<Pod>();
-        for pod in self.pods_of(node).into_iter().filter(|pod| ask::is_ready(pod)) {
+        // from the store: one whose last word a cache does not have yet would stay ready, and nobody looks again
+        let all = pods.list(None, LabelSelector::default())?;
+        for pod in all.iter().filter(|pod| node_of(pod) == Some(node) && ask::is_ready(pod)) {
             let mark = |now: &mut Pod| {
                 is_still(now, &pod.metadata)?;
                 if let Some(ready) = ask::condition(now, "Ready").filter(|c| c.status == "True").cloned() {
@@ -200,7 +202,7 @@ impl Reconciler {
                 Ok(())
             };
             if unless_gone(pods.modify_status(&key_of(&pod.metadata), mark).await)?.is_some() {
-                self.events.warning(&*pod, NOT_READY, "Node is not ready");
+                self.events.warning(pod, NOT_READY, "Node is not ready");
             }
         }
         Ok(())

@@ -149,7 +149,8 @@ impl Network {
             let losses = lost.iter().map(|(loss, _)| loss.clone()).collect();
             let done = self.put_back(losses).await;
             let lost_what = lost.iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>().join(", ");
-            if !matches!(done, Ok(false)) {
+            let unheard = lost.iter().any(|(loss, _)| *loss == Loss::Everything);
+            if unheard || !matches!(done, Ok(false)) {
                 patience.count(heard, wait);
             }
             match done {
@@ -182,32 +183,46 @@ impl Network {
         }
     }
 
-    /// Whether it was a loss: a sandbox that ends takes its link along before anybody says so.
+    /// Whether it was a loss: a sandbox that ends takes its link along before anybody says so, and where not all was heard nobody
+    /// knows. What can not be put back keeps nothing else from it; the first error is given.
     async fn put_back(&self, losses: BTreeSet<Loss>) -> Result<bool> {
         let _alone = self.0.turn.write().await;
-        let (links, config) = (&self.0.links, &self.0.config);
-        let mut was_lost = false;
+        let (mut was_lost, mut failed) = (false, None);
         for loss in losses {
             if loss != Loss::Ranges {
                 let leads = self.kept().leads(&loss);
                 for (name, leads) in leads {
-                    was_lost |= links.restore(&name, &leads).await?;
+                    match self.0.links.restore(&name, &leads).await {
+                        Ok(is_there) => was_lost |= is_there && loss != Loss::Everything,
+                        Err(error) => {
+                            failed.get_or_insert(error);
+                        }
+                    }
                 }
             }
             if !matches!(loss, Loss::Link(_)) {
-                let (networks, ranges) = self.kept().ranges();
-                links.add_gateway(config).await?;
-                links.add_ranges(config).await?;
-                if let Some(networks) = networks {
-                    links.set_networks(config, &networks).await?;
+                was_lost |= loss == Loss::Ranges;
+                if let Err(error) = self.put_ranges_back().await {
+                    failed.get_or_insert(error);
                 }
-                if let Some(ranges) = ranges {
-                    links.set_service_ranges(config, &ranges).await?;
-                }
-                was_lost = true;
             }
         }
-        Ok(was_lost)
+        failed.map_or(Ok(was_lost), Err)
+    }
+
+    async fn put_ranges_back(&self) -> Result<()> {
+        let (links, config) = (&self.0.links, &self.0.config);
+        let (networks, ranges) = self.kept().ranges();
+        links.add_gateway(config).await?;
+        if let Some(networks) = networks {
+            links.set_networks(config, &networks).await?;
+        }
+        // last: there are none of these while the node has lost its address
+        links.add_ranges(config).await?;
+        if let Some(ranges) = ranges {
+            links.set_service_ranges(config, &ranges).await?;
+        }
+        Ok(())
     }
 }
 
@@ -285,6 +300,10 @@ fn changed_link(link: &LinkMessage, kept: &Kept) -> Option<(Loss, String)> {
 
 fn lost_address(message: &AddressMessage, kept: &Kept, config: &NetConfig) -> Option<(Loss, String)> {
     let address = local(message)?;
+    // kernels before 6.6 do not say that the routes from it go with it; a machine in no network has the gateway's
+    if address == config.node_ip && address != config.gateway() {
+        return Some((Loss::Ranges, format!("the node's address {address}")));
+    }
     if message.header.index == LOOPBACK {
         let lost = kept.has_address(address, config);
         return lost.then(|| (Loss::Ranges, format!("address {address} of the loopback")));
@@ -373,6 +392,7 @@ mod tests {
             ("another address of the loopback", address(LOOPBACK, "lo", [127, 0, 0, 1]), None),
             ("a link's address", address(7, "pod", [10, 244, 0, 1]), pod()),
             ("a link's other address", address(7, "pod", [10, 244, 0, 9]), None),
+            ("the node's address", address(2, "eth0", example().node_ip.octets()), Some(Loss::Ranges)),
             ("another link's address", address(8, "eth0", [10, 244, 0, 1]), None),
             ("a pod's route", route("10.244.0.5/32", OURS), pod()),
             ("a route for a pod that went", route("10.244.0.6/32", OURS), None),

@@ -317,3 +317,30 @@ fn links_routes_and_addresses_that_somebody_takes_come_back() {
         healing.abort();
     });
 }
+
+/// As a laptop does that sleeps, or changes its network.
+#[test]
+fn routes_from_the_node_s_address_come_back_with_it() {
+    alone("routes_from_the_node_s_address_come_back_with_it", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        network.set_service_ranges(&["10.250.0.0/24".parse().unwrap()]).await.unwrap();
+        let healing = network.clone();
+        let healing = tokio::spawn(async move { healing.heal().await });
+        while !hears_of_links() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let before = sh("ip route");
+        sh(&format!("ip address del {NODE}/24 dev uplink"));
+        let meanwhile = sh("ip route");
+        assert!(!meanwhile.contains("10.96.0.0/16") && !meanwhile.contains("10.250.0.0/24"), "{meanwhile}");
+        sh(&format!("ip address add {NODE}/24 dev uplink; ip route replace default via {CLIENT}"));
+        let began = std::time::Instant::now();
+        while sh("ip route") != before {
+            let now = sh("ip route");
+            assert!(began.elapsed() < std::time::Duration::from_secs(20), "{now}, not {before}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        healing.abort();
+    });
+}

@@ -103,7 +103,11 @@ fn is_mac(text: &str) -> bool {
         && parts.iter().all(|p| p.len() == 2 && p.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
+/// As Go's `url.ParseRequestURI`: with a scheme, or the path alone.
 fn is_uri(text: &str) -> bool {
+    if text.starts_with('/') {
+        return !text.contains(char::is_control);
+    }
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
@@ -114,4 +118,24 @@ fn is_uri(text: &str) -> bool {
 fn is_uuid(text: &str) -> bool {
     let hex: String = text.chars().filter(|c| *c != '-').collect();
     hex.len() == 32 && hex.chars().all(|c| c.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_has_a_scheme_or_is_a_path() {
+        for (text, want) in [
+            ("https://example.com/a?b=c", true),
+            ("urn:x", true),
+            ("/metrics", true),
+            ("/", true),
+            ("/\n", false),
+            ("example.com/a", false),
+            ("", false),
+        ] {
+            assert_eq!(Format::Uri.allows(text), want, "{text:?}");
+        }
+    }
 }

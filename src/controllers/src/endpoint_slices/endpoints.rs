@@ -1,6 +1,6 @@
 //! The older Endpoints beside the slices: upstream's endpoints controller. They have no owner, and go when their Service does.
 
-use super::{HEADLESS, Ports, Zones, endpoint_of, is_headless, ports_of, trigger_time};
+use super::{HEADLESS, Ports, Zones, endpoint_of, is_headless, ports_of, publishes_not_ready, trigger_time};
 use api::{ObjectKey, Status};
 use cluster::{Client, DeleteOptions, unless_replaced};
 use jiff::Timestamp;
@@ -27,7 +27,8 @@ pub(super) fn plan(service: &Service, pods: &[Arc<Pod>], zones: &Zones) -> Endpo
     let mut by_ports: BTreeMap<Ports, (Vec<EndpointAddress>, Vec<EndpointAddress>)> = BTreeMap::new();
     for pod in pods {
         let Some(endpoint) = endpoint_of(pod, service, zones) else { continue };
-        if endpoint.conditions.as_ref().and_then(|c| c.terminating) == Some(true) {
+        let is_going = endpoint.conditions.as_ref().and_then(|c| c.terminating) == Some(true);
+        if is_going && !publishes_not_ready(service) {
             continue;
         }
         let ready = endpoint.conditions.as_ref().and_then(|c| c.ready) == Some(true);
