@@ -11,7 +11,8 @@ use cluster::{Actor, Verdict};
 use http::Method;
 use k8s_openapi::api::authentication::v1::TokenReview;
 use k8s_openapi::api::authorization::v1::{
-    LocalSubjectAccessReview, SelfSubjectAccessReview, SelfSubjectRulesReview, SubjectAccessReview,
+    LocalSubjectAccessReview, NonResourceRule, ResourceRule, SelfSubjectAccessReview, SelfSubjectRulesReview,
+    SubjectAccessReview,
 };
 use kinds::ErrorList;
 use serde_json::{Value, json};
@@ -136,12 +137,20 @@ fn rules(edge: &ServerState, actor: &Actor, review: &SelfSubjectRulesReview) -> 
         };
         all.push(everything);
     }
-    let resources: Vec<Value> = all.iter().filter(|r| r.resources.is_some()).map(|r| json!({"verbs": r.verbs, "apiGroups": r.api_groups, "resources": r.resources, "resourceNames": r.resource_names})).collect();
-    let paths: Vec<Value> = all
-        .iter()
-        .filter(|r| r.non_resource_urls.is_some())
-        .map(|r| json!({"verbs": r.verbs, "nonResourceURLs": r.non_resource_urls}))
-        .collect();
+    // by their types: what a rule does not say is left out
+    let resources = all.iter().filter_map(|rule| {
+        Some(ResourceRule {
+            verbs: rule.verbs.clone(),
+            api_groups: rule.api_groups.clone(),
+            resources: Some(rule.resources.clone()?),
+            resource_names: rule.resource_names.clone(),
+        })
+    });
+    let paths = all.iter().filter_map(|rule| {
+        let non_resource_urls = Some(rule.non_resource_urls.clone()?);
+        Some(NonResourceRule { verbs: rule.verbs.clone(), non_resource_urls })
+    });
+    let (resources, paths): (Vec<_>, Vec<_>) = (resources.collect(), paths.collect());
     let mut answer = json!(review);
     answer["status"] = json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
     let unlisted = edge.cluster.unlisted_rules_of(actor);

@@ -120,8 +120,13 @@ impl Reconciler {
             (work.newest, work.created) = (Some(made), true);
             self.renew_newest(deployment, sets, made).await?;
         }
-        if plan::is_rolling(deployment) || !self.has_old_pods_beside(deployment, sets, work.newest) {
-            let steps = plan::roll(deployment, sets, work.newest);
+        let steps = plan::roll(deployment, sets, work.newest);
+        // back to an earlier set, which is there: the old pods go first, and it waits for their end
+        let stops_old = steps.iter().any(|step| Some(step.set) != work.newest);
+        if plan::is_rolling(deployment)
+            || stops_old
+            || !self.has_old_pods_beside(deployment, sets, work.newest)
+        {
             self.take(deployment, sets, steps).await?;
         }
         match deployment.status.as_ref().is_some_and(|status| plan::is_complete(deployment, status)) {

@@ -153,3 +153,19 @@ async fn a_name_that_is_taken_leads_to_another() {
     };
     until::<Deployment>(&client, counted).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_recreated_goes_back_to_a_set_that_is_there() {
+    let client = start().await;
+    let mut recreated = deployment(1, "one");
+    let strategy = json!({"type": "Recreate"});
+    recreated.spec.strategy = Some(serde_json::from_value(strategy).unwrap());
+    client.api::<Deployment>().create(recreated).await.unwrap();
+    until::<ReplicaSet>(&client, |c| replicas(c, "one") == Some(1)).await;
+    edit(&client, |deployment| become_(deployment, "two")).await;
+    until::<ReplicaSet>(&client, |c| replicas(c, "two") == Some(1)).await;
+    assert_eq!(replicas(&client, "one"), Some(0));
+    edit(&client, |deployment| become_(deployment, "one")).await;
+    until::<ReplicaSet>(&client, |c| replicas(c, "one") == Some(1)).await;
+    assert_eq!(replicas(&client, "two"), Some(0));
+}

@@ -157,14 +157,20 @@ async fn send(
     Ok(response.map(|body| Seated::new(body, open).boxed()))
 }
 
-/// WebSocket alone: who changes to HTTP/2 (`h2c`) would ask the pod for any path and host after that, past all rules. What asks
-/// for something else is answered as if it had not, as RFC 9110, 7.8, lets a server.
+/// One protocol, WebSocket mostly, and SPDY to an API server behind an Ingress; never HTTP itself: who changes to HTTP/2 (`h2c`)
+/// would ask the pod for any path and host after that, past all rules. Who asks for that, or for several, is answered as if he
+/// had not, as RFC 9110, 7.8, lets a server.
 fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
     let connection = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let mut tokens = connection.flat_map(|value| value.split(','));
     let asks = tokens.any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
     let mut protocols = headers.get_all(header::UPGRADE).iter();
-    let protocol = protocols.next().filter(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let is_passed = |protocol: &&HeaderValue| {
+        let name = protocol.as_bytes().to_ascii_lowercase();
+        let is_http = name.starts_with(b"h2") || name.starts_with(b"http");
+        !name.is_empty() && !is_http && !name.iter().any(|byte| matches!(byte, b',' | b' ' | b'\t'))
+    };
+    let protocol = protocols.next().filter(is_passed);
     protocol.filter(|_| asks && protocols.next().is_none()).cloned()
 }
 
@@ -246,14 +252,18 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_becomes_a_websocket_alone() {
+    fn a_connection_becomes_what_is_no_http() {
         for (connection, upgrade, want) in [
             (&["Upgrade"][..], &["websocket"][..], true),
             (&["keep-alive", "x, upgrade"], &["WebSocket"], true),
+            (&["upgrade"], &["SPDY/3.1"], true),
             (&["keep-alive"], &["websocket"], false),
             (&[], &["websocket"], false),
             (&["upgrade"], &[], false),
             (&["upgrade, http2-settings"], &["h2c"], false),
+            (&["upgrade"], &["H2C"], false),
+            (&["upgrade"], &["HTTP/2.0"], false),
+            (&["upgrade"], &[""], false),
             (&["upgrade"], &["websocket, h2c"], false),
             (&["upgrade"], &["websocket", "h2c"], false),
             (&["upgrade"], &["h2c", "websocket"], false),
