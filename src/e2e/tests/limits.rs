@@ -85,11 +85,13 @@ fn objects_that_fill_the_daemons_memory_are_refused_and_the_cluster_goes_on() {
     let Some(at) = common::unstarted("filled") else { return };
     at.monopod(&["start", "--daemon-memory", "384Mi"]).ok("start with a limit");
     let (pid, data) = (at.pid(), "x".repeat(1_000_000));
-    let create = |name: &str| {
+    let write = |verb: &str, name: &str, data: &str| {
         let map =
             format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {{a: {data}}}}}");
-        at.kubectl_with(&["create"], &map)
+        at.kubectl_with(&[verb], &map)
     };
+    let create = |name: &str| write("create", name, &data);
+    write("create", "small", "x").ok("one that is to grow");
     let (stored, refused) = (0..384)
         .find_map(|number| {
             let answer = create(&format!("fill-{number}"));
@@ -111,7 +113,8 @@ fn objects_that_fill_the_daemons_memory_are_refused_and_the_cluster_goes_on() {
     at.monopod(&["stop"]).ok("stop");
     at.monopod(&["start"]).ok("start again");
     create("more").refused("another one");
-    at.kubectl(&["annotate", "configmap", "fill-0", "a=b"]).refused("an object that grows");
+    // as much as there is no room for
+    write("replace", "small", &data).refused("an object that grows");
     let names: Vec<String> = (0..stored).map(|number| format!("fill-{number}")).collect();
     at.shell(&format!("{} delete configmap {}", at.kubectl_path(), names.join(" "))).ok("delete");
     create("more").ok("there is room again");
