@@ -158,8 +158,14 @@ fn config(at: &Appliance) -> String {
 
 /// Asks until the expression has a value, and returns it.
 fn value(at: &Appliance, expression: &str) -> f64 {
+    value_while(at, expression, || {})
+}
+
+/// The same, where there is a value only as long as something goes on: `work` is done before each question.
+fn value_while(at: &Appliance, expression: &str, work: impl Fn()) -> f64 {
     let began = Instant::now();
     loop {
+        work();
         let line =
             format!("curl -sS --get http://{ADDRESS}/api/v1/query --data-urlencode 'query={expression}'");
         let answer = at.shell(&line);
@@ -217,9 +223,10 @@ fn its_chart_s_jobs_find_nodes_containers_api_server_and_pods() {
     value(&at, "kubelet_pod_start_duration_seconds_count >= 1");
     value(&at, &format!("container_oom_events_total{of_web} == 0"));
     for rule in RECORDED {
-        // latencies are of those who ask meanwhile
-        at.kubectl(&["get", "pods"]).ok("list");
-        value(&at, rule);
+        // latencies and rates are of those who ask meanwhile
+        value_while(&at, rule, || {
+            at.kubectl(&["get", "pods"]).ok("list");
+        });
     }
     // nothing is wrong with this cluster
     value(&at, r#"absent(ALERTS{alertstate="firing"})"#);
