@@ -117,6 +117,9 @@ async fn what_extensions_have_goes_too_and_one_that_is_silent_is_waited_for() {
         "insecureSkipTLSVerify": true, "service": {"namespace": "default", "name": "extension"},
     }});
     services.create(object(spec)).await.unwrap();
+    let service = ObjectKey::cluster("v1.example.com");
+    // else the namespace may be gone before the controller has heard of it
+    until::<APIService>(&client, |c| c.cluster().informer::<APIService>().get(&service).is_some()).await;
     let key = namespace(&client).await;
     client.api::<Namespace>().delete(&key, DeleteOptions::default()).await.unwrap();
     let failure = "NamespaceDeletionDiscoveryFailure";
@@ -126,7 +129,6 @@ async fn what_extensions_have_goes_too_and_one_that_is_silent_is_waited_for() {
         "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: \
          example.com/v1: stale GroupVersion discovery: example.com/v1"
     );
-    let service = ObjectKey::cluster("v1.example.com");
     let answers = |service: &mut APIService| {
         service.status = Some(object(
             json!({"conditions": [{"type": "Available", "status": "True", "reason": "Passed"}]}),
