@@ -107,7 +107,8 @@ fn a_database_keeps_its_data_over_an_upgrade_and_a_rollback() {
     .ok("stranger");
     at.kubectl(&["wait", "--for=condition=ready", "pod/stranger", "--timeout=60s"]).ok("stranger");
     // wget's own time limit ends this static busybox with a segmentation fault
-    let ask = ["exec", "stranger", "--", "timeout", "3", "wget", "-q", "-O", "-", "http://db-database:6379"];
+    let ask = "exec stranger -- busybox timeout 3 wget -q -O - http://db-database:6379";
+    let ask: Vec<&str> = ask.split(' ').collect();
     let refused = at.kubectl(&ask).refused("a stranger");
     assert!(refused.contains("exit code 143"), "it is dropped, not refused: {refused}");
 
