@@ -4,7 +4,7 @@
 usage: bench_cluster.py KUBECONFIG IMAGE
 
 Prints one JSON object: milliseconds from a pod's creation until a watch shows it Running (100 in sequence), seconds until
-100 that are created at once are all Running, requests a second, and seconds that workloads take: a Deployment of 200 and its
+100 that are created at once are all Running, requests a second, and seconds that workloads take: a Deployment of 80 and its
 update, a StatefulSet of 20, 1,000 Jobs, and the end of a namespace with 1,000 objects. What it makes is in namespaces of its own,
 which it deletes at the end.
 """
@@ -25,7 +25,7 @@ import urllib.parse
 NAMESPACE = f"bench-{os.getpid()}"
 IN_SEQUENCE = 100
 AT_ONCE = 100
-REPLICAS = 200
+REPLICAS = 80  # with the surge of an update within the 110 pods that a node holds
 ORDERED = 20
 JOBS = 1000
 OBJECTS = 1000
