@@ -12,7 +12,7 @@ use crate::preempt::{BY_SCHEDULER, DISRUPTION_TARGET};
 use crate::run::{Decision, Scheduler};
 use crate::{Preemption, Unschedulable};
 use api::{ObjectKey, Reason, Status};
-use cluster::{DeleteOptions, PodBinding, WriteOptions, subject};
+use cluster::{DeleteOptions, PodBinding, WriteOptions, subject, unless_replaced};
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use kinds::{key_of, pod as ask, volume};
 use std::sync::Arc;
@@ -232,7 +232,7 @@ impl Scheduler {
             let said = format!("Preempted by pod {uid} on node {node}");
             self.tell(by, |events| events.normal(victim, "Preempted", said));
         }
-        unless_gone(deleted)
+        unless_replaced(deleted).map(drop)
     }
 
     /// Less important pods that were to come to the node look for another.
@@ -248,7 +248,7 @@ impl Scheduler {
                 }
                 Ok(())
             });
-            unless_gone(cleared.await.map(|_| ()))?;
+            unless_replaced(cleared.await)?;
         }
         Ok(())
     }
@@ -280,7 +280,7 @@ impl Scheduler {
             change(stored);
             Ok(())
         });
-        unless_gone(written.await.map(|_| ()))
+        unless_replaced(written.await).map(drop)
     }
 }
 
@@ -290,11 +290,4 @@ fn found(why: &Unschedulable, preemption: &Preemption) -> String {
     format!(
         "{why} preemption: found a potential placement for pod on node {node}, preempting {victims} victims"
     )
-}
-
-fn unless_gone(done: Result<(), Status>) -> Result<(), Status> {
-    match done {
-        Err(status) if status.is(Reason::NotFound) || status.is(Reason::Conflict) => Ok(()),
-        other => other,
-    }
 }
