@@ -135,7 +135,14 @@ fn every_crate_has_one_row() {
 #[test]
 fn paths_in_the_other_documents_lead_somewhere() {
     let mut seen = 0;
-    for document in ["README.md", "CONTRIBUTING.md", "SECURITY.md", "src/README.md", "docs/DEPENDENCIES.md"] {
+    for document in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "assets/README.md",
+        "src/README.md",
+        "docs/DEPENDENCIES.md",
+    ] {
         let text = read(document);
         for (number, word, _) in quoted(&text) {
             let is_ours = word.split_once('/').is_some_and(|(first, _)| ROOTS.contains(&first));
