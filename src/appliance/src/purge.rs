@@ -1,5 +1,5 @@
 //! What `delete` and `stop --pods` do without a daemon: everything of the profile goes from the kernel, and with `delete`
-//! from the disk. Only what bears the profile's mark is removed.
+//! from the disk. No directory without the profile's mark is removed.
 
 use crate::claim::{self, Owner};
 use crate::legacy::{self, Legacy};
