@@ -83,6 +83,7 @@ async function areTheSame(one, other) {
 await rm(dist, { recursive: true, force: true });
 await mkdir(join(dist, 'vendor'), { recursive: true });
 await cp(join(here, 'src'), dist, { recursive: true });
+await cp(join(here, '..', 'assets', 'icons', 'monopod.svg'), join(dist, 'favicon.svg'));
 for (const [name, from] of Object.entries(vendored)) await copyModule(from, join(dist, 'vendor', fileName(name)));
 for (const [name, from] of Object.entries(styles)) await cp(join(here, 'node_modules', from), join(dist, 'vendor', name));
 await writeLicences();

@@ -1,10 +1,13 @@
-//! Compiles the sample image's program: a small static binary of its own, whatever profile the workspace is built with.
+//! Compiles the sample image's program, `assets/sample/kubia.rs`: a small static binary of its own, whatever profile the workspace
+//! is built with.
 
 use std::path::PathBuf;
 use std::process::Command;
 
+const SOURCE: &str = "../../assets/sample/kubia.rs";
+
 fn main() {
-    println!("cargo::rerun-if-changed=server/main.rs");
+    println!("cargo::rerun-if-changed={SOURCE}");
     println!("cargo::rerun-if-changed=build.rs");
     let variable = |name| std::env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
     // the image's, as Go calls it
@@ -24,7 +27,7 @@ fn main() {
         .args(linker.iter().flat_map(|linker| ["-C", linker]))
         .arg("-o")
         .arg(&out)
-        .arg("server/main.rs")
+        .arg(SOURCE)
         // what the workspace is built with is not for this program
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .status();

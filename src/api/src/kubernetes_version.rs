@@ -1,3 +1,5 @@
+//! Which Kubernetes this is.
+
 #[derive(Debug, Clone, Copy)]
 pub struct KubernetesVersion {
     pub major: &'static str,

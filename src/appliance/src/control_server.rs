@@ -1,3 +1,6 @@
+//! The server of the control socket: a line of JSON is the request, lines are the answers. It keeps descriptors back for
+//! itself, so that a daemon that is out of them can still be stopped.
+
 use crate::Places;
 use crate::answers::Answers;
 use crate::control::{ControlReply, Refusal};

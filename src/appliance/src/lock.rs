@@ -1,3 +1,5 @@
+//! The lock of a profile: one daemon holds it as long as it lives, and others can see whether it is held.
+
 use crate::Places;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};

@@ -1,3 +1,6 @@
+//! What `delete` and `stop --pods` do without a daemon: everything of the profile goes from the kernel, and with `delete`
+//! from the disk. No directory without the profile's mark is removed.
+
 use crate::claim::{self, Owner};
 use crate::legacy::{self, Legacy};
 use crate::{Places, Settings, datastore, node, node_address};

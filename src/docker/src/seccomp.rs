@@ -390,4 +390,27 @@ mod tests {
         assert_eq!(made["architectures"], json!(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]));
         assert_eq!((&made["defaultErrnoRet"], &made["syscalls"][0].get("args")), (&json!(1), &None));
     }
+
+    /// So that `docker run --security-opt seccomp=` takes the file, changed or not.
+    #[test]
+    fn the_default_profile_of_the_runtime_is_of_docker_s_form() {
+        let text = include_str!("../../../assets/seccomp/default.json");
+        let profile: Profile = serde_json::from_str(text).unwrap();
+        assert!(check(&profile).is_ok());
+        let around = Around {
+            capabilities: vec!["CAP_SYS_CHROOT".into()],
+            architecture: ("amd64", "SCMP_ARCH_X86_64"),
+            kernel: kernel("6.1.0-18-amd64"),
+        };
+        let made = oci(profile, &around);
+        let calls = made["syscalls"].as_array().unwrap();
+        let is_named =
+            |name: &str| calls.iter().any(|c| c["names"].as_array().unwrap().contains(&json!(name)));
+        for (name, wanted) in
+            [("read", true), ("arch_prctl", true), ("chroot", true), ("cacheflush", false), ("mount", false)]
+        {
+            assert_eq!(is_named(name), wanted, "{name}");
+        }
+        assert_eq!(made["architectures"], json!(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]));
+    }
 }

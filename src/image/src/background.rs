@@ -1,3 +1,5 @@
+//! Work that blocks on a disk, off the threads that must not block.
+
 use crate::error::{ImageError, Result};
 
 /// Runs what blocks on a disk where it may block.

@@ -1,3 +1,5 @@
+//! Digests, how they are made while bytes go by, and the chain ids that name a stack of layers.
+
 use crate::error::{ImageError, Result};
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};

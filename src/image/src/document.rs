@@ -1,3 +1,6 @@
+//! An image's configuration: read, changed by a build or a commit, and written with what this program does not know still in
+//! it.
+
 use crate::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -1,3 +1,5 @@
+//! Why the store refused, what kind of refusal it is, and how an error passes through readers that know only `io::Error`.
+
 use cri::CriError;
 use std::fmt::Display;
 use std::io;

@@ -1,3 +1,5 @@
+//! What an image runs on, how people write it, and how well an image for another one serves.
+
 use crate::error::{ImageError, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,3 +1,5 @@
+//! Where a profile's network lies, and the names that follow from the profile's: of its table, its links and their group.
+
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 

@@ -1,3 +1,5 @@
+//! Why the kernel's network is not as it was asked to be: what was being done, and the kernel's own words or number.
+
 use ipnet::Ipv4Net;
 use thiserror::Error;
 

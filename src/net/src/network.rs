@@ -1,3 +1,6 @@
+//! The network of a profile as others see it: sandboxes are attached, adopted after a restart and detached, frontends and
+//! groups of pods are put into the kernel.
+
 use crate::error::Doing;
 use crate::heal::{Kept, Lead};
 use crate::ipam::Ipam;

@@ -1,3 +1,5 @@
+//! Who gets a frontend that several Services want: what the cluster allocated goes before what a Service asks for.
+
 use api::ObjectKey;
 use net::{Action, Frontend};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,3 +1,6 @@
+//! One Service and its EndpointSlices become frontends: the ClusterIP, node ports, external addresses, each with where it
+//! leads.
+
 use crate::endpoints::{self, Backends};
 use crate::{OwnAddresses, Right, Wanted};
 use ipnet::Ipv4Net;

@@ -1,3 +1,6 @@
+//! Follows Services and EndpointSlices, and keeps the kernel's frontends as they say. A refusal of the kernel is followed by
+//! a comparison with what it has.
+
 use crate::health_checks::{HealthCheck, HealthChecks, WantedCheck, health_check};
 use crate::render::has_external_addresses;
 use crate::{ACTOR, Claims, OwnAddresses, ProxyConfig, balancer, render};

@@ -1,7 +1,8 @@
 //! A process over WebSocket: `v5.channel.k8s.io` and its elders.
 
-use super::process::{Action, ClientEnds, Sink as _, carry, status_text, terminal_size};
-use super::websocket::{Channel, HELD, LINGER, Protocol, QUEUED, goodbye, write_messages};
+use super::channels::{ERROR, ProcessInput, Protocol, STDERR, STDOUT};
+use super::process::{Action, ClientEnds, Sink as _, carry, status_text};
+use super::websocket::{Channel, HELD, LINGER, QUEUED, goodbye, write_messages};
 use bytes::Bytes;
 use cri::{Duplex, ExecSession, TerminalSize};
 use futures::StreamExt;
@@ -11,14 +12,6 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
-
-const STDIN: u8 = 0;
-const STDOUT: u8 = 1;
-const STDERR: u8 = 2;
-const ERROR: u8 = 3;
-const RESIZE: u8 = 4;
-/// Followed by the number of the channel that the client closes; since version 5.
-const CLOSE: u8 = 255;
 
 pub(super) async fn run<IO: Duplex>(
     socket: WebSocketStream<IO>,
@@ -75,14 +68,13 @@ async fn read_messages<IO: Duplex>(
             let _ = tokio::time::timeout(LINGER, from.next()).await;
             return;
         }
-        match protocol.codec.decode(message) {
-            Some((STDIN, data)) => stdin = write(stdin, &data).await,
-            Some((CLOSE, which)) if protocol.version >= 5 && which.first() == Some(&STDIN) => stdin = None,
-            Some((RESIZE, data)) => {
-                let size = serde_json::from_slice(&data).ok().and_then(|size| terminal_size(&size));
+        match protocol.process_input(message) {
+            Some(ProcessInput::Stdin(data)) => stdin = write(stdin, &data).await,
+            Some(ProcessInput::StdinEnds) => stdin = None,
+            Some(ProcessInput::Resize(size)) => {
                 let _ = sizes.send(size);
             }
-            _ => {}
+            None => {}
         }
     }
 }

@@ -2,9 +2,10 @@
 //! by the port's number. A channel is one connection.
 
 use super::Gone;
+use super::channels::Protocol;
 use super::forward_target::ForwardTarget;
 use super::process::Sink as _;
-use super::websocket::{Channel, HELD, LINGER, Protocol, QUEUED, goodbye, write_messages};
+use super::websocket::{Channel, HELD, LINGER, QUEUED, goodbye, write_messages};
 use bytes::{Bytes, BytesMut};
 use cri::{Duplex, PodAccess};
 use futures::StreamExt;
@@ -110,12 +111,9 @@ async fn read_messages<IO: Duplex>(
             let _ = tokio::time::timeout(LINGER, from.next()).await;
             return;
         }
-        if let Some((channel, data)) = protocol.codec.decode(message)
-            && channel.is_multiple_of(2)
-            && let Some(pipe) = pipes.get_mut(usize::from(channel) / 2)
-        {
+        if let Some((port, data)) = protocol.port_input(message, pipes.len()) {
             // a connection that has ended takes nothing more
-            let _ = pipe.write_all(&data).await;
+            let _ = pipes[port].write_all(&data).await;
         }
     }
 }

@@ -1,8 +1,8 @@
 //! From a request to an upgraded connection: which protocol, in which version. Refusals come before the 101, so they
 //! are `Status` objects like all others.
 
+use super::channels::{Codec, Protocol};
 use super::forward_target::ForwardTarget;
-use super::websocket::{Codec, Protocol};
 use super::{exec_spdy, exec_websocket, forward, forward_channels};
 use super::{process::Action, websocket};
 use crate::request::{Request, Upgrading};

@@ -1,8 +1,9 @@
 //! A log over a WebSocket, as upstream's `wsstream.Reader` sends it: an empty message first, then each piece as one message,
 //! then the goodbye. Nothing is read of the client but that it goes.
 
+use super::channels::{Codec, Protocol};
 use super::handshake::{Upgrade, is_websocket};
-use super::websocket::{self, Codec, Protocol, goodbye};
+use super::websocket::{self, goodbye};
 use crate::request::Request;
 use api::Status;
 use base64::Engine as _;

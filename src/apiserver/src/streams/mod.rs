@@ -2,6 +2,7 @@
 //! browsers) and SPDY/3.1 (kubectl before that). Everything that belongs to one connection is one task, so when the
 //! client is gone, all of it is. Read [`process`] first for what is carried, then [`handshake`].
 
+mod channels;
 mod exec_spdy;
 mod exec_websocket;
 mod forward;

@@ -161,13 +161,3 @@ pub(super) fn status_text(status: &Value, whole: bool) -> Bytes {
         (false, _) => Bytes::from(status["message"].as_str().unwrap_or_default().to_owned()),
     }
 }
-
-/// `{"Width":80,"Height":24}`, in whatever case Go would take.
-pub(super) fn terminal_size(size: &Value) -> Option<TerminalSize> {
-    let field = |name: &str| {
-        let fields = size.as_object()?;
-        let (_, value) = fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
-        value.as_u64().and_then(|n| u16::try_from(n).ok())
-    };
-    Some(TerminalSize { width: field("width")?, height: field("height")? })
-}

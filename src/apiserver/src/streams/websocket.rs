@@ -1,9 +1,8 @@
-//! WebSocket messages: their channels, the task's writing half, and the tunnel that makes them a byte stream.
+//! A WebSocket: its bounds, the task's writing half, and the tunnel that makes its messages a byte stream.
 
 use super::Gone;
+use super::channels::Codec;
 use super::process::Sink;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf, Bytes};
 use cri::Duplex;
 use futures::{Sink as _, SinkExt, Stream as _};
@@ -31,57 +30,6 @@ pub(super) const LINGER: Duration = Duration::from_secs(5);
 /// many sessions.
 const LARGEST: usize = 1 << 20;
 const READ_BUFFER: usize = 32 * 1024;
-
-/// A sub-protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Protocol {
-    pub(super) name: &'static str,
-    pub(super) version: u8,
-    pub(super) codec: Codec,
-}
-
-/// How a message says its channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Codec {
-    /// The first byte is the number.
-    Binary,
-    /// The first character is the digit, the rest base64.
-    Base64,
-}
-
-impl Codec {
-    pub(super) fn encode(self, channel: u8, data: &[u8]) -> Message {
-        match self {
-            Codec::Binary => {
-                let mut message = Vec::with_capacity(data.len() + 1);
-                message.push(channel);
-                message.extend_from_slice(data);
-                Message::Binary(message.into())
-            }
-            Codec::Base64 => {
-                let mut message = String::with_capacity(data.len() / 3 * 4 + 8);
-                message.push(char::from(b'0'.wrapping_add(channel)));
-                STANDARD.encode_string(data, &mut message);
-                Message::Text(message.into())
-            }
-        }
-    }
-
-    /// `None` for what is none of its messages.
-    pub(super) fn decode(self, message: Message) -> Option<(u8, Bytes)> {
-        let mut data = match message {
-            Message::Binary(data) => data,
-            Message::Text(text) => Bytes::from(text),
-            _ => return None,
-        };
-        let channel = *data.first()?;
-        data.advance(1);
-        match self {
-            Codec::Binary => Some((channel, data)),
-            Codec::Base64 => Some((channel.checked_sub(b'0')?, STANDARD.decode(&data).ok()?.into())),
-        }
-    }
-}
 
 /// One channel to the client.
 pub(super) struct Channel {

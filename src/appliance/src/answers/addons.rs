@@ -1,3 +1,5 @@
+//! The answers to `addons`: manifests are read from a path, a URL or the program itself, and applied or removed together.
+
 use crate::addons::{AddonError, Book, bundled, disable, enable, parse, read};
 use crate::control::{ControlReply, Refusal};
 use cluster::Cluster;

@@ -1,3 +1,5 @@
+//! The answers to `image`: pull, push, tag, save, load, prune, with the progress told while it is made.
+
 use crate::control::{ControlReply, Login, PullProgress, Refusal};
 use cri::{Credentials, CriError, ImageInfo, ImageService};
 use image::{

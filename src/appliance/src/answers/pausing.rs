@@ -1,3 +1,5 @@
+//! The answers to `pause` and `unpause`: how many containers were held, or let go on.
+
 use crate::control::{ControlReply, Refusal};
 use kubelet::Pauser;
 use std::collections::BTreeSet;

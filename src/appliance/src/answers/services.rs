@@ -1,3 +1,6 @@
+//! The answers to `service`: where a Service is reached, and whether something ready stands behind it, for which a caller may
+//! wait.
+
 use crate::control::{ControlReply, Refusal, ServiceAddress, ServicePort};
 use api::ObjectKey;
 use cluster::Cluster;

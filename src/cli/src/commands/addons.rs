@@ -1,3 +1,5 @@
+//! `monopod addons`: which manifests, under which name; the daemon applies and remembers them.
+
 use super::{OutputArgument, Setting};
 use crate::control_client::{ask, status};
 use crate::failures;

@@ -1,3 +1,5 @@
+//! `monopod check`: what this machine has and lacks, with the cure, before anything is started.
+
 use super::{OutputArgument, Setting};
 use crate::failures::Failure;
 use crate::output::{self, Format};

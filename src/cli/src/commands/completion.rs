@@ -1,3 +1,5 @@
+//! `monopod completion`: the script for a shell, made of the command line itself.
+
 use super::CommandLine;
 use anyhow::Result;
 use clap::CommandFactory;

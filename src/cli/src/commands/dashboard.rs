@@ -1,3 +1,5 @@
+//! `monopod dashboard`: a link that opens one browser, of the user who asked and of nobody else.
+
 use super::Setting;
 use crate::browser;
 use crate::control_client::ask;

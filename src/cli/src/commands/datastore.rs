@@ -1,3 +1,6 @@
+//! `monopod datastore copy`: the state of a stopped cluster goes from its file into etcd, or back. The flags that open an
+//! etcd are `start`'s as well.
+
 use super::Setting;
 use crate::at_boot;
 use crate::control_client::{Presence, presence};

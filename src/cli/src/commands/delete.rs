@@ -1,3 +1,6 @@
+//! `monopod delete`: ends the daemon, and removes the profile from kernel, disk and kubeconfig. It needs no daemon, and goes
+//! on where a part fails.
+
 use super::Setting;
 use crate::at_boot;
 use crate::failures;

@@ -1,3 +1,5 @@
+//! `monopod demo`: the daemon takes the tour, and each step is shown.
+
 use super::Setting;
 use crate::control_client::ask;
 use anyhow::Result;

@@ -1,3 +1,5 @@
+//! `monopod docker-env`: what a shell evaluates so that `docker` asks this cluster.
+
 use super::Setting;
 use crate::control_client::status;
 use anyhow::Result;

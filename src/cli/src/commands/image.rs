@@ -1,3 +1,6 @@
+//! `monopod image`: the image store of the daemon, asked over the control socket. Paths are made absolute first, as the
+//! daemon knows no working directory.
+
 mod build;
 
 use super::{OutputArgument, Setting};

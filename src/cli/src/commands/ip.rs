@@ -1,3 +1,5 @@
+//! `monopod ip`: the node's address.
+
 use super::Setting;
 use crate::control_client::status;
 use anyhow::Result;

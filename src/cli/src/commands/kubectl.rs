@@ -1,3 +1,5 @@
+//! `monopod kubectl`: becomes the kubectl of the PATH, with this profile's context where the user names none.
+
 use super::Setting;
 use crate::failures;
 use anyhow::Result;

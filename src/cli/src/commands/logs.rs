@@ -1,3 +1,6 @@
+//! `monopod logs`: the daemon's log, also where it was set aside while it is followed. It reads files, so that it works
+//! without a daemon.
+
 use super::Setting;
 use crate::failures;
 use anyhow::Result;

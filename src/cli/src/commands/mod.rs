@@ -8,11 +8,12 @@ mod datastore;
 mod delete;
 mod demo;
 mod docker_env;
-mod generate;
 mod image;
 mod ip;
 mod kubectl;
 mod logs;
+#[cfg(test)]
+mod pages;
 mod pause;
 pub(crate) mod service;
 mod shim;
@@ -84,9 +85,6 @@ enum Command {
     Version(version::Version),
     /// Print a completion script for a shell.
     Completion(completion::Completion),
-    /// Manual pages, completions and the unit, for a package.
-    #[command(hide = true)]
-    Generate(generate::Generate),
     /// The process beside each pod; the daemon starts it.
     #[command(hide = true)]
     Shim(shim::Shim),
@@ -145,7 +143,6 @@ pub fn run(line: CommandLine) -> Result<ExitCode> {
         Command::UpdateContext(command) => command.run(&setting),
         Command::Check(command) => command.run(&setting),
         Command::Upgrade(command) => command.run(&setting),
-        Command::Generate(command) => command.run(),
         Command::Version(command) => command.run(&setting),
         Command::Completion(command) => command.run(),
         Command::Shim(command) => command.run(),

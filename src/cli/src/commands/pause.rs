@@ -1,3 +1,5 @@
+//! `monopod pause` and `monopod unpause`: which namespaces, and how many containers were held or let go on.
+
 use super::Setting;
 use crate::control_client;
 use anyhow::Result;

@@ -1,3 +1,5 @@
+//! `monopod service`: where a Service answers; it waits until something does, and opens a browser.
+
 use super::{OutputArgument, Setting};
 use crate::browser;
 use crate::control_client::{ask, status};

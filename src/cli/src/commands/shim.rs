@@ -1,3 +1,5 @@
+//! `monopod shim`: the process beside each pod, which the daemon starts.
+
 use anyhow::Result;
 use std::process::ExitCode;
 

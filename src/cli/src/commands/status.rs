@@ -1,3 +1,5 @@
+//! `monopod status`: one word, with an exit code for each, and what is known of the daemon.
+
 use super::{OutputArgument, Setting};
 use crate::at_boot;
 use crate::control_client::{Presence, presence};

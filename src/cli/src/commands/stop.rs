@@ -1,3 +1,6 @@
+//! `monopod stop`: now or later, the daemon alone or its pods as well. The unit stops with it too, when the machine goes
+//! down.
+
 use super::Setting;
 use crate::control_client::{Presence, cancel_stop, presence, schedule_stop};
 use crate::{at_boot, control_client, duration, failures};

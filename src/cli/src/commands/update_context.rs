@@ -1,3 +1,5 @@
+//! `monopod update-context`: the context that the daemon wrote goes into the user's kubeconfig; `start` ends with the same.
+
 use super::Setting;
 use crate::control_client::status;
 use crate::failures;

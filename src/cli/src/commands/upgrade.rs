@@ -1,3 +1,6 @@
+//! `monopod upgrade`: a new program is checked, renamed into the place of this one, and every daemon that runs from it is
+//! started anew; where one does not come up, the old program is put back.
+
 use super::Setting;
 use super::start::{spawn_daemon, wait_for};
 use crate::control_client::{self, Presence, end, presence};

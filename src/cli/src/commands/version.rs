@@ -1,3 +1,5 @@
+//! `monopod version`: the program's own, and the one of Kubernetes.
+
 use super::{OutputArgument, Setting};
 use crate::output::{self, Format};
 use anyhow::Result;

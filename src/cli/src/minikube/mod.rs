@@ -147,7 +147,8 @@ fn profiles() -> Vec<String> {
     appliance::profiles().iter().map(ToString::to_string).collect()
 }
 
-/// For completions.
+/// For the completions in `assets`.
+#[cfg(test)]
 pub fn command() -> clap::Command {
     arguments::command()
 }

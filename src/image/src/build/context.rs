@@ -1,3 +1,5 @@
+//! The build context: an archive, a directory, a git repository or what a URL gives becomes a directory of the build's own.
+
 use super::git::{self, Repository};
 use super::ignore::Ignore;
 use super::options::BuildSsh;

@@ -1,3 +1,5 @@
+//! Where a build's words go: the builder's own, its containers' output, and the progress of pulls.
+
 use crate::progress::PullEvent;
 
 /// Where what a build says goes.

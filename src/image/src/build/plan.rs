@@ -1,3 +1,5 @@
+//! A Dockerfile becomes stages, and of these the ones that the target needs.
+
 use super::instruction::{Command, CopyFiles, Instruction, Step, parse};
 use super::runmount;
 use super::words::{Variables, expand};

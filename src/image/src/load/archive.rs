@@ -1,3 +1,6 @@
+//! Reads an archive of images from front to back, once: layers are unpacked as they come, and what is small is kept until the
+//! manifests, which may come last, say what it is.
+
 use super::{Contents, Unpacking};
 use crate::Digest;
 use crate::error::{ImageError, Result, out_of_io};

@@ -1,3 +1,5 @@
+//! Reads a directory in OCI layout, by descriptors beneath it.
+
 use super::{Contents, Unpacking};
 use crate::Digest;
 use crate::error::{ImageError, Result, doing};

@@ -1,3 +1,6 @@
+//! What images an archive or a layout holds, by docker's `manifest.json`, by the OCI's `index.json`, or as Docker before 1.10
+//! wrote it.
+
 use super::Contents;
 use super::archive::plain;
 use super::legacy;

@@ -1,3 +1,5 @@
+//! Layers on their way: who wants one that somebody brings already waits for the same job, and is told of its progress.
+
 use crate::Digest;
 use crate::background::in_background;
 use crate::error::{ImageError, Result};

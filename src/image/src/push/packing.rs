@@ -1,3 +1,5 @@
+//! Packs a layer while it is sent, the same bytes each time, so that an upload can go on.
+
 use crate::Digest;
 use crate::digest::Hasher;
 use crate::error::Result;

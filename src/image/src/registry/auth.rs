@@ -1,3 +1,5 @@
+//! Reads the challenges in which a registry says how it wants to be asked.
+
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
 use std::collections::BTreeMap;

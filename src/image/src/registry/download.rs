@@ -1,3 +1,5 @@
+//! Brings a blob over as many connections as it takes: each goes on where the last one was cut.
+
 use super::Repository;
 use crate::error::{ImageError, Result};
 use crate::manifest::Descriptor;

@@ -1,3 +1,5 @@
+//! A registry's refusal, in the words in which Docker shows it.
+
 use crate::ImageRef;
 use crate::error::ImageError;
 use http::StatusCode;

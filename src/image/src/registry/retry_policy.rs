@@ -1,3 +1,5 @@
+//! Whether a request to a busy registry is made again, and when.
+
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use std::time::Duration;

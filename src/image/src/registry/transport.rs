@@ -1,3 +1,6 @@
+//! The client behind all registries: pools of connections by whose certificates count, proxies, and whether a host speaks TLS
+//! at all.
+
 use super::proxy::{Dialer, Route};
 use super::trust;
 use crate::error::{ImageError, Result};

@@ -1,3 +1,6 @@
+//! What is written to a repository: blobs, taken over from another repository where the registry can, and manifests. An
+//! upload goes on where its connection was cut.
+
 use super::refusals::Wanted;
 use super::session::{Actions, Session, bad_header, resolve};
 use super::transport::{Body, Transport};

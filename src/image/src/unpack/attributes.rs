@@ -1,3 +1,6 @@
+//! Owner, permissions, time and extended attributes of an entry, set by descriptors, and the attribute by which overlayfs
+//! hides what lies below.
+
 use super::tree::refusal;
 use crate::error::Result;
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};

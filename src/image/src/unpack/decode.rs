@@ -1,3 +1,6 @@
+//! Decompresses layers and archives, told apart by their first bytes, counts and hashes both sides, and refuses what unpacks
+//! to far more than it is.
+
 use super::feed::Feed;
 use crate::Digest;
 use crate::digest::Hasher;

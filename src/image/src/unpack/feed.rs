@@ -1,3 +1,6 @@
+//! A channel of bytes as a reader: so a download feeds a decompressor that blocks. One that closes early is an error and not
+//! an end.
+
 use bytes::{Buf, Bytes};
 use std::io::{self, BufRead, Read};
 use tokio::sync::mpsc;

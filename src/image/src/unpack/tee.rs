@@ -1,3 +1,5 @@
+//! Sits between a layer and the tar reader, and keeps the recipe by which the same tar is made again of the unpacked files.
+
 use super::headers;
 use crate::tar_split::TarSplitWriter;
 use std::cell::RefCell;

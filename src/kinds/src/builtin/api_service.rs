@@ -1,3 +1,5 @@
+//! APIServices: which group and version is served by whom, the cluster itself or a Service that it is proxied to.
+
 use super::checks::{judged, text};
 use super::{name_of, names};
 use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};

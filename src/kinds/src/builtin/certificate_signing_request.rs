@@ -1,3 +1,6 @@
+//! CertificateSigningRequests: the spec stays as it was made, `approval` writes the conditions that decide, `status` the
+//! certificate.
+
 use super::certificate_signing_request_validation as validation;
 use super::name_of;
 use crate::columns::human_duration;

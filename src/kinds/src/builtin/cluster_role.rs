@@ -1,3 +1,5 @@
+//! ClusterRoles, and the rules that Roles share with them: resources or URLs, never both in one rule.
+
 use super::checks::{is_empty, label_selector, list};
 use super::name_of;
 use crate::{Cell, Column, ErrorList, Scope, TypedKind};

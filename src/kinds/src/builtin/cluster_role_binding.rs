@@ -1,3 +1,5 @@
+//! ClusterRoleBindings: as RoleBindings, but to ClusterRoles only, and a service account is named with its namespace.
+
 use super::role_binding::{binding_row, default_subjects, role_stays, validate_binding};
 use crate::{Cell, Column, ErrorList, Scope, TypedKind};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;

@@ -1,3 +1,5 @@
+//! ConfigMaps: keys that are names of files, a mebibyte of values, and nothing that changes once they are immutable.
+
 use crate::{Cell, Column, ErrorList, TypedKind, age};
 use k8s_openapi::api::core::v1::ConfigMap;
 

@@ -1,3 +1,6 @@
+//! Deployments: upstream's defaults, and how far a rolling update may go. What reads a number or a percentage is here too,
+//! for the kinds that have one.
+
 use super::checks::{not_negative, text};
 use super::workloads::{at_least_zero, container_cells, counts, selected_template, selector_stays};
 use super::{fill, name_of};

@@ -1,3 +1,5 @@
+//! EndpointSlices: addresses of one family, their ports, zones and hints, within upstream's bounds. The family stays.
+
 use super::checks::{PROTOCOLS, immutable, judged, list, non_special_ip, one_of, optional, text};
 use super::{fill, name_of, names};
 use crate::{Cell, Column, ErrorList, TypedKind, age};

@@ -1,3 +1,5 @@
+//! Endpoints, the older form of EndpointSlices: deprecated, and still written by hand for Services without a selector.
+
 use super::checks::{
     PROTOCOLS, ip, judged, list, non_special_ip, one_of, optional, port_number, required, text,
 };

@@ -1,3 +1,6 @@
+//! Events: stored as the core's, written without waiting for the disk, and shown in `events.k8s.io/v1` by a conversion that
+//! is here as well.
+
 use super::event_validation;
 use crate::typed::with_facts_of;
 use crate::{

@@ -1,3 +1,6 @@
+//! HorizontalPodAutoscalers in `autoscaling/v2`, the version that is stored: upstream's defaults for what is measured and how
+//! fast is scaled. `v1` is converted in a file of its own.
+
 use super::{hpa_columns, hpa_validation};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind};
 use k8s_openapi::api::autoscaling::v2::{

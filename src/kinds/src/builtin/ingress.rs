@@ -1,3 +1,6 @@
+//! Ingresses: the status, the warning about the old annotation, the columns. Rules, hosts and paths are judged in
+//! `ingress_validation.rs`.
+
 use super::checks::{list, text};
 use super::service_validation::balancer_entry;
 use super::{ingress_validation, name_of};

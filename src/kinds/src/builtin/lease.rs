@@ -1,3 +1,5 @@
+//! Leases: who holds something and for how long. They are renewed all the time, so that a write does not wait for the disk.
+
 use super::checks::{judged, not_negative, text};
 use super::{name_of, names};
 use crate::{Cell, Column, Durability, ErrorList, TypedKind, age};

@@ -1,3 +1,6 @@
+//! LimitRanges: what a container, pod or claim of a namespace may ask for. Here they are completed and judged; admission
+//! applies them.
+
 use super::amounts::round_up_all;
 use super::checks::judged;
 use super::{name_of, names, pod_validation};

@@ -1,3 +1,6 @@
+//! MutatingAdmissionPolicies: what their expressions give is an object to apply or a JSON patch. What they share with
+//! validating ones is in `admission_policies.rs`.
+
 use super::admission_policies::{self as policies, Common, PolicyExpressions};
 use super::checks::{list, one_of, text};
 use super::{fill, name_of};

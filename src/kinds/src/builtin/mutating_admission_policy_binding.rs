@@ -1,3 +1,5 @@
+//! MutatingAdmissionPolicyBindings: where a policy applies, and with which parameters.
+
 use super::admission_policies as policies;
 use super::checks::text;
 use super::name_of;

@@ -1,3 +1,6 @@
+//! MutatingWebhookConfigurations: what validating ones have, and whether a webhook is asked again after others have changed
+//! the object.
+
 use super::checks::among_if_set;
 use super::webhooks::{self, Hook};
 use super::{fill, name_of};

@@ -1,3 +1,6 @@
+//! Namespaces: they are `Active` until they are deleted, bear their name as a label, and go when `finalize` has taken the
+//! last finalizer of their spec.
+
 use super::checks::list;
 use super::{fill, name_of};
 use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};

@@ -1,3 +1,6 @@
+//! NetworkPolicies: what is left out, the warning about ranges that can be read in two ways, columns. Rules are judged in
+//! `network_policy_validation.rs`.
+
 use super::checks::list;
 use super::name_of;
 use super::network_policy_validation::{self, EGRESS, INGRESS};

@@ -1,3 +1,6 @@
+//! Nodes: what may not change about them once it is known, and the columns. Capacity counts as allocatable where nothing is
+//! said of that.
+
 use super::amounts::round_up_all;
 use super::checks::{NOT_NEGATIVE, cidr, list, text};
 use super::{name_of, pod_validation};

@@ -1,3 +1,6 @@
+//! Pods. This file has the kind's names and what happens at creations and updates; defaults, validation, warnings, columns,
+//! resize and ephemeral containers are in the files `pod_*` beside it.
+
 use super::{pod_columns, pod_defaults, pod_ephemeral, pod_resize, pod_validation, pod_warnings};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, pod as ask};
 use k8s_openapi::api::core::v1::{Pod, PodCondition, PodStatus};

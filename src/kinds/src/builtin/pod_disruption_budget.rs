@@ -1,3 +1,5 @@
+//! PodDisruptionBudgets: how many of the selected pods must stay, or may go, as a number or as a part of all.
+
 use super::checks::{label_selector, not_negative};
 use super::deployment::{count_or_percent, percent};
 use super::name_of;

@@ -1,3 +1,5 @@
+//! PodTemplates: a pod's template alone, completed and judged as those of the workloads are.
+
 use super::name_of;
 use super::workloads::container_cells;
 use crate::{Cell, Column, ErrorList, TypedKind, age, selectors};

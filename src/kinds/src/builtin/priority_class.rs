@@ -1,3 +1,6 @@
+//! PriorityClasses: users have values up to a billion, and the names that begin with `system-` are two classes that every
+//! cluster has.
+
 use super::checks::{immutable, one_of, text};
 use super::name_of;
 use super::pod_validation::PREEMPTION_POLICIES;

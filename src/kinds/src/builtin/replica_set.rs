@@ -1,3 +1,5 @@
+//! ReplicaSets: the selector stays and selects the template, and the status counts no more pods than there are.
+
 use super::checks::not_negative;
 use super::workloads::{
     REPLICAS_COLUMNS, at_least_zero, counts, replicas_row, selected_template, selector_stays,

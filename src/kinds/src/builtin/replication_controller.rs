@@ -1,3 +1,5 @@
+//! ReplicationControllers: as ReplicaSets, with a selector that is a map and is taken from the template where it is left out.
+
 use super::checks::not_negative;
 use super::pod_validation::template;
 use super::workloads::{REPLICAS_COLUMNS, at_least_zero, counts, replicas_row};

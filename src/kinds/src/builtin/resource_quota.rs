@@ -1,3 +1,6 @@
+//! ResourceQuotas: which resources and scopes may be counted together. What counts them is `quota` of this crate, who refuses
+//! is `cluster`.
+
 use super::checks::{judged, list};
 use super::{fill, name_of, names, pod_validation};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age};

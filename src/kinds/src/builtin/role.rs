@@ -1,3 +1,5 @@
+//! Roles: rules of one namespace, judged as those of ClusterRoles are.
+
 use super::cluster_role::{created, rules};
 use super::name_of;
 use crate::{Cell, Column, ErrorList, TypedKind};

@@ -1,3 +1,6 @@
+//! RoleBindings, and what they have in common with ClusterRoleBindings: the role stays, subjects are completed and judged,
+//! columns.
+
 use super::checks::{optional, required, text};
 use super::{fill, name_of, names};
 use crate::{Cell, Column, ErrorList, TypedKind, age};

@@ -1,3 +1,5 @@
+//! RuntimeClasses: a handler, which stays, what it costs beside the containers, and where such pods may run.
+
 use super::amounts::round_up_all;
 use super::checks::{immutable, required};
 use super::pod_validation::{overhead, tolerations};

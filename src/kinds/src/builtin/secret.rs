@@ -1,3 +1,5 @@
+//! Secrets: `stringData` becomes data, a type wants the keys that it is for, and no error repeats a value.
+
 use super::checks::{immutable, text};
 use super::{fill, name_of};
 use crate::{Cell, Column, ErrorList, TypedKind, age};

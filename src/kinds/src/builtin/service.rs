@@ -1,3 +1,6 @@
+//! Services: the address that an older field and a newer one both say is kept the same in both. Addresses and ports are
+//! allocated by `cluster`, and judged in `service_validation.rs`.
+
 use super::checks::{list, text};
 use super::fill::{self, drop_empty};
 use super::service_validation::{self, is_externally_accessible};

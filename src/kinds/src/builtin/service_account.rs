@@ -1,3 +1,5 @@
+//! ServiceAccounts. All that this kind itself says is a warning about an annotation; tokens are made by `cluster`.
+
 use super::name_of;
 use crate::{Cell, Column, Subresource, TypedKind, age};
 use k8s_openapi::api::core::v1::ServiceAccount;

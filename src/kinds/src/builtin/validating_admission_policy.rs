@@ -1,3 +1,6 @@
+//! ValidatingAdmissionPolicies: every expression is compiled when the policy is written, so that one that can not be
+//! evaluated is refused then.
+
 use super::admission_policies::{self as policies, Common, PolicyExpressions};
 use super::checks::{among, judged, list, text};
 use super::{fill, name_of, names};

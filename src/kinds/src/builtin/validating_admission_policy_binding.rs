@@ -1,3 +1,5 @@
+//! ValidatingAdmissionPolicyBindings: where a policy applies, with which parameters, and what its refusal does.
+
 use super::admission_policies as policies;
 use super::checks::among;
 use super::name_of;

@@ -1,3 +1,5 @@
+//! ValidatingWebhookConfigurations. What they have in common with the mutating ones is in `webhooks.rs`.
+
 use super::name_of;
 use super::webhooks::{self, Hook};
 use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};

@@ -1,3 +1,5 @@
+//! A pod that names another operating system is refused by the node.
+
 use super::Refusal;
 use crate::pod;
 use k8s_openapi::api::core::v1::Pod;

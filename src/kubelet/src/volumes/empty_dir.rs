@@ -1,3 +1,5 @@
+//! emptyDir volumes: a directory, or a tmpfs where the medium is memory.
+
 use super::atomic::give;
 use crate::quantity::value;
 use k8s_openapi::api::core::v1::EmptyDirVolumeSource;

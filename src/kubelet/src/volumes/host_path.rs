@@ -1,3 +1,5 @@
+//! hostPath volumes: what lies at the path must be of the type that the pod names, and is made where the type says so.
+
 use k8s_openapi::api::core::v1::HostPathVolumeSource;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};

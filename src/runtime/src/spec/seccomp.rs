@@ -1,4 +1,7 @@
 //! The seccomp filter of a container: the default profile for its capabilities, or a profile of the machine.
+//!
+//! The default profile is data, `assets/seccomp/default.json`: the list that containerd and Docker agree on, in the form of Docker's
+//! profiles (`docker run --security-opt seccomp=` takes the file), with a reason beside each rule that looks at arguments.
 
 use super::capabilities::CapabilitySet;
 use crate::host::Host;
@@ -7,46 +10,89 @@ use oci_spec::runtime::{
     Arch, LinuxSeccomp, LinuxSeccompAction as Action, LinuxSeccompArg, LinuxSeccompArgBuilder,
     LinuxSeccompBuilder, LinuxSeccompOperator as Operator, LinuxSyscall, LinuxSyscallBuilder,
 };
+use serde::Deserialize;
+use std::sync::LazyLock;
 
-const DEFAULT: &str = include_str!("seccomp_default.txt");
+static DEFAULT: LazyLock<Profile> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../../../assets/seccomp/default.json"))
+        .expect("the profile that comes with the program is one")
+});
 
-const EPERM: u32 = libc::EPERM as u32;
-const ENOSYS: u32 = libc::ENOSYS as u32;
-/// Families of sockets that are let through: all but AF_ALG (38), the kernel's ciphers, and AF_VSOCK (40), which reaches the
-/// hypervisor past every network namespace. Named are those that are let through, as a filter compares 64 bits, of which the
-/// kernel then takes 32: it could not tell these two by their number.
-const FIRST_FAMILIES: u64 = 38;
-const FURTHER_FAMILIES: [u64; 6] = [39, 41, 42, 43, 44, 45]; // AF_NFC, AF_KCM to AF_MCTP
-/// CLONE_NEW{CGROUP,UTS,IPC,USER,PID,NET,NS}: namespaces, which need CAP_SYS_ADMIN anyway or would grant it.
-const CLONE_NAMESPACES: u64 = 0x7e02_0000;
-/// PER_LINUX, PER_LINUX32, each with UNAME26, and "tell me".
-const PERSONALITIES: [u64; 5] = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Profile {
+    default_action: Action,
+    default_errno_ret: u32,
+    arch_map: Vec<Architectures>,
+    syscalls: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Architectures {
+    architecture: Arch,
+    sub_architectures: Vec<Arch>,
+}
+
+#[derive(Deserialize)]
+struct Rule {
+    #[serde(flatten)]
+    call: LinuxSyscall,
+    /// All of them must hold.
+    #[serde(default)]
+    includes: Condition,
+    /// None of them may.
+    #[serde(default)]
+    excludes: Condition,
+}
+
+/// No more of Docker's conditions than the profile has: one that is not heeded must not get into it.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Condition {
+    caps: Vec<String>,
+    /// As Go calls them.
+    arches: Vec<String>,
+}
+
+impl Rule {
+    fn is_for(&self, capabilities: CapabilitySet, machine: &str) -> bool {
+        let has = |name: &String| name.strip_prefix("CAP_").is_some_and(|name| capabilities.has(name));
+        let machine = match machine {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        let is_machine = |name: &String| name == machine;
+        let Rule { includes, excludes, .. } = self;
+        includes.caps.iter().all(has)
+            && (includes.arches.is_empty() || includes.arches.iter().any(is_machine))
+            && !excludes.caps.iter().any(has)
+            && !excludes.arches.iter().any(is_machine)
+    }
+
+    /// Whether its calls are allowed whatever their arguments are.
+    fn is_plain(&self) -> bool {
+        self.call.action() == Action::ScmpActAllow && self.call.args().is_none()
+    }
+}
+
+fn rules(capabilities: CapabilitySet, machine: &str) -> impl Iterator<Item = &'static Rule> {
+    DEFAULT.syscalls.iter().filter(move |rule| rule.is_for(capabilities, machine))
+}
 
 /// What containerd and Docker call the default profile, for a container that has `capabilities`.
 pub fn runtime_default(capabilities: CapabilitySet, host: &Host) -> Result<LinuxSeccomp, OciSpecError> {
-    let mut calls = vec![allow(allowed_names(capabilities, host.machine), vec![])?];
-    calls.push(allow(vec!["socket".into()], vec![compare(0, Operator::ScmpCmpLt, FIRST_FAMILIES, None)?])?);
-    for family in FURTHER_FAMILIES {
-        calls.push(allow(vec!["socket".into()], vec![compare(0, Operator::ScmpCmpEq, family, None)?])?);
-    }
-    for value in PERSONALITIES {
-        calls.push(allow(vec!["personality".into()], vec![compare(0, Operator::ScmpCmpEq, value, None)?])?);
-    }
-    if !capabilities.has("SYS_ADMIN") {
-        let plain = compare(0, Operator::ScmpCmpMaskedEq, CLONE_NAMESPACES, Some(0))?;
-        calls.push(allow(vec!["clone".into()], vec![plain])?);
-        // its flags are behind a pointer, out of a filter's sight: C libraries fall back to clone
-        calls.push(
-            LinuxSyscallBuilder::default()
-                .names(vec!["clone3".to_owned()])
-                .action(Action::ScmpActErrno)
-                .errno_ret(ENOSYS)
-                .build()?,
-        );
-    }
+    let allowed = LinuxSyscallBuilder::default()
+        .names(allowed_names(capabilities, host.machine))
+        .action(Action::ScmpActAllow)
+        .build()?;
+    let others = rules(capabilities, host.machine).filter(|rule| !rule.is_plain());
+    let calls: Vec<LinuxSyscall> =
+        std::iter::once(allowed).chain(others.map(|rule| rule.call.clone())).collect();
     LinuxSeccompBuilder::default()
-        .default_action(Action::ScmpActErrno)
-        .default_errno_ret(EPERM)
+        .default_action(DEFAULT.default_action)
+        .default_errno_ret(DEFAULT.default_errno_ret)
         .architectures(architectures(host))
         .syscalls(calls)
         .build()
@@ -80,44 +126,22 @@ fn swapped_arg(arg: &LinuxSeccompArg) -> Result<LinuxSeccompArg, OciSpecError> {
 /// A 32-bit program in a 64-bit image is filtered by the same list, not killed at its first call. Each architecture takes
 /// some 4 ms to compile, so none is among them that the kernel can not run.
 fn architectures(host: &Host) -> Vec<Arch> {
-    match host.machine {
-        "x86_64" if host.x32 => vec![Arch::ScmpArchX86_64, Arch::ScmpArchX86, Arch::ScmpArchX32],
-        "x86_64" => vec![Arch::ScmpArchX86_64, Arch::ScmpArchX86],
-        "aarch64" => vec![Arch::ScmpArchAarch64, Arch::ScmpArchArm],
-        _ => vec![Arch::ScmpArchNative],
-    }
+    let own = match host.machine {
+        "x86_64" => Arch::ScmpArchX86_64,
+        "aarch64" => Arch::ScmpArchAarch64,
+        _ => Arch::ScmpArchNative,
+    };
+    let known = DEFAULT.arch_map.iter().filter(|known| known.architecture == own);
+    let further = known.flat_map(|known| known.sub_architectures.iter().copied());
+    std::iter::once(own).chain(further).filter(|arch| host.x32 || *arch != Arch::ScmpArchX32).collect()
 }
 
 fn allowed_names(capabilities: CapabilitySet, machine: &str) -> Vec<String> {
-    let mut names: Vec<String> = sections()
-        .filter(|(section, _)| match section.strip_prefix("CAP_") {
-            Some(capability) => capabilities.has(capability),
-            None => *section == "always" || *section == machine,
-        })
-        .map(|(_, name)| name.to_owned())
-        .collect();
+    let plain = rules(capabilities, machine).filter(|rule| rule.is_plain());
+    let mut names: Vec<String> = plain.flat_map(|rule| rule.call.names().iter().cloned()).collect();
     names.sort_unstable();
     names.dedup();
     names
-}
-
-/// Every name of the list, with the section it is in.
-fn sections() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let mut section = "";
-    DEFAULT.lines().filter(|l| !l.starts_with('#')).flat_map(move |line| {
-        match line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-            Some(name) => {
-                section = name;
-                Vec::new()
-            }
-            None => line.split_whitespace().map(|name| (section, name)).collect(),
-        }
-    })
-}
-
-fn allow(names: Vec<String>, args: Vec<LinuxSeccompArg>) -> Result<LinuxSyscall, OciSpecError> {
-    let call = LinuxSyscallBuilder::default().names(names).action(Action::ScmpActAllow);
-    if args.is_empty() { call.build() } else { call.args(args).build() }
 }
 
 fn compare(
@@ -136,6 +160,9 @@ fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// CLONE_NEW{CGROUP,UTS,IPC,USER,PID,NET,NS}
+    const CLONE_NAMESPACES: u64 = 0x7e02_0000;
 
     fn host(x32: bool) -> Host {
         Host { machine: "x86_64", x32, ..Host::inspect(false, false) }

@@ -1,6 +1,7 @@
+use super::super::channels::{Codec, Protocol};
 use super::super::forward_target::ForwardTarget;
 use super::super::spdy::{Frame, Reset};
-use super::super::websocket::{Codec, Protocol, Tunnel, open};
+use super::super::websocket::{Tunnel, open};
 use super::super::{forward, forward_channels};
 use super::*;
 use async_trait::async_trait;

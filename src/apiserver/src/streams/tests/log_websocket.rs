@@ -1,5 +1,6 @@
+use super::super::channels::Codec;
 use super::super::log_websocket::send;
-use super::super::websocket::{Codec, open};
+use super::super::websocket::open;
 use super::*;
 use futures::{StreamExt, stream};
 use tokio_tungstenite::WebSocketStream;

@@ -1,6 +1,7 @@
+use super::super::channels::{Codec, Protocol};
 use super::super::exec_websocket;
 use super::super::process::Action;
-use super::super::websocket::{Codec, Protocol, open};
+use super::super::websocket::open;
 use super::*;
 use futures::{SinkExt, StreamExt};
 use tokio_tungstenite::WebSocketStream;

@@ -1,3 +1,6 @@
+//! `monopod image build`: from `docker build`'s flags and what lies about the user (environment, files, agents) to one
+//! request.
+
 use crate::commands::Setting;
 use crate::control_client::ask;
 use crate::{failures, logins};

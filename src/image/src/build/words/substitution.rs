@@ -1,3 +1,5 @@
+//! Replaces variables in an instruction's words, as BuildKit's shell words do, within bounds of depth and size.
+
 use super::Variables;
 use super::wildcard::Wildcard;
 

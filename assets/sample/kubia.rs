@@ -84,7 +84,8 @@ fn read_head(input: &mut impl BufRead) -> Option<bool> {
             return Some(close);
         }
         // a body is not read: whoever sends one is answered and let go
-        close |= line == "connection: close" || line.ends_with("http/1.0") || line.starts_with("content-length:");
+        close |=
+            line == "connection: close" || line.ends_with("http/1.0") || line.starts_with("content-length:");
         lines += 1;
     }
 }
