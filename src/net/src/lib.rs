@@ -11,6 +11,7 @@
 mod addresses;
 mod config;
 mod conntrack;
+mod cri_networks;
 mod error;
 mod frontends;
 #[cfg(fuzzing)]
@@ -36,10 +37,9 @@ mod structure;
 mod sysctl;
 
 pub use config::NetConfig;
-pub use cri::Protocol;
+pub use cri::{Attachment, Protocol};
 pub use error::{NetError, Result};
 pub use frontends::{Action, Frontend};
 pub use isolation::{AddressRange, Allow, Class, Isolation, PortRange, Ports};
-pub use links::Counters;
-pub use network::{Attachment, Gate, Network};
+pub use network::{Gate, Network};
 pub use service_ranges::Overlap;

@@ -2,6 +2,7 @@
 
 use crate::error::{Doing, errno};
 use crate::{NetConfig, NetError, Result};
+use cri::NetworkCounters;
 use futures::{TryStream, TryStreamExt};
 use ipnet::Ipv4Net;
 use rtnetlink::packet_route::address::AddressAttribute;
@@ -19,13 +20,6 @@ use tokio::sync::Mutex;
 pub(crate) const OURS: RouteProtocol = RouteProtocol::Other(109);
 pub(crate) const LOOPBACK: u32 = 1; // in every network namespace
 const ETHERNET_MTU: u32 = 1500;
-
-/// Bytes since the link was made, as the pod sees them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    pub rx_bytes: u64,
-    pub tx_bytes: u64,
-}
 
 /// One host-side link of the profile.
 pub(crate) struct PodLink {
@@ -123,7 +117,7 @@ impl Links {
     }
 
     /// `None` where there is no such link.
-    pub(crate) async fn counters(&self, name: &str) -> Result<Option<Counters>> {
+    pub(crate) async fn counters(&self, name: &str) -> Result<Option<NetworkCounters>> {
         let link = self.find(name).await?;
         let stats = link.map(|link| {
             let stats = link.attributes.into_iter().find_map(|attribute| match attribute {
@@ -131,7 +125,7 @@ impl Links {
                 _ => None,
             });
             // what the host side sends is what the pod receives
-            stats.map(|s| Counters { rx_bytes: s.tx_bytes, tx_bytes: s.rx_bytes }).unwrap_or_default()
+            stats.map(|s| NetworkCounters { rx_bytes: s.tx_bytes, tx_bytes: s.rx_bytes }).unwrap_or_default()
         });
         Ok(stats)
     }

@@ -16,7 +16,7 @@ impl Inner {
         if !record.stopped {
             self.starts.yield_to_starts().await;
         }
-        if let Err(e) = self.network.detach(&record.id.0).await {
+        if let Err(e) = self.networks.detach(&record.id).await {
             tracing::warn!("detach network of sandbox {}: {e}", record.id);
         }
         let shares = |other: &SandboxRecord| {

@@ -1,7 +1,7 @@
 //! What is remembered of a sandbox and a container over a restart of the daemon: JSON files, each written whole.
 
 use crate::process::ProcessId;
-use cri::{ContainerConfig, ContainerId, SandboxConfig, SandboxId, wire};
+use cri::{Attachment, ContainerConfig, ContainerId, SandboxConfig, SandboxId, wire};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
@@ -24,7 +24,7 @@ pub struct SandboxRecord {
 pub struct Made {
     pub shim: ProcessId,
     /// `None` with the host's network.
-    pub attachment: Option<net::Attachment>,
+    pub attachment: Option<Attachment>,
 }
 
 /// Written when all of the container is there but the container itself: a folder without it is half made.

@@ -3,6 +3,7 @@
 use crate::RuntimeConfig;
 use crate::cgroups::Hierarchies;
 use crate::client::{CallError, ShimClient, ShimMessage};
+use crate::connection;
 use crate::container::{Container, lost, state_of};
 use crate::places::{private_dir, remove_dir};
 use crate::records::{self, ContainerRecord, SandboxRecord, is_id};
@@ -11,7 +12,7 @@ use crate::sandbox::Sandbox;
 use crate::sandboxes::shims_of;
 use crate::shim_events::follow;
 use cri::wire::{self, Reply, Request};
-use cri::{ContainerId, CriError, Result, RuntimeEvent, SandboxId};
+use cri::{ContainerId, CriError, Networks, Result, RuntimeEvent, SandboxId};
 use futures::future::join_all;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -35,11 +36,11 @@ impl ShimRuntime {
     pub async fn start(
         config: RuntimeConfig,
         images: Arc<image::ImageStore>,
-        network: net::Network,
+        networks: Arc<dyn Networks>,
     ) -> Result<Arc<ShimRuntime>> {
         let (cgroups, config) =
             blocking(move || prepare(config)).await.map_err(|e| CriError::failed("start the runtime", e))?;
-        let inner = Arc::new(Inner::new(config, images, network, cgroups));
+        let inner = Arc::new(Inner::new(config, images, networks, cgroups));
         inner.recover().await;
         Ok(Arc::new(ShimRuntime(inner)))
     }
@@ -66,11 +67,12 @@ impl Inner {
         let inner = self.clone();
         blocking(move || inner.sweep(&known)).await;
         join_all(whole.into_iter().map(|record| self.take_up(record))).await;
-        for line in self.network.collect_garbage().await {
-            match is_removal(&line) {
-                true => tracing::info!("{line}"),
-                false => tracing::warn!("{line}"),
-            }
+        let garbage = self.networks.collect_garbage().await;
+        for link in garbage.removed {
+            tracing::info!("removed link {link} of no sandbox");
+        }
+        for why in garbage.failed {
+            tracing::warn!("remove what is left of other sandboxes' network: {why}");
         }
         self.empty_trash();
     }
@@ -162,7 +164,7 @@ impl Inner {
         let Reply::Containers(containers) = answer.reply else {
             return Err("the shim does not say what it has".to_owned());
         };
-        self.take_up_network(record).await.map_err(|e| e.to_string())?;
+        connection::reconnect(&*self.networks, record).await.map_err(|e| e.to_string())?;
         Ok((client, heard, containers.into_iter().collect()))
     }
 
@@ -246,24 +248,8 @@ fn names(dir: &Path) -> Vec<String> {
     entries.map(|e| e.file_name().to_string_lossy().into_owned()).filter(|n| is_id(n)).collect()
 }
 
-/// The network says what it removed beside what it could not.
-fn is_removal(line: &str) -> bool {
-    line.starts_with("removed ")
-}
-
 /// Stands for a sandbox of which only the name is known.
 fn unreadable(id: SandboxId) -> SandboxRecord {
     let (config, created_at) = (Default::default(), jiff::Timestamp::now());
     SandboxRecord { id, config, created_at, made: None, stopped: false }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_removal_is_no_failure() {
-        assert!(is_removal("removed link mp0a1b of no sandbox"));
-        assert!(!is_removal("remove link mp0a1b: operation not permitted"));
-    }
 }

@@ -3,11 +3,10 @@
 use crate::client::{ShimClient, ShimMessage};
 use crate::container::lost;
 use crate::places::private_dir;
-use crate::process::ProcessId;
 use crate::records::{self, Made, SandboxRecord, new_id};
 use crate::runtime::{Inner, blocking};
 use crate::sandbox::{Sandbox, SandboxPhase};
-use crate::{launch, shim_events};
+use crate::{connection, launch, shim_events};
 use cri::wire::{Request, SHM, SOCKET, SharedIpc, ShimConfig};
 use cri::{Connection, CriError, Result, RuntimeEvent, SandboxConfig, SandboxId, SandboxStatus};
 use std::collections::BTreeMap;
@@ -73,7 +72,9 @@ impl Inner {
         config.shared_network = self.shared_network(&record.config)?;
         let shim = launch::shim(&self.program, &config).await?;
         record.made = Some(Made { shim, attachment: None });
-        let (attachment, joined) = tokio::join!(self.attach_network(record, shim), self.reach(&record.id));
+        let netns = shim.network_namespace();
+        let (attachment, joined) =
+            tokio::join!(connection::connect(&*self.networks, record, &netns), self.reach(&record.id));
         record.made = Some(Made { shim, attachment: attachment? });
         let failed =
             |e| CriError::failed(format_args!("reach the shim of sandbox {}", record.config.name), e);
@@ -188,10 +189,15 @@ impl Inner {
         self.containers_ended(&id, "the sandbox was stopped").await;
         let failed = |what: &str, why: String| CriError::failed(format_args!("{what} sandbox {id}"), why);
         self.starts.yield_to_starts().await;
-        self.network.detach(&id.0).await.map_err(|e| failed("detach network of", e.to_string()))?;
+        self.networks.detach(&id).await.map_err(|e| failed("detach network of", e.to_string()))?;
         let _ = self.events.send(RuntimeEvent::SandboxStopped { sandbox: id.clone() });
         let record = sandbox.set_stopped();
         self.write_record(&record).await.map_err(|e| failed("write record of", e.to_string()))
+    }
+
+    pub async fn write_record(&self, record: &SandboxRecord) -> io::Result<()> {
+        let (path, record) = (self.places.sandbox_record(&record.id), record.clone());
+        blocking(move || records::write(&path, &record)).await
     }
 
     /// Whatever is left of a sandbox's processes is killed, and its end is noted.
@@ -276,10 +282,6 @@ fn sysctls(config: &SandboxConfig) -> BTreeMap<String, String> {
 /// Below the profile's cgroup: of all its shims.
 pub fn shims_of(cgroup: &str) -> String {
     format!("{cgroup}/shims")
-}
-
-pub fn netns(shim: ProcessId) -> PathBuf {
-    PathBuf::from(format!("/proc/{}/ns/net", shim.pid))
 }
 
 /// A cgroup parent becomes a path below the profile's own cgroup and must stay there.

@@ -133,7 +133,7 @@ impl World {
     }
 
     pub async fn runtime_of(&self, config: RuntimeConfig) -> Arc<ShimRuntime> {
-        ShimRuntime::start(config, self.images.clone(), self.network.clone()).await.unwrap()
+        ShimRuntime::start(config, self.images.clone(), Arc::new(self.network.clone())).await.unwrap()
     }
 
     pub fn sandbox(&self, name: &str) -> SandboxConfig {
