@@ -18,6 +18,8 @@ use tokio::sync::Mutex;
 
 /// Says in `ip route` whose a route is.
 pub(crate) const OURS: RouteProtocol = RouteProtocol::Other(109);
+/// What the link is called in the pod.
+pub(crate) const POD_LINK: &str = "eth0";
 pub(crate) const LOOPBACK: u32 = 1; // in every network namespace
 const ETHERNET_MTU: u32 = 1500;
 
@@ -68,13 +70,12 @@ impl Links {
         mtu: u32,
         mac: Option<[u8; 6]>,
     ) -> Result<u32> {
-        let mut peer =
-            LinkMessageBuilder::<LinkUnspec>::new().name(crate::pod_netns::LINK).mtu(mtu).setns_by_fd(netns);
+        let mut peer = LinkMessageBuilder::<LinkUnspec>::new().name(POD_LINK).mtu(mtu).setns_by_fd(netns);
         if let Some(mac) = mac {
             peer = peer.address(mac.to_vec());
         }
         let peer = peer.build();
-        let pair = LinkMessageBuilder::<LinkVeth>::new(name, crate::pod_netns::LINK)
+        let pair = LinkMessageBuilder::<LinkVeth>::new(name, POD_LINK)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
             .link_group(config.link_group())
             .mtu(mtu)

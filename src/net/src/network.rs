@@ -1,6 +1,6 @@
 use crate::error::Doing;
-use crate::heal::{Kept, Lead};
 use crate::ipam::Ipam;
+use crate::kept::{Kept, Lead};
 use crate::links::Links;
 use crate::pod_netns::PodNetns;
 use crate::ruleset::Ruleset;
