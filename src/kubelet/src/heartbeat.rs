@@ -1,8 +1,8 @@
 //! The node in the cluster: its object, and the signs of life that the node lifecycle controller waits for.
 
-use crate::node;
 use crate::node_events::{self, News};
 use crate::shared::Shared;
+use crate::{image_gc, node};
 use api::{ObjectKey, Reason, Status};
 use cluster::Api;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -93,7 +93,7 @@ impl Heartbeat {
                 () = stop.cancelled() => return,
                 _ = renewals.tick() => self.sign_of_life().await,
                 _ = reports.tick() => {
-                    self.shared.images.collect_garbage(&self.shared).await;
+                    image_gc::collect_garbage(&self.shared).await;
                     self.report().await
                 }
             };

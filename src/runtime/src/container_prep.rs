@@ -1,11 +1,11 @@
 //! What is known of a container before anything is mounted: checks, the image, folders.
 
-use crate::host;
+use crate::host::{self, HostDevice};
 use crate::places::{ContainerPaths, private_dir};
 use crate::runtime::Inner;
 use crate::sandbox::Sandbox;
 use crate::signals;
-use crate::spec::{self, HostDevice, ImageDefaults, SharedSource, Volume};
+use crate::spec::{self, ImageDefaults, SharedSource, Volume};
 use cri::wire::ImageMount;
 use cri::{ContainerConfig, ContainerId, CriError, Result, SandboxConfig, SandboxId, Seccomp};
 use oci_spec::runtime::LinuxSeccomp;

@@ -1,11 +1,12 @@
 //! Further processes in a container, and the streams of the first one.
 
 use crate::account::{self, Wanted};
+use crate::capabilities::CapabilitySet;
 use crate::client::Answer;
 use crate::container::Container;
 use crate::rootfs::Rootfs;
 use crate::runtime::{Inner, blocking};
-use crate::spec::{CapabilitySet, last_of_each, with_home};
+use crate::spec::{last_of_each, with_home};
 use crate::streams::FdStream;
 use bytes::BytesMut;
 use cri::wire::{ExecRequest, Request, StreamFd};

@@ -6,6 +6,7 @@
 //! shim's, so that no container notices when this process ends. Read [`ShimRuntime`] first, then `spec::build`.
 
 mod account;
+mod capabilities;
 mod cgroups;
 mod client;
 mod connection;

@@ -3,7 +3,7 @@
 //! Every path is resolved inside the root by the kernel (openat2 with RESOLVE_IN_ROOT): a link in an image, absolute or
 //! full of `..`, can not lead out of it.
 
-use crate::spec::HostDevice;
+use crate::host::HostDevice;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, makedev, mkdirat, mknodat};

@@ -1,4 +1,4 @@
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::pod;
 use k8s_openapi::api::core::v1::Pod;
 

@@ -1,10 +1,11 @@
 //! Carrying out a plan for a pod that is to run.
 
+use super::Worker;
 use super::jobs::{Done, SandboxError};
 use super::start::Start;
-use super::{Worker, ending};
 use crate::container_config;
 use crate::kill::Killer;
+use crate::logs::rotate;
 use crate::plan::{Action, plan};
 use crate::resolv::{Resolv, resolv_conf};
 use crate::shared::Shared;
@@ -275,7 +276,7 @@ impl Worker {
             let remove = shared.runtime.remove_container(&id);
             let outcome = shared.work_counts.time(Operation::RemoveContainer, remove).await;
             if let Some(log) = log {
-                let _ = tokio::task::spawn_blocking(move || ending::remove_log(&log)).await;
+                let _ = tokio::task::spawn_blocking(move || rotate::remove(&log)).await;
             }
             Done::Removed { id: id.0, sandbox: None, outcome }
         });

@@ -2,7 +2,8 @@
 
 use super::Worker;
 use super::jobs::Done;
-use crate::resize::{self, Pending};
+use crate::requests::Pending;
+use crate::resize;
 use crate::{pod, resources};
 use cluster::EventType;
 use cri::{ContainerId, CriError, Resources, Runtime, SandboxId};

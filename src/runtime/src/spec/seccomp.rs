@@ -1,6 +1,6 @@
 //! The seccomp filter of a container: the default profile for its capabilities, or a profile of the machine.
 
-use super::capabilities::CapabilitySet;
+use crate::capabilities::CapabilitySet;
 use crate::host::Host;
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
