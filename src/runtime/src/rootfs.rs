@@ -176,12 +176,7 @@ fn copy_one(from: &OwnedFd, to: &OwnedFd, name: &OsStr, depth: usize) -> io::Res
             Ok(()) | Err(Errno::EEXIST) => return copy_dir(from, to, (name, &stat), depth),
             Err(e) => Err(e),
         },
-        SFlag::S_IFREG => {
-            match openat(to, name, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | ITSELF, Mode::S_IRWXU) {
-                Ok(copy) => return copy_file(from, name, &stat, copy),
-                Err(e) => Err(e),
-            }
-        }
+        SFlag::S_IFREG => return copy_file(from, to, name),
         kind @ (SFlag::S_IFIFO | SFlag::S_IFCHR | SFlag::S_IFBLK) => {
             mknodat(to, name, kind, permissions(&stat), stat.st_rdev)
         }
@@ -204,11 +199,22 @@ fn copy_dir(from: &OwnedFd, to: &OwnedFd, (name, stat): (&OsStr, &FileStat), dep
     own(&to, stat)
 }
 
-fn copy_file(from: &OwnedFd, name: &OsStr, stat: &FileStat, copy: OwnedFd) -> io::Result<()> {
-    let mut from = File::from(openat(from, name, OFlag::O_RDONLY | ITSELF, Mode::empty())?);
-    let mut copy = File::from(copy);
-    io::copy(&mut from, &mut copy)?;
-    own(&copy.into(), stat)
+/// What was a file a moment ago may be a device or a pipe by now: it is looked at before it is opened, and stays itself.
+fn copy_file(from: &OwnedFd, to: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    let found = openat(from, name, OFlag::O_PATH | ITSELF, Mode::empty())?;
+    let Some(mut file) = trees::read_regular(found)? else {
+        return Err(io::Error::other(format!("{} is no file any more", name.display())));
+    };
+    let stat = fstat(&file)?;
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | ITSELF;
+    let mut copy = match openat(to, name, flags, Mode::S_IRWXU) {
+        Ok(copy) => File::from(copy),
+        // somebody has made it first
+        Err(Errno::EEXIST) => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    io::copy(&mut file, &mut copy)?;
+    own(&copy.into(), &stat)
 }
 
 /// The mode comes last, for chown takes set-id bits away.
@@ -269,6 +275,26 @@ mod tests {
         let root = Rootfs::open(terminal.parent().unwrap()).unwrap();
         assert_eq!(root.read_text(Path::new(terminal.file_name().unwrap())), "");
         // the end of a terminal that somebody has opened and closed
+        let told = master.read(&mut [0]).unwrap_err();
+        assert_eq!(told.kind(), io::ErrorKind::WouldBlock, "{told}");
+    }
+
+    #[test]
+    fn what_has_taken_a_file_s_place_is_not_opened_to_be_copied() {
+        let mut master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let terminal = PathBuf::from(ptsname_r(&master).unwrap());
+        let (dir, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let pipe = dir.path().join("pipe");
+        mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+        let open = |dir: &Path| nix::fcntl::open(dir, DIRECTORY, Mode::empty()).unwrap();
+        for place in [&terminal, &pipe] {
+            let (from, name) = (open(place.parent().unwrap()), place.file_name().unwrap());
+            let refused = copy_file(&from, &open(to.path()), name).unwrap_err();
+            assert!(refused.to_string().ends_with(" is no file any more"), "{}: {refused}", place.display());
+        }
+        assert_eq!(fs::read_dir(to.path()).unwrap().count(), 0);
         let told = master.read(&mut [0]).unwrap_err();
         assert_eq!(told.kind(), io::ErrorKind::WouldBlock, "{told}");
     }
