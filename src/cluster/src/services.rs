@@ -26,12 +26,12 @@ pub(crate) struct Allocators {
 struct Allocations {
     /// Where addresses are given from: the cluster's own range first.
     ranges: Vec<Ipv4Net>,
-    addresses: Book<Ipv4Addr>,
-    ports: Book<u16>,
+    addresses: Holders<Ipv4Addr>,
+    ports: Holders<u16>,
 }
 
 /// Who holds what, by the Service's uid.
-struct Book<T>(HashMap<T, Holder>);
+struct Holders<T>(HashMap<T, Holder>);
 
 struct Holder {
     uid: String,
@@ -39,13 +39,13 @@ struct Holder {
     stored: bool,
 }
 
-impl<T> Default for Book<T> {
+impl<T> Default for Holders<T> {
     fn default() -> Self {
-        Book(HashMap::new())
+        Holders(HashMap::new())
     }
 }
 
-impl<T: Eq + Hash + Copy> Book<T> {
+impl<T: Eq + Hash + Copy> Holders<T> {
     fn is_free(&self, what: &T) -> bool {
         !self.0.contains_key(what)
     }

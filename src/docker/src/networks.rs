@@ -162,7 +162,7 @@ impl Networks {
     }
 
     /// Gives every bridge that has no addresses yet some of its own.
-    pub(crate) fn settle(&self, space: &AddressSpace) -> Result<()> {
+    pub(crate) fn allocate_missing(&self, space: &AddressSpace) -> Result<()> {
         let mut all = lock(&self.all);
         let lacking = |n: &Network| n.driver == BRIDGE && n.subnet.is_none();
         while let Some(at) = all.iter().position(lacking) {
@@ -326,7 +326,7 @@ mod tests {
     fn networks(dir: &Path) -> Networks {
         let pool = AddressPool { base: "172.16.0.0/14".parse().unwrap(), size: 16 };
         let networks = Networks::open(dir, vec![pool]).unwrap();
-        networks.settle(&AddressSpace::default()).unwrap();
+        networks.allocate_missing(&AddressSpace::default()).unwrap();
         networks
     }
 

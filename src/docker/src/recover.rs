@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(crate) async fn take_up(engine: &Arc<Engine>) {
     let reader = engine.clone();
     let _ = tokio::task::spawn_blocking(move || read_all(&reader)).await;
-    if let Err(error) = engine.settle_networks().await {
+    if let Err(error) = engine.restore_networks().await {
         tracing::error!(%error, "networks are not as they should be");
     }
     // before anybody starts: what is taken is taken

@@ -1,6 +1,6 @@
 //! The node in the cluster: its object, and the signs of life that the node lifecycle controller waits for.
 
-use crate::node_events::{self, News};
+use crate::node_events::{self, NodeEvent};
 use crate::shared::Shared;
 use crate::{image_gc, node};
 use api::{ObjectKey, Reason, Status};
@@ -138,13 +138,15 @@ impl Heartbeat {
             other => other?,
         };
         let now = written.status.unwrap_or_default();
-        node_events::between(&shared.config.node_name, &before, &now).into_iter().for_each(|n| self.tell(n));
+        node_events::between(&shared.config.node_name, &before, &now)
+            .into_iter()
+            .for_each(|n| self.record_event(n));
         Ok(())
     }
 
-    fn tell(&self, news: News) {
+    fn record_event(&self, event: NodeEvent) {
         let about = node_events::about(&self.shared.config.node_name);
-        self.shared.events.event(about, news.kind, news.reason, news.message);
+        self.shared.events.event(about, event.kind, event.reason, event.message);
     }
 
     async fn renew(&self) -> Result<(), Status> {

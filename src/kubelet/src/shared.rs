@@ -43,7 +43,7 @@ pub(crate) struct Shared {
     pub images: ImageManager,
     pub events: Recorder,
     pub sandbox_index: SandboxIndex,
-    pub waiting_for_room: WaitingForRoom,
+    pub deferred_resizes: DeferredResizes,
     pub admitted: Admitted,
     pub probe_counts: ProbeCounts,
     pub work_counts: WorkCounts,
@@ -65,23 +65,23 @@ struct Entry {
 }
 
 impl SandboxIndex {
-    pub fn enter(&self, id: &SandboxId, uid: &str, mailbox: &Mailbox) {
+    pub fn insert(&self, id: &SandboxId, uid: &str, mailbox: &Mailbox) {
         self.locked().insert(id.clone(), Entry { uid: uid.to_owned(), mailbox: mailbox.clone() });
     }
 
-    pub fn strike(&self, id: &SandboxId) {
+    pub fn remove(&self, id: &SandboxId) {
         self.locked().remove(id);
     }
 
     /// Wakes the worker of the sandbox's pod.
-    pub fn ring(&self, id: &SandboxId) {
+    pub fn wake(&self, id: &SandboxId) {
         if let Some(entry) = self.locked().get(id) {
             // a worker that has ended needs no waking
             let _ = entry.mailbox.send(Message::Look);
         }
     }
 
-    pub fn ring_all(&self) {
+    pub fn wake_all(&self) {
         for entry in self.locked().values() {
             let _ = entry.mailbox.send(Message::Look);
         }
@@ -100,20 +100,20 @@ impl SandboxIndex {
     }
 }
 
-/// Pods that are resized when others leave them room, by their uid.
+/// Pods whose resize is deferred until others need less, by their uid.
 #[derive(Default)]
-pub(crate) struct WaitingForRoom(Mutex<HashMap<String, Mailbox>>);
+pub(crate) struct DeferredResizes(Mutex<HashMap<String, Mailbox>>);
 
-impl WaitingForRoom {
-    pub fn enter(&self, uid: &str, mailbox: &Mailbox) {
+impl DeferredResizes {
+    pub fn insert(&self, uid: &str, mailbox: &Mailbox) {
         self.locked().insert(uid.to_owned(), mailbox.clone());
     }
 
-    pub fn leave(&self, uid: &str) {
+    pub fn remove(&self, uid: &str) {
         self.locked().remove(uid);
     }
 
-    pub fn ring(&self) {
+    pub fn wake(&self) {
         for mailbox in self.locked().values() {
             let _ = mailbox.send(Message::Look);
         }
@@ -130,11 +130,11 @@ impl WaitingForRoom {
 pub(crate) struct Admitted(Mutex<HashMap<String, Requests>>);
 
 impl Admitted {
-    pub fn enter(&self, uid: &str, requests: Requests) {
+    pub fn insert(&self, uid: &str, requests: Requests) {
         self.locked().insert(uid.to_owned(), requests);
     }
 
-    pub fn strike(&self, uid: &str) {
+    pub fn remove(&self, uid: &str) {
         self.locked().remove(uid);
     }
 

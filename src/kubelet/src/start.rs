@@ -13,7 +13,7 @@ use crate::pause::Pauses;
 use crate::pauser::Pauser;
 use crate::pod_certificates::PodCertificates;
 use crate::probe_counts::ProbeCounts;
-use crate::shared::{Admitted, SandboxIndex, Shared, WaitingForRoom};
+use crate::shared::{Admitted, DeferredResizes, SandboxIndex, Shared};
 use crate::sources::Cached;
 use crate::work_counts::WorkCounts;
 use api::Status;
@@ -98,7 +98,7 @@ pub(crate) async fn start_at(
         images: ImageManager::new(images, config.state_dir.join("pulled-images.json"), clock.now()),
         events: client.recorder("kubelet", Some(&config.node_name)),
         sandbox_index: SandboxIndex::default(),
-        waiting_for_room: WaitingForRoom::default(),
+        deferred_resizes: DeferredResizes::default(),
         admitted: Admitted::default(),
         probe_counts: ProbeCounts::default(),
         work_counts: WorkCounts::default(),

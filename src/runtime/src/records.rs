@@ -27,7 +27,7 @@ pub struct Made {
     pub attachment: Option<Attachment>,
 }
 
-/// Written when all of the container is there but the container itself: a folder without it is half made.
+/// Written when all of the container is there but the container itself: a directory without it is half made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContainerRecord {
     pub id: ContainerId,
@@ -76,7 +76,7 @@ pub fn new_id() -> String {
     })
 }
 
-/// Whether a folder's name can be one of our ids.
+/// Whether a directory's name can be one of our ids.
 pub fn is_id(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }

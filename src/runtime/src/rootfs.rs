@@ -50,10 +50,10 @@ impl Rootfs {
         read().unwrap_or_default()
     }
 
-    /// Makes the folder and its parents where they are missing; the new ones are the user's.
+    /// Makes the directory and its parents where they are missing; the new ones are the user's.
     ///
     /// # Errors
-    /// Something that is no folder stands in the way.
+    /// Something that is no directory stands in the way.
     pub fn make_dir(&self, path: &Path, uid: u32, gid: u32) -> nix::Result<()> {
         if self.open_in(path, OFlag::O_PATH | OFlag::O_DIRECTORY).is_ok() {
             return Ok(());
@@ -75,9 +75,9 @@ impl Rootfs {
         self.open_in(path, OFlag::O_PATH | OFlag::O_DIRECTORY).map(drop)
     }
 
-    /// Puts a folder in the place of a link or a file that the image has at the top, as Docker does where the kernel's file
+    /// Puts a directory in the place of a link or a file that the image has at the top, as Docker does where the kernel's file
     /// systems are mounted. libcontainer makes nodes and links at `<root>/dev/…` while it still sees the machine: a link
-    /// there would lead it to a folder of the machine's.
+    /// there would lead it to a directory of the machine's.
     ///
     /// # Errors
     /// What the kernel says.
@@ -95,10 +95,10 @@ impl Rootfs {
         mkdirat(&self.0, name, Mode::from_bits_truncate(0o755))
     }
 
-    /// Makes a node of the device, and the folders above it. A file or a link that the image has there makes room for it.
+    /// Makes a node of the device, and the directories above it. A file or a link that the image has there makes room for it.
     ///
     /// # Errors
-    /// What the kernel says; a folder is there.
+    /// What the kernel says; a directory is there.
     pub fn make_node(&self, path: &Path, device: &HostDevice) -> io::Result<()> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Errno::EINVAL.into());
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_made_inside() {
+    fn directories_are_made_inside() {
         let (dir, root) = root();
         let (uid, gid) = (Uid::current().as_raw(), Gid::current().as_raw());
         root.make_dir(Path::new("/a/b/c"), uid, gid).unwrap();
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_takes_the_place_of_a_link() {
+    fn a_directory_takes_the_place_of_a_link() {
         let (dir, root) = root();
         let at = |name: &str| dir.path().join("root").join(name);
         fs::create_dir(dir.path().join("outside")).unwrap();

@@ -4,7 +4,7 @@ use crate::RuntimeConfig;
 use crate::cgroups::Hierarchies;
 use crate::container::Container;
 use crate::host::Host;
-use crate::places::Places;
+use crate::paths::Paths;
 use crate::program::Program;
 use crate::sandbox::{Sandbox, lock};
 use crate::starts::Starts;
@@ -28,7 +28,7 @@ pub struct ShimRuntime(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub config: RuntimeConfig,
-    pub places: Places,
+    pub paths: Paths,
     pub images: Arc<image::ImageStore>,
     pub networks: Arc<dyn Networks>,
     pub cgroups: Hierarchies,
@@ -67,7 +67,7 @@ impl Inner {
     ) -> Self {
         let host = Host::inspect(cgroups.unified(), cgroups.accounts_swap(&config.cgroup));
         Inner {
-            places: Places::new(&config),
+            paths: Paths::new(&config),
             program: Program::protect(&config.program),
             config,
             images,

@@ -2,7 +2,7 @@
 
 use crate::client::{ShimClient, ShimMessage};
 use crate::container::lost;
-use crate::places::private_dir;
+use crate::paths::private_dir;
 use crate::records::{self, Made, SandboxRecord, new_id};
 use crate::runtime::{Inner, blocking};
 use crate::sandbox::{Sandbox, SandboxPhase};
@@ -54,12 +54,12 @@ impl Inner {
         });
         let (started, limited) = tokio::join!(self.start_shim(record), limited);
         drop(starting);
-        let (client, heard) = started?;
+        let (client, messages) = started?;
         limited.map_err(|e| doing("limit", e))?;
         self.write_record(record).await.map_err(|e| doing("write record of", e))?;
         let sandbox = Arc::new(Sandbox::ready(record.clone(), client));
         self.add_sandbox(sandbox.clone());
-        tokio::spawn(shim_events::follow(Arc::downgrade(self), record.id.clone(), heard));
+        tokio::spawn(shim_events::follow(Arc::downgrade(self), record.id.clone(), messages));
         Ok(sandbox)
     }
 
@@ -87,15 +87,15 @@ impl Inner {
         tokio::task::spawn_blocking(move || inner.cgroups.expect_moves());
     }
 
-    /// Folders, files and the record that says: half made.
+    /// Directories, files and the record that says: half made.
     fn lay_out(self: &Arc<Self>, record: &SandboxRecord) -> io::Result<()> {
         let (id, config) = (&record.id, &record.config);
-        private_dir(&self.places.containers(id))?;
-        records::write(&self.places.sandbox_record(id), record)?;
+        private_dir(&self.paths.containers(id))?;
+        records::write(&self.paths.sandbox_record(id), record)?;
         self.cgroups.make_for_members(&self.shim_cgroup(id))?;
         // not before: while that waits nobody makes a cgroup. The shim's own move will find the wait over, or nearly
         self.expect_moves();
-        let run = self.places.sandbox_run(id);
+        let run = self.paths.sandbox_run(id);
         private_dir(&run)?;
         let hostname = format!("{}\n", config.hostname);
         let files =
@@ -122,7 +122,7 @@ impl Inner {
         Ok(Some(SharedIpc {
             namespace: namespace("ipc"),
             mounts: namespace("mnt"),
-            shm: self.places.sandbox_run(other).join(SHM),
+            shm: self.paths.sandbox_run(other).join(SHM),
         }))
     }
 
@@ -130,7 +130,7 @@ impl Inner {
         let config = &record.config;
         ShimConfig {
             id: record.id.clone(),
-            dir: self.places.sandbox_run(&record.id),
+            dir: self.paths.sandbox_run(&record.id),
             hostname: config.hostname.clone(),
             host_network: config.host_network,
             host_pid: config.host_pid,
@@ -159,9 +159,9 @@ impl Inner {
         &self,
         id: &SandboxId,
     ) -> io::Result<(ShimClient, mpsc::UnboundedReceiver<ShimMessage>)> {
-        let (tell, heard) = mpsc::unbounded_channel();
-        let socket = self.places.sandbox_run(id).join(SOCKET);
-        Ok((ShimClient::connect(&socket, tell).await?, heard))
+        let (tell, messages) = mpsc::unbounded_channel();
+        let socket = self.paths.sandbox_run(id).join(SOCKET);
+        Ok((ShimClient::connect(&socket, tell).await?, messages))
     }
 
     /// The shim is in a cgroup beside the pods': a pod's limits are for what the user runs in it, and on v2 a cgroup
@@ -196,7 +196,7 @@ impl Inner {
     }
 
     pub async fn write_record(&self, record: &SandboxRecord) -> io::Result<()> {
-        let (path, record) = (self.places.sandbox_record(&record.id), record.clone());
+        let (path, record) = (self.paths.sandbox_record(&record.id), record.clone());
         blocking(move || records::write(&path, &record)).await
     }
 
@@ -225,10 +225,10 @@ impl Inner {
             if container.has_ended() {
                 continue;
             }
-            let places = container.places.clone();
+            let paths = container.paths.clone();
             let record = blocking(move || {
-                let record = lost(records::read(&places.status()).ok().flatten(), why);
-                let _ = records::write(&places.exit(), &record);
+                let record = lost(records::read(&paths.status()).ok().flatten(), why);
+                let _ = records::write(&paths.exit(), &record);
                 record
             });
             container.observe(&record.await, &self.events);

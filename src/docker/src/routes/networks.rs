@@ -232,10 +232,10 @@ impl Engine {
     }
 
     /// At the start: every network has its addresses, and the kernel knows of it.
-    pub(crate) async fn settle_networks(&self) -> Result<()> {
+    pub(crate) async fn restore_networks(&self) -> Result<()> {
         let _alone = self.networks.gate.lock().await;
         let space = self.host_networks.address_space().await?;
-        self.networks.settle(&space)?;
+        self.networks.allocate_missing(&space)?;
         Ok(self.host_networks.set_networks(self.networks.configs()).await?)
     }
 }

@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(fs::read_to_string(dir.join("c")).unwrap(), "4");
         assert!(!dir.join("sub").exists(), "what is no longer there is gone");
         let left: Vec<_> = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(left.len(), 4, "..data, one folder, two names: {left:?}");
+        assert_eq!(left.len(), 4, "..data, one directory, two names: {left:?}");
         assert!(write(&dir, &payload(&[]), None).unwrap());
         assert!(!dir.join("a").exists());
     }

@@ -10,8 +10,8 @@ use crate::plan::{Action, plan};
 use crate::resolv::{Resolv, resolv_conf};
 use crate::shared::Shared;
 use crate::view::{Backoff, Evicted};
+use crate::volumes::budget::Budget;
 use crate::volumes::payload::{Content, TOKEN_SECONDS};
-use crate::volumes::room::Room;
 use crate::volumes::{self, Mounted, MountedVolume, Prepared, VolumeError};
 use crate::work_counts::Operation;
 use crate::{admission, clock, csi, pod, resize};
@@ -370,7 +370,7 @@ fn prepare(shared: &Shared, pod: &Pod) -> (Vec<(String, Prepared)>, Option<Volum
         sources: &shared.sources,
         tokens: &tokens,
         certificates: &certificates,
-        room: Room::default(),
+        budget: Budget::default(),
     };
     let dir = shared.pod_dir(pod);
     let root = &shared.config.state_dir;

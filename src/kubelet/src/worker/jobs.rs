@@ -97,9 +97,9 @@ impl Worker {
                 self.failed_to_end(&error);
             }
             Done::Cleaned(Ok(())) => {
-                self.ids.iter().for_each(|id| self.shared.sandbox_index.strike(id));
-                self.shared.waiting_for_room.leave(pod::uid(&self.pod));
-                self.shared.admitted.strike(pod::uid(&self.pod));
+                self.ids.iter().for_each(|id| self.shared.sandbox_index.remove(id));
+                self.shared.deferred_resizes.remove(pod::uid(&self.pod));
+                self.shared.admitted.remove(pod::uid(&self.pod));
                 self.shared.certificates.forget(pod::uid(&self.pod));
                 self.stage = Stage::Gone;
             }
@@ -139,7 +139,7 @@ impl Worker {
             Ok((sandbox, mounted)) => {
                 self.memory.backoffs.forget(SANDBOX);
                 self.memory.sandbox_backed_off = None;
-                self.shared.sandbox_index.enter(&sandbox, pod::uid(&self.pod), &self.mailbox);
+                self.shared.sandbox_index.insert(&sandbox, pod::uid(&self.pod), &self.mailbox);
                 self.ids.push(sandbox);
                 self.volumes_are(mounted);
             }
@@ -216,7 +216,7 @@ impl Worker {
         }
         self.removing.remove(id);
         if let Some(sandbox) = sandbox {
-            self.shared.sandbox_index.strike(&sandbox);
+            self.shared.sandbox_index.remove(&sandbox);
             self.ids.retain(|known| *known != sandbox);
         }
     }

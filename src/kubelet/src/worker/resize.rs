@@ -91,10 +91,10 @@ impl Worker {
         }
         let waited = self.memory.resize_pending.is_some();
         self.decide();
-        let (uid, room) = (pod::uid(&self.pod), &self.shared.waiting_for_room);
+        let (uid, deferred) = (pod::uid(&self.pod), &self.shared.deferred_resizes);
         match self.memory.resize_pending.is_some() {
-            true if !waited => room.enter(uid, &self.mailbox),
-            false if waited => room.leave(uid),
+            true if !waited => deferred.insert(uid, &self.mailbox),
+            false if waited => deferred.remove(uid),
             _ => {}
         }
     }
@@ -121,7 +121,7 @@ impl Worker {
         if pending.is_none() {
             self.memory.given = asked;
             // it may have less than before
-            self.shared.waiting_for_room.ring();
+            self.shared.deferred_resizes.wake();
             self.memory.resize_error = None;
             self.resizing.again_at = None;
             // files and environments may show it

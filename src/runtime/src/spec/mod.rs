@@ -40,7 +40,7 @@ pub struct Parts<'a> {
     pub host: &'a Host,
     /// Where the root file system will be mounted.
     pub rootfs: &'a Path,
-    /// The sandbox's folder in the run directory.
+    /// The sandbox's directory in the run directory.
     pub sandbox_dir: &'a Path,
     /// Anonymous volumes.
     pub volumes: &'a [Volume],

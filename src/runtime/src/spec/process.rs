@@ -1,4 +1,4 @@
-//! A container's first process: command line, environment, folder, limits.
+//! A container's first process: command line, environment, directory, limits.
 
 use super::{ImageDefaults, Parts, bug};
 use crate::capabilities::CapabilitySet;

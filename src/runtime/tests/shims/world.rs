@@ -34,7 +34,7 @@ pub fn with_image<F: Future<Output = ()>>(config: &str, test: impl FnOnce(World)
     with_links(config, |_| Vec::new(), test);
 }
 
-/// The same with links in the image, which may lead to the world's folder.
+/// The same with links in the image, which may lead to the world's directory.
 pub fn with_links<F: Future<Output = ()>>(
     config: &str,
     links: impl FnOnce(&Path) -> Vec<(&'static str, String)>,
