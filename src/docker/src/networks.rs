@@ -238,7 +238,7 @@ impl Networks {
     }
 
     /// Notes what a container has already.
-    pub(crate) fn book(&self, network: &str, container: &str, address: Ipv4Addr) {
+    pub(crate) fn reserve(&self, network: &str, container: &str, address: Ipv4Addr) {
         if let Ok(network) = self.of_record(network) {
             lock(&self.leases).entry(network.id).or_default().insert(address, container.to_owned());
         }
