@@ -134,7 +134,13 @@ fn pull_secrets(shared: &Shared, pod: &Pod) -> Vec<Arc<Secret>> {
             "Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
             missing.join(", ")
         );
-        shared.say(pod, None, cluster::EventType::Warning, "FailedToRetrieveImagePullSecret", message);
+        shared.record_event(
+            pod,
+            None,
+            cluster::EventType::Warning,
+            "FailedToRetrieveImagePullSecret",
+            message,
+        );
     }
     secrets
 }

@@ -176,7 +176,7 @@ impl Shared {
     }
 
     /// An event about the pod, or about one of its containers.
-    pub fn say(
+    pub fn record_event(
         &self,
         pod: &Pod,
         container: Option<&str>,
@@ -190,11 +190,11 @@ impl Shared {
     }
 
     pub fn normal(&self, pod: &Pod, container: &str, reason: &'static str, message: impl Into<String>) {
-        self.say(pod, Some(container), EventType::Normal, reason, message);
+        self.record_event(pod, Some(container), EventType::Normal, reason, message);
     }
 
     pub fn warn(&self, pod: &Pod, container: &str, reason: &'static str, message: impl Into<String>) {
-        self.say(pod, Some(container), EventType::Warning, reason, message);
+        self.record_event(pod, Some(container), EventType::Warning, reason, message);
     }
 
     pub fn facts(&self, pod_ip: Option<IpAddr>) -> Facts {

@@ -39,7 +39,7 @@ pub struct Kubelet {
 #[derive(Debug, Error)]
 pub enum StartError {
     #[error("make {}: {why}", dir.display())]
-    Folder { dir: PathBuf, why: std::io::Error },
+    Directory { dir: PathBuf, why: std::io::Error },
     #[error("read which namespaces are paused, {}: {why}", file.display())]
     Paused { file: PathBuf, why: std::io::Error },
     #[error("watch for storage drivers: {0}")]
@@ -75,9 +75,9 @@ pub(crate) async fn start_at(
     stop: CancellationToken,
 ) -> Result<Kubelet, StartError> {
     for dir in [config.pods_dir(), config.logs_dir()] {
-        make_private(&dir).map_err(|why| StartError::Folder { dir, why })?;
+        make_private(&dir).map_err(|why| StartError::Directory { dir, why })?;
     }
-    Csi::make_directories(&config.state_dir).map_err(|(dir, why)| StartError::Folder { dir, why })?;
+    Csi::make_directories(&config.state_dir).map_err(|(dir, why)| StartError::Directory { dir, why })?;
     let paused = config.state_dir.join("paused.json");
     let pauses = Pauses::load(paused.clone()).map_err(|why| StartError::Paused { file: paused, why })?;
     let client = cluster.acting_as(Actor::own_kubelet(&config.node_name));

@@ -104,7 +104,7 @@ impl Inner {
             config,
             paths,
         };
-        lay_out(&prep).map_err(|e| {
+        create_directories(&prep).map_err(|e| {
             CriError::failed(format_args!("make directories of container {}", prep.config.name), e)
         })?;
         Ok(prep)
@@ -130,7 +130,7 @@ impl ContainerPrep {
     }
 }
 
-fn lay_out(prep: &ContainerPrep) -> std::io::Result<()> {
+fn create_directories(prep: &ContainerPrep) -> std::io::Result<()> {
     let paths = &prep.paths;
     let (upper, work) = prep.written();
     for dir in [&paths.state, &work, &paths.bundle, &paths.rootfs()] {

@@ -66,7 +66,7 @@ impl Inner {
         let known: HashSet<SandboxId> = whole.iter().map(|r| r.id.clone()).collect();
         let inner = self.clone();
         blocking(move || inner.sweep(&known)).await;
-        join_all(whole.into_iter().map(|record| self.take_up(record))).await;
+        join_all(whole.into_iter().map(|record| self.recover_sandbox(record))).await;
         let garbage = self.networks.collect_garbage().await;
         for link in garbage.removed {
             tracing::info!("removed link {link} of no sandbox");
@@ -116,13 +116,13 @@ impl Inner {
         }
     }
 
-    async fn take_up(self: &Arc<Self>, record: SandboxRecord) {
+    async fn recover_sandbox(self: &Arc<Self>, record: SandboxRecord) {
         let id = record.id.clone();
         match self.reconnect(&record).await {
             Some((client, messages, containers)) => {
                 let sandbox = Arc::new(Sandbox::ready(record, client));
                 self.add_sandbox(sandbox.clone());
-                self.take_up_containers(&sandbox, Some(&containers)).await;
+                self.recover_containers(&sandbox, Some(&containers)).await;
                 tokio::spawn(follow(Arc::downgrade(self), id, messages));
             }
             None => {
@@ -130,7 +130,7 @@ impl Inner {
                 let sandbox = Arc::new(Sandbox::ended(record));
                 self.add_sandbox(sandbox.clone());
                 self.kill_rest(&sandbox).await;
-                self.take_up_containers(&sandbox, None).await;
+                self.recover_containers(&sandbox, None).await;
                 if !was_stopped {
                     let _ = self.events.send(RuntimeEvent::SandboxLost { sandbox: id });
                 }
@@ -190,7 +190,7 @@ impl Inner {
     }
 
     /// `living` is what the shim has; `None` where there is no shim.
-    async fn take_up_containers(
+    async fn recover_containers(
         self: &Arc<Self>,
         sandbox: &Arc<Sandbox>,
         living: Option<&HashMap<ContainerId, wire::ContainerRecord>>,

@@ -46,7 +46,9 @@ impl Inner {
         let name = record.config.name.clone();
         let doing = |what: &str, why: io::Error| CriError::failed(format_args!("{what} sandbox {name}"), why);
         let (inner, copy) = (self.clone(), record.clone());
-        blocking(move || inner.lay_out(&copy)).await.map_err(|e| doing("make directories of", e))?;
+        blocking(move || inner.create_directories(&copy))
+            .await
+            .map_err(|e| doing("make directories of", e))?;
         let (inner, pod) = (self.clone(), record.clone());
         let limited = blocking(move || {
             let cgroup = inner.pod_cgroup(&pod.config);
@@ -88,7 +90,7 @@ impl Inner {
     }
 
     /// Directories, files and the record that says: half made.
-    fn lay_out(self: &Arc<Self>, record: &SandboxRecord) -> io::Result<()> {
+    fn create_directories(self: &Arc<Self>, record: &SandboxRecord) -> io::Result<()> {
         let (id, config) = (&record.id, &record.config);
         private_dir(&self.paths.containers(id))?;
         records::write(&self.paths.sandbox_record(id), record)?;
@@ -249,10 +251,10 @@ impl Inner {
 
 /// Asks the shim to end, and ends it where it does not.
 async fn shut_down(sandbox: &Sandbox) {
-    sandbox.life.send_if_modified(|life| {
-        let ready = *life == SandboxPhase::Ready;
+    sandbox.phase.send_if_modified(|phase| {
+        let ready = *phase == SandboxPhase::Ready;
         if ready {
-            *life = SandboxPhase::Stopping;
+            *phase = SandboxPhase::Stopping;
         }
         ready
     });

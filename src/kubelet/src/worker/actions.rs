@@ -94,7 +94,7 @@ impl Worker {
         if let Some(refusal) = self.shared.admit(&self.pod) {
             let at = self.refuse_at.unwrap_or_else(|| {
                 let message = refusal.message.clone();
-                self.shared.say(&self.pod, None, EventType::Warning, refusal.reason, message);
+                self.shared.record_event(&self.pod, None, EventType::Warning, refusal.reason, message);
                 self.when_to_refuse()
             });
             self.refuse_at = Some(at);
@@ -133,7 +133,7 @@ impl Worker {
         }
         if self.memory.evicted.is_none() {
             let message = "Pod was active on the node longer than the specified deadline";
-            self.shared.say(&self.pod, None, EventType::Warning, "DeadlineExceeded", message);
+            self.shared.record_event(&self.pod, None, EventType::Warning, "DeadlineExceeded", message);
             self.memory.evicted = Some(Evicted { reason: "DeadlineExceeded", message: message.to_owned() });
         }
     }
@@ -176,7 +176,7 @@ impl Worker {
         self.ports_were_freed = false;
         if !instead_of.is_empty() {
             let message = "Pod sandbox changed, it will be killed and re-created.";
-            self.shared.say(&self.pod, None, EventType::Normal, "SandboxChanged", message);
+            self.shared.record_event(&self.pod, None, EventType::Normal, "SandboxChanged", message);
         }
         let (shared, pod, living) = (self.shared.clone(), self.pod_as_given(), self.living.clone());
         self.jobs.spawn(async move {

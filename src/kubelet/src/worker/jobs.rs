@@ -158,7 +158,7 @@ impl Worker {
     }
 
     pub(super) fn sandbox_failed(&mut self, reason: &'static str, message: String) {
-        self.shared.say(&self.pod, None, EventType::Warning, reason, message);
+        self.shared.record_event(&self.pod, None, EventType::Warning, reason, message);
         let now = self.now();
         let delay = self.memory.backoffs.next(SANDBOX, now, now);
         self.memory.sandbox_backed_off = Some(now + delay);
@@ -192,7 +192,13 @@ impl Worker {
             Ok(mounted) => self.volumes_are(mounted),
             Err(VolumeError::GivenUp) => {}
             Err(error) => {
-                self.shared.say(&self.pod, None, EventType::Warning, error.reason(), error.to_string());
+                self.shared.record_event(
+                    &self.pod,
+                    None,
+                    EventType::Warning,
+                    error.reason(),
+                    error.to_string(),
+                );
                 let now = self.now();
                 let delay = self.memory.backoffs.next(VOLUMES, now, now);
                 self.volumes.hold = Some(now + delay);
@@ -236,7 +242,7 @@ impl Worker {
 
     fn failed_to_end(&mut self, why: &dyn std::fmt::Display) {
         let message = format!("error killing pod: {why}");
-        self.shared.say(&self.pod, None, EventType::Warning, "FailedKillPod", message);
+        self.shared.record_event(&self.pod, None, EventType::Warning, "FailedKillPod", message);
         let now = self.now();
         let delay = self.memory.backoffs.next(END, now, now);
         self.end_again_at = Some(now + delay);

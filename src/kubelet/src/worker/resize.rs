@@ -116,7 +116,7 @@ impl Worker {
             pending.as_ref().filter(|p| Some(*p) != self.memory.resize_pending.as_ref())
         {
             let event = if *reason == "Infeasible" { "ResizeInfeasible" } else { "ResizeDeferred" };
-            self.shared.say(&self.pod, None, EventType::Warning, event, message.clone());
+            self.shared.record_event(&self.pod, None, EventType::Warning, event, message.clone());
         }
         if pending.is_none() {
             self.memory.given = asked;
@@ -173,7 +173,13 @@ impl Worker {
             Err(error) => {
                 let message = error.to_string();
                 if self.memory.resize_error.as_ref() != Some(&message) {
-                    self.shared.say(&self.pod, None, EventType::Warning, "ResizeError", message.clone());
+                    self.shared.record_event(
+                        &self.pod,
+                        None,
+                        EventType::Warning,
+                        "ResizeError",
+                        message.clone(),
+                    );
                 }
                 self.memory.resize_error = Some(message);
                 self.resizing.again_at = Some(self.now() + AGAIN);
