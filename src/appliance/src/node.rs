@@ -108,9 +108,10 @@ impl NodeServices {
             .await
             .map_err(|e| failed("set up the network", &e))?;
         let program = std::env::current_exe().map_err(|e| failed("find the program itself", &e))?;
-        let runtime = ShimRuntime::start(runtime_config(places, program), images.clone(), network.clone())
-            .await
-            .map_err(|e| failed("start the container runtime", &e))?;
+        let runtime =
+            ShimRuntime::start(runtime_config(places, program), images.clone(), Arc::new(network.clone()))
+                .await
+                .map_err(|e| failed("start the container runtime", &e))?;
         Ok(NodeServices { network, images, runtime })
     }
 
@@ -194,7 +195,8 @@ impl NodeServices {
         let sockets = sockets.map_err(|e| failed("start the Docker socket", &e))?;
         claim::link_docker_socket(places).map_err(|e| failed("link the Docker socket", &e))?;
         let (runtime, images) = (self.runtime.clone(), self.images.clone());
-        let docker = docker::serve_on(sockets, docker, runtime, images, stop.clone());
+        let networks = Arc::new(self.network.clone());
+        let docker = docker::serve_on(sockets, docker, runtime, networks, images, stop.clone());
         running.spawn(named("docker", docker));
         Ok(())
     }

@@ -89,7 +89,7 @@ impl Cluster {
     }
 }
 
-/// What may not be wanted is refused, and what this door does not write is left out.
+/// What may not be wanted is refused, and what this path does not write is left out.
 fn prepare(config: &mut Value, target: &Target) -> Result<(), Status> {
     let info = target.version.info();
     for (field, want) in [("apiVersion", info.gvk.api_version()), ("kind", info.gvk.kind.to_string())] {

@@ -1,5 +1,6 @@
 //! Who holds which ClusterIP and which node port. Every Service passes the write path, so the allocations are exact.
 
+use crate::ip_addresses::addresses_of;
 use crate::service_ranges::{admit, find_free};
 use crate::{ClusterConfig, Target, ip_addresses};
 use ::api::{Object, Status};
@@ -26,12 +27,12 @@ pub(crate) struct Allocators {
 struct Allocations {
     /// Where addresses are given from: the cluster's own range first.
     ranges: Vec<Ipv4Net>,
-    addresses: Book<Ipv4Addr>,
-    ports: Book<u16>,
+    addresses: Holders<Ipv4Addr>,
+    ports: Holders<u16>,
 }
 
 /// Who holds what, by the Service's uid.
-struct Book<T>(HashMap<T, Holder>);
+struct Holders<T>(HashMap<T, Holder>);
 
 struct Holder {
     uid: String,
@@ -39,13 +40,13 @@ struct Holder {
     stored: bool,
 }
 
-impl<T> Default for Book<T> {
+impl<T> Default for Holders<T> {
     fn default() -> Self {
-        Book(HashMap::new())
+        Holders(HashMap::new())
     }
 }
 
-impl<T: Eq + Hash + Copy> Book<T> {
+impl<T: Eq + Hash + Copy> Holders<T> {
     fn is_free(&self, what: &T) -> bool {
         !self.0.contains_key(what)
     }
@@ -410,11 +411,6 @@ fn stored_services(store: &Store) -> impl Iterator<Item = Service> {
 /// `NeedsHealthCheck`.
 fn is_health_checked(spec: &ServiceSpec) -> bool {
     spec.type_.as_deref() == Some("LoadBalancer") && spec.external_traffic_policy.as_deref() == Some("Local")
-}
-
-pub(crate) fn addresses_of(service: &Service) -> Vec<Ipv4Addr> {
-    let ip = service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref());
-    ip.and_then(|ip| ip.parse().ok()).into_iter().collect()
 }
 
 /// Node ports, and the port of health checks, which comes from the same range.

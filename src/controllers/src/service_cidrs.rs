@@ -9,18 +9,22 @@ use crate::status::write_status;
 use api::{LabelSelector, Reason, Status};
 use async_trait::async_trait;
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{Actor, Api, Change, Cluster, Controller, RangeUse};
+use cluster::{Actor, Api, Change, Cluster, Controller, RangeUse, WorkQueue};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::networking::v1::{IPAddress, ServiceCIDR};
 use kinds::key_of;
 use plan::{Claim, Verdict};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "service-cidrs-controller";
 const FINALIZER: &str = "networking.k8s.io/service-cidr-finalizer";
+/// Nobody tells when the machine comes into another network: while a range is in conflict with one, it is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// The machine that leads packets to Services. An error is why it can not, in words for the log.
 #[async_trait]
@@ -59,7 +63,8 @@ pub(crate) async fn run(cluster: Cluster, network: Arc<dyn ServiceNetwork>, stop
     // what an earlier process left to the machine
     controller.queue().add(());
     let ranges = cluster.acting_as(Actor::controller(NAME)).api();
-    let reconciler = Arc::new(Reconciler { cluster, ranges, network, state: Mutex::default() });
+    let reconciler =
+        Arc::new(Reconciler { cluster, ranges, network, queue: controller.queue(), state: Mutex::default() });
     controller.run(stop, reconciler, |reconciler, ()| async move { reconciler.reconcile().await }).await;
 }
 
@@ -72,6 +77,7 @@ struct Reconciler {
     cluster: Cluster,
     ranges: Api<ServiceCIDR>,
     network: Arc<dyn ServiceNetwork>,
+    queue: WorkQueue<()>,
     state: Mutex<State>,
 }
 
@@ -82,6 +88,8 @@ struct State {
     led: Option<Vec<Ipv4Net>>,
     /// To the cluster: where addresses are given from.
     given: Vec<Ipv4Net>,
+    /// When it is looked again whether conflicts are over.
+    looks_again: Option<Instant>,
 }
 
 impl Reconciler {
@@ -89,6 +97,9 @@ impl Reconciler {
         let mut state = self.state.lock().await;
         let own = self.cluster.config().service_cidr;
         let (claims, protected) = self.claims(state.led.as_deref().unwrap_or_default()).await?;
+        if claims.iter().any(|claim| claim.obstacle.is_some()) {
+            self.look_again(&mut state);
+        }
         let served = plan::served(&claims, own);
         // of what goes, no address is given from now on: only then it can be said whether one is left
         state.given.retain(|range| served.contains(range));
@@ -107,6 +118,15 @@ impl Reconciler {
         self.cluster.give_service_addresses_from(&served);
         state.given = served;
         protected.and(self.tell(&claims, &verdicts).await)
+    }
+
+    /// One look is due at a time, however often others have it looked meanwhile.
+    fn look_again(&self, state: &mut State) {
+        let now = Instant::now();
+        if state.looks_again.is_none_or(|at| at <= now) {
+            state.looks_again = Some(now + LOOK_AGAIN);
+            self.queue.add_after((), LOOK_AGAIN);
+        }
     }
 
     /// All objects, and why some could not be given the finalizer.

@@ -8,7 +8,9 @@ use common::{Machine, key, object, start_on, until};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::{IPAddress, ServiceCIDR};
 use serde_json::json;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const FINALIZER: &str = "networking.k8s.io/service-cidr-finalizer";
 
@@ -103,8 +105,24 @@ async fn a_range_is_used_and_goes_with_its_last_address() {
 
 #[tokio::test]
 async fn what_an_earlier_process_left_to_the_machine_goes() {
-    let machine = Arc::new(Machine { leads: Mutex::new(vec!["10.250.0.0/24".parse().unwrap()]) });
+    let machine =
+        Arc::new(Machine { leads: Mutex::new(vec!["10.250.0.0/24".parse().unwrap()]), ..Machine::default() });
     let root = start_on(machine.clone()).await;
     until_ready(&root, "kubernetes", "True", "").await;
     assert!(machine.leads.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_conflict_is_over_when_the_machine_comes_into_another_network() {
+    let machine = Arc::new(Machine::default());
+    let root = start_on(machine.clone()).await;
+    make(&root, "lan", "192.168.1.0/24").await;
+    until_ready(&root, "lan", "False", "NetworkConflict").await;
+    machine.has_moved.store(true, Ordering::Relaxed);
+    // nobody tells of that
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(11)).await;
+    tokio::time::resume();
+    until_ready(&root, "lan", "True", "").await;
+    service(&root, "web", "192.168.1.1").await.unwrap();
 }

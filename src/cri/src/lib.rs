@@ -1,7 +1,7 @@
 //! The seam between those who want containers (the kubelet, the Docker socket) and those who make them.
 //!
-//! It owns the words: what a sandbox, a container, an image and a stream are, and the traits that a runtime and an
-//! image service implement. It knows neither Kubernetes nor the kernel, and holds no state; but for [`subpath`], which all
+//! It owns the words: what a sandbox, a container, an image, a network and a stream are, and the traits that a runtime, an
+//! image service and the host's network implement. It knows neither Kubernetes nor the kernel, and holds no state; but for [`subpath`], which all
 //! who mount a part of a volume must do alike, and [`logs`], which all who show one read. Read [`Runtime`] first.
 
 #![forbid(unsafe_code)]
@@ -13,6 +13,7 @@ mod id;
 mod image;
 pub mod logs;
 mod network;
+mod networks;
 mod sandbox;
 mod streaming;
 pub mod subpath;
@@ -23,6 +24,7 @@ pub use error::*;
 pub use id::*;
 pub use image::*;
 pub use network::*;
+pub use networks::*;
 pub use sandbox::*;
 pub use streaming::*;
 
@@ -86,18 +88,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// A connection to 127.0.0.1:`port` (else ::1) inside the sandbox's network namespace.
     async fn port_forward(&self, id: &SandboxId, port: u16) -> Result<Box<dyn Duplex>>;
 
-    /// Makes these networks be there, and no others.
-    async fn set_networks(&self, networks: Vec<NetworkConfig>) -> Result<()> {
-        let _ = networks;
-        Err(CriError::Invalid("networks beside the pods': this runtime has none".to_owned()))
-    }
     /// Gives a sandbox these endpoints in place of those that it has.
     async fn set_endpoints(&self, id: &SandboxId, endpoints: Vec<Endpoint>) -> Result<()> {
         let _ = endpoints;
         Err(CriError::Invalid(format!("connect sandbox {id} to networks: this runtime can not")))
-    }
-    async fn address_space(&self) -> Result<AddressSpace> {
-        Ok(AddressSpace::default())
     }
     /// Whoever keeps the sockets keeps the sandbox's network.
     async fn name_server(&self, id: &SandboxId) -> Result<NameServer> {

@@ -53,6 +53,30 @@ pub struct Membership {
     pub host_ports: Vec<HostPort>,
 }
 
+/// What the pods' network gave a sandbox; worth keeping for [`Networks::adopt`](crate::Networks::adopt).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    pub ip: Ipv4Addr,
+    /// The host side's name.
+    pub link: String,
+}
+
+/// Bytes that have passed the link of a sandbox, as the sandbox sees them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NetworkCounters {
+    pub rx_bytes: u64,
+    pub tx_bytes: u64,
+}
+
+/// What there was of sandboxes that there are not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkGarbage {
+    /// The names of the links that were removed.
+    pub removed: Vec<String>,
+    /// What could not be removed, and why.
+    pub failed: Vec<String>,
+}
+
 /// Which addresses are somebody's already.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AddressSpace {

@@ -6,6 +6,7 @@ use net::{NetConfig, Network};
 use runtime::{RuntimeConfig, ShimRuntime};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
@@ -43,7 +44,9 @@ async fn serve(dir: PathBuf) {
         cgroup: "monopod-docker-by-hand".to_owned(),
         program: std::env::current_exe().expect("find the program"),
     };
-    let runtime = ShimRuntime::start(config, images.clone(), network).await.expect("start the runtime");
+    let networks = Arc::new(network);
+    let runtime =
+        ShimRuntime::start(config, images.clone(), networks.clone()).await.expect("start the runtime");
     let config = DockerConfig {
         state_dir: dir.join("docker"),
         socket: dir.join("docker.sock"),
@@ -62,5 +65,5 @@ async fn serve(dir: PathBuf) {
         let _ = tokio::signal::ctrl_c().await;
         signal.cancel();
     });
-    docker::serve(config, runtime, images, stop).await.expect("serve");
+    docker::serve(config, runtime, networks, images, stop).await.expect("serve");
 }

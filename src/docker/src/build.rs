@@ -38,7 +38,7 @@ pub(crate) trait ShownRun: Send + Sync {
     /// Its command is over, and its log is still where the sandbox wrote it.
     fn ended(&mut self, code: i32, log: &Path);
     /// Its sandbox is gone. What is in `upper` is the layer to be, unless the step failed.
-    async fn settle(self: Box<Self>, upper: &Path);
+    async fn commit(self: Box<Self>, upper: &Path);
 }
 
 /// The name of a step's log in its folder.
@@ -114,7 +114,7 @@ impl BuildRunner for Runner {
         lease.end().await;
         places.sweep(&spec.upper);
         if let Some(container) = container {
-            container.settle(&spec.upper).await;
+            container.commit(&spec.upper).await;
         }
         code
     }

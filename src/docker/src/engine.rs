@@ -21,6 +21,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub(crate) struct Engine {
     pub(crate) config: DockerConfig,
     pub(crate) runtime: Arc<dyn cri::Runtime>,
+    /// What the kernel has of [`Engine::networks`].
+    pub(crate) host_networks: Arc<dyn cri::Networks>,
     pub(crate) images: Arc<ImageStore>,
     pub(crate) events: Arc<Events>,
     pub(crate) networks: Networks,
@@ -42,6 +44,7 @@ impl Engine {
     pub(crate) fn open(
         config: DockerConfig,
         runtime: Arc<dyn cri::Runtime>,
+        host_networks: Arc<dyn cri::Networks>,
         images: Arc<ImageStore>,
         stop: CancellationToken,
     ) -> std::io::Result<Arc<Engine>> {
@@ -52,6 +55,7 @@ impl Engine {
         Ok(Arc::new(Engine {
             buildkit: crate::buildkit::open(&config, &runtime, &images, events.clone()),
             runtime,
+            host_networks,
             images,
             events,
             networks,

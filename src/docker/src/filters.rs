@@ -1,8 +1,8 @@
 //! `--filter`, as `ps`, `images`, `events`, networks and volumes know it.
 
 use crate::error::{ApiError, Result};
-use crate::moments::moment;
 use crate::record::Record;
+use crate::timefilter::timestamp;
 use jiff::Timestamp;
 use regex::Regex;
 use serde::Deserialize;
@@ -76,7 +76,7 @@ impl Filters {
             ))
         };
         let now = Timestamp::now();
-        let each = self.values("until").iter().map(|text| moment(text, now).ok_or_else(|| bad(text)));
+        let each = self.values("until").iter().map(|text| timestamp(text, now).ok_or_else(|| bad(text)));
         Ok(each.collect::<Result<Vec<_>>>()?.into_iter().min())
     }
 

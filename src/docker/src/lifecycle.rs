@@ -42,14 +42,14 @@ impl Engine {
         self.share_name(container).map_err(|e| self.cannot_start(container, e))?;
         let record = container.record();
         let places = self.take_places(&record).map_err(|e| self.cannot_start(container, e))?;
-        let begun = self.begin_at(container, record.clone(), places).await;
+        let begun = self.start_sandbox(container, record.clone(), places).await;
         if begun.is_err() {
             self.networks.release(&record.id, None);
         }
         begun
     }
 
-    async fn begin_at(
+    async fn start_sandbox(
         self: &Arc<Self>,
         container: &Arc<Container>,
         record: Record,
@@ -59,7 +59,7 @@ impl Engine {
         self.join(&record.host, &mut config).map_err(|e| self.cannot_start(container, e))?;
         let connected = self.run_connected(&record, &places, config).await;
         let sandbox = connected.map_err(|e| self.cannot_start(container, e))?;
-        if let Err(refusal) = self.begin_in(container, &sandbox, places).await {
+        if let Err(refusal) = self.start_container_in(container, &sandbox, places).await {
             let before = record.state;
             container.change(|r| {
                 r.state = before;
@@ -77,7 +77,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn begin_in(
+    async fn start_container_in(
         self: &Arc<Self>,
         container: &Arc<Container>,
         sandbox: &SandboxStatus,

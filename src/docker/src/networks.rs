@@ -162,7 +162,7 @@ impl Networks {
     }
 
     /// Gives every bridge that has no addresses yet some of its own.
-    pub(crate) fn settle(&self, space: &AddressSpace) -> Result<()> {
+    pub(crate) fn allocate_missing(&self, space: &AddressSpace) -> Result<()> {
         let mut all = lock(&self.all);
         let lacking = |n: &Network| n.driver == BRIDGE && n.subnet.is_none();
         while let Some(at) = all.iter().position(lacking) {
@@ -238,7 +238,7 @@ impl Networks {
     }
 
     /// Notes what a container has already.
-    pub(crate) fn book(&self, network: &str, container: &str, address: Ipv4Addr) {
+    pub(crate) fn reserve(&self, network: &str, container: &str, address: Ipv4Addr) {
         if let Ok(network) = self.of_record(network) {
             lock(&self.leases).entry(network.id).or_default().insert(address, container.to_owned());
         }
@@ -326,7 +326,7 @@ mod tests {
     fn networks(dir: &Path) -> Networks {
         let pool = AddressPool { base: "172.16.0.0/14".parse().unwrap(), size: 16 };
         let networks = Networks::open(dir, vec![pool]).unwrap();
-        networks.settle(&AddressSpace::default()).unwrap();
+        networks.allocate_missing(&AddressSpace::default()).unwrap();
         networks
     }
 

@@ -15,11 +15,14 @@ use std::time::Duration;
 pub(crate) async fn take_up(engine: &Arc<Engine>) {
     let reader = engine.clone();
     let _ = tokio::task::spawn_blocking(move || read_all(&reader)).await;
-    if let Err(error) = engine.settle_networks().await {
+    if let Err(error) = engine.restore_networks().await {
         tracing::error!(%error, "networks are not as they should be");
     }
     // before anybody starts: what is taken is taken
-    engine.containers().iter().for_each(|container| container.see(|record| book(engine, record)));
+    engine
+        .containers()
+        .iter()
+        .for_each(|container| container.see(|record| reserve_addresses(engine, record)));
     let mut sandboxes = sandboxes(engine).await;
     for container in engine.containers() {
         let record = container.record();
@@ -46,9 +49,9 @@ pub(crate) async fn take_up(engine: &Arc<Engine>) {
     engine.refresh_hosts();
 }
 
-fn book(engine: &Engine, record: &Record) {
+fn reserve_addresses(engine: &Engine, record: &Record) {
     for (network, place) in record.running().iter().flat_map(|running| &running.endpoints) {
-        engine.networks.book(network, &record.id, place.address);
+        engine.networks.reserve(network, &record.id, place.address);
     }
 }
 

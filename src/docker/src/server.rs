@@ -33,11 +33,12 @@ pub enum ServeError {
 pub async fn serve(
     config: DockerConfig,
     runtime: Arc<dyn cri::Runtime>,
+    host_networks: Arc<dyn cri::Networks>,
     images: Arc<ImageStore>,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     let socket = Socket::own(&config.socket)?;
-    serve_on(vec![socket], config, runtime, images, stop).await
+    serve_on(vec![socket], config, runtime, host_networks, images, stop).await
 }
 
 /// The same on sockets that were bound before: whoever comes early waits instead of finding nobody.
@@ -48,17 +49,15 @@ pub async fn serve_on(
     sockets: Vec<Socket>,
     config: DockerConfig,
     runtime: Arc<dyn cri::Runtime>,
+    host_networks: Arc<dyn cri::Networks>,
     images: Arc<ImageStore>,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     // before anything is looked at: nothing that happens meanwhile is missed
     let happenings = runtime.events();
     let state_dir = config.state_dir.clone();
-    let engine = Engine::open(config, runtime, images, stop.clone()).map_err(|why| ServeError::Place {
-        what: "open",
-        path: state_dir,
-        why,
-    })?;
+    let engine = Engine::open(config, runtime, host_networks, images, stop.clone())
+        .map_err(|why| ServeError::Place { what: "open", path: state_dir, why })?;
     recover::take_up(&engine).await;
     let supervisor = tokio::spawn(supervise::follow(engine.clone(), happenings, stop.clone()));
     futures::future::join_all(sockets.iter().map(|socket| accept_at(&engine, socket, &stop))).await;

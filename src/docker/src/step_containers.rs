@@ -71,7 +71,7 @@ impl ShownRun for StepContainer {
         self.kept = moved.inspect_err(|error| self.is_lost(error)).ok();
     }
 
-    async fn settle(self: Box<Self>, upper: &Path) {
+    async fn commit(self: Box<Self>, upper: &Path) {
         let Some(dir) = self.kept.clone() else {
             self.engine.events.container("destroy", &self.record, &[]);
             return;

@@ -51,7 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("shim", &["cri"]),
     ("image", &["cri", "durations", "tls", "trees"]),
     ("net", &["cri"]),
-    ("runtime", &["cri", "image", "net", "trees"]),
+    ("runtime", &["cri", "image", "trees"]),
     ("loopdev", &[]),
     ("provisioner", &["api", "cluster", "kinds", "loopdev", "trees"]),
     ("netpol", &["api", "cluster", "kinds", "net"]),
@@ -97,7 +97,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("cli", &["appliance", "durations", "shim"]),
     // for tests only
-    ("testkit", &["cluster", "kinds", "store"]),
+    ("testkit", &["cluster", "cri", "kinds", "store"]),
     ("e2e", &[]),
 ];
 

@@ -1,7 +1,7 @@
 //! From a pod and its parts to what the runtime needs. Pure.
 
 use crate::config::KubeletConfig;
-use crate::expand::{Room, TooLong, expand};
+use crate::expand::{Budget, TooLong, expand};
 use crate::{labels, pod, resources};
 use cri::{ContainerConfig, Device, HostPort, ImageInfo, Mount, Protocol, SandboxConfig, Seccomp};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSecurityContext, SeccompProfile, SecurityContext};
@@ -165,15 +165,15 @@ fn command_line(
     container: &Container,
     env: &[(String, String)],
 ) -> Result<(Vec<String>, Vec<String>), String> {
-    let mut room = Room::default();
+    let mut budget = Budget::default();
     for (name, value) in env {
-        room.take(name.len() + 1 + value.len()).map_err(|why| why.to_string())?;
+        budget.take(name.len() + 1 + value.len()).map_err(|why| why.to_string())?;
     }
     let known: HashMap<&str, &str> = env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     let mut expanded = |what: &str, list: Option<&Vec<String>>| -> Result<Vec<String>, String> {
         let one = |text: &String| -> Result<String, TooLong> {
             let text = expand(text, |name| known.get(name).copied())?;
-            room.take(text.len()).map(|()| text)
+            budget.take(text.len()).map(|()| text)
         };
         let words = |why: TooLong| match why {
             TooLong::String => format!("{what} has a part that is {why}"),

@@ -1,7 +1,7 @@
 //! A container's environment: services, envFrom, env, in upstream's order.
 
 use crate::env_file;
-use crate::expand::{Room, TooLong, expand};
+use crate::expand::{Budget, TooLong, expand};
 use crate::field_ref::{self, Facts};
 use crate::pod;
 use crate::sources::Sources;
@@ -18,7 +18,7 @@ struct Env {
     /// Where in the list each name is: there may be very many.
     places: HashMap<String, usize>,
     /// Values that were replaced have taken of it as well: somebody made them.
-    room: Room,
+    budget: Budget,
 }
 
 impl Env {
@@ -28,7 +28,7 @@ impl Env {
 
     fn set(&mut self, name: &str, value: String) -> Result<(), String> {
         // `name=value`
-        self.room.take(name.len() + 1 + value.len()).map_err(|why| of_variable(name, why))?;
+        self.budget.take(name.len() + 1 + value.len()).map_err(|why| of_variable(name, why))?;
         match self.places.get(name) {
             Some(at) => self.list[*at].1 = value,
             None => {
@@ -201,14 +201,14 @@ fn service_variables(
     links: bool,
 ) -> Result<BTreeMap<String, String>, TooLong> {
     let mut variables = BTreeMap::new();
-    let mut room = Room::default();
+    let mut budget = Budget::default();
     for service in services {
         let meta = &service.metadata;
         let master =
             meta.namespace.as_deref() == Some("default") && meta.name.as_deref() == Some("kubernetes");
         if master || (links && meta.namespace.as_deref() == Some(namespace)) {
             for (name, value) in variables_of(service) {
-                room.take(name.len() + 1 + value.len())?;
+                budget.take(name.len() + 1 + value.len())?;
                 variables.insert(name, value);
             }
         }

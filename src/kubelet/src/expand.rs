@@ -18,17 +18,17 @@ pub enum TooLong {
     Together,
 }
 
-/// What is left of the room for a program's environment, command and arguments.
+/// What is left of the budget for a program's environment, command and arguments.
 #[derive(Debug)]
-pub struct Room(usize);
+pub struct Budget(usize);
 
-impl Default for Room {
+impl Default for Budget {
     fn default() -> Self {
-        Room(MOST_TOGETHER)
+        Budget(MOST_TOGETHER)
     }
 }
 
-impl Room {
+impl Budget {
     /// Takes what one string needs, of that many bytes without its NUL.
     ///
     /// # Errors
@@ -122,10 +122,10 @@ mod tests {
         for given in ["$(A)$(A)", "$(A)$(A)$(A)$(A)", dollars.as_str(), open.as_str()] {
             assert_eq!(expand(given, known), Err(TooLong::String));
         }
-        let mut room = Room::default();
-        assert_eq!(room.take(LONGEST_STRING), Err(TooLong::String));
-        let fit = (0..).take_while(|_| room.take(LONGEST_STRING - 1).is_ok()).count();
+        let mut budget = Budget::default();
+        assert_eq!(budget.take(LONGEST_STRING), Err(TooLong::String));
+        let fit = (0..).take_while(|_| budget.take(LONGEST_STRING - 1).is_ok()).count();
         assert_eq!(fit, 15, "and pointers");
-        assert_eq!(room.take(LONGEST_STRING - 1), Err(TooLong::Together));
+        assert_eq!(budget.take(LONGEST_STRING - 1), Err(TooLong::Together));
     }
 }

@@ -1,8 +1,8 @@
 //! The node in the cluster: its object, and the signs of life that the node lifecycle controller waits for.
 
-use crate::node;
-use crate::node_events::{self, News};
+use crate::node_events::{self, NodeEvent};
 use crate::shared::Shared;
+use crate::{image_gc, node};
 use api::{ObjectKey, Reason, Status};
 use cluster::Api;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -93,7 +93,7 @@ impl Heartbeat {
                 () = stop.cancelled() => return,
                 _ = renewals.tick() => self.sign_of_life().await,
                 _ = reports.tick() => {
-                    self.shared.images.collect_garbage(&self.shared).await;
+                    image_gc::collect_garbage(&self.shared).await;
                     self.report().await
                 }
             };
@@ -138,13 +138,15 @@ impl Heartbeat {
             other => other?,
         };
         let now = written.status.unwrap_or_default();
-        node_events::between(&shared.config.node_name, &before, &now).into_iter().for_each(|n| self.tell(n));
+        node_events::between(&shared.config.node_name, &before, &now)
+            .into_iter()
+            .for_each(|n| self.record_event(n));
         Ok(())
     }
 
-    fn tell(&self, news: News) {
+    fn record_event(&self, event: NodeEvent) {
         let about = node_events::about(&self.shared.config.node_name);
-        self.shared.events.event(about, news.kind, news.reason, news.message);
+        self.shared.events.event(about, event.kind, event.reason, event.message);
     }
 
     async fn renew(&self) -> Result<(), Status> {

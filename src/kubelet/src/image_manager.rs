@@ -1,33 +1,18 @@
-//! Whether a container's image is there, and how it gets there: pull policies, events and errors in upstream's words, and
-//! the collection of images that nobody uses when the disk fills.
+//! The images that the kubelet has pulled, and which of them nobody uses. How an image gets here is in
+//! [`pull`](crate::pull), when they are removed in [`image_gc`](crate::image_gc).
 
-use crate::config::ImageGcThresholds;
-use crate::credentials;
-use crate::machine::disk;
-use crate::pod;
-use crate::shared::Shared;
-use crate::work_counts::Operation;
+use crate::clock::since;
 use cri::{CriError, ImageInfo, ImageService};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, Pod, Secret};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
 
 const LEAST_AGE: Duration = Duration::from_secs(120); // upstream's minimumGCAge
 
-/// Why there is no image: the reason and message of the container's waiting state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NoImage {
-    pub image: String,
-    pub reason: &'static str,
-    pub message: String,
-}
-
 pub(crate) struct ImageManager {
-    service: Arc<dyn ImageService>,
+    pub service: Arc<dyn ImageService>,
     /// When an image was last wanted, by id. Only what the kubelet pulled itself is ever collected: the store is shared,
     /// and what a user built or loaded is the user's.
     pulled: Mutex<HashMap<String, Timestamp>>,
@@ -49,14 +34,14 @@ impl ImageManager {
         self.service.list().await
     }
 
-    fn used(&self, id: &str, now: Timestamp) {
+    pub fn used(&self, id: &str, now: Timestamp) {
         let mut pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = pulled.get_mut(id) {
             *at = now;
         }
     }
 
-    fn remember(&self, id: &str, now: Timestamp) {
+    pub fn remember(&self, id: &str, now: Timestamp) {
         let mut pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
         if pulled.insert(id.to_owned(), now).is_none() {
             self.save(&pulled);
@@ -73,29 +58,15 @@ impl ImageManager {
         }
     }
 
-    /// Removes pulled images that no container uses, the longest unused first, when the disk is too full.
-    pub async fn collect_garbage(&self, shared: &Shared) {
-        let ImageGcThresholds { high_percent, low_percent } = shared.config.image_gc;
-        let full = |percent: u8| disk(&shared.config.state_dir).is_some_and(|d| d.used_percent() > percent);
-        if !full(high_percent) {
-            return;
-        }
-        let (Ok(images), Ok(sandboxes)) = (self.service.list().await, shared.runtime.list().await) else {
-            return;
-        };
-        let in_use = |id: &str| sandboxes.iter().flat_map(|s| &s.containers).any(|c| c.image == id);
-        let now = shared.clock.now();
-        for image in self.unused(&images, now, in_use) {
-            if !full(low_percent) {
-                return;
-            }
-            self.remove(&image).await;
-        }
-    }
-
-    fn unused(&self, images: &[ImageInfo], now: Timestamp, in_use: impl Fn(&str) -> bool) -> Vec<ImageInfo> {
+    /// What was pulled here and is in no use, the longest unused first.
+    pub fn unused(
+        &self,
+        images: &[ImageInfo],
+        now: Timestamp,
+        in_use: impl Fn(&str) -> bool,
+    ) -> Vec<ImageInfo> {
         let pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = |at: &Timestamp| crate::clock::since(now, *at) >= LEAST_AGE;
+        let old = |at: &Timestamp| since(now, *at) >= LEAST_AGE;
         let mut unused: Vec<(Timestamp, &ImageInfo)> = images
             .iter()
             .filter(|image| !in_use(&image.id))
@@ -105,7 +76,7 @@ impl ImageManager {
         unused.into_iter().map(|(_, image)| image.clone()).collect()
     }
 
-    async fn remove(&self, image: &ImageInfo) {
+    pub async fn remove(&self, image: &ImageInfo) {
         let names = image.repo_tags.iter().chain(&image.repo_digests);
         let names: Vec<&String> = if image.repo_tags.is_empty() && image.repo_digests.is_empty() {
             vec![&image.id]
@@ -122,129 +93,6 @@ impl ImageManager {
         pulled.remove(&image.id);
         self.save(&pulled);
     }
-}
-
-/// Whose image it is, and where events about it belong.
-#[derive(Clone, Copy)]
-struct Wanted<'a> {
-    pod: &'a Pod,
-    container: &'a str,
-    image: &'a str,
-    policy: Option<&'a str>,
-}
-
-/// The container's own image, and those that it has for volumes.
-///
-/// # Errors
-/// The reason that the container waits for.
-pub(crate) async fn ensure_all(
-    shared: &Arc<Shared>,
-    pod: &Pod,
-    container: &Container,
-) -> Result<ImageInfo, NoImage> {
-    let of = |image, policy| Wanted { pod, container: &container.name, image, policy };
-    let mounts = container.volume_mounts.iter().flatten();
-    for volume in pod::spec(pod).volumes.iter().flatten() {
-        let Some(source) = &volume.image else { continue };
-        if mounts.clone().any(|mount| mount.name == volume.name) {
-            let image = source.reference.as_deref().unwrap_or_default();
-            ensure(shared, of(image, source.pull_policy.as_deref())).await?;
-        }
-    }
-    let image = container.image.as_deref().unwrap_or_default();
-    ensure(shared, of(image, container.image_pull_policy.as_deref())).await
-}
-
-/// Upstream's `EnsureImageExists`.
-async fn ensure(shared: &Arc<Shared>, wanted: Wanted<'_>) -> Result<ImageInfo, NoImage> {
-    let Wanted { pod, container, image, policy } = wanted;
-    let present = match shared.images.service.status(image).await {
-        Ok(present) => present,
-        Err(error) => return Err(not_inspected(shared, wanted, &error)),
-    };
-    let policy = policy.unwrap_or("IfNotPresent");
-    match (policy, present) {
-        ("Always", _) | (_, None) if policy != "Never" => pull(shared, wanted).await,
-        (_, Some(info)) => {
-            shared.images.used(&info.id, shared.clock.now());
-            let message = format!("Container image \"{image}\" already present on machine");
-            shared.normal(pod, container, "Pulled", message);
-            Ok(info)
-        }
-        (_, None) => {
-            let message = format!("Container image \"{image}\" is not present with pull policy of Never");
-            shared.warn(pod, container, "ErrImageNeverPull", message.clone());
-            Err(NoImage { image: image.to_owned(), reason: "ErrImageNeverPull", message })
-        }
-    }
-}
-
-fn not_inspected(shared: &Shared, wanted: Wanted<'_>, error: &CriError) -> NoImage {
-    let Wanted { pod, container, image, .. } = wanted;
-    let (reason, message) = match error {
-        CriError::InvalidImageName(_) | CriError::Invalid(_) => (
-            "InvalidImageName",
-            format!(
-                "Failed to apply default image tag \"{image}\": couldn't parse image name \"{image}\": {error}"
-            ),
-        ),
-        _ => ("ImageInspectError", format!("Failed to inspect image \"{image}\": {error}")),
-    };
-    shared.warn(pod, container, "InspectFailed", message.clone());
-    NoImage { image: image.to_owned(), reason, message }
-}
-
-async fn pull(shared: &Arc<Shared>, wanted: Wanted<'_>) -> Result<ImageInfo, NoImage> {
-    let Wanted { pod, container, image, .. } = wanted;
-    shared.normal(pod, container, "Pulling", format!("Pulling image \"{image}\""));
-    let secrets = pull_secrets(shared, pod);
-    let credentials = credentials::for_image(image, secrets.iter().map(|s| &**s));
-    let began = Instant::now();
-    let pull = shared.images.service.pull(image, &credentials);
-    match shared.work_counts.time(Operation::PullImage, pull).await {
-        Ok(info) => {
-            let took = durations::print_millis(began.elapsed());
-            let size = info.size;
-            let message = format!(
-                "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: {size} bytes."
-            );
-            shared.normal(pod, container, "Pulled", message);
-            shared.images.remember(&info.id, shared.clock.now());
-            let collector = shared.clone();
-            tokio::spawn(async move { collector.images.collect_garbage(&collector).await });
-            Ok(info)
-        }
-        Err(CriError::InvalidImageName(why)) => {
-            Err(not_inspected(shared, wanted, &CriError::InvalidImageName(why)))
-        }
-        Err(error) => {
-            let message = format!("Failed to pull image \"{image}\": {error}");
-            shared.warn(pod, container, "Failed", message);
-            Err(NoImage { image: image.to_owned(), reason: "ErrImagePull", message: error.to_string() })
-        }
-    }
-}
-
-/// The pod's, which admission took from its service account where it names none.
-fn pull_secrets(shared: &Shared, pod: &Pod) -> Vec<Arc<Secret>> {
-    use crate::sources::Sources;
-    let names = pod::spec(pod).image_pull_secrets.iter().flatten().map(|s| s.name.as_str());
-    let mut secrets = Vec::new();
-    let mut missing = Vec::new();
-    for name in names {
-        match shared.sources.secret(pod::namespace(pod), name) {
-            Some(secret) => secrets.push(secret),
-            None => missing.push(name),
-        }
-    }
-    if !missing.is_empty() {
-        let message = format!(
-            "Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
-            missing.join(", ")
-        );
-        shared.say(pod, None, cluster::EventType::Warning, "FailedToRetrieveImagePullSecret", message);
-    }
-    secrets
 }
 
 #[cfg(test)]
@@ -264,7 +112,7 @@ mod tests {
         async fn list(&self) -> cri::Result<Vec<ImageInfo>> {
             Ok(Vec::new())
         }
-        async fn remove(&self, _: &str) -> cri::Result<()> {
+        pub async fn remove(&self, _: &str) -> cri::Result<()> {
             Ok(())
         }
     }

@@ -1,6 +1,6 @@
 //! How a pod's worker is woken.
 
-use crate::probes::Verdict;
+use crate::probe::Verdict;
 use k8s_openapi::api::core::v1::Pod;
 use std::sync::Arc;
 use tokio::sync::mpsc;

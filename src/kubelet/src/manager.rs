@@ -107,7 +107,7 @@ impl Manager {
                 event = self.events.recv() => match event {
                     Ok(event) => self.happened(&event),
                     Err(RecvError::Lagged(_)) => {
-                        self.shared.sandbox_index.ring_all();
+                        self.shared.sandbox_index.wake_all();
                         self.ports_freed();
                     }
                     Err(RecvError::Closed) => break,
@@ -145,7 +145,7 @@ impl Manager {
     fn pod_changed(&mut self, change: &Change<Pod>) {
         let pod = change.object();
         if matches!(change, Change::Deleted(_)) || pod::is_over(pod) {
-            self.shared.waiting_for_room.ring();
+            self.shared.deferred_resizes.wake();
         }
         let message = match change {
             Change::Deleted(pod) => Message::Gone(pod.clone()),
@@ -160,7 +160,7 @@ impl Manager {
     }
 
     fn happened(&self, event: &RuntimeEvent) {
-        self.shared.sandbox_index.ring(sandbox_of(event));
+        self.shared.sandbox_index.wake(sandbox_of(event));
         if matches!(event, RuntimeEvent::SandboxStopped { .. }) {
             self.ports_freed();
         }
@@ -228,7 +228,7 @@ impl Manager {
         }
     }
 
-    /// Folders of pods that nobody knows any more.
+    /// Directories of pods that nobody knows any more.
     async fn sweep(&self) {
         let known: BTreeSet<String> = self.workers.keys().cloned().collect();
         let (pods, logs) = (self.shared.config.pods_dir(), self.shared.config.logs_dir());

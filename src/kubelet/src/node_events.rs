@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{NodeStatus, ObjectReference};
 
 /// An event about the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct News {
+pub struct NodeEvent {
     pub kind: EventType,
     pub reason: &'static str,
     pub message: String,
@@ -30,16 +30,16 @@ pub fn about(node: &str) -> ObjectReference {
     }
 }
 
-pub fn starting() -> News {
-    News { kind: EventType::Normal, reason: "Starting", message: "Starting kubelet.".to_owned() }
+pub fn starting() -> NodeEvent {
+    NodeEvent { kind: EventType::Normal, reason: "Starting", message: "Starting kubelet.".to_owned() }
 }
 
 /// What changed between two statuses: that the machine was booted anew, and each condition that turned.
-pub fn between(node: &str, old: &NodeStatus, new: &NodeStatus) -> Vec<News> {
+pub fn between(node: &str, old: &NodeStatus, new: &NodeStatus) -> Vec<NodeEvent> {
     let boot = |status: &NodeStatus| {
         status.node_info.as_ref().map(|info| info.boot_id.clone()).filter(|id| !id.is_empty())
     };
-    let rebooted = boot(old).zip(boot(new)).filter(|(before, now)| before != now).map(|(_, now)| News {
+    let rebooted = boot(old).zip(boot(new)).filter(|(before, now)| before != now).map(|(_, now)| NodeEvent {
         kind: EventType::Warning,
         reason: "Rebooted",
         message: format!("Node {node} has been rebooted, boot id: {now}"),
@@ -47,7 +47,7 @@ pub fn between(node: &str, old: &NodeStatus, new: &NodeStatus) -> Vec<News> {
     let turned = CONDITIONS.iter().filter_map(|(kind, when_true, when_false)| {
         let now = value_of(new, kind)?;
         let reason = if now == "True" { when_true } else { when_false };
-        (value_of(old, kind) != Some(now)).then(|| News {
+        (value_of(old, kind) != Some(now)).then(|| NodeEvent {
             kind: EventType::Normal,
             reason,
             message: format!("Node {node} status is now: {reason}"),
@@ -88,7 +88,7 @@ mod tests {
             ("booted", calm, status("b2", "False", "True"), vec!["Rebooted"]),
         ];
         for (name, old, new, want) in cases {
-            let got: Vec<_> = between("n", &old, &new).into_iter().map(|news| news.reason).collect();
+            let got: Vec<_> = between("n", &old, &new).into_iter().map(|event| event.reason).collect();
             assert_eq!(got, want, "{name}");
         }
     }

@@ -4,16 +4,13 @@
 //! between says at its next start that it is paused, and `unpause` mends it. While a namespace is held its pods are neither
 //! probed, restarted nor started; one that is deleted is thawed and ends as ever.
 
-use crate::shared::Shared;
-use crate::{labels, pod};
-use api::ObjectKey;
-use cri::{ContainerId, ContainerState, CriError, Runtime, SandboxStatus};
+use cri::{ContainerId, CriError, Runtime};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::Mutex;
+use std::sync::{PoisonError, RwLock};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// Which namespaces are held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,11 +84,26 @@ impl Pauses {
         self.state.read().unwrap_or_else(PoisonError::into_inner).holds(namespace)
     }
 
-    fn now(&self) -> Paused {
+    /// Nobody freezes or thaws meanwhile.
+    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    pub fn now(&self) -> Paused {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, paused: Paused) -> io::Result<()> {
+    /// Whoever calls it has the [turn](Pauses::turn).
+    ///
+    /// # Errors
+    /// The file could not be written.
+    pub fn set(&self, paused: Paused) -> cri::Result<()> {
+        self.write(&paused).map_err(|e| CriError::failed(format!("write {}", self.file.display()), e))?;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = paused;
+        Ok(())
+    }
+
+    fn write(&self, paused: &Paused) -> io::Result<()> {
         if paused.is_nothing() {
             match std::fs::remove_file(&self.file) {
                 Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
@@ -99,10 +111,9 @@ impl Pauses {
             }
         } else {
             let fresh = self.file.with_extension("new");
-            std::fs::write(&fresh, serde_json::to_vec(&paused)?)?;
+            std::fs::write(&fresh, serde_json::to_vec(paused)?)?;
             std::fs::rename(&fresh, &self.file)?;
         }
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = paused;
         Ok(())
     }
 
@@ -111,7 +122,7 @@ impl Pauses {
     /// # Errors
     /// The runtime's.
     pub async fn freeze(&self, runtime: &dyn Runtime, namespace: &str, id: &ContainerId) -> cri::Result<()> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.turn().await;
         match self.holds(namespace) {
             true => runtime.freeze_container(id, true).await,
             false => Ok(()),
@@ -123,109 +134,12 @@ impl Pauses {
     /// # Errors
     /// The runtime's.
     pub async fn thaw(&self, runtime: &dyn Runtime, namespace: &str, id: &ContainerId) -> cri::Result<()> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.turn().await;
         match self.holds(namespace) {
             true => runtime.freeze_container(id, false).await,
             false => Ok(()),
         }
     }
-}
-
-/// Holds pods and lets them go on. Cloning is cheap.
-#[derive(Clone)]
-pub struct Pauser(pub(crate) Arc<Shared>);
-
-impl Pauser {
-    pub fn paused(&self) -> Paused {
-        self.0.pauses.now()
-    }
-
-    /// Holds the pods of these namespaces, or of all, and says how many containers were frozen. Calling it again freezes
-    /// what was started meanwhile.
-    ///
-    /// # Errors
-    /// It could not be written down, and nothing was frozen; or a container would not be frozen, and the others are.
-    pub async fn pause(&self, namespaces: Option<&BTreeSet<String>>) -> cri::Result<usize> {
-        let pauses = &self.0.pauses;
-        let _turn = pauses.turn.lock().await;
-        let wanted = pauses.now().and(namespaces);
-        pauses.set(wanted.clone()).map_err(|e| unwritten(pauses, &e))?;
-        let frozen = self.set_frozen(|namespace| wanted.holds(namespace), true).await;
-        self.0.wake_all.send_replace(());
-        frozen
-    }
-
-    /// Lets the pods of these namespaces, or of all, go on, and says how many containers were thawed.
-    ///
-    /// # Errors
-    /// A container would not be thawed, or it could not be written down: it is still said to be paused then.
-    pub async fn unpause(&self, namespaces: Option<&BTreeSet<String>>) -> cri::Result<usize> {
-        let pauses = &self.0.pauses;
-        let _turn = pauses.turn.lock().await;
-        let before = pauses.now();
-        let after = before.clone().without(namespaces);
-        let goes_on = |namespace: &str| before.holds(namespace) && !after.holds(namespace);
-        let thawed = self.set_frozen(goes_on, false).await?;
-        pauses.set(after).map_err(|e| unwritten(pauses, &e))?;
-        self.0.wake_all.send_replace(());
-        Ok(thawed)
-    }
-
-    /// After a start of the daemon: what ran when it was paused is still frozen, unless the daemon ended in between.
-    pub(crate) async fn resume(&self) {
-        let pauses = &self.0.pauses;
-        let _turn = pauses.turn.lock().await;
-        let held = pauses.now();
-        if held.is_nothing() {
-            return;
-        }
-        if let Err(error) = self.set_frozen(|namespace| held.holds(namespace), true).await {
-            tracing::warn!(%error, "a container of a paused pod could not be frozen");
-        }
-    }
-
-    async fn set_frozen(&self, wanted: impl Fn(&str) -> bool, frozen: bool) -> cri::Result<usize> {
-        let (mut count, mut outcome) = (0, Ok(()));
-        for sandbox in self.0.runtime.list().await? {
-            if !wanted(&sandbox.config.namespace)
-                || !self.is_pods(&sandbox)
-                || (frozen && self.is_ending(&sandbox))
-            {
-                continue;
-            }
-            for container in &sandbox.containers {
-                if !matches!(container.state, ContainerState::Running { .. }) {
-                    continue;
-                }
-                match self.0.runtime.freeze_container(&container.id, frozen).await {
-                    Ok(()) => count += 1,
-                    Err(_) if self.has_ended(&container.id).await => {}
-                    Err(error) => outcome = outcome.and(Err(error)),
-                }
-            }
-        }
-        outcome.map(|()| count)
-    }
-
-    /// Others make sandboxes too, without a pod's label.
-    fn is_pods(&self, sandbox: &SandboxStatus) -> bool {
-        sandbox.config.labels.get(labels::POD_UID).is_some_and(|uid| !uid.is_empty())
-    }
-
-    fn is_ending(&self, sandbox: &SandboxStatus) -> bool {
-        let key = ObjectKey::namespaced(&sandbox.config.namespace, &sandbox.config.name);
-        let known = self.0.known.get(&key).filter(|pod| pod::uid(pod) == sandbox.config.uid);
-        known.is_none_or(|pod| pod::is_deleting(&pod))
-    }
-
-    async fn has_ended(&self, id: &ContainerId) -> bool {
-        let now = self.0.runtime.container(id).await;
-        !now.is_ok_and(|status| matches!(status.state, ContainerState::Running { .. }))
-    }
-}
-
-fn unwritten(pauses: &Pauses, why: &io::Error) -> CriError {
-    CriError::failed(format!("write {}", pauses.file.display()), why)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! How often each probe came out how, and how long it took, for `/metrics/probes`, for as long as its pod is here.
 
 use crate::pod;
-use crate::probes::ProbeKind;
+use crate::probe::ProbeKind;
 use cluster::metrics::Histogram;
 use k8s_openapi::api::core::v1::Pod;
 use std::collections::BTreeMap;

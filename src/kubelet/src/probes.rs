@@ -3,38 +3,17 @@
 use crate::clock::{after, since};
 use crate::handlers::{self, At, Outcome};
 use crate::mailbox::{Mailbox, Message};
+use crate::probe::{ProbeKind, Verdict};
 use crate::probe_counts::{ProbeId, ProbeResult};
 use crate::shared::Shared;
 use cri::ContainerId;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, Probe};
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum ProbeKind {
-    Startup,
-    Liveness,
-    Readiness,
-}
-
-impl fmt::Display for ProbeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
-
-/// A probe's threshold was reached, the one way or the other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Verdict {
-    pub id: ContainerId,
-    pub kind: ProbeKind,
-    pub good: bool,
-}
 
 pub(crate) fn probe_of(container: &Container, kind: ProbeKind) -> Option<&Probe> {
     match kind {

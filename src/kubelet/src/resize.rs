@@ -1,31 +1,15 @@
 //! Other processors and memory for a pod while it runs (KEP-1287): what its containers are given meanwhile, and whether there is
 //! room for what it asks. Pure.
 
-use crate::admission::fit::{Shortage, shortage};
 use crate::quantity::{milli_of, value_of};
+use crate::requests::{Allocation, Amounts, Pending, Requests, Shortage, shortage};
 use crate::view::View;
 use crate::{labels, pod};
 use cri::{ContainerState, ContainerStatus, Resources};
 use k8s_openapi::api::core::v1::{Container, ContainerResizePolicy, Pod, PodSpec, ResourceRequirements};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use std::collections::{BTreeMap, HashMap};
-
-/// What a pod asks of its node, by the resource's name.
-pub type Requests = BTreeMap<String, api::quantity::Quantity>;
-/// What is given to each container, by its name.
-pub type Allocation = HashMap<String, ResourceRequirements>;
-pub type Amounts = BTreeMap<String, Quantity>;
 
 /// What a resize changes.
 const RESIZED: [&str; 2] = ["cpu", "memory"];
-
-/// What a pod asks for can not be given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pending {
-    /// `Infeasible`: never on this node. `Deferred`: not now.
-    pub reason: &'static str,
-    pub message: String,
-}
 
 /// As the spec asks.
 pub fn asked(spec: &PodSpec) -> Allocation {

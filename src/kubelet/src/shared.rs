@@ -12,7 +12,8 @@ use crate::mailbox::{Mailbox, Message};
 use crate::pause::Pauses;
 use crate::pod_certificates::PodCertificates;
 use crate::probe_counts::ProbeCounts;
-use crate::resize::{self, Pending, Requests};
+use crate::requests::{Pending, Requests};
+use crate::resize;
 use crate::sources::Cached;
 use crate::volumes::devices::Devices;
 use crate::work_counts::WorkCounts;
@@ -42,7 +43,7 @@ pub(crate) struct Shared {
     pub images: ImageManager,
     pub events: Recorder,
     pub sandbox_index: SandboxIndex,
-    pub waiting_for_room: WaitingForRoom,
+    pub deferred_resizes: DeferredResizes,
     pub admitted: Admitted,
     pub probe_counts: ProbeCounts,
     pub work_counts: WorkCounts,
@@ -64,23 +65,23 @@ struct Entry {
 }
 
 impl SandboxIndex {
-    pub fn enter(&self, id: &SandboxId, uid: &str, mailbox: &Mailbox) {
+    pub fn insert(&self, id: &SandboxId, uid: &str, mailbox: &Mailbox) {
         self.locked().insert(id.clone(), Entry { uid: uid.to_owned(), mailbox: mailbox.clone() });
     }
 
-    pub fn strike(&self, id: &SandboxId) {
+    pub fn remove(&self, id: &SandboxId) {
         self.locked().remove(id);
     }
 
     /// Wakes the worker of the sandbox's pod.
-    pub fn ring(&self, id: &SandboxId) {
+    pub fn wake(&self, id: &SandboxId) {
         if let Some(entry) = self.locked().get(id) {
             // a worker that has ended needs no waking
             let _ = entry.mailbox.send(Message::Look);
         }
     }
 
-    pub fn ring_all(&self) {
+    pub fn wake_all(&self) {
         for entry in self.locked().values() {
             let _ = entry.mailbox.send(Message::Look);
         }
@@ -99,20 +100,20 @@ impl SandboxIndex {
     }
 }
 
-/// Pods that are resized when others leave them room, by their uid.
+/// Pods whose resize is deferred until others need less, by their uid.
 #[derive(Default)]
-pub(crate) struct WaitingForRoom(Mutex<HashMap<String, Mailbox>>);
+pub(crate) struct DeferredResizes(Mutex<HashMap<String, Mailbox>>);
 
-impl WaitingForRoom {
-    pub fn enter(&self, uid: &str, mailbox: &Mailbox) {
+impl DeferredResizes {
+    pub fn insert(&self, uid: &str, mailbox: &Mailbox) {
         self.locked().insert(uid.to_owned(), mailbox.clone());
     }
 
-    pub fn leave(&self, uid: &str) {
+    pub fn remove(&self, uid: &str) {
         self.locked().remove(uid);
     }
 
-    pub fn ring(&self) {
+    pub fn wake(&self) {
         for mailbox in self.locked().values() {
             let _ = mailbox.send(Message::Look);
         }
@@ -129,11 +130,11 @@ impl WaitingForRoom {
 pub(crate) struct Admitted(Mutex<HashMap<String, Requests>>);
 
 impl Admitted {
-    pub fn enter(&self, uid: &str, requests: Requests) {
+    pub fn insert(&self, uid: &str, requests: Requests) {
         self.locked().insert(uid.to_owned(), requests);
     }
 
-    pub fn strike(&self, uid: &str) {
+    pub fn remove(&self, uid: &str) {
         self.locked().remove(uid);
     }
 
@@ -175,7 +176,7 @@ impl Shared {
     }
 
     /// An event about the pod, or about one of its containers.
-    pub fn say(
+    pub fn record_event(
         &self,
         pod: &Pod,
         container: Option<&str>,
@@ -189,11 +190,11 @@ impl Shared {
     }
 
     pub fn normal(&self, pod: &Pod, container: &str, reason: &'static str, message: impl Into<String>) {
-        self.say(pod, Some(container), EventType::Normal, reason, message);
+        self.record_event(pod, Some(container), EventType::Normal, reason, message);
     }
 
     pub fn warn(&self, pod: &Pod, container: &str, reason: &'static str, message: impl Into<String>) {
-        self.say(pod, Some(container), EventType::Warning, reason, message);
+        self.record_event(pod, Some(container), EventType::Warning, reason, message);
     }
 
     pub fn facts(&self, pod_ip: Option<IpAddr>) -> Facts {

@@ -9,10 +9,11 @@ use crate::image_manager::ImageManager;
 use crate::logs::keeper::Keeper;
 use crate::manager::Manager;
 use crate::meter::Meter;
-use crate::pause::{Pauser, Pauses};
+use crate::pause::Pauses;
+use crate::pauser::Pauser;
 use crate::pod_certificates::PodCertificates;
 use crate::probe_counts::ProbeCounts;
-use crate::shared::{Admitted, SandboxIndex, Shared, WaitingForRoom};
+use crate::shared::{Admitted, DeferredResizes, SandboxIndex, Shared};
 use crate::sources::Cached;
 use crate::work_counts::WorkCounts;
 use api::Status;
@@ -38,7 +39,7 @@ pub struct Kubelet {
 #[derive(Debug, Error)]
 pub enum StartError {
     #[error("make {}: {why}", dir.display())]
-    Folder { dir: PathBuf, why: std::io::Error },
+    Directory { dir: PathBuf, why: std::io::Error },
     #[error("read which namespaces are paused, {}: {why}", file.display())]
     Paused { file: PathBuf, why: std::io::Error },
     #[error("watch for storage drivers: {0}")]
@@ -74,9 +75,9 @@ pub(crate) async fn start_at(
     stop: CancellationToken,
 ) -> Result<Kubelet, StartError> {
     for dir in [config.pods_dir(), config.logs_dir()] {
-        make_private(&dir).map_err(|why| StartError::Folder { dir, why })?;
+        make_private(&dir).map_err(|why| StartError::Directory { dir, why })?;
     }
-    Csi::make_directories(&config.state_dir).map_err(|(dir, why)| StartError::Folder { dir, why })?;
+    Csi::make_directories(&config.state_dir).map_err(|(dir, why)| StartError::Directory { dir, why })?;
     let paused = config.state_dir.join("paused.json");
     let pauses = Pauses::load(paused.clone()).map_err(|why| StartError::Paused { file: paused, why })?;
     let client = cluster.acting_as(Actor::own_kubelet(&config.node_name));
@@ -97,7 +98,7 @@ pub(crate) async fn start_at(
         images: ImageManager::new(images, config.state_dir.join("pulled-images.json"), clock.now()),
         events: client.recorder("kubelet", Some(&config.node_name)),
         sandbox_index: SandboxIndex::default(),
-        waiting_for_room: WaitingForRoom::default(),
+        deferred_resizes: DeferredResizes::default(),
         admitted: Admitted::default(),
         probe_counts: ProbeCounts::default(),
         work_counts: WorkCounts::default(),

@@ -2,7 +2,7 @@
 
 use crate::backoff::Backoffs;
 use crate::pod;
-use crate::resize::{Allocation, Pending};
+use crate::requests::{Allocation, Pending};
 use cri::{ContainerId, ContainerState, ContainerStatus, SandboxId, SandboxState, SandboxStatus};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, ContainerStateTerminated, Pod, ResourceRequirements};

@@ -15,8 +15,9 @@
 mod control;
 
 use control::{AUTOCLEAR, Info, Opened};
-use std::fs::{self, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -77,13 +78,8 @@ impl Held {
 /// # Errors
 /// There is no such file, or it is none; this host has no loop devices; the kernel refuses.
 pub fn attach(path: &Path) -> io::Result<Held> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-    let file = options.open(path)?;
+    let file = open_file(path)?;
     let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other(format!("{} is no file", path.display())));
-    }
     if let Some((device, opened, info)) = of_file(&metadata)? {
         if info.has(AUTOCLEAR) {
             opened.keep(&info)?;
@@ -103,6 +99,19 @@ pub fn attach(path: &Path) -> io::Result<Held> {
         }
     }
     Err(io::Error::other("others take every loop device that is free"))
+}
+
+/// For reading and writing. Who may write to a volume may put a device or a pipe in the file's place, and to open a device alone
+/// sets it to work: so it is looked at by its place (`O_PATH`) first.
+fn open_file(path: &Path) -> io::Result<File> {
+    let mut place = OpenOptions::new();
+    let found = place.read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)?;
+    if !found.metadata()?.is_file() {
+        return Err(io::Error::other(format!("{} is no file", path.display())));
+    }
+    // the same file, whatever has its name by now; and who has a lease on it must not stop us
+    let itself = format!("/proc/self/fd/{}", found.as_raw_fd());
+    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(itself)
 }
 
 /// The device that the file is, where it is one: none that was let go, and that somebody still has open.

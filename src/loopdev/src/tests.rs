@@ -205,3 +205,20 @@ fn only_a_file_becomes_a_device() {
     }
     assert_eq!(find(&root.path().join("none")).unwrap(), None);
 }
+
+#[test]
+fn what_is_in_a_file_s_place_is_not_opened() {
+    use std::os::unix::ffi::OsStrExt;
+    let root = tempfile::tempdir().unwrap();
+    let pipe = root.path().join("pipe");
+    let name = std::ffi::CString::new(pipe.as_os_str().as_bytes()).unwrap();
+    // SAFETY: the name ends with a zero byte and lives on; nothing else is read.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    let reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&pipe).unwrap();
+    let refused = attach(&pipe).unwrap_err();
+    assert_eq!(refused.to_string(), format!("{} is no file", pipe.display()));
+    // once somebody has opened it for writing and closed it, the kernel says POLLHUP
+    let mut polled = libc::pollfd { fd: reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: it is one entry, which is ours alone.
+    assert_eq!(unsafe { libc::poll(&mut polled, 1, 0) }, 0, "{:x}", polled.revents);
+}

@@ -34,7 +34,7 @@ impl Addresses {
     }
 
     /// Takes this very one, which a pod has already.
-    pub(crate) fn book(&mut self, address: Ipv4Addr) {
+    pub(crate) fn reserve(&mut self, address: Ipv4Addr) {
         self.taken.insert(address.into());
         self.last = self.last.max(address.into());
     }
@@ -91,7 +91,7 @@ mod tests {
     fn booked_addresses_are_not_given_again() {
         let mut addresses = small();
         for last in [3, 5] {
-            addresses.book(Ipv4Addr::new(10, 0, 0, last));
+            addresses.reserve(Ipv4Addr::new(10, 0, 0, last));
         }
         assert_eq!([(); 3].map(|()| take(&mut addresses)), [Some(6), Some(2), Some(4)]);
     }

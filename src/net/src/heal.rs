@@ -2,42 +2,25 @@
 //! chain, a link that is taken down, a route or an address that goes. What we take away ourselves is none of it: it is not
 //! kept any more before it goes.
 
+use crate::kept::{Kept, Lead};
 use crate::link_watch::LinkWatch;
 use crate::links::{LOOPBACK, Links, OURS, name_of};
 use crate::network::Network;
-use crate::networks::{destination, local};
+use crate::networks::local;
 use crate::nft::Watch;
+use crate::routes::destination;
 use crate::ruleset::Ruleset;
 use crate::{NetConfig, Result};
-use cri::NetworkConfig;
 use futures::FutureExt;
 use futures::future::try_join;
-use ipnet::Ipv4Net;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{LinkFlags, LinkMessage};
 use rtnetlink::packet_route::route::RouteMessage;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::net::Ipv4Addr;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
-
-/// What there should be beside the table; what nobody has said yet is not looked after.
-#[derive(Debug, Default)]
-pub(crate) struct Kept {
-    /// Of each sandbox' link, by its name.
-    pub(crate) links: HashMap<String, Vec<Lead>>,
-    pub(crate) networks: Option<Vec<NetworkConfig>>,
-    pub(crate) service_ranges: Option<Vec<Ipv4Net>>,
-}
-
-/// The link's own address, and the sandbox' that it leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Lead {
-    pub(crate) gateway: Ipv4Addr,
-    pub(crate) address: Ipv4Addr,
-}
+use tokio::time::{Instant, sleep, timeout};
 
 /// What is to be put back.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +62,24 @@ impl Patience {
     fn count(&mut self, heard: Instant, wait: Duration) {
         self.times = if self.has_calmed(heard) { 1 } else { self.times.saturating_add(1) };
         self.last = Some(heard + wait);
+    }
+}
+
+/// What could not be put back is tried again by itself: each time later, up to a minute.
+#[derive(Debug, Default)]
+struct Retry {
+    failures: u32,
+}
+
+impl Retry {
+    /// How long whoever failed waits; `None` where nothing is left to do.
+    fn wait(&self) -> Option<Duration> {
+        let doublings = self.failures.checked_sub(1)?.min(16);
+        Some(FIRST_WAIT.saturating_mul(1 << doublings).min(LAST_WAIT))
+    }
+
+    fn count(&mut self, is_done: bool) {
+        self.failures = if is_done { 0 } else { self.failures.saturating_add(1) };
     }
 }
 
@@ -132,15 +133,23 @@ impl Network {
 
     async fn heal_links(&self) -> Result<Infallible> {
         let watch = LinkWatch::open()?;
-        let mut patience = Patience::default();
+        let (mut patience, mut retry) = (Patience::default(), Retry::default());
         let mut lost: BTreeSet<(Loss, String)> = BTreeSet::new();
         loop {
-            self.hear(watch.next().await?, &mut lost);
+            // an address of the host may have to come back first, which is heard; what else keeps it from it may not be
+            let heard_more = match retry.wait() {
+                None => Some(watch.next().await?),
+                Some(wait) => timeout(wait, watch.next()).await.ok().transpose()?,
+            };
+            let is_retry = heard_more.is_none();
+            if let Some(messages) = heard_more {
+                self.hear(messages, &mut lost);
+            }
             if lost.is_empty() {
                 continue;
             }
             let heard = Instant::now();
-            let wait = patience.wait(heard);
+            let wait = if is_retry { Duration::ZERO } else { patience.wait(heard) };
             sleep(wait).await;
             // what has come meanwhile is put back in the same turn, and is no further loss
             while let Some(more) = watch.next().now_or_never() {
@@ -150,9 +159,10 @@ impl Network {
             let done = self.put_back(losses).await;
             let lost_what = lost.iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>().join(", ");
             let unheard = lost.iter().any(|(loss, _)| *loss == Loss::Everything);
-            if unheard || !matches!(done, Ok(false)) {
+            if !is_retry && (unheard || !matches!(done, Ok(false))) {
                 patience.count(heard, wait);
             }
+            retry.count(done.is_ok());
             match done {
                 Ok(false) => lost.clear(),
                 Ok(true) => {
@@ -162,9 +172,8 @@ impl Network {
                     );
                     lost.clear();
                 }
-                // and again with the next that is heard: an address of the machine may have to come back first
                 Err(error) => {
-                    tracing::warn!(lost = lost_what, %error, "somebody else changed the network; putting back failed");
+                    tracing::warn!(lost = lost_what, %error, "somebody else changed the network; trying to put it back");
                 }
             }
         }
@@ -190,8 +199,8 @@ impl Network {
         let (mut was_lost, mut failed) = (false, None);
         for loss in losses {
             if loss != Loss::Ranges {
-                let leads = self.kept().leads(&loss);
-                for (name, leads) in leads {
+                let meant = leads(&self.kept(), &loss);
+                for (name, leads) in meant {
                     match self.0.links.restore(&name, &leads).await {
                         Ok(is_there) => was_lost |= is_there && loss != Loss::Everything,
                         Err(error) => {
@@ -226,35 +235,11 @@ impl Network {
     }
 }
 
-impl Kept {
-    /// Those that are meant.
-    fn leads(&self, loss: &Loss) -> Vec<(String, Vec<Lead>)> {
-        let is_meant = |name: &String| !matches!(loss, Loss::Link(lost) if lost != name);
-        let meant = self.links.iter().filter(|(name, _)| is_meant(name));
-        meant.map(|(name, leads)| (name.clone(), leads.clone())).collect()
-    }
-
-    fn ranges(&self) -> (Option<Vec<NetworkConfig>>, Option<Vec<Ipv4Net>>) {
-        (self.networks.clone(), self.service_ranges.clone())
-    }
-
-    fn link_to(&self, address: Ipv4Addr) -> Option<&String> {
-        let leads_there = |leads: &[Lead]| leads.iter().any(|lead| lead.address == address);
-        self.links.iter().find(|(_, leads)| leads_there(leads)).map(|(name, _)| name)
-    }
-
-    fn has_range(&self, range: Ipv4Net, config: &NetConfig) -> bool {
-        let networks = self.networks.iter().flatten().map(|network| network.subnet);
-        let own = [config.pod_cidr, config.service_cidr, config.load_balancer_cidr];
-        let mut all = networks.chain(self.service_ranges.iter().flatten().copied()).chain(own);
-        all.any(|one| one.trunc() == range)
-    }
-
-    /// On the loopback.
-    fn has_address(&self, address: Ipv4Addr, config: &NetConfig) -> bool {
-        let mut networks = self.networks.iter().flatten();
-        address == config.gateway() || networks.any(|network| network.gateway == address)
-    }
+/// Of the links that are meant.
+fn leads(kept: &Kept, loss: &Loss) -> Vec<(String, Vec<Lead>)> {
+    let is_meant = |name: &String| !matches!(loss, Loss::Link(lost) if lost != name);
+    let meant = kept.links.iter().filter(|(name, _)| is_meant(name));
+    meant.map(|(name, leads)| (name.clone(), leads.clone())).collect()
 }
 
 impl Links {
@@ -329,10 +314,12 @@ fn lost_route(route: &RouteMessage, kept: &Kept, config: &NetConfig) -> Option<(
 mod tests {
     use super::*;
     use crate::config::example;
+    use cri::NetworkConfig;
+    use ipnet::Ipv4Net;
     use rtnetlink::RouteMessageBuilder;
     use rtnetlink::packet_route::link::LinkAttribute;
     use rtnetlink::packet_route::route::{RouteProtocol, RouteType};
-    use std::net::IpAddr;
+    use std::net::{IpAddr, Ipv4Addr};
 
     const POD: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 5);
 
@@ -426,5 +413,22 @@ mod tests {
         assert_eq!(patience.wait(later), Duration::ZERO);
         patience.count(later, Duration::ZERO);
         assert_eq!(patience.wait(later), FIRST_WAIT, "from the beginning");
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_without_a_word_of_the_kernel_and_what_is_done_is_not() {
+        let mut retry = Retry::default();
+        assert_eq!(retry.wait(), None, "nothing has failed yet");
+        let mut waited = Vec::new();
+        for _ in 0..12 {
+            retry.count(false);
+            waited.push(retry.wait().unwrap().as_millis());
+        }
+        assert_eq!(waited[..4], [100, 200, 400, 800]);
+        assert_eq!(waited[9..], [51_200, 60_000, 60_000]);
+        retry.count(true);
+        assert_eq!(retry.wait(), None);
+        retry.count(false);
+        assert_eq!(retry.wait(), Some(FIRST_WAIT), "from the beginning");
     }
 }

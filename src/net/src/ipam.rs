@@ -38,7 +38,7 @@ impl Ipam {
             // a link's other addresses are those of networks beside the pods'
             let of_pod = routes.get(&link.index).filter(|address| config.pod_cidr.contains(*address));
             if let Some(address) = of_pod {
-                ipam.addresses.book(*address);
+                ipam.addresses.reserve(*address);
                 ipam.found.insert(link.name, *address);
             }
         }
@@ -56,7 +56,7 @@ impl Ipam {
 
     pub(crate) fn adopt(&mut self, id: &str, attachment: &Attachment) {
         self.found.remove(&attachment.link);
-        self.addresses.book(attachment.ip);
+        self.addresses.reserve(attachment.ip);
         self.attached.insert(id.to_owned(), attachment.clone());
     }
 

@@ -11,6 +11,7 @@
 mod addresses;
 mod config;
 mod conntrack;
+mod cri_networks;
 mod error;
 mod frontends;
 #[cfg(fuzzing)]
@@ -18,6 +19,7 @@ pub mod fuzzing;
 mod heal;
 mod ipam;
 mod isolation;
+mod kept;
 mod link_watch;
 mod links;
 mod membership;
@@ -30,16 +32,16 @@ mod nft_expr;
 mod plan;
 mod pod_netns;
 mod ports;
+mod routes;
 mod ruleset;
 mod service_ranges;
 mod structure;
 mod sysctl;
 
 pub use config::NetConfig;
-pub use cri::Protocol;
+pub use cri::{Attachment, Protocol};
 pub use error::{NetError, Result};
 pub use frontends::{Action, Frontend};
 pub use isolation::{AddressRange, Allow, Class, Isolation, PortRange, Ports};
-pub use links::Counters;
-pub use network::{Attachment, Gate, Network};
+pub use network::{Gate, Network};
 pub use service_ranges::Overlap;

@@ -11,7 +11,7 @@ use rtnetlink::sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
 const GROUPS: u32 = 0x1 | 0x10 | 0x40; // RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE
 
 /// Bytes: a link that comes or goes is told of some times, in a page each, and many do at once.
-const ROOM: usize = 4 << 20;
+const RECEIVE_BUFFER: usize = 4 << 20;
 
 pub(crate) struct LinkWatch(TokioSocket);
 
@@ -20,8 +20,8 @@ impl LinkWatch {
     pub(crate) fn open() -> Result<Self> {
         let opening = || "watch the links";
         let mut socket = TokioSocket::new(NETLINK_ROUTE).doing(opening)?;
-        // who may not has the usual room, and hears that it was too little
-        let _ = setsockopt(socket.socket_ref(), sockopt::RcvBufForce, &ROOM);
+        // who may not has the usual buffer, and hears that it was too small
+        let _ = setsockopt(socket.socket_ref(), sockopt::RcvBufForce, &RECEIVE_BUFFER);
         socket.socket_mut().bind(&SocketAddr::new(0, GROUPS)).doing(opening)?;
         Ok(LinkWatch(socket))
     }

@@ -2,6 +2,7 @@
 
 use crate::error::{Doing, errno};
 use crate::{NetConfig, NetError, Result};
+use cri::NetworkCounters;
 use futures::{TryStream, TryStreamExt};
 use ipnet::Ipv4Net;
 use rtnetlink::packet_route::address::AddressAttribute;
@@ -17,15 +18,10 @@ use tokio::sync::Mutex;
 
 /// Says in `ip route` whose a route is.
 pub(crate) const OURS: RouteProtocol = RouteProtocol::Other(109);
+/// What the link is called in the pod.
+pub(crate) const POD_LINK: &str = "eth0";
 pub(crate) const LOOPBACK: u32 = 1; // in every network namespace
 const ETHERNET_MTU: u32 = 1500;
-
-/// Bytes since the link was made, as the pod sees them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    pub rx_bytes: u64,
-    pub tx_bytes: u64,
-}
 
 /// One host-side link of the profile.
 pub(crate) struct PodLink {
@@ -74,13 +70,12 @@ impl Links {
         mtu: u32,
         mac: Option<[u8; 6]>,
     ) -> Result<u32> {
-        let mut peer =
-            LinkMessageBuilder::<LinkUnspec>::new().name(crate::pod_netns::LINK).mtu(mtu).setns_by_fd(netns);
+        let mut peer = LinkMessageBuilder::<LinkUnspec>::new().name(POD_LINK).mtu(mtu).setns_by_fd(netns);
         if let Some(mac) = mac {
             peer = peer.address(mac.to_vec());
         }
         let peer = peer.build();
-        let pair = LinkMessageBuilder::<LinkVeth>::new(name, crate::pod_netns::LINK)
+        let pair = LinkMessageBuilder::<LinkVeth>::new(name, POD_LINK)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
             .link_group(config.link_group())
             .mtu(mtu)
@@ -123,7 +118,7 @@ impl Links {
     }
 
     /// `None` where there is no such link.
-    pub(crate) async fn counters(&self, name: &str) -> Result<Option<Counters>> {
+    pub(crate) async fn counters(&self, name: &str) -> Result<Option<NetworkCounters>> {
         let link = self.find(name).await?;
         let stats = link.map(|link| {
             let stats = link.attributes.into_iter().find_map(|attribute| match attribute {
@@ -131,7 +126,7 @@ impl Links {
                 _ => None,
             });
             // what the host side sends is what the pod receives
-            stats.map(|s| Counters { rx_bytes: s.tx_bytes, tx_bytes: s.rx_bytes }).unwrap_or_default()
+            stats.map(|s| NetworkCounters { rx_bytes: s.tx_bytes, tx_bytes: s.rx_bytes }).unwrap_or_default()
         });
         Ok(stats)
     }

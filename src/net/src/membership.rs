@@ -1,7 +1,7 @@
 //! Sandboxes that are in networks beside the pods': one link, an address and a route for each network.
 
 use crate::error::Doing;
-use crate::heal::Lead;
+use crate::kept::Lead;
 use crate::links::Links;
 use crate::network::{Network, blocking};
 use crate::pod_netns::PodNetns;

@@ -2,15 +2,14 @@
 //! groups of pods are put into the kernel.
 
 use crate::error::Doing;
-use crate::heal::{Kept, Lead};
 use crate::ipam::Ipam;
-use crate::links::{Counters, Links};
+use crate::kept::{Kept, Lead};
+use crate::links::Links;
 use crate::pod_netns::PodNetns;
 use crate::ruleset::Ruleset;
 use crate::{Action, Frontend, Isolation, NetConfig, NetError, Result, nft_cli, ports, structure, sysctl};
-use cri::{HostPort, Protocol};
+use cri::{Attachment, HostPort, NetworkCounters, NetworkGarbage, Protocol};
 use futures::future::BoxFuture;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::net::Ipv4Addr;
@@ -18,14 +17,6 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::RwLock;
-
-/// What a sandbox got; worth keeping for [`Network::adopt`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attachment {
-    pub ip: Ipv4Addr,
-    /// The host side's name.
-    pub link: String,
-}
 
 /// Asked before a sandbox can send or receive its first packet: it answers when what its owner may send and receive at this
 /// address is in the kernel.
@@ -192,28 +183,31 @@ impl Network {
 
     /// # Errors
     /// The sandbox has no link.
-    pub async fn counters(&self, id: &str) -> Result<Counters> {
+    pub async fn counters(&self, id: &str) -> Result<NetworkCounters> {
         let counters = self.0.links.counters(&self.0.config.link_name(id)).await?;
         counters.ok_or_else(|| NetError::NotAttached(id.to_owned()))
     }
 
-    /// After all [`Network::adopt`] calls: removes links that nobody adopted. Gives what it removed or could not remove.
-    pub async fn collect_garbage(&self) -> Vec<String> {
+    /// After all [`Network::adopt`] calls: removes links that nobody adopted.
+    pub async fn collect_garbage(&self) -> NetworkGarbage {
+        let mut garbage = NetworkGarbage::default();
         let links = match self.0.links.of_profile(&self.0.config).await {
             Ok(links) => links,
-            Err(error) => return vec![error.to_string()],
+            Err(error) => {
+                garbage.failed.push(error.to_string());
+                return garbage;
+            }
         };
-        let mut said = Vec::new();
         for link in links.into_iter().filter(|link| !self.ipam().knows(&link.name)) {
             match self.0.links.delete(link.index).await {
-                Ok(()) => said.push(format!("removed link {} of no sandbox", link.name)),
-                Err(error) => said.push(error.to_string()),
+                Ok(()) => garbage.removed.push(link.name),
+                Err(error) => garbage.failed.push(error.to_string()),
             }
         }
         let swept = self.with_ruleset(|ruleset| ruleset.collect_garbage()).await;
-        said.extend(swept.err().map(|error| error.to_string()));
+        garbage.failed.extend(swept.err().map(|error| error.to_string()));
         self.ipam().forget_found();
-        said
+        garbage
     }
 
     /// Removes all of the profile in the kernel; no daemon needed. Gives what could not be removed, and why.

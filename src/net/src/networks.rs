@@ -5,13 +5,13 @@
 use crate::error::{Doing, errno};
 use crate::links::{LOOPBACK, Links, OURS};
 use crate::nft::{Data, Element, Set};
-use crate::service_ranges::of_services;
+use crate::routes::{destination, is_of, of_services};
 use crate::{NetConfig, Result};
 use cri::{AddressSpace, NetworkConfig};
 use ipnet::Ipv4Net;
 use rtnetlink::RouteMessageBuilder;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
-use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
+use rtnetlink::packet_route::route::{RouteMessage, RouteType};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -121,20 +121,6 @@ fn nobody(subnet: Ipv4Net, config: &NetConfig) -> RouteMessage {
         .priority(config.link_group())
         .protocol(OURS)
         .build()
-}
-
-/// Profiles share the protocol's number, and differ in the metric.
-pub(crate) fn is_of(route: &RouteMessage, config: &NetConfig) -> bool {
-    let metric = RouteAttribute::Priority(config.link_group());
-    route.header.protocol == OURS && route.attributes.contains(&metric)
-}
-
-pub(crate) fn destination(route: &RouteMessage) -> Option<Ipv4Net> {
-    let address = route.attributes.iter().find_map(|attribute| match attribute {
-        RouteAttribute::Destination(RouteAddress::Inet(address)) => Some(*address),
-        _ => None,
-    });
-    Ipv4Net::new(address?, route.header.destination_prefix_length).ok()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::nft::{Batch, Element, Set};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The sets that frontends are made of.
-pub(crate) const DOOR_SETS: [Set; 10] = [
+pub(crate) const FRONTEND_SETS: [Set; 10] = [
     Set::Services,
     Set::Endpoints,
     Set::NodePorts,

@@ -1,7 +1,7 @@
 //! The pod's side: a netlink socket that was opened inside the sandbox's network namespace.
 
 use crate::error::{Doing, errno};
-use crate::links::Links;
+use crate::links::{LOOPBACK, Links, POD_LINK};
 use crate::{NetError, Result};
 use cri::Endpoint;
 use futures::TryStreamExt;
@@ -11,10 +11,6 @@ use rtnetlink::packet_route::route::RouteMessage;
 use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
 use std::fs::File;
 use std::net::Ipv4Addr;
-
-/// What the link is called in the pod.
-pub(crate) const LINK: &str = "eth0";
-const LOOPBACK: u32 = 1;
 
 pub(crate) struct PodNetns(Handle);
 
@@ -90,10 +86,10 @@ impl PodNetns {
     }
 
     async fn index(&self) -> Result<u32> {
-        let link = self.0.link().get().match_name(LINK).execute().try_next().await;
-        let link = link.doing(|| format!("look up {LINK} in the sandbox"))?;
+        let link = self.0.link().get().match_name(POD_LINK).execute().try_next().await;
+        let link = link.doing(|| format!("look up {POD_LINK} in the sandbox"))?;
         let index = link.map(|link| link.header.index);
-        index.ok_or_else(|| NetError::failed(format!("look up {LINK} in the sandbox"), "it is gone"))
+        index.ok_or_else(|| NetError::failed(format!("look up {POD_LINK} in the sandbox"), "it is gone"))
     }
 
     /// With its network's prefix, for programs that look there; but the range is not on the link, and has no route to it.

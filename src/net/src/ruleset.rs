@@ -4,7 +4,7 @@ use crate::conntrack::{Own, Stale, forgets_client, strays_from_port};
 use crate::isolation::{Layout, change, inventory, replace};
 use crate::nft::{Batch, Element, Flow, Netfilter, OwnPorts, Set};
 use crate::nft_cli::{self, ForeignChain};
-use crate::plan::{DOOR_SETS, Frontends, Plan};
+use crate::plan::{FRONTEND_SETS, Frontends, Plan};
 use crate::{Action, Frontend, Isolation, NetConfig, NetError, Result, structure};
 use cri::Protocol;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -158,11 +158,11 @@ impl Ruleset {
     pub(crate) fn set_frontends(&mut self, frontends: Frontends) -> Result<()> {
         let frontends: Frontends =
             frontends.into_iter().map(|(frontend, action)| (frontend, action.without_forbidden())).collect();
-        let found = match self.found(&DOOR_SETS) {
+        let found = match self.found(&FRONTEND_SETS) {
             // somebody flushed the whole ruleset
             Err(NetError::Refused { errno: libc::ENOENT, .. }) => {
                 self.build()?;
-                self.found(&DOOR_SETS)?
+                self.found(&FRONTEND_SETS)?
             }
             found => found?,
         };

@@ -5,8 +5,9 @@
 use crate::error::{Doing, errno};
 use crate::links::{LOOPBACK, Links, OURS};
 use crate::network::Network;
-use crate::networks::{between, destination, is_of};
+use crate::networks::between;
 use crate::nft::{Element, Set};
+use crate::routes::{destination, is_of, of_services};
 use crate::{NetConfig, Result};
 use ipnet::Ipv4Net;
 use rtnetlink::RouteMessageBuilder;
@@ -114,12 +115,6 @@ fn route_to(range: Ipv4Net, config: &NetConfig) -> RouteMessageBuilder<Ipv4Addr>
         .scope(RouteScope::Link)
         .priority(config.link_group())
         .protocol(OURS)
-}
-
-/// The ranges of services that have a route, beside the profile's own.
-pub(crate) fn of_services(routes: &[RouteMessage], config: &NetConfig) -> impl Iterator<Item = Ipv4Net> {
-    let ours = routes.iter().filter(move |route| is_of(route, config));
-    ours.filter(|route| route.header.kind == RouteType::Unicast).filter_map(destination)
 }
 
 fn overlap(range: Ipv4Net, config: &NetConfig, routes: &[RouteMessage]) -> Option<Overlap> {

@@ -2,7 +2,7 @@
 
 mod world;
 
-use cri::{Endpoint, HostPort, Membership, NetworkConfig, Protocol};
+use cri::{Endpoint, HostPort, Membership, NetworkConfig, NetworkGarbage, Protocol};
 use net::Network;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
@@ -147,7 +147,7 @@ fn networks_outlive_the_daemon_and_are_purged() {
 
         let net = Network::start(config()).await.unwrap();
         net.join("a", &netns("a"), &first, &[]).await.unwrap();
-        assert_eq!(net.collect_garbage().await, Vec::<String>::new());
+        assert_eq!(net.collect_garbage().await, NetworkGarbage::default());
         net.set_networks(vec![one.clone()]).await.unwrap();
         let now = sh("ip route; ip address show lo; nft list table ip monopod-test");
         assert!(now.contains("172.18.0.1") && !now.contains("172.19."), "{now}");

@@ -2,7 +2,7 @@
 
 mod world;
 
-use cri::{HostPort, Protocol};
+use cri::{HostPort, NetworkGarbage, Protocol};
 use net::Network;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -188,8 +188,8 @@ fn a_restart_keeps_what_is_adopted_and_collects_the_rest() {
             "addresses of pods that may still be adopted are not given away"
         );
         network.adopt("a", &netns("a"), &a, std::slice::from_ref(&port)).await.unwrap();
-        let removed = network.collect_garbage().await;
-        assert_eq!(removed, [format!("removed link {} of no sandbox", b.link)]);
+        let garbage = network.collect_garbage().await;
+        assert_eq!((garbage.removed, garbage.failed), (vec![b.link.clone()], vec![]));
         assert_eq!(tcp(None, at(NODE, 80)), Ok(format!("a {NODE}")));
         assert_eq!(tcp(None, at(NODE, 81)), Err(ErrorKind::ConnectionRefused), "b's port went with it");
         assert_eq!(tcp(None, at(c.ip, 80)), Err(ErrorKind::ConnectionRefused), "c is there");
@@ -198,7 +198,7 @@ fn a_restart_keeps_what_is_adopted_and_collects_the_rest() {
         sh(&format!("ip link delete {}", a.link));
         network.adopt("a", &netns("a"), &a, &[port]).await.unwrap();
         assert_eq!(tcp(None, at(a.ip, 8080)), Ok(format!("a {}", network.gateway())));
-        assert_eq!(network.collect_garbage().await, Vec::<String>::new());
+        assert_eq!(network.collect_garbage().await, NetworkGarbage::default());
     });
 }
 

@@ -51,13 +51,13 @@ pub enum CallError {
 }
 
 impl ShimClient {
-    /// `socket` may be a longer path than a socket's address can hold. Events go to `heard` in their order.
-    pub async fn connect(socket: &Path, heard: mpsc::UnboundedSender<ShimMessage>) -> io::Result<Self> {
+    /// `socket` may be a longer path than a socket's address can hold. Events go to `messages` in their order.
+    pub async fn connect(socket: &Path, messages: mpsc::UnboundedSender<ShimMessage>) -> io::Result<Self> {
         let stream = open(socket).await?;
         let stream = Arc::new(stream);
         let (frames, queue) = mpsc::unbounded_channel();
         let pending = Arc::new(Pending::default());
-        tokio::spawn(read(stream.clone(), pending.clone(), heard));
+        tokio::spawn(read(stream.clone(), pending.clone(), messages));
         tokio::spawn(write(stream, queue));
         Ok(ShimClient { frames, pending, sequence: AtomicU64::new(1) })
     }
@@ -81,7 +81,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// By way of the folder's descriptor: an address holds 107 bytes of path.
+/// By way of the directory's descriptor: an address holds 107 bytes of path.
 async fn open(socket: &Path) -> io::Result<UnixStream> {
     let (Some(dir), Some(name)) = (socket.parent(), socket.file_name()) else {
         return Err(io::Error::other(format!("{} is no socket's path", socket.display())));
@@ -109,7 +109,7 @@ async fn write(stream: Arc<UnixStream>, mut queue: mpsc::UnboundedReceiver<Vec<u
     let _ = shutdown(stream.as_raw_fd(), Shutdown::Both);
 }
 
-async fn read(stream: Arc<UnixStream>, pending: Arc<Pending>, heard: mpsc::UnboundedSender<ShimMessage>) {
+async fn read(stream: Arc<UnixStream>, pending: Arc<Pending>, messages: mpsc::UnboundedSender<ShimMessage>) {
     let mut inbox = Inbox::default();
     loop {
         let received = stream.async_io(Interest::READABLE, || inbox.receive(stream.as_raw_fd())).await;
@@ -118,7 +118,7 @@ async fn read(stream: Arc<UnixStream>, pending: Arc<Pending>, heard: mpsc::Unbou
             Ok(_) => {}
         }
         match inbox.messages() {
-            Ok(messages) => messages.into_iter().for_each(|m| deliver(m, &pending, &heard)),
+            Ok(all) => all.into_iter().for_each(|m| deliver(m, &pending, &messages)),
             Err(why) => {
                 tracing::warn!("a shim speaks nonsense: {why}");
                 break;
@@ -126,7 +126,7 @@ async fn read(stream: Arc<UnixStream>, pending: Arc<Pending>, heard: mpsc::Unbou
         }
     }
     lock(&pending).clear();
-    let _ = heard.send(ShimMessage::Gone);
+    let _ = messages.send(ShimMessage::Gone);
 }
 
 enum Incoming {
@@ -134,7 +134,7 @@ enum Incoming {
     Event(ShimEvent),
 }
 
-fn deliver(message: Incoming, pending: &Pending, heard: &mpsc::UnboundedSender<ShimMessage>) {
+fn deliver(message: Incoming, pending: &Pending, messages: &mpsc::UnboundedSender<ShimMessage>) {
     match message {
         Incoming::Reply(seq, answer) => {
             // who asked may have gone; the descriptors close themselves
@@ -143,7 +143,7 @@ fn deliver(message: Incoming, pending: &Pending, heard: &mpsc::UnboundedSender<S
             }
         }
         Incoming::Event(event) => {
-            let _ = heard.send(ShimMessage::Event(event));
+            let _ = messages.send(ShimMessage::Event(event));
         }
     }
 }
@@ -254,14 +254,14 @@ mod tests {
                 stream.write_all(&encode(&late)).unwrap();
             }
         });
-        let (tell, mut heard) = mpsc::unbounded_channel();
+        let (tell, mut messages) = mpsc::unbounded_channel();
         let client = ShimClient::connect(&dir.path().join("shim.sock"), tell).await.unwrap();
         let exec = Request::Exec(Default::default());
         let (hello, exec) = tokio::join!(client.call(Request::Hello), client.call(exec));
         assert_eq!(hello.unwrap_err().to_string(), "no");
         let names: Vec<_> = exec.unwrap().fds.into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, [StreamFd::Stdin, StreamFd::Stdout]);
-        let Some(ShimMessage::Event(event)) = heard.recv().await else { panic!("no event") };
+        let Some(ShimMessage::Event(event)) = messages.recv().await else { panic!("no event") };
         assert_eq!(event, ShimEvent::ExecExited { exec: 1, exit_code: 3 });
     }
 
@@ -269,10 +269,10 @@ mod tests {
     async fn a_shim_that_dies_ends_every_call() {
         let dir = tempfile::tempdir().unwrap();
         shim(dir.path(), |stream, _| stream.shutdown(std::net::Shutdown::Both).unwrap());
-        let (tell, mut heard) = mpsc::unbounded_channel();
+        let (tell, mut messages) = mpsc::unbounded_channel();
         let client = ShimClient::connect(&dir.path().join("shim.sock"), tell).await.unwrap();
         assert!(matches!(client.call(Request::Hello).await, Err(CallError::Gone)));
-        assert!(matches!(heard.recv().await, Some(ShimMessage::Gone)));
+        assert!(matches!(messages.recv().await, Some(ShimMessage::Gone)));
     }
 
     #[tokio::test]

@@ -1,107 +1,38 @@
-//! How sandboxes are connected: to the pods' network, to networks beside it, or by another sandbox's namespace.
+//! How a sandbox is connected: to the pods' network, to networks beside it, or by another sandbox's namespace.
 
-use crate::process::ProcessId;
 use crate::records::SandboxRecord;
-use crate::runtime::{Inner, blocking};
-use crate::sandboxes::netns;
-use cri::{
-    AddressSpace, Connection, CriError, Endpoint, Membership, NameServer, NetworkConfig, Result,
-    SandboxConfig, SandboxId,
-};
+use cri::{Attachment, Connection, CriError, Membership, Networks, Result, SandboxConfig};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::Path;
 
-impl Inner {
-    /// Of a new sandbox. What the pods' network gave it is to be kept.
-    pub async fn attach_network(
-        &self,
-        record: &SandboxRecord,
-        shim: ProcessId,
-    ) -> Result<Option<net::Attachment>> {
-        let config = &record.config;
-        let failed = |e| CriError::failed(format_args!("attach network of sandbox {}", config.name), e);
-        if config.host_network || config.no_network {
-            return Ok(None);
+/// Connects a new sandbox, whose network namespace is at `netns`. What the pods' network gave it is to be kept.
+pub async fn connect(
+    networks: &dyn Networks,
+    record: &SandboxRecord,
+    netns: &Path,
+) -> Result<Option<Attachment>> {
+    let (id, config) = (&record.id, &record.config);
+    if config.host_network || config.no_network {
+        return Ok(None);
+    }
+    let connected = match &config.connection {
+        Connection::Pods => networks.attach(id, owner(config), netns, &config.host_ports).await.map(Some),
+        Connection::Networks { .. } => {
+            networks.join(id, netns, &membership(config), &[]).await.map(|()| None)
         }
-        let (id, namespace) = (&record.id.0, netns(shim));
-        match &config.connection {
-            Connection::Pods => {
-                let attached = self.network.attach(id, owner(config), &namespace, &config.host_ports).await;
-                attached.map(Some).map_err(failed)
-            }
-            Connection::Networks { .. } => {
-                let joined = self.network.join(id, &namespace, &membership(config), &[]).await;
-                joined.map(|()| None).map_err(failed)
-            }
-            Connection::Shared(_) => Ok(None),
-        }
-    }
+        Connection::Shared(_) => Ok(None),
+    };
+    connected.map_err(|e| CriError::failed(format_args!("attach network of sandbox {}", config.name), e))
+}
 
-    /// Of one that lived on while the daemon did not.
-    pub async fn take_up_network(&self, record: &SandboxRecord) -> Result<(), net::NetError> {
-        let Some(made) = &record.made else { return Ok(()) };
-        let (id, namespace, config) = (&record.id.0, netns(made.shim), &record.config);
-        match (&made.attachment, &config.connection) {
-            (Some(attachment), _) => self.network.adopt(id, &namespace, attachment, &config.host_ports).await,
-            (None, Connection::Networks { .. }) => {
-                self.network.join(id, &namespace, &membership(config), &[]).await
-            }
-            (None, _) => Ok(()),
-        }
-    }
-
-    /// Where the namespace is that the sandbox is to share.
-    pub fn shared_network(&self, config: &SandboxConfig) -> Result<Option<PathBuf>> {
-        match &config.connection {
-            Connection::Shared(other) if !config.host_network => self.namespace_of(other).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    fn namespace_of(&self, id: &SandboxId) -> Result<PathBuf> {
-        let sandbox = self.sandbox(id)?;
-        sandbox.client()?;
-        let shim = sandbox.made().map(|made| made.shim);
-        shim.map(netns).ok_or_else(|| CriError::Failed(format!("sandbox {id} has no shim")))
-    }
-
-    pub async fn set_networks(&self, networks: Vec<NetworkConfig>) -> Result<()> {
-        self.network.set_networks(networks).await.map_err(|e| CriError::failed("set up the networks", e))
-    }
-
-    pub async fn set_endpoints(&self, id: &SandboxId, endpoints: Vec<Endpoint>) -> Result<()> {
-        let sandbox = self.sandbox(id)?;
-        let _stays = sandbox.gate.read().await;
-        let namespace = self.namespace_of(id)?;
-        let mut config = sandbox.record().config;
-        let Connection::Networks { endpoints: had, .. } = &mut config.connection else {
-            return Err(CriError::Invalid(format!("sandbox {id} is in no networks")));
-        };
-        let had = std::mem::replace(had, endpoints);
-        let member = membership(&config);
-        let stays = |address: &Ipv4Addr| member.endpoints.iter().any(|e| e.address == *address);
-        let left: Vec<_> = had.iter().map(|e| e.address).filter(|address| !stays(address)).collect();
-        let failed =
-            |why: String| CriError::failed(format_args!("connect sandbox {} to networks", config.name), why);
-        let joined = self.network.join(&id.0, &namespace, &member, &left).await;
-        joined.map_err(|e| failed(e.to_string()))?;
-        let record = sandbox.set_connection(config.connection.clone());
-        self.write_record(&record).await.map_err(|e| failed(e.to_string()))
-    }
-
-    pub async fn address_space(&self) -> Result<AddressSpace> {
-        self.network.address_space().await.map_err(|e| CriError::failed("list the machine's routes", e))
-    }
-
-    pub async fn name_server(&self, id: &SandboxId) -> Result<NameServer> {
-        let namespace = self.namespace_of(id)?;
-        let served = self.network.name_server(&namespace).await;
-        served.map_err(|e| CriError::failed(format_args!("answer names in sandbox {id}"), e))
-    }
-
-    pub async fn write_record(&self, record: &SandboxRecord) -> std::io::Result<()> {
-        let (path, record) = (self.places.sandbox_record(&record.id), record.clone());
-        blocking(move || crate::records::write(&path, &record)).await
+/// Of one that lived on while the daemon did not.
+pub async fn reconnect(networks: &dyn Networks, record: &SandboxRecord) -> Result<()> {
+    let Some(made) = &record.made else { return Ok(()) };
+    let (id, netns, config) = (&record.id, made.shim.network_namespace(), &record.config);
+    match (&made.attachment, &config.connection) {
+        (Some(attachment), _) => networks.adopt(id, &netns, attachment, &config.host_ports).await,
+        (None, Connection::Networks { .. }) => networks.join(id, &netns, &membership(config), &[]).await,
+        (None, _) => Ok(()),
     }
 }
 
@@ -110,7 +41,7 @@ fn owner(config: &SandboxConfig) -> &str {
     if config.namespace.is_empty() { "" } else { &config.uid }
 }
 
-fn membership(config: &SandboxConfig) -> Membership {
+pub fn membership(config: &SandboxConfig) -> Membership {
     let (endpoints, mac_address) = match &config.connection {
         Connection::Networks { endpoints, mac_address } => (endpoints.clone(), *mac_address),
         Connection::Pods | Connection::Shared(_) => (Vec::new(), None),
@@ -118,7 +49,7 @@ fn membership(config: &SandboxConfig) -> Membership {
     Membership { endpoints, mac_address, host_ports: config.host_ports.clone() }
 }
 
-/// The address at which the machine reaches it first of all.
+/// The address at which the host reaches it first of all.
 pub fn address(record: &SandboxRecord) -> Option<Ipv4Addr> {
     let of_pod = record.made.as_ref().and_then(|made| made.attachment.as_ref()).map(|a| a.ip);
     let member = || {
@@ -126,4 +57,125 @@ pub fn address(record: &SandboxRecord) -> Option<Ipv4Addr> {
         member.outlet().or(member.endpoints.first()).map(|endpoint| endpoint.address)
     };
     of_pod.or_else(member)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::ProcessId;
+    use crate::records::{Made, new_id};
+    use cri::{Endpoint, HostPort, Protocol, SandboxId};
+    use testkit::networks::{Asked, FakeNetworks};
+
+    const NETNS: &str = "/proc/7/ns/net";
+
+    fn port() -> HostPort {
+        HostPort { protocol: Protocol::Tcp, host_ip: None, host_port: 8080, container_port: 80 }
+    }
+
+    fn endpoint(address: &str, internal: bool) -> Endpoint {
+        Endpoint {
+            address: address.parse().unwrap(),
+            subnet: "172.18.0.0/16".parse().unwrap(),
+            gateway: "172.18.0.1".parse().unwrap(),
+            internal,
+            mtu: None,
+        }
+    }
+
+    fn in_networks() -> Connection {
+        Connection::Networks {
+            endpoints: vec![endpoint("172.18.0.2", true), endpoint("172.18.0.3", false)],
+            mac_address: Some([2, 0, 0, 0, 0, 1]),
+        }
+    }
+
+    fn config(connection: Connection) -> SandboxConfig {
+        SandboxConfig {
+            name: "web".into(),
+            namespace: "default".into(),
+            uid: "u1".into(),
+            connection,
+            host_ports: vec![port()],
+            ..Default::default()
+        }
+    }
+
+    fn record(config: SandboxConfig) -> SandboxRecord {
+        let (id, created_at) = (SandboxId(new_id()), jiff::Timestamp::UNIX_EPOCH);
+        SandboxRecord { id, config, created_at, made: None, stopped: false }
+    }
+
+    fn joins(record: &SandboxRecord) -> Asked {
+        let membership = membership(&record.config);
+        assert_eq!((membership.endpoints.len(), membership.host_ports.len()), (2, 1));
+        Asked::Join { sandbox: record.id.clone(), netns: NETNS.into(), membership, left: vec![] }
+    }
+
+    #[tokio::test]
+    async fn a_new_sandbox_is_connected_as_its_configuration_says() {
+        let nobodys = SandboxConfig { namespace: String::new(), ..config(Connection::Pods) };
+        let host = SandboxConfig { host_network: true, ..config(Connection::Pods) };
+        let none = SandboxConfig { no_network: true, ..config(in_networks()) };
+        let shares = config(Connection::Shared(SandboxId(new_id())));
+        for (name, config, owner) in [
+            ("a pod, known by its uid", config(Connection::Pods), Some("u1")),
+            ("nobody's pod", nobodys, Some("")),
+            ("another's namespace", shares, None),
+            ("the host's network", host, None),
+            ("no network", none, None),
+        ] {
+            let (networks, record) = (FakeNetworks::default(), record(config));
+            let attachment = connect(&networks, &record, Path::new(NETNS)).await.unwrap();
+            assert_eq!(attachment.is_some(), owner.is_some(), "{name}");
+            let attaches = |owner: &str| Asked::Attach {
+                sandbox: record.id.clone(),
+                owner: owner.to_owned(),
+                netns: NETNS.into(),
+                ports: vec![port()],
+            };
+            assert_eq!(networks.asked(), Vec::from_iter(owner.map(attaches)), "{name}");
+        }
+        let (networks, member) = (FakeNetworks::default(), record(config(in_networks())));
+        assert_eq!(connect(&networks, &member, Path::new(NETNS)).await.unwrap(), None);
+        assert_eq!(networks.asked(), [joins(&member)]);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_says_whose_network_was_refused() {
+        let networks = FakeNetworks::default();
+        networks.refuse(Some("every address of 10.244.0.0/24 is taken"));
+        for connection in [Connection::Pods, in_networks()] {
+            let refused = connect(&networks, &record(config(connection)), Path::new(NETNS)).await;
+            assert_eq!(
+                refused.unwrap_err().to_string(),
+                "attach network of sandbox web: every address of 10.244.0.0/24 is taken"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sandbox_that_lived_on_keeps_what_it_has() {
+        let networks = FakeNetworks::default();
+        let attachment = Attachment { ip: "10.244.0.9".parse().unwrap(), link: "mp09".into() };
+        let shim = ProcessId { pid: 7, start_time: 1 };
+        let made = |attachment| Some(Made { shim, attachment });
+        let pod = SandboxRecord { made: made(Some(attachment.clone())), ..record(config(Connection::Pods)) };
+        let member = SandboxRecord { made: made(None), ..record(config(in_networks())) };
+        let host = SandboxConfig { host_network: true, ..config(Connection::Pods) };
+        let host = SandboxRecord { made: made(None), ..record(host) };
+        for record in [&pod, &member, &host, &record(config(Connection::Pods))] {
+            reconnect(&networks, record).await.unwrap();
+        }
+        let adopts = Asked::Adopt {
+            sandbox: pod.id.clone(),
+            netns: NETNS.into(),
+            attachment: attachment.clone(),
+            ports: vec![port()],
+        };
+        assert_eq!(networks.asked(), [adopts, joins(&member)]);
+        assert_eq!(address(&pod), Some(attachment.ip));
+        assert_eq!(address(&member), "172.18.0.3".parse().ok(), "the way to everywhere else comes first");
+        assert_eq!(address(&host), None);
+    }
 }

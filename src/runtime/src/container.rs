@@ -1,6 +1,6 @@
 //! One container as the daemon knows it: its record, and how far it came.
 
-use crate::places::ContainerPaths;
+use crate::paths::ContainerPaths;
 use crate::records::ContainerRecord;
 use crate::sandbox::Sandbox;
 use cri::wire::{self, ExitRecord};
@@ -13,7 +13,7 @@ pub const KILLED: i32 = 137;
 
 pub struct Container {
     pub record: ContainerRecord,
-    pub places: ContainerPaths,
+    pub paths: ContainerPaths,
     pub sandbox: Arc<Sandbox>,
     pub state: watch::Sender<ContainerState>,
     /// The image can not be removed while this container is there.
@@ -23,12 +23,12 @@ pub struct Container {
 impl Container {
     pub fn new(
         record: ContainerRecord,
-        places: ContainerPaths,
+        paths: ContainerPaths,
         sandbox: Arc<Sandbox>,
         state: ContainerState,
         holds: Vec<image::Lease>,
     ) -> Self {
-        Container { record, places, sandbox, state: watch::Sender::new(state), _holds: holds }
+        Container { record, paths, sandbox, state: watch::Sender::new(state), _holds: holds }
     }
 
     /// Takes what the shim wrote of it, tells it to those who listen, and says whether it was new.
@@ -36,7 +36,7 @@ impl Container {
         let mut told = Vec::new();
         let changed = self.state.send_if_modified(|state| {
             let Some(next) = advance(state, seen) else { return false };
-            told = self.news(state, &next);
+            told = self.events_between(state, &next);
             *state = next;
             true
         });
@@ -46,7 +46,7 @@ impl Container {
         changed
     }
 
-    fn news(&self, before: &ContainerState, after: &ContainerState) -> Vec<RuntimeEvent> {
+    fn events_between(&self, before: &ContainerState, after: &ContainerState) -> Vec<RuntimeEvent> {
         let (sandbox, container) = (self.record.sandbox.clone(), self.record.id.clone());
         let started = RuntimeEvent::Started { sandbox: sandbox.clone(), container: container.clone() };
         let exited = |exit_code| RuntimeEvent::Exited { sandbox, container, exit_code };
@@ -184,8 +184,8 @@ mod tests {
             ("never back", exited.clone(), seen(true, None), None),
             ("ends once", exited, seen(true, Some(4)), None),
         ];
-        for (name, before, news, want) in cases {
-            assert_eq!(advance(&before, &news), want, "{name}");
+        for (name, before, seen, want) in cases {
+            assert_eq!(advance(&before, &seen), want, "{name}");
         }
     }
 

@@ -1,11 +1,11 @@
-//! What is known of a container before anything is mounted: checks, the image, folders.
+//! What is known of a container before anything is mounted: checks, the image, directories.
 
-use crate::host;
-use crate::places::{ContainerPaths, private_dir};
+use crate::host::{self, HostDevice};
+use crate::paths::{ContainerPaths, private_dir};
 use crate::runtime::Inner;
 use crate::sandbox::Sandbox;
 use crate::signals;
-use crate::spec::{self, HostDevice, ImageDefaults, SharedSource, Volume};
+use crate::spec::{self, ImageDefaults, SharedSource, Volume};
 use cri::wire::ImageMount;
 use cri::{ContainerConfig, ContainerId, CriError, Result, SandboxConfig, SandboxId, Seccomp};
 use oci_spec::runtime::LinuxSeccomp;
@@ -23,7 +23,7 @@ pub struct ContainerPrep {
     pub config: ContainerConfig,
     pub sandbox_id: SandboxId,
     pub sandbox: SandboxConfig,
-    pub places: ContainerPaths,
+    pub paths: ContainerPaths,
     pub sandbox_dir: PathBuf,
     /// The shim's.
     pub pid: i32,
@@ -46,13 +46,13 @@ pub struct ContainerPrep {
 }
 
 impl Inner {
-    /// Everything that needs no mount: checks, the image, folders.
+    /// Everything that needs no mount: checks, the image, directories.
     pub fn prep(
         &self,
         sandbox: &Sandbox,
         id: ContainerId,
         mut config: ContainerConfig,
-        places: ContainerPaths,
+        paths: ContainerPaths,
     ) -> Result<ContainerPrep> {
         let brought =
             config.root.as_ref().map(|root| root.layers.clone()).filter(|layers| !layers.is_empty());
@@ -68,11 +68,11 @@ impl Inner {
         for mount in &mut config.mounts {
             let Some(name) = &mount.image else { continue };
             let image = self.images.rootfs(name)?;
-            let target = places.image(images.len());
+            let target = paths.image(images.len());
             (mount.source, mount.image) = (Some(target.clone()), Some(image.id));
             let mut layers = image.layers;
             let missing = LEAST_LAYERS.saturating_sub(layers.len());
-            layers.extend((0..missing).map(|number| places.empty(number)));
+            layers.extend((0..missing).map(|number| paths.empty(number)));
             images.push(ImageMount { layers, target });
             holds.push(image.hold);
         }
@@ -83,14 +83,14 @@ impl Inner {
         let stop_signal = config.stop_signal.as_deref().or(defaults.stop_signal.as_deref());
         let stop_signal = stop_signal.map_or(Ok(SIGTERM), signals::number)?;
         let prep = ContainerPrep {
-            volumes: volumes(&config, &defaults, &places),
-            shared: shared(&config, &places),
+            volumes: volumes(&config, &defaults, &paths),
+            shared: shared(&config, &paths),
             devices: devices(&config)?,
             localhost: localhost(&config.seccomp)?,
             log_path: record.config.log_directory.join(&config.log_path),
             cgroup: format!("{}/{id}", self.pod_cgroup(&record.config)),
             pid_namespace: self.pid_namespace(config.pid_of.as_ref().or(record.config.pid_of.as_ref()))?,
-            sandbox_dir: self.places.sandbox_run(&record.id),
+            sandbox_dir: self.paths.sandbox_run(&record.id),
             sandbox_id: record.id,
             sandbox: record.config,
             image_id,
@@ -102,10 +102,10 @@ impl Inner {
             defaults,
             id,
             config,
-            places,
+            paths,
         };
-        lay_out(&prep).map_err(|e| {
-            CriError::failed(format_args!("make folders of container {}", prep.config.name), e)
+        create_directories(&prep).map_err(|e| {
+            CriError::failed(format_args!("make directories of container {}", prep.config.name), e)
         })?;
         Ok(prep)
     }
@@ -121,26 +121,26 @@ impl Inner {
 }
 
 impl ContainerPrep {
-    /// Where the container writes to: overlayfs' upper and work folders.
+    /// Where the container writes to: overlayfs' upper and work directories.
     pub fn written(&self) -> (PathBuf, PathBuf) {
         match &self.config.root {
             Some(root) => (root.upper.clone(), root.work.clone()),
-            None => (self.places.upper(), self.places.work()),
+            None => (self.paths.upper(), self.paths.work()),
         }
     }
 }
 
-fn lay_out(prep: &ContainerPrep) -> std::io::Result<()> {
-    let places = &prep.places;
+fn create_directories(prep: &ContainerPrep) -> std::io::Result<()> {
+    let paths = &prep.paths;
     let (upper, work) = prep.written();
-    for dir in [&places.state, &work, &places.bundle, &places.rootfs()] {
+    for dir in [&paths.state, &work, &paths.bundle, &paths.rootfs()] {
         private_dir(dir)?;
     }
     // the root's own mode, where no layer says another
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(upper)?;
     if !prep.images.is_empty() {
         for number in 0..LEAST_LAYERS {
-            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(places.empty(number))?;
+            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(paths.empty(number))?;
         }
     }
     for volume in &prep.volumes {
@@ -153,7 +153,7 @@ fn lay_out(prep: &ContainerPrep) -> std::io::Result<()> {
 }
 
 /// The image's VOLUMEs that nothing else is mounted on.
-fn volumes(config: &ContainerConfig, image: &ImageDefaults, places: &ContainerPaths) -> Vec<Volume> {
+fn volumes(config: &ContainerConfig, image: &ImageDefaults, paths: &ContainerPaths) -> Vec<Volume> {
     let mut targets: Vec<PathBuf> = image.volumes.iter().map(plain).collect();
     targets.sort();
     targets.dedup();
@@ -161,7 +161,7 @@ fn volumes(config: &ContainerConfig, image: &ImageDefaults, places: &ContainerPa
         .into_iter()
         .filter(|t| t != Path::new("/") && !config.mounts.iter().any(|m| plain(&m.target) == *t))
         .enumerate()
-        .map(|(number, target)| Volume { source: places.volume(number), target })
+        .map(|(number, target)| Volume { source: paths.volume(number), target })
         .collect()
 }
 
@@ -171,10 +171,10 @@ fn plain(path: impl AsRef<Path>) -> PathBuf {
     Path::new("/").join(parts.collect::<PathBuf>())
 }
 
-fn shared(config: &ContainerConfig, places: &ContainerPaths) -> Vec<SharedSource> {
+fn shared(config: &ContainerConfig, paths: &ContainerPaths) -> Vec<SharedSource> {
     spec::shared_sources(config)
         .enumerate()
-        .map(|(number, mount)| SharedSource { target: mount.target.clone(), source: places.shared(number) })
+        .map(|(number, mount)| SharedSource { target: mount.target.clone(), source: paths.shared(number) })
         .collect()
 }
 
@@ -219,9 +219,9 @@ mod tests {
         };
         let mounted = cri::Mount { source: None, target: "/mounted/".into(), ..Default::default() };
         let config = ContainerConfig { mounts: vec![mounted], ..Default::default() };
-        let places = ContainerPaths { state: "/s".into(), bundle: "/b".into() };
+        let paths = ContainerPaths { state: "/s".into(), bundle: "/b".into() };
         let got: Vec<_> =
-            volumes(&config, &image, &places).into_iter().map(|v| (v.source, v.target)).collect();
+            volumes(&config, &image, &paths).into_iter().map(|v| (v.source, v.target)).collect();
         let want = [("/s/volumes/0", "/data"), ("/s/volumes/1", "/etc")].map(|(s, t)| (s.into(), t.into()));
         assert_eq!(got, want);
     }

@@ -1,7 +1,7 @@
 //! A container's way after it was made: start, signals, stop, removal.
 
 use crate::container::Container;
-use crate::places::{ContainerPaths, remove_dir};
+use crate::paths::{ContainerPaths, remove_dir};
 use crate::records;
 use crate::runtime::{Inner, blocking};
 use cri::wire::{ContainerRecord as Seen, ExitRecord, Request};
@@ -50,15 +50,15 @@ impl Inner {
 
     /// What the shim wrote last of the container.
     async fn seen(&self, container: &Container) -> Option<Seen> {
-        let places = container.places.clone();
-        blocking(move || records::read(&places.status()).ok().flatten()).await
+        let paths = container.paths.clone();
+        blocking(move || records::read(&paths.status()).ok().flatten()).await
     }
 
     pub async fn container_exited(&self, id: &ContainerId, exit: ExitRecord) {
         let Some(container) = self.find_container(id) else { return };
         let mut seen = self.seen(&container).await.unwrap_or_default();
         seen.exit = Some(exit);
-        let (path, copy) = (container.places.exit(), seen.clone());
+        let (path, copy) = (container.paths.exit(), seen.clone());
         // told only when it is remembered
         if let Err(e) = blocking(move || records::write(&path, &copy)).await {
             tracing::warn!("write exit of container {id}: {e}");
@@ -118,20 +118,20 @@ impl Inner {
             }
         }
         self.forget_container(&id);
-        self.clear_container(container.places.clone(), container.record.cgroup.clone()).await;
+        self.clear_container(container.paths.clone(), container.record.cgroup.clone()).await;
         self.empty_trash();
         Ok(())
     }
 
-    /// Folders and cgroups of a container that is no more.
-    pub async fn clear_container(self: &Inner, places: ContainerPaths, cgroup: String) {
-        let (hierarchies, trash) = (self.cgroups.clone(), self.places.clone());
+    /// Directories and cgroups of a container that is no more.
+    pub async fn clear_container(self: &Inner, paths: ContainerPaths, cgroup: String) {
+        let (hierarchies, trash) = (self.cgroups.clone(), self.paths.clone());
         blocking(move || {
             for failure in hierarchies.end(&cgroup).err().into_iter().flatten() {
                 tracing::warn!("{failure}");
             }
-            remove_dir(&places.bundle);
-            trash.throw_away(&places.state);
+            remove_dir(&paths.bundle);
+            trash.move_to_trash(&paths.state);
         })
         .await;
     }

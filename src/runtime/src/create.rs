@@ -7,7 +7,7 @@ use crate::client::CallError;
 use crate::container::{Container, state_of};
 use crate::container_prep::ContainerPrep;
 use crate::host::Host;
-use crate::places::ContainerPaths;
+use crate::paths::ContainerPaths;
 use crate::records::{self, ContainerRecord, new_id};
 use crate::rootfs::Rootfs;
 use crate::runtime::{Inner, blocking};
@@ -34,8 +34,8 @@ impl Inner {
         let _stays = sandbox.gate.read().await;
         sandbox.client()?;
         let id = ContainerId(new_id());
-        let places = self.places.container(&sandbox.id(), &id);
-        match self.make_container(&sandbox, id.clone(), config, &places).await {
+        let paths = self.paths.container(&sandbox.id(), &id);
+        match self.make_container(&sandbox, id.clone(), config, &paths).await {
             Ok(container) => {
                 self.add_container(Arc::new(container));
                 if !sandbox.is_ready() {
@@ -45,7 +45,7 @@ impl Inner {
                 Ok(id)
             }
             Err(e) => {
-                self.unmake_container(&sandbox, &id, places).await;
+                self.unmake_container(&sandbox, &id, paths).await;
                 Err(e)
             }
         }
@@ -56,12 +56,12 @@ impl Inner {
         sandbox: &Arc<Sandbox>,
         id: ContainerId,
         config: ContainerConfig,
-        places: &ContainerPaths,
+        paths: &ContainerPaths,
     ) -> Result<Container> {
         self.expect_moves();
         let name = config.name.clone();
         let doing = |what: &str| format!("{what} container {name}");
-        let (inner, at, of) = (self.clone(), places.clone(), sandbox.clone());
+        let (inner, at, of) = (self.clone(), paths.clone(), sandbox.clone());
         let prep = blocking(move || inner.prep(&of, id, config, at)).await?;
         sandbox
             .call(&doing("mount root file system of"), Request::Mount(mounts(&prep, self.host.stacks)))
@@ -75,7 +75,7 @@ impl Inner {
         .await?;
         let create = CreateRequest {
             container: prep.id.clone(),
-            bundle: prep.places.bundle.clone(),
+            bundle: prep.paths.bundle.clone(),
             log_path: prep.log_path.clone(),
             tty: prep.config.tty,
             terminal_size: prep.config.terminal_size,
@@ -90,14 +90,14 @@ impl Inner {
         let state = match sandbox.client()?.call(Request::Create(create)).await {
             Ok(_) => ContainerState::Created,
             Err(CallError::Refused(why)) if prep.config.keep_unstartable => {
-                note_unstartable(&prep.places, &why).await?
+                note_unstartable(&prep.paths, &why).await?
             }
             Err(e) => return Err(CriError::failed(doing("create"), e)),
         };
         if state == ContainerState::Created {
             self.finish_limits(&prep).await?;
         }
-        Ok(Container::new(record, prep.places, sandbox.clone(), state, prep.holds))
+        Ok(Container::new(record, prep.paths, sandbox.clone(), state, prep.holds))
     }
 
     /// What libcontainer leaves out, and undoes where it was set before: on v1 it always switches the OOM killer on.
@@ -111,15 +111,15 @@ impl Inner {
         blocking(move || cgroups.limit(&cgroup, &limits)).await.map_err(|e| CriError::failed(doing, e))
     }
 
-    async fn unmake_container(&self, sandbox: &Sandbox, id: &ContainerId, places: ContainerPaths) {
+    async fn unmake_container(&self, sandbox: &Sandbox, id: &ContainerId, paths: ContainerPaths) {
         // it may not have come far enough to be known there
         let _ = sandbox.call("remove", Request::Remove { container: id.clone() }).await;
-        self.clear_container(places, format!("{}/{id}", self.pod_cgroup(&sandbox.record().config))).await;
+        self.clear_container(paths, format!("{}/{id}", self.pod_cgroup(&sandbox.record().config))).await;
     }
 }
 
 /// Remembers that the container's first process could not be made, as the container's end.
-async fn note_unstartable(places: &ContainerPaths, why: &str) -> Result<ContainerState> {
+async fn note_unstartable(paths: &ContainerPaths, why: &str) -> Result<ContainerState> {
     let exit = ExitRecord {
         exit_code: CANNOT_START,
         oom_killed: false,
@@ -128,7 +128,7 @@ async fn note_unstartable(places: &ContainerPaths, why: &str) -> Result<Containe
     };
     let seen = wire::ContainerRecord { exit: Some(exit), ..Default::default() };
     let state = state_of(&seen);
-    let path = places.exit();
+    let path = paths.exit();
     let written = blocking(move || records::write(&path, &seen)).await;
     written.map_err(|e| CriError::failed("write exit of a container that can not start", e))?;
     Ok(state)
@@ -150,7 +150,7 @@ fn mounts(prep: &ContainerPrep, stacks: bool) -> MountRequest {
         layers: prep.layers.clone(),
         upper,
         work,
-        target: prep.places.rootfs(),
+        target: prep.paths.rootfs(),
         stacks: Some(stacks),
         images: prep.images.clone(),
         shared: Vec::new(),
@@ -182,7 +182,7 @@ fn write_bundle(
     let failed = |what: &str, why: &dyn std::fmt::Display| {
         CriError::failed(format_args!("{what} of container {}", config.name), why)
     };
-    let root = PathBuf::from(format!("/proc/{}/root{}", prep.pid, prep.places.rootfs().display()));
+    let root = PathBuf::from(format!("/proc/{}/root{}", prep.pid, prep.paths.rootfs().display()));
     let root = Rootfs::open(&root).map_err(|e| failed("open root file system", &e))?;
     for kernel in ["dev", "proc", "sys"] {
         root.keep_dir(kernel).map_err(|e| failed(&format!("make /{kernel}"), &e))?;
@@ -213,9 +213,9 @@ fn write_bundle(
     let late = spec::late(&parts)?;
     make_cgroups(prep, &spec, cgroups).map_err(|e| failed("make cgroups", &e))?;
     let text = serde_json::to_vec(&spec).map_err(|e| failed("write spec", &e))?;
-    std::fs::write(prep.places.spec(), text).map_err(|e| failed("write spec", &e))?;
+    std::fs::write(prep.paths.spec(), text).map_err(|e| failed("write spec", &e))?;
     let record = record_of(prep, &parts, &account)?;
-    records::write(&prep.places.record(), &record).map_err(|e| failed("write record", &e))?;
+    records::write(&prep.paths.record(), &record).map_err(|e| failed("write record", &e))?;
     Ok((record, late))
 }
 
@@ -250,7 +250,7 @@ fn make_working_dir(prep: &ContainerPrep, root: &Rootfs, cwd: &Path, account: &A
             let rest = cwd.strip_prefix(target).unwrap_or(Path::new(""));
             Rootfs::open(&source)?.make_dir(rest, account.uid, account.gid)
         }
-        // a fresh tmpfs has its own top only, and a file no folder: the container's start says so
+        // a fresh tmpfs has its own top only, and a file no directory: the container's start says so
         Some(_) => Ok(()),
     }
 }

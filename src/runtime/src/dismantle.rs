@@ -1,6 +1,6 @@
 //! Taking away what there is of a sandbox, however far it came.
 
-use crate::places::remove_dir;
+use crate::paths::remove_dir;
 use crate::records::SandboxRecord;
 use crate::runtime::{Inner, blocking};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ impl Inner {
         if !record.stopped {
             self.starts.yield_to_starts().await;
         }
-        if let Err(e) = self.network.detach(&record.id.0).await {
+        if let Err(e) = self.networks.detach(&record.id).await {
             tracing::warn!("detach network of sandbox {}: {e}", record.id);
         }
         let shares = |other: &SandboxRecord| {
@@ -41,12 +41,12 @@ impl Inner {
                 tracing::warn!("{failure}");
             }
         }
-        remove_dir(&self.places.sandbox_run(&record.id));
-        self.places.throw_away(&self.places.sandbox_state(&record.id));
+        remove_dir(&self.paths.sandbox_run(&record.id));
+        self.paths.move_to_trash(&self.paths.sandbox_state(&record.id));
     }
 
     pub fn empty_trash(&self) {
-        let trash = self.places.trash();
+        let trash = self.paths.trash();
         tokio::task::spawn_blocking(move || {
             for entry in std::fs::read_dir(&trash).into_iter().flatten().flatten() {
                 remove_dir(&entry.path());

@@ -1,11 +1,12 @@
 //! Further processes in a container, and the streams of the first one.
 
 use crate::account::{self, Wanted};
+use crate::capabilities::CapabilitySet;
 use crate::client::Answer;
 use crate::container::Container;
 use crate::rootfs::Rootfs;
 use crate::runtime::{Inner, blocking};
-use crate::spec::{CapabilitySet, last_of_each, with_home};
+use crate::spec::{last_of_each, with_home};
 use crate::streams::FdStream;
 use bytes::BytesMut;
 use cri::wire::{ExecRequest, Request, StreamFd};
@@ -200,11 +201,11 @@ fn resize_by_shim(container: Arc<Container>) -> mpsc::Sender<TerminalSize> {
 
 /// Reads both streams to their ends and waits for the exit. Whoever does not wait so long has what came by then.
 async fn collect(session: ExecSession, stdout: &mut BytesMut, stderr: &mut BytesMut) -> Result<i32> {
-    let room = std::sync::atomic::AtomicUsize::new(MOST_OUTPUT);
+    let left = std::sync::atomic::AtomicUsize::new(MOST_OUTPUT);
     let mut exit = session.exit;
     let code = {
         let (out, err) = (session.stdout, session.stderr);
-        let read = async { tokio::join!(drain(out, stdout, &room), drain(err, stderr, &room)) };
+        let read = async { tokio::join!(drain(out, stdout, &left), drain(err, stderr, &left)) };
         tokio::pin!(read);
         tokio::select! {
             code = &mut exit => {
@@ -218,7 +219,7 @@ async fn collect(session: ExecSession, stdout: &mut BytesMut, stderr: &mut Bytes
 }
 
 /// What does not fit is read all the same: the process must not wait for us.
-async fn drain(stream: Option<Output>, into: &mut BytesMut, room: &std::sync::atomic::AtomicUsize) {
+async fn drain(stream: Option<Output>, into: &mut BytesMut, left: &std::sync::atomic::AtomicUsize) {
     use std::sync::atomic::Ordering::Relaxed;
     let Some(mut stream) = stream else { return };
     let mut piece = [0; 4096];
@@ -226,8 +227,8 @@ async fn drain(stream: Option<Output>, into: &mut BytesMut, room: &std::sync::at
         if read == 0 {
             return;
         }
-        let kept = read.min(room.load(Relaxed));
-        room.fetch_sub(kept, Relaxed);
+        let kept = read.min(left.load(Relaxed));
+        left.fetch_sub(kept, Relaxed);
         into.extend_from_slice(&piece[..kept]);
     }
 }

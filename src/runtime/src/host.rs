@@ -1,10 +1,10 @@
 //! What this machine offers and forbids: found out once, at the start.
 
-use crate::spec::{CapabilitySet, HostDevice};
+use crate::capabilities::CapabilitySet;
 use nix::sys::resource::{Resource, getrlimit};
 use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What containerd's unit file asks for.
 const WANTED_FILES: u64 = 1 << 20;
@@ -28,6 +28,18 @@ pub struct Host {
     pub x32: bool,
     /// Whether overlayfs takes its layers one by one.
     pub stacks: bool,
+}
+
+/// A device node of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostDevice {
+    pub path: PathBuf,
+    pub block: bool,
+    pub major: i64,
+    pub minor: i64,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
 }
 
 impl Host {

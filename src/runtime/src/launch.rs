@@ -28,7 +28,7 @@ pub async fn shim(program: &Program, config: &ShimConfig) -> Result<ProcessId, C
     }
 }
 
-/// Says nothing of a folder (the shim goes to `/` by itself): with one it would be fork(2), which copies the daemon's page
+/// Says nothing of a directory (the shim goes to `/` by itself): with one it would be fork(2), which copies the daemon's page
 /// tables and makes it fault at its next writes, instead of posix_spawn(3).
 async fn run(program: &Program, config: &ShimConfig) -> std::io::Result<ShimReady> {
     let mut child = Command::new(program.executable())

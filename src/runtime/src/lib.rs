@@ -1,11 +1,12 @@
 //! Pod sandboxes and their containers on this machine, as `cri::Runtime` wants them.
 //!
-//! It owns the records on the state disk, the live folders in the run directory, the cgroups of the profile, the OCI
-//! specs, and the conversation with each sandbox's shim. It may know the image store (root file systems) and the
-//! network (attachments), and nothing of Kubernetes or Docker. It deliberately runs no container itself: that is the
+//! It owns the records on the state disk, the live directories in the run directory, the cgroups of the profile, the OCI
+//! specs, and the conversation with each sandbox's shim. It may know the image store (root file systems) and
+//! `cri::Networks` (attachments), and nothing of Kubernetes or Docker. It deliberately runs no container itself: that is the
 //! shim's, so that no container notices when this process ends. Read [`ShimRuntime`] first, then `spec::build`.
 
 mod account;
+mod capabilities;
 mod cgroups;
 mod client;
 mod connection;
@@ -20,7 +21,8 @@ mod host;
 mod launch;
 mod memory;
 mod mountpoints;
-mod places;
+mod networks;
+mod paths;
 mod port_forward;
 mod process;
 mod program;

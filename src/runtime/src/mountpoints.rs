@@ -20,10 +20,10 @@ impl Rootfs {
         image::follow_links(path, link).map(|inside| Path::new("/").join(inside)).ok_or(Errno::ELOOP)
     }
 
-    /// Makes the folder or the file that something is to be mounted on, where links lead to one that is not there.
+    /// Makes the directory or the file that something is to be mounted on, where links lead to one that is not there.
     ///
     /// # Errors
-    /// Something that is no folder stands in the way.
+    /// Something that is no directory stands in the way.
     pub fn make_mountpoint(&self, target: &Path, is_dir: bool) -> nix::Result<()> {
         let real = self.real(target)?;
         if real == target {

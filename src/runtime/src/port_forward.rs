@@ -1,7 +1,6 @@
 //! Connections into a sandbox's network namespace.
 
 use crate::runtime::Inner;
-use crate::sandboxes::netns;
 use cri::{CriError, Duplex, Result, SandboxId};
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
@@ -19,7 +18,8 @@ impl Inner {
         let sandbox = self.sandbox(id)?;
         sandbox.client()?;
         let record = sandbox.record();
-        let namespace = record.made.filter(|_| !record.config.host_network).map(|m| netns(m.shim));
+        let namespace =
+            record.made.filter(|_| !record.config.host_network).map(|m| m.shim.network_namespace());
         let failed = |why: io::Error| CriError::failed(format_args!("port-forward to sandbox {id}"), why);
         let stream = connect(namespace, port).await.map_err(failed)?;
         stream.set_nonblocking(true).map_err(failed)?;

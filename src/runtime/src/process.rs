@@ -4,6 +4,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A pid alone may have been given to another since.
@@ -15,6 +16,11 @@ pub struct ProcessId {
 }
 
 impl ProcessId {
+    /// A path that leads to it while it lives.
+    pub fn network_namespace(self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/ns/net", self.pid))
+    }
+
     pub fn is_alive(self) -> bool {
         std::fs::read_to_string(format!("/proc/{}/stat", self.pid))
             .is_ok_and(|stat| alive_since(&stat) == Some(self.start_time))

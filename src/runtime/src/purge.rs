@@ -2,7 +2,7 @@
 
 use crate::RuntimeConfig;
 use crate::cgroups::Hierarchies;
-use crate::places::Places;
+use crate::paths::Paths;
 use crate::process::{ProcessId, wait_all};
 use crate::records::{self, ContainerRecord, SandboxRecord, is_id};
 use cri::SandboxId;
@@ -63,7 +63,7 @@ pub fn end_recorded(config: &RuntimeConfig) -> Ended {
             for cgroup in recorded_cgroups(config) {
                 purge_cgroups(&cgroups, &format!("{}/{cgroup}", config.cgroup), &mut ended.failures);
             }
-            // the folders above them, where nobody else is in them
+            // the directories above them, where nobody else is in them
             ["kubepods/burstable", "kubepods/besteffort", "kubepods", "docker", "shims"]
                 .iter()
                 .for_each(|part| cgroups.remove_empty(&format!("{}/{part}", config.cgroup)));
@@ -77,9 +77,9 @@ pub fn end_recorded(config: &RuntimeConfig) -> Ended {
 }
 
 fn recorded_sandboxes(config: &RuntimeConfig) -> Vec<SandboxRecord> {
-    let places = Places::new(config);
-    let read = |id| records::read::<SandboxRecord>(&places.sandbox_record(&SandboxId(id))).ok().flatten();
-    ids_in(&places.sandboxes()).into_iter().filter_map(read).collect()
+    let paths = Paths::new(config);
+    let read = |id| records::read::<SandboxRecord>(&paths.sandbox_record(&SandboxId(id))).ok().flatten();
+    ids_in(&paths.sandboxes()).into_iter().filter_map(read).collect()
 }
 
 fn recorded_shims(config: &RuntimeConfig) -> Vec<ProcessId> {
@@ -88,7 +88,7 @@ fn recorded_shims(config: &RuntimeConfig) -> Vec<ProcessId> {
 
 /// Below the profile's: of shims, pods and containers.
 fn recorded_cgroups(config: &RuntimeConfig) -> BTreeSet<String> {
-    let places = Places::new(config);
+    let paths = Paths::new(config);
     let mut found = BTreeSet::new();
     for sandbox in recorded_sandboxes(config) {
         found.insert(format!("shims/{}", sandbox.id));
@@ -97,9 +97,9 @@ fn recorded_cgroups(config: &RuntimeConfig) -> BTreeSet<String> {
         if Path::new(parent).components().count() > 1 {
             found.insert(parent.to_owned());
         }
-        let folder = places.containers(&sandbox.id);
-        let records = ids_in(&folder).into_iter().filter_map(|id| {
-            records::read::<ContainerRecord>(&folder.join(id).join("container.json")).ok().flatten()
+        let directory = paths.containers(&sandbox.id);
+        let records = ids_in(&directory).into_iter().filter_map(|id| {
+            records::read::<ContainerRecord>(&directory.join(id).join("container.json")).ok().flatten()
         });
         let below = |record: ContainerRecord| {
             Some(record.cgroup.strip_prefix(&config.cgroup)?.trim_start_matches('/').to_owned())

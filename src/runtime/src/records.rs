@@ -1,7 +1,7 @@
 //! What is remembered of a sandbox and a container over a restart of the daemon: JSON files, each written whole.
 
 use crate::process::ProcessId;
-use cri::{ContainerConfig, ContainerId, SandboxConfig, SandboxId, wire};
+use cri::{Attachment, ContainerConfig, ContainerId, SandboxConfig, SandboxId, wire};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
@@ -24,10 +24,10 @@ pub struct SandboxRecord {
 pub struct Made {
     pub shim: ProcessId,
     /// `None` with the host's network.
-    pub attachment: Option<net::Attachment>,
+    pub attachment: Option<Attachment>,
 }
 
-/// Written when all of the container is there but the container itself: a folder without it is half made.
+/// Written when all of the container is there but the container itself: a directory without it is half made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContainerRecord {
     pub id: ContainerId,
@@ -76,7 +76,7 @@ pub fn new_id() -> String {
     })
 }
 
-/// Whether a folder's name can be one of our ids.
+/// Whether a directory's name can be one of our ids.
 pub fn is_id(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }

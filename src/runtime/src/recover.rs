@@ -3,15 +3,16 @@
 use crate::RuntimeConfig;
 use crate::cgroups::Hierarchies;
 use crate::client::{CallError, ShimClient, ShimMessage};
+use crate::connection;
 use crate::container::{Container, lost, state_of};
-use crate::places::{private_dir, remove_dir};
+use crate::paths::{private_dir, remove_dir};
 use crate::records::{self, ContainerRecord, SandboxRecord, is_id};
 use crate::runtime::{Inner, ShimRuntime, blocking};
 use crate::sandbox::Sandbox;
 use crate::sandboxes::shims_of;
 use crate::shim_events::follow;
 use cri::wire::{self, Reply, Request};
-use cri::{ContainerId, CriError, Result, RuntimeEvent, SandboxId};
+use cri::{ContainerId, CriError, Networks, Result, RuntimeEvent, SandboxId};
 use futures::future::join_all;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -31,15 +32,15 @@ impl ShimRuntime {
     /// what was half made. It returns when that is done.
     ///
     /// # Errors
-    /// The folders can not be made, or the machine has no cgroups.
+    /// The directories can not be made, or the machine has no cgroups.
     pub async fn start(
         config: RuntimeConfig,
         images: Arc<image::ImageStore>,
-        network: net::Network,
+        networks: Arc<dyn Networks>,
     ) -> Result<Arc<ShimRuntime>> {
         let (cgroups, config) =
             blocking(move || prepare(config)).await.map_err(|e| CriError::failed("start the runtime", e))?;
-        let inner = Arc::new(Inner::new(config, images, network, cgroups));
+        let inner = Arc::new(Inner::new(config, images, networks, cgroups));
         inner.recover().await;
         Ok(Arc::new(ShimRuntime(inner)))
     }
@@ -65,12 +66,13 @@ impl Inner {
         let known: HashSet<SandboxId> = whole.iter().map(|r| r.id.clone()).collect();
         let inner = self.clone();
         blocking(move || inner.sweep(&known)).await;
-        join_all(whole.into_iter().map(|record| self.take_up(record))).await;
-        for line in self.network.collect_garbage().await {
-            match is_removal(&line) {
-                true => tracing::info!("{line}"),
-                false => tracing::warn!("{line}"),
-            }
+        join_all(whole.into_iter().map(|record| self.recover_sandbox(record))).await;
+        let garbage = self.networks.collect_garbage().await;
+        for link in garbage.removed {
+            tracing::info!("removed link {link} of no sandbox");
+        }
+        for why in garbage.failed {
+            tracing::warn!("remove what is left of other sandboxes' network: {why}");
         }
         self.empty_trash();
     }
@@ -78,13 +80,13 @@ impl Inner {
     /// The sandboxes on record, and those that were never finished.
     fn read_records(&self) -> (Vec<SandboxRecord>, Vec<SandboxRecord>) {
         let mut all = Vec::new();
-        for entry in std::fs::read_dir(self.places.sandboxes()).into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(self.paths.sandboxes()).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if !is_id(&name) {
                 continue;
             }
             let id = SandboxId(name);
-            let read = records::read::<SandboxRecord>(&self.places.sandbox_record(&id));
+            let read = records::read::<SandboxRecord>(&self.paths.sandbox_record(&id));
             if let Err(e) = &read {
                 tracing::warn!("record of sandbox {id}: {e}: it is removed");
             }
@@ -106,29 +108,29 @@ impl Inner {
             }
         }
         // after those that might write into them
-        let runs: HashSet<_> = known.iter().map(|id| self.places.sandbox_run(id)).collect();
-        for entry in std::fs::read_dir(self.places.run_root()).into_iter().flatten().flatten() {
+        let runs: HashSet<_> = known.iter().map(|id| self.paths.sandbox_run(id)).collect();
+        for entry in std::fs::read_dir(self.paths.run_root()).into_iter().flatten().flatten() {
             if !runs.contains(&entry.path()) {
                 remove_dir(&entry.path());
             }
         }
     }
 
-    async fn take_up(self: &Arc<Self>, record: SandboxRecord) {
+    async fn recover_sandbox(self: &Arc<Self>, record: SandboxRecord) {
         let id = record.id.clone();
         match self.reconnect(&record).await {
-            Some((client, heard, containers)) => {
+            Some((client, messages, containers)) => {
                 let sandbox = Arc::new(Sandbox::ready(record, client));
                 self.add_sandbox(sandbox.clone());
-                self.take_up_containers(&sandbox, Some(&containers)).await;
-                tokio::spawn(follow(Arc::downgrade(self), id, heard));
+                self.recover_containers(&sandbox, Some(&containers)).await;
+                tokio::spawn(follow(Arc::downgrade(self), id, messages));
             }
             None => {
                 let was_stopped = record.stopped;
                 let sandbox = Arc::new(Sandbox::ended(record));
                 self.add_sandbox(sandbox.clone());
                 self.kill_rest(&sandbox).await;
-                self.take_up_containers(&sandbox, None).await;
+                self.recover_containers(&sandbox, None).await;
                 if !was_stopped {
                     let _ = self.events.send(RuntimeEvent::SandboxLost { sandbox: id });
                 }
@@ -157,28 +159,27 @@ impl Inner {
     }
 
     async fn greet(&self, record: &SandboxRecord) -> Result<Alive, String> {
-        let (client, heard) = self.reach(&record.id).await.map_err(|e| e.to_string())?;
+        let (client, messages) = self.reach(&record.id).await.map_err(|e| e.to_string())?;
         let answer = client.call(Request::Hello).await.map_err(|e: CallError| e.to_string())?;
         let Reply::Containers(containers) = answer.reply else {
             return Err("the shim does not say what it has".to_owned());
         };
-        self.take_up_network(record).await.map_err(|e| e.to_string())?;
-        Ok((client, heard, containers.into_iter().collect()))
+        connection::reconnect(&*self.networks, record).await.map_err(|e| e.to_string())?;
+        Ok((client, messages, containers.into_iter().collect()))
     }
 
     /// Processes of a sandbox whose shim is not there, or is of no use.
     async fn kill_rest(&self, sandbox: &Sandbox) {
         let record = sandbox.record();
         let shim = record.made.map(|m| m.shim);
-        let (places, hierarchies, own) =
-            (self.places.clone(), self.cgroups.clone(), self.shim_cgroup(&record.id));
+        let (paths, hierarchies, own) =
+            (self.paths.clone(), self.cgroups.clone(), self.shim_cgroup(&record.id));
         let pod = self.pod_cgroup(&record.config);
         blocking(move || {
             if let Some(shim) = shim {
                 shim.kill();
             }
-            let containers =
-                names(&places.containers(&record.id)).into_iter().map(|id| format!("{pod}/{id}"));
+            let containers = names(&paths.containers(&record.id)).into_iter().map(|id| format!("{pod}/{id}"));
             for cgroup in containers.chain([own]) {
                 if let Err(e) = hierarchies.kill(&cgroup) {
                     tracing::warn!("{e}");
@@ -189,13 +190,13 @@ impl Inner {
     }
 
     /// `living` is what the shim has; `None` where there is no shim.
-    async fn take_up_containers(
+    async fn recover_containers(
         self: &Arc<Self>,
         sandbox: &Arc<Sandbox>,
         living: Option<&HashMap<ContainerId, wire::ContainerRecord>>,
     ) {
         let id = sandbox.id();
-        let dir = self.places.containers(&id);
+        let dir = self.paths.containers(&id);
         for name in blocking(move || names(&dir)).await {
             let container = ContainerId(name);
             let seen = living.map(|all| all.get(&container).cloned());
@@ -208,7 +209,7 @@ impl Inner {
                         let _ = sandbox.call("remove", half_made).await;
                     }
                     let cgroup = format!("{}/{container}", self.pod_cgroup(&sandbox.record().config));
-                    self.clear_container(self.places.container(&id, &container), cgroup).await;
+                    self.clear_container(self.paths.container(&id, &container), cgroup).await;
                 }
             }
         }
@@ -221,10 +222,10 @@ impl Inner {
         id: &ContainerId,
         seen: Option<Option<wire::ContainerRecord>>,
     ) -> Option<Container> {
-        let places = self.places.container(&sandbox.id(), id);
-        let record: ContainerRecord = records::read(&places.record()).ok().flatten()?;
+        let paths = self.paths.container(&sandbox.id(), id);
+        let record: ContainerRecord = records::read(&paths.record()).ok().flatten()?;
         let read = |path: &Path| records::read::<wire::ContainerRecord>(path).ok().flatten();
-        let written = read(&places.status()).or_else(|| read(&places.exit()));
+        let written = read(&paths.status()).or_else(|| read(&paths.exit()));
         let now = match seen {
             Some(Some(living)) => living,
             // a shim that does not know it: it was made no further than its record, or was being removed
@@ -232,12 +233,12 @@ impl Inner {
             _ => lost(written, LOST),
         };
         if now.exit.is_some() {
-            let _ = records::write(&places.exit(), &now);
+            let _ = records::write(&paths.exit(), &now);
         }
         let volumes = record.config.mounts.iter().filter_map(|mount| mount.image.as_ref());
         let images = [&record.image_id].into_iter().chain(volumes);
         let holds = images.filter_map(|id| Some(self.images.rootfs(id).ok()?.hold)).collect();
-        Some(Container::new(record, places, sandbox.clone(), state_of(&now), holds))
+        Some(Container::new(record, paths, sandbox.clone(), state_of(&now), holds))
     }
 }
 
@@ -246,24 +247,8 @@ fn names(dir: &Path) -> Vec<String> {
     entries.map(|e| e.file_name().to_string_lossy().into_owned()).filter(|n| is_id(n)).collect()
 }
 
-/// The network says what it removed beside what it could not.
-fn is_removal(line: &str) -> bool {
-    line.starts_with("removed ")
-}
-
 /// Stands for a sandbox of which only the name is known.
 fn unreadable(id: SandboxId) -> SandboxRecord {
     let (config, created_at) = (Default::default(), jiff::Timestamp::now());
     SandboxRecord { id, config, created_at, made: None, stopped: false }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_removal_is_no_failure() {
-        assert!(is_removal("removed link mp0a1b of no sandbox"));
-        assert!(!is_removal("remove link mp0a1b: operation not permitted"));
-    }
 }

@@ -3,7 +3,7 @@
 //! Every path is resolved inside the root by the kernel (openat2 with RESOLVE_IN_ROOT): a link in an image, absolute or
 //! full of `..`, can not lead out of it.
 
-use crate::spec::HostDevice;
+use crate::host::HostDevice;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, makedev, mkdirat, mknodat};
@@ -50,10 +50,10 @@ impl Rootfs {
         read().unwrap_or_default()
     }
 
-    /// Makes the folder and its parents where they are missing; the new ones are the user's.
+    /// Makes the directory and its parents where they are missing; the new ones are the user's.
     ///
     /// # Errors
-    /// Something that is no folder stands in the way.
+    /// Something that is no directory stands in the way.
     pub fn make_dir(&self, path: &Path, uid: u32, gid: u32) -> nix::Result<()> {
         if self.open_in(path, OFlag::O_PATH | OFlag::O_DIRECTORY).is_ok() {
             return Ok(());
@@ -75,9 +75,9 @@ impl Rootfs {
         self.open_in(path, OFlag::O_PATH | OFlag::O_DIRECTORY).map(drop)
     }
 
-    /// Puts a folder in the place of a link or a file that the image has at the top, as Docker does where the kernel's file
+    /// Puts a directory in the place of a link or a file that the image has at the top, as Docker does where the kernel's file
     /// systems are mounted. libcontainer makes nodes and links at `<root>/dev/…` while it still sees the machine: a link
-    /// there would lead it to a folder of the machine's.
+    /// there would lead it to a directory of the machine's.
     ///
     /// # Errors
     /// What the kernel says.
@@ -95,10 +95,10 @@ impl Rootfs {
         mkdirat(&self.0, name, Mode::from_bits_truncate(0o755))
     }
 
-    /// Makes a node of the device, and the folders above it. A file or a link that the image has there makes room for it.
+    /// Makes a node of the device, and the directories above it. A file or a link that the image has there makes room for it.
     ///
     /// # Errors
-    /// What the kernel says; a folder is there.
+    /// What the kernel says; a directory is there.
     pub fn make_node(&self, path: &Path, device: &HostDevice) -> io::Result<()> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Errno::EINVAL.into());
@@ -176,12 +176,7 @@ fn copy_one(from: &OwnedFd, to: &OwnedFd, name: &OsStr, depth: usize) -> io::Res
             Ok(()) | Err(Errno::EEXIST) => return copy_dir(from, to, (name, &stat), depth),
             Err(e) => Err(e),
         },
-        SFlag::S_IFREG => {
-            match openat(to, name, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | ITSELF, Mode::S_IRWXU) {
-                Ok(copy) => return copy_file(from, name, &stat, copy),
-                Err(e) => Err(e),
-            }
-        }
+        SFlag::S_IFREG => return copy_file(from, to, name),
         kind @ (SFlag::S_IFIFO | SFlag::S_IFCHR | SFlag::S_IFBLK) => {
             mknodat(to, name, kind, permissions(&stat), stat.st_rdev)
         }
@@ -204,11 +199,22 @@ fn copy_dir(from: &OwnedFd, to: &OwnedFd, (name, stat): (&OsStr, &FileStat), dep
     own(&to, stat)
 }
 
-fn copy_file(from: &OwnedFd, name: &OsStr, stat: &FileStat, copy: OwnedFd) -> io::Result<()> {
-    let mut from = File::from(openat(from, name, OFlag::O_RDONLY | ITSELF, Mode::empty())?);
-    let mut copy = File::from(copy);
-    io::copy(&mut from, &mut copy)?;
-    own(&copy.into(), stat)
+/// What was a file a moment ago may be a device or a pipe by now: it is looked at before it is opened, and stays itself.
+fn copy_file(from: &OwnedFd, to: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    let found = openat(from, name, OFlag::O_PATH | ITSELF, Mode::empty())?;
+    let Some(mut file) = trees::read_regular(found)? else {
+        return Err(io::Error::other(format!("{} is no file any more", name.display())));
+    };
+    let stat = fstat(&file)?;
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | ITSELF;
+    let mut copy = match openat(to, name, flags, Mode::S_IRWXU) {
+        Ok(copy) => File::from(copy),
+        // somebody has made it first
+        Err(Errno::EEXIST) => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    io::copy(&mut file, &mut copy)?;
+    own(&copy.into(), &stat)
 }
 
 /// The mode comes last, for chown takes set-id bits away.
@@ -274,7 +280,27 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_made_inside() {
+    fn what_has_taken_a_file_s_place_is_not_opened_to_be_copied() {
+        let mut master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let terminal = PathBuf::from(ptsname_r(&master).unwrap());
+        let (dir, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let pipe = dir.path().join("pipe");
+        mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+        let open = |dir: &Path| nix::fcntl::open(dir, DIRECTORY, Mode::empty()).unwrap();
+        for place in [&terminal, &pipe] {
+            let (from, name) = (open(place.parent().unwrap()), place.file_name().unwrap());
+            let refused = copy_file(&from, &open(to.path()), name).unwrap_err();
+            assert!(refused.to_string().ends_with(" is no file any more"), "{}: {refused}", place.display());
+        }
+        assert_eq!(fs::read_dir(to.path()).unwrap().count(), 0);
+        let told = master.read(&mut [0]).unwrap_err();
+        assert_eq!(told.kind(), io::ErrorKind::WouldBlock, "{told}");
+    }
+
+    #[test]
+    fn directories_are_made_inside() {
         let (dir, root) = root();
         let (uid, gid) = (Uid::current().as_raw(), Gid::current().as_raw());
         root.make_dir(Path::new("/a/b/c"), uid, gid).unwrap();
@@ -290,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_takes_the_place_of_a_link() {
+    fn a_directory_takes_the_place_of_a_link() {
         let (dir, root) = root();
         let at = |name: &str| dir.path().join("root").join(name);
         fs::create_dir(dir.path().join("outside")).unwrap();

@@ -4,15 +4,15 @@ use crate::RuntimeConfig;
 use crate::cgroups::Hierarchies;
 use crate::container::Container;
 use crate::host::Host;
-use crate::places::Places;
+use crate::paths::Paths;
 use crate::program::Program;
 use crate::sandbox::{Sandbox, lock};
 use crate::starts::Starts;
 use async_trait::async_trait;
 use cri::{
-    AddressSpace, AttachStreams, ContainerConfig, ContainerId, ContainerStatus, CriError, Duplex, Endpoint,
-    ExecConfig, ExecOutput, ExecSession, NameServer, NetworkConfig, Result, Runtime, RuntimeEvent,
-    SandboxConfig, SandboxId, SandboxStats, SandboxStatus,
+    AttachStreams, ContainerConfig, ContainerId, ContainerStatus, CriError, Duplex, Endpoint, ExecConfig,
+    ExecOutput, ExecSession, NameServer, Networks, Result, Runtime, RuntimeEvent, SandboxConfig, SandboxId,
+    SandboxStats, SandboxStatus,
 };
 use std::collections::HashMap;
 use std::future::Future;
@@ -28,9 +28,9 @@ pub struct ShimRuntime(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub config: RuntimeConfig,
-    pub places: Places,
+    pub paths: Paths,
     pub images: Arc<image::ImageStore>,
-    pub network: net::Network,
+    pub networks: Arc<dyn Networks>,
     pub cgroups: Hierarchies,
     pub host: Host,
     pub program: Program,
@@ -62,16 +62,16 @@ impl Inner {
     pub fn new(
         config: RuntimeConfig,
         images: Arc<image::ImageStore>,
-        network: net::Network,
+        networks: Arc<dyn Networks>,
         cgroups: Hierarchies,
     ) -> Self {
         let host = Host::inspect(cgroups.unified(), cgroups.accounts_swap(&config.cgroup));
         Inner {
-            places: Places::new(&config),
+            paths: Paths::new(&config),
             program: Program::protect(&config.program),
             config,
             images,
-            network,
+            networks,
             cgroups,
             host,
             starts: Starts::default(),
@@ -230,17 +230,9 @@ impl Runtime for ShimRuntime {
         self.0.port_forward(id, port).await
     }
 
-    async fn set_networks(&self, networks: Vec<NetworkConfig>) -> Result<()> {
-        self.0.set_networks(networks).await
-    }
-
     async fn set_endpoints(&self, id: &SandboxId, endpoints: Vec<Endpoint>) -> Result<()> {
         let (inner, id) = (self.0.clone(), id.clone());
         to_the_end(async move { inner.set_endpoints(&id, endpoints).await }).await
-    }
-
-    async fn address_space(&self) -> Result<AddressSpace> {
-        self.0.address_space().await
     }
 
     async fn name_server(&self, id: &SandboxId) -> Result<NameServer> {

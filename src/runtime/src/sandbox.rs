@@ -25,7 +25,7 @@ pub enum SandboxPhase {
 pub struct Sandbox {
     record: Mutex<SandboxRecord>,
     client: Mutex<Option<Arc<ShimClient>>>,
-    pub life: watch::Sender<SandboxPhase>,
+    pub phase: watch::Sender<SandboxPhase>,
     /// Held shared by what needs the sandbox to stay, alone by what ends it.
     pub gate: RwLock<()>,
     /// Who waits for the exit codes of processes that were added to containers.
@@ -41,11 +41,11 @@ impl Sandbox {
         Self::new(record, None, SandboxPhase::Ended)
     }
 
-    fn new(record: SandboxRecord, client: Option<ShimClient>, life: SandboxPhase) -> Self {
+    fn new(record: SandboxRecord, client: Option<ShimClient>, phase: SandboxPhase) -> Self {
         Sandbox {
             record: Mutex::new(record),
             client: Mutex::new(client.map(Arc::new)),
-            life: watch::Sender::new(life),
+            phase: watch::Sender::new(phase),
             gate: RwLock::new(()),
             execs: Mutex::default(),
         }
@@ -76,7 +76,7 @@ impl Sandbox {
     }
 
     pub fn is_ready(&self) -> bool {
-        *self.life.borrow() == SandboxPhase::Ready
+        *self.phase.borrow() == SandboxPhase::Ready
     }
 
     /// The way to its shim.
@@ -106,7 +106,7 @@ impl Sandbox {
         for (_, waiting) in lock(&self.execs).drain() {
             let _ = waiting.send(Err(CriError::Failed("the sandbox's shim is gone".to_owned())));
         }
-        self.life.send_replace(SandboxPhase::Ended)
+        self.phase.send_replace(SandboxPhase::Ended)
     }
 
     pub fn expect_exec(&self, exec: u64) -> oneshot::Receiver<cri::Result<i32>> {

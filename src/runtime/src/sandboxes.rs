@@ -2,12 +2,11 @@
 
 use crate::client::{ShimClient, ShimMessage};
 use crate::container::lost;
-use crate::places::private_dir;
-use crate::process::ProcessId;
+use crate::paths::private_dir;
 use crate::records::{self, Made, SandboxRecord, new_id};
 use crate::runtime::{Inner, blocking};
 use crate::sandbox::{Sandbox, SandboxPhase};
-use crate::{launch, shim_events};
+use crate::{connection, launch, shim_events};
 use cri::wire::{Request, SHM, SOCKET, SharedIpc, ShimConfig};
 use cri::{Connection, CriError, Result, RuntimeEvent, SandboxConfig, SandboxId, SandboxStatus};
 use std::collections::BTreeMap;
@@ -47,7 +46,9 @@ impl Inner {
         let name = record.config.name.clone();
         let doing = |what: &str, why: io::Error| CriError::failed(format_args!("{what} sandbox {name}"), why);
         let (inner, copy) = (self.clone(), record.clone());
-        blocking(move || inner.lay_out(&copy)).await.map_err(|e| doing("make directories of", e))?;
+        blocking(move || inner.create_directories(&copy))
+            .await
+            .map_err(|e| doing("make directories of", e))?;
         let (inner, pod) = (self.clone(), record.clone());
         let limited = blocking(move || {
             let cgroup = inner.pod_cgroup(&pod.config);
@@ -55,12 +56,12 @@ impl Inner {
         });
         let (started, limited) = tokio::join!(self.start_shim(record), limited);
         drop(starting);
-        let (client, heard) = started?;
+        let (client, messages) = started?;
         limited.map_err(|e| doing("limit", e))?;
         self.write_record(record).await.map_err(|e| doing("write record of", e))?;
         let sandbox = Arc::new(Sandbox::ready(record.clone(), client));
         self.add_sandbox(sandbox.clone());
-        tokio::spawn(shim_events::follow(Arc::downgrade(self), record.id.clone(), heard));
+        tokio::spawn(shim_events::follow(Arc::downgrade(self), record.id.clone(), messages));
         Ok(sandbox)
     }
 
@@ -73,7 +74,9 @@ impl Inner {
         config.shared_network = self.shared_network(&record.config)?;
         let shim = launch::shim(&self.program, &config).await?;
         record.made = Some(Made { shim, attachment: None });
-        let (attachment, joined) = tokio::join!(self.attach_network(record, shim), self.reach(&record.id));
+        let netns = shim.network_namespace();
+        let (attachment, joined) =
+            tokio::join!(connection::connect(&*self.networks, record, &netns), self.reach(&record.id));
         record.made = Some(Made { shim, attachment: attachment? });
         let failed =
             |e| CriError::failed(format_args!("reach the shim of sandbox {}", record.config.name), e);
@@ -86,15 +89,15 @@ impl Inner {
         tokio::task::spawn_blocking(move || inner.cgroups.expect_moves());
     }
 
-    /// Folders, files and the record that says: half made.
-    fn lay_out(self: &Arc<Self>, record: &SandboxRecord) -> io::Result<()> {
+    /// Directories, files and the record that says: half made.
+    fn create_directories(self: &Arc<Self>, record: &SandboxRecord) -> io::Result<()> {
         let (id, config) = (&record.id, &record.config);
-        private_dir(&self.places.containers(id))?;
-        records::write(&self.places.sandbox_record(id), record)?;
+        private_dir(&self.paths.containers(id))?;
+        records::write(&self.paths.sandbox_record(id), record)?;
         self.cgroups.make_for_members(&self.shim_cgroup(id))?;
         // not before: while that waits nobody makes a cgroup. The shim's own move will find the wait over, or nearly
         self.expect_moves();
-        let run = self.places.sandbox_run(id);
+        let run = self.paths.sandbox_run(id);
         private_dir(&run)?;
         let hostname = format!("{}\n", config.hostname);
         let files =
@@ -121,7 +124,7 @@ impl Inner {
         Ok(Some(SharedIpc {
             namespace: namespace("ipc"),
             mounts: namespace("mnt"),
-            shm: self.places.sandbox_run(other).join(SHM),
+            shm: self.paths.sandbox_run(other).join(SHM),
         }))
     }
 
@@ -129,7 +132,7 @@ impl Inner {
         let config = &record.config;
         ShimConfig {
             id: record.id.clone(),
-            dir: self.places.sandbox_run(&record.id),
+            dir: self.paths.sandbox_run(&record.id),
             hostname: config.hostname.clone(),
             host_network: config.host_network,
             host_pid: config.host_pid,
@@ -158,9 +161,9 @@ impl Inner {
         &self,
         id: &SandboxId,
     ) -> io::Result<(ShimClient, mpsc::UnboundedReceiver<ShimMessage>)> {
-        let (tell, heard) = mpsc::unbounded_channel();
-        let socket = self.places.sandbox_run(id).join(SOCKET);
-        Ok((ShimClient::connect(&socket, tell).await?, heard))
+        let (tell, messages) = mpsc::unbounded_channel();
+        let socket = self.paths.sandbox_run(id).join(SOCKET);
+        Ok((ShimClient::connect(&socket, tell).await?, messages))
     }
 
     /// The shim is in a cgroup beside the pods': a pod's limits are for what the user runs in it, and on v2 a cgroup
@@ -188,10 +191,15 @@ impl Inner {
         self.containers_ended(&id, "the sandbox was stopped").await;
         let failed = |what: &str, why: String| CriError::failed(format_args!("{what} sandbox {id}"), why);
         self.starts.yield_to_starts().await;
-        self.network.detach(&id.0).await.map_err(|e| failed("detach network of", e.to_string()))?;
+        self.networks.detach(&id).await.map_err(|e| failed("detach network of", e.to_string()))?;
         let _ = self.events.send(RuntimeEvent::SandboxStopped { sandbox: id.clone() });
         let record = sandbox.set_stopped();
         self.write_record(&record).await.map_err(|e| failed("write record of", e.to_string()))
+    }
+
+    pub async fn write_record(&self, record: &SandboxRecord) -> io::Result<()> {
+        let (path, record) = (self.paths.sandbox_record(&record.id), record.clone());
+        blocking(move || records::write(&path, &record)).await
     }
 
     /// Whatever is left of a sandbox's processes is killed, and its end is noted.
@@ -219,10 +227,10 @@ impl Inner {
             if container.has_ended() {
                 continue;
             }
-            let places = container.places.clone();
+            let paths = container.paths.clone();
             let record = blocking(move || {
-                let record = lost(records::read(&places.status()).ok().flatten(), why);
-                let _ = records::write(&places.exit(), &record);
+                let record = lost(records::read(&paths.status()).ok().flatten(), why);
+                let _ = records::write(&paths.exit(), &record);
                 record
             });
             container.observe(&record.await, &self.events);
@@ -243,10 +251,10 @@ impl Inner {
 
 /// Asks the shim to end, and ends it where it does not.
 async fn shut_down(sandbox: &Sandbox) {
-    sandbox.life.send_if_modified(|life| {
-        let ready = *life == SandboxPhase::Ready;
+    sandbox.phase.send_if_modified(|phase| {
+        let ready = *phase == SandboxPhase::Ready;
         if ready {
-            *life = SandboxPhase::Stopping;
+            *phase = SandboxPhase::Stopping;
         }
         ready
     });
@@ -276,10 +284,6 @@ fn sysctls(config: &SandboxConfig) -> BTreeMap<String, String> {
 /// Below the profile's cgroup: of all its shims.
 pub fn shims_of(cgroup: &str) -> String {
     format!("{cgroup}/shims")
-}
-
-pub fn netns(shim: ProcessId) -> PathBuf {
-    PathBuf::from(format!("/proc/{}/ns/net", shim.pid))
 }
 
 /// A cgroup parent becomes a path below the profile's own cgroup and must stay there.

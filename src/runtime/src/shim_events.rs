@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 const GONE: &str = "the sandbox's shim was killed";
 
 impl Inner {
-    async fn heard(self: &Arc<Self>, id: &SandboxId, heard: ShimMessage) {
-        match heard {
+    async fn handle(self: &Arc<Self>, id: &SandboxId, message: ShimMessage) {
+        match message {
             ShimMessage::Event(ShimEvent::Exited { container, exit }) => {
                 self.container_exited(&container, exit).await
             }
@@ -44,10 +44,10 @@ impl Inner {
 }
 
 /// Passes on what a shim says, until one of the two is gone.
-pub async fn follow(inner: Weak<Inner>, id: SandboxId, mut heard: mpsc::UnboundedReceiver<ShimMessage>) {
-    while let Some(news) = heard.recv().await {
+pub async fn follow(inner: Weak<Inner>, id: SandboxId, mut messages: mpsc::UnboundedReceiver<ShimMessage>) {
+    while let Some(message) = messages.recv().await {
         // the task does not keep the runtime alive
         let Some(inner) = inner.upgrade() else { return };
-        inner.heard(&id, news).await;
+        inner.handle(&id, message).await;
     }
 }

@@ -22,7 +22,7 @@ impl Inner {
         if sandbox.record().config.host_network {
             return (0, 0);
         }
-        let counters = self.network.counters(&sandbox.id().0).await;
+        let counters = self.networks.counters(&sandbox.id()).await;
         counters.map_or((0, 0), |c| (c.rx_bytes, c.tx_bytes))
     }
 

@@ -1,8 +1,9 @@
-//! What the tests of several crates begin with: a cluster in memory ([`cluster`]), and objects ([`objects`]). Only tests
-//! depend on this crate.
+//! What the tests of several crates begin with: a cluster in memory ([`cluster`]), objects ([`objects`]), and a host's network
+//! that only takes note ([`networks`]). Only tests depend on this crate.
 
 #![forbid(unsafe_code)]
 
+pub mod networks;
 pub mod objects;
 
 use cluster::{Cluster, ClusterConfig, TokenSigner};

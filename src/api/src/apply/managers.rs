@@ -1,4 +1,4 @@
-//! The books: who set which field, in `metadata.managedFields`.
+//! Managed fields: who set which field, in `metadata.managedFields`.
 
 use super::Structure;
 use super::compare::{compare, fields_of};
@@ -7,7 +7,7 @@ use super::merge::{merge, prune};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The owner of everything in an object of which no books were kept until it was applied.
+/// The owner of everything in an object that had no managed fields until it was applied.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 /// Who neither says who he is nor has a program's name.
 const UNKNOWN: &str = "unknown";
@@ -132,17 +132,17 @@ impl Manager {
     }
 }
 
-/// Whether books are kept of this object.
-fn has_books(object: &Value) -> bool {
-    books_of(object).as_array().is_some_and(|all| !all.is_empty())
+/// Whether somebody manages fields of this object.
+fn has_managed_fields(object: &Value) -> bool {
+    managed_fields_of(object).as_array().is_some_and(|all| !all.is_empty())
 }
 
-fn books_of(object: &Value) -> &Value {
+fn managed_fields_of(object: &Value) -> &Value {
     object.pointer("/metadata/managedFields").unwrap_or(&Value::Null)
 }
 
-fn read(books: &Value) -> Vec<Manager> {
-    let entries = books.as_array().into_iter().flatten().filter_map(|entry| Entry::deserialize(entry).ok());
+fn read(managed: &Value) -> Vec<Manager> {
+    let entries = managed.as_array().into_iter().flatten().filter_map(|entry| Entry::deserialize(entry).ok());
     entries.map(|entry| Manager { fields: Fields::decode(&entry.fields_v1), entry }).collect()
 }
 
@@ -167,7 +167,7 @@ fn owned_fields(object: &Value, structure: &dyn Structure) -> Result<Fields, App
 }
 
 /// Puts `wanted` (an object, of which it may say little) over the stored one, `{}` where there is none yet. The result has
-/// its new books.
+/// its new managed fields.
 ///
 /// # Errors
 /// [`ApplyError::Conflicts`] for fields that others set to something else, unless it is forced: then they are taken.
@@ -178,8 +178,8 @@ pub fn apply(
     force: bool,
     structure: &dyn Structure,
 ) -> Result<Value, ApplyError> {
-    let mut managers = match has_books(live) {
-        true => read(books_of(live)),
+    let mut managers = match has_managed_fields(live) {
+        true => read(managed_fields_of(live)),
         false => first_owner(live, who, structure)?,
     };
     let set = owned_fields(wanted, structure)?;
@@ -211,7 +211,7 @@ pub fn apply(
     managers.push(mine);
     // nobody's change: it says what the applier himself has just said
     remember_for_kubectl(&mut object, live, wanted, who);
-    keep_books(&mut object, managers);
+    set_managed_fields(&mut object, managers);
     Ok(object)
 }
 
@@ -239,7 +239,7 @@ fn all_by_kubectl(conflicts: &[Conflict], live: &Value, who: Who<'_>, structure:
     conflicts.iter().all(|conflict| paths.contains(&conflict.path))
 }
 
-/// For an object that is there, but of which no books were kept.
+/// For an object that is there, but has no managed fields.
 fn first_owner(live: &Value, who: Who<'_>, structure: &dyn Structure) -> Result<Vec<Manager>, ApplyError> {
     let fields = owned_fields(live, structure)?;
     if live.pointer("/metadata/uid").is_none() {
@@ -249,7 +249,7 @@ fn first_owner(live: &Value, who: Who<'_>, structure: &dyn Structure) -> Result<
     Ok(vec![Manager { fields, ..Manager::new(unknown, Operation::Update) }])
 }
 
-/// The books of a new object that was created by other means than being applied: all of it is the creator's.
+/// The managed fields of a new object that was created by other means than being applied: all of it is the creator's.
 ///
 /// # Errors
 /// [`ApplyError::Malformed`]
@@ -258,19 +258,19 @@ pub fn create(object: &Value, who: Who<'_>, structure: &dyn Structure) -> Result
     Ok(write(vec![Manager { fields, ..Manager::new(who, Operation::Update) }]))
 }
 
-/// The books of `new`, which took the place of `old` in another way than by being applied: whoever changed a field has
-/// it. `books` are those that were kept until now.
+/// The managed fields of `new`, which took the place of `old` in another way than by being applied: whoever changed a field has
+/// it. `managed` are those until now.
 ///
 /// # Errors
 /// [`ApplyError::Malformed`]
 pub fn update(
     old: &Value,
     new: &Value,
-    books: &Value,
+    managed: &Value,
     who: Who<'_>,
     structure: &dyn Structure,
 ) -> Result<Value, ApplyError> {
-    let mut managers = read(books);
+    let mut managers = read(managed);
     let mut difference = compare(old, new, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
     for fields in [&mut difference.added, &mut difference.changed, &mut difference.removed] {
         UNOWNED.iter().for_each(|path| fields.take(path));
@@ -325,7 +325,7 @@ fn cap(managers: &mut Vec<Manager>) {
     gone.into_iter().for_each(|at| drop(managers.remove(at)));
 }
 
-fn keep_books(object: &mut Value, managers: Vec<Manager>) {
+fn set_managed_fields(object: &mut Value, managers: Vec<Manager>) {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.insert("managedFields".to_owned(), write(managers));
     }
@@ -402,7 +402,8 @@ mod tests {
         let mut new = old.clone();
         new["spec"] = json!({"replicas": 5});
         let scale = Who { subresource: Some("scale"), ..who("kubectl") };
-        new["metadata"]["managedFields"] = update(&old, &new, books_of(&old), scale, &Sample).unwrap();
+        new["metadata"]["managedFields"] =
+            update(&old, &new, managed_fields_of(&old), scale, &Sample).unwrap();
         assert_eq!(fields(&new, "helm"), Value::Null);
         assert_eq!(fields(&new, "kubectl"), json!({"f:spec": {"f:replicas": {}}}));
         let ApplyError::Conflicts(conflicts) = applied(&new, json!({"replicas": 1}), "helm").unwrap_err()
@@ -441,7 +442,7 @@ mod tests {
             let (name, api_version) = (format!("m{n}"), if n % 2 == 0 { "apps/v1" } else { "apps/v2" });
             let who = Who { manager: &name, subresource: None, api_version, now: &now };
             new["metadata"]["managedFields"] =
-                update(&object, &new, books_of(&object), who, &Sample).unwrap();
+                update(&object, &new, managed_fields_of(&object), who, &Sample).unwrap();
             object = new;
         }
         let entries = object["metadata"]["managedFields"].as_array().unwrap();
@@ -466,11 +467,12 @@ mod tests {
         let mut object = stored(web(json!({"replicas": 1, "min": 1})));
         object["metadata"]["managedFields"] = create(&object, who("kubectl-create"), &Sample).unwrap();
         let later = Who { now: "2027-01-01T00:00:00Z", ..who("") };
-        let same = update(&object, &object, books_of(&object), later, &Sample).unwrap();
+        let same = update(&object, &object, managed_fields_of(&object), later, &Sample).unwrap();
         assert_eq!(same, object["metadata"]["managedFields"]);
         let mut new = object.clone();
         new["spec"] = json!({"replicas": 2, "paused": true});
-        new["metadata"]["managedFields"] = update(&object, &new, books_of(&object), later, &Sample).unwrap();
+        new["metadata"]["managedFields"] =
+            update(&object, &new, managed_fields_of(&object), later, &Sample).unwrap();
         assert_eq!(fields(&new, "kubectl-create"), Value::Null, "what is left of it nobody has");
         assert_eq!(fields(&new, "unknown"), json!({"f:spec": {"f:paused": {}, "f:replicas": {}}}));
     }
@@ -487,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_without_books_belongs_to_those_before() {
+    fn an_object_without_managed_fields_belongs_to_those_before() {
         let mut live = stored(web(json!({"replicas": 1})));
         let ApplyError::Conflicts(conflicts) = applied(&live, json!({"replicas": 2}), "helm").unwrap_err()
         else {

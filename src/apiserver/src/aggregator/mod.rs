@@ -159,7 +159,7 @@ fn secured(spec: &APIServiceSpec, identity: Option<&ClientIdentity>) -> Result<S
 
 /// Who asks, in the headers that only the front proxy may set, and that no word of the client's takes away again.
 fn tell_who(headers: &mut HeaderMap, actor: &Actor) {
-    proxy::settle_connection(headers);
+    proxy::sanitize_connection(headers);
     let forged: Vec<HeaderName> =
         headers.keys().filter(|name| name.as_str().starts_with(REMOTE)).cloned().collect();
     for name in forged {

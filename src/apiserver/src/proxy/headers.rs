@@ -41,7 +41,7 @@ fn is_no_http(protocol: &HeaderValue) -> bool {
 
 /// Takes out what the client says to be about its connection, and his word for it: what is put in afterwards is not meant by it.
 /// What asks for another protocol stays, and so does how the body comes.
-pub(crate) fn settle_connection(headers: &mut HeaderMap) {
+pub(crate) fn sanitize_connection(headers: &mut HeaderMap) {
     let asks = upgrade_of(headers).is_some();
     for name in named_by_connection(headers).iter().filter(|name| !HOP_BY_HOP.contains(name)) {
         headers.remove(name);
@@ -209,7 +209,7 @@ mod tests {
             ("x-mine", "1"),
             ("accept", "*/*"),
         ]);
-        settle_connection(&mut given);
+        sanitize_connection(&mut given);
         given.insert("x-later", HeaderValue::from_static("1"));
         assert_eq!(
             shown(&given),
@@ -218,7 +218,7 @@ mod tests {
         to_backend(&mut given, None, None);
         assert_eq!(shown(&given), "accept: */*\nx-later: 1");
         let mut plain = headers(&[("connection", "x-later")]);
-        settle_connection(&mut plain);
+        sanitize_connection(&mut plain);
         assert_eq!(shown(&plain), "");
     }
 

@@ -22,7 +22,7 @@ use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Client, ListParams, Target as Stored};
 use forward::Outgoing;
 use futures::StreamExt;
-pub(crate) use headers::settle_connection;
+pub(crate) use headers::sanitize_connection;
 use http::{HeaderValue, Method, header};
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;

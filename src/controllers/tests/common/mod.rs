@@ -11,6 +11,7 @@ use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kinds::StoredKind;
 use serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -87,13 +88,16 @@ impl Authority for Scripted {
 pub struct Machine {
     /// The ranges that it leads to Services.
     pub leads: Mutex<Vec<Ipv4Net>>,
+    /// It has come into another network, and reaches nothing by itself.
+    pub has_moved: AtomicBool,
 }
 
 #[async_trait]
 impl ServiceNetwork for Machine {
     async fn obstacle(&self, range: Ipv4Net) -> Result<Option<String>, String> {
         let lan: Ipv4Net = "192.168.0.0/16".parse().unwrap();
-        Ok(lan.contains(&range).then(|| format!("it overlaps {lan}, to which this node has a route")))
+        let is_in_the_way = lan.contains(&range) && !self.has_moved.load(Ordering::Relaxed);
+        Ok(is_in_the_way.then(|| format!("it overlaps {lan}, to which this node has a route")))
     }
     async fn set_further_ranges(&self, ranges: &[Ipv4Net]) -> Result<(), String> {
         *self.leads.lock().unwrap() = ranges.to_vec();

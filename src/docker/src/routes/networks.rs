@@ -203,9 +203,9 @@ pub(super) async fn create(mut request: ApiRequest) -> ApiResponse {
 impl Engine {
     async fn add_network(&self, network: Network) -> Result<Network> {
         let _alone = self.networks.gate.lock().await;
-        let space = self.runtime.address_space().await?;
+        let space = self.host_networks.address_space().await?;
         let network = self.networks.add(network, &space)?;
-        if let Err(error) = self.runtime.set_networks(self.networks.configs()).await {
+        if let Err(error) = self.host_networks.set_networks(self.networks.configs()).await {
             self.networks.remove(&network.id)?;
             return Err(error.into());
         }
@@ -226,17 +226,17 @@ impl Engine {
             )));
         }
         self.networks.remove(&network.id)?;
-        self.runtime.set_networks(self.networks.configs()).await?;
+        self.host_networks.set_networks(self.networks.configs()).await?;
         self.tell_network("destroy", network, None);
         Ok(())
     }
 
     /// At the start: every network has its addresses, and the kernel knows of it.
-    pub(crate) async fn settle_networks(&self) -> Result<()> {
+    pub(crate) async fn restore_networks(&self) -> Result<()> {
         let _alone = self.networks.gate.lock().await;
-        let space = self.runtime.address_space().await?;
-        self.networks.settle(&space)?;
-        Ok(self.runtime.set_networks(self.networks.configs()).await?)
+        let space = self.host_networks.address_space().await?;
+        self.networks.allocate_missing(&space)?;
+        Ok(self.host_networks.set_networks(self.networks.configs()).await?)
     }
 }
 

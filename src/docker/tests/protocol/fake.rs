@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use cri::{
     AttachStreams, Connection, ContainerConfig, ContainerId, ContainerState, ContainerStatus, CriError,
-    Duplex, Endpoint, ExecConfig, ExecOutput, ExecSession, NetworkConfig, Resources, Result, Runtime,
-    RuntimeEvent, SandboxConfig, SandboxId, SandboxState, SandboxStats, SandboxStatus,
+    Duplex, Endpoint, ExecConfig, ExecOutput, ExecSession, Resources, Result, Runtime, RuntimeEvent,
+    SandboxConfig, SandboxId, SandboxState, SandboxStats, SandboxStatus,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -327,10 +327,6 @@ impl Runtime for FakeRuntime {
 
     async fn port_forward(&self, id: &SandboxId, _: u16) -> Result<Box<dyn Duplex>> {
         Err(CriError::NotFound(format!("no port in {id}")))
-    }
-
-    async fn set_networks(&self, _: Vec<NetworkConfig>) -> Result<()> {
-        Ok(())
     }
 
     async fn set_endpoints(&self, id: &SandboxId, endpoints: Vec<Endpoint>) -> Result<()> {

@@ -1,6 +1,8 @@
 //! Networks and the places of containers in them, as the stock client sees them.
 
 use crate::world::World;
+use cri::AddressSpace;
+use testkit::networks::Asked;
 
 async fn shown(world: &World, container: &str, format: &str) -> String {
     let said = world.docker(&["inspect", "-f", format, container]).await;
@@ -92,4 +94,31 @@ async fn what_can_not_be_connected_is_said_in_dockers_words() {
     assert!(busy.err.contains("network shop has active endpoints (name:\"web\""), "{}", busy.err);
     world.docker(&["network", "disconnect", "shop", "web"]).await.fine();
     world.docker(&["network", "rm", "shop"]).await.fine();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_the_kernel_refuses_is_not_made() {
+    let Some(world) = World::open("refused").await else { return };
+    let create = ["network", "create", "--subnet", "10.50.0.0/24", "shop"];
+    world.networks.refuse(Some("add the route for 10.50.0.0/24: operation not permitted"));
+    let refused = world.docker(&create).await;
+    assert_ne!(refused.code, 0);
+    assert!(refused.err.contains("10.50.0.0/24: operation not permitted"), "{}", refused.err);
+    let listed = world.docker(&["network", "ls", "--format", "{{.Name}}"]).await;
+    assert!(!listed.out.contains("shop"), "{}", listed.out);
+    world.networks.refuse(None);
+    world.docker(&create).await.fine();
+    let asked = world.networks.asked();
+    let Some(Asked::SetNetworks(networks)) = asked.last() else { panic!("{asked:?}") };
+    assert!(networks.iter().any(|network| network.subnet == "10.50.0.0/24".parse().unwrap()), "{asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_gets_addresses_to_which_the_host_has_no_route() {
+    let Some(world) = World::open("routed").await else { return };
+    let (own, routed) = (vec![], vec!["10.8.0.0/20".parse().unwrap()]);
+    world.networks.set_address_space(AddressSpace { own, routed });
+    world.docker(&["network", "create", "shop"]).await.fine();
+    let subnet = ["network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "shop"];
+    assert_eq!(world.docker(&subnet).await.out.trim(), "10.8.16.0/24");
 }

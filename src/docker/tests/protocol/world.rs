@@ -7,6 +7,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use testkit::networks::FakeNetworks;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::Command;
@@ -17,6 +18,7 @@ pub struct World {
     dir: tempfile::TempDir,
     images: Arc<ImageStore>,
     pub runtime: Arc<FakeRuntime>,
+    pub networks: Arc<FakeNetworks>,
     engine: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
@@ -43,7 +45,8 @@ impl World {
         let images = ImageStore::open(&dir.path().join("images"), Registries::default()).unwrap();
         images.load(std::io::Cursor::new(archive())).await.unwrap();
         let runtime = FakeRuntime::new();
-        let mut world = World { dir, images, runtime, engine: None };
+        let networks = Arc::new(FakeNetworks::default());
+        let mut world = World { dir, images, runtime, networks, engine: None };
         world.start().await;
         Some(world)
     }
@@ -98,7 +101,13 @@ impl World {
             unread: runtime::unread,
         };
         let stop = CancellationToken::new();
-        let serving = docker::serve(config, self.runtime.clone(), self.images.clone(), stop.clone());
+        let serving = docker::serve(
+            config,
+            self.runtime.clone(),
+            self.networks.clone(),
+            self.images.clone(),
+            stop.clone(),
+        );
         let task = tokio::spawn(async move { serving.await.unwrap() });
         self.engine = Some((stop, task));
         while UnixStream::connect(self.socket()).await.is_err() {

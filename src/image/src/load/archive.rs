@@ -72,7 +72,7 @@ fn read_tar(store: &Arc<Inner>, reader: impl Read) -> Result<Archive> {
             Head::Layer(head) => {
                 keep(&mut small_left, path.len())?;
                 if running.len() >= PARALLEL {
-                    archive.settle(running.pop_front());
+                    archive.finish(running.pop_front());
                 }
                 let mut unpacking = Unpacking::start(store)?;
                 unpacking.feed(Cursor::new(head).chain(entry))?;
@@ -87,7 +87,7 @@ fn read_tar(store: &Arc<Inner>, reader: impl Read) -> Result<Archive> {
             Head::Other => {}
         }
     }
-    running.into_iter().for_each(|done| archive.settle(Some(done)));
+    running.into_iter().for_each(|done| archive.finish(Some(done)));
     Ok(archive)
 }
 
@@ -160,7 +160,7 @@ fn join<'p>(mut parts: Vec<&'p str>, path: &'p str) -> Option<String> {
 }
 
 impl Archive {
-    fn settle(&mut self, done: Option<(String, Unpacking)>) {
+    fn finish(&mut self, done: Option<(String, Unpacking)>) {
         if let Some((path, unpacking)) = done {
             self.layers.insert(path, unpacking.wait());
         }

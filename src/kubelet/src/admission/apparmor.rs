@@ -1,7 +1,7 @@
 //! A pod that names an AppArmor profile runs under it or not at all (upstream's `appArmorAdmitHandler`). The runtime loads
 //! and applies no profiles, so a kernel that has AppArmor helps nobody here.
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::pod;
 use k8s_openapi::api::core::v1::{AppArmorProfile, Container, Pod};
 

@@ -1,7 +1,7 @@
 //! A pod that needs what this node does not declare is not run (upstream's `declaredFeaturesAdmitHandler`): it came past the
 //! scheduler.
 
-use super::Refusal;
+use super::refusal::Refusal;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kinds::declared_features;
 

@@ -1,13 +1,11 @@
 //! Whether the node has what the pod needs, beside those that it has admitted: upstream's general predicates, which ask again
 //! what the scheduler has asked. A pod that names its node was asked by nobody.
 
-use super::{Neighbour, Refusal};
+use super::refusal::{Neighbour, Refusal};
 use crate::pod;
-use crate::resize::{Amounts, Requests};
-use api::quantity::Quantity;
+use crate::requests::{Amounts, Shortage, shortage};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kinds::{node_affinity, pod as ask};
-use std::fmt;
 
 /// Upstream's order.
 const AMOUNTS: [(&str, &str); 3] =
@@ -31,42 +29,6 @@ fn resources(pod: &Pod, node: &Node, others: &[Neighbour<'_>]) -> Option<Refusal
     let short = shortage(&asked, given, allocatable, &AMOUNTS.map(|(name, _)| name))?;
     let reason = AMOUNTS.into_iter().find(|(name, _)| *name == short.name)?.1;
     Some(refused(reason, short))
-}
-
-/// What a node has too little of; thousandths of processors, bytes. Shown in upstream's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shortage {
-    pub name: &'static str,
-    pub asked: i64,
-    pub used: i64,
-    pub has: i64,
-}
-
-impl fmt::Display for Shortage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shortage { name, asked, used, has } = self;
-        write!(
-            f,
-            "Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {has}"
-        )
-    }
-}
-
-/// The first of `names` of which the node does not have what is asked for, beside what others use.
-pub fn shortage<'r>(
-    asked: &Requests,
-    used: impl Iterator<Item = &'r Requests> + Clone,
-    allocatable: &Amounts,
-    names: &[&'static str],
-) -> Option<Shortage> {
-    names.iter().find_map(|name| {
-        let (asked, has) = (*asked.get(*name)?, ask::quantity(Some(allocatable), name)?);
-        let used = used.clone().filter_map(|other| other.get(*name));
-        let used = used.fold(Quantity::default(), |sum, amount| sum.plus(*amount));
-        let counted = |amount: Quantity| if *name == "cpu" { amount.milli() } else { amount.value() };
-        let is_short = !asked.is_zero() && used.plus(asked) > has;
-        is_short.then(|| Shortage { name, asked: counted(asked), used: counted(used), has: counted(has) })
-    })
 }
 
 fn placed(pod: &Pod, node: &Node, others: &[Neighbour<'_>]) -> Option<Refusal> {

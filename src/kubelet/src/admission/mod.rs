@@ -8,34 +8,15 @@ pub mod brake;
 mod declared_features;
 pub mod fit;
 mod os;
+mod refusal;
 pub mod sandbox;
 mod supplemental_groups;
 mod sysctls;
 
+pub use refusal::{Neighbour, Refusal};
+
 use crate::machine::Machine;
-use crate::resize::Requests;
 use k8s_openapi::api::core::v1::{Node, Pod};
-use std::sync::Arc;
-
-/// Why a pod fails before anything of it is made: the reason of its status and of an event, and their message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    pub reason: &'static str,
-    pub message: String,
-}
-
-impl Refusal {
-    /// What its status says.
-    pub fn status_message(&self) -> String {
-        format!("Pod was rejected: {}", self.message)
-    }
-}
-
-/// A pod that the node has admitted and that is not over, and what it was given.
-pub struct Neighbour<'a> {
-    pub pod: Arc<Pod>,
-    pub requests: &'a Requests,
-}
 
 pub fn refusal(pod: &Pod, machine: &Machine, node: &Node, others: &[Neighbour<'_>]) -> Option<Refusal> {
     os::check(pod)

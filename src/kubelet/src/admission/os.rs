@@ -1,6 +1,6 @@
 //! A pod that names another operating system is refused by the node.
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::pod;
 use k8s_openapi::api::core::v1::Pod;
 

@@ -1,7 +1,7 @@
 //! `supplementalGroupsPolicy: Strict` (KEP-3619): the groups that the image's own files give a user would have to be left
 //! out. The runtime merges them always.
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::pod;
 use k8s_openapi::api::core::v1::Pod;
 

@@ -1,6 +1,6 @@
 //! Upstream's sysctl allow list.
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::pod;
 use k8s_openapi::api::core::v1::Pod;
 

@@ -14,6 +14,7 @@ mod paths;
 mod reconstruct;
 mod records;
 mod registration;
+mod republish;
 mod stats;
 mod volume;
 
@@ -24,13 +25,12 @@ pub(crate) use node_info::create as create_csi_node;
 pub use paths::on_machine;
 pub(crate) use records::{has_volumes, is_published};
 pub(crate) use registration::Registration;
+pub(crate) use republish::is_republished;
 pub(crate) use stats::measure as measure_volumes;
 pub use volume::CsiVolume;
 
-use crate::shared::Shared;
 use api::ObjectKey;
 use cluster::{Cluster, Informer};
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::storage::v1::{CSIDriver, VolumeAttachment};
 use paths::Sees;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -158,13 +158,6 @@ impl Turn {
         });
         call.await.unwrap_or_else(|error| Err(csi::Error::unheard(error)))
     }
-}
-
-/// Whether a driver of the pod's wants to be asked again and again.
-pub(crate) fn is_republished(shared: &Shared, pod: &Pod) -> bool {
-    let volumes = crate::pod::spec(pod).volumes.iter().flatten();
-    let drivers = volumes.filter_map(|volume| volume::driver_of(pod, volume, &shared.sources));
-    drivers.filter_map(|driver| shared.csi.object(&driver)).any(|of| of.spec.requires_republish == Some(true))
 }
 
 /// Upstream's pause between tries at the same thing: it doubles.

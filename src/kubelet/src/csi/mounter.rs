@@ -1,8 +1,8 @@
 //! Has a driver stage and publish a volume for a pod, and take it back: upstream's `csiAttacher` and `csiMountMgr`, and for
 //! devices its `csiBlockMapper`.
 
+mod errors;
 mod expand;
-mod words;
 
 use super::layout::{self, Form, Place};
 use super::records::{self, Step, VolumeData};
@@ -17,6 +17,7 @@ use cluster::{Api, BoundObject, TokenRequestParams};
 use csi::{
     NodeCapabilities, NodePublishRequest, NodeStageRequest, NodeUnpublishRequest, NodeUnstageRequest, Rpc,
 };
+use errors::{device, set_up};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::storage::v1::{CSIDriver, VolumeAttachment};
@@ -26,7 +27,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use words::{device, set_up};
 
 /// Upstream's podAttachAndMountTimeout.
 const ATTACH_PATIENCE: Duration = Duration::from_secs(123);
@@ -59,7 +59,7 @@ pub(crate) async fn mount(
         true => unless_ended(living, shared.csi.attached(&shared.config.node_name, volume)).await??,
         false => HashMap::new(),
     };
-    let driver = found(shared, &volume.driver).map_err(|why| words::no_driver(volume, &why))?;
+    let driver = found(shared, &volume.driver).map_err(|why| errors::no_driver(volume, &why))?;
     let turn = unless_ended(living, shared.csi.turn(&volume.driver, &volume.handle)).await?;
     let mount =
         Mount { shared, pod, volume, living, turn, object, driver, publish_context, must_attach, again };
@@ -127,7 +127,7 @@ impl Mount<'_> {
         let record = records::read(&dir).await.map_err(|e| set_up(volume, e))?;
         let mut data = record.or(|step| self.data(step));
         let can = unless_ended(self.living, self.driver.calls.capabilities()).await?;
-        let can = can.map_err(|e| words::no_capabilities(volume, &e))?;
+        let can = can.map_err(|e| errors::no_capabilities(volume, &e))?;
         let is_there = data.step == Step::Ready
             && is_published(volume.form, &target).await.map_err(|e| set_up(volume, e))?;
         if is_there {
@@ -299,7 +299,7 @@ impl Mount<'_> {
     }
 
     fn secret(&self, key: Option<&SecretKey>, field: &str) -> Result<HashMap<String, String>, String> {
-        self.find_secret(key).map_err(|(key, why)| words::no_secret(self.volume.form, field, &key, &why))
+        self.find_secret(key).map_err(|(key, why)| errors::no_secret(self.volume.form, field, &key, &why))
     }
 
     /// # Errors
@@ -413,7 +413,7 @@ async fn forget(form: Form, place: &Place) -> std::io::Result<()> {
 }
 
 async fn unmount(shared: &Shared, form: Form, place: &Place, data: &VolumeData) -> Result<(), String> {
-    let failed = |why: &dyn std::fmt::Display| words::not_taken_back(form, &data.spec_name, why);
+    let failed = |why: &dyn std::fmt::Display| errors::not_taken_back(form, &data.spec_name, why);
     let turn = shared.csi.turn(&data.driver_name, &data.volume_handle).await;
     unpublish(shared, &turn, form, place, data).await.map_err(|why| failed(&why))?;
     if !data.is_ephemeral() && !has_others(shared, &place.dir, data).await.map_err(|e| failed(&e))? {
@@ -435,13 +435,13 @@ async fn unpublish(
     place: &Place,
     data: &VolumeData,
 ) -> Result<(), String> {
-    let failed = |why: &dyn std::fmt::Display| words::unpublish(form, why);
+    let failed = |why: &dyn std::fmt::Display| errors::unpublish(form, why);
     // one that refused may have mounted it all the same
     if data.step == Step::Idle && !is_published(form, &place.at).await.map_err(|e| failed(&e))? {
         return Ok(());
     }
     let driver =
-        found(shared, &data.driver_name).map_err(|why| words::unpublish_without_driver(form, &why))?;
+        found(shared, &data.driver_name).map_err(|why| errors::unpublish_without_driver(form, &why))?;
     let request = NodeUnpublishRequest {
         volume_id: data.volume_handle.clone(),
         target_path: driver.sees.name_of(&shared.csi.root, &place.at),
@@ -470,14 +470,14 @@ async fn has_others(shared: &Shared, dir: &Path, data: &VolumeData) -> std::io::
 }
 
 async fn unstage(shared: &Shared, turn: &Turn, form: Form, data: &VolumeData) -> Result<(), String> {
-    let failed = |why: &dyn std::fmt::Display| words::not_unstaged(form, &data.spec_name, why);
+    let failed = |why: &dyn std::fmt::Display| errors::not_unstaged(form, &data.spec_name, why);
     let root = &shared.csi.root;
     let place = form.staged(root, &data.driver_name, &data.volume_handle, &data.spec_name);
     let record = records::read(&place.dir).await.map_err(|e| failed(&e))?;
     let staged = record.or(|step| VolumeData { step, ..data.clone() });
     if staged.step != Step::Idle || may_be_staged(form, &place.at).await.map_err(|e| failed(&e))? {
         let driver = found(shared, &data.driver_name)
-            .map_err(|why| failed(&words::unstage_without_driver(form, &why)))?;
+            .map_err(|why| failed(&errors::unstage_without_driver(form, &why)))?;
         if staged.step != Step::Begun {
             // from here on it is not known what is there
             let begun = VolumeData { step: Step::Begun, ..staged.clone() };
@@ -489,7 +489,7 @@ async fn unstage(shared: &Shared, turn: &Turn, form: Form, data: &VolumeData) ->
         };
         let calls = driver.calls;
         let done = turn.whole(async move { calls.unstage(request).await }).await;
-        done.map_err(|e| failed(&words::unstage(form, &e)))?;
+        done.map_err(|e| failed(&errors::unstage(form, &e)))?;
     }
     records::remove(&place).await.map_err(|e| failed(&e))?;
     // also where all was gone: who removed the record may not have come to say so

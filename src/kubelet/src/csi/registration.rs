@@ -109,7 +109,7 @@ impl Registration {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut node_is_new = self.shared.csi.node_is_new.subscribe();
         self.look().await;
-        self.forget_strangers().await;
+        self.forget_unregistered().await;
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -216,7 +216,7 @@ impl Registration {
                 self.begin(&path, delay);
             }
         }
-        self.forget_strangers().await;
+        self.forget_unregistered().await;
     }
 
     /// Whoever that socket spoke for, unless another one does by now.
@@ -240,7 +240,7 @@ impl Registration {
 
     /// The node has no drivers but those that sockets speak for: one may have gone while this program was away. A socket that
     /// nobody answers at speaks for none.
-    async fn forget_strangers(&self) {
+    async fn forget_unregistered(&self) {
         if self.sockets.values().any(|socket| matches!(socket.state, State::Asked)) {
             return;
         }

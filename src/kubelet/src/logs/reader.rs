@@ -139,7 +139,7 @@ struct Follower {
 impl Follower {
     fn new(shared: &Arc<Shared>, id: &ContainerId, log: &Path) -> io::Result<Self> {
         let watcher = Watcher::new()?;
-        // the folder, not the file: a rotation makes another file
+        // the directory, not the file: a rotation makes another file
         let what = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
         watcher.add(log.parent().unwrap_or(log), what)?;
         let events = shared.runtime.events();

@@ -36,6 +36,14 @@ pub fn rotate(log: &Path, now: Timestamp) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
+/// The log of one try at a container, with what was rotated away from it.
+pub fn remove(log: &Path) {
+    for old in rotated(log) {
+        let _ = fs::remove_file(old);
+    }
+    let _ = fs::remove_file(log);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

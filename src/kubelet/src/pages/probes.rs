@@ -45,8 +45,8 @@ pub fn page(counts: &ProbeCounts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::ProbeKind;
     use crate::probe_counts::ProbeId;
-    use crate::probes::ProbeKind;
     use std::time::Duration;
 
     #[test]

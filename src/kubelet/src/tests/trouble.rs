@@ -276,11 +276,11 @@ async fn what_does_not_end_is_tried_again_and_its_status_does_not_wait_for_it() 
     rig.run("p", json!({"containers": [web()]})).await;
     rig.until("p", |p| phase(p) == "Running").await;
     rig.runtime.refuse("stop", "it is stuck");
-    rig.runtime.refuse("remove_sandbox", "its folder is busy");
+    rig.runtime.refuse("remove_sandbox", "its directory is busy");
     rig.pods().delete(&super::rig::key("p"), cluster::DeleteOptions::default()).await.unwrap();
     rig.until_gone("p").await;
     rig.until_event("p", "FailedKillPod error killing pod: it is stuck").await;
-    rig.until_event("p", "FailedKillPod error killing pod: its folder is busy").await;
+    rig.until_event("p", "FailedKillPod error killing pod: its directory is busy").await;
     assert!(rig.runtime.sandboxes().is_empty());
 }
 

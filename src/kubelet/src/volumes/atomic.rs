@@ -20,9 +20,10 @@ pub fn write(dir: &Path, payload: &Payload, group: Option<u32>) -> io::Result<bo
     fs::create_dir_all(dir)?;
     fs::set_permissions(dir, Permissions::from_mode(if group.is_some() { 0o2775 } else { 0o777 }))?;
     give(dir, group)?;
-    let old = fs::read_link(dir.join(DATA)).ok();
-    if old.as_ref().is_some_and(|old| same(&dir.join(old), payload)) {
-        return Ok(false);
+    let current = fs::read_link(dir.join(DATA)).ok();
+    if let Some(current) = current.filter(|current| same(&dir.join(current), payload)) {
+        // whoever wrote it may have been killed before all was done
+        return finish(dir, &current, payload);
     }
     let name = format!("..{}", jiff::Timestamp::now().strftime("%Y_%m_%d_%H_%M_%S.%N"));
     let fresh = dir.join(&name);
@@ -33,11 +34,34 @@ pub fn write(dir: &Path, payload: &Payload, group: Option<u32>) -> io::Result<bo
         let _ = trees::remove(&fresh);
         return Err(error);
     }
-    link_names(dir, payload)?;
-    if let Some(old) = old {
-        trees::remove(&dir.join(old))?;
-    }
+    finish(dir, Path::new(&name), payload)?;
     Ok(true)
+}
+
+/// What follows the switch, as far as it is not done: the names, and the end of whatever else was written, by whomever. Returns
+/// whether there was something to do.
+fn finish(dir: &Path, current: &Path, payload: &Payload) -> io::Result<bool> {
+    let has_linked = link_names(dir, payload)?;
+    Ok(remove_others(dir, current)? || has_linked)
+}
+
+/// Content that was there before, or was never switched to.
+fn remove_others(dir: &Path, current: &Path) -> io::Result<bool> {
+    let mut has_removed = false;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if !name.as_encoded_bytes().starts_with(b"..") || name == DATA || Path::new(&name) == current {
+            continue;
+        }
+        match entry.file_type()?.is_dir() {
+            true => trees::remove(&entry.path())?,
+            // a link that was about to be the current one
+            false => fs::remove_file(entry.path())?,
+        }
+        has_removed = true;
+    }
+    Ok(has_removed)
 }
 
 fn same(current: &Path, payload: &Payload) -> bool {
@@ -86,24 +110,26 @@ fn switch(dir: &Path, name: &str) -> io::Result<()> {
     fs::rename(&next, dir.join(DATA))
 }
 
-/// The names that containers use; those without a file go.
-fn link_names(dir: &Path, payload: &Payload) -> io::Result<()> {
-    let wanted: BTreeSet<&str> = payload.keys().filter_map(|path| path.split('/').next()).collect();
+/// The names that containers use; those without a file go. Returns whether some were missing, or too many.
+fn link_names(dir: &Path, payload: &Payload) -> io::Result<bool> {
+    let mut missing: BTreeSet<&str> = payload.keys().filter_map(|path| path.split('/').next()).collect();
+    let mut has_removed = false;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if !name.starts_with("..") && !wanted.contains(&*name) {
+        if !name.starts_with("..") && !missing.remove(&*name) {
             fs::remove_file(entry.path())?;
+            has_removed = true;
         }
     }
-    for name in wanted {
+    for name in &missing {
         match symlink(Path::new(DATA).join(name), dir.join(name)) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
             _ => {}
         }
     }
-    Ok(())
+    Ok(has_removed || !missing.is_empty())
 }
 
 pub fn give(path: &Path, group: Option<u32>) -> io::Result<()> {
@@ -141,9 +167,56 @@ mod tests {
         assert_eq!(fs::read_to_string(dir.join("c")).unwrap(), "4");
         assert!(!dir.join("sub").exists(), "what is no longer there is gone");
         let left: Vec<_> = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(left.len(), 4, "..data, one folder, two names: {left:?}");
+        assert_eq!(left.len(), 4, "..data, one directory, two names: {left:?}");
         assert!(write(&dir, &payload(&[]), None).unwrap());
         assert!(!dir.join("a").exists());
+    }
+
+    fn write_half(dir: &Path, name: &str, payload: &Payload) {
+        fs::create_dir(dir.join(name)).unwrap();
+        fill(&dir.join(name), payload, None).unwrap();
+    }
+
+    fn write_and_switch(dir: &Path, payload: &Payload) {
+        write_half(dir, "..next", payload);
+        switch(dir, "..next").unwrap();
+    }
+
+    /// What a daemon leaves that is killed at each step of a write: the next one finishes it, also where the content is the same.
+    #[test]
+    fn a_write_that_was_broken_off_is_finished() {
+        let steps: [(&str, fn(&Path, &Payload)); 5] = [
+            ("while it wrote", |dir, new| write_half(dir, "..half", new)),
+            ("before the switch", |dir, new| {
+                write_half(dir, "..next", new);
+                symlink("..next", dir.join(DATA_NEXT)).unwrap();
+            }),
+            ("after the switch", write_and_switch),
+            ("between two names", |dir, new| {
+                write_and_switch(dir, new);
+                fs::remove_file(dir.join("gone")).unwrap();
+            }),
+            ("before the old content went", |dir, new| {
+                write_and_switch(dir, new);
+                link_names(dir, new).unwrap();
+            }),
+        ];
+        let (old, new) = (payload(&[("a", "1"), ("gone", "1")]), payload(&[("a", "2"), ("sub/b", "2")]));
+        for (name, leave) in steps {
+            let root = tempfile::tempdir().unwrap();
+            let dir = root.path().join("v");
+            write(&dir, &old, None).unwrap();
+            leave(&dir, &new);
+            assert!(write(&dir, &new, None).unwrap(), "{name}");
+            assert_eq!(fs::read_to_string(dir.join("a")).unwrap(), "2", "{name}");
+            assert_eq!(fs::read_to_string(dir.join("sub/b")).unwrap(), "2", "{name}");
+            let current = fs::read_link(dir.join(DATA)).unwrap().to_string_lossy().into_owned();
+            let entries = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name());
+            let left: BTreeSet<String> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
+            let want = BTreeSet::from([DATA.to_owned(), current, "a".to_owned(), "sub".to_owned()]);
+            assert_eq!(left, want, "{name}");
+            assert!(!write(&dir, &new, None).unwrap(), "{name}: nothing is left to do");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// A folder that everybody may write to; with the medium `Memory` a tmpfs, at most `sizeLimit` large.
+/// A directory that everybody may write to; with the medium `Memory` a tmpfs, at most `sizeLimit` large.
 ///
 /// # Errors
 /// What the file system refused.
@@ -17,7 +17,7 @@ pub fn set_up(dir: &Path, source: &EmptyDirVolumeSource, group: Option<u32>) -> 
     fs::create_dir_all(dir).map_err(|e| format!("mkdir {}: {e}", dir.display()))?;
     let is_fresh = match source.medium.as_deref() {
         None | Some("") => new,
-        // after a reboot the folder is there, and no tmpfs on it
+        // after a reboot the directory is there, and no tmpfs on it
         Some("Memory") if new || !is_mounted(dir) => {
             let size = source.size_limit.as_ref().and_then(value).filter(|size| *size > 0);
             let options = size.map(|size| format!("size={size}"));
@@ -37,7 +37,7 @@ pub fn set_up(dir: &Path, source: &EmptyDirVolumeSource, group: Option<u32>) -> 
     give(dir, group).map_err(|e| format!("chown {}: {e}", dir.display()))
 }
 
-/// Another file system than the folder above it.
+/// Another file system than the directory above it.
 fn is_mounted(dir: &Path) -> bool {
     let device = |path: &Path| fs::metadata(path).map(|m| m.dev()).ok();
     dir.parent().is_some_and(|parent| device(dir) != device(parent))

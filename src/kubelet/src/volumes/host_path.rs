@@ -18,7 +18,7 @@ pub fn check(source: &HostPathVolumeSource) -> Result<(), String> {
     };
     let made = |done: std::io::Result<()>| done.map_err(|e| format!("make {}: {e}", source.path));
     match source.type_.as_deref().unwrap_or_default() {
-        // what is missing becomes a folder, as container runtimes have always done
+        // what is missing becomes a directory, as container runtimes have always done
         "" if found.is_none() => made(fs::create_dir_all(path)),
         "" => Ok(()),
         "DirectoryOrCreate" if found.is_none() => {

@@ -2,6 +2,7 @@
 //! (`subpath`), and how all of it goes away again.
 
 pub mod atomic;
+pub mod budget;
 pub mod devices;
 pub mod empty_dir;
 pub mod host_path;
@@ -10,7 +11,6 @@ mod nfs;
 mod ownership;
 pub mod payload;
 mod persistent;
-pub mod room;
 mod stored;
 pub mod subpath;
 mod trust_bundle;
@@ -31,7 +31,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Below it is an empty folder for each volume behind a claim that the pod has.
+/// Below it is an empty directory for each volume behind a claim that the pod has.
 const CLAIMED: &str = "monopod~claim";
 
 /// Where a volume is.
@@ -267,7 +267,7 @@ pub fn tear_down(pod_dir: &Path, devices: &Devices) -> io::Result<()> {
     trees::remove(pod_dir)
 }
 
-/// Unmounts everything below a folder, the newest first.
+/// Unmounts everything below a directory, the newest first.
 pub fn unmount_below(dir: &Path) -> io::Result<()> {
     let dir = dir.canonicalize()?;
     unmount_each(|target| target.starts_with(&dir) && target != dir)

@@ -1,6 +1,6 @@
 //! The files of a ConfigMap, Secret, downward API or projected volume. Pure.
 
-use super::room::Room;
+use super::budget::Budget;
 use super::stored::{Stored, keys_of_config_map, keys_of_secret, of_config_map, of_secret};
 use super::trust_bundle;
 use crate::field_ref::{self, Facts};
@@ -48,19 +48,19 @@ pub struct Content<'a> {
     pub tokens: &'a Tokens<'a>,
     pub certificates: &'a Certificates<'a>,
     /// For all of the pod's volumes.
-    pub room: Room,
+    pub budget: Budget,
 }
 
 /// The files of one volume, as they come together.
 struct Files<'a> {
     payload: Payload,
-    room: &'a Room,
+    budget: &'a Budget,
 }
 
 impl Files<'_> {
     /// What was made for this pod.
     fn put_made(&mut self, path: &str, text: String, mode: i32, owner: Option<u32>) -> Result<(), String> {
-        self.room.make(text.len()).map_err(|why| why.to_string())?;
+        self.budget.make(text.len()).map_err(|why| why.to_string())?;
         self.put(path, text.into_bytes().into(), mode, owner)
     }
 
@@ -70,20 +70,20 @@ impl Files<'_> {
         if path.is_empty() || !normal || path.starts_with("..") {
             return Err(format!("invalid path: {path}"));
         }
-        self.room.take(data.len()).map_err(|why| why.to_string())?;
+        self.budget.take(data.len()).map_err(|why| why.to_string())?;
         let mode = u32::try_from(mode).unwrap_or(0) & 0o777;
         self.payload.insert(path.trim_end_matches('/').to_owned(), File { data, mode, owner });
         Ok(())
     }
 }
 
-/// `None` where the volume is none of these kinds; else upstream's name of the folder, and the files.
+/// `None` where the volume is none of these kinds; else upstream's name of the directory, and the files.
 ///
 /// # Errors
 /// What is missing.
 pub fn of_volume(volume: &Volume, at: &Content<'_>) -> Result<Option<(&'static str, Payload)>, String> {
-    at.room.check().map_err(|why| why.to_string())?;
-    let mut files = Files { payload: Payload::new(), room: &at.room };
+    at.budget.check().map_err(|why| why.to_string())?;
+    let mut files = Files { payload: Payload::new(), budget: &at.budget };
     if let Some(source) = &volume.config_map {
         let mode = source.default_mode.unwrap_or(DEFAULT_MODE);
         add_config_map(&mut files, at, &source.name, source.items.as_deref(), source.optional, mode)?;
@@ -277,7 +277,7 @@ mod tests {
             sources: &sources,
             tokens: &tokens,
             certificates: &certificates,
-            room: Room::default(),
+            budget: Budget::default(),
         };
         let (_, payload) = of_volume(&volume, &content)?.expect("a volume with files");
         Ok(payload
@@ -376,7 +376,7 @@ mod tests {
                 sources: &sources,
                 tokens: &token,
                 certificates: &certificates,
-                room: Room::default(),
+                budget: Budget::default(),
             };
             let filled: Result<Vec<_>, String> = volumes
                 .into_iter()

@@ -1,5 +1,5 @@
 //! A part of a volume: found without leaving the volume, and made where it is missing. The runtime mounts it the same way,
-//! by what it opens beneath the volume ([`cri::subpath`]): a container that swaps a folder for a link gains nothing.
+//! by what it opens beneath the volume ([`cri::subpath`]): a container that swaps a directory for a link gains nothing.
 
 use cri::subpath::{ensure as ensure_beneath, leads_out, open_base};
 use std::path::{Component, Path};
@@ -18,7 +18,7 @@ pub fn check(path: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Makes sure that there is a `path` beneath `volume`; folders that are missing are made, with the mode of the volume itself:
+/// Makes sure that there is a `path` beneath `volume`; directories that are missing are made, with the mode of the volume itself:
 /// whoever may write to the volume may write to its parts. Under a set-group-ID bit (fsGroup) they have the volume's group too.
 ///
 /// # Errors
@@ -70,7 +70,7 @@ mod tests {
             ("data", true),
             ("data/inner", true),
             ("link/inner", true),
-            ("new/deep/folder", true),
+            ("new/deep/directory", true),
             ("../secret", false),
             ("/etc/passwd", false),
             ("up", false),
@@ -80,6 +80,6 @@ mod tests {
         for (path, good) in cases {
             assert_eq!(ensure(&volume, path).is_ok(), good, "{path}");
         }
-        assert!(volume.join("new/deep/folder").is_dir(), "missing folders are made");
+        assert!(volume.join("new/deep/directory").is_dir(), "missing directories are made");
     }
 }

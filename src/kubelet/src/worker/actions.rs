@@ -1,16 +1,17 @@
 //! Carrying out a plan for a pod that is to run.
 
+use super::Worker;
 use super::jobs::{Done, SandboxError};
 use super::start::Start;
-use super::{Worker, ending};
 use crate::container_config;
 use crate::kill::Killer;
+use crate::logs::rotate;
 use crate::plan::{Action, plan};
 use crate::resolv::{Resolv, resolv_conf};
 use crate::shared::Shared;
 use crate::view::{Backoff, Evicted};
+use crate::volumes::budget::Budget;
 use crate::volumes::payload::{Content, TOKEN_SECONDS};
-use crate::volumes::room::Room;
 use crate::volumes::{self, Mounted, MountedVolume, Prepared, VolumeError};
 use crate::work_counts::Operation;
 use crate::{admission, clock, csi, pod, resize};
@@ -93,7 +94,7 @@ impl Worker {
         if let Some(refusal) = self.shared.admit(&self.pod) {
             let at = self.refuse_at.unwrap_or_else(|| {
                 let message = refusal.message.clone();
-                self.shared.say(&self.pod, None, EventType::Warning, refusal.reason, message);
+                self.shared.record_event(&self.pod, None, EventType::Warning, refusal.reason, message);
                 self.when_to_refuse()
             });
             self.refuse_at = Some(at);
@@ -132,7 +133,7 @@ impl Worker {
         }
         if self.memory.evicted.is_none() {
             let message = "Pod was active on the node longer than the specified deadline";
-            self.shared.say(&self.pod, None, EventType::Warning, "DeadlineExceeded", message);
+            self.shared.record_event(&self.pod, None, EventType::Warning, "DeadlineExceeded", message);
             self.memory.evicted = Some(Evicted { reason: "DeadlineExceeded", message: message.to_owned() });
         }
     }
@@ -175,7 +176,7 @@ impl Worker {
         self.ports_were_freed = false;
         if !instead_of.is_empty() {
             let message = "Pod sandbox changed, it will be killed and re-created.";
-            self.shared.say(&self.pod, None, EventType::Normal, "SandboxChanged", message);
+            self.shared.record_event(&self.pod, None, EventType::Normal, "SandboxChanged", message);
         }
         let (shared, pod, living) = (self.shared.clone(), self.pod_as_given(), self.living.clone());
         self.jobs.spawn(async move {
@@ -275,7 +276,7 @@ impl Worker {
             let remove = shared.runtime.remove_container(&id);
             let outcome = shared.work_counts.time(Operation::RemoveContainer, remove).await;
             if let Some(log) = log {
-                let _ = tokio::task::spawn_blocking(move || ending::remove_log(&log)).await;
+                let _ = tokio::task::spawn_blocking(move || rotate::remove(&log)).await;
             }
             Done::Removed { id: id.0, sandbox: None, outcome }
         });
@@ -369,7 +370,7 @@ fn prepare(shared: &Shared, pod: &Pod) -> (Vec<(String, Prepared)>, Option<Volum
         sources: &shared.sources,
         tokens: &tokens,
         certificates: &certificates,
-        room: Room::default(),
+        budget: Budget::default(),
     };
     let dir = shared.pod_dir(pod);
     let root = &shared.config.state_dir;

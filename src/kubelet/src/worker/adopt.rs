@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod}
 impl Worker {
     pub(super) fn adopt(&mut self) {
         for id in &self.ids {
-            self.shared.sandbox_index.enter(id, pod::uid(&self.pod), &self.mailbox);
+            self.shared.sandbox_index.insert(id, pod::uid(&self.pod), &self.mailbox);
         }
         self.shared.certificates.forget_asking(pod::uid(&self.pod));
         // sources may have changed meanwhile, and tokens grown old
@@ -18,7 +18,7 @@ impl Worker {
         if !self.ids.is_empty() || kinds::pod::condition(&self.pod, "PodResizePending").is_some() {
             self.memory.given = resize::given_before(&self.pod);
             let pod = resize::as_given(&self.pod, &self.memory.given);
-            self.shared.admitted.enter(pod::uid(&pod), kinds::pod::requests(pod::spec(&pod)));
+            self.shared.admitted.insert(pod::uid(&pod), kinds::pod::requests(pod::spec(&pod)));
         }
         let known = known_statuses(&self.pod);
         for told in &known {

@@ -21,7 +21,7 @@ impl Worker {
                 certificate.step(seen, now, jitter, || backoffs.next(&backoff_key(&place), now, now))
             });
             for (reason, message) in step.told {
-                self.shared.say(&pod, None, EventType::Warning, reason, message);
+                self.shared.record_event(&pod, None, EventType::Warning, reason, message);
             }
             if step.is_decided {
                 self.memory.backoffs.forget(&backoff_key(&place));

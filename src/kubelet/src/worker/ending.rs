@@ -13,7 +13,6 @@ use cri::{CriError, SandboxId};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
@@ -129,12 +128,4 @@ fn remove_dir(dir: &Path) -> io::Result<()> {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     }
-}
-
-/// The log of one try at a container, with what was rotated away from it.
-pub(super) fn remove_log(log: &Path) {
-    for old in crate::logs::rotate::rotated(log) {
-        let _ = fs::remove_file(old);
-    }
-    let _ = fs::remove_file(log);
 }

@@ -97,9 +97,9 @@ impl Worker {
                 self.failed_to_end(&error);
             }
             Done::Cleaned(Ok(())) => {
-                self.ids.iter().for_each(|id| self.shared.sandbox_index.strike(id));
-                self.shared.waiting_for_room.leave(pod::uid(&self.pod));
-                self.shared.admitted.strike(pod::uid(&self.pod));
+                self.ids.iter().for_each(|id| self.shared.sandbox_index.remove(id));
+                self.shared.deferred_resizes.remove(pod::uid(&self.pod));
+                self.shared.admitted.remove(pod::uid(&self.pod));
                 self.shared.certificates.forget(pod::uid(&self.pod));
                 self.stage = Stage::Gone;
             }
@@ -139,7 +139,7 @@ impl Worker {
             Ok((sandbox, mounted)) => {
                 self.memory.backoffs.forget(SANDBOX);
                 self.memory.sandbox_backed_off = None;
-                self.shared.sandbox_index.enter(&sandbox, pod::uid(&self.pod), &self.mailbox);
+                self.shared.sandbox_index.insert(&sandbox, pod::uid(&self.pod), &self.mailbox);
                 self.ids.push(sandbox);
                 self.volumes_are(mounted);
             }
@@ -158,7 +158,7 @@ impl Worker {
     }
 
     pub(super) fn sandbox_failed(&mut self, reason: &'static str, message: String) {
-        self.shared.say(&self.pod, None, EventType::Warning, reason, message);
+        self.shared.record_event(&self.pod, None, EventType::Warning, reason, message);
         let now = self.now();
         let delay = self.memory.backoffs.next(SANDBOX, now, now);
         self.memory.sandbox_backed_off = Some(now + delay);
@@ -192,7 +192,13 @@ impl Worker {
             Ok(mounted) => self.volumes_are(mounted),
             Err(VolumeError::GivenUp) => {}
             Err(error) => {
-                self.shared.say(&self.pod, None, EventType::Warning, error.reason(), error.to_string());
+                self.shared.record_event(
+                    &self.pod,
+                    None,
+                    EventType::Warning,
+                    error.reason(),
+                    error.to_string(),
+                );
                 let now = self.now();
                 let delay = self.memory.backoffs.next(VOLUMES, now, now);
                 self.volumes.hold = Some(now + delay);
@@ -216,7 +222,7 @@ impl Worker {
         }
         self.removing.remove(id);
         if let Some(sandbox) = sandbox {
-            self.shared.sandbox_index.strike(&sandbox);
+            self.shared.sandbox_index.remove(&sandbox);
             self.ids.retain(|known| *known != sandbox);
         }
     }
@@ -236,7 +242,7 @@ impl Worker {
 
     fn failed_to_end(&mut self, why: &dyn std::fmt::Display) {
         let message = format!("error killing pod: {why}");
-        self.shared.say(&self.pod, None, EventType::Warning, "FailedKillPod", message);
+        self.shared.record_event(&self.pod, None, EventType::Warning, "FailedKillPod", message);
         let now = self.now();
         let delay = self.memory.backoffs.next(END, now, now);
         self.end_again_at = Some(now + delay);

@@ -2,7 +2,8 @@
 
 use super::Worker;
 use super::jobs::Done;
-use crate::resize::{self, Pending};
+use crate::requests::Pending;
+use crate::resize;
 use crate::{pod, resources};
 use cluster::EventType;
 use cri::{ContainerId, CriError, Resources, Runtime, SandboxId};
@@ -90,10 +91,10 @@ impl Worker {
         }
         let waited = self.memory.resize_pending.is_some();
         self.decide();
-        let (uid, room) = (pod::uid(&self.pod), &self.shared.waiting_for_room);
+        let (uid, deferred) = (pod::uid(&self.pod), &self.shared.deferred_resizes);
         match self.memory.resize_pending.is_some() {
-            true if !waited => room.enter(uid, &self.mailbox),
-            false if waited => room.leave(uid),
+            true if !waited => deferred.insert(uid, &self.mailbox),
+            false if waited => deferred.remove(uid),
             _ => {}
         }
     }
@@ -115,12 +116,12 @@ impl Worker {
             pending.as_ref().filter(|p| Some(*p) != self.memory.resize_pending.as_ref())
         {
             let event = if *reason == "Infeasible" { "ResizeInfeasible" } else { "ResizeDeferred" };
-            self.shared.say(&self.pod, None, EventType::Warning, event, message.clone());
+            self.shared.record_event(&self.pod, None, EventType::Warning, event, message.clone());
         }
         if pending.is_none() {
             self.memory.given = asked;
             // it may have less than before
-            self.shared.waiting_for_room.ring();
+            self.shared.deferred_resizes.wake();
             self.memory.resize_error = None;
             self.resizing.again_at = None;
             // files and environments may show it
@@ -172,7 +173,13 @@ impl Worker {
             Err(error) => {
                 let message = error.to_string();
                 if self.memory.resize_error.as_ref() != Some(&message) {
-                    self.shared.say(&self.pod, None, EventType::Warning, "ResizeError", message.clone());
+                    self.shared.record_event(
+                        &self.pod,
+                        None,
+                        EventType::Warning,
+                        "ResizeError",
+                        message.clone(),
+                    );
                 }
                 self.memory.resize_error = Some(message);
                 self.resizing.again_at = Some(self.now() + AGAIN);

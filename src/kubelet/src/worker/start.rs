@@ -3,8 +3,8 @@
 use crate::container_config::{self, Parts};
 use crate::env::environment;
 use crate::handlers::{self, At};
-use crate::image_manager::{self, NoImage};
 use crate::kill::Killer;
+use crate::pull::{self, NoImage};
 use crate::shared::Shared;
 use crate::volumes::{Mounted, devices, mounts};
 use crate::work_counts::Operation;
@@ -73,7 +73,7 @@ impl Start {
     pub async fn run(self) -> Started {
         let living = self.living.clone();
         let image = tokio::select! {
-            image = image_manager::ensure_all(&self.shared, &self.pod, &self.container) => image,
+            image = pull::ensure_all(&self.shared, &self.pod, &self.container) => image,
             () = living.cancelled() => return Started::GivenUp,
         };
         let done = match image {

@@ -48,7 +48,7 @@ impl Worker {
         let pod = pod::full_name(&self.pod);
         tracing::error!(pod, why, "a pod's worker panicked: it is started again");
         let message = format!("error syncing pod: the kubelet's worker panicked: {why}");
-        self.shared.say(&self.pod, None, EventType::Warning, "FailedSync", message);
+        self.shared.record_event(&self.pod, None, EventType::Warning, "FailedSync", message);
     }
 
     /// Forgets all but its pod and its mailbox. What its jobs had begun in the runtime goes on, and is found there.

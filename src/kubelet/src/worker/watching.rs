@@ -3,7 +3,8 @@
 use super::{Stage, Worker};
 use crate::handlers::At;
 use crate::pod;
-use crate::probes::{ProbeKind, Verdict, Wanted, probe_of};
+use crate::probe::{ProbeKind, Verdict};
+use crate::probes::{Wanted, probe_of};
 use cri::{ContainerState, ContainerStatus, SandboxStatus};
 use k8s_openapi::api::core::v1::Container;
 use std::time::Duration;

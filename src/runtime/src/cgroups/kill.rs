@@ -97,7 +97,7 @@ fn thaw(freezer: &Path) {
     let _ = std::fs::write(freezer.join("freezer.state"), "THAWED");
 }
 
-/// Pids in the cgroup's folder and those below.
+/// Pids in the cgroup's directory and those below.
 fn members(dir: &Path) -> Vec<i32> {
     let own = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
     let me = std::process::id() as i32;

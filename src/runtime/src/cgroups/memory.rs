@@ -98,8 +98,8 @@ mod tests {
     #[test]
     fn limits_are_written_to_the_files_of_either_version() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("a/daemon");
-        std::fs::create_dir_all(&folder).unwrap();
+        let directory = dir.path().join("a/daemon");
+        std::fs::create_dir_all(&directory).unwrap();
         let v2 = Hierarchies::V2(dir.path().to_owned());
         let of_v1 = super::super::Controller { names: vec!["memory".into()], mount: dir.path().to_owned() };
         let v1 = Hierarchies::V1(vec![of_v1]);
@@ -115,17 +115,17 @@ mod tests {
         ];
         for (cgroups, alone, swap, limited, free) in cases {
             for file in [alone, swap] {
-                std::fs::write(folder.join(file), "").unwrap();
+                std::fs::write(directory.join(file), "").unwrap();
             }
             for (limit, want) in [(1 << 20, limited), (-1, free)] {
                 cgroups.limit_memory("a/daemon", limit).unwrap();
-                let got = [alone, swap].map(|file| std::fs::read_to_string(folder.join(file)).unwrap());
+                let got = [alone, swap].map(|file| std::fs::read_to_string(directory.join(file)).unwrap());
                 assert_eq!(got, want, "{alone} {limit}");
             }
             cgroups.limit_memory("a/daemon", 1 << 20).unwrap();
             assert_eq!(cgroups.memory_limit("a/daemon"), Some(1 << 20));
         }
-        std::fs::write(folder.join("memory.limit_in_bytes"), "9223372036854771712\n").unwrap();
+        std::fs::write(directory.join("memory.limit_in_bytes"), "9223372036854771712\n").unwrap();
         assert_eq!(v1.memory_limit("a/daemon"), None);
     }
 }

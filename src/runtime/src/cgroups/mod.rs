@@ -1,4 +1,4 @@
-//! The kernel's cgroups: where the hierarchies are mounted, and the profile's folders in them.
+//! The kernel's cgroups: where the hierarchies are mounted, and the profile's directories in them.
 //!
 //! Both layouts are served: every v1 controller mounted by itself (a v2 hierarchy beside them holds nothing of use), and
 //! v2 alone. A cgroup is named by its path below every mount point, `monopod/dev/kubepods/pod1`. All of it is blocking.
@@ -70,7 +70,7 @@ impl Hierarchies {
         }
     }
 
-    /// The folders of the cgroup `path`, one a hierarchy.
+    /// The directories of the cgroup `path`, one a hierarchy.
     pub fn dirs(&self, path: &str) -> Vec<PathBuf> {
         self.mounts().iter().map(|m| m.join(path)).collect()
     }
@@ -184,7 +184,7 @@ impl Hierarchies {
     /// Removes the cgroup and all below it from every hierarchy. One that is not there is removed already.
     ///
     /// # Errors
-    /// Each folder that stays, and why.
+    /// Each directory that stays, and why.
     pub fn remove(&self, path: &str) -> Result<(), Vec<String>> {
         let mut failures = Vec::new();
         for dir in self.dirs(path) {
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_a_cgroup() {
+    fn directories_of_a_cgroup() {
         let v1 = parse(HYBRID).unwrap();
         let files = v1.files("monopod/pod1/c");
         assert_eq!(files.dirs.len(), 2);

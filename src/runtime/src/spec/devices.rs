@@ -2,6 +2,7 @@
 
 use super::Parts;
 use super::mounts::target_of;
+use crate::host::HostDevice;
 use cri::{CriError, Device};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
@@ -15,18 +16,6 @@ const KERNEL: [&str; 2] = ["/proc", "/sys"];
 
 /// linux/major.h
 const LOOP: i64 = 7;
-
-/// A device node of the machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostDevice {
-    pub path: PathBuf,
-    pub block: bool,
-    pub major: i64,
-    pub minor: i64,
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-}
 
 impl HostDevice {
     fn kind(&self) -> LinuxDeviceType {

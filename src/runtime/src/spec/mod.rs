@@ -2,7 +2,6 @@
 //! offers, with containerd's defaults. Read [`build`] first. It sets every field that `oci-spec` has a default for:
 //! those defaults are those of another runtime. What libcontainer takes differently than written is told at its place.
 
-mod capabilities;
 mod defaults;
 mod devices;
 mod mounts;
@@ -12,14 +11,14 @@ mod seccomp;
 #[cfg(test)]
 mod tests;
 
-pub use capabilities::CapabilitySet;
 pub use defaults::ImageDefaults;
-pub use devices::{HostDevice, loop_devices, nodes_in_root};
+pub use devices::{loop_devices, nodes_in_root};
 pub use mounts::{SharedSource, Volume, late, mountpoints, shared_sources};
 pub use process::{arguments, environment, last_of_each, with_home, working_dir};
 
 use crate::account::Account;
-use crate::host::Host;
+use crate::capabilities::CapabilitySet;
+use crate::host::{Host, HostDevice};
 use cri::confinement::{MASKED_PATHS, READ_ONLY_PATHS};
 use cri::wire::PID_NAMESPACE;
 use cri::{ContainerConfig, CriError, Propagation, SandboxConfig, Seccomp};
@@ -41,7 +40,7 @@ pub struct Parts<'a> {
     pub host: &'a Host,
     /// Where the root file system will be mounted.
     pub rootfs: &'a Path,
-    /// The sandbox's folder in the run directory.
+    /// The sandbox's directory in the run directory.
     pub sandbox_dir: &'a Path,
     /// Anonymous volumes.
     pub volumes: &'a [Volume],

@@ -23,7 +23,7 @@ const PROC_FILES: [&str; 11] = [
     "sys/crypto/fips_enabled",
 ];
 
-/// A folder that the image calls a VOLUME and nothing else is mounted on.
+/// A directory that the image calls a VOLUME and nothing else is mounted on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
     pub source: PathBuf,
@@ -80,7 +80,7 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<Vec<Mount>, CriError> {
     Ok(mounts)
 }
 
-/// Where something of the machine's is mounted in the image's own folders, and whether it is a folder.
+/// Where something of the machine's is mounted in the image's own directories, and whether it is a directory.
 pub fn mountpoints(parts: &Parts<'_>, is_dir: impl Fn(&cri::Mount) -> bool) -> Vec<(PathBuf, bool)> {
     let files = files(parts).into_iter().map(|(_, target)| (PathBuf::from(target), false));
     let volumes = parts.volumes.iter().map(|volume| (volume.target.clone(), true));
@@ -203,7 +203,7 @@ fn kernel(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {
     Ok(mounts)
 }
 
-/// The container's own folder of each v1 hierarchy: programs read their limits there. Not by libcontainer's mount of the
+/// The container's own directory of each v1 hierarchy: programs read their limits there. Not by libcontainer's mount of the
 /// kind, which is writable whatever its options say, so that a container could raise its limits.
 fn own_cgroups(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {
     let mut all =

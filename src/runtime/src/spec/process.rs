@@ -1,7 +1,7 @@
-//! A container's first process: command line, environment, folder, limits.
+//! A container's first process: command line, environment, directory, limits.
 
-use super::capabilities::CapabilitySet;
 use super::{ImageDefaults, Parts, bug};
+use crate::capabilities::CapabilitySet;
 use crate::host::Host;
 use cri::{ContainerConfig, CriError};
 use oci_spec::runtime::{

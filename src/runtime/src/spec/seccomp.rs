@@ -3,7 +3,7 @@
 //! The default profile is data, `assets/seccomp/default.json`: the list that containerd and Docker agree on, in the form of Docker's
 //! profiles (`docker run --security-opt seccomp=` takes the file), with a reason beside each rule that looks at arguments.
 
-use super::capabilities::CapabilitySet;
+use crate::capabilities::CapabilitySet;
 use crate::host::Host;
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{

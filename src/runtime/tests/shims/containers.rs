@@ -59,8 +59,8 @@ pub fn a_program_that_does_not_come() {
         let runtime = world.runtime().await;
         let sandbox = runtime.run_sandbox(world.sandbox("late")).await.unwrap();
         let id = runtime.create_container(&sandbox.id, shell("c", "exec sleep 1000")).await.unwrap();
-        let folders = world::cgroup_dirs(&world.config).into_iter();
-        let members = folders.map(|dir| dir.join("besteffort/podlate").join(&id.0).join("cgroup.procs"));
+        let directories = world::cgroup_dirs(&world.config).into_iter();
+        let members = directories.map(|dir| dir.join("besteffort/podlate").join(&id.0).join("cgroup.procs"));
         let members = members.filter_map(|file| std::fs::read_to_string(file).ok());
         let first = members.flat_map(|pids| pids.lines().map(str::to_owned).collect::<Vec<_>>()).next();
         let first = Pid::from_raw(first.expect("its first process").parse().unwrap());
@@ -317,10 +317,10 @@ pub fn out_of_memory() {
 
 pub fn mounts_travel() {
     world::with(|world| async move {
-        let folder = world.dir.join("shared");
-        std::fs::create_dir(&folder).unwrap();
+        let directory = world.dir.join("shared");
+        std::fs::create_dir(&directory).unwrap();
         let mount = |args: &[&str]| {
-            let done = std::process::Command::new("mount").args(args).arg(&folder).status();
+            let done = std::process::Command::new("mount").args(args).arg(&directory).status();
             assert!(done.unwrap().success());
         };
         mount(&["-t", "tmpfs", "tmpfs"]);
@@ -328,7 +328,7 @@ pub fn mounts_travel() {
         let runtime = world.runtime().await;
         let sandbox = runtime.run_sandbox(world.sandbox("eight")).await.unwrap();
         let mount = |target: &str, propagation| Mount {
-            source: Some(folder.clone()),
+            source: Some(directory.clone()),
             target: target.into(),
             read_only: false,
             propagation,
@@ -348,7 +348,7 @@ pub fn mounts_travel() {
             "busybox mkdir /shared/sub && mount -t tmpfs tmpfs /shared/sub && echo x > /shared/sub/file",
         )
         .await;
-        assert_eq!(std::fs::read_to_string(folder.join("sub/file")).unwrap(), "x\n");
+        assert_eq!(std::fs::read_to_string(directory.join("sub/file")).unwrap(), "x\n");
         assert_eq!(sh(&runtime, &taker, "cat /shared/sub/file").await, "x\n");
         assert_eq!(sh(&runtime, &private, "ls /shared/sub").await, "");
         for container in [&giver, &taker] {
@@ -358,11 +358,11 @@ pub fn mounts_travel() {
         assert_eq!(sh(&runtime, &taker, "cat /shared/sub/file").await, "x\n");
         runtime.remove_sandbox(&sandbox.id).await.unwrap();
         assert_eq!(
-            std::fs::read_to_string(folder.join("sub/file")).unwrap(),
+            std::fs::read_to_string(directory.join("sub/file")).unwrap(),
             "x\n",
             "what was brought to the machine stays there"
         );
-        nix::mount::umount2(&folder, nix::mount::MntFlags::MNT_DETACH).unwrap();
+        nix::mount::umount2(&directory, nix::mount::MntFlags::MNT_DETACH).unwrap();
     });
 }
 
@@ -381,10 +381,10 @@ pub fn confined() {
             sh(&runtime, &id, "(echo 1 > /proc/sys/kernel/panic) 2>/dev/null || echo no").await,
             "no\n"
         );
-        let folder = world.dir.join("folder");
-        std::fs::create_dir(&folder).unwrap();
+        let directory = world.dir.join("directory");
+        std::fs::create_dir(&directory).unwrap();
         let mounts = vec![Mount {
-            source: Some(folder.clone()),
+            source: Some(directory.clone()),
             target: "/work".into(),
             read_only: false,
             propagation: Propagation::Private,
@@ -396,7 +396,7 @@ pub fn confined() {
             ..shell("w", "echo x > file")
         };
         assert_eq!(run(&runtime, &sandbox.id, config).await, 0);
-        assert!(folder.join("in/it/file").exists(), "the working directory is in the volume");
+        assert!(directory.join("in/it/file").exists(), "the working directory is in the volume");
         let config = ContainerConfig { privileged: true, ..shell("p", "exec sleep 1000") };
         let free = start(&runtime, &sandbox.id, config).await;
         assert_eq!(
@@ -417,7 +417,7 @@ pub fn confined() {
             println!("SKIPPED: a device that is given needs {}", disk.display());
             return;
         }
-        // to be read and not to be written to, wherever it is; its image has no such folder
+        // to be read and not to be written to, wherever it is; its image has no such directory
         let given = |path: &str| Device {
             host_path: disk.to_owned(),
             container_path: path.into(),

@@ -4,7 +4,7 @@ use crate::world::{self, World, run, sh, shell, start};
 use cri::{ContainerConfig, Mount, Runtime, SandboxConfig};
 use std::path::Path;
 
-/// Links that lead to a folder of the machine, one way or the other.
+/// Links that lead to a directory of the machine, one way or the other.
 fn out(dir: &Path, to: &str) -> [String; 2] {
     let to = dir.join("machine").join(to).display().to_string();
     [to.clone(), format!("{}{}", "../".repeat(20), to.trim_start_matches('/'))]
@@ -24,7 +24,7 @@ fn machine(world: &World) -> Vec<String> {
     all
 }
 
-/// A folder of the machine, with files of the names that a runtime makes or takes away.
+/// A directory of the machine, with files of the names that a runtime makes or takes away.
 fn make_machine(dir: &Path) {
     let machine = dir.join("machine");
     std::fs::create_dir(&machine).unwrap();

@@ -34,7 +34,7 @@ pub fn with_image<F: Future<Output = ()>>(config: &str, test: impl FnOnce(World)
     with_links(config, |_| Vec::new(), test);
 }
 
-/// The same with links in the image, which may lead to the world's folder.
+/// The same with links in the image, which may lead to the world's directory.
 pub fn with_links<F: Future<Output = ()>>(
     config: &str,
     links: impl FnOnce(&Path) -> Vec<(&'static str, String)>,
@@ -133,7 +133,7 @@ impl World {
     }
 
     pub async fn runtime_of(&self, config: RuntimeConfig) -> Arc<ShimRuntime> {
-        ShimRuntime::start(config, self.images.clone(), self.network.clone()).await.unwrap()
+        ShimRuntime::start(config, self.images.clone(), Arc::new(self.network.clone())).await.unwrap()
     }
 
     pub fn sandbox(&self, name: &str) -> SandboxConfig {

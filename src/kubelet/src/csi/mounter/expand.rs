@@ -86,7 +86,13 @@ impl Mount<'_> {
     fn tell_of_success(&self, growth: &Growth) {
         let (name, node) = (&self.volume.spec_name, &self.shared.config.node_name);
         let message = format!("MountVolume.NodeExpandVolume succeeded for volume \"{name}\" {node}");
-        self.shared.say(self.pod, None, EventType::Normal, "FileSystemResizeSuccessful", message.clone());
+        self.shared.record_event(
+            self.pod,
+            None,
+            EventType::Normal,
+            "FileSystemResizeSuccessful",
+            message.clone(),
+        );
         if let Some(claim) = self.shared.sources.claim(pod::namespace(self.pod), &growth.claim.name) {
             self.shared.events.normal(&*claim, "FileSystemResizeSuccessful", message);
         }

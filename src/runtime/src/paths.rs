@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 const RUN_NAME: usize = 32;
 
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct Paths {
     state: PathBuf,
     run: PathBuf,
 }
 
-impl Places {
+impl Paths {
     pub fn new(config: &RuntimeConfig) -> Self {
-        Places { state: config.state_dir.clone(), run: config.run_dir.clone() }
+        Paths { state: config.state_dir.clone(), run: config.run_dir.clone() }
     }
 
     pub fn sandboxes(&self) -> PathBuf {
@@ -31,7 +31,7 @@ impl Places {
     }
 
     /// Out of sight at once; deleting what a container has written may take its time.
-    pub fn throw_away(&self, dir: &Path) {
+    pub fn move_to_trash(&self, dir: &Path) {
         let trash = self.trash();
         match private_dir(&trash).and_then(|()| std::fs::rename(dir, trash.join(new_id()))) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => remove_dir(dir),
@@ -66,7 +66,7 @@ impl Places {
     }
 }
 
-/// One container's folders: what it wrote is on the disk, its bundle in the run directory.
+/// One container's directories: what it wrote is on the disk, its bundle in the run directory.
 #[derive(Debug, Clone)]
 pub struct ContainerPaths {
     pub state: PathBuf,
@@ -123,7 +123,7 @@ impl ContainerPaths {
     }
 }
 
-/// Makes a folder and its parents, readable by us alone.
+/// Makes a directory and its parents, readable by us alone.
 pub fn private_dir(dir: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }

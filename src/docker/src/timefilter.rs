@@ -5,7 +5,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 /// `None` for what is none of these.
-pub(crate) fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn timestamp(text: &str, now: Timestamp) -> Option<Timestamp> {
     // the one duration without a unit, which Docker takes for a second since 1970
     let ago = durations::parse(text).ok().filter(|_| text != "0");
     if let Some(nanoseconds) = ago {
@@ -46,7 +46,7 @@ mod tests {
             ("12x", None),
             ("", None),
         ] {
-            assert_eq!(moment(text, now).map(|at| at.to_string()).as_deref(), want, "{text}");
+            assert_eq!(timestamp(text, now).map(|at| at.to_string()).as_deref(), want, "{text}");
         }
     }
 }

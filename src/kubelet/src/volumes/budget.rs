@@ -17,35 +17,35 @@ const OF_WHAT_IS_MADE: usize = 16 << 10;
     "too many or too large files: the pod's ConfigMap, Secret, downward API and projected volumes may have 64 MiB together, each \
      file counted as 4 KiB at least, and 8 MiB of what is no value of a ConfigMap or Secret, each file counted as 16 KiB at least"
 )]
-pub struct NoRoom;
+pub struct OverBudget;
 
 /// What is left of it, for one look at all of a pod's volumes.
 #[derive(Debug)]
-pub struct Room {
+pub struct Budget {
     files: Cell<usize>,
     made: Cell<usize>,
     /// Where there was too little once, no more is tried.
     is_full: Cell<bool>,
 }
 
-impl Default for Room {
+impl Default for Budget {
     fn default() -> Self {
-        Room { files: Cell::new(MOST), made: Cell::new(MOST_MADE), is_full: Cell::new(false) }
+        Budget { files: Cell::new(MOST), made: Cell::new(MOST_MADE), is_full: Cell::new(false) }
     }
 }
 
-impl Room {
+impl Budget {
     /// # Errors
     /// Something did not fit before.
-    pub fn check(&self) -> Result<(), NoRoom> {
-        if self.is_full.get() { Err(NoRoom) } else { Ok(()) }
+    pub fn check(&self) -> Result<(), OverBudget> {
+        if self.is_full.get() { Err(OverBudget) } else { Ok(()) }
     }
 
     /// For a file of that many bytes.
     ///
     /// # Errors
     /// There is not as much.
-    pub fn take(&self, bytes: usize) -> Result<(), NoRoom> {
+    pub fn take(&self, bytes: usize) -> Result<(), OverBudget> {
         self.take_of(&self.files, bytes.max(OF_A_FILE))
     }
 
@@ -53,11 +53,11 @@ impl Room {
     ///
     /// # Errors
     /// There is not as much.
-    pub fn make(&self, bytes: usize) -> Result<(), NoRoom> {
+    pub fn make(&self, bytes: usize) -> Result<(), OverBudget> {
         self.take_of(&self.made, bytes.max(OF_WHAT_IS_MADE))
     }
 
-    fn take_of(&self, left: &Cell<usize>, bytes: usize) -> Result<(), NoRoom> {
+    fn take_of(&self, left: &Cell<usize>, bytes: usize) -> Result<(), OverBudget> {
         match left.get().checked_sub(bytes) {
             Some(rest) => {
                 left.set(rest);
@@ -65,7 +65,7 @@ impl Room {
             }
             None => {
                 self.is_full.set(true);
-                Err(NoRoom)
+                Err(OverBudget)
             }
         }
     }

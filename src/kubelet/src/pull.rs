@@ -1,0 +1,146 @@
+//! Whether a container's image is there, and how it gets there: pull policies, events and errors in upstream's words.
+
+use crate::shared::Shared;
+use crate::sources::Sources;
+use crate::work_counts::Operation;
+use crate::{credentials, image_gc, pod};
+use cri::{CriError, ImageInfo};
+use k8s_openapi::api::core::v1::{Container, Pod, Secret};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Why there is no image: the reason and message of the container's waiting state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NoImage {
+    pub image: String,
+    pub reason: &'static str,
+    pub message: String,
+}
+
+/// Whose image it is, and where events about it belong.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    pod: &'a Pod,
+    container: &'a str,
+    image: &'a str,
+    policy: Option<&'a str>,
+}
+
+/// The container's own image, and those that it has for volumes.
+///
+/// # Errors
+/// The reason that the container waits for.
+pub(crate) async fn ensure_all(
+    shared: &Arc<Shared>,
+    pod: &Pod,
+    container: &Container,
+) -> Result<ImageInfo, NoImage> {
+    let of = |image, policy| Wanted { pod, container: &container.name, image, policy };
+    let mounts = container.volume_mounts.iter().flatten();
+    for volume in pod::spec(pod).volumes.iter().flatten() {
+        let Some(source) = &volume.image else { continue };
+        if mounts.clone().any(|mount| mount.name == volume.name) {
+            let image = source.reference.as_deref().unwrap_or_default();
+            ensure(shared, of(image, source.pull_policy.as_deref())).await?;
+        }
+    }
+    let image = container.image.as_deref().unwrap_or_default();
+    ensure(shared, of(image, container.image_pull_policy.as_deref())).await
+}
+
+/// Upstream's `EnsureImageExists`.
+async fn ensure(shared: &Arc<Shared>, wanted: Wanted<'_>) -> Result<ImageInfo, NoImage> {
+    let Wanted { pod, container, image, policy } = wanted;
+    let present = match shared.images.service.status(image).await {
+        Ok(present) => present,
+        Err(error) => return Err(not_inspected(shared, wanted, &error)),
+    };
+    let policy = policy.unwrap_or("IfNotPresent");
+    match (policy, present) {
+        ("Always", _) | (_, None) if policy != "Never" => pull(shared, wanted).await,
+        (_, Some(info)) => {
+            shared.images.used(&info.id, shared.clock.now());
+            let message = format!("Container image \"{image}\" already present on machine");
+            shared.normal(pod, container, "Pulled", message);
+            Ok(info)
+        }
+        (_, None) => {
+            let message = format!("Container image \"{image}\" is not present with pull policy of Never");
+            shared.warn(pod, container, "ErrImageNeverPull", message.clone());
+            Err(NoImage { image: image.to_owned(), reason: "ErrImageNeverPull", message })
+        }
+    }
+}
+
+fn not_inspected(shared: &Shared, wanted: Wanted<'_>, error: &CriError) -> NoImage {
+    let Wanted { pod, container, image, .. } = wanted;
+    let (reason, message) = match error {
+        CriError::InvalidImageName(_) | CriError::Invalid(_) => (
+            "InvalidImageName",
+            format!(
+                "Failed to apply default image tag \"{image}\": couldn't parse image name \"{image}\": {error}"
+            ),
+        ),
+        _ => ("ImageInspectError", format!("Failed to inspect image \"{image}\": {error}")),
+    };
+    shared.warn(pod, container, "InspectFailed", message.clone());
+    NoImage { image: image.to_owned(), reason, message }
+}
+
+async fn pull(shared: &Arc<Shared>, wanted: Wanted<'_>) -> Result<ImageInfo, NoImage> {
+    let Wanted { pod, container, image, .. } = wanted;
+    shared.normal(pod, container, "Pulling", format!("Pulling image \"{image}\""));
+    let secrets = pull_secrets(shared, pod);
+    let credentials = credentials::for_image(image, secrets.iter().map(|s| &**s));
+    let began = Instant::now();
+    let pull = shared.images.service.pull(image, &credentials);
+    match shared.work_counts.time(Operation::PullImage, pull).await {
+        Ok(info) => {
+            let took = durations::print_millis(began.elapsed());
+            let size = info.size;
+            let message = format!(
+                "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: {size} bytes."
+            );
+            shared.normal(pod, container, "Pulled", message);
+            shared.images.remember(&info.id, shared.clock.now());
+            let collector = shared.clone();
+            tokio::spawn(async move { image_gc::collect_garbage(&collector).await });
+            Ok(info)
+        }
+        Err(CriError::InvalidImageName(why)) => {
+            Err(not_inspected(shared, wanted, &CriError::InvalidImageName(why)))
+        }
+        Err(error) => {
+            let message = format!("Failed to pull image \"{image}\": {error}");
+            shared.warn(pod, container, "Failed", message);
+            Err(NoImage { image: image.to_owned(), reason: "ErrImagePull", message: error.to_string() })
+        }
+    }
+}
+
+/// The pod's, which admission took from its service account where it names none.
+fn pull_secrets(shared: &Shared, pod: &Pod) -> Vec<Arc<Secret>> {
+    let names = pod::spec(pod).image_pull_secrets.iter().flatten().map(|s| s.name.as_str());
+    let mut secrets = Vec::new();
+    let mut missing = Vec::new();
+    for name in names {
+        match shared.sources.secret(pod::namespace(pod), name) {
+            Some(secret) => secrets.push(secret),
+            None => missing.push(name),
+        }
+    }
+    if !missing.is_empty() {
+        let message = format!(
+            "Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
+            missing.join(", ")
+        );
+        shared.record_event(
+            pod,
+            None,
+            cluster::EventType::Warning,
+            "FailedToRetrieveImagePullSecret",
+            message,
+        );
+    }
+    secrets
+}
