@@ -54,6 +54,13 @@ async fn a_pod_runs_and_says_how_it_came_to_it() {
     assert!(events.iter().zip(want).all(|(got, want)| got.starts_with(want)), "{events:#?}");
     assert!(events[1].ends_with(" including waiting). Image size: 1234 bytes."), "{events:#?}");
     assert_eq!(rig.runtime.calls(), ["run_sandbox p#0", "create web#0", "start web"]);
+    // what the kubelet says of it is the kubelet's
+    let entries = rig.pods().get(&key("p")).unwrap().metadata.managed_fields.unwrap();
+    let entry = entries.into_iter().find(|entry| entry.manager.as_deref() == Some("kubelet")).unwrap();
+    assert_eq!((entry.operation.as_deref(), entry.subresource.as_deref()), (Some("Update"), Some("status")));
+    let fields = entry.fields_v1.unwrap().0;
+    assert!(fields["f:status"]["f:podIP"].is_object() && fields["f:spec"].is_null(), "{fields}");
+    assert!(fields["f:status"]["f:conditions"]["k:{\"type\":\"Ready\"}"].is_object(), "{fields}");
 }
 
 // in real time: a deletion's time is the cluster's
