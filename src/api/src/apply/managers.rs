@@ -118,6 +118,12 @@ impl Manager {
             && (operation == Operation::Apply || entry.api_version == who.api_version)
     }
 
+    /// Appliers first, then by age, and by name where two wrote within a second.
+    fn place(&self) -> (bool, Option<&str>, [&str; 3]) {
+        let Entry { manager, operation, api_version, time, subresource, .. } = &self.entry;
+        (*operation == Operation::Update, time.as_deref(), [manager, api_version, subresource])
+    }
+
     fn title(&self) -> String {
         let Entry { manager, operation, api_version, time, subresource, .. } = &self.entry;
         let mut title = format!("{manager:?}");
@@ -146,12 +152,10 @@ fn read(books: &Value) -> Vec<Manager> {
     entries.map(|entry| Manager { fields: Fields::decode(&entry.fields_v1), entry }).collect()
 }
 
-/// Appliers first, then by age, as upstream sorts them.
+/// As upstream sorts them.
 fn write(mut managers: Vec<Manager>) -> Value {
     managers.retain(|manager| !manager.fields.is_empty());
-    managers.sort_by_key(|m| {
-        (m.entry.operation == Operation::Update, m.entry.time.clone(), m.entry.manager.clone())
-    });
+    managers.sort_by(|a, b| a.place().cmp(&b.place()));
     let entries = managers.into_iter().map(|Manager { mut entry, fields }| {
         entry.fields_v1 = fields.encode();
         json!(entry)
@@ -473,6 +477,24 @@ mod tests {
         new["metadata"]["managedFields"] = update(&object, &new, books_of(&object), later, &Sample).unwrap();
         assert_eq!(fields(&new, "kubectl-create"), Value::Null, "what is left of it nobody has");
         assert_eq!(fields(&new, "unknown"), json!({"f:spec": {"f:paused": {}, "f:replicas": {}}}));
+    }
+
+    #[test]
+    fn the_parts_of_one_manager_stand_in_one_order() {
+        let mut object = stored(web(json!({"replicas": 1})));
+        object["metadata"]["managedFields"] = create(&object, who("manager"), &Sample).unwrap();
+        for n in 2..6 {
+            let (field, subresource) = if n % 2 == 0 { ("seen", Some("status")) } else { ("replicas", None) };
+            let mut new = object.clone();
+            new["spec"][field] = n.into();
+            let who = Who { subresource, ..who("manager") };
+            new["metadata"]["managedFields"] =
+                update(&object, &new, books_of(&object), who, &Sample).unwrap();
+            object = new;
+            let entries = object["metadata"]["managedFields"].as_array().unwrap();
+            let parts: Vec<_> = entries.iter().map(|entry| entry["subresource"].as_str()).collect();
+            assert_eq!(parts, [None, Some("status")], "{n}");
+        }
     }
 
     #[test]
