@@ -161,7 +161,9 @@ impl Difference {
     }
 
     pub(super) fn set(&self) -> Fields {
-        self.added.union(&self.changed)
+        let mut set = self.added.clone();
+        set.unite(&self.changed);
+        set
     }
 }
 

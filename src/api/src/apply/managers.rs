@@ -121,7 +121,11 @@ impl Manager {
     /// Appliers first, then by age, and by name where two wrote within a second.
     fn place(&self) -> (bool, Option<&str>, [&str; 3]) {
         let Entry { manager, operation, api_version, time, subresource, .. } = &self.entry;
-        (*operation == Operation::Update, time.as_deref(), [manager, api_version, subresource])
+        (
+            *operation == Operation::Update,
+            time.as_deref(),
+            [manager, api_version, subresource].map(String::as_str),
+        )
     }
 
     fn title(&self) -> String {
@@ -191,7 +195,8 @@ pub fn apply(
     let at = managers.iter().position(|manager| manager.is(who, Operation::Apply));
     let mut mine = at.map_or_else(|| Manager::new(who, Operation::Apply), |at| managers.remove(at));
     let last = std::mem::replace(&mut mine.fields, set);
-    let owned = managers.iter().fold(mine.fields.clone(), |owned, manager| owned.union(&manager.fields));
+    let mut owned = mine.fields.clone();
+    managers.iter().for_each(|manager| owned.unite(&manager.fields));
     prune(&mut object, &last, &owned, &mut Vec::new(), structure);
 
     let mut difference = compare(live, &object, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
@@ -203,7 +208,8 @@ pub fn apply(
         let title = manager.title();
         let paths = taken.paths().into_iter();
         conflicts.extend(paths.map(|path| Conflict { manager: title.clone(), path }));
-        manager.fields = manager.fields.difference(&taken).difference(&difference.removed);
+        manager.fields.subtract(&taken);
+        manager.fields.subtract(&difference.removed);
     }
     if !force && !conflicts.is_empty() && !all_by_kubectl(&conflicts, live, who, structure) {
         return Err(ApplyError::Conflicts(conflicts));
@@ -283,9 +289,12 @@ pub fn update(
     let at = managers.iter().position(|manager| manager.is(who, Operation::Update));
     let mut mine = at.map_or_else(|| Manager::new(who, Operation::Update), |at| managers.remove(at));
     for manager in &mut managers {
-        manager.fields = manager.fields.difference(&set).difference(&difference.removed);
+        manager.fields.subtract(&set);
+        manager.fields.subtract(&difference.removed);
     }
-    let fields = mine.fields.union(&set).difference(&difference.removed);
+    let mut fields = mine.fields.clone();
+    fields.unite(&set);
+    fields.subtract(&difference.removed);
     if fields != mine.fields {
         mine.entry.time = Some(who.now.to_owned());
     }
@@ -322,7 +331,7 @@ fn cap(managers: &mut Vec<Manager>) {
         ancient.entry.manager = ANCIENT.to_owned();
         ancient.entry.subresource.clear();
         ancient.entry.time = entry.time;
-        ancient.fields = ancient.fields.union(&fields);
+        ancient.fields.unite(&fields);
         gone.push(at);
     }
     gone.sort_unstable_by(|a, b| b.cmp(a));
