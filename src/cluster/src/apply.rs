@@ -210,7 +210,7 @@ pub(crate) fn of_created(
 }
 
 /// The entries of an object that was updated. `written` are those that the new version brought along: a client may edit
-/// them, and throw them away. Components write what informers gave them, which brings none.
+/// them, and throw them away. What components read and write brings none.
 pub(crate) fn of_updated(
     manager: &str,
     target: &Target,

@@ -59,14 +59,14 @@ async fn what_another_door_changed_is_a_conflict_until_it_is_forced() {
     let cluster = testkit::cluster(testkit::config()).await;
     apply::<Deployment>(&cluster, "helm", false, web(&json!({"replicas": 1}))).await.unwrap();
     let deployments = cluster.acting_as(Actor::root()).api::<Deployment>();
-    let scaled = deployments
+    deployments
         .modify(&ObjectKey::namespaced("default", "web"), |d| {
             d.spec.replicas = Some(5);
             Ok(())
         })
         .await
         .unwrap();
-    assert_eq!(scaled.metadata.managed_fields.unwrap().len(), 2);
+    assert_eq!(owners(&stored::<Deployment>(&cluster)).len(), 2);
     let again = web(&json!({"replicas": 1}));
     let refused = apply::<Deployment>(&cluster, "helm", false, again.clone()).await.unwrap_err();
     assert_eq!((refused.reason, refused.causes[0].field.as_str()), (Reason::Conflict, ".spec.replicas"));
@@ -98,6 +98,11 @@ async fn changed(cluster: &Cluster, part: Option<&str>, manager: &str, change: i
     let (root, options) = (Actor::root(), by(manager));
     let written = cluster.modify(&root, &target, Verb::Update, &options, &|_| Ok(new.clone_box())).await;
     written.unwrap().decode().unwrap()
+}
+
+/// The object `web`, whole: components see it without its managed fields.
+fn stored<K: TypedKind>(cluster: &Cluster) -> Value {
+    cluster.get(&Actor::root(), &target::<K>(cluster, "web")).unwrap().decode().unwrap()
 }
 
 /// Who has something, by manager, operation and part.
@@ -183,7 +188,8 @@ async fn what_components_write_has_owners_from_the_first_write_on() {
     let deployments = controller(&cluster).await.api::<Deployment>();
     let mut made = serde_json::from_value::<Deployment>(web(&json!({"replicas": 2}))).unwrap();
     made.metadata.namespace = Some("default".into());
-    let made = json!(deployments.create(made).await.unwrap());
+    deployments.create(made).await.unwrap();
+    let made = stored::<Deployment>(&cluster);
     assert_eq!(owners(&made), ["kube-controller-manager Update "]);
     let own = fields(&made, CONTROLLERS);
     assert!(own["f:spec"]["f:replicas"].is_object() && own["f:status"].is_null(), "{own}");
@@ -193,16 +199,18 @@ async fn what_components_write_has_owners_from_the_first_write_on() {
         d.status.get_or_insert_default().observed_generation = Some(n);
         Ok(())
     };
-    let first = json!(deployments.modify_status(&web_key(), |d| seen(d, 1)).await.unwrap());
+    deployments.modify_status(&web_key(), |d| seen(d, 1)).await.unwrap();
+    let first = stored::<Deployment>(&cluster);
     assert_eq!(owners(&first), ["kube-controller-manager Update ", "kube-controller-manager Update status"]);
     assert_eq!(part_of(&first, CONTROLLERS, "status"), json!({"f:status": {"f:observedGeneration": {}}}));
     assert_eq!(part_of(&first, CONTROLLERS, ""), own);
 
     // the same again is no write; another value of the same fields changes nothing of whose they are
-    let same = json!(deployments.modify_status(&web_key(), |d| seen(d, 1)).await.unwrap());
-    assert_eq!(same, first);
+    deployments.modify_status(&web_key(), |d| seen(d, 1)).await.unwrap();
+    assert_eq!(stored::<Deployment>(&cluster), first);
     for n in 2..5 {
-        let next = json!(deployments.modify_status(&web_key(), |d| seen(d, n)).await.unwrap());
+        deployments.modify_status(&web_key(), |d| seen(d, n)).await.unwrap();
+        let next = stored::<Deployment>(&cluster);
         assert_ne!(next["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
         assert_eq!(next["metadata"]["managedFields"], first["metadata"]["managedFields"], "{n}");
     }
@@ -213,11 +221,12 @@ async fn a_field_is_of_who_wrote_it_last_component_or_client() {
     let cluster = testkit::cluster(testkit::config()).await;
     let deployments = controller(&cluster).await.api::<Deployment>();
     created(&cluster, "kubectl-create", web(&json!({"replicas": 2}))).await;
-    // as informers give objects: without the entries, which stay
+    // what is written without the entries keeps them
     let mut bare = deployments.get(&web_key()).unwrap();
-    bare.metadata.managed_fields = None;
+    assert_eq!(bare.metadata.managed_fields, None);
     bare.spec.replicas = Some(3);
-    let taken = json!(deployments.update(bare).await.unwrap());
+    deployments.update(bare).await.unwrap();
+    let taken = stored::<Deployment>(&cluster);
     assert_eq!(fields(&taken, CONTROLLERS), json!({"f:spec": {"f:replicas": {}}}));
     let creators = fields(&taken, "kubectl-create");
     assert!(creators["f:spec"]["f:template"].is_object() && creators["f:spec"]["f:replicas"].is_null());
@@ -230,7 +239,8 @@ async fn a_field_is_of_who_wrote_it_last_component_or_client() {
         d.status.get_or_insert_default().replicas = Some(8);
         Ok(())
     };
-    let counted = json!(deployments.modify_status(&web_key(), counted).await.unwrap());
+    deployments.modify_status(&web_key(), counted).await.unwrap();
+    let counted = stored::<Deployment>(&cluster);
     assert_eq!(part_of(&counted, CONTROLLERS, "status"), json!({"f:status": {"f:replicas": {}}}));
     assert_eq!(fields(&counted, "operator"), Value::Null);
 }
@@ -267,8 +277,12 @@ async fn what_an_older_version_stored_has_no_owners_until_it_is_applied() {
         d.spec.replicas = Some(4);
         Ok(())
     };
-    let scaled = deployments.modify(&web_key(), scaled).await.unwrap();
-    assert_eq!(scaled.metadata.managed_fields, None);
+    deployments.modify(&web_key(), scaled).await.unwrap();
+    let scaled = stored::<Deployment>(&cluster);
+    assert_eq!(
+        (&scaled["spec"]["replicas"], &scaled["metadata"]["managedFields"]),
+        (&json!(4), &Value::Null)
+    );
     let refused =
         apply::<Deployment>(&cluster, "helm", false, web(&json!({"replicas": 3}))).await.unwrap_err();
     assert!(refused.message.contains("conflict with \"before-first-apply\" using apps/v1"), "{refused}");
@@ -296,8 +310,9 @@ async fn where_a_pod_is_bound_and_why_it_is_evicted_nobody_owns() {
     let account = json!({"metadata": {"name": "default", "namespace": "default"}});
     root.api().create(serde_json::from_value::<ServiceAccount>(account).unwrap()).await.unwrap();
     let pods = root.api::<Pod>();
-    let made = pods.create(testkit::objects::pod("web").build()).await.unwrap();
-    assert_eq!(owners(&json!(made)), ["kube-apiserver Update "]);
+    pods.create(testkit::objects::pod("web").build()).await.unwrap();
+    let made = stored::<Pod>(&cluster);
+    assert_eq!(owners(&made), ["kube-apiserver Update "]);
     root.bind("default", "web", "n1").await.unwrap();
     let target = target::<Pod>(&cluster, "web");
     cluster.evict(root.actor(), &target, &DeleteOptions::default()).await.unwrap();
@@ -305,7 +320,7 @@ async fn where_a_pod_is_bound_and_why_it_is_evicted_nobody_owns() {
     assert_eq!(going.spec.unwrap().node_name.as_deref(), Some("n1"));
     let conditions = going.status.unwrap().conditions.unwrap();
     assert!(conditions.iter().any(|condition| condition.type_ == "DisruptionTarget"), "{conditions:?}");
-    assert_eq!(going.metadata.managed_fields, made.metadata.managed_fields);
+    assert_eq!(stored::<Pod>(&cluster)["metadata"]["managedFields"], made["metadata"]["managedFields"]);
 }
 
 #[tokio::test]
