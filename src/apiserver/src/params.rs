@@ -129,9 +129,12 @@ fn checked_manager(given: &str) -> Result<String, Status> {
     }
 }
 
+/// Upstream's word for who says neither.
+const UNKNOWN_MANAGER: &str = "unknown";
+
 /// Who names no manager is known by its program: `kubectl` of `kubectl/v1.34.0 (linux/amd64) …`.
 fn user_agent(header: &str) -> String {
-    let program = header.split('/').next().unwrap_or_default();
+    let program = header.split('/').next().filter(|program| !program.is_empty()).unwrap_or(UNKNOWN_MANAGER);
     program.chars().filter(|c| !c.is_control()).take(LONGEST_MANAGER).collect()
 }
 
@@ -287,6 +290,18 @@ mod tests {
 
     fn refused<T>(outcome: Result<T, Status>) -> (u16, String) {
         outcome.err().map(|status| (status.code, status.message)).unwrap_or_default()
+    }
+
+    #[test]
+    fn who_names_no_manager_is_known_by_its_program() {
+        for (header, want) in [
+            ("kubectl/v1.34.0 (linux/amd64)", "kubectl"),
+            ("curl", "curl"),
+            ("", "unknown"),
+            ("/x", "unknown"),
+        ] {
+            assert_eq!(user_agent(header), want, "{header:?}");
+        }
     }
 
     #[test]

@@ -9,6 +9,9 @@ pub struct Actor {
     pub uid: String,
     pub groups: Vec<String>,
     pub extra: BTreeMap<String, Vec<String>>,
+    /// Which of upstream's programs does in other clusters what this component does here. Empty where the name says it, and for
+    /// everybody from outside.
+    program: &'static str,
     /// The kubelet of this process: nobody becomes that from outside, whatever name and groups he has.
     is_own_kubelet: bool,
 }
@@ -28,7 +31,7 @@ impl Actor {
         groups: Vec<String>,
         extra: BTreeMap<String, Vec<String>>,
     ) -> Self {
-        Actor { name, uid, groups, extra, is_own_kubelet: false }
+        Actor { name, uid, groups, extra, program: "", is_own_kubelet: false }
     }
 
     pub fn user(name: &str, groups: &[&str]) -> Self {
@@ -42,7 +45,7 @@ impl Actor {
 
     /// May do everything: the appliance itself, at start.
     pub fn root() -> Self {
-        Self::user("system:apiserver", &[Self::MASTERS, Self::AUTHENTICATED])
+        Self::user("system:apiserver", &[Self::MASTERS, Self::AUTHENTICATED]).of_program("kube-apiserver")
     }
 
     /// `system:kube-scheduler` and the like.
@@ -52,7 +55,7 @@ impl Actor {
 
     /// A controller acts as its own service account, as upstream's controller manager lets it.
     pub fn controller(name: &str) -> Self {
-        Self::service_account("kube-system", name)
+        Self::service_account("kube-system", name).of_program("kube-controller-manager")
     }
 
     /// As a kubelet with a certificate of its own.
@@ -63,7 +66,13 @@ impl Actor {
     /// The node of this process, which the cluster trusts as it does itself: what a client of that name may do the node
     /// authorizer says, and what this one may do its own role ([`crate::roles::ComponentRole::own_kubelet`]).
     pub fn own_kubelet(node: &str) -> Self {
-        Actor { is_own_kubelet: true, ..Self::node(node) }
+        Actor { is_own_kubelet: true, ..Self::node(node).of_program("kubelet") }
+    }
+
+    /// A component that upstream has in another program than its name or its account says.
+    #[must_use]
+    pub fn of_program(self, program: &'static str) -> Self {
+        Actor { program, ..self }
     }
 
     pub fn service_account(namespace: &str, name: &str) -> Self {
@@ -78,6 +87,15 @@ impl Actor {
         self.groups.iter().any(|g| g == group)
     }
 
+    /// Whose the fields are that a component writes, as `metadata.managedFields` names managers. Upstream takes the name of the
+    /// program, so that all its controllers are one manager; `system:kube-scheduler` and an add-on's service account end with theirs.
+    pub(crate) fn field_manager(&self) -> &str {
+        match self.program {
+            "" => self.name.rsplit(':').next().unwrap_or_default(),
+            program => program,
+        }
+    }
+
     pub(crate) fn is_own_kubelet(&self) -> bool {
         self.is_own_kubelet
     }
@@ -86,5 +104,25 @@ impl Actor {
     pub(crate) fn client_node(&self) -> Option<&str> {
         let node = self.name.strip_prefix(Self::NODE)?;
         (self.is_in(Self::NODES) && !self.is_own_kubelet).then_some(node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn components_are_managers_by_the_names_of_upstreams_programs() {
+        let cases = [
+            (Actor::root(), "kube-apiserver"),
+            (Actor::controller("deployment-controller"), "kube-controller-manager"),
+            (Actor::controller("registration").of_program("kube-apiserver"), "kube-apiserver"),
+            (Actor::component("system:kube-scheduler"), "kube-scheduler"),
+            (Actor::own_kubelet("n1"), "kubelet"),
+            (Actor::service_account("kube-system", "storage-provisioner"), "storage-provisioner"),
+        ];
+        for (actor, want) in cases {
+            assert_eq!(actor.field_manager(), want, "{}", actor.name);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! How components read and write: [`Client`] is the cluster as one actor sees it, [`Api`] the objects of one kind. Both go the way
 //! of an HTTP request, with the same checks, but for the socket.
 
+use crate::informer::typed;
 use crate::{
     Actor, Cluster, CustomApi, DeleteOptions, ListParams, Recorder, Target, Verb, WriteOptions, unless_gone,
 };
@@ -16,7 +17,8 @@ pub struct Client {
     pub(crate) actor: Arc<Actor>,
 }
 
-/// Typed access to the objects of one kind, all namespaces. Every error is the [`Status`] that an HTTP client would get.
+/// Typed access to the objects of one kind, all namespaces. Every error is the [`Status`] that an HTTP client would get. Objects
+/// come without their managed fields, as from an informer.
 pub struct Api<K> {
     client: Client,
     version: Arc<Version>,
@@ -68,7 +70,8 @@ impl<K: TypedKind> Api<K> {
     /// # Errors
     /// `NotFound`, `Forbidden`.
     pub fn get(&self, key: &ObjectKey) -> Result<K, Status> {
-        self.client.cluster.get(&self.client.actor, &self.target(key))?.decode().map_err(Status::internal)
+        let found = self.client.cluster.get(&self.client.actor, &self.target(key))?;
+        typed(&found).map_err(Status::internal)
     }
 
     /// `None` where there is none.
@@ -84,7 +87,7 @@ impl<K: TypedKind> Api<K> {
     pub fn list(&self, namespace: Option<&str>, labels: LabelSelector) -> Result<Vec<K>, Status> {
         let params = ListParams { labels, ..ListParams::default() };
         let list = self.client.cluster.list(&self.client.actor, &self.collection(namespace), &params)?;
-        list.objects.iter().map(|object| object.decode().map_err(Status::internal)).collect()
+        list.objects.iter().map(|object| typed(object).map_err(Status::internal)).collect()
     }
 
     /// The object's own metadata says the namespace, and the name or generateName.
@@ -98,7 +101,7 @@ impl<K: TypedKind> Api<K> {
             .cluster
             .create(&self.client.actor, &target, Box::new(object), &WriteOptions::default())
             .await?;
-        created.decode().map_err(Status::internal)
+        typed(&created).map_err(Status::internal)
     }
 
     /// With the object's resourceVersion as precondition, where it has one.
@@ -160,7 +163,7 @@ impl<K: TypedKind> Api<K> {
                 Ok(object.clone_box())
             })
             .await?;
-        written.decode().map_err(Status::internal)
+        typed(&written).map_err(Status::internal)
     }
 
     async fn modify_at(
@@ -174,13 +177,13 @@ impl<K: TypedKind> Api<K> {
             .client
             .cluster
             .modify(&self.client.actor, &target, Verb::Patch, &WriteOptions::default(), &|current| {
-                let mut object: K = current.decode().map_err(Status::internal)?;
+                let mut object: K = typed(current).map_err(Status::internal)?;
                 change(&mut object)?;
                 object.metadata_mut().resource_version = None;
                 Ok(Box::new(object))
             })
             .await?;
-        written.decode().map_err(Status::internal)
+        typed(&written).map_err(Status::internal)
     }
 
     fn collection(&self, namespace: Option<&str>) -> Target {

@@ -1,19 +1,23 @@
 //! Server-side apply, and the managed fields: who set which field.
 //!
-//! Upstream keeps them of whatever is written. Here they are kept of what clients write, from the first write on. What the
-//! components of this process make (pods of a ReplicaSet, events, leases) carries none, as upstream's objects do that were
-//! asked to have none; of an object that has some, what components change is theirs, but for its status, which is written
-//! many times and which nobody else sets.
+//! As upstream keeps them: of whatever is written, by clients and by the components of this process, from the first write on,
+//! events and leases as well. What upstream writes below its API has nobody's name here either: a binding, the condition of a
+//! pod that is evicted, the mark of a deletion. An object that was stored without any goes on without them until it is applied.
+//!
+//! A pod's status is written several times while it starts, so an update reads no more of an object than what differs.
 
 use crate::clock::now;
 use crate::{Actor, Attributes, Cluster, Target, WriteOptions};
 use ::api::apply::{ApplyError, Conflict, Who, apply, create, undeclared, update};
 use ::api::{Cause, Object, Reason, Status};
+use bytes::Bytes;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kinds::{FieldValidation, Instance, Subresource};
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+const METADATA: &str = "metadata";
 /// How often it is tried again when somebody creates or deletes the object in between.
 const MOST_RACES: usize = 8;
 
@@ -22,6 +26,8 @@ const MOST_RACES: usize = 8;
 pub(crate) enum ManagedFields {
     /// They follow what changed.
     Follow,
+    /// What changes is nobody's, and stays whose it was.
+    Kept,
     /// The new version brings them along.
     Written,
 }
@@ -192,7 +198,7 @@ pub(crate) fn of_created(
     new: &dyn Instance,
 ) -> Result<Option<Vec<ManagedFieldsEntry>>, Status> {
     let stamp = Stamp::of(target);
-    let mut object = json_of(target, new)?;
+    let mut object: Value = serde_json::from_slice(&bytes_of(target, new)?).map_err(Status::internal)?;
     // the system's: a creator's was dropped
     if let (true, Some(fields)) =
         (target.version.info().has_subresource(Subresource::Status), object.as_object_mut())
@@ -203,16 +209,10 @@ pub(crate) fn of_created(
     kept(made)
 }
 
-/// Who writes in another way than by applying.
-pub(crate) struct Updater<'u> {
-    pub(crate) manager: &'u str,
-    pub(crate) is_component: bool,
-}
-
 /// The entries of an object that was updated. `written` are those that the new version brought along: a client may edit
-/// them, and throw them away.
+/// them, and throw them away. What components read and write brings none.
 pub(crate) fn of_updated(
-    by: &Updater<'_>,
+    manager: &str,
     target: &Target,
     written: Option<Vec<ManagedFieldsEntry>>,
     new: &dyn Instance,
@@ -227,23 +227,54 @@ pub(crate) fn of_updated(
         _ => old.meta().managed_fields.clone(),
     };
     let Some(entries) = entries.filter(|entries| !entries.is_empty()) else { return Ok(None) };
-    if by.is_component && is_only_the_systems(target, &entries) {
+    // a component that finds all as it should be costs a comparison
+    if old.meta().managed_fields.as_ref() == Some(&entries) && new.same_as(old) {
         return Ok(Some(entries));
     }
     let stamp = Stamp::of(target);
-    let who = stamp.who(by.manager, target);
-    let before: Value =
-        serde_json::from_slice(&target.version.present(current.bytes())).map_err(Status::internal)?;
+    let who = stamp.who(manager, target);
+    let (before, after) = (target.version.present(current.bytes()), bytes_of(target, new)?);
+    let (before, after) = differing(&before, &after).map_err(Status::internal)?;
     let entries = serde_json::to_value(entries).map_err(Status::internal)?;
-    let after = json_of(target, new)?;
     kept(update(&before, &after, &entries, who, target.version.schema()))
 }
 
-/// A subresource that components write, and of which no client has a field.
-fn is_only_the_systems(target: &Target, entries: &[ManagedFieldsEntry]) -> bool {
-    let Some(subresource) = target.subresource else { return false };
-    matches!(subresource, Subresource::Status | Subresource::Binding)
-        && !entries.iter().any(|entry| entry.subresource.as_deref() == Some(subresource.name()))
+/// The fields of an object, unread.
+type Unread<'b> = BTreeMap<String, &'b RawValue>;
+
+/// Two versions without what is letter for letter the same in both, which nobody has changed: a new status is found without reading
+/// the spec. Of the object itself and of its metadata only, where the revision differs in any case: further down what has lost all
+/// its fields would look like an empty value.
+fn differing(old: &[u8], new: &[u8]) -> serde_json::Result<(Value, Value)> {
+    let (mut old, mut new): (Unread<'_>, Unread<'_>) =
+        (serde_json::from_slice(old)?, serde_json::from_slice(new)?);
+    let (mut old_meta, mut new_meta) = (metadata_of(&mut old)?, metadata_of(&mut new)?);
+    drop_same(&mut old, &mut new);
+    drop_same(&mut old_meta, &mut new_meta);
+    Ok((read(old, old_meta)?, read(new, new_meta)?))
+}
+
+fn metadata_of<'b>(object: &mut Unread<'b>) -> serde_json::Result<Unread<'b>> {
+    object.remove(METADATA).map_or_else(|| Ok(BTreeMap::new()), |raw| serde_json::from_str(raw.get()))
+}
+
+fn drop_same(old: &mut Unread<'_>, new: &mut Unread<'_>) {
+    old.retain(|name, before| {
+        let is_same = new.get(name).is_some_and(|after| after.get() == before.get());
+        if is_same {
+            new.remove(name);
+        }
+        !is_same
+    });
+}
+
+fn read(object: Unread<'_>, metadata: Unread<'_>) -> serde_json::Result<Value> {
+    let fields = |of: Unread<'_>| -> serde_json::Result<Map<String, Value>> {
+        of.into_iter().map(|(name, raw)| Ok((name, serde_json::from_str::<Value>(raw.get())?))).collect()
+    };
+    let mut whole = fields(object)?;
+    whole.insert(METADATA.to_owned(), Value::Object(fields(metadata)?));
+    Ok(Value::Object(whole))
 }
 
 /// Upstream's way to throw them away: an empty list, or an empty entry.
@@ -259,9 +290,9 @@ fn kept(entries: Result<Value, ApplyError>) -> Result<Option<Vec<ManagedFieldsEn
 }
 
 /// As the target's version has it.
-fn json_of(target: &Target, object: &dyn Instance) -> Result<Value, Status> {
+fn bytes_of(target: &Target, object: &dyn Instance) -> Result<Bytes, Status> {
     let stored = object.encode()?.stamp(::api::ResourceVersion(0));
-    serde_json::from_slice(&target.version.present(stored.bytes())).map_err(Status::internal)
+    Ok(target.version.present(stored.bytes()))
 }
 
 /// What an entry says beside its fields.
@@ -326,4 +357,37 @@ fn conflict_message(conflicts: &[Conflict]) -> String {
         format!("conflicts with {manager}:{}", paths.concat())
     });
     format!("Apply failed with {} conflicts: {}", conflicts.len(), lines.collect::<Vec<_>>().join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_versions_what_differs_is_read() {
+        let version = |revision: &str, label: &str, status: &str| {
+            let metadata = format!(
+                r#"{{"labels":{{"a":"{label}"}},"managedFields":[{{}}],"name":"p","resourceVersion":"{revision}"}}"#
+            );
+            format!(r#"{{"kind":"Pod","metadata":{metadata},"spec":{{"x":1}},"status":{status}}}"#)
+        };
+        let cases = [
+            (
+                "a status",
+                (version("7", "b", r#"{"y":1}"#), version("", "b", r#"{"y":2}"#)),
+                (json!({"status": {"y": 1}}), json!({"status": {"y": 2}})),
+            ),
+            (
+                "a label",
+                (version("7", "b", "{}"), version("", "c", "{}")),
+                (json!({"metadata": {"labels": {"a": "b"}}}), json!({"metadata": {"labels": {"a": "c"}}})),
+            ),
+            ("nothing", (version("7", "b", "{}"), version("", "b", "{}")), (json!({}), json!({}))),
+        ];
+        for (name, (old, new), (mut left, mut right)) in cases {
+            left["metadata"]["resourceVersion"] = "7".into();
+            right["metadata"]["resourceVersion"] = "".into();
+            assert_eq!(differing(old.as_bytes(), new.as_bytes()).unwrap(), (left, right), "{name}");
+        }
+    }
 }

@@ -187,8 +187,7 @@ impl Client {
         let pod = pod_target(cluster, &namespace, name_of(&object.metadata))?;
         // what was said of the binding stays said, however often the pod is tried
         let options = WriteOptions { remarks: Remarks::default(), ..options.clone() };
-        let written =
-            cluster.modify_authorized(actor, &pod, &options, ManagedFields::Follow, &assigned).await;
+        let written = cluster.modify_authorized(actor, &pod, &options, ManagedFields::Kept, &assigned).await;
         written.map(|_| ())
     }
 }

@@ -1,5 +1,6 @@
 //! Custom resources that a component acts upon, as its own types.
 
+use crate::informer::typed;
 use crate::{Client, DeleteOptions, Target, Verb, WriteOptions, unless_gone};
 use ::api::{Object, ObjectKey, Reason, Status};
 use kinds::{CustomKind, FieldValidation, Instance, Subresource, Version};
@@ -32,7 +33,7 @@ impl<K: CustomKind> CustomApi<K> {
         let Ok(version) = self.version() else { return Ok(None) };
         let target = Target::object(&version, key.namespace.as_deref(), &key.name);
         let found = unless_gone(self.client.cluster.get(&self.client.actor, &target))?;
-        found.map(|object| object.decode().map_err(Status::internal)).transpose()
+        found.map(|object| typed(&object).map_err(Status::internal)).transpose()
     }
 
     /// The object's own metadata says the namespace and the name.
@@ -45,7 +46,7 @@ impl<K: CustomKind> CustomApi<K> {
         let instance = instance(&version, object)?;
         let cluster = &self.client.cluster;
         let made = cluster.create(&self.client.actor, &target, instance, &WriteOptions::default()).await?;
-        made.decode().map_err(Status::internal)
+        typed(&made).map_err(Status::internal)
     }
 
     /// Reads, changes and writes again until nobody was faster. `change` may run several times.
@@ -89,14 +90,14 @@ impl<K: CustomKind> CustomApi<K> {
         let version = self.version()?;
         let target = Target { subresource, ..Target::object(&version, key.namespace.as_deref(), &key.name) };
         let edit = |current: &Object| {
-            let mut object: K = current.decode().map_err(Status::internal)?;
+            let mut object: K = typed(current).map_err(Status::internal)?;
             change(&mut object)?;
             object.metadata_mut().resource_version = None;
             instance(&version, &object)
         };
         let (cluster, options) = (&self.client.cluster, WriteOptions::default());
         let written = cluster.modify(&self.client.actor, &target, Verb::Patch, &options, &edit).await?;
-        written.decode().map_err(Status::internal)
+        typed(&written).map_err(Status::internal)
     }
 
     /// As it is served now: a definition may be replaced at any time.

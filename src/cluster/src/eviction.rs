@@ -162,7 +162,7 @@ impl Cluster {
         }
         let status = pod.clone().subresource(Subresource::Status);
         let options = WriteOptions::default();
-        self.modify_authorized(&Actor::root(), &status, &options, ManagedFields::Follow, &mark)
+        self.modify_authorized(&Actor::root(), &status, &options, ManagedFields::Kept, &mark)
             .await
             .map(|_| ())
     }

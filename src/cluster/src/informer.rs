@@ -125,13 +125,17 @@ fn relist<K: StoredKind>(cache: &Cache<K>, cluster: &Cluster, resource: &Resourc
     snapshot.revision()
 }
 
+/// An object as components have it: without its managed fields, at which none of them looks. They are half of a small object, and
+/// most of its memory: a map for each level. What is written without them keeps them.
+pub(crate) fn typed<K: StoredKind>(object: &Object) -> Result<K, serde_json::Error> {
+    let mut typed: K = object.decode()?;
+    typed.metadata_mut().managed_fields = None;
+    Ok(typed)
+}
+
 fn decode<K: StoredKind>(object: &Object) -> Option<Arc<K>> {
-    match object.decode::<K>() {
-        Ok(mut typed) => {
-            // no component looks at them, and they are half of a small object
-            typed.metadata_mut().managed_fields = None;
-            Some(Arc::new(typed))
-        }
+    match typed::<K>(object) {
+        Ok(typed) => Some(Arc::new(typed)),
         Err(error) => {
             tracing::error!(kind = K::KIND, key = %object.key(), %error, "stored object does not fit its kind");
             None

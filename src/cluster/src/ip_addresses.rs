@@ -2,8 +2,9 @@
 //! neither is ever seen without the other. What a user deletes or makes up beside it is put right by
 //! [`Cluster::reconcile_ip_address`].
 
+use crate::apply::of_created;
 use crate::clock::now;
-use crate::{Actor, Cluster, DeleteOptions};
+use crate::{Actor, Cluster, DeleteOptions, Target};
 use ::api::{Object, ObjectKey, Reason, Status};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::{IPAddress, IPAddressSpec, ParentReference};
@@ -47,6 +48,8 @@ pub(crate) fn added(service: &ObjectMeta, address: Ipv4Addr) -> Result<Write, St
     let mut made = ip_address(service, address);
     made.metadata.uid = Some(uuid::Uuid::new_v4().to_string());
     made.metadata.creation_timestamp = Some(now());
+    let target = Target::collection(&kinds::version_of::<IPAddress>(), None);
+    made.metadata.managed_fields = of_created(Actor::root().field_manager(), &target, &made)?;
     Ok(Write {
         resource: resource(),
         key: key_of(address),

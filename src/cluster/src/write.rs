@@ -1,7 +1,7 @@
 //! The write path: authorise → default → admit → validate → commit.
 
 use crate::admission::{Admission, Operation};
-use crate::apply::{ManagedFields, Updater, of_created, of_updated};
+use crate::apply::{ManagedFields, of_created, of_updated};
 use crate::clock::now;
 use crate::delete::ready_for_removal;
 use crate::write_priority::{Step, priority};
@@ -29,8 +29,8 @@ pub enum Verb {
 #[derive(Debug, Clone, Default)]
 pub struct WriteOptions {
     pub dry_run: bool,
-    /// Whose the changed fields are, in `metadata.managedFields`. Empty for the components of this process: then it is the
-    /// actor's name, and what they create has none.
+    /// Whose the changed fields are, in `metadata.managedFields`. Empty for the components of this process, none of which has to
+    /// say it: who they are says it (`Actor::field_manager`).
     pub field_manager: String,
     /// Where warnings go.
     pub remarks: Remarks,
@@ -53,10 +53,10 @@ impl Verb {
 }
 
 impl WriteOptions {
-    fn updater<'o>(&'o self, actor: &'o Actor) -> Updater<'o> {
+    fn manager<'o>(&'o self, actor: &'o Actor) -> &'o str {
         match self.field_manager.as_str() {
-            "" => Updater { manager: actor.name.rsplit(':').next().unwrap_or_default(), is_component: true },
-            given => Updater { manager: given, is_component: false },
+            "" => actor.field_manager(),
+            given => given,
         }
     }
 }
@@ -96,11 +96,8 @@ impl Cluster {
         object.prepare_create();
         if managed == ManagedFields::Follow {
             object.meta_mut().managed_fields = None;
-            let by = options.updater(actor);
-            if !by.is_component {
-                let entries = of_created(by.manager, target, &*object)?;
-                object.meta_mut().managed_fields = entries;
-            }
+            let entries = of_created(options.manager(actor), target, &*object)?;
+            object.meta_mut().managed_fields = entries;
         }
         let asked = self.admission(actor, target, Operation::Create, options);
         let reservations = admission::admit_create(&asked, &mut object, &|changed| {
@@ -213,8 +210,9 @@ impl Cluster {
         // what admission changes is nobody's
         let managed = match before.managed {
             ManagedFields::Written => written,
+            ManagedFields::Kept => old.meta().managed_fields.clone(),
             ManagedFields::Follow => {
-                of_updated(&options.updater(actor), target, written, &**new, before.object, old)?
+                of_updated(options.manager(actor), target, written, &**new, before.object, old)?
             }
         };
         let asked = self.admission(actor, target, Operation::Update, options);

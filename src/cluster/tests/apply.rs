@@ -1,10 +1,10 @@
 //! Server-side apply, as the clients of one cluster see it.
 
-use api::{ObjectKey, Reason, Status};
+use api::{Object, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, rule};
-use cluster::{Actor, Applied, Cluster, Target, Verb, Wanted, WriteOptions};
+use cluster::{Actor, Applied, Client, Cluster, DeleteOptions, Target, Verb, Wanted, WriteOptions};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service, ServiceAccount};
 use kinds::{FieldValidation, Subresource, TypedKind};
 use serde_json::{Value, json};
 
@@ -59,14 +59,14 @@ async fn what_another_door_changed_is_a_conflict_until_it_is_forced() {
     let cluster = testkit::cluster(testkit::config()).await;
     apply::<Deployment>(&cluster, "helm", false, web(&json!({"replicas": 1}))).await.unwrap();
     let deployments = cluster.acting_as(Actor::root()).api::<Deployment>();
-    let scaled = deployments
+    deployments
         .modify(&ObjectKey::namespaced("default", "web"), |d| {
             d.spec.replicas = Some(5);
             Ok(())
         })
         .await
         .unwrap();
-    assert_eq!(scaled.metadata.managed_fields.unwrap().len(), 2);
+    assert_eq!(owners(&stored::<Deployment>(&cluster)).len(), 2);
     let again = web(&json!({"replicas": 1}));
     let refused = apply::<Deployment>(&cluster, "helm", false, again.clone()).await.unwrap_err();
     assert_eq!((refused.reason, refused.causes[0].field.as_str()), (Reason::Conflict, ".spec.replicas"));
@@ -98,6 +98,11 @@ async fn changed(cluster: &Cluster, part: Option<&str>, manager: &str, change: i
     let (root, options) = (Actor::root(), by(manager));
     let written = cluster.modify(&root, &target, Verb::Update, &options, &|_| Ok(new.clone_box())).await;
     written.unwrap().decode().unwrap()
+}
+
+/// The object `web`, whole: components see it without its managed fields.
+fn stored<K: TypedKind>(cluster: &Cluster) -> Value {
+    cluster.get(&Actor::root(), &target::<K>(cluster, "web")).unwrap().decode().unwrap()
 }
 
 /// Who has something, by manager, operation and part.
@@ -156,30 +161,138 @@ async fn what_clients_write_has_owners_from_the_first_write_on() {
     assert_eq!(owners(&json_of(&applied)), ["helm Apply ", "before-first-apply Update "]);
 }
 
-#[tokio::test]
-async fn what_components_write_is_cheap_and_theirs_where_it_matters() {
-    let cluster = testkit::cluster(testkit::config()).await;
-    let rules = vec![rule(&["get", "patch", "update"], &["apps"], &["deployments", "deployments/status"])];
+/// What an entry of the manager and this part has.
+fn part_of(object: &Value, manager: &str, part: &str) -> Value {
+    let entries = object["metadata"]["managedFields"].as_array().unwrap();
+    let is_it = |e: &&Value| e["manager"] == manager && e["subresource"].as_str().unwrap_or_default() == part;
+    entries.iter().find(is_it).map_or(Value::Null, |e| e["fieldsV1"].clone())
+}
+
+/// As a controller of Deployments writes.
+async fn controller(cluster: &Cluster) -> Client {
+    let resources = ["deployments", "deployments/scale", "deployments/status"];
+    let rules = vec![rule(&["create", "get", "patch", "update"], &["apps"], &resources)];
     cluster.bootstrap_components([ComponentRole::controller("deployment-controller", rules)]).await.unwrap();
-    let deployments = cluster.acting_as(Actor::controller("deployment-controller")).api::<Deployment>();
-    let root = cluster.acting_as(Actor::root()).api::<Deployment>();
-    let key = ObjectKey::namespaced("default", "web");
-    created(&cluster, "kubectl-create", web(&json!({"replicas": 2}))).await;
+    cluster.acting_as(Actor::controller("deployment-controller"))
+}
+
+fn web_key() -> ObjectKey {
+    ObjectKey::namespaced("default", "web")
+}
+
+const CONTROLLERS: &str = "kube-controller-manager";
+
+#[tokio::test]
+async fn what_components_write_has_owners_from_the_first_write_on() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let deployments = controller(&cluster).await.api::<Deployment>();
+    let mut made = serde_json::from_value::<Deployment>(web(&json!({"replicas": 2}))).unwrap();
+    made.metadata.namespace = Some("default".into());
+    deployments.create(made).await.unwrap();
+    let made = stored::<Deployment>(&cluster);
+    assert_eq!(owners(&made), ["kube-controller-manager Update "]);
+    let own = fields(&made, CONTROLLERS);
+    assert!(own["f:spec"]["f:replicas"].is_object() && own["f:status"].is_null(), "{own}");
+
+    // the status is a part with an entry of its own
     let seen = |d: &mut Deployment, n| {
         d.status.get_or_insert_default().observed_generation = Some(n);
         Ok(())
     };
-    let untouched = root.modify_status(&key, |d| seen(d, 1)).await.unwrap();
-    assert_eq!(untouched.metadata.managed_fields.unwrap().len(), 1, "a status of the cluster's own");
+    deployments.modify_status(&web_key(), |d| seen(d, 1)).await.unwrap();
+    let first = stored::<Deployment>(&cluster);
+    assert_eq!(owners(&first), ["kube-controller-manager Update ", "kube-controller-manager Update status"]);
+    assert_eq!(part_of(&first, CONTROLLERS, "status"), json!({"f:status": {"f:observedGeneration": {}}}));
+    assert_eq!(part_of(&first, CONTROLLERS, ""), own);
+
+    // the same again is no write; another value of the same fields changes nothing of whose they are
+    deployments.modify_status(&web_key(), |d| seen(d, 1)).await.unwrap();
+    assert_eq!(stored::<Deployment>(&cluster), first);
+    for n in 2..5 {
+        deployments.modify_status(&web_key(), |d| seen(d, n)).await.unwrap();
+        let next = stored::<Deployment>(&cluster);
+        assert_ne!(next["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
+        assert_eq!(next["metadata"]["managedFields"], first["metadata"]["managedFields"], "{n}");
+    }
+}
+
+#[tokio::test]
+async fn a_field_is_of_who_wrote_it_last_component_or_client() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let deployments = controller(&cluster).await.api::<Deployment>();
+    created(&cluster, "kubectl-create", web(&json!({"replicas": 2}))).await;
+    // what is written without the entries keeps them
+    let mut bare = deployments.get(&web_key()).unwrap();
+    assert_eq!(bare.metadata.managed_fields, None);
+    bare.spec.replicas = Some(3);
+    deployments.update(bare).await.unwrap();
+    let taken = stored::<Deployment>(&cluster);
+    assert_eq!(fields(&taken, CONTROLLERS), json!({"f:spec": {"f:replicas": {}}}));
+    let creators = fields(&taken, "kubectl-create");
+    assert!(creators["f:spec"]["f:template"].is_object() && creators["f:spec"]["f:replicas"].is_null());
+
+    let scaled = changed(&cluster, Some("scale"), "kubectl", |d| d["spec"]["replicas"] = 5.into()).await;
+    assert_eq!(part_of(&scaled, "kubectl", "scale"), json!({"f:spec": {"f:replicas": {}}}));
+    assert_eq!(fields(&scaled, CONTROLLERS), Value::Null, "what is left of it nobody has");
     changed(&cluster, Some("status"), "operator", |d| d["status"]["replicas"] = 7.into()).await;
-    let shared = deployments.modify_status(&key, |d| seen(d, 2)).await.unwrap();
-    let shared = serde_json::to_value(shared).unwrap();
-    assert!(
-        owners(&shared).contains(&"deployment-controller Update status".to_owned()),
-        "{:?}",
-        owners(&shared)
+    let counted = |d: &mut Deployment| {
+        d.status.get_or_insert_default().replicas = Some(8);
+        Ok(())
+    };
+    deployments.modify_status(&web_key(), counted).await.unwrap();
+    let counted = stored::<Deployment>(&cluster);
+    assert_eq!(part_of(&counted, CONTROLLERS, "status"), json!({"f:status": {"f:replicas": {}}}));
+    assert_eq!(fields(&counted, "operator"), Value::Null);
+}
+
+#[tokio::test]
+async fn an_autoscaler_and_who_applies_replicas_conflict() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let client = controller(&cluster).await;
+    apply::<Deployment>(&cluster, "helm", false, web(&json!({"replicas": 2}))).await.unwrap();
+    let scale = target::<Deployment>(&cluster, "web").subresource(Subresource::Scale);
+    let set = |current: &Object| {
+        let mut instance = scale.version.decode_stored(current)?;
+        instance.set_replicas(5);
+        Ok(instance)
+    };
+    let options = WriteOptions::default();
+    cluster.modify(client.actor(), &scale, Verb::Update, &options, &set).await.unwrap();
+    let refused =
+        apply::<Deployment>(&cluster, "helm", false, web(&json!({"replicas": 3}))).await.unwrap_err();
+    let words = "Apply failed with 1 conflict: conflict with \"kube-controller-manager\" with subresource \"scale\" using apps/v1 at ";
+    assert!(refused.message.starts_with(words) && refused.message.ends_with(": .spec.replicas"), "{refused}");
+    // who leaves them out leaves them to it
+    let without = apply::<Deployment>(&cluster, "helm", false, web(&json!({}))).await.unwrap();
+    assert_eq!(json_of(&without)["spec"]["replicas"], 5);
+}
+
+#[tokio::test]
+async fn what_an_older_version_stored_has_no_owners_until_it_is_applied() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let deployments = controller(&cluster).await.api::<Deployment>();
+    created(&cluster, "kubectl-create", web(&json!({"replicas": 2}))).await;
+    changed(&cluster, None, "kubectl-edit", |d| d["metadata"]["managedFields"] = json!([{}])).await;
+    let scaled = |d: &mut Deployment| {
+        d.spec.replicas = Some(4);
+        Ok(())
+    };
+    deployments.modify(&web_key(), scaled).await.unwrap();
+    let scaled = stored::<Deployment>(&cluster);
+    assert_eq!(
+        (&scaled["spec"]["replicas"], &scaled["metadata"]["managedFields"]),
+        (&json!(4), &Value::Null)
     );
-    // what kubectl moves from one side to the other, it writes as it is
+    let refused =
+        apply::<Deployment>(&cluster, "helm", false, web(&json!({"replicas": 3}))).await.unwrap_err();
+    assert!(refused.message.contains("conflict with \"before-first-apply\" using apps/v1"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_kubectl_moves_from_one_side_to_the_other_it_writes_as_it_is() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    created(&cluster, "kubectl-create", web(&json!({"replicas": 2}))).await;
+    changed(&cluster, None, "kubectl-edit", |d| d["spec"]["paused"] = true.into()).await;
     let moved = changed(&cluster, None, "kubectl", |d| {
         let entries = d["metadata"]["managedFields"].as_array_mut().unwrap();
         entries.retain(|entry| entry["manager"] == "kubectl-create");
@@ -188,10 +301,26 @@ async fn what_components_write_is_cheap_and_theirs_where_it_matters() {
     })
     .await;
     assert_eq!(owners(&moved), ["kubectl Apply "]);
-    // what a component makes has none
-    let mut made = serde_json::from_value::<Deployment>(web(&json!({}))).unwrap();
-    (made.metadata.name, made.metadata.namespace) = (Some("own".into()), Some("default".into()));
-    assert_eq!(root.create(made).await.unwrap().metadata.managed_fields, None);
+}
+
+#[tokio::test]
+async fn where_a_pod_is_bound_and_why_it_is_evicted_nobody_owns() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let root = cluster.acting_as(Actor::root());
+    let account = json!({"metadata": {"name": "default", "namespace": "default"}});
+    root.api().create(serde_json::from_value::<ServiceAccount>(account).unwrap()).await.unwrap();
+    let pods = root.api::<Pod>();
+    pods.create(testkit::objects::pod("web").build()).await.unwrap();
+    let made = stored::<Pod>(&cluster);
+    assert_eq!(owners(&made), ["kube-apiserver Update "]);
+    root.bind("default", "web", "n1").await.unwrap();
+    let target = target::<Pod>(&cluster, "web");
+    cluster.evict(root.actor(), &target, &DeleteOptions::default()).await.unwrap();
+    let going = pods.get(&web_key()).unwrap();
+    assert_eq!(going.spec.unwrap().node_name.as_deref(), Some("n1"));
+    let conditions = going.status.unwrap().conditions.unwrap();
+    assert!(conditions.iter().any(|condition| condition.type_ == "DisruptionTarget"), "{conditions:?}");
+    assert_eq!(stored::<Pod>(&cluster)["metadata"]["managedFields"], made["metadata"]["managedFields"]);
 }
 
 #[tokio::test]

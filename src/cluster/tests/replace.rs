@@ -120,8 +120,9 @@ async fn who_may_only_update_creates_nothing() {
         let outcome = replace(&cluster, &actor, gvk.clone(), Some("default"), &lease).await;
         assert_eq!(told(outcome), want, "{name}");
     }
-    let leases = cluster.acting_as(Actor::root()).api::<Lease>();
-    let stored = leases.find(&api::ObjectKey::namespaced("default", "it")).unwrap().unwrap();
+    let leases = cluster.registry().by_gvk(&gvk).unwrap();
+    let stored = cluster.get(&Actor::root(), &Target::object(&leases, Some("default"), "it")).unwrap();
+    let stored: Lease = stored.decode().unwrap();
     assert!(
         stored.metadata.managed_fields.is_some_and(|entries| entries[0].manager.as_deref() == Some("test"))
     );

@@ -20,7 +20,7 @@ pub(crate) fn role() -> ComponentRole {
 }
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
-    let client = cluster.acting_as(Actor::controller(NAME));
+    let client = cluster.acting_as(Actor::controller(NAME).of_program("kube-apiserver"));
     let mut kinds = cluster.kinds_changed();
     Controller::new(NAME, &cluster)
         .one_at_a_time()

@@ -53,7 +53,7 @@ fn own_version(cluster: &Cluster) -> Arc<Version> {
 }
 
 pub(crate) async fn run(cluster: Cluster, definitions: Definitions, stop: CancellationToken) {
-    let client = cluster.acting_as(Actor::controller(NAME));
+    let client = cluster.acting_as(Actor::controller(NAME).of_program("kube-apiserver"));
     // one at a time: who has a name is decided among all of them
     let controller = Controller::new(NAME, &cluster).one_at_a_time().reconciles::<CustomResourceDefinition>();
     let reconciler = (client, Arc::new(definitions), controller.queue());

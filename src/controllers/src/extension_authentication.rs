@@ -26,7 +26,7 @@ pub(crate) async fn run(
     front_proxy_ca_pem: String,
     stop: CancellationToken,
 ) {
-    let client = cluster.acting_as(Actor::controller(NAME));
+    let client = cluster.acting_as(Actor::controller(NAME).of_program("kube-apiserver"));
     let wanted = data(client_ca_pem, front_proxy_ca_pem);
     Controller::new(NAME, &cluster)
         .one_at_a_time()

@@ -54,7 +54,7 @@ pub(crate) fn role() -> ComponentRole {
 }
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
-    let client = cluster.acting_as(Actor::controller(NAME));
+    let client = cluster.acting_as(Actor::service_account("kube-system", NAME));
     let snapshots: Informer<VolumeSnapshot> = cluster.informer();
     let (of_claims, of_classes) = (snapshots.clone(), snapshots.clone());
     let controller = Controller::new(NAME, &cluster)

@@ -3,7 +3,10 @@
 mod common;
 
 use api::{LabelSelector, ObjectKey};
-use cluster::{Actor, Client, DeleteOptions, NodeUsage, PodUsage, Target, Usage, UsageSource, Window};
+use cluster::{
+    Actor, Client, DeleteOptions, NodeUsage, PodUsage, Target, Usage, UsageSource, Wanted, Window,
+    WriteOptions,
+};
 use common::{key, object, start, until};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -11,7 +14,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kinds::{TypedKind, pod as ask};
+use kinds::{FieldValidation, TypedKind, pod as ask};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,6 +99,17 @@ async fn a_deployment_grows_with_what_its_pods_use() {
         conditions,
         ["AbleToScale=True", "ScalingActive=True", "ScalingLimited=False", "ScaledToZero=False"]
     );
+
+    // the number is the autoscaler's now: who applies another hears whose it is
+    let version = client.cluster().registry().by_gvr(&Deployment::info().gvr).unwrap();
+    let web = Target::object(&version, Some("default"), "web");
+    let config = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 2}});
+    let wanted =
+        Wanted { config, force: false, validation: FieldValidation::Strict, doubled_keys: Vec::new() };
+    let options = WriteOptions { field_manager: "kubectl".to_owned(), ..WriteOptions::default() };
+    let refused = client.cluster().apply(client.actor(), &web, wanted, &options).await.unwrap_err();
+    let words = "Apply failed with 1 conflict: conflict with \"kube-controller-manager\" with subresource \"scale\" using apps/v1 at ";
+    assert!(refused.message.starts_with(words) && refused.message.ends_with(": .spec.replicas"), "{refused}");
 }
 
 fn autoscaler(name: &str, metric: &Value) -> HorizontalPodAutoscaler {

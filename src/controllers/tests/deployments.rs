@@ -3,11 +3,13 @@
 mod common;
 
 use api::LabelSelector;
-use cluster::Client;
+use cluster::{Client, Target};
 use common::{key, object, start, until};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use serde_json::json;
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::TypedKind;
+use serde_json::{Value, json};
 
 fn deployment(replicas: i32, image: &str) -> Deployment {
     let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": image}]}});
@@ -168,4 +170,44 @@ async fn what_is_recreated_goes_back_to_a_set_that_is_there() {
     edit(&client, |deployment| become_(deployment, "one")).await;
     until::<ReplicaSet>(&client, |c| replicas(c, "one") == Some(1)).await;
     assert_eq!(replicas(&client, "two"), Some(0));
+}
+
+/// What the controller manager has of a part of it, and whether it is the only manager.
+fn owned_by_controllers<K: TypedKind>(
+    client: &Client,
+    meta: &ObjectMeta,
+    part: Option<&str>,
+) -> (Value, bool) {
+    let version = client.cluster().registry().by_gvr(&K::info().gvr).unwrap();
+    let target = Target::object(&version, meta.namespace.as_deref(), meta.name.as_deref().unwrap());
+    // whole: components see it without
+    let stored: K = client.cluster().get(client.actor(), &target).unwrap().decode().unwrap();
+    let entries = stored.metadata().managed_fields.clone().unwrap_or_default();
+    let is_theirs = |manager: Option<&str>| manager == Some("kube-controller-manager");
+    let alone = entries.iter().all(|entry| is_theirs(entry.manager.as_deref()));
+    let entry = entries
+        .into_iter()
+        .find(|entry| is_theirs(entry.manager.as_deref()) && entry.subresource.as_deref() == part);
+    (entry.and_then(|entry| entry.fields_v1).map_or(Value::Null, |fields| fields.0), alone)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_controllers_make_of_a_template_is_the_controller_managers() {
+    let client = start().await;
+    client.api::<Deployment>().create(deployment(1, "one")).await.unwrap();
+    let pods = |c: &Client| c.api::<Pod>().list(Some("default"), LabelSelector::default()).unwrap();
+    until::<Pod>(&client, |c| pods(c).len() == 1).await;
+    let (fields, alone) = owned_by_controllers::<Pod>(&client, &pods(&client)[0].metadata, None);
+    assert!(alone && fields["f:metadata"]["f:ownerReferences"].is_object(), "{fields}");
+    assert!(fields["f:spec"]["f:containers"]["k:{\"name\":\"c\"}"]["f:image"].is_object(), "{fields}");
+    let counted = |c: &Client| set(c, "one").is_some_and(|set| set.status.is_some_and(|s| s.replicas == 1));
+    until::<ReplicaSet>(&client, counted).await;
+    let of_set = set(&client, "one").unwrap().metadata;
+    let (spec, alone) = owned_by_controllers::<ReplicaSet>(&client, &of_set, None);
+    let (status, _) = owned_by_controllers::<ReplicaSet>(&client, &of_set, Some("status"));
+    assert!(alone && spec["f:spec"]["f:replicas"].is_object(), "{spec}");
+    assert!(status["f:status"]["f:replicas"].is_object() && status["f:spec"].is_null(), "{status}");
+    let of_deployment = client.api::<Deployment>().get(&key("web")).unwrap().metadata;
+    let (spec, alone) = owned_by_controllers::<Deployment>(&client, &of_deployment, None);
+    assert!(!alone && spec["f:spec"].is_null(), "a Deployment is whose it was: {spec}");
 }

@@ -40,7 +40,7 @@ pub fn role() -> ComponentRole {
 /// # Errors
 /// Where they can not be written: the ClusterIP is held by another Service, for one.
 pub async fn publish(cluster: &Cluster, config: &DnsConfig) -> Result<(), DnsError> {
-    let client = cluster.acting_as(Actor::controller(NAME));
+    let client = cluster.acting_as(Actor::service_account("kube-system", NAME));
     let failed = |object| move |status| DnsError::Publish { object, status };
     let wanted = service(&config.service_ip.to_string());
     let present = client.api::<Service>().find(&key()).map_err(failed("service kube-system/kube-dns"))?;

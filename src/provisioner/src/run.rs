@@ -53,7 +53,7 @@ pub async fn run(cluster: Cluster, config: ProvisionerConfig, stop: Cancellation
             tracing::warn!(%error, "provisioner: a copy that a crash left half made stays on the disk");
         }
     }
-    let client = cluster.acting_as(Actor::controller(NAME));
+    let client = cluster.acting_as(Actor::service_account("kube-system", NAME));
     let waiting = Waiting::default();
     let controller = listening(&cluster, &waiting);
     let copies = Arc::new(Copies::new(controller.queue(), &stop));

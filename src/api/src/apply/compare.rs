@@ -121,6 +121,8 @@ pub(super) fn compare<'v>(
             for (element, (value, name)) in new {
                 path.push(name);
                 match old.get(&element) {
+                    // as most of an object is: two values are compared sooner than they are taken apart
+                    Some((before, _)) if *before == value => {}
                     Some((before, _)) => difference.put(element, compare(before, value, path, structure)?),
                     None => difference.added.put(element, fields_of(value, path, structure)?),
                 }
@@ -135,6 +137,7 @@ pub(super) fn compare<'v>(
             }
             for (element, item) in new {
                 match old.get(&element) {
+                    Some(before) if *before == item => {}
                     Some(before) => difference.put(element, compare(before, item, path, structure)?),
                     None => difference.added.put(element, fields_of_item(item, path, structure)?),
                 }
@@ -158,7 +161,9 @@ impl Difference {
     }
 
     pub(super) fn set(&self) -> Fields {
-        self.added.union(&self.changed)
+        let mut set = self.added.clone();
+        set.unite(&self.changed);
+        set
     }
 }
 
@@ -200,6 +205,14 @@ mod tests {
         assert!(
             fields_of(&value, &mut Vec::new(), &Sample).unwrap_err().contains("omits key field \"name\"")
         );
+    }
+
+    #[test]
+    fn what_is_left_alone_is_not_judged() {
+        let env = json!([{"name": "a"}, {"name": "a", "value": "x"}]);
+        let (old, new) = (json!({"replicas": 1, "env": env}), json!({"replicas": 2, "env": env}));
+        let difference = compare(&old, &new, &mut Vec::new(), &Sample).unwrap();
+        assert_eq!(difference.set().encode(), json!({"f:replicas": {}}));
     }
 
     #[test]

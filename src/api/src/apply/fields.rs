@@ -36,14 +36,15 @@ impl Fields {
         }
     }
 
-    pub(super) fn union(&self, other: &Fields) -> Fields {
-        let mut all = self.clone();
-        all.member |= other.member;
+    /// Adds what is in the other: a small one costs little, however large this is.
+    pub(super) fn unite(&mut self, other: &Fields) {
+        self.member |= other.member;
         for (element, theirs) in &other.children {
-            let both = all.children.get(element).map_or_else(|| theirs.clone(), |mine| mine.union(theirs));
-            all.children.insert(element.clone(), both);
+            match self.children.get_mut(element) {
+                Some(mine) => mine.unite(theirs),
+                None => drop(self.children.insert(element.clone(), theirs.clone())),
+            }
         }
-        all
     }
 
     pub(super) fn intersection(&self, other: &Fields) -> Fields {
@@ -56,14 +57,16 @@ impl Fields {
         common
     }
 
-    pub(super) fn difference(&self, other: &Fields) -> Fields {
-        let mut left = Fields { member: self.member && !other.member, children: BTreeMap::new() };
-        for (element, mine) in &self.children {
-            let rest =
-                other.children.get(element).map_or_else(|| mine.clone(), |theirs| mine.difference(theirs));
-            left.put(element.clone(), rest);
+    /// Takes out what is in the other.
+    pub(super) fn subtract(&mut self, other: &Fields) {
+        self.member &= !other.member;
+        for (element, theirs) in &other.children {
+            let Some(mine) = self.children.get_mut(element) else { continue };
+            mine.subtract(theirs);
+            if mine.is_empty() {
+                self.children.remove(element);
+            }
         }
-        left
     }
 
     /// Every path in the set, as messages have it.
@@ -133,11 +136,16 @@ mod tests {
     fn the_algebra_of_sets() {
         let a = fields(json!({"f:x": {}, "f:y": {".": {}, "f:z": {}}}));
         let b = fields(json!({"f:y": {"f:z": {}, "f:w": {}}}));
+        let changed = |change: fn(&mut Fields, &Fields), by: &Fields| {
+            let mut fields = a.clone();
+            change(&mut fields, by);
+            fields
+        };
         let cases = [
-            ("union", a.union(&b), json!({"f:x": {}, "f:y": {".": {}, "f:z": {}, "f:w": {}}})),
+            ("union", changed(Fields::unite, &b), json!({"f:x": {}, "f:y": {".": {}, "f:z": {}, "f:w": {}}})),
             ("intersection", a.intersection(&b), json!({"f:y": {"f:z": {}}})),
-            ("difference", a.difference(&b), json!({"f:x": {}, "f:y": {}})),
-            ("nothing is left of itself", a.difference(&a), json!({})),
+            ("difference", changed(Fields::subtract, &b), json!({"f:x": {}, "f:y": {}})),
+            ("nothing is left of itself", changed(Fields::subtract, &a), json!({})),
         ];
         for (name, got, want) in cases {
             assert_eq!(got.encode(), want, "{name}");

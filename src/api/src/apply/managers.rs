@@ -118,6 +118,16 @@ impl Manager {
             && (operation == Operation::Apply || entry.api_version == who.api_version)
     }
 
+    /// Appliers first, then by age, and by name where two wrote within a second.
+    fn place(&self) -> (bool, Option<&str>, [&str; 3]) {
+        let Entry { manager, operation, api_version, time, subresource, .. } = &self.entry;
+        (
+            *operation == Operation::Update,
+            time.as_deref(),
+            [manager, api_version, subresource].map(String::as_str),
+        )
+    }
+
     fn title(&self) -> String {
         let Entry { manager, operation, api_version, time, subresource, .. } = &self.entry;
         let mut title = format!("{manager:?}");
@@ -146,12 +156,10 @@ fn read(managed: &Value) -> Vec<Manager> {
     entries.map(|entry| Manager { fields: Fields::decode(&entry.fields_v1), entry }).collect()
 }
 
-/// Appliers first, then by age, as upstream sorts them.
+/// As upstream sorts them.
 fn write(mut managers: Vec<Manager>) -> Value {
     managers.retain(|manager| !manager.fields.is_empty());
-    managers.sort_by_key(|m| {
-        (m.entry.operation == Operation::Update, m.entry.time.clone(), m.entry.manager.clone())
-    });
+    managers.sort_by(|a, b| a.place().cmp(&b.place()));
     let entries = managers.into_iter().map(|Manager { mut entry, fields }| {
         entry.fields_v1 = fields.encode();
         json!(entry)
@@ -187,7 +195,8 @@ pub fn apply(
     let at = managers.iter().position(|manager| manager.is(who, Operation::Apply));
     let mut mine = at.map_or_else(|| Manager::new(who, Operation::Apply), |at| managers.remove(at));
     let last = std::mem::replace(&mut mine.fields, set);
-    let owned = managers.iter().fold(mine.fields.clone(), |owned, manager| owned.union(&manager.fields));
+    let mut owned = mine.fields.clone();
+    managers.iter().for_each(|manager| owned.unite(&manager.fields));
     prune(&mut object, &last, &owned, &mut Vec::new(), structure);
 
     let mut difference = compare(live, &object, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
@@ -199,7 +208,8 @@ pub fn apply(
         let title = manager.title();
         let paths = taken.paths().into_iter();
         conflicts.extend(paths.map(|path| Conflict { manager: title.clone(), path }));
-        manager.fields = manager.fields.difference(&taken).difference(&difference.removed);
+        manager.fields.subtract(&taken);
+        manager.fields.subtract(&difference.removed);
     }
     if !force && !conflicts.is_empty() && !all_by_kubectl(&conflicts, live, who, structure) {
         return Err(ApplyError::Conflicts(conflicts));
@@ -279,9 +289,12 @@ pub fn update(
     let at = managers.iter().position(|manager| manager.is(who, Operation::Update));
     let mut mine = at.map_or_else(|| Manager::new(who, Operation::Update), |at| managers.remove(at));
     for manager in &mut managers {
-        manager.fields = manager.fields.difference(&set).difference(&difference.removed);
+        manager.fields.subtract(&set);
+        manager.fields.subtract(&difference.removed);
     }
-    let fields = mine.fields.union(&set).difference(&difference.removed);
+    let mut fields = mine.fields.clone();
+    fields.unite(&set);
+    fields.subtract(&difference.removed);
     if fields != mine.fields {
         mine.entry.time = Some(who.now.to_owned());
     }
@@ -318,7 +331,7 @@ fn cap(managers: &mut Vec<Manager>) {
         ancient.entry.manager = ANCIENT.to_owned();
         ancient.entry.subresource.clear();
         ancient.entry.time = entry.time;
-        ancient.fields = ancient.fields.union(&fields);
+        ancient.fields.unite(&fields);
         gone.push(at);
     }
     gone.sort_unstable_by(|a, b| b.cmp(a));
@@ -475,6 +488,24 @@ mod tests {
             update(&object, &new, managed_fields_of(&object), later, &Sample).unwrap();
         assert_eq!(fields(&new, "kubectl-create"), Value::Null, "what is left of it nobody has");
         assert_eq!(fields(&new, "unknown"), json!({"f:spec": {"f:paused": {}, "f:replicas": {}}}));
+    }
+
+    #[test]
+    fn the_parts_of_one_manager_stand_in_one_order() {
+        let mut object = stored(web(json!({"replicas": 1})));
+        object["metadata"]["managedFields"] = create(&object, who("manager"), &Sample).unwrap();
+        for n in 2..6 {
+            let (field, subresource) = if n % 2 == 0 { ("seen", Some("status")) } else { ("replicas", None) };
+            let mut new = object.clone();
+            new["spec"][field] = n.into();
+            let who = Who { subresource, ..who("manager") };
+            new["metadata"]["managedFields"] =
+                update(&object, &new, books_of(&object), who, &Sample).unwrap();
+            object = new;
+            let entries = object["metadata"]["managedFields"].as_array().unwrap();
+            let parts: Vec<_> = entries.iter().map(|entry| entry["subresource"].as_str()).collect();
+            assert_eq!(parts, [None, Some("status")], "{n}");
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 use super::fake::Script;
 use super::rig::{container, is_ready, key, phase, rig, waiting, web};
-use cluster::DeleteOptions;
+use cluster::{Actor, DeleteOptions, Target};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, Secret};
-use kinds::Subresource;
+use k8s_openapi::api::core::v1::{Node, Pod, Secret};
+use kinds::{Subresource, TypedKind};
 use serde_json::json;
 use std::time::Duration;
 
@@ -54,6 +54,15 @@ async fn a_pod_runs_and_says_how_it_came_to_it() {
     assert!(events.iter().zip(want).all(|(got, want)| got.starts_with(want)), "{events:#?}");
     assert!(events[1].ends_with(" including waiting). Image size: 1234 bytes."), "{events:#?}");
     assert_eq!(rig.runtime.calls(), ["run_sandbox p#0", "create web#0", "start web"]);
+    // what the kubelet says of it is the kubelet's
+    let pods = rig.cluster.registry().by_gvr(&Pod::info().gvr).unwrap();
+    let stored = rig.cluster.get(&Actor::root(), &Target::object(&pods, Some("default"), "p")).unwrap();
+    let entries = stored.decode::<Pod>().unwrap().metadata.managed_fields.unwrap();
+    let entry = entries.into_iter().find(|entry| entry.manager.as_deref() == Some("kubelet")).unwrap();
+    assert_eq!((entry.operation.as_deref(), entry.subresource.as_deref()), (Some("Update"), Some("status")));
+    let fields = entry.fields_v1.unwrap().0;
+    assert!(fields["f:status"]["f:podIP"].is_object() && fields["f:spec"].is_null(), "{fields}");
+    assert!(fields["f:status"]["f:conditions"]["k:{\"type\":\"Ready\"}"].is_object(), "{fields}");
 }
 
 // in real time: a deletion's time is the cluster's
