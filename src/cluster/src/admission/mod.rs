@@ -2,32 +2,32 @@
 //! below are the order.
 
 mod attributes;
-mod certificate_requests;
-mod ingress_class;
+mod certificate_signing;
+mod default_ingress_class;
+mod default_toleration_seconds;
 mod limit_ranger;
 mod matching;
-mod namespace;
+mod namespace_lifecycle;
 mod node_restriction;
-mod node_taints;
-mod pod_priority;
+mod persistent_volume_claim_resize;
 mod pod_security;
-mod pod_service_account;
-mod pod_tolerations;
 mod pod_topology_labels;
 mod policy_params;
+mod priority;
 mod rbac_escalation;
 mod runtime_class;
+mod service_account;
 mod service_addresses;
-mod storage;
+mod taint_nodes_by_condition;
 mod unstored;
 
 pub(crate) use attributes::{Admission, Draft, Operation, Prepare, Question, Subject};
-pub(crate) use ingress_class::DEFAULT_CLASS;
+pub(crate) use default_ingress_class::DEFAULT_CLASS;
 pub(crate) use matching::{Conditions, Matching, selector};
 pub(crate) use node_restriction::{admit_eviction, admit_token};
 pub(crate) use pod_topology_labels::label_binding;
 pub(crate) use policy_params::gvk_of;
-pub(crate) use storage::DEFAULT_CLASS as DEFAULT_STORAGE_CLASS;
+pub(crate) use persistent_volume_claim_resize::DEFAULT_CLASS as DEFAULT_STORAGE_CLASS;
 
 use crate::Cluster;
 use crate::services::Reservation;
@@ -62,33 +62,33 @@ pub(crate) async fn admit_create(
     prepare: &Prepare<'_>,
 ) -> Result<Reservations, Status> {
     let Admission { cluster, actor, target, .. } = *asked;
-    namespace::ensure_exists(cluster, target, object.meta().name.as_deref().unwrap_or_default())?;
-    certificate_requests::admit_create(actor, &mut **object);
+    namespace_lifecycle::ensure_exists(cluster, target, object.meta().name.as_deref().unwrap_or_default())?;
+    certificate_signing::admit_create(actor, &mut **object);
     fill_in(cluster, &mut **object).await?;
     node_restriction::admit_create(cluster, actor, target, &**object)?;
     if mutate(asked, &mut Draft::Object { new: object, old: None, prepare }).await? {
         // what a policy or a webhook put in has its token and its priority too
         fill_in(cluster, &mut **object).await?;
-        certificate_requests::admit_create(actor, &mut **object);
+        certificate_signing::admit_create(actor, &mut **object);
     }
-    pod_priority::one_default(cluster, &**object, None)?;
+    priority::one_default(cluster, &**object, None)?;
     runtime_class::admit(cluster, &mut **object)?;
     rbac_escalation::admit(cluster, actor, target, &**object, None)?;
-    certificate_requests::attest(cluster, actor, target, &**object, None)?;
+    certificate_signing::attest(cluster, actor, target, &**object, None)?;
     policy_params::admit(cluster, actor, &**object, None)?;
     service_addresses::admit(cluster, &mut **object, None).map(Reservations)
 }
 
 async fn fill_in(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Status> {
     limit_ranger::admit(cluster, object);
-    pod_service_account::admit(cluster, object).await?;
-    pod_tolerations::admit(object);
-    node_taints::admit(object);
+    service_account::admit(cluster, object).await?;
+    default_toleration_seconds::admit(object);
+    taint_nodes_by_condition::admit(object);
     pod_topology_labels::admit(cluster, object);
-    pod_priority::admit(cluster, object)?;
-    ingress_class::admit(cluster, object);
-    storage::default_class(cluster, object);
-    storage::protect(object);
+    priority::admit(cluster, object)?;
+    default_ingress_class::admit(cluster, object);
+    persistent_volume_claim_resize::default_class(cluster, object);
+    persistent_volume_claim_resize::protect(object);
     Ok(())
 }
 
@@ -102,11 +102,11 @@ pub(crate) async fn admit_update(
     node_restriction::admit_update(cluster, actor, target, &**new, old)?;
     mutate(asked, &mut Draft::Object { new, old: Some(old), prepare }).await?;
     let new = &mut **new;
-    certificate_requests::admit_update(cluster, actor, target, new, old)?;
+    certificate_signing::admit_update(cluster, actor, target, new, old)?;
     if target.subresource.is_some() {
         return Ok(Reservations(Reservation::default()));
     }
-    pod_priority::one_default(cluster, new, Some(old))?;
+    priority::one_default(cluster, new, Some(old))?;
     rbac_escalation::admit(cluster, actor, target, new, Some(old))?;
     policy_params::admit(cluster, actor, new, Some(old))?;
     service_addresses::admit(cluster, new, Some(old)).map(Reservations)
@@ -120,13 +120,13 @@ pub(crate) async fn review(
 ) -> Result<(), Status> {
     let Admission { cluster, target, remarks, .. } = *asked;
     service_addresses::review(cluster, new, remarks);
-    storage::may_grow(cluster, target, new, old)?;
+    persistent_volume_claim_resize::may_grow(cluster, target, new, old)?;
     if matches!(target.subresource, None | Some(Subresource::Resize)) {
         limit_ranger::review(cluster, target, new, old)?;
     }
     pod_security::review(cluster, target, new, old, remarks)?;
     if old.is_none() {
-        certificate_requests::restrict_subject(target, new)?;
+        certificate_signing::restrict_subject(target, new)?;
     }
     let subject = Subject::written(new, old);
     asked.validate_by_policies(subject).await?;
@@ -149,6 +149,6 @@ async fn mutate(asked: &Admission<'_>, draft: &mut Draft<'_>) -> Result<bool, St
 
 pub(crate) fn admit_delete(asked: &Admission<'_>, object: &dyn Instance) -> Result<(), Status> {
     let Admission { cluster, actor, target, .. } = *asked;
-    namespace::check_delete(target)?;
+    namespace_lifecycle::check_delete(target)?;
     node_restriction::admit_delete(cluster, actor, target, object)
 }
