@@ -36,6 +36,7 @@ mod read;
 mod recorder;
 mod remarks;
 mod replace;
+mod reservations;
 pub mod roles;
 mod rule_coverage;
 mod service_ranges;

@@ -1,53 +1,46 @@
-//! Upstream's DefaultStorageClass, StorageObjectInUseProtection and PersistentVolumeClaimResize.
+//! Upstream's PersistentVolumeClaimResize: a claim may ask for more when it is bound, and its class allows it.
 
+use super::plugin::{Plugin, Step};
+use super::review::Review;
+use crate::reservations::Reservations;
 use crate::{Cluster, Target};
 use ::api::{ObjectKey, Status};
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use async_trait::async_trait;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
-use kinds::{Instance, TypedKind, volume};
-use std::sync::Arc;
+use kinds::{TypedKind, volume};
 use store::Resource;
 
-/// Of the classes that are the default one.
-pub(crate) const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
+pub(super) struct PersistentVolumeClaimResize;
 
-/// A claim that names no class is of the default one.
-pub(super) fn default_class(cluster: &Cluster, object: &mut dyn Instance) {
-    let Some(claim) = object.downcast_mut::<PersistentVolumeClaim>() else { return };
-    if volume::names_class(claim) {
-        return;
+#[async_trait]
+impl Plugin for PersistentVolumeClaimResize {
+    fn name(&self) -> &'static str {
+        "PersistentVolumeClaimResize"
     }
-    let snapshot = cluster.store().snapshot();
-    let resource = Resource::from(&StorageClass::info().storage);
-    let classes =
-        snapshot.list(&resource, None, None).filter_map(|object| object.decode::<StorageClass>().ok());
-    let default = volume::default_class(classes.map(Arc::new));
-    let name = default.and_then(|class| class.metadata.name.clone());
-    claim.spec.get_or_insert_default().storage_class_name = name;
-}
 
-/// What is in use does not go: controllers take these finalizers away.
-pub(super) fn protect(object: &mut dyn Instance) {
-    let finalizer = match () {
-        () if object.downcast_ref::<PersistentVolumeClaim>().is_some() => volume::CLAIM_FINALIZER,
-        () if object.downcast_ref::<PersistentVolume>().is_some() => volume::VOLUME_FINALIZER,
-        () => return,
-    };
-    if !volume::has_finalizer(object.meta(), finalizer) {
-        object.meta_mut().finalizers.get_or_insert_default().push(finalizer.to_owned());
+    fn handles(&self, step: Step, review: &Review<'_>) -> bool {
+        step == Step::Validate
+            && review.old_object().is_some()
+            && review.writes_whole::<PersistentVolumeClaim>()
+    }
+
+    async fn validate(&self, review: &Review<'_>, _: &mut Reservations) -> Result<(), Status> {
+        let new = review.new_object().and_then(|new| new.downcast_ref());
+        let old = review.old_object().and_then(|old| old.downcast_ref());
+        match (new, old) {
+            (Some(new), Some(old)) => may_grow(review.asked.cluster, review.asked.target, new, old),
+            _ => Ok(()),
+        }
     }
 }
 
-/// A claim may ask for more when it is bound, and its class allows it.
-pub(super) fn may_grow(
+fn may_grow(
     cluster: &Cluster,
     target: &Target,
-    new: &dyn Instance,
-    old: Option<&dyn Instance>,
+    new: &PersistentVolumeClaim,
+    old: &PersistentVolumeClaim,
 ) -> Result<(), Status> {
-    let new = new.downcast_ref::<PersistentVolumeClaim>();
-    let old = old.and_then(|old| old.downcast_ref::<PersistentVolumeClaim>());
-    let (None, Some(new), Some(old)) = (target.subresource, new, old) else { return Ok(()) };
     if volume::request(new) <= volume::request(old) {
         return Ok(());
     }

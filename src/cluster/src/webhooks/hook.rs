@@ -2,7 +2,7 @@
 
 use super::DEFAULT_TIMEOUT;
 use super::review::Version;
-use crate::admission::{Conditions, Matching};
+use crate::admission::matching::{Conditions, Matching};
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, ValidatingWebhook, WebhookClientConfig};
 use kinds::builtin::webhooks::compile_condition;
 use std::time::Duration;
