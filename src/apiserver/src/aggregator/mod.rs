@@ -6,11 +6,10 @@
 
 mod availability;
 mod client;
-mod documents;
+pub(crate) mod documents;
 
 pub(crate) use availability::run as follow_availability;
 pub use client::AggregatedClient;
-pub(crate) use documents::Documents;
 
 use crate::authorization;
 use crate::client_tls::{self, ClientIdentity, Trust};
