@@ -1,6 +1,6 @@
 //! WebSocket messages: their channels, the task's writing half, and the tunnel that makes them a byte stream.
 
-use super::Gone;
+use super::gone::Gone;
 use super::process::Sink;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
