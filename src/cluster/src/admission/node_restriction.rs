@@ -7,7 +7,7 @@ use super::plugin::{Plugin, Step};
 use super::review::Review;
 use crate::authorize::NODE_LEASES;
 use crate::pod_references::{self as refers, MIRROR};
-use crate::token_request::{BoundKind, TokenRequestParams};
+use crate::token_params::{BoundKind, TokenRequestParams};
 use crate::{Actor, Attributes, Cluster, Target};
 use ::api::{ObjectKey, Status};
 use async_trait::async_trait;

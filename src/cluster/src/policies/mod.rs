@@ -5,7 +5,7 @@
 //! costs one look at a flag.
 
 mod compiled;
-mod mutating;
+pub(crate) mod mutating;
 mod parameters;
 mod validating;
 
@@ -21,7 +21,6 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::core::v1::Namespace;
 use kinds::{TypedKind, Version};
-pub(crate) use mutating::Evaluated;
 pub(crate) use parameters::gvk_of;
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};

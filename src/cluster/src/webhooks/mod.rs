@@ -23,7 +23,6 @@ use kinds::TypedKind;
 use review::Answer;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 use store::{Resource, Snapshot, Store};
 
 /// Carries a review to a webhook and its answer back.
@@ -298,5 +297,3 @@ impl Admission<'_> {
         Err(Status::internal(why))
     }
 }
-
-pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10); // admissionregistration.k8s.io/v1's own
