@@ -120,7 +120,7 @@ impl Review<'_> {
 mod tests {
     use super::PLUGINS;
 
-    /// `AllOrderedPlugins` of Kubernetes 1.35, without those that are off unless somebody turns them on.
+    /// What is here of `AllOrderedPlugins`. Most others are off unless somebody turns them on.
     const UPSTREAM: [&str; 23] = [
         "NamespaceLifecycle",
         "LimitRanger",
