@@ -9,7 +9,7 @@ use crate::authentication::{actor_of_certificate, authenticate};
 use crate::connection_seats::{AllSeats, ConnectionSeats};
 use crate::peer::Peer;
 use crate::request::Request;
-use crate::responses;
+use crate::responses::{self, page_not_found};
 use crate::server::ApiServer;
 use crate::server_state::ServerState;
 use bytes::Bytes;
@@ -96,20 +96,15 @@ async fn answer(edge: &ServerState, node: &str, request: Request) -> Response {
             format!("Forbidden (user={user}, verb={verb}, resource=nodes, subresource(s)=[{rights}])\n");
         return responses::text(403, why);
     }
-    let Some(kubelet) = &edge.pods else { return not_found() };
+    let Some(kubelet) = &edge.pods else { return page_not_found() };
     if !matches!(request.method, Method::GET | Method::HEAD) {
         return responses::text(405, "405: Method Not Allowed");
     }
     match kubelet.page(node, &request.path).await {
         Ok(Some(page)) => responses::typed(200, page.content_type, page.body),
-        Ok(None) => not_found(),
+        Ok(None) => page_not_found(),
         Err(error) => responses::text(500, format!("Internal Error: {error}")),
     }
-}
-
-/// In a kubelet's words.
-pub(crate) fn not_found() -> Response {
-    responses::text(404, "404 page not found\n")
 }
 
 fn verb(method: &Method) -> &'static str {

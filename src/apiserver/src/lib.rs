@@ -33,6 +33,7 @@ mod kubelet_port;
 mod metrics;
 mod negotiate;
 mod objects;
+mod openapi_cache;
 mod openapi_documents;
 mod own_authority;
 mod params;

@@ -4,7 +4,7 @@ use crate::request::Request;
 use api::{Gvk, Reason, Status};
 
 const JSON: &str = "application/json";
-pub(crate) const YAML: &str = "application/yaml";
+const YAML: &str = crate::yaml::MEDIA_TYPE;
 
 /// How objects are to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,34 +8,13 @@ use crate::responses::not_found;
 use crate::server_state::ServerState;
 use api::{Reason, Status};
 use http::{HeaderValue, StatusCode, header};
-use kinds::Registry;
 use openapi::{Document, Documents};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use warp::reply::{Reply, Response};
 
 const JSON: &str = "application/json";
 /// The deprecated spelling is no valid media type, and is what clients of Go send; upstream answers with the new one.
 const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
-
-/// The documents of the registry that is served, and this.
-#[derive(Default)]
-pub(crate) struct OpenapiDocuments(Mutex<Option<(Arc<Registry>, Arc<Documents>)>>);
-
-impl OpenapiDocuments {
-    /// Where kinds have come or gone, others; what of the old ones stays true stays rendered.
-    fn of(&self, registry: Arc<Registry>) -> Arc<Documents> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*kept {
-            Some((of, documents)) if Arc::ptr_eq(of, &registry) => documents.clone(),
-            before => {
-                let before = before.as_ref().map(|(_, documents)| &**documents);
-                let documents = Arc::new(Documents::of(&registry, before));
-                *kept = Some((registry, documents.clone()));
-                documents
-            }
-        }
-    }
-}
 
 /// # Errors
 /// `NotFound` for a group that is not served, `NotAcceptable` for a format that there is not.

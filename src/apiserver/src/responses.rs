@@ -1,6 +1,5 @@
 //! Answers: JSON, streams, refusals.
 
-use crate::negotiate::YAML;
 use crate::{warnings, yaml};
 use api::{Reason, Status};
 use bytes::Bytes;
@@ -35,6 +34,11 @@ pub(crate) fn json(code: u16, body: &serde_json::Value) -> Response {
 
 pub(crate) fn text(code: u16, body: impl Into<Bytes>) -> Response {
     typed(code, "text/plain; charset=utf-8", body)
+}
+
+/// Of a kubelet's pages, in a kubelet's words.
+pub(crate) fn page_not_found() -> Response {
+    text(404, "404 page not found\n")
 }
 
 pub(crate) fn typed(code: u16, content_type: &'static str, body: impl Into<Bytes>) -> Response {
@@ -80,7 +84,7 @@ pub(crate) async fn as_yaml(response: Response) -> Response {
         Ok(text) => text,
         Err(status) => return refusal(&status),
     };
-    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(YAML));
+    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(yaml::MEDIA_TYPE));
     head.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(head, text.into_response().into_body())
 }

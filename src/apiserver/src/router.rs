@@ -226,7 +226,10 @@ async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<R
         ["healthz" | "livez" | "readyz", ..] => {
             health::answer(edge, request, &segments).await.ok_or_else(not_found)
         }
-        ["metrics"] => Ok(responses::typed(200, metrics::CONTENT_TYPE, metrics::page(edge))),
+        ["metrics"] => {
+            let page = metrics::page(&edge.metrics, &edge.flow, &edge.cluster);
+            Ok(responses::typed(200, metrics::CONTENT_TYPE, page))
+        }
         [".well-known", "openid-configuration"] => {
             Ok(responses::json(200, &edge.cluster.openid_configuration()))
         }

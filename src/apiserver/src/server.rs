@@ -5,7 +5,7 @@ use crate::client_tls::ClientIdentity;
 use crate::connection_seats::{AllSeats, ConnectionSeats};
 use crate::issuers::Issuers;
 use crate::metrics::{ConfigFile, Metrics};
-use crate::openapi_documents::OpenapiDocuments;
+use crate::openapi_cache::OpenapiCache;
 use crate::parse_budget::ParseBudget;
 use crate::peer::Peer;
 use crate::request::Request;
@@ -83,9 +83,9 @@ impl ApiServer {
             stop: OnceLock::new(),
             metrics: Metrics::default(),
             parsing: ParseBudget::new(config.give_back_memory),
-            openapi: OpenapiDocuments::default(),
+            openapi: OpenapiCache::default(),
             front_proxy: config.front_proxy,
-            aggregated: aggregator::Documents::default(),
+            aggregated: aggregator::documents::Documents::default(),
         };
         Ok(ApiServer { edge: Arc::new(edge), tls })
     }

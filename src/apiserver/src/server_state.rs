@@ -1,10 +1,10 @@
-//! What the server knows beside the request.
+//! What the server knows beside the request: data that others define, and nothing of those who answer with it.
 
-use crate::aggregator;
+use crate::aggregator::documents::Documents;
 use crate::client_tls::ClientIdentity;
 use crate::issuers::Issuers;
 use crate::metrics::Metrics;
-use crate::openapi_documents::OpenapiDocuments;
+use crate::openapi_cache::OpenapiCache;
 use crate::parse_budget::ParseBudget;
 use arc_swap::ArcSwap;
 use audit::AuditLog;
@@ -28,7 +28,8 @@ pub(crate) struct ServerState {
     pub(crate) stop: OnceLock<CancellationToken>,
     pub(crate) metrics: Metrics,
     pub(crate) parsing: ParseBudget,
-    pub(crate) openapi: OpenapiDocuments,
+    pub(crate) openapi: OpenapiCache,
     pub(crate) front_proxy: Option<ClientIdentity>,
-    pub(crate) aggregated: aggregator::Documents,
+    /// What extension API servers told of themselves.
+    pub(crate) aggregated: Documents,
 }

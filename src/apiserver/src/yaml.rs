@@ -4,6 +4,8 @@
 use serde_json::Value;
 use std::fmt::Write as _;
 
+pub(crate) const MEDIA_TYPE: &str = "application/yaml";
+
 /// Without quotes these are booleans and nothing, in any case of their letters.
 const WORDS: [&str; 9] = ["false", "n", "no", "null", "off", "on", "true", "y", "yes"];
 /// A longer key has a line of its own: no reader looks further than 1024 characters for the colon.

@@ -1,7 +1,7 @@
 //! Deletion: what has finalizers or a grace period is marked and stays until both are over, everything else goes at once.
 //! What becomes of the objects that it owns, finalizers tell the garbage collector. Read `mark` first.
 
-use crate::admission::{Admission, Operation, Subject};
+use crate::admission::{Admission, Operation, admit_deleted};
 use crate::clock::now;
 use crate::{Actor, Attributes, Cluster, List, ListParams, Remarks, Target, WriteOptions};
 use ::api::{Object, Reason, ResourceVersion, Status};
@@ -117,9 +117,7 @@ impl Cluster {
             check_preconditions(target, &current, options)?;
             let mut object = target.version.decode_stored(&current)?;
             if let Some(asked) = asked {
-                crate::admission::admit_delete(asked, &*object)?;
-                asked.validate_by_policies(Subject::deleted(&*object)).await?;
-                asked.tell_webhooks_of_deletion(&*object).await?;
+                admit_deleted(asked, &*object).await?;
             }
             let outcome = match mark(&mut *object, target, options) {
                 Mark::Nothing => return Ok(Deleted::Later(current)),

@@ -16,6 +16,12 @@ use store::{Change, Durability, Precondition, Resource, Snapshot, Write};
 const FAMILY: (&str, &str) = ("ipaddress.kubernetes.io/ip-family", "IPv4");
 const MANAGED_BY: (&str, &str) = ("ipaddress.kubernetes.io/managed-by", "ipallocator.k8s.io");
 
+/// The ClusterIPs of a Service.
+pub(crate) fn addresses_of(service: &Service) -> Vec<Ipv4Addr> {
+    let ip = service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref());
+    ip.and_then(|ip| ip.parse().ok()).into_iter().collect()
+}
+
 fn resource() -> Resource {
     Resource::from(&IPAddress::info().storage)
 }

@@ -5,6 +5,7 @@
 //! writes holds the namespace's lock from the look at the store to the commit. Namespaces without a quota have no lock, and pay
 //! one look into an empty range.
 
+use crate::reservations::Reservation;
 use crate::{Cluster, Target};
 use ::api::Status;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, ResourceQuota, Service};
@@ -27,18 +28,21 @@ pub(crate) struct Quotas {
 }
 
 /// Nothing is written into the namespace that could use up the same, while this is held.
-pub(crate) struct Reservation(#[allow(dead_code, reason = "held, not read")] Option<OwnedMutexGuard<()>>);
+pub(crate) struct QuotaReservation(#[allow(dead_code, reason = "held, not read")] OwnedMutexGuard<()>);
+
+impl Reservation for QuotaReservation {
+    /// What was counted is in the store: the next one counts it there.
+    fn commit(self: Box<Self>) {}
+}
 
 impl Cluster {
-    /// # Errors
-    /// `Forbidden` where a quota does not allow it, or wants to know what is not said.
-    pub(crate) async fn reserve(
+    /// Whether a write may use up more of what a quota bounds. Of a namespace without one nothing more is asked.
+    pub(crate) fn has_quota_for(
         &self,
         target: &Target,
         new: &dyn Instance,
         old: Option<&dyn Instance>,
-    ) -> Result<Reservation, Status> {
-        let none = Ok(Reservation(None));
+    ) -> bool {
         // an update of others uses no more than before
         let may_use_more = match target.subresource {
             None => {
@@ -46,17 +50,25 @@ impl Cluster {
             }
             part => part == Some(Subresource::Resize),
         };
-        let Some(namespace) = target.namespace.as_deref().filter(|_| may_use_more) else { return none };
-        if !has_quota(&self.store().snapshot(), namespace) {
-            return none;
-        }
-        let lock = self.0.quotas.lock(namespace);
-        let held = lock.lock_owned().await;
+        let namespace = target.namespace.as_deref().filter(|_| may_use_more);
+        namespace.is_some_and(|namespace| has_quota(&self.store().snapshot(), namespace))
+    }
+
+    /// # Errors
+    /// `Forbidden` where a quota does not allow it, or wants to know what is not said.
+    pub(crate) async fn reserve_quota(
+        &self,
+        target: &Target,
+        new: &dyn Instance,
+        old: Option<&dyn Instance>,
+    ) -> Result<QuotaReservation, Status> {
+        let namespace = target.namespace.as_deref().unwrap_or_default();
+        let held = self.0.quotas.lock(namespace).lock_owned().await;
         let snapshot = self.store().snapshot();
         for quota in quotas(&snapshot, namespace) {
             self.check(&snapshot, &quota, target, new, old)?;
         }
-        Ok(Reservation(Some(held)))
+        Ok(QuotaReservation(held))
     }
 
     fn check(

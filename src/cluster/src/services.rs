@@ -1,8 +1,9 @@
 //! Who holds which ClusterIP and which node port. Every Service passes the write path, so the allocations are exact.
 
-use crate::ip_addresses::addresses_of;
+use crate::ip_addresses::{self, addresses_of};
+use crate::reservations::Reservation;
 use crate::service_ranges::{admit, find_free};
-use crate::{ClusterConfig, Target, ip_addresses};
+use crate::{ClusterConfig, Target};
 use ::api::{Object, Status};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
@@ -83,9 +84,9 @@ impl<T: Eq + Hash + Copy> Holders<T> {
     }
 }
 
-/// What a write has taken; given back when it is dropped without being committed.
+/// The addresses and node ports that a write of a Service has taken.
 #[derive(Default)]
-pub(crate) struct Reservation {
+pub(crate) struct ServiceReservation {
     uid: String,
     addresses: Vec<Ipv4Addr>,
     ports: Vec<u16>,
@@ -99,7 +100,7 @@ pub(crate) struct Reservation {
 struct Numbers<'n> {
     had: &'n HashSet<u16>,
     kept: HashSet<u16>,
-    reservation: &'n mut Reservation,
+    reservation: &'n mut ServiceReservation,
     errors: &'n mut ErrorList,
 }
 
@@ -134,8 +135,8 @@ impl Allocators {
         store: &Store,
         new: &mut Service,
         old: Option<&Service>,
-    ) -> Result<Reservation, Status> {
-        let mut reservation = Reservation::default();
+    ) -> Result<ServiceReservation, Status> {
+        let mut reservation = ServiceReservation::default();
         reservation.from = Some(self.allocations.clone());
         reservation.uid = uid_of(new).to_owned();
         let mut errors = ErrorList::default();
@@ -153,7 +154,7 @@ impl Allocators {
         store: &Store,
         new: &mut Service,
         old: Option<&Service>,
-        reservation: &mut Reservation,
+        reservation: &mut ServiceReservation,
         errors: &mut ErrorList,
     ) {
         let Some(spec) = new.spec.as_mut() else { return };
@@ -198,7 +199,12 @@ impl Allocators {
         spec.ip_family_policy.get_or_insert_with(|| "SingleStack".to_owned());
     }
 
-    fn take_asked(&self, store: &Store, ip: Ipv4Addr, reservation: &mut Reservation) -> Result<(), String> {
+    fn take_asked(
+        &self,
+        store: &Store,
+        ip: Ipv4Addr,
+        reservation: &mut ServiceReservation,
+    ) -> Result<(), String> {
         let held = || stored_services(store).any(|service| addresses_of(&service).contains(&ip));
         let is_held = ip_addresses::is_held(&store.snapshot(), ip);
         let mut allocations = self.lock();
@@ -210,7 +216,7 @@ impl Allocators {
         Ok(())
     }
 
-    fn any_address(&self, store: &Store, reservation: &mut Reservation) -> Option<Ipv4Addr> {
+    fn any_address(&self, store: &Store, reservation: &mut ServiceReservation) -> Option<Ipv4Addr> {
         let mut allocations = self.lock();
         let snapshot = store.snapshot();
         let free = find_free(
@@ -228,7 +234,7 @@ impl Allocators {
         store: &Store,
         new: &mut Service,
         old: Option<&Service>,
-        reservation: &mut Reservation,
+        reservation: &mut ServiceReservation,
         errors: &mut ErrorList,
     ) {
         let had: HashSet<u16> = old.map(|old| ports_of(old).collect()).unwrap_or_default();
@@ -306,7 +312,7 @@ impl Allocators {
         }
     }
 
-    fn any_port(&self, reservation: &mut Reservation) -> Option<u16> {
+    fn any_port(&self, reservation: &mut ServiceReservation) -> Option<u16> {
         let (first, last) = (*self.config.node_ports.start(), *self.config.node_ports.end());
         let mut allocations = self.lock();
         let start = rand::rng().random_range(first..=last);
@@ -350,9 +356,8 @@ impl Allocators {
     }
 }
 
-impl Reservation {
-    /// What is committed with the Service that took it.
-    pub(crate) fn written_with(&self, store: &Store, service: &ObjectMeta) -> Result<Vec<Write>, Status> {
+impl Reservation for ServiceReservation {
+    fn written_with(&self, store: &Store, service: &ObjectMeta) -> Result<Vec<Write>, Status> {
         if self.addresses.is_empty() && self.freed_addresses.is_empty() {
             return Ok(Vec::new());
         }
@@ -362,8 +367,7 @@ impl Reservation {
         self.addresses.iter().map(|ip| ip_addresses::added(service, *ip)).chain(freed).collect()
     }
 
-    /// The write is committed, and so is what it took.
-    pub(crate) fn commit(mut self) {
+    fn commit(mut self: Box<Self>) {
         if let Some(allocations) = self.from.take() {
             let mut allocations = allocations.lock().unwrap_or_else(PoisonError::into_inner);
             self.addresses.iter().for_each(|ip| allocations.addresses.is_stored(ip, &self.uid));
@@ -374,7 +378,7 @@ impl Reservation {
     }
 }
 
-impl Drop for Reservation {
+impl Drop for ServiceReservation {
     fn drop(&mut self) {
         if let Some(allocations) = self.from.take() {
             let mut allocations = allocations.lock().unwrap_or_else(PoisonError::into_inner);

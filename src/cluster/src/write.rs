@@ -4,6 +4,7 @@ use crate::admission::{Admission, Operation};
 use crate::apply::{ManagedFields, of_created, of_updated};
 use crate::clock::now;
 use crate::delete::ready_for_removal;
+use crate::reservations::Reservations;
 use crate::write_priority::{Step, priority};
 use crate::{Actor, Attributes, Cluster, Remarks, Target, admission};
 use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
@@ -100,20 +101,21 @@ impl Cluster {
             object.meta_mut().managed_fields = entries;
         }
         let asked = self.admission(actor, target, Operation::Create, options);
-        let reservations = admission::admit_create(&asked, &mut object, &|changed| {
+        let prepare = |changed: &mut dyn Instance| {
             changed.set_defaults();
             drop_empty(changed.meta_mut());
             changed.prepare_create();
-        })
-        .await?;
-        validate(target, &*object, None)?;
-        warn(target, &*object, None, &options.remarks);
-        admission::review(&asked, &*object, None).await?;
-        let _until_committed = self.reserve(target, &*object, None).await?;
+        };
+        let judge = |new: &mut dyn Instance| {
+            validate(target, new, None)?;
+            warn(target, new, None, &options.remarks);
+            Ok(())
+        };
+        let reservations = admission::admit_written(&asked, &mut object, None, &prepare, judge).await?;
         let mut tries = 0;
         let priority = priority(actor, target, Step::Create);
         loop {
-            let beside = reservations.written_with(self, &*object)?;
+            let beside = reservations.written_with(self.store(), object.meta())?;
             let draft = object.encode()?;
             let outcome = self.put(target, draft, Precondition::Absent, options, beside, priority).await;
             match outcome {
@@ -174,12 +176,11 @@ impl Cluster {
             if new.same_as(&*old) && !Self::moves(&target.version, &stored) {
                 return Ok(current);
             }
-            let _until_committed = self.reserve(target, &*new, Some(&*old)).await?;
             let at = Precondition::At(current.revision());
             let outcome = if ready_for_removal(&*new) && !options.dry_run {
                 self.remove(target, current.key(), at, new.encode()?).await
             } else {
-                let beside = reservations.written_with(self, &*new)?;
+                let beside = reservations.written_with(self.store(), new.meta())?;
                 let priority = priority(actor, target, Step::Update);
                 self.put(target, new.encode()?, at, options, beside, priority).await
             };
@@ -203,7 +204,7 @@ impl Cluster {
         options: &WriteOptions,
         new: &mut Box<dyn Instance>,
         before: &Before<'_>,
-    ) -> Result<admission::Reservations, Status> {
+    ) -> Result<Reservations, Status> {
         let old = before.instance;
         let written = new.meta_mut().managed_fields.take();
         prepare_update(target, &mut **new, old);
@@ -217,12 +218,13 @@ impl Cluster {
         };
         let asked = self.admission(actor, target, Operation::Update, options);
         let again = |changed: &mut dyn Instance| prepare_update(target, changed, old);
-        let reservations = admission::admit_update(&asked, new, old, &again).await?;
-        new.meta_mut().managed_fields = managed;
-        validate(target, &**new, Some(old))?;
-        warn(target, &**new, Some(old), &options.remarks);
-        admission::review(&asked, &**new, Some(old)).await?;
-        Ok(reservations)
+        let judge = |new: &mut dyn Instance| {
+            new.meta_mut().managed_fields = managed;
+            validate(target, new, Some(old))?;
+            warn(target, new, Some(old), &options.remarks);
+            Ok(())
+        };
+        admission::admit_written(&asked, new, Some(old), &again, judge).await
     }
 
     pub(crate) fn admission<'a>(

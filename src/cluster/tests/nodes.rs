@@ -4,6 +4,7 @@ use api::{ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Attributes, Client, Cluster, DeleteOptions, Target};
 use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::{MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding};
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, PodCertificateRequest};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{
@@ -310,6 +311,33 @@ async fn a_node_asks_for_its_own_certificate_and_nobody_for_a_masters() {
             want => assert!(refused(asked, case).ends_with(want), "{case}"),
         }
     }
+}
+
+#[tokio::test]
+async fn who_asks_for_a_certificate_is_no_policys_to_say() {
+    let (_, root) = lab().await;
+    let requests = json!({"resourceRules": [{"operations": ["CREATE"], "apiGroups": ["certificates.k8s.io"],
+        "apiVersions": ["v1"], "resources": ["certificatesigningrequests"]}]});
+    // the first is evaluated once more, as the second changes what it saw: nobody but the cluster comes after that
+    for (name, again, expression) in [
+        ("a", "IfNeeded", "Object{spec: Object.spec{username: 'somebody'}}"),
+        ("b", "Never", "Object{metadata: Object.metadata{annotations: {'seen': 'yes'}}}"),
+    ] {
+        let mutation =
+            json!({"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}});
+        let policy = json!({"metadata": {"name": name}, "spec": {
+            "matchConstraints": requests, "reinvocationPolicy": again, "mutations": [mutation]}});
+        root.api().create(object::<MutatingAdmissionPolicy>(policy)).await.unwrap();
+        let binding = json!({"metadata": {"name": name}, "spec": {"policyName": name}});
+        root.api().create(object::<MutatingAdmissionPolicyBinding>(binding)).await.unwrap();
+    }
+    let request: CertificateSigningRequest = object(json!({
+        "metadata": {"name": "r"},
+        "spec": {"request": ByteString(OF_NODE.into()), "signerName": "example.com/own", "usages": ["client auth"]},
+    }));
+    let made = root.api().create(request).await.unwrap();
+    assert_eq!(made.metadata.annotations.unwrap()["seen"], "yes");
+    assert_eq!(made.spec.username.as_deref(), Some("system:apiserver"));
 }
 
 #[tokio::test]

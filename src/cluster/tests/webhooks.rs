@@ -327,7 +327,9 @@ async fn an_injector_changes_pods_of_components_and_those_who_asked_see_it() {
     let (first, second) =
         ("https://first.example.com/?timeout=10s", "https://second.example.com/?timeout=10s");
     assert_eq!(urls, [first, second, first], "the first sees what the second made");
-    assert_eq!(asked[2]["request"]["object"]["spec"]["containers"][1]["name"], "sidecar");
+    let seen = &asked[2]["request"]["object"]["spec"]["containers"][1];
+    assert_eq!(seen["name"], "sidecar");
+    assert_eq!(seen["volumeMounts"].as_array().map(Vec::len), Some(1), "as the cluster has completed it");
 }
 
 #[tokio::test]

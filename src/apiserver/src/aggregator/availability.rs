@@ -3,7 +3,7 @@
 //! server hangs nobody tells. One that does not answer is asked again with back-off.
 
 use super::documents::Told;
-use super::{place, reference, secured, tell_who};
+use super::extension::{all_given_away, place, reference, secured, tell_who};
 use crate::client_tls;
 use crate::exchange::ask;
 use crate::proxy::{self, NoEndpoint};
@@ -57,7 +57,7 @@ pub(crate) async fn run(edge: Arc<ServerState>, stop: CancellationToken) {
     let (cluster, asked) = (edge.cluster.clone(), Arc::new(Notify::new()));
     let of_clock = asked.clone();
     let all = move || -> Vec<ObjectKey> {
-        super::all_given_away(&cluster).iter().map(|service| key_of(&service.metadata)).collect()
+        all_given_away(&cluster).iter().map(|service| key_of(&service.metadata)).collect()
     };
     Controller::new(NAME, &edge.cluster)
         .reconciles::<APIService>()

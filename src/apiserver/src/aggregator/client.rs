@@ -1,6 +1,6 @@
 //! Questions of the cluster's own components to extension API servers.
 
-use super::{authorized_part, given_away, is_available, place, secured, tell_who};
+use super::extension::{authorized_part, given_away, is_available, place, secured, tell_who};
 use crate::client_tls::{self, ClientIdentity};
 use crate::exchange::ask;
 use crate::proxy;

@@ -7,8 +7,9 @@ mod process;
 mod reloads;
 mod requests;
 
-use crate::server_state::ServerState;
+use cluster::Cluster;
 use cluster::metrics::{Exposition, Histogram};
+use flowcontrol::FlowControl;
 pub use reloads::ConfigFile;
 use reloads::Reloads;
 use requests::Requests;
@@ -92,17 +93,17 @@ impl Metrics {
     }
 }
 
-pub(crate) fn page(edge: &ServerState) -> String {
+pub(crate) fn page(metrics: &Metrics, flow: &FlowControl, cluster: &Cluster) -> String {
     let mut out = Exposition::default();
     let version = api::KUBERNETES_VERSION;
     let name = "kubernetes_build_info";
     out.metric(name, "gauge", "A metric with a constant '1' value labeled by major, minor and git version of the Kubernetes that is served.");
     let labels = [("git_version", version.git), ("major", version.major), ("minor", version.minor)];
     out.value(name, &labels, 1, None);
-    edge.metrics.tell(&mut out);
-    levels::tell(&mut out, &edge.flow.counts());
-    objects::tell(&mut out, &edge.cluster);
-    edge.cluster.metrics().tell(&mut out);
+    metrics.tell(&mut out);
+    levels::tell(&mut out, &flow.counts());
+    objects::tell(&mut out, cluster);
+    cluster.metrics().tell(&mut out);
     process::tell(&mut out);
     out.into_text()
 }

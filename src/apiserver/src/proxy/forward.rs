@@ -1,11 +1,11 @@
 //! One request on its way: connected, sent, answered, or turned into a plain stream of bytes. A connection is made for each
 //! request and not kept: the next one goes to whoever is there then.
 
+use super::headers;
 use super::html;
 use super::links::Origin;
 use super::target::{Scheme, Target, unavailable};
 use super::tls;
-use super::{Secured, headers};
 use crate::client_tls;
 use crate::request::{Chunks, Upgrading};
 use crate::responses;
@@ -20,7 +20,9 @@ use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use std::io::{self, ErrorKind, Read};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -34,6 +36,12 @@ const LINGER: Duration = Duration::from_secs(10);
 const LARGEST_PAGE: usize = 8 << 20;
 
 type Body = UnsyncBoxBody<Bytes, Status>;
+
+/// A backend that must show who it is, by its own authority's certificate for this name.
+pub(crate) struct Secured {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) host: String,
+}
 
 /// A request as the backend gets it.
 pub(super) struct Outgoing {

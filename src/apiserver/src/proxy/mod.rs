@@ -12,15 +12,15 @@ mod target;
 mod tls;
 
 use crate::connect_options::ProxyOptions;
-use crate::kubelet_port;
 use crate::objects::admit_connection;
 use crate::request::{Chunks, Request};
 use crate::request_info::RequestInfo;
-use crate::responses::{self, Verbatim, not_found};
+use crate::responses::{self, Verbatim, not_found, page_not_found};
 use crate::server_state::ServerState;
 use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Client, ListParams, Target as Stored};
 use forward::Outgoing;
+pub(crate) use forward::Secured;
 use futures::StreamExt;
 pub(crate) use headers::sanitize_connection;
 use http::{HeaderValue, Method, header};
@@ -31,17 +31,9 @@ use kinds::endpoints::SERVICE_LABEL;
 use links::Origin;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rand::seq::IndexedRandom;
-use rustls::ClientConfig;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use target::{Endpoints, Name, Target};
 use warp::reply::Response;
-
-/// A backend that must show who it is, by its own authority's certificate for this name.
-pub(crate) struct Secured {
-    pub(crate) config: Arc<ClientConfig>,
-    pub(crate) host: String,
-}
 
 /// Why nobody is behind a Service.
 #[derive(Debug)]
@@ -152,7 +144,7 @@ async fn of_own_kubelet(
     }
     // another's node has no page of ours
     let is_ours = kubelet.page(name.name, "/healthz").await.map_err(Status::internal)?.is_some();
-    Ok(is_ours.then(kubelet_port::not_found))
+    Ok(is_ours.then(page_not_found))
 }
 
 async fn lead(

@@ -1,7 +1,7 @@
 //! A process over SPDY/3.1: a stream for each of error, stdin, stdout, stderr and resize.
 
-use super::Gone;
 use super::channels::terminal_size;
+use super::gone::Gone;
 use super::process::{Action, ClientEnds, Sink, carry, status_text};
 use super::spdy::{self, Connection, Reset, Stalled, Stream, StreamSender};
 use bytes::{Buf, Bytes, BytesMut};

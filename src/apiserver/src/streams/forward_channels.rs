@@ -1,9 +1,9 @@
 //! Port-forward as clients without SPDY ask for it: a WebSocket with a data and an error channel for each port, each led
 //! by the port's number. A channel is one connection.
 
-use super::Gone;
 use super::channels::Protocol;
 use super::forward_target::ForwardTarget;
+use super::gone::Gone;
 use super::process::Sink as _;
 use super::websocket::{Channel, HELD, LINGER, QUEUED, goodbye, write_messages};
 use bytes::{Bytes, BytesMut};

@@ -1,6 +1,6 @@
 //! A process's streams carried between its session and a client, whatever protocol the client speaks.
 
-use super::Gone;
+use super::gone::Gone;
 use bytes::{Bytes, BytesMut};
 use cri::{CriError, ExecSession, Input, Output, TerminalSize};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! A WebSocket: its bounds, the task's writing half, and the tunnel that makes its messages a byte stream.
 
-use super::Gone;
 use super::channels::Codec;
+use super::gone::Gone;
 use super::process::Sink;
 use bytes::{Buf, Bytes};
 use cri::Duplex;

@@ -65,13 +65,20 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// What policies and webhooks may change.
-pub(crate) enum Draft<'a> {
+/// What is asked for, as policies and webhooks may change it.
+pub(crate) struct Draft<'a> {
+    what: What<'a>,
+    is_changed: bool,
+}
+
+enum What<'a> {
     Object {
         new: &'a mut Box<dyn Instance>,
         old: Option<&'a dyn Instance>,
         prepare: &'a Prepare<'a>,
     },
+    /// There is nothing to change.
+    Deleted(&'a dyn Instance),
     /// `typed` leaves of what replaces it what its type has.
     Unstored {
         what: &'a mut Value,
@@ -79,19 +86,57 @@ pub(crate) enum Draft<'a> {
     },
 }
 
-impl Draft<'_> {
+impl<'a> Draft<'a> {
+    pub(crate) fn object(
+        new: &'a mut Box<dyn Instance>,
+        old: Option<&'a dyn Instance>,
+        prepare: &'a Prepare<'a>,
+    ) -> Self {
+        Draft { what: What::Object { new, old, prepare }, is_changed: false }
+    }
+
+    pub(crate) fn deleted(old: &'a dyn Instance) -> Self {
+        Draft { what: What::Deleted(old), is_changed: false }
+    }
+
+    pub(crate) fn unstored(what: &'a mut Value, typed: &'a Typed<'a>) -> Self {
+        Draft { what: What::Unstored { what, typed }, is_changed: false }
+    }
+
     pub(crate) fn subject(&self) -> Subject<'_> {
-        match self {
-            Draft::Object { new, old, .. } => Subject::written(&***new, *old),
-            Draft::Unstored { what, .. } => Subject::unstored(what),
+        match &self.what {
+            What::Object { new, old, .. } => Subject::written(&***new, *old),
+            What::Deleted(old) => Subject::deleted(*old),
+            What::Unstored { what, .. } => Subject::unstored(what),
         }
     }
 
-    /// To see whether somebody has changed it.
+    pub(crate) fn old(&self) -> Option<&'a dyn Instance> {
+        match &self.what {
+            What::Object { old, .. } => *old,
+            What::Deleted(old) => Some(*old),
+            What::Unstored { .. } => None,
+        }
+    }
+
+    pub(crate) fn new_mut(&mut self) -> Option<&mut dyn Instance> {
+        match &mut self.what {
+            What::Object { new, .. } => Some(&mut ***new),
+            What::Deleted(_) | What::Unstored { .. } => None,
+        }
+    }
+
+    /// Whether a policy or a webhook has changed it.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.is_changed
+    }
+
+    /// To see whether somebody has changed it since it was seen.
     pub(crate) fn encoded(&self) -> Result<Bytes, Status> {
-        match self {
-            Draft::Object { new, .. } => encoded(&***new),
-            Draft::Unstored { what, .. } => Ok(what.to_string().into()),
+        match &self.what {
+            What::Object { new, .. } => encoded(&***new),
+            What::Deleted(old) => encoded(*old),
+            What::Unstored { what, .. } => Ok(what.to_string().into()),
         }
     }
 }
@@ -104,7 +149,15 @@ pub(crate) type Typed<'a> = dyn Fn(Value) -> Result<Value, Status> + Send + Sync
 impl Admission<'_> {
     /// Whether there is any policy or webhook at all.
     pub(crate) fn is_of_interest(&self) -> bool {
-        self.cluster.0.policies.any() || self.cluster.0.webhooks.any()
+        self.has_policies() || self.has_webhooks()
+    }
+
+    pub(crate) fn has_policies(&self) -> bool {
+        self.cluster.0.policies.any()
+    }
+
+    pub(crate) fn has_webhooks(&self) -> bool {
+        self.cluster.0.webhooks.any()
     }
 
     /// Nobody is asked about what would ask him.
@@ -136,10 +189,12 @@ impl Admission<'_> {
     /// # Errors
     /// `InternalError` where it is no object of the kind any more.
     pub(crate) async fn replace(&self, draft: &mut Draft<'_>, after: Value) -> Result<(), Status> {
-        let (new, prepare) = match draft {
-            Draft::Object { new, prepare, .. } => (new, prepare),
-            Draft::Unstored { what, typed } => {
+        let (new, prepare) = match &mut draft.what {
+            What::Object { new, prepare, .. } => (new, prepare),
+            What::Deleted(_) => return Ok(()),
+            What::Unstored { what, typed } => {
                 **what = typed(after)?;
+                draft.is_changed = true;
                 return Ok(());
             }
         };
@@ -155,6 +210,7 @@ impl Admission<'_> {
         keep_identity(&mut *decoded, &***new);
         prepare(&mut *decoded);
         **new = decoded;
+        draft.is_changed = true;
         Ok(())
     }
 

@@ -1,9 +1,13 @@
 //! Upstream's LimitRanger: what containers leave out is filled in from the namespace's LimitRanges, and what they ask for must
 //! be within them.
 
+use super::plugin::{Plugin, Step};
+use super::review::Review;
+use crate::reservations::Reservations;
 use crate::{Cluster, Target};
 use ::api::quantity::{Quantity, canonical};
 use ::api::{GroupResource, Status};
+use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{
     Container, LimitRange, LimitRangeItem, PersistentVolumeClaim, Pod, ResourceRequirements,
 };
@@ -16,11 +20,40 @@ type Amounts = BTreeMap<String, Amount>;
 
 const ANNOTATION: &str = "kubernetes.io/limit-ranger";
 
-/// Fills in requests and limits.
-pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) {
-    let Some(pod) = object.downcast_mut::<Pod>() else { return };
-    for range in ranges(cluster, pod.metadata.namespace.as_deref()) {
-        fill_in(pod, &range);
+pub(super) struct LimitRanger;
+
+#[async_trait]
+impl Plugin for LimitRanger {
+    fn name(&self) -> &'static str {
+        "LimitRanger"
+    }
+
+    fn handles(&self, step: Step, review: &Review<'_>) -> bool {
+        let is_asked_of = || matches!(review.asked.target.subresource, None | Some(Subresource::Resize));
+        match step {
+            Step::Admit => review.creates::<Pod>(),
+            Step::Begin => false,
+            Step::Validate => {
+                (review.writes::<Pod>() || review.writes::<PersistentVolumeClaim>()) && is_asked_of()
+            }
+        }
+    }
+
+    /// Fills in requests and limits.
+    async fn admit(&self, review: &mut Review<'_>) -> Result<(), Status> {
+        let cluster = review.asked.cluster;
+        let Some(pod) = review.draft.new_mut().and_then(|new| new.downcast_mut::<Pod>()) else {
+            return Ok(());
+        };
+        for range in ranges(cluster, pod.metadata.namespace.as_deref()) {
+            fill_in(pod, &range);
+        }
+        Ok(())
+    }
+
+    async fn validate(&self, review: &Review<'_>, _: &mut Reservations) -> Result<(), Status> {
+        let Some(new) = review.new_object() else { return Ok(()) };
+        judge(review.asked.cluster, review.asked.target, new, review.old_object())
     }
 }
 
@@ -28,7 +61,7 @@ pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) {
 ///
 /// # Errors
 /// `Forbidden` for what is out of a range.
-pub(super) fn review(
+fn judge(
     cluster: &Cluster,
     target: &Target,
     new: &dyn Instance,

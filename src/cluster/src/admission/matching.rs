@@ -1,7 +1,7 @@
 //! Which writes a webhook, a policy or a binding wants to be asked about (upstream's `webhook/predicates` and
 //! `policy/matching`, which agree).
 
-use super::{Admission, Subject};
+use super::attributes::{Admission, Subject};
 use ::api::{LabelSelector, ObjectKey};
 use expressions::{Budget, Outcome, Program, Variables};
 use k8s_openapi::api::admissionregistration::v1::{

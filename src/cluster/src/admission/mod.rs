@@ -1,154 +1,85 @@
-//! What the cluster adds to, or refuses in, an object between its defaults and its validation. One file a rule; the lists
-//! below are the order.
+//! What the cluster adds to, or refuses in, a request between its defaults and the commit.
+//!
+//! Each rule is a [`Plugin`](plugin::Plugin) in a file of its own, and `plugins.rs` has the list of them, whose order is upstream's, and the walk
+//! over it. What is asked for goes along it as a [`Review`](review::Review): an object that is created or updated
+//! ([`admit_written`]), one that is deleted ([`admit_deleted`]), or what is stored nowhere (`unstored.rs`: connections, bindings,
+//! evictions, tokens). What a plug-in takes for a write is in its [`Reservations`].
 
-mod attributes;
-mod certificate_requests;
-mod ingress_class;
+pub(crate) mod attributes;
+mod certificate_approval;
+mod certificate_requester;
+mod certificate_signing;
+mod certificate_subject_restriction;
+mod cluster_trust_bundle_attest;
+mod default_ingress_class;
+mod default_storage_class;
+mod default_toleration_seconds;
 mod limit_ranger;
-mod matching;
-mod namespace;
+pub(crate) mod matching;
+mod mutating_admission_policy;
+mod mutating_admission_webhook;
+mod namespace_lifecycle;
 mod node_restriction;
-mod node_taints;
-mod pod_priority;
+mod persistent_volume_claim_resize;
+mod plugin;
+mod plugins;
+mod pod_certificate_signing;
 mod pod_security;
-mod pod_service_account;
-mod pod_tolerations;
 mod pod_topology_labels;
 mod policy_params;
+mod priority;
 mod rbac_escalation;
+mod resource_quota;
+mod review;
 mod runtime_class;
+mod service_account;
 mod service_addresses;
-mod storage;
+mod signers;
+mod storage_object_in_use_protection;
+mod taint_nodes_by_condition;
 mod unstored;
+mod validating_admission_policy;
+mod validating_admission_webhook;
 
-pub(crate) use attributes::{Admission, Draft, Operation, Prepare, Question, Subject};
-pub(crate) use ingress_class::DEFAULT_CLASS;
-pub(crate) use matching::{Conditions, Matching, selector};
+pub(crate) use attributes::{Admission, Operation};
+pub(crate) use default_ingress_class::DEFAULT_CLASS;
+pub(crate) use default_storage_class::DEFAULT_CLASS as DEFAULT_STORAGE_CLASS;
 pub(crate) use node_restriction::{admit_eviction, admit_token};
 pub(crate) use pod_topology_labels::label_binding;
-pub(crate) use policy_params::gvk_of;
-pub(crate) use storage::DEFAULT_CLASS as DEFAULT_STORAGE_CLASS;
 
-use crate::Cluster;
-use crate::services::Reservation;
+use crate::reservations::Reservations;
 use ::api::Status;
-use kinds::{Instance, Subresource};
-use store::Write;
+use attributes::{Draft, Prepare};
+use kinds::Instance;
+use review::Review;
 
-/// What admission reserved for a write until it is committed.
-pub(crate) struct Reservations(Reservation);
-
-impl Reservations {
-    /// What is committed with the object.
-    pub(crate) fn written_with(
-        &self,
-        cluster: &Cluster,
-        object: &dyn Instance,
-    ) -> Result<Vec<Write>, Status> {
-        self.0.written_with(cluster.store(), object.meta())
-    }
-
-    /// A dry run gives everything back.
-    pub(crate) fn commit_unless(self, dry_run: bool) {
-        if !dry_run {
-            self.0.commit();
-        }
-    }
-}
-
-pub(crate) async fn admit_create(
-    asked: &Admission<'_>,
-    object: &mut Box<dyn Instance>,
-    prepare: &Prepare<'_>,
-) -> Result<Reservations, Status> {
-    let Admission { cluster, actor, target, .. } = *asked;
-    namespace::ensure_exists(cluster, target, object.meta().name.as_deref().unwrap_or_default())?;
-    certificate_requests::admit_create(actor, &mut **object);
-    fill_in(cluster, &mut **object).await?;
-    node_restriction::admit_create(cluster, actor, target, &**object)?;
-    if mutate(asked, &mut Draft::Object { new: object, old: None, prepare }).await? {
-        // what a policy or a webhook put in has its token and its priority too
-        fill_in(cluster, &mut **object).await?;
-        certificate_requests::admit_create(actor, &mut **object);
-    }
-    pod_priority::one_default(cluster, &**object, None)?;
-    runtime_class::admit(cluster, &mut **object)?;
-    rbac_escalation::admit(cluster, actor, target, &**object, None)?;
-    certificate_requests::attest(cluster, actor, target, &**object, None)?;
-    policy_params::admit(cluster, actor, &**object, None)?;
-    service_addresses::admit(cluster, &mut **object, None).map(Reservations)
-}
-
-async fn fill_in(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Status> {
-    limit_ranger::admit(cluster, object);
-    pod_service_account::admit(cluster, object).await?;
-    pod_tolerations::admit(object);
-    node_taints::admit(object);
-    pod_topology_labels::admit(cluster, object);
-    pod_priority::admit(cluster, object)?;
-    ingress_class::admit(cluster, object);
-    storage::default_class(cluster, object);
-    storage::protect(object);
-    Ok(())
-}
-
-pub(crate) async fn admit_update(
+/// An object as it is to be stored. `prepare` puts in order what a policy or a webhook has changed; `judge` is the validation by the
+/// kind itself, which comes when nobody changes the object any more, and before those who only judge it.
+///
+/// # Errors
+/// What the first plug-in refuses, or `judge`. What was reserved until then is given back.
+pub(crate) async fn admit_written(
     asked: &Admission<'_>,
     new: &mut Box<dyn Instance>,
-    old: &dyn Instance,
-    prepare: &Prepare<'_>,
-) -> Result<Reservations, Status> {
-    let Admission { cluster, actor, target, .. } = *asked;
-    node_restriction::admit_update(cluster, actor, target, &**new, old)?;
-    mutate(asked, &mut Draft::Object { new, old: Some(old), prepare }).await?;
-    let new = &mut **new;
-    certificate_requests::admit_update(cluster, actor, target, new, old)?;
-    if target.subresource.is_some() {
-        return Ok(Reservations(Reservation::default()));
-    }
-    pod_priority::one_default(cluster, new, Some(old))?;
-    rbac_escalation::admit(cluster, actor, target, new, Some(old))?;
-    policy_params::admit(cluster, actor, new, Some(old))?;
-    service_addresses::admit(cluster, new, Some(old)).map(Reservations)
-}
-
-/// What may refuse, or warn of, an object that is as it would be stored: upstream's validating admission.
-pub(crate) async fn review(
-    asked: &Admission<'_>,
-    new: &dyn Instance,
     old: Option<&dyn Instance>,
-) -> Result<(), Status> {
-    let Admission { cluster, target, remarks, .. } = *asked;
-    service_addresses::review(cluster, new, remarks);
-    storage::may_grow(cluster, target, new, old)?;
-    if matches!(target.subresource, None | Some(Subresource::Resize)) {
-        limit_ranger::review(cluster, target, new, old)?;
+    prepare: &Prepare<'_>,
+    judge: impl FnOnce(&mut dyn Instance) -> Result<(), Status> + Send,
+) -> Result<Reservations, Status> {
+    let mut review = Review::new(asked, Draft::object(new, old, prepare));
+    let mut reservations = review.admit().await?;
+    if let Some(new) = review.draft.new_mut() {
+        judge(new)?;
     }
-    pod_security::review(cluster, target, new, old, remarks)?;
-    if old.is_none() {
-        certificate_requests::restrict_subject(target, new)?;
-    }
-    let subject = Subject::written(new, old);
-    asked.validate_by_policies(subject).await?;
-    asked.validate_by_webhooks(subject).await
+    review.validate(&mut reservations).await?;
+    Ok(reservations)
 }
 
-/// Policies, then webhooks; then once more those that want it where somebody changed what they had seen. Whether anything
-/// changed.
-async fn mutate(asked: &Admission<'_>, draft: &mut Draft<'_>) -> Result<bool, Status> {
-    if !asked.is_of_interest() {
-        return Ok(false);
-    }
-    let before = draft.encoded()?;
-    let evaluated = asked.mutate_by_policies(draft).await?;
-    let hooks = asked.mutate_by_webhooks(draft).await?;
-    asked.evaluate_again(evaluated, draft).await?;
-    asked.ask_again(hooks, draft).await?;
-    Ok(draft.encoded()? != before)
-}
-
-pub(crate) fn admit_delete(asked: &Admission<'_>, object: &dyn Instance) -> Result<(), Status> {
-    let Admission { cluster, actor, target, .. } = *asked;
-    namespace::check_delete(target)?;
-    node_restriction::admit_delete(cluster, actor, target, object)
+/// An object that is asked to be deleted.
+///
+/// # Errors
+/// What the first plug-in refuses.
+pub(crate) async fn admit_deleted(asked: &Admission<'_>, old: &dyn Instance) -> Result<(), Status> {
+    let mut review = Review::new(asked, Draft::deleted(old));
+    let mut reservations = review.admit().await?;
+    review.validate(&mut reservations).await
 }

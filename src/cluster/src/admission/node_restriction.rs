@@ -2,12 +2,15 @@
 //! labels by which others keep their pods away from it, and makes no pod that would give it what it may not have. The node of this
 //! process is no client.
 
-use super::attributes::encoded;
+use super::attributes::{Admission, encoded};
+use super::plugin::{Plugin, Step};
+use super::review::Review;
 use crate::authorize::NODE_LEASES;
 use crate::pod_references::{self as refers, MIRROR};
-use crate::token_request::{BoundKind, TokenRequestParams};
+use crate::token_params::{BoundKind, TokenRequestParams};
 use crate::{Actor, Attributes, Cluster, Target};
 use ::api::{ObjectKey, Status};
+use async_trait::async_trait;
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, PodCertificateRequest};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount};
@@ -47,7 +50,31 @@ struct OfNode<'a> {
     name: &'a str,
 }
 
-pub(super) fn admit_create(
+pub(super) struct NodeRestriction;
+
+#[async_trait]
+impl Plugin for NodeRestriction {
+    fn name(&self) -> &'static str {
+        "NodeRestriction"
+    }
+
+    fn handles(&self, step: Step, review: &Review<'_>) -> bool {
+        step == Step::Admit && review.asked.actor.client_node().is_some()
+    }
+
+    async fn admit(&self, review: &mut Review<'_>) -> Result<(), Status> {
+        let Admission { cluster, actor, target, .. } = *review.asked;
+        match (review.new_object(), review.old_object()) {
+            (Some(new), Some(old)) => admit_update(cluster, actor, target, new, old),
+            (Some(new), None) => admit_create(cluster, actor, target, new),
+            (None, Some(old)) => admit_delete(cluster, actor, target, old),
+            // evictions and tokens are asked about below, whoever wants them by whichever way
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+fn admit_create(
     cluster: &Cluster,
     actor: &Actor,
     target: &Target,
@@ -77,7 +104,7 @@ pub(super) fn admit_create(
     }
 }
 
-pub(super) fn admit_update(
+fn admit_update(
     cluster: &Cluster,
     actor: &Actor,
     target: &Target,
@@ -103,7 +130,7 @@ pub(super) fn admit_update(
     }
 }
 
-pub(super) fn admit_delete(
+fn admit_delete(
     cluster: &Cluster,
     actor: &Actor,
     target: &Target,

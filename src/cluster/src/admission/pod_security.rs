@@ -1,9 +1,13 @@
 //! Upstream's PodSecurity: pods that their namespace's labels forbid are refused; of templates, and of pods under `warn`,
 //! the client is warned; so is who labels a namespace in which there are pods that the new label would refuse.
 
+use super::plugin::{Plugin, Step};
+use super::review::Review;
 use crate::pod_security::{Level, LevelVersion, Policy, evaluate};
+use crate::reservations::Reservations;
 use crate::{Cluster, Remarks, Target};
 use ::api::{ObjectKey, Status};
+use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{Namespace, Pod, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{Instance, Subresource, TypedKind};
@@ -18,7 +22,28 @@ const VIOLATIONS: &str = "pod-security.kubernetes.io/audit-violations";
 const SECCOMP_ANNOTATION: &str = "seccomp.security.alpha.kubernetes.io/pod";
 const SECCOMP_CONTAINER_ANNOTATION: &str = "container.seccomp.security.alpha.kubernetes.io/";
 
-pub(super) fn review(
+pub(super) struct PodSecurity;
+
+#[async_trait]
+impl Plugin for PodSecurity {
+    fn name(&self) -> &'static str {
+        "PodSecurity"
+    }
+
+    fn handles(&self, step: Step, review: &Review<'_>) -> bool {
+        let has_template = || review.new_object().is_some_and(|new| new.pod_template().is_some());
+        step == Step::Validate
+            && (review.writes::<Pod>() || review.writes_whole::<Namespace>() || has_template())
+    }
+
+    async fn validate(&self, review: &Review<'_>, _: &mut Reservations) -> Result<(), Status> {
+        let Some(new) = review.new_object() else { return Ok(()) };
+        let asked = review.asked;
+        judge(asked.cluster, asked.target, new, review.old_object(), asked.remarks)
+    }
+}
+
+fn judge(
     cluster: &Cluster,
     target: &Target,
     new: &dyn Instance,

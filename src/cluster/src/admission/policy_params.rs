@@ -1,8 +1,13 @@
 //! Nobody has a policy read for him what he may not read himself: upstream's `authz.go` beside each kind of policy
 //! (`pkg/registry/admissionregistration`).
 
+use super::plugin::{Plugin, Step};
+use super::review::Review;
+use crate::policies::gvk_of;
+use crate::reservations::Reservations;
 use crate::{Actor, Attributes, Cluster};
-use ::api::{Gvk, ObjectKey, Status};
+use ::api::{ObjectKey, Status};
+use async_trait::async_trait;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ParamKind, ParamRef, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
@@ -10,7 +15,31 @@ use k8s_openapi::api::admissionregistration::v1::{
 use kinds::{Instance, TypedKind};
 use store::Resource;
 
-pub(super) fn admit(
+pub(super) struct PolicyParams;
+
+#[async_trait]
+impl Plugin for PolicyParams {
+    fn name(&self) -> &'static str {
+        "PolicyParams"
+    }
+
+    fn handles(&self, step: Step, review: &Review<'_>) -> bool {
+        let writes = || {
+            review.writes_whole::<ValidatingAdmissionPolicy>()
+                || review.writes_whole::<MutatingAdmissionPolicy>()
+                || review.writes_whole::<ValidatingAdmissionPolicyBinding>()
+                || review.writes_whole::<MutatingAdmissionPolicyBinding>()
+        };
+        step == Step::Begin && writes()
+    }
+
+    async fn begin(&self, review: &mut Review<'_>, _: &mut Reservations) -> Result<(), Status> {
+        let Some(new) = review.new_object() else { return Ok(()) };
+        check(review.asked.cluster, review.asked.actor, new, review.old_object())
+    }
+}
+
+fn check(
     cluster: &Cluster,
     actor: &Actor,
     new: &dyn Instance,
@@ -97,10 +126,6 @@ fn may_get(
     let verb = "get".to_owned();
     let attributes = Attributes { verb, group, resource, namespace, name, ..Attributes::default() };
     cluster.decide(actor, &attributes).is_allowed()
-}
-
-pub(crate) fn gvk_of(kind: &ParamKind) -> Option<Gvk> {
-    Some(Gvk::parse(kind.api_version.as_deref()?, kind.kind.as_deref()?))
 }
 
 fn refused(object: &dyn Instance, why: &str) -> Status {

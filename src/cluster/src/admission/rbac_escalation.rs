@@ -6,14 +6,42 @@
 //! Members of system:masters pass, and so do updates of nothing but owners and finalizers, without which the garbage
 //! collector could not work.
 
+use super::plugin::{Plugin, Step};
+use super::review::Review;
+use crate::reservations::Reservations;
 use crate::rule_coverage::{compact, describe, full_authority, quoted, uncovered};
 use crate::{Actor, Attributes, Cluster, Target};
 use ::api::{GroupResource, ObjectKey, Status};
+use async_trait::async_trait;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef};
 use kinds::{Instance, TypedKind};
 use store::Resource;
 
-pub(super) fn admit(
+pub(super) struct RbacEscalation;
+
+#[async_trait]
+impl Plugin for RbacEscalation {
+    fn name(&self) -> &'static str {
+        "RbacEscalation"
+    }
+
+    fn handles(&self, step: Step, review: &Review<'_>) -> bool {
+        let writes = || {
+            review.writes_whole::<ClusterRole>()
+                || review.writes_whole::<Role>()
+                || review.writes_whole::<RoleBinding>()
+                || review.writes_whole::<ClusterRoleBinding>()
+        };
+        step == Step::Begin && writes()
+    }
+
+    async fn begin(&self, review: &mut Review<'_>, _: &mut Reservations) -> Result<(), Status> {
+        let Some(new) = review.new_object() else { return Ok(()) };
+        check(review.asked.cluster, review.asked.actor, review.asked.target, new, review.old_object())
+    }
+}
+
+fn check(
     cluster: &Cluster,
     actor: &Actor,
     target: &Target,

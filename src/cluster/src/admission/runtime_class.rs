@@ -1,26 +1,44 @@
 //! Upstream's RuntimeClass admission: a pod that names a class must find it, and gets its overhead and where it may run. Whether
 //! there is the runtime that the class wants, the node knows.
 
-use crate::Cluster;
+use super::plugin::{Plugin, Step};
+use super::review::Review;
 use ::api::{GroupResource, ObjectKey, Status};
+use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::api::node::v1::RuntimeClass;
-use kinds::{Instance, TypedKind};
+use k8s_openapi::api::node::v1::RuntimeClass as Class;
+use kinds::TypedKind;
 use store::Resource;
 
-pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Status> {
-    let Some(pod) = object.downcast_mut::<Pod>() else { return Ok(()) };
-    let find = |name: &str| {
-        let resource = Resource::from(&RuntimeClass::info().storage);
-        cluster.store().snapshot().get(&resource, &ObjectKey::cluster(name))?.decode().ok()
-    };
-    into(pod, find).map_err(|why| {
-        let name = pod.metadata.name.as_deref().unwrap_or_default();
-        Status::forbidden(&GroupResource::new("", "pods"), name, format!("pod rejected: {why}"))
-    })
+pub(super) struct RuntimeClass;
+
+#[async_trait]
+impl Plugin for RuntimeClass {
+    fn name(&self) -> &'static str {
+        "RuntimeClass"
+    }
+
+    fn handles(&self, step: Step, review: &Review<'_>) -> bool {
+        step == Step::Admit && review.creates::<Pod>()
+    }
+
+    async fn admit(&self, review: &mut Review<'_>) -> Result<(), Status> {
+        let cluster = review.asked.cluster;
+        let Some(pod) = review.draft.new_mut().and_then(|new| new.downcast_mut::<Pod>()) else {
+            return Ok(());
+        };
+        let find = |name: &str| {
+            let resource = Resource::from(&Class::info().storage);
+            cluster.store().snapshot().get(&resource, &ObjectKey::cluster(name))?.decode().ok()
+        };
+        into(pod, find).map_err(|why| {
+            let name = pod.metadata.name.as_deref().unwrap_or_default();
+            Status::forbidden(&GroupResource::new("", "pods"), name, format!("pod rejected: {why}"))
+        })
+    }
 }
 
-fn into(pod: &mut Pod, find: impl Fn(&str) -> Option<RuntimeClass>) -> Result<(), String> {
+fn into(pod: &mut Pod, find: impl Fn(&str) -> Option<Class>) -> Result<(), String> {
     let Some(spec) = pod.spec.as_mut() else { return Ok(()) };
     let named = spec.runtime_class_name.clone().filter(|class| !class.is_empty());
     let class = match named {
@@ -64,7 +82,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn class(name: &str) -> Option<RuntimeClass> {
+    fn class(name: &str) -> Option<Class> {
         let handler = match name {
             "plain" => "runc",
             "gvisor" => "runsc",

@@ -1,8 +1,8 @@
 //! What is asked for and stored nowhere: the options of a connection into a pod, a service or a node, bindings, evictions, tokens. Webhooks and
 //! policies that want to know are asked before it is done, and may change it.
 
-use super::attributes::{Admission, Draft, Operation, Subject};
-use super::mutate;
+use super::attributes::{Admission, Draft, Operation};
+use super::review::Review;
 use crate::{Actor, Cluster, Remarks, Target};
 use ::api::{Gvk, Status};
 use serde::Serialize;
@@ -47,12 +47,10 @@ impl Admission<'_> {
         }
         let mut encoded = encode(gvk, &what)?;
         let typed = |after| encode(gvk, &decode::<O>(after)?);
-        mutate(self, &mut Draft::Unstored { what: &mut encoded, typed: &typed }).await?;
+        let mut reservations = Review::new(self, Draft::unstored(&mut encoded, &typed)).admit().await?;
         let what = decode(encoded.clone())?;
         judge(&what)?;
-        let subject = Subject::unstored(&encoded);
-        self.validate_by_policies(subject).await?;
-        self.validate_by_webhooks(subject).await?;
+        Review::new(self, Draft::unstored(&mut encoded, &typed)).validate(&mut reservations).await?;
         Ok(what)
     }
 }

@@ -1,8 +1,8 @@
 //! What a node may do that comes as a client: what the pods on it need, and what every node needs. Upstream's node authorizer,
 //! and its `NodeRules`. Looked up in the store, so that a pod that was just bound counts at once.
 
+use super::decision::{Attributes, Decision};
 use super::rbac::covers;
-use super::{Attributes, Decision};
 use crate::pod_references::{self as refers, MIRROR};
 use crate::roles::{READ, rule};
 use crate::{Actor, Cluster};

@@ -1,6 +1,6 @@
 //! Role-based access control, decided from an index of all rules that is rebuilt when one changes.
 
-use super::{Attributes, Decision};
+use super::decision::{Attributes, Decision};
 use crate::{Actor, Cluster};
 use arc_swap::ArcSwap;
 use k8s_openapi::api::rbac::v1::{

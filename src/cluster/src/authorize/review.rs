@@ -1,6 +1,6 @@
 //! A question in the form in which others are asked it.
 
-use super::Attributes;
+use super::decision::Attributes;
 use crate::Actor;
 use ::api::selector::{FieldRequirement, Operator, Requirement};
 use ::api::{FieldSelector, LabelSelector};

@@ -1,6 +1,6 @@
 //! Prometheus' text format: https://prometheus.io/docs/instrumenting/exposition_formats/
 
-use super::Histogram;
+use super::histogram::Histogram;
 use jiff::Timestamp;
 use std::fmt::{Display, Write};
 

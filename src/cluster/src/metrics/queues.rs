@@ -1,6 +1,7 @@
 //! What controllers' queues do, in the names of client-go's.
 
-use super::{Exposition, Histogram, exponential};
+use super::exposition::Exposition;
+use super::histogram::{Histogram, exponential};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,6 +1,7 @@
 //! How long admission webhooks take, and how much of a request's time that is.
 
-use super::{Exposition, Histogram};
+use super::exposition::Exposition;
+use super::histogram::Histogram;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

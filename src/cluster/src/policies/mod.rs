@@ -5,11 +5,11 @@
 //! costs one look at a flag.
 
 mod compiled;
-mod mutating;
+pub(crate) mod mutating;
 mod parameters;
 mod validating;
 
-use crate::admission::{Admission, Question, Subject};
+use crate::admission::attributes::{Admission, Question, Subject};
 use crate::webhooks::all;
 use ::api::{ObjectKey, Status};
 use arc_swap::ArcSwap;
@@ -21,6 +21,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::core::v1::Namespace;
 use kinds::{TypedKind, Version};
+pub(crate) use parameters::gvk_of;
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

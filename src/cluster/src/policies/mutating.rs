@@ -3,7 +3,7 @@
 use super::compiled::{Form, Mutation, Mutations};
 use super::validating::unevaluated;
 use super::{InUse, Invocation, Misconfigured};
-use crate::admission::{Admission, Draft, Question, Subject};
+use crate::admission::attributes::{Admission, Draft, Question, Subject};
 use ::api::apply::{atomics, merged};
 use ::api::patch::JsonPatch;
 use ::api::{Cause, Reason, Status};

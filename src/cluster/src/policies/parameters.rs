@@ -1,7 +1,8 @@
 //! The objects that a binding takes its policy's parameters from (upstream's `CollectParams`).
 
-use crate::admission::{Admission, gvk_of, selector};
-use ::api::{Object, ObjectKey};
+use crate::admission::attributes::Admission;
+use crate::admission::matching::selector;
+use ::api::{Gvk, Object, ObjectKey};
 use k8s_openapi::api::admissionregistration::v1::{ParamKind, ParamRef};
 use kinds::Scope;
 use serde_json::Value;
@@ -62,4 +63,9 @@ impl Admission<'_> {
         };
         found.iter().map(shown).collect()
     }
+}
+
+/// `None` where it is not said in full.
+pub(crate) fn gvk_of(kind: &ParamKind) -> Option<Gvk> {
+    Some(Gvk::parse(kind.api_version.as_deref()?, kind.kind.as_deref()?))
 }

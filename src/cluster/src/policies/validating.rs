@@ -2,7 +2,7 @@
 
 use super::compiled::{Action, Annotation, Binding, Policy, Validation, Validations};
 use super::{Invocation, Misconfigured};
-use crate::admission::{Admission, Question, Subject};
+use crate::admission::attributes::{Admission, Question, Subject};
 use ::api::{Cause, Reason, Status};
 use expressions::{Budget, Evaluation, Fault, Outcome, Variables};
 use serde::Serialize;

@@ -1,11 +1,12 @@
 //! A webhook as it is configured: what it wants to be asked about.
 
-use super::DEFAULT_TIMEOUT;
 use super::review::Version;
-use crate::admission::{Conditions, Matching};
+use crate::admission::matching::{Conditions, Matching};
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, ValidatingWebhook, WebhookClientConfig};
 use kinds::builtin::webhooks::compile_condition;
 use std::time::Duration;
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10); // admissionregistration.k8s.io/v1's own
 
 pub(super) struct Hook {
     pub(super) name: String,

@@ -8,7 +8,7 @@ mod hook;
 mod review;
 
 use crate::Cluster;
-use crate::admission::{Admission, Draft, Question, Subject};
+use crate::admission::attributes::{Admission, Draft, Question, Subject};
 use crate::metrics::{Asking, Call};
 use ::api::Status;
 use arc_swap::ArcSwap;
@@ -19,11 +19,10 @@ pub(crate) use hook::url_of;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
-use kinds::{Instance, TypedKind};
+use kinds::TypedKind;
 use review::Answer;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 use store::{Resource, Snapshot, Store};
 
 /// Carries a review to a webhook and its answer back.
@@ -197,10 +196,9 @@ impl Admission<'_> {
     ///
     /// # Errors
     /// As [`Admission::validate_by_webhooks`].
-    pub(crate) async fn tell_webhooks_of_deletion(&self, old: &dyn Instance) -> Result<(), Status> {
+    pub(crate) async fn tell_mutating_webhooks(&self, deleted: Subject<'_>) -> Result<(), Status> {
         let Some((hooks, caller)) = self.asked() else { return Ok(()) };
-        self.ask_all(&hooks.mutating, caller, Subject::deleted(old)).await?;
-        self.ask_all(&hooks.validating, caller, Subject::deleted(old)).await
+        self.ask_all(&hooks.mutating, caller, deleted).await
     }
 
     async fn ask_all(
@@ -299,5 +297,3 @@ impl Admission<'_> {
         Err(Status::internal(why))
     }
 }
-
-pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10); // admissionregistration.k8s.io/v1's own

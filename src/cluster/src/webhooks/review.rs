@@ -1,6 +1,6 @@
 //! `AdmissionReview`: the question, and what an answer says (admission.k8s.io/v1).
 
-use crate::admission::Question;
+use crate::admission::attributes::Question;
 use ::api::patch::JsonPatch;
 use ::api::{Reason, Status};
 use base64::Engine;

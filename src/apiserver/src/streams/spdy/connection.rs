@@ -1,13 +1,12 @@
 //! One connection: a future that moves its frames, and the handle by which streams come out of it.
 
-use super::frame::{Decoder, Encoder, Frame, FrameError, Reset};
-use super::headers::Headers;
+use super::frame::{Decoder, Encoder, Frame, FrameError};
+use super::stream::{Stalled, Stream};
 use super::streams::Streams;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use cri::Duplex;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -21,70 +20,13 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 /// After the goodbye the client's last frames are still read, or closing would destroy what it has not read yet.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// What becomes of a stream whose reader takes nothing while frames for others wait behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stalled {
-    /// The connection waits as long as it takes.
-    Wait,
-    /// The stream is reset after this, where there are others.
-    ResetAfter(Duration),
-}
-
-/// The handle. While it, a [`Stream`] or a [`StreamSender`] lives, so does the connection.
+/// The handle. While it, a [`Stream`] or its sender lives, so does the connection.
 pub(crate) struct Connection {
     /// Streams that the client opened; ends with the connection.
     pub(crate) incoming: mpsc::Receiver<Stream>,
     /// Cancelled when the client is gone.
     pub(crate) gone: CancellationToken,
     _alive: mpsc::Sender<Frame>,
-}
-
-pub(crate) struct Stream {
-    pub(crate) headers: Headers,
-    /// What the client sends; ends where it says so.
-    pub(crate) input: DuplexStream,
-    pub(crate) output: StreamSender,
-    /// Cancelled when the client resets the stream.
-    pub(crate) reset: Arc<CancellationToken>,
-}
-
-/// The client's ear of one stream.
-#[derive(Clone)]
-pub(crate) struct StreamSender {
-    stream: u32,
-    frames: mpsc::Sender<Frame>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the client is gone")]
-pub(crate) struct Gone;
-
-impl StreamSender {
-    pub(super) fn new(stream: u32, frames: mpsc::Sender<Frame>) -> Self {
-        StreamSender { stream, frames }
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.stream
-    }
-
-    pub(crate) async fn send(&self, data: Bytes) -> Result<(), Gone> {
-        self.put(Frame::Data { stream: self.stream, data, fin: false }).await
-    }
-
-    /// Nothing more will be sent.
-    pub(crate) async fn finish(&self) -> Result<(), Gone> {
-        self.put(Frame::Data { stream: self.stream, data: Bytes::new(), fin: true }).await
-    }
-
-    /// Neither side sends any more.
-    pub(crate) async fn reset(&self, why: Reset) -> Result<(), Gone> {
-        self.put(Frame::Reset { stream: self.stream, status: why as u32 }).await
-    }
-
-    async fn put(&self, frame: Frame) -> Result<(), Gone> {
-        self.frames.send(frame).await.map_err(|_| Gone)
-    }
 }
 
 /// The future moves the frames and must be polled for as long as the handle is used; it ends when the client is gone,

@@ -5,10 +5,12 @@
 mod connection;
 mod frame;
 mod headers;
+mod stream;
 mod streams;
 
-pub(crate) use connection::{Connection, Gone, Stalled, Stream, StreamSender, serve};
+pub(crate) use connection::{Connection, serve};
 pub(crate) use frame::Reset;
+pub(crate) use stream::{Stalled, Stream, StreamSender};
 #[cfg(test)]
 pub(crate) use {
     frame::{Decoder, Encoder, Frame},

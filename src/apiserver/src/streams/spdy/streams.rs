@@ -1,8 +1,8 @@
 //! What comes from the client, handed to the stream that it is for.
 
-use super::connection::{Stalled, Stream, StreamSender};
 use super::frame::{Frame, Reset};
 use super::headers::Headers;
+use super::stream::{Stalled, Stream, StreamSender};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};

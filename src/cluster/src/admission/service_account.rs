@@ -1,14 +1,17 @@
 //! Upstream's ServiceAccount admission: every pod has an account, and finds its token at the known place.
 
+use super::plugin::{Plugin, Step};
+use super::review::Review;
 use crate::Cluster;
 use crate::pod_references::MIRROR;
 use ::api::{GroupResource, Object, ObjectKey, Status};
+use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{
     ConfigMapProjection, DownwardAPIProjection, DownwardAPIVolumeFile, KeyToPath, ObjectFieldSelector, Pod,
-    PodSpec, ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeMount,
-    VolumeProjection,
+    PodSpec, ProjectedVolumeSource, ServiceAccount as Account, ServiceAccountTokenProjection, Volume,
+    VolumeMount, VolumeProjection,
 };
-use kinds::{Instance, TypedKind};
+use kinds::TypedKind;
 use rand::Rng;
 use std::time::Duration;
 use store::{EventKind, Resource};
@@ -20,8 +23,28 @@ const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const TOKEN_LIFE_SECONDS: i64 = 3607; // upstream's: an hour, told apart from one that a user asked for
 const VOLUME_PREFIX: &str = "kube-api-access-";
 
-pub(super) async fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Status> {
-    let Some(pod) = object.downcast_mut::<Pod>() else { return Ok(()) };
+pub(super) struct ServiceAccount;
+
+#[async_trait]
+impl Plugin for ServiceAccount {
+    fn name(&self) -> &'static str {
+        "ServiceAccount"
+    }
+
+    fn handles(&self, step: Step, review: &Review<'_>) -> bool {
+        step == Step::Admit && review.creates::<Pod>()
+    }
+
+    async fn admit(&self, review: &mut Review<'_>) -> Result<(), Status> {
+        let cluster = review.asked.cluster;
+        match review.draft.new_mut().and_then(|new| new.downcast_mut()) {
+            Some(pod) => give_account(cluster, pod).await,
+            None => Ok(()),
+        }
+    }
+}
+
+async fn give_account(cluster: &Cluster, pod: &mut Pod) -> Result<(), Status> {
     if pod.metadata.annotations.as_ref().is_some_and(|a| a.contains_key(MIRROR)) {
         return Ok(());
     }
@@ -35,7 +58,7 @@ pub(super) async fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Resul
         .unwrap_or_else(|| DEFAULT_ACCOUNT.to_owned());
     spec.service_account_name = Some(name.clone());
     spec.service_account = Some(name.clone());
-    let account: ServiceAccount = match account(cluster, &namespace, &name).await {
+    let account: Account = match account(cluster, &namespace, &name).await {
         Some(object) => object.decode().map_err(Status::internal)?,
         None => return Err(no_account(&namespace, &pod_name, &name)),
     };
@@ -52,7 +75,7 @@ pub(super) async fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Resul
 
 /// The account `default` is made soon after its namespace: whoever makes a pod right after that waits for it.
 async fn account(cluster: &Cluster, namespace: &str, name: &str) -> Option<Object> {
-    let resource = Resource::from(&ServiceAccount::info().storage);
+    let resource = Resource::from(&Account::info().storage);
     let key = ObjectKey::namespaced(namespace, name);
     let snapshot = cluster.store().snapshot();
     let stored = snapshot.get(&resource, &key);

@@ -1,13 +1,36 @@
 //! Upstream's DefaultTolerationSeconds: a pod outlives five minutes of its node's absence.
 
+use super::plugin::{Plugin, Step};
+use super::review::Review;
+use ::api::Status;
+use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{Pod, Toleration};
-use kinds::Instance;
 
 const SECONDS: i64 = 300;
 const TAINTS: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 
-pub(super) fn admit(object: &mut dyn Instance) {
-    let Some(spec) = object.downcast_mut::<Pod>().and_then(|pod| pod.spec.as_mut()) else { return };
+pub(super) struct DefaultTolerationSeconds;
+
+#[async_trait]
+impl Plugin for DefaultTolerationSeconds {
+    fn name(&self) -> &'static str {
+        "DefaultTolerationSeconds"
+    }
+
+    fn handles(&self, step: Step, review: &Review<'_>) -> bool {
+        step == Step::Admit && review.creates::<Pod>()
+    }
+
+    async fn admit(&self, review: &mut Review<'_>) -> Result<(), Status> {
+        if let Some(pod) = review.draft.new_mut().and_then(|new| new.downcast_mut()) {
+            tolerate(pod);
+        }
+        Ok(())
+    }
+}
+
+fn tolerate(pod: &mut Pod) {
+    let Some(spec) = pod.spec.as_mut() else { return };
     let tolerations = spec.tolerations.get_or_insert_default();
     for taint in TAINTS {
         if !tolerations.iter().any(|toleration| covers(toleration, taint)) {

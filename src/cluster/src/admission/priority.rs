@@ -1,15 +1,50 @@
 //! Upstream's Priority admission: the class's number, and whether it may preempt, are written into the pod.
 
+use super::plugin::{Plugin, Step};
+use super::review::Review;
 use crate::Cluster;
+use crate::reservations::Reservations;
 use ::api::{GroupResource, ObjectKey, Status};
+use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kinds::{Instance, TypedKind};
 use std::fmt::Display;
 use store::Resource;
 
-pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Status> {
-    let Some(pod) = object.downcast_mut::<Pod>() else { return Ok(()) };
+pub(super) struct Priority;
+
+#[async_trait]
+impl Plugin for Priority {
+    fn name(&self) -> &'static str {
+        "Priority"
+    }
+
+    fn handles(&self, step: Step, review: &Review<'_>) -> bool {
+        match step {
+            Step::Admit => review.creates::<Pod>(),
+            Step::Begin => false,
+            Step::Validate => review.writes_whole::<PriorityClass>(),
+        }
+    }
+
+    async fn admit(&self, review: &mut Review<'_>) -> Result<(), Status> {
+        let cluster = review.asked.cluster;
+        match review.draft.new_mut().and_then(|new| new.downcast_mut()) {
+            Some(pod) => give_priority(cluster, pod),
+            None => Ok(()),
+        }
+    }
+
+    async fn validate(&self, review: &Review<'_>, _: &mut Reservations) -> Result<(), Status> {
+        match review.new_object() {
+            Some(new) => one_default(review.asked.cluster, new, review.old_object()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn give_priority(cluster: &Cluster, pod: &mut Pod) -> Result<(), Status> {
     let pod_name = pod.metadata.name.clone().unwrap_or_default();
     let Some(spec) = pod.spec.as_mut() else { return Ok(()) };
     let class = match spec.priority_class_name.as_deref().filter(|name| !name.is_empty()) {
@@ -43,11 +78,7 @@ pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), 
 }
 
 /// Of those that are for everybody there is one.
-pub(super) fn one_default(
-    cluster: &Cluster,
-    new: &dyn Instance,
-    old: Option<&dyn Instance>,
-) -> Result<(), Status> {
+fn one_default(cluster: &Cluster, new: &dyn Instance, old: Option<&dyn Instance>) -> Result<(), Status> {
     fn is_default(of: &dyn Instance) -> bool {
         of.downcast_ref::<PriorityClass>().is_some_and(|class| class.global_default == Some(true))
     }

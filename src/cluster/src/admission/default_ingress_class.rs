@@ -1,8 +1,12 @@
 //! Upstream's DefaultIngressClass: an ingress that names no class gets the default one.
 
+use super::plugin::{Plugin, Step};
+use super::review::Review;
 use crate::Cluster;
+use ::api::Status;
+use async_trait::async_trait;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
-use kinds::{Instance, TypedKind};
+use kinds::TypedKind;
 use store::Resource;
 
 /// On the class that is the default.
@@ -10,8 +14,28 @@ pub(crate) const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-cl
 /// How classes were named before there was a field for them.
 const OLD_CLASS: &str = "kubernetes.io/ingress.class";
 
-pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) {
-    let Some(ingress) = object.downcast_mut::<Ingress>() else { return };
+pub(super) struct DefaultIngressClass;
+
+#[async_trait]
+impl Plugin for DefaultIngressClass {
+    fn name(&self) -> &'static str {
+        "DefaultIngressClass"
+    }
+
+    fn handles(&self, step: Step, review: &Review<'_>) -> bool {
+        step == Step::Admit && review.creates::<Ingress>()
+    }
+
+    async fn admit(&self, review: &mut Review<'_>) -> Result<(), Status> {
+        let cluster = review.asked.cluster;
+        if let Some(ingress) = review.draft.new_mut().and_then(|new| new.downcast_mut()) {
+            give_class(cluster, ingress);
+        }
+        Ok(())
+    }
+}
+
+fn give_class(cluster: &Cluster, ingress: &mut Ingress) {
     let has_old = ingress.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(OLD_CLASS));
     let spec = ingress.spec.get_or_insert_default();
     if has_old || spec.ingress_class_name.is_some() {
