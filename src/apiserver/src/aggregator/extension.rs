@@ -85,7 +85,7 @@ pub(super) fn secured(spec: &APIServiceSpec, identity: Option<&ClientIdentity>) 
 
 /// Who asks, in the headers that only the front proxy may set, and that no word of the client's takes away again.
 pub(super) fn tell_who(headers: &mut HeaderMap, actor: &Actor) {
-    proxy::settle_connection(headers);
+    proxy::sanitize_connection(headers);
     let forged: Vec<HeaderName> =
         headers.keys().filter(|name| name.as_str().starts_with(REMOTE)).cloned().collect();
     for name in forged {
