@@ -3,7 +3,6 @@
 //! [`Cluster::reconcile_ip_address`].
 
 use crate::clock::now;
-use crate::services::addresses_of;
 use crate::{Actor, Cluster, DeleteOptions};
 use ::api::{Object, ObjectKey, Reason, Status};
 use k8s_openapi::api::core::v1::Service;
@@ -22,6 +21,12 @@ fn resource() -> Resource {
 
 fn key_of(address: Ipv4Addr) -> ObjectKey {
     ObjectKey::cluster(&address.to_string())
+}
+
+/// The ClusterIPs that a Service has.
+pub(crate) fn addresses_of(service: &Service) -> Vec<Ipv4Addr> {
+    let ip = service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref());
+    ip.and_then(|ip| ip.parse().ok()).into_iter().collect()
 }
 
 /// Somebody else may hold an address of the range: then no Service gets it.

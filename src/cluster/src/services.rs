@@ -1,7 +1,8 @@
 //! Who holds which ClusterIP and which node port. Every Service passes the write path, so the allocations are exact.
 
+use crate::ip_addresses::{self, addresses_of};
 use crate::service_ranges::{admit, find_free};
-use crate::{ClusterConfig, Target, ip_addresses};
+use crate::{ClusterConfig, Target};
 use ::api::{Object, Status};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
@@ -410,11 +411,6 @@ fn stored_services(store: &Store) -> impl Iterator<Item = Service> {
 /// `NeedsHealthCheck`.
 fn is_health_checked(spec: &ServiceSpec) -> bool {
     spec.type_.as_deref() == Some("LoadBalancer") && spec.external_traffic_policy.as_deref() == Some("Local")
-}
-
-pub(crate) fn addresses_of(service: &Service) -> Vec<Ipv4Addr> {
-    let ip = service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref());
-    ip.and_then(|ip| ip.parse().ok()).into_iter().collect()
 }
 
 /// Node ports, and the port of health checks, which comes from the same range.
