@@ -18,10 +18,10 @@ pub use leases::Lease;
 pub(crate) use leases::Pin;
 pub(crate) use sync::boot_id;
 
-use crate::build::CacheMounts;
+use crate::cache_mounts::CacheMounts;
 use crate::embedded::Embedded;
 use crate::error::{ImageError, Result, doing};
-use crate::pull::LayerJobs;
+use crate::layer_jobs::LayerJobs;
 use crate::registries::Registries;
 use crate::registry::Transport;
 use crate::{Digest, manifest};

@@ -1,7 +1,7 @@
 //! Carries a plan out. Stages run side by side and wait for each other only where one takes files of another; the first
 //! failure ends all of them.
 
-use super::configuration::environment;
+use super::configuration::{PATH, environment};
 use super::context::Context;
 use super::plan::{Base, Plan, Stage, platform_args};
 use super::planned::{Planned, planned};
@@ -76,7 +76,7 @@ pub(super) fn item(created_by: String, author: Option<&str>) -> HistoryItem {
 /// As Docker makes it: nothing, but a PATH.
 fn scratch() -> ImageDocument {
     let mut document = ImageDocument::scratch();
-    document.config.env.push(format!("PATH={}", super::running::PATH));
+    document.config.env.push(format!("PATH={}", PATH));
     document
 }
 

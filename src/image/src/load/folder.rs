@@ -1,4 +1,5 @@
-use super::{Contents, Unpacking};
+use super::Unpacking;
+use super::contents::Contents;
 use crate::Digest;
 use crate::error::{ImageError, Result, doing};
 use crate::manifest::MAX_CONFIG;

@@ -1,4 +1,5 @@
-use super::session::{read_small, redirect, request, resolve};
+use super::exchange::{read_small, request};
+use super::session::{redirect, resolve};
 use super::transport::{Transport, body, parse_uri};
 use crate::error::{ImageError, Result, doing};
 use bytes::Bytes;

@@ -1,5 +1,6 @@
+use super::exchange::read_small;
 use super::refusals::Wanted;
-use super::session::{Actions, Session, bad_header, read_small, resolve};
+use super::session::{Actions, Session, bad_header, resolve};
 use super::transport::Transport;
 use crate::error::{ImageError, Result};
 use crate::manifest::{ACCEPTED, MAX_MANIFEST};

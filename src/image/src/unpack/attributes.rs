@@ -1,4 +1,4 @@
-use super::tree::refusal;
+use super::refusal::refusal;
 use crate::error::Result;
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
