@@ -2,9 +2,10 @@
 //! says.
 
 use crate::Digest;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use tokio::sync::OwnedMutexGuard;
 
 /// What other steps may do with a cache that a step uses.
@@ -41,7 +42,7 @@ struct Used {
 
 impl Drop for Used {
     fn drop(&mut self) {
-        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut users = self.users.lock();
         if let Some(count) = users.get_mut(&self.path) {
             *count -= 1;
             if *count == 0 {
@@ -58,14 +59,14 @@ impl CacheMounts {
             Sharing::Shared | Sharing::Private => None,
         };
         let path = dir.join(Digest::of(id.as_bytes()).hex());
-        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut users = self.users.lock();
         let path = if sharing == Sharing::Private { free(&users, &path) } else { path };
         *users.entry(path.clone()).or_default() += 1;
         CacheFolder { _used: Used { users: self.users.clone(), path: path.clone() }, path, _alone: alone }
     }
 
     fn lock_of(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locks = self.locks.lock();
         locks.retain(|_, lock| lock.strong_count() > 0);
         if let Some(lock) = locks.get(id).and_then(Weak::upgrade) {
             return lock;
@@ -77,7 +78,7 @@ impl CacheMounts {
 
     /// Takes those that no step uses out of sight, into `trash`; gives their names and their bytes.
     pub(crate) fn prune(&self, dir: &Path, trash: &Path) -> Vec<(String, u64)> {
-        let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let users = self.users.lock();
         let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
         let unused = entries.filter(|entry| !users.contains_key(&entry.path()));
         unused

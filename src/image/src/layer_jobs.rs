@@ -4,8 +4,9 @@ use crate::Digest;
 use crate::error::Result;
 use crate::progress::{Fanout, Progress};
 use futures::future::{BoxFuture, Shared, WeakShared};
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 /// Gives the layer's size. All who want the same layer poll the same future; when the last one stops, so does it.
 pub(crate) type SharedJob = Shared<BoxFuture<'static, Result<u64>>>;
@@ -29,7 +30,7 @@ impl LayerJobs {
         progress: Arc<dyn Progress>,
         bring: impl FnOnce(Arc<Fanout>) -> SharedJob,
     ) -> SharedJob {
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.0.lock();
         running.retain(|_, running| running.job.upgrade().is_some_and(|job| job.peek().is_none()));
         if let Some((job, watchers)) =
             running.get(chain).and_then(|r| Some((r.job.upgrade()?, r.watchers.upgrade()?)))

@@ -9,8 +9,9 @@ use crate::write_tasks::Writes;
 use cluster::metrics::{Exposition, Source};
 use cluster::{Api, Client, Recorder, WorkQueue};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Somebody is to be tried; the cache says who.
@@ -64,7 +65,7 @@ impl Scheduler {
     }
 
     pub(crate) fn cache(&self) -> MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cache.lock()
     }
 
     pub(crate) fn notice(&self, event: &Event) {
@@ -84,7 +85,7 @@ impl Scheduler {
             return self.queue.add(Turn);
         }
         let Some(due) = cache.queue.due() else { return };
-        let mut alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut alarm = self.alarm.lock();
         if alarm.is_none_or(|set| set <= now || due < set) {
             *alarm = Some(due);
             self.queue.add_after(Turn, due.saturating_duration_since(now));

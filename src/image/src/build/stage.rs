@@ -12,8 +12,9 @@ use crate::background::in_background;
 use crate::commit::Draft;
 use crate::document::{HistoryItem, ImageDocument};
 use crate::{Digest, ImageStore, Platform};
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
 pub(super) struct Builder<'b> {
@@ -124,11 +125,11 @@ impl<'b> Builder<'b> {
     }
 
     pub(super) fn consume(&self, name: &str) {
-        self.consumed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        self.consumed.lock().insert(name.to_owned());
     }
 
     fn warn_of_unused(&self) {
-        let consumed = self.consumed.lock().unwrap_or_else(PoisonError::into_inner);
+        let consumed = self.consumed.lock();
         let names = self.options.args.keys().map(String::as_str);
         let is_used = |name: &&str| consumed.contains(*name) || self.plan.global.contains_key(*name);
         let unused: Vec<&str> = names.filter(|name| !is_used(name)).collect();

@@ -8,7 +8,8 @@ use crate::registry::{Repository, download};
 use crate::store::Inner;
 use crate::unpack::{self, Feed, Unpacked};
 use futures::FutureExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// One layer to be brought.
 pub(super) struct LayerJob {
@@ -126,7 +127,7 @@ impl Extracting {
     }
 
     fn passed(&self, bytes: u64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.passed = bytes;
         let due = bytes == self.total || bytes >= state.told + TELL_EACH;
         if state.begun && due && bytes > state.told {
@@ -137,7 +138,7 @@ impl Extracting {
 
     fn begin(&self) {
         let passed = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state.lock();
             state.begun = true;
             state.told = state.passed;
             state.passed

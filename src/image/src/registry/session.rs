@@ -13,7 +13,8 @@ use bytes::Bytes;
 use cri::Credentials;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// Registries send blobs to their storage, which may send them on once; more is a loop.
 const MAX_REDIRECTS: usize = 5;
@@ -157,7 +158,7 @@ impl Session {
     }
 
     fn authorization(&self) -> Option<HeaderValue> {
-        self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.authorization.lock().clone()
     }
 
     /// Answers a challenge; false where there is nothing to answer it with but what was `shown` already. Another request
@@ -180,7 +181,7 @@ impl Session {
                 }
             };
             let is_new = shown.as_ref() != Some(&value);
-            *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            *self.authorization.lock() = Some(value);
             return Ok(is_new);
         }
         Ok(false)
