@@ -77,7 +77,7 @@ pub(super) fn item(created_by: String, author: Option<&str>) -> HistoryItem {
 /// As Docker makes it: nothing, but a PATH.
 fn scratch() -> ImageDocument {
     let mut document = ImageDocument::scratch();
-    document.config.env.push(format!("PATH={}", PATH));
+    document.config.env.push(format!("PATH={PATH}"));
     document
 }
 
