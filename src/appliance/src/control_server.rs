@@ -5,9 +5,10 @@ use crate::Places;
 use crate::answers::Answers;
 use crate::control::{ControlReply, Refusal};
 use nix::errno::Errno;
+use parking_lot::Mutex;
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -44,7 +45,7 @@ impl Reserve {
     }
 
     fn fill(&self) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.0.lock();
         while held.len() < RESERVED
             && let Ok(file) = File::open("/dev/null")
         {
@@ -53,7 +54,7 @@ impl Reserve {
     }
 
     fn give_one(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().is_some()
+        self.0.lock().pop().is_some()
     }
 }
 

@@ -6,14 +6,15 @@ use crate::certs::Certificates;
 use crate::claim::claim;
 use crate::daemon_memory::{self, ended_for_memory};
 use crate::datastore::{self, Datastore};
-use crate::error::{StartError, failed, io, unclaimed, unmoved, unopened};
+use crate::error::{StartError, failed, io, unclaimed, unopened};
 use crate::files::scheduler_profiles;
-use crate::followed::{FollowedFiles, Seen};
-use crate::legacy::Legacy;
+use crate::followed::FollowedFiles;
+use crate::legacy::{Legacy, unmoved};
 use crate::lifecycle::{Step, drain, wait_for_end};
 use crate::lock::Lock;
 use crate::node::{self, NodeServices};
 use crate::scheduled_stop::ScheduledStop;
+use crate::seen::Seen;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::start_options::{StartOptions, keep, resolve_settings};
 use crate::{

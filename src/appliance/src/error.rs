@@ -1,7 +1,6 @@
 //! Why a cluster does not start, from what its parts say.
 
 use crate::claim::ClaimError;
-use crate::legacy::LegacyError;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use store::OpenError;
@@ -52,14 +51,6 @@ pub(crate) fn unopened(error: OpenError) -> StartError {
 pub(crate) fn unclaimed(error: ClaimError) -> StartError {
     match &error {
         ClaimError::Io { path, why } => io(path, why),
-        _ => StartError::NotOurs { what: error.to_string() },
-    }
-}
-
-pub(crate) fn unmoved(error: LegacyError) -> StartError {
-    match &error {
-        LegacyError::Io { path, why } => io(path, why),
-        LegacyError::Running => StartError::StateInUse { what: error.to_string() },
         _ => StartError::NotOurs { what: error.to_string() },
     }
 }

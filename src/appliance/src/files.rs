@@ -4,7 +4,7 @@
 
 use crate::Places;
 use crate::error::StartError;
-use crate::followed::Seen;
+use crate::seen::Seen;
 use apiserver::AccessWebhookClient;
 use audit::{AuditLog, Policy, Rotation};
 use authentication::Configuration;
@@ -20,8 +20,6 @@ use std::sync::Arc;
 
 /// Upstream's size of a file; of those that were put aside upstream keeps all where nobody says otherwise, which fills disks.
 const ROTATION: Rotation = Rotation { largest_file: 100 << 20, kept_files: 10 };
-
-const LARGEST_FILE: u64 = 4 << 20;
 
 /// Absolute paths.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,16 +130,6 @@ fn access_webhook(
 fn text(what: &str, path: &Path, seen: &mut Seen) -> Result<String, StartError> {
     let text = seen.read(path).and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
     text.map_err(|why| wrong(what, path, &why))
-}
-
-/// # Errors
-/// What is no file, or not one that somebody wrote by hand: a pipe would be waited for.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let found = std::fs::metadata(path)?;
-    if !found.is_file() || found.len() > LARGEST_FILE {
-        return Err(io::Error::other(format!("it is no file of {LARGEST_FILE} bytes at most")));
-    }
-    std::fs::read(path)
 }
 
 fn wrong(what: &str, path: &Path, why: &dyn std::fmt::Display) -> StartError {

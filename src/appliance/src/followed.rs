@@ -6,27 +6,16 @@
 //! in the old one's place.
 
 use crate::error::StartError;
-use crate::files::{self, ApiServerFiles};
+use crate::files::ApiServerFiles;
+use crate::seen::Seen;
 use apiserver::{ApiServer, ConfigFile};
 use cluster::Cluster;
 use cri::logs::Watcher;
-use nix::sys::inotify::AddWatchFlags;
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::fmt::Display;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, ErrorKind};
-use std::path::{Component, Path, PathBuf};
+use std::io;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-/// As many as Linux follows in a path.
-const MOST_LINKS: usize = 40;
-
-/// The files that were read, with a hash of what was in them (it may be secret); `None` where one could not be read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Seen(BTreeMap<PathBuf, Option<u64>>);
 
 /// The user's files that are followed, as the start has read them.
 pub(crate) struct FollowedFiles {
@@ -54,7 +43,7 @@ impl FollowedFiles {
         stop: &CancellationToken,
     ) {
         let FollowedFiles { files, authentication, authorization } = self;
-        if !authentication.0.is_empty() {
+        if !authentication.is_empty() {
             let followed = Followed {
                 what: "authentication configuration",
                 files: files.clone(),
@@ -70,7 +59,7 @@ impl FollowedFiles {
             };
             running.spawn(followed.run(apply, stop.clone()));
         }
-        if !authorization.0.is_empty() {
+        if !authorization.is_empty() {
             let followed = Followed {
                 what: "authorization configuration",
                 files,
@@ -148,96 +137,9 @@ fn look<T>(
     let news = read(files, &mut now);
     if news.is_err() {
         // some were not come to: each change of them is a reason to try again, and this one is not
-        for path in before.0.keys().filter(|path| !now.0.contains_key(*path)).cloned().collect::<Vec<_>>() {
-            let _ = now.read(&path);
-        }
+        now.read_rest_of(&before);
     }
     Ok((now, Some(news)))
-}
-
-impl Seen {
-    /// # Errors
-    /// As [`files::read`].
-    pub(crate) fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
-        let found = files::read(path);
-        self.0.insert(path.to_owned(), found.as_ref().ok().map(|bytes| hash(bytes)));
-        found
-    }
-
-    fn is_outdated(&self) -> bool {
-        let now = |path: &Path| files::read(path).ok().map(|bytes| hash(&bytes));
-        self.0.iter().any(|(path, then)| now(path) != *then)
-    }
-
-    /// What makes a file another: it was written, or one was put in its place. That one is gone says nothing yet: editors take the
-    /// old one away before they put the new one there.
-    fn watch(&self, watcher: &Watcher) -> io::Result<()> {
-        let what = AddWatchFlags::IN_CLOSE_WRITE
-            | AddWatchFlags::IN_CREATE
-            | AddWatchFlags::IN_MOVED_TO
-            | AddWatchFlags::IN_DELETE_SELF
-            | AddWatchFlags::IN_MOVE_SELF
-            | AddWatchFlags::IN_ONLYDIR;
-        let mut left = self.directories();
-        while let Some(directory) = left.pop_first() {
-            match watcher.add(&directory, what) {
-                Ok(_) => {}
-                // it went in between, and there is another nearest one
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                    left = self.directories();
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Where something must happen for one of the files to change.
-    fn directories(&self) -> BTreeSet<PathBuf> {
-        let mut all = BTreeSet::new();
-        self.0.keys().for_each(|path| add_directories(path, &mut all));
-        all
-    }
-}
-
-/// The directory of a file, or the nearest above it where there is none, and those of all links on the way: what is put in place of
-/// `current` leads to another `current/file`.
-fn add_directories(file: &Path, all: &mut BTreeSet<PathBuf>) {
-    let (mut left, mut at, mut links) = (names(file), PathBuf::from("/"), 0);
-    while let Some(name) = left.pop() {
-        if name == ".." {
-            at.pop();
-            continue;
-        }
-        let next = at.join(&name);
-        match next.read_link() {
-            Ok(to) if links < MOST_LINKS => {
-                links += 1;
-                all.insert(at.clone());
-                if to.is_absolute() {
-                    at = PathBuf::from("/");
-                }
-                left.extend(names(&to));
-            }
-            _ if left.is_empty() || !next.is_dir() => {
-                all.insert(at);
-                return;
-            }
-            _ => at = next,
-        }
-    }
-}
-
-/// The last first.
-fn names(path: &Path) -> Vec<OsString> {
-    let named = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
-    path.components().rev().filter(named).map(|part| part.as_os_str().to_owned()).collect()
-}
-
-fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! the state by renaming; a start that is cut short goes on at the next one. Only entries that we know by their names are
 //! touched: beside them there may be another program's, or, for the profile `monopod`, the newer profiles.
 
+use crate::error::{self, StartError};
 use crate::{Places, ProfileName, Settings, certs, lock, node};
 use serde_json::Value;
 use std::io::{self, ErrorKind};
@@ -34,6 +35,14 @@ pub(crate) enum LegacyError {
     Io { path: PathBuf, why: io::Error },
 }
 
+pub(crate) fn unmoved(error: LegacyError) -> StartError {
+    match &error {
+        LegacyError::Io { path, why } => error::io(path, why),
+        LegacyError::Running => StartError::StateInUse { what: error.to_string() },
+        _ => StartError::NotOurs { what: error.to_string() },
+    }
+}
+
 fn at(path: &Path) -> impl FnOnce(io::Error) -> LegacyError {
     let path = path.to_owned();
     move |why| LegacyError::Io { path, why }
@@ -49,9 +58,12 @@ fn old_places(root: &Path, profile: &ProfileName) -> Places {
     }
 }
 
-pub(crate) fn in_use(profile: &ProfileName) -> Places {
-    let old = old_places(Path::new("/"), profile);
-    if lock::is_held(&old) { old } else { Places::of(profile) }
+impl Places {
+    /// Where the profile's daemon is to be asked: one of an older version has the places of its time as long as it lives.
+    pub fn in_use(profile: &ProfileName) -> Self {
+        let old = old_places(Path::new("/"), profile);
+        if lock::is_held(&old) { old } else { Places::of(profile) }
+    }
 }
 
 impl Legacy {

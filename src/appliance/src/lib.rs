@@ -31,6 +31,7 @@ mod places;
 mod preflight;
 mod purge;
 mod scheduled_stop;
+mod seen;
 mod service_network;
 mod settings;
 mod signer;

@@ -1,11 +1,11 @@
 //! The daemon's log: a file that is set aside when it is large, so that all of it together never is more than a few times that.
 
 use crate::Places;
+use parking_lot::Mutex;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use tracing_subscriber::EnvFilter;
 
 /// Some hundred thousand lines.
@@ -87,7 +87,7 @@ impl Current {
 /// A line at a time: that is how the subscriber writes.
 impl Write for &RotatingLog {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(line)?;
+        self.0.lock().write_all(line)?;
         Ok(line.len())
     }
 

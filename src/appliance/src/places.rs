@@ -69,11 +69,6 @@ impl Places {
         Places::below(Path::new("/"), profile)
     }
 
-    /// Where the profile's daemon is to be asked: one of an older version has the places of its time as long as it lives.
-    pub fn in_use(profile: &ProfileName) -> Self {
-        crate::legacy::in_use(profile)
-    }
-
     /// On a machine whose root is that directory.
     pub(crate) fn below(root: &Path, profile: &ProfileName) -> Self {
         let name = profile.as_str();

@@ -1,8 +1,9 @@
 //! A stop at a later time: one at most, kept in a file, so that a daemon that is exchanged meanwhile stops as well.
 
+use parking_lot::Mutex;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
@@ -75,8 +76,8 @@ impl ScheduledStop {
         }
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, Option<Planned>> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locked(&self) -> parking_lot::MutexGuard<'_, Option<Planned>> {
+        self.next.lock()
     }
 }
 

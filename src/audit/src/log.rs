@@ -3,11 +3,11 @@
 use crate::{Decision, Event, Policy, Subject};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use parking_lot::Mutex;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 /// Of files that were put aside: names that sort by time, and that no other program gives.
 const TIME: &str = "%Y-%m-%dT%H-%M-%S%.6f";
@@ -58,7 +58,7 @@ impl AuditLog {
     /// Where it can not be written, the request goes on, and the program's log says so.
     pub fn write(&self, event: &Event) {
         let line = event.line();
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         match self.append(&mut open, &line) {
             Ok(()) => open.is_failing = false,
             Err(error) if open.is_failing => tracing::debug!(%error, "audit log"),

@@ -1,8 +1,8 @@
 //! Answers of a webhook that are good still.
 
 use crate::webhook::Answer;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Upstream's number.
@@ -35,7 +35,7 @@ impl Answers {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<Vec<u8>, (Answer, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -1,13 +1,13 @@
 //! The builds that run: each is known by the reference that its client gave it, to all calls that belong to it.
 
-use crate::locked;
 use crate::progress::Progress;
 use crate::proto::control::{Exporter, SolveRequest};
 use crate::sent::SentContext;
 use futures::future::Either;
 use image::{BuildResult, Digest};
+use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -61,20 +61,20 @@ impl Build {
 
     /// Keeps a result for the build's later calls; gives its name.
     pub(crate) fn keep(&self, result: BuildResult) -> String {
-        let mut results = locked(&self.results);
+        let mut results = self.results.lock();
         let name = Digest::of(format!("{}/{}", self.reference, results.len()).as_bytes()).hex().to_owned();
         results.insert(name.clone(), Arc::new(result));
         name
     }
 
     pub(crate) fn result(&self, name: &str) -> Result<Arc<BuildResult>, Status> {
-        let found = locked(&self.results).get(name).cloned();
+        let found = self.results.lock().get(name).cloned();
         found.ok_or_else(|| Status::not_found(format!("no such ref: {name}")))
     }
 
     /// The client's side of the build is done.
     pub(crate) fn give_back(&self, result: Result<Solved, Status>) -> Result<(), Status> {
-        let waits = locked(&self.returned).take();
+        let waits = self.returned.lock().take();
         let waits = waits.ok_or_else(|| Status::failed_precondition("the build has returned already"))?;
         // who waited may have gone
         let _ = waits.send(result);

@@ -2,13 +2,13 @@
 //! image's own history outlives the engine.
 
 use crate::errors;
-use crate::locked;
 use crate::progress::Progress;
 use crate::proto::control::{SolveRequest, SolveResponse};
 use crate::proto::history::{BuildHistoryEvent, BuildHistoryRecord, BuildHistoryRequest, EventType};
 use crate::proto::now;
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::sync::broadcast;
 use tonic::Status;
 
@@ -44,12 +44,12 @@ impl History {
             ..BuildHistoryRecord::default()
         };
         self.tell(EventType::Started, &record);
-        locked(&self.known).push(Known { record, progress: progress.clone() });
+        self.known.lock().push(Known { record, progress: progress.clone() });
     }
 
     /// What the client asked of the frontend becomes known only while the build runs.
     pub(crate) fn attributes(&self, reference: &str, frontend: &str, attrs: &HashMap<String, String>) {
-        let mut known = locked(&self.known);
+        let mut known = self.known.lock();
         if let Some(known) = known.iter_mut().find(|known| known.record.r#ref == reference) {
             known.record.frontend = frontend.to_owned();
             known.record.frontend_attrs.extend(attrs.clone());
@@ -57,7 +57,7 @@ impl History {
     }
 
     pub(crate) fn ended(&self, reference: &str, result: &Result<SolveResponse, Status>) {
-        let mut all = locked(&self.known);
+        let mut all = self.known.lock();
         let Some(known) = all.iter_mut().find(|known| known.record.r#ref == reference) else { return };
         let count = known.progress.count();
         let record = &mut known.record;
@@ -80,7 +80,7 @@ impl History {
 
     /// The log of a build that is over, or still runs.
     pub(crate) fn progress(&self, reference: &str) -> Option<Arc<Progress>> {
-        let known = locked(&self.known);
+        let known = self.known.lock();
         known.iter().find(|known| known.record.r#ref == reference).map(|known| known.progress.clone())
     }
 
@@ -89,7 +89,7 @@ impl History {
         &self,
         asked: &BuildHistoryRequest,
     ) -> (Vec<BuildHistoryEvent>, broadcast::Receiver<BuildHistoryEvent>) {
-        let known = locked(&self.known);
+        let known = self.known.lock();
         let wanted = known.iter().map(|known| &known.record).filter(|record| {
             let is_over = record.completed_at.is_some();
             (asked.r#ref.is_empty() || asked.r#ref == record.r#ref) && !(asked.active_only && is_over)
@@ -108,14 +108,14 @@ impl History {
     }
 
     pub(crate) fn pin(&self, reference: &str, pinned: bool) -> Result<(), Status> {
-        let mut known = locked(&self.known);
+        let mut known = self.known.lock();
         let found = known.iter_mut().find(|known| known.record.r#ref == reference);
         found.ok_or_else(|| none(reference))?.record.pinned = pinned;
         Ok(())
     }
 
     pub(crate) fn delete(&self, reference: &str) -> Result<(), Status> {
-        let mut known = locked(&self.known);
+        let mut known = self.known.lock();
         let at = known.iter().position(|known| known.record.r#ref == reference);
         let gone = known.remove(at.ok_or_else(|| none(reference))?);
         drop(known);

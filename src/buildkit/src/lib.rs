@@ -43,12 +43,7 @@ use sent::Uploads;
 use session::Sessions;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// What a thread that panicked left is as good as before: every change is one step.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use std::sync::Arc;
 
 /// All that the builder is told.
 #[derive(Debug, Clone)]

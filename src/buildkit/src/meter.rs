@@ -1,8 +1,8 @@
 //! How much of something came, on the client's screen.
 
-use crate::locked;
 use crate::progress::{Progress, VertexId};
-use std::sync::{Arc, Mutex};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A screen needs no more.
@@ -22,7 +22,7 @@ impl Meter {
     }
 
     pub(crate) fn add(&self, bytes: u64) {
-        let mut state = locked(&self.state);
+        let mut state = self.state.lock();
         state.0 += bytes;
         if state.1.is_none_or(|at| at.elapsed() >= EVERY) {
             state.1 = Some(Instant::now());
@@ -31,7 +31,7 @@ impl Meter {
     }
 
     pub(crate) fn whole(&self) {
-        self.progress.part(self.vertex, &self.part, locked(&self.state).0, 0, true);
+        self.progress.part(self.vertex, &self.part, self.state.lock().0, 0, true);
         self.progress.done(self.vertex);
     }
 

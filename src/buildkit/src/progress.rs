@@ -1,13 +1,13 @@
 //! What the client is shown of a build: vertices, how far they are, what they wrote. Everything is kept in the order in
 //! which it happened, so that whoever comes late, or asks for the log of a build that is over, sees the same.
 
-use crate::locked;
 use crate::proto::control::{StatusResponse, Vertex, VertexLog, VertexStatus, VertexWarning};
 use crate::proto::now;
 use futures::{Stream, stream};
 use image::Digest;
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// What one step may write; BuildKit's own limit.
@@ -158,7 +158,7 @@ impl Progress {
     /// Nothing follows; whoever watches is done. What was begun and not ended was cancelled.
     pub(crate) fn close(&self) {
         let open: Vec<VertexId> = {
-            let told = locked(&self.told);
+            let told = self.told.lock();
             let is_open = |vertex: &Vertex| vertex.started.is_some() && vertex.completed.is_none();
             (0..told.vertices.len()).filter(|at| is_open(&told.vertices[*at])).map(VertexId).collect()
         };
@@ -167,7 +167,7 @@ impl Progress {
     }
 
     pub(crate) fn count(&self) -> Count {
-        let told = locked(&self.told);
+        let told = self.told.lock();
         let of = |is: fn(&Vertex) -> bool| told.vertices.iter().filter(|vertex| is(vertex)).count() as i32;
         Count {
             total: of(|_| true),
@@ -179,7 +179,7 @@ impl Progress {
 
     fn tell<T>(&self, change: impl FnOnce(&mut Told) -> (StatusResponse, T)) -> T {
         let (length, result) = {
-            let mut told = locked(&self.told);
+            let mut told = self.told.lock();
             let (message, result) = change(&mut told);
             if message != StatusResponse::default() {
                 told.messages.push(Arc::new(message));
@@ -195,7 +195,7 @@ impl Progress {
         let state = (self.clone(), self.length.subscribe(), 0);
         stream::unfold(state, |(progress, mut length, seen)| async move {
             let (told, _) = *length.wait_for(|(told, is_all)| *told > seen || *is_all).await.ok()?;
-            let new: Vec<Arc<StatusResponse>> = locked(&progress.told).messages.get(seen..told)?.to_vec();
+            let new: Vec<Arc<StatusResponse>> = progress.told.lock().messages.get(seen..told)?.to_vec();
             (!new.is_empty()).then(|| (merged(&new), (progress, length, told)))
         })
     }

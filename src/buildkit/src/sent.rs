@@ -1,14 +1,14 @@
 //! Contexts that come in the body of an HTTP request: of the one that asks for the build, or of a second one beside it.
 
-use crate::locked;
 use crate::meter::Meter;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::AsyncRead;
@@ -65,7 +65,7 @@ impl Uploads {
         if tokio::time::timeout(PATIENCE, &mut is_over).await.is_ok() {
             return Ok(());
         }
-        if locked(&slot).take().is_some() {
+        if slot.lock().take().is_some() {
             return Err(format!("no build {id} came for its context"));
         }
         let _ = is_over.await;
@@ -77,7 +77,7 @@ impl Uploads {
         let mut all = self.0.subscribe();
         let found = tokio::time::timeout(PATIENCE, all.wait_for(|all| all.contains_key(id))).await;
         let slot = found.ok().and_then(Result::ok).and_then(|all| all.get(id).cloned());
-        let pieces = slot.and_then(|slot| locked(&slot).take());
+        let pieces = slot.and_then(|slot| slot.lock().take());
         pieces.ok_or_else(|| format!("no context was sent for build {id}"))
     }
 }

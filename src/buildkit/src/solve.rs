@@ -12,7 +12,7 @@ use crate::session::secrets::Secrets;
 use crate::session::ssh::Agents;
 use crate::session::{Logins, Session, upload};
 use crate::vertices::Vertices;
-use crate::{BuildKit, locked, results};
+use crate::{BuildKit, results};
 use image::{BuildContext, BuildError, BuildOptions, BuildResult, Dialect, ImageError, NamedContext};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl BuildKit {
             return Err(Status::unimplemented(format!("unsupported request {question}")));
         }
         let session = self.sessions.of(&build.session).await?;
-        if locked(&build.sent).is_some() {
+        if build.sent.lock().is_some() {
             frontend.context = Context::Sent;
             frontend.dockerfile = None;
         }
@@ -149,7 +149,10 @@ impl Solving<'_> {
             Context::Sent => {
                 let vertex = progress.begin("[internal] load remote build context");
                 let meter = Meter::new(progress, vertex, "transferring context:");
-                let pieces = locked(&self.build.sent)
+                let pieces = self
+                    .build
+                    .sent
+                    .lock()
                     .take()
                     .ok_or_else(|| Status::unknown("the build context was read already"))?;
                 return Ok((BuildContext::Tar(Box::new(sent::reader(pieces, meter))), None));

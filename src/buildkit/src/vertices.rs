@@ -2,13 +2,13 @@
 //! only where it takes an image from outside; the others are part of what they change.
 
 use crate::errors::words;
-use crate::locked;
 use crate::progress::{Progress, VertexId};
 use crate::proto::control::VertexWarning;
 use image::{BuildError, BuildEvent, BuildProgress, Channel, ImageRef, LayerStatus, PlannedStep, PullEvent};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 pub(crate) struct Vertices {
     progress: Arc<Progress>,
@@ -43,19 +43,19 @@ impl Vertices {
 
     /// A build that failed before its plan was made: its context could not be fetched.
     pub(crate) fn not_begun(&self, why: &BuildError) {
-        if let Some(remote) = locked(&self.state).remote.take() {
+        if let Some(remote) = self.state.lock().remote.take() {
             self.progress.fail(remote, &words(why));
         }
     }
 
     /// The lines of the step that failed.
     pub(crate) fn failed_lines(&self) -> Option<RangeInclusive<usize>> {
-        let state = locked(&self.state);
+        let state = self.state.lock();
         state.lines.get(state.failed.as_ref()?).cloned()
     }
 
     fn vertex(&self, step: usize) -> Option<VertexId> {
-        locked(&self.state).of.get(&step).copied()
+        self.state.lock().of.get(&step).copied()
     }
 
     fn with(&self, step: usize, tell: impl FnOnce(VertexId)) {
@@ -66,7 +66,7 @@ impl Vertices {
 
     /// What the image is is known; it begins to come.
     fn known(&self, step: usize) {
-        let metadata = locked(&self.state).metadata.remove(&step);
+        let metadata = self.state.lock().metadata.remove(&step);
         if let Some(metadata) = metadata {
             self.progress.done(metadata);
             self.with(step, |vertex| self.progress.start(vertex));
@@ -74,7 +74,7 @@ impl Vertices {
     }
 
     fn planned(&self, steps: &[PlannedStep]) {
-        let mut state = locked(&self.state);
+        let mut state = self.state.lock();
         if let Some(remote) = state.remote.take() {
             self.progress.done(remote);
         }
@@ -175,7 +175,7 @@ impl BuildProgress for Vertices {
         match event {
             BuildEvent::Planned(steps) => self.planned(steps),
             BuildEvent::Started { step } => {
-                let metadata = locked(&self.state).metadata.get(&step).copied();
+                let metadata = self.state.lock().metadata.get(&step).copied();
                 match metadata {
                     Some(metadata) => self.progress.start(metadata),
                     None => self.with(step, |vertex| self.progress.start(vertex)),
@@ -210,7 +210,7 @@ impl BuildProgress for Vertices {
             }
             BuildEvent::Failed { step, why } => {
                 let metadata = {
-                    let mut state = locked(&self.state);
+                    let mut state = self.state.lock();
                     state.failed = Some(step);
                     state.metadata.remove(&step)
                 };

@@ -7,9 +7,10 @@ use ::api::{LabelSelector, Object, ObjectKey};
 use arc_swap::ArcSwap;
 use imbl::OrdMap;
 use kinds::StoredKind;
+use parking_lot::Mutex;
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use store::{EventKind, Resource};
 use tokio::sync::mpsc;
@@ -81,7 +82,7 @@ impl Cluster {
     /// The shared informer of a kind; made, with its task, when it is first asked for. Reads of components are not
     /// authorised one by one: an informer exists inside the process only.
     pub fn informer<K: StoredKind>(&self) -> Informer<K> {
-        let mut informers = self.0.informers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut informers = self.0.informers.0.lock();
         let known = informers.get(&TypeId::of::<K>()).and_then(|any| any.downcast_ref::<Informer<K>>());
         if let Some(informer) = known {
             return informer.clone();
@@ -146,7 +147,7 @@ fn decode<K: StoredKind>(object: &Object) -> Option<Arc<K>> {
 impl<K: StoredKind> Cache<K> {
     fn apply(&self, kind: EventKind, object: &Object) {
         let Some(new) = decode::<K>(object) else { return };
-        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut subscribers = self.subscribers.lock();
         let mut objects = OrdMap::clone(&self.objects.load());
         let old = match kind {
             EventKind::Deleted => objects.remove(&object.key()),
@@ -163,7 +164,7 @@ impl<K: StoredKind> Cache<K> {
 
     /// After a gap: what differs becomes changes.
     fn replace(&self, now: OrdMap<ObjectKey, Arc<K>>) {
-        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut subscribers = self.subscribers.lock();
         let before = self.objects.swap(Arc::new(now.clone()));
         let gone =
             before.iter().filter(|(key, _)| !now.contains_key(*key)).map(|(_, o)| Change::Deleted(o.clone()));
@@ -205,7 +206,7 @@ impl<K: StoredKind> Informer<K> {
 
     pub fn subscribe(&self) -> Subscription<K> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let mut subscribers = self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut subscribers = self.0.subscribers.lock();
         for object in self.0.objects.load().values() {
             let _ = sender.send(Change::Added(object.clone()));
         }

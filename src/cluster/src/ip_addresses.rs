@@ -30,7 +30,7 @@ fn key_of(address: Ipv4Addr) -> ObjectKey {
     ObjectKey::cluster(&address.to_string())
 }
 
-/// The addresses that a Service has, and IPAddresses stand for.
+/// The ClusterIPs that a Service has.
 pub(crate) fn addresses_of(service: &Service) -> Vec<Ipv4Addr> {
     let ip = service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref());
     ip.and_then(|ip| ip.parse().ok()).into_iter().collect()

@@ -1,10 +1,11 @@
 //! The keys that wait for a controller: see [`crate::Controller`].
 
 use crate::metrics::QueueMetrics;
+use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -123,7 +124,7 @@ impl<T: Clone + Eq + Hash + Ord + Send + 'static> WorkQueue<T> {
     }
 
     fn locked<R>(&self, act: impl FnOnce(&mut State<T>) -> R) -> R {
-        act(&mut self.0.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        act(&mut self.0.state.lock())
     }
 }
 

@@ -11,8 +11,9 @@ use ::api::Status;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, ResourceQuota, Service};
 use kinds::quota::{self, Usage};
 use kinds::{Instance, Subresource, TypedKind, Version};
+use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use store::{Resource, Snapshot};
 use tokio::sync::{Notify, OwnedMutexGuard};
 
@@ -141,7 +142,7 @@ impl Cluster {
             return;
         }
         let quotas = &self.0.quotas;
-        quotas.touched.lock().unwrap_or_else(PoisonError::into_inner).insert(namespace.to_owned());
+        quotas.touched.lock().insert(namespace.to_owned());
         quotas.wake.notify_one();
     }
 
@@ -149,7 +150,7 @@ impl Cluster {
     pub async fn quotas_touched(&self) -> BTreeSet<String> {
         loop {
             let touched = {
-                let mut touched = self.0.quotas.touched.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut touched = self.0.quotas.touched.lock();
                 std::mem::take(&mut *touched)
             };
             if !touched.is_empty() {
@@ -162,7 +163,7 @@ impl Cluster {
 
 impl Quotas {
     fn lock(&self, namespace: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locks = self.locks.lock();
         // what nobody holds says nothing
         locks.retain(|name, lock| name == namespace || Arc::strong_count(lock) > 1);
         locks.entry(namespace.to_owned()).or_default().clone()

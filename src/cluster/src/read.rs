@@ -9,9 +9,10 @@ use ::api::{FieldSelector, LabelSelector, Object, ObjectKey, Reason, ResourceVer
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kinds::Version;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 use store::Snapshot;
 
@@ -263,7 +264,7 @@ fn continue_expired(token: &ContinueToken) -> Status {
 
 impl Pages {
     fn keep(&self, snapshot: Snapshot) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         // a client that is in the middle of it has its time anew
         kept.retain(|(_, held)| held.revision() != snapshot.revision());
         if kept.len() == KEPT_SNAPSHOTS {
@@ -273,14 +274,14 @@ impl Pages {
     }
 
     fn forget(&self, before: Instant) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(used, _)| *used >= before);
+        self.0.lock().retain(|(used, _)| *used >= before);
     }
 
     fn find(&self, revision: u64, now: Snapshot) -> Option<Snapshot> {
         if now.revision().0 == revision {
             return Some(now);
         }
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.0.lock();
         kept.iter().map(|(_, held)| held).find(|held| held.revision().0 == revision).cloned()
     }
 }

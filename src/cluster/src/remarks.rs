@@ -5,8 +5,9 @@
 //! whoever speaks to the client (the API server) takes them. Components' writes have none: nobody would read them, and rules
 //! whose only product is a remark ask [`Remarks::is_heard`] or [`Remarks::is_audited`] first.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Clones share what they hold; the default hears nothing.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +84,7 @@ impl Remarks {
     }
 
     fn lock(&self) -> Option<MutexGuard<'_, All>> {
-        self.all.as_ref().map(|all| all.lock().unwrap_or_else(PoisonError::into_inner))
+        self.all.as_ref().map(|all| all.lock())
     }
 }
 

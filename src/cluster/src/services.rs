@@ -9,11 +9,12 @@ use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{ErrorList, TypedKind};
+use parking_lot::Mutex;
 use rand::Rng;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use store::{Resource, Snapshot, Store, Write};
 
 const HEALTH_CHECK: &str = "spec.healthCheckNodePort";
@@ -351,8 +352,8 @@ impl Allocators {
         ports_of(&service).for_each(|port| allocations.ports.give_back(&port, uid));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Allocations> {
-        self.allocations.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Allocations> {
+        self.allocations.lock()
     }
 }
 
@@ -369,7 +370,7 @@ impl Reservation for ServiceReservation {
 
     fn commit(mut self: Box<Self>) {
         if let Some(allocations) = self.from.take() {
-            let mut allocations = allocations.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut allocations = allocations.lock();
             self.addresses.iter().for_each(|ip| allocations.addresses.is_stored(ip, &self.uid));
             self.ports.iter().for_each(|port| allocations.ports.is_stored(port, &self.uid));
             self.freed_addresses.iter().for_each(|ip| allocations.addresses.give_back(ip, &self.uid));
@@ -381,7 +382,7 @@ impl Reservation for ServiceReservation {
 impl Drop for ServiceReservation {
     fn drop(&mut self) {
         if let Some(allocations) = self.from.take() {
-            let mut allocations = allocations.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut allocations = allocations.lock();
             self.addresses.iter().for_each(|ip| allocations.addresses.give_back(ip, &self.uid));
             self.ports.iter().for_each(|port| allocations.ports.give_back(port, &self.uid));
         }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use k8s_openapi::api::core::v1::Secret;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The day, as `2026-05-04` in UTC.
 pub const TOKEN_LAST_USED: &str = "kubernetes.io/legacy-token-last-used";
@@ -20,7 +20,7 @@ pub(crate) struct TokenUses(Mutex<HashSet<ObjectKey>>);
 
 impl TokenUses {
     fn locked(&self) -> MutexGuard<'_, HashSet<ObjectKey>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -17,9 +17,10 @@ use k8s_openapi::api::storage::v1::{
     CSIDriver, VolumeAttachment, VolumeAttachmentSource, VolumeAttachmentSpec, VolumeError,
 };
 use kinds::{csi, key_of, pod as ask, volume};
+use parking_lot::Mutex;
 use plan::{Seen, Step};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "attachdetach-controller";
@@ -201,7 +202,7 @@ impl Attacher {
         match self.attachments.create(wanted).await {
             Ok(_) => {
                 // who attaches it at once is told of too
-                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut told = self.told.lock();
                 told.insert(name, Told { attached: false, error: None });
                 Ok(())
             }
@@ -216,7 +217,7 @@ impl Attacher {
         let now = Told { attached: status.attached, error: status.attach_error };
         let name = attachment.metadata.name.clone().unwrap_or_default();
         let before = {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut told = self.told.lock();
             told.insert(name, now.clone())
         };
         if before.as_ref() == Some(&now) {
@@ -242,7 +243,7 @@ impl Attacher {
     /// What is gone need not be told of.
     fn forget(&self) {
         let known = self.cluster.informer::<VolumeAttachment>();
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         told.retain(|name, _| known.get(&ObjectKey::cluster(name)).is_some());
     }
 

@@ -14,8 +14,9 @@ use cluster::{
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kinds::{Version, key_of};
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "custom-resource-definition-controller";
@@ -223,7 +224,7 @@ impl Definitions {
             let created = definition.metadata.creation_timestamp.as_ref().map(|at| at.0);
             (!conditions::is_true(definition, ESTABLISHED), created, name_of(definition))
         });
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.lock();
         let before = made.len();
         made.retain(|name, _| in_order.iter().any(|definition| name_of(definition) == *name));
         let mut changed = made.len() != before;

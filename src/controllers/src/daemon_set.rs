@@ -20,9 +20,10 @@ use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kinds::{key_of, pod as ask, selectors};
+use parking_lot::Mutex;
 use plan::{Seen, plan};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -231,7 +232,7 @@ struct Failures {
 impl Failing {
     /// Or how long to wait.
     fn may_replace(&self, set: &ObjectKey, node: &str, now: jiff::Timestamp) -> Result<(), Duration> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let place = (set.clone(), node.to_owned());
         let Some(known) = all.get_mut(&place) else {
             all.insert(place, Failures { count: 1, last: now });
@@ -249,6 +250,6 @@ impl Failing {
     }
 
     fn forget(&self, set: &ObjectKey) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(key, _), _| key != set);
+        self.0.lock().retain(|(key, _), _| key != set);
     }
 }

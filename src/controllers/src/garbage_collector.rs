@@ -17,8 +17,9 @@ use graph::{Deletion, FOREGROUND, Graph, Item, ORPHAN};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{Scope, TypedKind, Version};
+use parking_lot::Mutex;
 use plan::{OwnerState, Verdict, plan};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "generic-garbage-collector";
@@ -105,7 +106,7 @@ impl Collector {
 
     /// Asks the graph as of now.
     fn look<R>(&self, ask: impl FnOnce(&Graph) -> R) -> R {
-        let mut picture = self.picture.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut picture = self.picture.lock();
         let woken = match picture.catch_up() {
             Ok(woken) => woken,
             Err(_) => self.paint_again(&mut picture),

@@ -13,8 +13,9 @@ use k8s_openapi::api::core::v1::{
     Pod, PodTemplateSpec, ReplicationController, ReplicationControllerCondition, ReplicationControllerStatus,
 };
 use kinds::{TypedKind, pod as ask, selectors};
+use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// What the controller needs of either kind.
@@ -169,7 +170,7 @@ struct Expected(Mutex<HashMap<ObjectKey, (HashSet<String>, HashSet<String>)>>);
 
 impl Expected {
     fn expect(&self, owner: &ObjectKey, created: Option<&str>, deleted: Option<&str>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let (creations, deletions) = all.entry(owner.clone()).or_default();
         creations.extend(created.map(str::to_owned));
         deletions.extend(deleted.map(str::to_owned));
@@ -177,7 +178,7 @@ impl Expected {
 
     /// Whether everything has been seen; forgets what was. `seen` tells whether the cache shows the pod, and alive.
     fn are_met(&self, owner: &ObjectKey, seen: impl Fn(&str) -> Option<bool>) -> bool {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let Some((creations, deletions)) = all.get_mut(owner) else { return true };
         creations.retain(|uid| seen(uid).is_none());
         deletions.retain(|uid| seen(uid) == Some(true));
@@ -190,7 +191,7 @@ impl Expected {
 
     /// A pod that came and went before anybody looked would be waited for for ever.
     fn forget_created(&self, uid: &str) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         for (creations, _) in all.values_mut() {
             creations.remove(uid);
         }

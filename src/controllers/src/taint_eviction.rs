@@ -7,8 +7,9 @@ use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, Recorde
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod, PodCondition, Taint};
 use kinds::{key_of, pod as ask};
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -123,12 +124,12 @@ impl Reconciler {
 
     /// Whether it was to go.
     fn stays(&self, key: &ObjectKey) -> bool {
-        self.leaving.lock().unwrap_or_else(PoisonError::into_inner).remove(key).is_some()
+        self.leaving.lock().remove(key).is_some()
     }
 
     fn borne_for(&self, key: &ObjectKey, pod: &Pod) -> Duration {
         let now = Timestamp::now();
-        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut leaving = self.leaving.lock();
         let entry = leaving.entry(key.clone()).or_insert_with(|| (pod.metadata.uid.clone(), now));
         if entry.0 != pod.metadata.uid {
             *entry = (pod.metadata.uid.clone(), now);

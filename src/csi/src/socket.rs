@@ -10,10 +10,11 @@ use hyper::rt::Executor;
 use hyper_util::rt::TokioIo;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
+use parking_lot::Mutex;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
@@ -36,7 +37,7 @@ struct Tasks(Weak<Mutex<JoinSet<()>>>);
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
     fn execute(&self, task: F) {
         if let Some(all) = self.0.upgrade() {
-            all.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
+            all.lock().spawn(task);
         }
     }
 }

@@ -7,8 +7,8 @@ use cluster::Actor;
 use http::header::{self, HeaderName};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
+use parking_lot::Mutex;
 use std::ops::ControlFlow;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// What the API answers at; every other path is a page.
@@ -101,8 +101,8 @@ impl Dashboard {
         })
     }
 
-    fn sessions(&self) -> std::sync::MutexGuard<'_, Sessions> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sessions(&self) -> parking_lot::MutexGuard<'_, Sessions> {
+        self.sessions.lock()
     }
 }
 

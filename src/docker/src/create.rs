@@ -6,7 +6,7 @@ use crate::files;
 use crate::model::{Config, Create, HostConfig};
 use crate::network_mode::{self, shared_with};
 use crate::networks::{BRIDGE, HOST, NONE, Network};
-use crate::record::{Container, Record, State, lock, new_id};
+use crate::record::{Container, Record, State, new_id};
 use crate::{names, plan, publish, verify};
 use http::StatusCode;
 use image::{ImageDocument, Platform};
@@ -47,7 +47,7 @@ impl Engine {
             return Err(ApiError::bad("no command specified"));
         }
         let (id, name) = (new_id(), self.new_name(name)?);
-        let _alone = publish::has_range(&host).then(|| lock(&self.ranges));
+        let _alone = publish::has_range(&host).then(|| self.ranges.lock());
         self.complete(&id, &mut config, &mut host)?;
         self.check_links(&host)?;
         let networks = self.networks_of(&host.network_mode, asked.networking_config.endpoints_config)?;

@@ -6,16 +6,17 @@ use crate::events::Events;
 use crate::execs::Execs;
 use crate::machine::Machine;
 use crate::networks::Networks;
-use crate::record::{Container, Record, lock};
+use crate::record::{Container, Record};
 use crate::volumes::Volumes;
 use crate::{files, link};
 use buildkit::BuildKit;
 use cri::ContainerId;
 use image::ImageStore;
+use parking_lot::Mutex;
 use resolver::{Forwarder, Upstream};
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) struct Engine {
@@ -77,26 +78,26 @@ impl Engine {
 
     /// Newest first.
     pub(crate) fn containers(&self) -> Vec<Arc<Container>> {
-        let mut all: Vec<_> = lock(&self.containers).values().cloned().collect();
+        let mut all: Vec<_> = self.containers.lock().values().cloned().collect();
         all.sort_by_key(|c| std::cmp::Reverse(c.see(|r| (r.created, r.id.clone()))));
         all
     }
 
     /// By its id, its name, what another one calls it, or the beginning of its id.
     pub(crate) fn container(&self, name: &str) -> Result<Arc<Container>> {
-        find(&lock(&self.containers), name)
+        find(&self.containers.lock(), name)
     }
 
     /// The one that the runtime knows by this id.
     pub(crate) fn container_of(&self, runtime_id: &ContainerId) -> Option<Arc<Container>> {
-        let all = lock(&self.containers);
+        let all = self.containers.lock();
         let runs = |r: &Record| r.running().is_some_and(|running| running.container == *runtime_id);
         all.values().find(|c| c.see(runs)).cloned()
     }
 
     /// Adds a container, unless its name is taken.
     pub(crate) fn add(&self, container: Arc<Container>) -> Result<()> {
-        let mut all = lock(&self.containers);
+        let mut all = self.containers.lock();
         let (id, name) = container.see(|r| (r.id.clone(), r.name.clone()));
         is_free(&all, &name)?;
         all.insert(id, container);
@@ -105,7 +106,7 @@ impl Engine {
 
     /// Gives a container another name, unless it is taken.
     pub(crate) fn rename(&self, container: &Container, name: &str) -> Result<()> {
-        let all = lock(&self.containers);
+        let all = self.containers.lock();
         is_free(&all, name)?;
         container.change(|r| {
             r.name = name.to_owned();
@@ -115,7 +116,7 @@ impl Engine {
     }
 
     pub(crate) fn forget(&self, id: &str) {
-        lock(&self.containers).remove(id);
+        self.containers.lock().remove(id);
     }
 }
 
@@ -123,7 +124,7 @@ impl Engine {
     /// # Errors
     /// A container has it.
     pub(crate) fn is_name_free(&self, name: &str) -> Result<()> {
-        is_free(&lock(&self.containers), name)
+        is_free(&self.containers.lock(), name)
     }
 }
 

@@ -1,11 +1,11 @@
 //! `docker events`: what happened lately, and what happens from now on.
 
 use crate::names::familiar;
-use crate::record::{Record, lock};
+use crate::record::Record;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
 use tokio::sync::broadcast;
 
 /// As many as Docker remembers.
@@ -73,7 +73,7 @@ impl Events {
             time: now.as_second(),
             time_nano: now.as_nanosecond(),
         };
-        let mut past = lock(&self.past);
+        let mut past = self.past.lock();
         past.push_back(event.clone());
         if past.len() > REMEMBERED {
             past.pop_front();
@@ -127,7 +127,7 @@ impl Events {
 
     /// The past and the future without a gap between them.
     pub(crate) fn follow(&self) -> (Vec<Event>, broadcast::Receiver<Event>) {
-        let past = lock(&self.past);
+        let past = self.past.lock();
         (past.iter().cloned().collect(), self.tell.subscribe())
     }
 }

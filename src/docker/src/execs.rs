@@ -1,11 +1,12 @@
 //! The execs that there are, and were lately.
 
 use crate::error::{ApiError, Result};
-use crate::record::{Container, lock};
+use crate::record::Container;
 use cri::TerminalSize;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// As many that have ended can be asked for their exit code.
@@ -48,7 +49,7 @@ impl Exec {
     /// Of those who start it the first. What the others hear comes in the stream that they asked for: compose starts an exec
     /// twice and relies on it.
     pub(crate) fn take(&self) -> Result<()> {
-        let mut stage = lock(&self.stage);
+        let mut stage = self.stage.lock();
         let how = match *stage {
             Stage::Made => {
                 *stage = Stage::Running;
@@ -67,14 +68,14 @@ pub(crate) struct Execs(Mutex<(HashMap<String, Arc<Exec>>, Vec<String>)>);
 
 impl Execs {
     pub(crate) fn add(&self, exec: Arc<Exec>) {
-        let mut all = lock(&self.0);
+        let mut all = self.0.lock();
         all.1.push(exec.id.clone());
         all.0.insert(exec.id.clone(), exec);
         if all.1.len() > REMEMBERED {
             let oldest = all
                 .1
                 .iter()
-                .position(|id| all.0.get(id).is_none_or(|exec| *lock(&exec.stage) != Stage::Running));
+                .position(|id| all.0.get(id).is_none_or(|exec| *exec.stage.lock() != Stage::Running));
             if let Some(oldest) = oldest {
                 let id = all.1.remove(oldest);
                 all.0.remove(&id);
@@ -83,15 +84,15 @@ impl Execs {
     }
 
     pub(crate) fn get(&self, id: &str) -> Result<Arc<Exec>> {
-        let all = lock(&self.0);
+        let all = self.0.lock();
         all.0.get(id).cloned().ok_or_else(|| ApiError::not_found(format_args!("No such exec instance: {id}")))
     }
 
     /// Those that run in a container.
     pub(crate) fn of(&self, container: &str) -> Vec<String> {
-        let all = lock(&self.0);
+        let all = self.0.lock();
         let runs =
-            |exec: &Exec| *lock(&exec.stage) == Stage::Running && exec.container.see(|r| r.id == container);
+            |exec: &Exec| *exec.stage.lock() == Stage::Running && exec.container.see(|r| r.id == container);
         all.1.iter().filter(|id| all.0.get(*id).is_some_and(|exec| runs(exec))).cloned().collect()
     }
 }

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::error::{ApiError, Result};
 use crate::network_mode::shared_with;
 use crate::place::Places;
-use crate::record::{Container, Ended, Record, Running, State, lock};
+use crate::record::{Container, Ended, Record, Running, State};
 use crate::{health, plan, recover, signals, volumes};
 use cri::{ContainerId, ContainerState, SandboxId, SandboxStatus};
 use jiff::Timestamp;
@@ -123,7 +123,7 @@ impl Engine {
 
     /// Those who wait for it see it from its first byte.
     async fn serve_attachers(&self, container: &Container, id: &ContainerId) {
-        let waiting = std::mem::take(&mut *lock(&container.attachers));
+        let waiting = std::mem::take(&mut *container.attachers.lock());
         for attacher in waiting {
             match self.runtime.attach(id, attacher.want).await {
                 Ok(session) => {
@@ -137,7 +137,7 @@ impl Engine {
     /// In the words that the CLI makes exit codes 126 and 127 of.
     fn cannot_start(&self, container: &Container, refusal: ApiError) -> ApiError {
         let (refusal, code) = in_dockers_words(refusal);
-        lock(&container.attachers).clear();
+        container.attachers.lock().clear();
         let ended = Ended {
             code,
             oom_killed: false,
@@ -301,9 +301,9 @@ impl Engine {
             Err(error) => tracing::error!(id = record.id, %error, "a container's removal was cut off"),
         }
         self.forget(&record.id);
-        lock(&container.attachers).clear();
+        container.attachers.lock().clear();
         // who still looks at the container does not keep its image
-        lock(&container.hold).take();
+        container.hold.lock().take();
         self.events.container("destroy", &record, &[]);
         container.change(|r| {
             r.state = State::Removed(r.exit_code());

@@ -3,7 +3,7 @@
 
 use crate::engine::Engine;
 use crate::networks::is_built_in;
-use crate::record::{Container, Record, lock};
+use crate::record::{Container, Record};
 use cri::NAME_SERVER;
 use hickory_proto::op::{Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, PTR};
@@ -146,7 +146,7 @@ impl Engine {
             self.serve_no_names(&record.id);
             return;
         };
-        if lock(&self.name_servers).contains_key(&record.id) {
+        if self.name_servers.lock().contains_key(&record.id) {
             return;
         }
         let sockets = match self.runtime.name_server(&running.sandbox).await {
@@ -164,12 +164,12 @@ impl Engine {
         let resolver = Resolver::new(names, Some(self.forwarder_of(&record)));
         let stop = self.stop.child_token();
         tokio::spawn(resolver::serve(sockets, Arc::new(resolver), Clients::One, stop.clone()));
-        lock(&self.name_servers).insert(record.id, stop.drop_guard());
+        self.name_servers.lock().insert(record.id, stop.drop_guard());
     }
 
     /// Closes the sockets, which keep the container's network namespace.
     pub(crate) fn serve_no_names(&self, id: &str) {
-        lock(&self.name_servers).remove(id);
+        self.name_servers.lock().remove(id);
     }
 
     fn forwarder_of(&self, record: &Record) -> Forwarder {

@@ -3,16 +3,16 @@
 use crate::error::{ApiError, Result};
 use crate::files;
 use crate::ipam::{self, AddressPool, Subnet};
-use crate::record::{lock, new_id};
+use crate::record::new_id;
 use cri::{AddressSpace, NetworkConfig};
 use http::StatusCode;
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 pub(crate) const BRIDGE: &str = "bridge";
 pub(crate) const HOST: &str = "host";
@@ -127,19 +127,19 @@ impl Networks {
     }
 
     pub(crate) fn all(&self) -> Vec<Network> {
-        lock(&self.all).clone()
+        self.all.lock().clone()
     }
 
     /// What the kernel must know of them.
     pub(crate) fn configs(&self) -> Vec<NetworkConfig> {
-        lock(&self.all).iter().filter_map(Network::config).collect()
+        self.all.lock().iter().filter_map(Network::config).collect()
     }
 
     /// By id, name, or the beginning of its id, as a client writes it: a network that is *named* like another one's id does
     /// not get in its way. Docker's `default` is the bridge.
     pub(crate) fn find(&self, name: &str) -> Result<Network> {
         let name = if name == "default" { BRIDGE } else { name };
-        let all = lock(&self.all);
+        let all = self.all.lock();
         if let Some(exact) = all.iter().find(|n| n.id == name).or_else(|| all.iter().find(|n| n.name == name))
         {
             return Ok(exact.clone());
@@ -157,13 +157,13 @@ impl Networks {
 
     /// As a record has it, by name; what was not there when the record was written is looked for as a client wrote it.
     pub(crate) fn of_record(&self, name: &str) -> Result<Network> {
-        let named = lock(&self.all).iter().find(|n| n.name == name).cloned();
+        let named = self.all.lock().iter().find(|n| n.name == name).cloned();
         named.map_or_else(|| self.find(name), Ok)
     }
 
     /// Gives every bridge that has no addresses yet some of its own.
     pub(crate) fn allocate_missing(&self, space: &AddressSpace) -> Result<()> {
-        let mut all = lock(&self.all);
+        let mut all = self.all.lock();
         let lacking = |n: &Network| n.driver == BRIDGE && n.subnet.is_none();
         while let Some(at) = all.iter().position(lacking) {
             all[at].subnet = Some(self.choose(&all, space)?);
@@ -173,7 +173,7 @@ impl Networks {
 
     /// With the addresses that it wants, or some that nobody has.
     pub(crate) fn add(&self, mut network: Network, space: &AddressSpace) -> Result<Network> {
-        let mut all = lock(&self.all);
+        let mut all = self.all.lock();
         if all.iter().any(|n| n.name == network.name) {
             let name = network.name;
             return Err(ApiError::conflict(format_args!("network with name {name} already exists")));
@@ -202,9 +202,9 @@ impl Networks {
     }
 
     pub(crate) fn remove(&self, id: &str) -> Result<()> {
-        let mut all = lock(&self.all);
+        let mut all = self.all.lock();
         all.retain(|n| n.id != id);
-        lock(&self.leases).remove(id);
+        self.leases.lock().remove(id);
         self.save(&all)
     }
 
@@ -218,7 +218,7 @@ impl Networks {
         let name = &network.name;
         let no_addresses = || ApiError::bad(format_args!("network {name} has no addresses"));
         let subnet = network.subnet.as_ref().ok_or_else(no_addresses)?;
-        let mut all = lock(&self.leases);
+        let mut all = self.leases.lock();
         let leases = all.entry(network.id.clone()).or_default();
         let is_taken = |address: Ipv4Addr| leases.contains_key(&address);
         let address = match wanted {
@@ -240,14 +240,14 @@ impl Networks {
     /// Notes what a container has already.
     pub(crate) fn reserve(&self, network: &str, container: &str, address: Ipv4Addr) {
         if let Ok(network) = self.of_record(network) {
-            lock(&self.leases).entry(network.id).or_default().insert(address, container.to_owned());
+            self.leases.lock().entry(network.id).or_default().insert(address, container.to_owned());
         }
     }
 
     /// Gives back the addresses of a container, in one network or in all.
     pub(crate) fn release(&self, container: &str, network: Option<&str>) {
         let id = network.and_then(|name| self.of_record(name).ok()).map(|network| network.id);
-        for (of, leases) in lock(&self.leases).iter_mut() {
+        for (of, leases) in self.leases.lock().iter_mut() {
             if id.as_ref().is_none_or(|id| id == of) {
                 leases.retain(|_, holder| holder != container);
             }

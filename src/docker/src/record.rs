@@ -5,20 +5,16 @@ use crate::model::{Config, EndpointConfig, HostConfig};
 use crate::place::{Places, in_order};
 use cri::{ContainerId, ExecSession, SandboxId};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{oneshot, watch};
 
 /// On every sandbox that is Docker's; its value is the container's id.
 pub const LABEL: &str = "io.monopod.docker.container";
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// 64 lower-case hex digits.
 pub(crate) fn new_id() -> String {

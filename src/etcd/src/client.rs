@@ -9,10 +9,9 @@ use crate::proto::{
 use crate::{Credentials, Endpoint, KeyValue};
 use futures::StreamExt;
 use http::uri::{PathAndQuery, Uri};
+use parking_lot::Mutex;
 use prost::Message;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::client::Grpc;
@@ -210,7 +209,7 @@ impl Client {
     /// The connection that is there, or a new one. Which endpoint it is to.
     async fn channel(&self, until: Instant) -> (usize, Result<Channel, String>) {
         let endpoint = {
-            let at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = self.at.lock();
             if let Some(channel) = &at.channel {
                 return (at.endpoint, Ok(channel.clone()));
             }
@@ -220,7 +219,7 @@ impl Client {
         let patience = (Instant::now() + CONNECT_PATIENCE).min(until);
         let opened = timeout_at(patience, opened).await;
         let opened = opened.unwrap_or_else(|_| Err("it can not be connected to in time".to_owned()));
-        let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut at = self.at.lock();
         if let (Ok(channel), true) = (&opened, at.endpoint == endpoint) {
             at.channel = Some(channel.clone());
         }
@@ -229,7 +228,7 @@ impl Client {
 
     /// The next is asked from now on.
     fn pass_over(&self, endpoint: usize) {
-        let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut at = self.at.lock();
         if at.endpoint == endpoint {
             *at = At { endpoint: (endpoint + 1) % self.endpoints.len(), channel: None };
         }

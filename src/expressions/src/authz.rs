@@ -1,7 +1,7 @@
 //! `authorizer`: an expression asks what the one who wrote the request, or a service account, may do. What is asked is put
 //! together call by call; [`Authorizer`] answers it.
 
-use crate::program::Fault;
+use crate::outcome::Fault;
 use kube_cel::cel::Value;
 use kube_cel::cel::objects::Opaque;
 use std::fmt::{self, Debug, Formatter};

@@ -1,6 +1,6 @@
 //! `Object{…}` and `JSONPatch{…}`: what an expression makes that is to change an object (KEP-3962).
 
-use crate::program::Fault;
+use crate::outcome::Fault;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use kube_cel::cel::Value;

@@ -1,11 +1,12 @@
 //! The evaluation. Every node is a step, and looking at a value costs as much as there is of it.
 
-use crate::environment::Composition;
+use crate::composition::Composition;
 use crate::functions::{PATTERN_COST, call, computed_pattern, extra_cost, fault};
 use crate::node::{Binary, Collect, Fold, Made, Node, Pattern};
-use crate::program::{Answer, Fault, Variables};
+use crate::outcome::{Answer, Fault};
 use crate::stack::enough;
 use crate::values::{as_optional, optional, type_name, type_value, weight};
+use crate::variables::Variables;
 use crate::{authz, constructed, lists};
 use kube_cel::cel::Value;
 use kube_cel::cel::objects::{Key, Map};

@@ -1,7 +1,7 @@
 //! The library of functions: kube-cel's, each called with values only, and what it has not, or otherwise than cel-go.
 
 use crate::lists;
-use crate::program::Fault;
+use crate::outcome::Fault;
 use kube_cel::KubeCelExt;
 use kube_cel::cel::common::ast::{CallExpr, Expr, IdedExpr};
 use kube_cel::cel::{Context, ExecutionError, Value};

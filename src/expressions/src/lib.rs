@@ -12,16 +12,21 @@
 
 mod authz;
 mod check;
+mod compile;
+mod composition;
 mod constructed;
 mod cost;
 mod environment;
 mod eval;
+mod evaluation;
 mod functions;
+mod json;
 mod lists;
 mod lower;
 mod macros;
 mod node;
 mod occurrences;
+mod outcome;
 mod output;
 mod parse;
 mod places;
@@ -32,12 +37,19 @@ mod sizes;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod types;
 mod values;
+mod variables;
 
 pub use authz::{AccessCheck, Authorizer};
-pub use environment::{About, Composition, Environment, Evaluation, Kinds, Typed};
+pub use composition::Composition;
+pub use environment::{About, Environment};
+pub use evaluation::Evaluation;
+pub use outcome::{Budget, Fault, Outcome, PER_CALL};
 pub use output::Output;
-pub use program::{Budget, Fault, Outcome, PER_CALL, Program, Variables};
+pub use program::Program;
 pub use rules::Rules;
+pub use typed::{Kinds, Typed};
 pub use values::RESERVED;
+pub use variables::Variables;

@@ -2,7 +2,7 @@
 //! Kubernetes has it since 1.34, and what makes optionals of a list or takes them out of one. The library's own say other words,
 //! and do not ask whether items can be compared.
 
-use crate::program::Fault;
+use crate::outcome::Fault;
 use crate::stack::enough;
 use crate::values::{as_optional, optional, weight};
 use kube_cel::cel::Value;

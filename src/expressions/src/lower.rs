@@ -5,7 +5,7 @@ use crate::functions::{argument, is_known};
 use crate::node::{Binary, Collect, Fold, Made, Node, Pattern};
 use crate::stack::enough;
 use crate::values::type_value;
-use crate::{authz, constructed, macros};
+use crate::{authz, constructed};
 use kube_cel::cel::Value;
 use kube_cel::cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, StructExpr,
@@ -242,7 +242,7 @@ impl<'e> Lower<'e> {
                 let body = Box::new(self.within(&[&name], body)?);
                 Ok(Node::OptionalMap { operand, name, body, flat })
             }
-            (None, name, count) if macros::is_macro(name, count) => self.expand(name, target, args),
+            (None, name, count) if Lower::is_macro(name, count) => self.expand(name, target, args),
             (None, "size", 0) => Ok(Node::Size(self.boxed(target)?)),
             (None, "matches", 1) => {
                 let text = self.boxed(target)?;

@@ -11,17 +11,17 @@ use kube_cel::cel::common::ast::{Expr, IdedExpr};
 const RESULT: &str = "@result";
 const SORTED: &str = "@__sortBy_input__";
 
-/// Whether a method of the name with so many arguments is one of them.
-pub(crate) fn is_macro(name: &str, count: usize) -> bool {
-    match name {
-        "all" | "exists" | "existsOne" | "exists_one" => count == 3,
-        "transformList" | "transformMap" | "transformMapEntry" => count == 3 || count == 4,
-        "sortBy" => count == 2,
-        _ => false,
-    }
-}
-
 impl Lower<'_> {
+    /// Whether a method of the name with so many arguments is one of them.
+    pub(crate) fn is_macro(name: &str, count: usize) -> bool {
+        match name {
+            "all" | "exists" | "existsOne" | "exists_one" => count == 3,
+            "transformList" | "transformMap" | "transformMapEntry" => count == 3 || count == 4,
+            "sortBy" => count == 2,
+            _ => false,
+        }
+    }
+
     /// # Errors
     /// As [`Lower::node`], and that a name is none.
     pub(crate) fn expand(

@@ -4,11 +4,14 @@ mod estimates;
 mod programs;
 
 use crate::check::Check;
+use crate::json::by_schema;
+use crate::outcome::{Budget, Fault, Outcome};
 use crate::places::{located, placed};
-use crate::program::{Budget, Fault, Outcome, Program, Variables};
+use crate::program::Program;
 use crate::sizes::Sizes;
 use crate::types::{Place, Ty};
-use crate::values::{by_schema, map_of, optional};
+use crate::values::{map_of, optional};
+use crate::variables::Variables;
 use kube_cel::cel::Value;
 use kube_cel::cel::objects::{Key, Map};
 use schema::{ErrorList, ListType, Rule, Schema, Type};

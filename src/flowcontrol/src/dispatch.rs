@@ -4,9 +4,10 @@ use crate::classify::{Asked, Schema};
 use crate::levels::{Level, Limits, levels};
 use crate::pool::{Arrival, LevelId, Pool, Released};
 use k8s_openapi::api::flowcontrol::v1::{FlowSchema, PriorityLevelConfiguration};
+use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -86,7 +87,7 @@ impl FlowControl {
     pub fn configure(&self, schemas: &[Arc<FlowSchema>], objects: &[Arc<PriorityLevelConfiguration>]) {
         let mut schemas: Vec<Schema> = schemas.iter().map(|schema| Schema::of(schema)).collect();
         schemas.sort_by_key(Schema::order);
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let before = self.config();
         let levels = levels(objects).into_iter();
         let levels: BTreeMap<String, Arc<PriorityLevel>> = levels
@@ -98,7 +99,7 @@ impl FlowControl {
         // one without its level says nothing: the next one that matches does
         schemas.retain(|schema| levels.contains_key(&schema.level));
         let stay: Vec<LevelId> = levels.values().map(|level| level.id).collect();
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Config { schemas, levels });
+        *self.now.write() = Arc::new(Config { schemas, levels });
         for gone in before.levels.values().filter(|level| !stay.contains(&level.id)) {
             state.pool.retire(gone.id);
         }
@@ -133,7 +134,7 @@ impl FlowControl {
     /// Of each level, by name.
     pub fn counts(&self) -> Vec<(Arc<str>, Counts)> {
         let config = self.config();
-        let state = lock(&self.state);
+        let state = self.state.lock();
         let count = |level: &Arc<PriorityLevel>| {
             let usage = state.pool.usage(level.id);
             let counts = Counts {
@@ -150,13 +151,13 @@ impl FlowControl {
     }
 
     fn config(&self) -> Arc<Config> {
-        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.now.read().clone()
     }
 
     /// `None` where there is no such level any more.
     async fn enter(&self, level: LevelId, flow: u64, width: u32) -> Option<Result<Taken, Rejected>> {
         let (ticket, told) = {
-            let mut state = lock(&self.state);
+            let mut state = self.state.lock();
             let ticket = state.next_ticket;
             state.next_ticket += 1;
             match state.pool.arrive(level, flow, width, ticket) {
@@ -192,14 +193,14 @@ struct Place<'s> {
 impl Place<'_> {
     /// They are the caller's from now on.
     fn seats(&self) -> Option<Taken> {
-        let width = lock(self.state).given.remove(&self.ticket)?;
+        let width = self.state.lock().given.remove(&self.ticket)?;
         Some(Taken { state: self.state.clone(), level: self.level, width })
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = lock(self.state);
+        let mut state = self.state.lock();
         state.told.remove(&self.ticket);
         let released = match state.given.remove(&self.ticket) {
             Some(width) => state.pool.leave(self.level, width),
@@ -211,7 +212,7 @@ impl Drop for Place<'_> {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let released = state.pool.leave(self.level, self.width);
         state.tell(released);
     }
@@ -248,10 +249,6 @@ impl State {
             }
         }
     }
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use crate::error::{ImageError, Result};
 use crate::progress::{Progress, PullEvent};
 use crate::{ImageRef, ImageStore};
 use cri::ImageInfo;
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// Makes a docker-archive that holds the image under its name.
 pub type Archive = fn() -> std::io::Result<Vec<u8>>;
@@ -14,7 +15,7 @@ pub(crate) struct Embedded(Mutex<Vec<(ImageRef, Archive)>>);
 
 impl Embedded {
     fn find(&self, reference: &ImageRef) -> Option<Archive> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.0.lock();
         known.iter().find(|(name, _)| name == reference).map(|(_, archive)| *archive)
     }
 }
@@ -26,7 +27,7 @@ impl ImageStore {
     /// A name that is none.
     pub fn embed(&self, name: &str, archive: Archive) -> Result<()> {
         let reference = ImageRef::parse(name)?;
-        self.inner.embedded.0.lock().unwrap_or_else(PoisonError::into_inner).push((reference, archive));
+        self.inner.embedded.0.lock().push((reference, archive));
         Ok(())
     }
 

@@ -16,6 +16,7 @@
 
 mod background;
 mod build;
+mod cache_mounts;
 mod commit;
 mod config;
 mod digest;
@@ -26,6 +27,7 @@ mod error;
 mod full_disk;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod layer_jobs;
 mod links;
 mod load;
 mod manifest;

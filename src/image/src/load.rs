@@ -2,6 +2,7 @@
 //! like a layer is unpacked as it comes by, and found its place when the manifest, often the last entry, is known.
 
 mod archive;
+mod contents;
 mod folder;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
@@ -17,8 +18,9 @@ use crate::tar_split::TarSplitReader;
 use crate::unpack::{self, Feed, FeedSender, Unpacked};
 use crate::{Digest, ImageRef, Platform};
 use bytes::Bytes;
+use contents::{Contents, Described};
 use cri::ImageInfo;
-use images::{Described, describe};
+use images::describe;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,17 +30,6 @@ use tokio_util::io::SyncIoBridge;
 
 /// Bytes read and handed on at once.
 const BLOCK: usize = 128 << 10;
-
-/// Where the parts of images lie: an archive that was read, or a folder.
-trait Contents {
-    /// A small file, whole.
-    fn small(&mut self, path: &str) -> Result<Vec<u8>>;
-    fn has(&self, path: &str) -> bool;
-    /// Of a layer that nothing else in the archive describes.
-    fn diff_id(&self, path: &str) -> Result<Digest>;
-    /// A layer; each can be had once.
-    fn layer(&mut self, path: &str) -> Result<Unpacked>;
-}
 
 impl ImageStore {
     /// Reads images from a docker-archive or an OCI archive, packed with whatever Docker takes.

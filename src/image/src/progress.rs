@@ -1,7 +1,8 @@
 //! What a pull and a push tell while they run.
 
 use crate::Digest;
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// What a pull tells while it runs; enough for `docker pull`'s screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,11 +110,11 @@ pub(crate) struct Fanout(Mutex<Vec<(Digest, Arc<dyn Progress>)>>);
 impl Fanout {
     /// `digest` is the name that this one knows the layer by.
     pub(crate) fn join(&self, digest: &Digest, progress: Arc<dyn Progress>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((digest.clone(), progress));
+        self.0.lock().push((digest.clone(), progress));
     }
 
     pub(crate) fn tell(&self, status: LayerStatus) {
-        for (digest, progress) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (digest, progress) in self.0.lock().iter() {
             progress.event(PullEvent::Layer { digest: digest.clone(), status: status.clone() });
         }
     }

@@ -2,11 +2,10 @@
 
 mod jobs;
 
-pub(crate) use jobs::LayerJobs;
-
 use crate::background::in_background;
 use crate::digest::chain_ids;
 use crate::error::{ImageError, Result, doing};
+use crate::layer_jobs::SharedJob;
 use crate::manifest::{self, MAX_CONFIG};
 use crate::progress::{Progress, PullEvent};
 use crate::registry::Repository;
@@ -179,8 +178,8 @@ fn layer_jobs(
     diff_ids: &[Digest],
     chains: &[Digest],
     progress: &Arc<dyn Progress>,
-) -> Vec<jobs::SharedJob> {
-    let mut jobs: Vec<jobs::SharedJob> = Vec::with_capacity(chains.len());
+) -> Vec<SharedJob> {
+    let mut jobs: Vec<SharedJob> = Vec::with_capacity(chains.len());
     for (at, (blob, diff_id)) in found.manifest.layers.iter().zip(diff_ids).enumerate() {
         let job = LayerJob {
             store: store.clone(),

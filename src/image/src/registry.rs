@@ -1,10 +1,12 @@
 //! A client for OCI distribution and Docker registry v2, no larger than the store needs it. `transport.rs` speaks HTTP,
-//! `proxy.rs` finds the way, `auth.rs` understands challenges, `token.rs` gets tokens for them, `session.rs` asks for one
-//! repository, as often as `patience.rs` allows, `repository.rs` reads it, `download.rs` brings a blob over cut
-//! connections, `upload.rs` sends one, `login.rs` tries credentials, `refusals.rs` says what a registry's answer means.
+//! `proxy.rs` finds the way, `exchange.rs` has what one request and its answer need, `auth.rs` understands challenges,
+//! `token.rs` gets tokens for them, `session.rs` asks for one repository, as often as `retry_policy.rs` allows,
+//! `repository.rs` reads it, `download.rs` brings a blob over cut connections, `upload.rs` sends one, `login.rs` tries
+//! credentials, `refusals.rs` says what a registry's answer means.
 
 mod auth;
 mod download;
+mod exchange;
 mod fetch;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;

@@ -18,10 +18,10 @@ pub use leases::Lease;
 pub(crate) use leases::Pin;
 pub(crate) use sync::boot_id;
 
-use crate::build::CacheMounts;
+use crate::cache_mounts::CacheMounts;
 use crate::embedded::Embedded;
 use crate::error::{ImageError, Result, doing};
-use crate::pull::LayerJobs;
+use crate::layer_jobs::LayerJobs;
 use crate::registries::Registries;
 use crate::registry::Transport;
 use crate::{Digest, manifest};
@@ -31,10 +31,11 @@ use index::Index;
 use layers::Layers;
 use leases::{Leases, Pins};
 use oci_spec::image::ImageConfiguration;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
 /// Layers that are downloaded and unpacked at a time, over all pulls: Docker's number.
@@ -166,7 +167,7 @@ impl ImageStore {
 
 impl Inner {
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Changes the index: durable before it is seen, or not at all. Blocks for an fsync.

@@ -14,6 +14,7 @@ mod headers;
 #[cfg(test)]
 mod hostile;
 mod lower;
+mod refusal;
 mod sparse;
 mod tee;
 #[cfg(test)]

@@ -34,11 +34,9 @@ fn archive(n: usize) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-/// Not a test: what the killed process does. Says each image that it has, and forgets every third.
-#[tokio::test(flavor = "multi_thread")]
-async fn child() {
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let store = ImageStore::open(Path::new(&folder), Registries::default()).unwrap();
+/// What the killed process does. Says each image that it has, and forgets every third.
+async fn load_and_remove(folder: &Path) {
+    let store = ImageStore::open(folder, Registries::default()).unwrap();
     for n in 0.. {
         store.load(Cursor::new(archive(n % 50))).await.unwrap();
         let mut out = std::io::stdout();
@@ -64,14 +62,18 @@ fn check(folder: &Path) -> usize {
     store.images().len()
 }
 
+/// It starts its own program once more, as the process that is killed.
 #[test]
 fn a_killed_store_is_whole_at_the_next_start() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return tokio::runtime::Runtime::new().unwrap().block_on(load_and_remove(Path::new(&folder)));
+    }
     let folder = TempDir::new().unwrap();
     let program = std::env::current_exe().unwrap();
     let mut kept = 0;
     for round in 1..8 {
         let mut child = Command::new(&program)
-            .args(["child", "--exact", "--nocapture"])
+            .args(["a_killed_store_is_whole_at_the_next_start", "--exact", "--nocapture"])
             .env(FOLDER, folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

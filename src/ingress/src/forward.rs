@@ -3,8 +3,8 @@
 
 use crate::answers::{self, Body};
 use crate::patience::{Patient, Stalled};
-use crate::run::Shared;
 use crate::seated::Seated;
+use crate::table::Shared;
 use crate::{host, path};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::BodyExt;

@@ -25,6 +25,7 @@ mod routes;
 mod run;
 mod seated;
 mod status;
+mod table;
 #[cfg(test)]
 mod tests;
 

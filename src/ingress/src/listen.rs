@@ -3,7 +3,7 @@
 use crate::IngressConfig;
 use crate::certificates::{Resolver, fallback};
 use crate::forward::{self, Downstream};
-use crate::run::Shared;
+use crate::table::Shared;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;

@@ -1,12 +1,11 @@
 //! Follows what routes are made of, and hands each request the newest table of them. Read [`run`] first.
 
-use crate::backends::{self, NoBackend};
 use crate::certificates::{Certificates, of_secret};
 use crate::listen::Ports;
-use crate::routes::{Backend, Routes, by_age};
+use crate::routes::{Routes, by_age};
+use crate::table::{Behind, Shared, Table};
 use crate::{ACTOR, IngressConfig, NAME, classes, status};
 use api::ObjectKey;
-use arc_swap::ArcSwap;
 use cluster::roles::{ComponentRole, READ, events, rule};
 use cluster::{Actor, Client, Cluster, Recorder, Subscription};
 use k8s_openapi::api::core::v1::{Secret, Service};
@@ -14,46 +13,9 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kinds::endpoints::service_of;
 use kinds::{TypedKind, key_of};
-use listener::Seats;
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use tokio_util::sync::CancellationToken;
-
-/// Requests and tunnels that are open, of both ports: each is a connection to a pod beside the client's. Many more would take the
-/// daemon's descriptors, and with them every other part of it.
-const MOST_OPEN: usize = 2048;
-
-/// What requests are answered by.
-#[derive(Default)]
-pub(crate) struct Table {
-    pub(crate) routes: Routes,
-    pub(crate) certificates: Certificates,
-    /// By namespace and name of a service, of those that ingresses lead to.
-    services: HashMap<ObjectKey, Behind>,
-}
-
-#[derive(Default)]
-struct Behind {
-    service: Option<Arc<Service>>,
-    slices: Vec<Arc<EndpointSlice>>,
-}
-
-/// What the two ports share.
-pub(crate) struct Shared {
-    pub(crate) table: ArcSwap<Table>,
-    /// Whose turn it is.
-    pub(crate) turn: AtomicUsize,
-    /// One for each open request and each tunnel.
-    pub(crate) open: Seats,
-}
-
-impl Default for Shared {
-    fn default() -> Self {
-        Shared { table: ArcSwap::default(), turn: AtomicUsize::default(), open: Seats::new(MOST_OPEN) }
-    }
-}
 
 pub fn role() -> ComponentRole {
     let rules = vec![
@@ -64,27 +26,6 @@ pub fn role() -> ComponentRole {
         events(),
     ];
     ComponentRole::service_account("system:ingress-controller", NAME, rules)
-}
-
-impl Table {
-    #[cfg(test)]
-    pub(crate) fn for_tests(
-        ingresses: &[Arc<Ingress>],
-        services: impl IntoIterator<Item = (Service, EndpointSlice)>,
-    ) -> Self {
-        let behind = |(service, slice): (Service, EndpointSlice)| {
-            let key = key_of(&service.metadata);
-            (key, Behind { service: Some(Arc::new(service)), slices: vec![Arc::new(slice)] })
-        };
-        let services = services.into_iter().map(behind).collect();
-        Table { routes: Routes::new(ingresses), services, ..Table::default() }
-    }
-
-    pub(crate) fn addresses(&self, backend: &Backend) -> Result<Vec<SocketAddr>, NoBackend> {
-        let none = Behind::default();
-        let behind = self.services.get(&backend.service).unwrap_or(&none);
-        backends::addresses(backend, behind.service.as_deref(), &behind.slices)
-    }
 }
 
 /// Serves ingresses until `stop`.

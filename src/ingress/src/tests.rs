@@ -1,7 +1,7 @@
 //! Requests as they come over the wire, to two pods that say what they heard.
 
 use crate::listen::serve_port;
-use crate::run::{Shared, Table};
+use crate::table::{Shared, Table};
 use k8s_openapi::api::networking::v1::Ingress;
 use listener::Seats;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

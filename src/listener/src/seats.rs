@@ -2,10 +2,11 @@
 //! were first would lock everybody out. The oldest goes, of the address that has the most: whoever opens thousands
 //! displaces only himself.
 
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// By whom connections are told apart: an address, a user.
@@ -66,8 +67,8 @@ impl<K: Owner> Seats<K> {
         self.lock().count
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Taken<K>> {
-        self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Taken<K>> {
+        self.0.taken.lock()
     }
 }
 
@@ -103,7 +104,7 @@ impl<K: Owner> Taken<K> {
 impl<K: Owner> Seat<K> {
     /// Somebody vouches for the connection: it needs no seat.
     pub fn leave(&self) {
-        let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut number = self.number.lock();
         if let Some(number) = number.take() {
             self.seats.lock().remove(&self.owner, number);
         }
@@ -111,7 +112,7 @@ impl<K: Owner> Seat<K> {
 
     /// It needs one again.
     pub fn sit(&self) {
-        let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut number = self.number.lock();
         if number.is_some() {
             return;
         }

@@ -3,7 +3,8 @@
 //! strangers, the oldest of the user who has the most goes.
 
 use crate::seats::{Seat, Seats, Turns};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 type User = Arc<str>;
@@ -85,7 +86,7 @@ impl UserSeat {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

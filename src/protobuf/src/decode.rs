@@ -1,8 +1,8 @@
 //! A message's bytes into a JSON object.
 
+use crate::field::{Field, Many, Type};
 use crate::table::Table;
-use crate::table::field::{Field, Many, Type};
-use crate::wire::{Reader, Wire};
+use crate::wire::{Reader, Wire, text};
 use crate::{ProtobufError, invalid};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -165,9 +165,4 @@ fn scalar(field: &Field, value: Wire<'_>) -> Result<Option<Value>, ProtobufError
         (Type::Special(special), Wire::Bytes(bytes)) => special.decode(field, bytes),
         _ => Err(ProtobufError::WireType(field.json.to_owned())),
     }
-}
-
-pub(crate) fn text(field: &str, bytes: &[u8]) -> Result<String, ProtobufError> {
-    String::from_utf8(bytes.to_vec())
-        .map_err(|e| ProtobufError::Value { field: field.to_owned(), why: e.to_string() })
 }

@@ -1,7 +1,7 @@
 //! A JSON object into a message's bytes.
 
+use crate::field::{Field, Many, Type};
 use crate::table::Table;
-use crate::table::field::{Field, Many, Type};
 use crate::wire::{put_bytes, put_double, put_varint};
 use crate::{ProtobufError, invalid};
 use base64::Engine as _;

@@ -8,6 +8,7 @@
 
 mod decode;
 mod encode;
+mod field;
 mod special;
 mod table;
 #[cfg(test)]
@@ -17,7 +18,7 @@ mod whole;
 mod wire;
 
 use serde_json::{Map, Value};
-use table::{Table, field};
+use table::Table;
 
 pub const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 /// Before every object; what follows is a `runtime.Unknown`.
@@ -74,8 +75,8 @@ fn type_meta(bytes: &[u8]) -> Result<(String, String), ProtobufError> {
     let mut reader = wire::Reader::new(bytes);
     while let Some((number, value)) = reader.next()? {
         match (number, value) {
-            (1, wire::Wire::Bytes(text)) => api_version = decode::text("apiVersion", text)?,
-            (2, wire::Wire::Bytes(text)) => kind = decode::text("kind", text)?,
+            (1, wire::Wire::Bytes(text)) => api_version = wire::text("apiVersion", text)?,
+            (2, wire::Wire::Bytes(text)) => kind = wire::text("kind", text)?,
             _ => {}
         }
     }

@@ -1,37 +1,11 @@
 //! The types whose JSON is not that of their fields.
 
-use crate::table::field::Field;
-use crate::wire::{Reader, Wire, put_bytes, put_varint};
-use crate::{ProtobufError, decode, invalid};
+use crate::field::{Field, Special};
+use crate::wire::{self, Reader, Wire, put_bytes, put_varint};
+use crate::{ProtobufError, invalid};
 use serde_json::Value;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Special {
-    /// RFC 3339, in whole seconds.
-    Time,
-    /// RFC 3339, in microseconds.
-    MicroTime,
-    Quantity,
-    IntOrString,
-    /// JSON in bytes: a raw extension, a managed field's set.
-    Json,
-    /// A list of strings that could be absent.
-    Strings,
-}
-
 impl Special {
-    pub(crate) fn named(of: &str) -> Option<Self> {
-        Some(match of {
-            "time" => Special::Time,
-            "microtime" => Special::MicroTime,
-            "quantity" => Special::Quantity,
-            "intorstring" => Special::IntOrString,
-            "raw" | "any" => Special::Json,
-            "[]string" => Special::Strings,
-            _ => return None,
-        })
-    }
-
     /// `None` for what says nothing.
     pub(crate) fn decode(self, at: &Field, bytes: &[u8]) -> Result<Option<Value>, ProtobufError> {
         let (mut numbers, mut texts) = ([0u64; 4], Vec::new());
@@ -50,13 +24,13 @@ impl Special {
                 self.time(at, numbers[1] as i64, numbers[2] as i32).map(Some)
             }
             Special::Quantity if last.is_empty() => Ok(None),
-            Special::Quantity => Ok(Some(decode::text(at.json, last)?.into())),
+            Special::Quantity => Ok(Some(wire::text(at.json, last)?.into())),
             Special::IntOrString => int_or_string(at, numbers[1], numbers[2] as i32, last),
             Special::Json if last.is_empty() => Ok(None),
             Special::Json => serde_json::from_slice(last).map(Some).map_err(|e| invalid(at, e)),
             Special::Strings => {
                 let texts: Result<Vec<String>, _> =
-                    texts.iter().map(|text| decode::text(at.json, text)).collect();
+                    texts.iter().map(|text| wire::text(at.json, text)).collect();
                 Ok(Some(texts?.into()))
             }
         }
@@ -105,7 +79,7 @@ fn int_or_string(at: &Field, kind: u64, number: i32, text: &[u8]) -> Result<Opti
     match kind {
         0 if number == 0 && !at.keeps_zero => Ok(None),
         0 => Ok(Some(number.into())),
-        1 => Ok(Some(decode::text(at.json, text)?.into())),
+        1 => Ok(Some(wire::text(at.json, text)?.into())),
         other => Err(invalid(at, format!("type {other} is neither a number nor a string"))),
     }
 }

@@ -1,5 +1,5 @@
+use super::field::{Field, Type};
 use super::table::Table;
-use super::table::field::{Field, Type};
 use super::{MAGIC, wire};
 use super::{ProtobufError, encode, watch_event};
 use serde_json::{Value, json};
@@ -263,11 +263,11 @@ fn with_zeros(message: &str, object: &mut Value) {
         }
         let zero = match of {
             Type::String => json!(""),
-            Type::Integer | Type::Special(crate::special::Special::IntOrString) => json!(0),
+            Type::Integer | Type::Special(super::field::Special::IntOrString) => json!(0),
             Type::Bool => json!(false),
             _ => continue,
         };
-        if *many == super::table::field::Many::One && !keeps_zero && object.is_object() {
+        if *many == super::field::Many::One && !keeps_zero && object.is_object() {
             object.as_object_mut().unwrap().entry(*name).or_insert(zero);
         }
     }

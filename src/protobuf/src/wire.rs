@@ -1,4 +1,4 @@
-//! Tags, varints and lengths.
+//! Tags, varints, lengths and texts.
 
 use crate::ProtobufError;
 
@@ -92,4 +92,9 @@ fn varint(out: &mut Vec<u8>, mut value: u64) {
         value >>= 7;
     }
     out.push(value as u8);
+}
+
+pub(crate) fn text(field: &str, bytes: &[u8]) -> Result<String, ProtobufError> {
+    String::from_utf8(bytes.to_vec())
+        .map_err(|e| ProtobufError::Value { field: field.to_owned(), why: e.to_string() })
 }

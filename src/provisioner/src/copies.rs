@@ -3,10 +3,11 @@
 use crate::plan::Medium;
 use crate::{directories, files};
 use cluster::{Key, WorkQueue};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -96,7 +97,7 @@ impl<K: Key> Copies<K> {
             let _slot = slots.acquire_owned().await;
             let copied = tokio::task::spawn_blocking(move || made(&wanted, &stop)).await;
             let outcome = copied.unwrap_or_else(|broken| Err(io::Error::other(broken)));
-            if let Some(job) = locked(&jobs).get_mut(&key) {
+            if let Some(job) = jobs.lock().get_mut(&key) {
                 job.outcome = Some(outcome);
             }
             queue.add(key);
@@ -104,7 +105,7 @@ impl<K: Key> Copies<K> {
     }
 
     fn jobs(&self) -> MutexGuard<'_, HashMap<K, Job>> {
-        locked(&self.jobs)
+        self.jobs.lock()
     }
 }
 
@@ -114,10 +115,6 @@ fn made(wanted: &Wanted, stop: &CancellationToken) -> io::Result<PathBuf> {
         Medium::Directory => directories::make_copy(from, below, name, stop),
         Medium::File(bytes) => files::make_copy(from, below, name, bytes, stop),
     }
-}
-
-fn locked<K>(jobs: &Mutex<HashMap<K, Job>>) -> MutexGuard<'_, HashMap<K, Job>> {
-    jobs.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -2,16 +2,15 @@
 
 use crate::copy::copy;
 use crate::files;
-use std::fs::{self, DirBuilder, File, Permissions};
+use crate::parent::{PARTIAL, make_parent};
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 
 /// Pods write as any user, as minikube has it.
 const MODE: u32 = 0o777;
-/// Of the name of a copy that is not finished; what is given a volume has no such name.
-pub(crate) const PARTIAL: &str = ".partial-";
 
 /// One that is there already is as good: the volume could not be stored the last time.
 pub(crate) fn make(below: &Path, name: &str) -> io::Result<PathBuf> {
@@ -26,11 +25,6 @@ pub(crate) fn make(below: &Path, name: &str) -> io::Result<PathBuf> {
     }
     fs::set_permissions(&path, Permissions::from_mode(MODE))?;
     Ok(path)
-}
-
-/// Nobody but root comes here by another way than a mount.
-pub(crate) fn make_parent(below: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(below)
 }
 
 /// A copy of `from`, whole or not at all. One that is there already is the one that was made the last time.

@@ -2,7 +2,7 @@
 //! pod has it: what is done here to a file that is one, is done to both.
 
 use crate::copy::copy_file;
-use crate::directories::{PARTIAL, make_parent};
+use crate::parent::{PARTIAL, make_parent};
 use rustix::fs::{self as sys, Mode, OFlags};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};

@@ -19,6 +19,7 @@ mod copies;
 mod copy;
 mod directories;
 mod files;
+mod parent;
 mod plan;
 mod run;
 mod snapshots;

@@ -4,8 +4,9 @@ use crate::source::{self, Source};
 use api::ObjectKey;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kinds::{key_of, volume};
+use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// The claims without a volume, by what they are to be copies of.
 #[derive(Clone, Default)]
@@ -16,7 +17,7 @@ impl Waiting {
     pub(crate) fn see(&self, claim: &PersistentVolumeClaim, is_there: bool) {
         // its source never changes
         let Some(source) = source::of(claim) else { return };
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let key = key_of(&claim.metadata);
         if is_there && volume::volume_name(claim).is_empty() {
             all.entry(source).or_default().insert(key);
@@ -29,7 +30,7 @@ impl Waiting {
     }
 
     pub(crate) fn on(&self, source: &Source) -> Vec<ObjectKey> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         all.get(source).into_iter().flatten().cloned().collect()
     }
 }

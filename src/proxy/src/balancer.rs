@@ -7,9 +7,10 @@ use cluster::{Api, Client, Controller, Recorder, WorkQueue};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, LoadBalancerStatus, Service};
 use kinds::key_of;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 struct Balancer {
@@ -133,7 +134,7 @@ impl Balancer {
     }
 
     fn allocations(&self) -> MutexGuard<'_, Allocations> {
-        self.allocations.lock().unwrap_or_else(PoisonError::into_inner)
+        self.allocations.lock()
     }
 }
 

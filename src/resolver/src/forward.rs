@@ -6,9 +6,10 @@ use crate::shares::{Client, Share, Shares};
 use crate::upstream::{Servers, Upstream};
 use crate::wire::Reply;
 use hickory_proto::op::{Message, ResponseCode};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -134,11 +135,11 @@ impl Inner {
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cache.lock()
     }
 
     fn silent(&self) -> MutexGuard<'_, HashMap<SocketAddr, Instant>> {
-        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
+        self.silent.lock()
     }
 }
 

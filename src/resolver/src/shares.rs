@@ -4,9 +4,10 @@
 //! free. So one client alone gets half, `n` greedy ones get `1/(n+1)` each and leave as much for the next one, and nobody
 //! has to be told how many clients there are.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// To whom a share is counted.
@@ -89,7 +90,7 @@ impl Shares {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Whose business all other names are.
 
+use parking_lot::Mutex;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 const PORT: u16 = 53;
@@ -51,7 +52,7 @@ impl Servers {
     /// One stat for each forwarded question, instead of a watch that breaks when the file is replaced.
     fn follow(&self, path: &Path) -> Arc<[SocketAddr]> {
         let Some(stamp) = stamp(path) else { return Arc::new([]) };
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = self.read.lock();
         if let Some(known) = read.as_ref().filter(|known| known.stamp == stamp) {
             return known.servers.clone();
         }

@@ -4,7 +4,9 @@
 use crate::NodeSnapshot;
 use crate::pod_info::PodInfo;
 use crate::resources::is_scalar;
-use crate::scores::MOST;
+
+/// What a node is worth at most.
+pub(crate) const MOST: i64 = 100;
 
 /// What is counted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,10 +6,10 @@
 use crate::attached::VolumesInUse;
 use crate::config::Profiles;
 use crate::hints::Event;
-use crate::pod_affinity::Namespaces;
 use crate::pod_info::PodInfo;
 use crate::preempt::nominated_node;
 use crate::queue::Queue;
+use crate::terms::Namespaces;
 use crate::{Context, Snapshot, Storage};
 use api::{LabelSelector, ObjectKey};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
@@ -295,11 +295,7 @@ mod tests {
         let made_room = made_room.status(&json!({"nominatedNodeName": "n"})).build();
         cache.pod_is(&Arc::new(made_room), now);
         let high = cache.queue.pop(now).unwrap();
-        cache.queue.refused(
-            &key_of(&high.pod.metadata),
-            [crate::filters::Plugin::NodeResourcesFit].into(),
-            now,
-        );
+        cache.queue.refused(&key_of(&high.pod.metadata), [crate::Plugin::NodeResourcesFit].into(), now);
         for (name, priority, want) in [("lower", 1, false), ("same", 5, false), ("higher", 9, true)] {
             let other = PodInfo::of(Arc::new(pod(name, "1").spec(&json!({"priority": priority})).build()));
             let placed = place(&other, &cache.snapshot, &cache.context(&other.pod, Storage::default(), None));

@@ -1,62 +1,58 @@
 //! Why a node will not do, in upstream's words. One function a reason; which of them are asked, and in which order, a pod's
 //! profile says ([`crate::Profile`]).
 
-use crate::NodeSnapshot;
-use crate::place::Prepared;
-use crate::pod_info::PodInfo;
+use crate::plugin::{Plugin, Refusal};
+use crate::pod_info::{PodInfo, chooses_nodes};
+use crate::prepared::Prepared;
 use crate::resources::Resources;
+use crate::{Context, NodeSnapshot, Snapshot};
 use k8s_openapi::api::core::v1::{NodeAffinity, Pod, Taint};
 use kinds::{declared_features, node_affinity, pod as ask};
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// Upstream's plug-ins: who refuses a pod, or says what a node is worth to it. What may help a pod that was refused depends on
-/// who did ([`crate::hints`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Plugin {
-    SchedulingGates,
-    PrioritySort,
-    NodeUnschedulable,
-    NodeName,
-    TaintToleration,
-    NodeAffinity,
-    NodeDeclaredFeatures,
-    NodePorts,
-    NodeResourcesFit,
-    VolumeRestrictions,
-    NodeVolumeLimits,
-    VolumeBinding,
-    VolumeZone,
-    PodTopologySpread,
-    InterPodAffinity,
-    DefaultPreemption,
-    NodeResourcesBalancedAllocation,
-    ImageLocality,
-    DefaultBinder,
+/// What is found out once, and who of the profile is asked of each node.
+///
+/// # Errors
+/// Why no node need be looked at.
+pub(crate) fn prepare<'a>(
+    pod: &'a PodInfo,
+    snapshot: &'a Snapshot,
+    context: &'a Context,
+) -> Result<Prepared<'a>, (Plugin, String)> {
+    let mut prepared = Prepared::of(pod, snapshot, context)?;
+    let concern = prepared.filters.iter().copied().filter(|plugin| concerns(*plugin, &prepared));
+    prepared.filters = concern.collect();
+    Ok(prepared)
 }
 
-/// Why a node will not do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) plugin: Plugin,
-    /// In upstream's words.
-    pub(crate) why: Cow<'static, str>,
-    /// Whether it may do when some of its pods are gone: upstream's `Unschedulable`, not `UnschedulableAndUnresolvable`.
-    pub(crate) resolvable: bool,
-}
-
-impl Refusal {
-    pub(crate) fn never(plugin: Plugin, why: impl Into<Cow<'static, str>>) -> Self {
-        Refusal { plugin, why: why.into(), resolvable: false }
+impl Prepared<'_> {
+    /// What the first filter says that refuses the node, with and without those who have made room for themselves there:
+    /// who waits for a companion must not count on one who is not there yet, and nobody takes what was made free for another.
+    pub(crate) fn against(&mut self, node: &NodeSnapshot) -> Vec<Refusal> {
+        let Some(nominated) = self.nominated.get(&node.slot).cloned() else { return self.as_it_is(node) };
+        let mut with = node.clone();
+        for other in &nominated {
+            with.take(other);
+            self.resident(other, node, 1);
+        }
+        let refusals = self.as_it_is(&with);
+        nominated.iter().for_each(|other| self.resident(other, node, -1));
+        if refusals.is_empty() { self.as_it_is(node) } else { refusals }
     }
 
-    pub(crate) fn for_now(plugin: Plugin, why: impl Into<Cow<'static, str>>) -> Self {
-        Refusal { plugin, why: why.into(), resolvable: true }
+    fn as_it_is(&self, node: &NodeSnapshot) -> Vec<Refusal> {
+        for plugin in &self.filters {
+            let refusals = against(*plugin, self, node);
+            if !refusals.is_empty() {
+                return refusals;
+            }
+        }
+        Vec::new()
     }
 }
 
 /// Whether the filter may say anything of the pod, whatever the node: upstream's `Skip`.
-pub(crate) fn concerns(plugin: Plugin, prepared: &Prepared) -> bool {
+fn concerns(plugin: Plugin, prepared: &Prepared) -> bool {
     let pod = prepared.pod;
     match plugin {
         Plugin::NodeAffinity => {
@@ -85,7 +81,7 @@ pub(crate) fn concerns(plugin: Plugin, prepared: &Prepared) -> bool {
 }
 
 /// Reasons against the node; none is a yes.
-pub(crate) fn against(plugin: Plugin, prepared: &Prepared, at: &NodeSnapshot) -> Vec<Refusal> {
+fn against(plugin: Plugin, prepared: &Prepared, at: &NodeSnapshot) -> Vec<Refusal> {
     let pod = prepared.pod;
     match plugin {
         Plugin::NodeUnschedulable => unschedulable(pod, at),
@@ -141,14 +137,6 @@ fn affinity(pod: &PodInfo, added: Option<&NodeAffinity>, at: &NodeSnapshot) -> V
         return Vec::new();
     };
     vec![Refusal::never(Plugin::NodeAffinity, why)]
-}
-
-/// Whether the pod says which nodes it wants, or which it had better go to.
-pub(crate) fn chooses_nodes(pod: &Pod) -> bool {
-    pod.spec.as_ref().is_some_and(|spec| {
-        let by_labels = spec.node_selector.as_ref().is_some_and(|labels| !labels.is_empty());
-        by_labels || spec.affinity.as_ref().is_some_and(|affinity| affinity.node_affinity.is_some())
-    })
 }
 
 fn features(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
@@ -229,36 +217,4 @@ fn disks_of(pod: &Pod) -> impl Iterator<Item = Disk> {
         let found = disk("rbd", format!("{pool}/{}", rbd.image), rbd.read_only);
         Some(Disk { at: rbd.monitors.iter().cloned().collect(), ..found })
     })
-}
-
-/// The nodes that the pod names, where its affinity names them: upstream looks at no others then. `None` is all.
-///
-/// # Errors
-/// It names none that all of a term's rules allow.
-pub(crate) fn named_nodes(pod: &Pod) -> Result<Option<BTreeSet<String>>, &'static str> {
-    let affinity = pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref());
-    let affinity = affinity.and_then(|affinity| affinity.node_affinity.as_ref());
-    let required = affinity.and_then(|a| a.required_during_scheduling_ignored_during_execution.as_ref());
-    let terms = required.map(|selector| selector.node_selector_terms.as_slice()).unwrap_or_default();
-    let mut all = BTreeSet::new();
-    for term in terms {
-        let mut names: Option<BTreeSet<String>> = None;
-        for field in term.match_fields.iter().flatten() {
-            if field.key == "metadata.name" && field.operator == "In" {
-                let values: BTreeSet<String> = field.values.iter().flatten().cloned().collect();
-                names = Some(match names {
-                    None => values,
-                    Some(known) => known.intersection(&values).cloned().collect(),
-                });
-            }
-        }
-        // one of them allows any node
-        let Some(names) = names else { return Ok(None) };
-        all.extend(names);
-    }
-    match (terms.is_empty(), all.is_empty()) {
-        (true, _) => Ok(None),
-        (false, true) => Err("pod affinity terms conflict"),
-        (false, false) => Ok(Some(all)),
-    }
 }

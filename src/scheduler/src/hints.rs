@@ -2,12 +2,13 @@
 //! those wake it. Pure.
 
 use crate::Profile;
-use crate::filters::{Plugin, cordon};
+use crate::filters::cordon;
 use crate::node::{allocatable, is_cordoned, is_hard};
-use crate::pod_affinity::{Namespaces, Term};
+use crate::plugin::Plugin;
 use crate::pod_info::PodInfo;
 use crate::resources::Resources;
 use crate::spread::{self, DefaultSpread};
+use crate::terms::{Namespaces, Term};
 use k8s_openapi::api::core::v1::Node;
 use kinds::{declared_features, node_affinity, pod as ask, volume};
 use std::sync::Arc;
@@ -184,7 +185,8 @@ fn spreading(pod: &PodInfo, event: &Event, by_default: &DefaultSpread) -> bool {
 }
 
 fn others(pod: &PodInfo, event: &Event, namespaces: &Namespaces) -> bool {
-    let any = |terms: &[Term], other: &PodInfo| terms.iter().any(|term| term.matches(other, namespaces));
+    let any =
+        |terms: &[Term], other: &PodInfo| terms.iter().any(|term| term.matches(&other.likeness, namespaces));
     let wants = |other: &PodInfo| any(&pod.terms.together, other);
     let avoids = |other: &PodInfo| any(&pod.terms.apart, other) || any(&other.terms.apart, pod);
     // the first of its kind may go where no other is

@@ -1,38 +1,18 @@
 //! The one decision: which node a pod goes to, or why to none.
 
-use crate::config::Point;
-use crate::filters::{self, Plugin, Refusal};
-use crate::pod_affinity::{Namespaces, PodAffinity};
+use crate::filters::prepare;
+use crate::plugin::Plugin;
 use crate::pod_info::PodInfo;
-use crate::pod_volumes::{PodVolumes, Storage};
-use crate::resources::Resources;
-use crate::spread::Spread;
-use crate::{NodeSnapshot, Profile, Snapshot, scores};
-use api::LabelSelector;
+use crate::prepared::Prepared;
+use crate::unschedulable::Unschedulable;
+use crate::{Context, NodeSnapshot, Snapshot, scores};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// Of so many nodes all are looked at: upstream's `minFeasibleNodesToFind`.
 const ALWAYS_ENOUGH: usize = 100;
 const LEAST_PERCENT: usize = 5;
-
-/// What is known beside nodes and their pods.
-#[derive(Debug, Default)]
-pub struct Context {
-    /// The pod's.
-    pub profile: Arc<Profile>,
-    pub namespaces: Arc<Namespaces>,
-    pub storage: Storage,
-    /// Whom the pod's Services and its controller select: those are spread by default.
-    pub owners: Option<LabelSelector>,
-    /// Pods that have made room for themselves on a node and are not there yet.
-    pub nominated: Vec<(String, Arc<PodInfo>)>,
-    /// Which node is looked at first, in the snapshot's order: one after those that were looked at last.
-    pub start: usize,
-}
 
 /// The node that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,142 +22,6 @@ pub struct Placement {
     pub evaluated: usize,
     /// How many of them would do.
     pub feasible: usize,
-}
-
-/// Why no node will do: how many nodes have which reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unschedulable {
-    pub nodes: usize,
-    /// Why none need be looked at.
-    pub of_all: Option<String>,
-    pub reasons: BTreeMap<String, usize>,
-    /// Who refused a node, or all.
-    pub plugins: BTreeSet<Plugin>,
-    /// The slots of nodes that may do when some of their pods are gone.
-    pub(crate) resolvable: Vec<usize>,
-}
-
-impl Unschedulable {
-    fn of(nodes: usize) -> Self {
-        let (reasons, plugins) = (BTreeMap::new(), BTreeSet::new());
-        Unschedulable { nodes, of_all: None, reasons, plugins, resolvable: Vec::new() }
-    }
-
-    fn for_all(nodes: usize, (plugin, why): (Plugin, String)) -> Self {
-        Unschedulable { of_all: Some(why), plugins: [plugin].into(), ..Unschedulable::of(nodes) }
-    }
-}
-
-/// Upstream's sentence: `0/1 nodes are available: 1 Insufficient memory.`
-impl fmt::Display for Unschedulable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.nodes == 0 {
-            return f.write_str("no nodes available to schedule pods");
-        }
-        let reasons = match &self.of_all {
-            Some(why) => vec![why.clone()],
-            None => counted(&self.reasons),
-        };
-        write!(f, "0/{} nodes are available: {}.", self.nodes, reasons.join(", "))
-    }
-}
-
-/// `1 Insufficient cpu`, in upstream's order.
-pub(crate) fn counted(reasons: &BTreeMap<String, usize>) -> Vec<String> {
-    let mut counted: Vec<String> =
-        reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-    counted.sort();
-    counted
-}
-
-/// What is found out once for a pod before each node is asked.
-pub(crate) struct Prepared<'a> {
-    pub(crate) pod: &'a PodInfo,
-    pub(crate) snapshot: &'a Snapshot,
-    pub(crate) context: &'a Context,
-    /// Nobody else is asked.
-    pub(crate) named: Option<BTreeSet<String>>,
-    /// Those who are at least as important, by slot.
-    nominated: BTreeMap<usize, Vec<Arc<PodInfo>>>,
-    /// Those of the profile that may say something of the pod.
-    filters: Vec<Plugin>,
-    /// What it asks for of what is looked at.
-    pub(crate) asked: Cow<'a, Resources>,
-    pub(crate) others: PodAffinity,
-    pub(crate) spread: Spread,
-    pub(crate) volumes: PodVolumes<'a>,
-}
-
-impl<'a> Prepared<'a> {
-    /// # Errors
-    /// Why no node need be looked at.
-    pub(crate) fn of(
-        pod: &'a PodInfo,
-        snapshot: &'a Snapshot,
-        context: &'a Context,
-    ) -> Result<Self, (Plugin, String)> {
-        let profile = &*context.profile;
-        let named = match profile.has(Plugin::NodeAffinity, Point::PreFilter) {
-            true => filters::named_nodes(&pod.pod).map_err(|why| (Plugin::NodeAffinity, why.to_owned()))?,
-            false => None,
-        };
-        let mut volumes = PodVolumes::of(&pod.pod, &context.storage, profile)?;
-        volumes.count_others(snapshot);
-        let mut nominated: BTreeMap<usize, Vec<Arc<PodInfo>>> = BTreeMap::new();
-        for (node, other) in &context.nominated {
-            let counts = other.priority() >= pod.priority() && other.id != pod.id;
-            if let Some(node) = snapshot.node(node).filter(|_| counts) {
-                nominated.entry(node.slot).or_default().push(other.clone());
-            }
-        }
-        let others = match profile.has(Plugin::InterPodAffinity, Point::Filter) {
-            true => PodAffinity::of(pod, snapshot, &context.namespaces),
-            false => PodAffinity::default(),
-        };
-        let spread = match profile.has(Plugin::PodTopologySpread, Point::Filter) {
-            true => Spread::of(pod, snapshot, context.owners.as_ref(), &profile.args.spread),
-            false => Spread::default(),
-        };
-        let asked = profile.args.fit.asked(pod);
-        let filters = Vec::new();
-        let mut prepared =
-            Prepared { pod, snapshot, context, named, nominated, filters, asked, others, spread, volumes };
-        let concern = profile.filters().iter().filter(|plugin| filters::concerns(**plugin, &prepared));
-        prepared.filters = concern.copied().collect();
-        Ok(prepared)
-    }
-
-    /// What the first filter says that refuses the node, with and without those who have made room for themselves there:
-    /// who waits for a companion must not count on one who is not there yet, and nobody takes what was made free for another.
-    pub(crate) fn against(&mut self, node: &NodeSnapshot) -> Vec<Refusal> {
-        let Some(nominated) = self.nominated.get(&node.slot).cloned() else { return self.as_it_is(node) };
-        let mut with = node.clone();
-        for other in &nominated {
-            with.take(other);
-            self.resident(other, node, 1);
-        }
-        let refusals = self.as_it_is(&with);
-        nominated.iter().for_each(|other| self.resident(other, node, -1));
-        if refusals.is_empty() { self.as_it_is(node) } else { refusals }
-    }
-
-    fn as_it_is(&self, node: &NodeSnapshot) -> Vec<Refusal> {
-        for plugin in &self.filters {
-            let refusals = filters::against(*plugin, self, node);
-            if !refusals.is_empty() {
-                return refusals;
-            }
-        }
-        Vec::new()
-    }
-
-    /// A pod comes to the node, or goes (`by` is -1).
-    pub(crate) fn resident(&mut self, resident: &PodInfo, node: &NodeSnapshot, by: i64) {
-        let known = (self.snapshot, &*self.context.namespaces);
-        self.others.resident(self.pod, resident, node.slot, known, by);
-        self.spread.resident(self.pod, resident, node, by);
-        self.volumes.resident(resident, by);
-    }
 }
 
 /// How many nodes that would do are enough to choose among: all up to 100, of more as many percent as the profile says; where
@@ -200,11 +44,11 @@ fn enough(nodes: usize, percentage: usize) -> usize {
 /// # Errors
 /// Every node's reasons.
 pub fn place(pod: &PodInfo, snapshot: &Snapshot, context: &Context) -> Result<Placement, Unschedulable> {
-    let mut prepared = match Prepared::of(pod, snapshot, context) {
+    let mut prepared = match prepare(pod, snapshot, context) {
         Ok(prepared) => prepared,
         Err(why) => return Err(Unschedulable::for_all(snapshot.len(), why)),
     };
-    let nominated = crate::preempt::own_place(pod, context).and_then(|name| snapshot.node(name));
+    let nominated = context.own_place(pod).and_then(|name| snapshot.node(name));
     if let Some(node) = nominated.filter(|node| prepared.against(node).is_empty()) {
         return Ok(Placement { node: node.name().to_owned(), evaluated: 1, feasible: 1 });
     }

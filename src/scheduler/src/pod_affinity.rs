@@ -5,42 +5,16 @@
 //! for this one is found once, then each node is asked.
 
 use crate::config::PodAffinityArgs;
-use crate::filters::{Plugin, Refusal};
+use crate::plugin::{Plugin, Refusal};
 use crate::pod_info::PodInfo;
 use crate::snapshot::{Group, Snapshot, Topology};
-use api::LabelSelector;
-use api::selector::{Operator, Requirement};
-use k8s_openapi::api::core::v1::{Pod, PodAffinityTerm};
-use kinds::selectors::from_object;
+use crate::terms::{Namespaces, Term, Terms};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const NOT_TOGETHER: &str = "node(s) didn't match pod affinity rules";
 const NOT_APART: &str = "node(s) didn't match pod anti-affinity rules";
 const AVOIDED: &str = "node(s) didn't satisfy existing pods anti-affinity rules";
-
-/// The labels of each namespace, for terms that select namespaces by them.
-pub type Namespaces = BTreeMap<String, BTreeMap<String, String>>;
-
-/// What a pod says of others.
-#[derive(Debug, Default)]
-pub(crate) struct Terms {
-    pub(crate) together: Vec<Term>,
-    pub(crate) apart: Vec<Term>,
-    /// Each with its weight, which is negative for those that are to be away.
-    preferred: Vec<(Term, i64)>,
-}
-
-/// A term as it is meant: whom it selects, and in which namespaces.
-#[derive(Debug)]
-pub(crate) struct Term {
-    key: String,
-    /// `None` selects nobody.
-    selector: Option<LabelSelector>,
-    namespaces: BTreeSet<String>,
-    /// Namespaces by their labels; the inner `None` selects none.
-    selected: Option<Option<LabelSelector>>,
-}
 
 /// How many are in each domain of one label.
 struct Counts {
@@ -86,71 +60,6 @@ pub(crate) struct PodAffinity {
     matches_itself: bool,
 }
 
-impl Terms {
-    pub(crate) fn of(pod: &Pod) -> Self {
-        let Some(all) = pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref()) else {
-            return Terms::default();
-        };
-        let (with, without) = (all.pod_affinity.as_ref(), all.pod_anti_affinity.as_ref());
-        let required = |terms: Option<&Vec<PodAffinityTerm>>| -> Vec<Term> {
-            terms.into_iter().flatten().map(|term| Term::of(pod, term)).collect()
-        };
-        let liked = with.and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_ref());
-        let liked = liked.into_iter().flatten().map(|term| (term, 1));
-        let disliked = without.and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_ref());
-        let disliked = disliked.into_iter().flatten().map(|term| (term, -1));
-        let weighted = liked
-            .chain(disliked)
-            .map(|(term, sign)| (Term::of(pod, &term.pod_affinity_term), sign * i64::from(term.weight)));
-        Terms {
-            together: required(
-                with.and_then(|a| a.required_during_scheduling_ignored_during_execution.as_ref()),
-            ),
-            apart: required(
-                without.and_then(|a| a.required_during_scheduling_ignored_during_execution.as_ref()),
-            ),
-            preferred: weighted.collect(),
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.together.is_empty() && self.apart.is_empty() && self.preferred.is_empty()
-    }
-}
-
-impl Term {
-    fn of(pod: &Pod, term: &PodAffinityTerm) -> Self {
-        // a selector that can not be read selects nobody; validation lets none in
-        let mut selector = term.label_selector.as_ref().and_then(|s| from_object(s).ok());
-        let own = pod.metadata.labels.as_ref();
-        let value = |key: &String| own.and_then(|labels| labels.get(key)).map(|value| vec![value.clone()]);
-        let same = term.match_label_keys.iter().flatten();
-        let same = same.filter_map(|key| Some((key, Operator::In(value(key)?))));
-        let others = term.mismatch_label_keys.iter().flatten();
-        let others = others.filter_map(|key| Some((key, Operator::NotIn(value(key)?))));
-        if let Some(selector) = &mut selector {
-            let more = same.chain(others).map(|(key, operator)| Requirement { key: key.clone(), operator });
-            selector.requirements.extend(more);
-        }
-        let selected = term.namespace_selector.as_ref().map(|selected| from_object(selected).ok());
-        let mut namespaces: BTreeSet<String> = term.namespaces.iter().flatten().cloned().collect();
-        if selected.is_none() && namespaces.is_empty() {
-            namespaces.extend(pod.metadata.namespace.clone());
-        }
-        Term { key: term.topology_key.clone(), selector, namespaces, selected }
-    }
-
-    pub(crate) fn matches(&self, pod: &PodInfo, all: &Namespaces) -> bool {
-        let (namespace, labels) = (&pod.likeness.namespace, &pod.likeness.labels);
-        let by_labels = || {
-            let selector = self.selected.as_ref().and_then(Option::as_ref);
-            selector.is_some_and(|selector| all.get(namespace).is_some_and(|labels| selector.matches(labels)))
-        };
-        (self.namespaces.contains(namespace) || by_labels())
-            && self.selector.as_ref().is_some_and(|selector| selector.matches(labels))
-    }
-}
-
 /// Those that the terms may be about.
 fn groups_of<'s>(snapshot: &'s Snapshot, terms: &[&Term]) -> Box<dyn Iterator<Item = &'s Group> + 's> {
     if terms.iter().any(|term| term.selected.is_some()) {
@@ -166,7 +75,7 @@ impl PodAffinity {
         let Terms { together, apart, .. } = &pod.terms;
         let counts = |terms: &[Term]| terms.iter().map(|term| Counts::new(snapshot, &term.key)).collect();
         let mut found = PodAffinity {
-            matches_itself: together.iter().all(|term| term.matches(pod, namespaces)),
+            matches_itself: together.iter().all(|term| term.matches(&pod.likeness, namespaces)),
             companions: counts(together),
             companions_at_all: 0,
             avoided: counts(apart),
@@ -206,13 +115,13 @@ impl PodAffinity {
     ) {
         let Terms { together, apart, .. } = &pod.terms;
         // one who matches only some of them is no companion
-        if !together.is_empty() && together.iter().all(|term| term.matches(other, namespaces)) {
+        if !together.is_empty() && together.iter().all(|term| term.matches(&other.likeness, namespaces)) {
             for counts in &mut self.companions {
                 self.companions_at_all += counts.add(on, by);
             }
         }
         for (term, counts) in apart.iter().zip(&mut self.avoided) {
-            if term.matches(other, namespaces) {
+            if term.matches(&other.likeness, namespaces) {
                 counts.add(on, by);
             }
         }
@@ -226,7 +135,7 @@ impl PodAffinity {
         (snapshot, namespaces): (&Snapshot, &Namespaces),
         by: i64,
     ) {
-        for term in other.terms.apart.iter().filter(|term| term.matches(pod, namespaces)) {
+        for term in other.terms.apart.iter().filter(|term| term.matches(&pod.likeness, namespaces)) {
             let counts =
                 self.avoiding.entry(term.key.clone()).or_insert_with(|| Counts::new(snapshot, &term.key));
             counts.add(on, by);
@@ -274,7 +183,7 @@ impl Preferred {
         if !own.is_empty() {
             for group in groups_of(snapshot, &own) {
                 for (term, weight) in &pod.terms.preferred {
-                    if term.matches(&group.example, namespaces) {
+                    if term.matches(&group.example.likeness, namespaces) {
                         add(term, *weight, &group.on);
                     }
                 }
@@ -284,7 +193,7 @@ impl Preferred {
             let Terms { together, preferred, .. } = &group.example.terms;
             let required = together.iter().map(|term| (term, args.required_by_others));
             for (term, weight) in required.chain(preferred.iter().map(|(term, weight)| (term, *weight))) {
-                if term.matches(pod, namespaces) {
+                if term.matches(&pod.likeness, namespaces) {
                     add(term, weight, &group.on);
                 }
             }
@@ -300,6 +209,7 @@ impl Preferred {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::api::core::v1::Pod;
     use serde_json::{Value, json};
     use std::sync::Arc;
     use testkit::objects;

@@ -1,11 +1,11 @@
 //! A pod, and what is worked out of it once: it is looked at for many nodes, and by many pods.
 
-use crate::pod_affinity::Terms;
+use crate::likeness::Likeness;
 use crate::resources::Resources;
+use crate::terms::Terms;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
 use kinds::pod as ask;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a container is taken to use that asks for nothing: upstream's `DefaultMilliCPURequest`, `DefaultMemoryRequest`.
@@ -28,16 +28,6 @@ pub struct PodInfo {
     pub(crate) is_deleting: bool,
     /// What pods have in common that mean the same to others: namespace, labels, affinity, whether they are leaving.
     pub(crate) likeness: Likeness,
-}
-
-/// Two pods of the same likeness are the same to every selector and term.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Likeness {
-    pub(crate) namespace: String,
-    pub(crate) labels: BTreeMap<String, String>,
-    /// Its affinity to pods as JSON; empty where it has none.
-    affinity: String,
-    pub(crate) is_deleting: bool,
 }
 
 impl PodInfo {
@@ -67,22 +57,16 @@ impl PodInfo {
     }
 }
 
-impl Likeness {
-    fn of(pod: &Pod) -> Self {
-        let affinity = pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref());
-        let of_pods = affinity.filter(|a| a.pod_affinity.is_some() || a.pod_anti_affinity.is_some());
-        let json = of_pods.map(|a| serde_json::to_string(&(&a.pod_affinity, &a.pod_anti_affinity)));
-        Likeness {
-            namespace: pod.metadata.namespace.clone().unwrap_or_default(),
-            labels: pod.metadata.labels.clone().unwrap_or_default(),
-            affinity: json.and_then(Result::ok).unwrap_or_default(),
-            is_deleting: ask::is_deleting(pod),
-        }
-    }
-}
-
 pub(crate) fn priority(pod: &Pod) -> i32 {
     pod.spec.as_ref().and_then(|spec| spec.priority).unwrap_or(0)
+}
+
+/// Whether the pod says which nodes it wants, or which it had better go to.
+pub(crate) fn chooses_nodes(pod: &Pod) -> bool {
+    pod.spec.as_ref().is_some_and(|spec| {
+        let by_labels = spec.node_selector.as_ref().is_some_and(|labels| !labels.is_empty());
+        by_labels || spec.affinity.as_ref().is_some_and(|affinity| affinity.node_affinity.is_some())
+    })
 }
 
 fn assumed(spec: &PodSpec, asked: &Resources) -> (i64, i64) {

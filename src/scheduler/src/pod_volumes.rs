@@ -2,7 +2,7 @@
 //! plugins `VolumeBinding`, `VolumeZone`, `NodeVolumeLimits`, and of `VolumeRestrictions` what is about claims). Pure.
 
 use crate::config::Point;
-use crate::filters::{Plugin, Refusal};
+use crate::plugin::{Plugin, Refusal};
 use crate::pod_info::PodInfo;
 use crate::{NodeSnapshot, Profile, Snapshot};
 use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};

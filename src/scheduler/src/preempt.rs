@@ -3,9 +3,11 @@
 //! On each node that would do without its pods of lower priority, as many of them as possible are kept, the more important
 //! first; then the node is chosen whose victims are missed least.
 
-use crate::place::{Prepared, counted};
+use crate::filters::prepare;
 use crate::pod_info::{PodInfo, priority};
-use crate::{Context, NodeSnapshot, Snapshot, Unschedulable};
+use crate::prepared::Prepared;
+use crate::unschedulable::{Unschedulable, counted};
+use crate::{Context, NodeSnapshot, Snapshot};
 use api::LabelSelector;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -55,7 +57,7 @@ pub fn preempt(
     }
     let most = context.profile.args.candidates.of(nodes);
     let (mut candidates, mut any_without_violations) = (0, false);
-    if let Ok(mut prepared) = Prepared::of(pod, snapshot, context) {
+    if let Ok(mut prepared) = prepare(pod, snapshot, context) {
         for slot in &refused.resolvable {
             let node = snapshot.at(*slot);
             let Some((victims, violations)) = victims(&mut prepared, node, &budgets) else {
@@ -90,7 +92,7 @@ fn eligible(
     if pod.pod.spec.as_ref().and_then(|spec| spec.preemption_policy.as_deref()) == Some("Never") {
         return not("preemptionPolicy=Never");
     }
-    let nominated = own_place(pod, context).and_then(|name| snapshot.node(name));
+    let nominated = context.own_place(pod).and_then(|name| snapshot.node(name));
     let nominated = nominated.filter(|node| refused.resolvable.contains(&node.slot));
     let is_leaving = |other: &Arc<PodInfo>| {
         let marked = kinds::pod::condition(&other.pod, DISRUPTION_TARGET);
@@ -108,12 +110,6 @@ pub(crate) const BY_SCHEDULER: &str = "PreemptionByScheduler";
 
 pub(crate) fn nominated_node(pod: &Pod) -> Option<&str> {
     pod.status.as_ref()?.nominated_node_name.as_deref().filter(|name| !name.is_empty())
-}
-
-/// Where the pod has made room for itself, by what was decided: its status may not say so yet, or not any more.
-pub(crate) fn own_place<'c>(pod: &PodInfo, context: &'c Context) -> Option<&'c str> {
-    let own = context.nominated.iter().find(|(_, other)| other.id == pod.id);
-    own.map(|(node, _)| node.as_str())
 }
 
 /// Of two of the same priority the one that has run longer is the more important.

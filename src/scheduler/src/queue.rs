@@ -8,11 +8,11 @@
 
 use crate::Profile;
 use crate::config::{Point, Profiles};
-use crate::filters::Plugin;
 use crate::hints::{Event, is_gated, may_help};
 use crate::metrics::Pending;
-use crate::pod_affinity::Namespaces;
+use crate::plugin::Plugin;
 use crate::pod_info::PodInfo;
+use crate::terms::Namespaces;
 use api::ObjectKey;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};

@@ -4,26 +4,25 @@
 use crate::attached::capacities;
 use crate::cache::Cache;
 use crate::config::{Point, scheduler_name};
+use crate::decision::Decision;
 use crate::hints::Event;
-use crate::metrics::{Attempt, Metrics};
+use crate::metrics::Attempt;
 use crate::owners::owners;
 use crate::pod_info::PodInfo;
-use crate::pod_volumes::{PodVolumes, Promise, Storage};
-use crate::writes::Writes;
-use crate::{NoPreemption, Plugin, Preemption, Profiles, Unschedulable, place, preempt};
+use crate::pod_volumes::{PodVolumes, Storage};
+use crate::scheduler::{Scheduler, Turn};
+use crate::{NoPreemption, Plugin, Profiles, place, preempt};
 use api::ObjectKey;
-use cluster::metrics::{Exposition, Source};
 use cluster::roles::{ComponentRole, READ, events, rule};
-use cluster::{Actor, Api, Change, Client, Cluster, Controller, Recorder, WorkQueue};
+use cluster::{Actor, Change, Cluster, Controller};
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 use kinds::{key_of, volume};
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -73,10 +72,6 @@ fn of_upstream() -> Vec<PolicyRule> {
     ]
 }
 
-/// Somebody is to be tried; the cache says who.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Turn;
-
 /// Binds the pods of these profiles until `stop`. One decision after the other, so that no two pods are placed on the same free room; what was
 /// decided is written beside them (`writes.rs`): no decision waits for a write.
 pub async fn run(cluster: Cluster, profiles: Profiles, stop: CancellationToken) {
@@ -92,35 +87,6 @@ pub async fn run(cluster: Cluster, profiles: Profiles, stop: CancellationToken) 
     };
     controller.run(stop, scheduler.clone(), turn).await;
     scheduler.writes.end().await;
-}
-
-pub(crate) enum Decision {
-    Bind { node: String },
-    Promise { node: String, promises: Vec<Promise> },
-    Preempt { why: Unschedulable, preemption: Preemption },
-    Refuse { why: String, nominated: Option<String> },
-}
-
-pub(crate) struct Scheduler {
-    pub(crate) client: Client,
-    pub(crate) pods: Api<Pod>,
-    pub(crate) claims: Api<PersistentVolumeClaim>,
-    pub(crate) volumes: Api<PersistentVolume>,
-    /// By the profile's name.
-    recorders: HashMap<String, Recorder>,
-    queue: WorkQueue<Turn>,
-    cache: Mutex<Cache>,
-    /// When the queue wakes us.
-    alarm: Mutex<Option<Instant>>,
-    pub(crate) writes: Writes,
-    pub(crate) metrics: Metrics,
-}
-
-impl Source for Scheduler {
-    fn tell(&self, out: &mut Exposition) {
-        let pending = self.cache().queue.pending();
-        self.metrics.tell(out, pending);
-    }
 }
 
 fn listening(controller: Controller<Turn>, scheduler: &Arc<Scheduler>) -> Controller<Turn> {
@@ -191,22 +157,6 @@ fn is_gone<K>(change: &Change<K>) -> bool {
 }
 
 impl Scheduler {
-    pub(crate) fn new(client: &Client, queue: WorkQueue<Turn>, profiles: Arc<Profiles>) -> Self {
-        let recorder = |name: &str| (name.to_owned(), client.recorder(name, None));
-        Scheduler {
-            client: client.clone(),
-            pods: client.api(),
-            claims: client.api(),
-            volumes: client.api(),
-            recorders: profiles.names().map(recorder).collect(),
-            queue,
-            metrics: Metrics::new(&profiles),
-            cache: Mutex::new(Cache::new(profiles)),
-            alarm: Mutex::default(),
-            writes: Writes::default(),
-        }
-    }
-
     /// Knows all that there is before anything is decided: what informers tell comes one by one, and a node whose pods are
     /// not known yet looks empty.
     fn fill(&self) {
@@ -225,41 +175,6 @@ impl Scheduler {
             cluster.informer::<Node>().list(None).iter().for_each(|node| cache.node_is(node, now));
             cluster.informer::<Pod>().list(None).iter().for_each(|pod| cache.pod_is(pod, now));
         });
-    }
-
-    /// Events about a pod, or about those that go for it, are of its profile.
-    pub(crate) fn tell(&self, of: &Pod, tell: impl FnOnce(&Recorder)) {
-        if let Some(recorder) = self.recorders.get(scheduler_name(of)) {
-            tell(recorder);
-        }
-    }
-
-    pub(crate) fn cache(&self) -> MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn notice(&self, event: &Event) {
-        self.note_change(|cache, now| cache.notice(event, now));
-    }
-
-    pub(crate) fn note_change(&self, change: impl FnOnce(&mut Cache, Instant)) {
-        let now = Instant::now();
-        let mut cache = self.cache();
-        change(&mut cache, now);
-        self.call_next(&cache, now);
-    }
-
-    /// Somebody is to be tried now, or later.
-    fn call_next(&self, cache: &Cache, now: Instant) {
-        if cache.queue.is_ready(now) {
-            return self.queue.add(Turn);
-        }
-        let Some(due) = cache.queue.due() else { return };
-        let mut alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
-        if alarm.is_none_or(|set| set <= now || due < set) {
-            *alarm = Some(due);
-            self.queue.add_after(Turn, due.saturating_duration_since(now));
-        }
     }
 
     /// One pod is tried.

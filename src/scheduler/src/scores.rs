@@ -1,15 +1,15 @@
 //! What a node is worth to a pod, of those that would do: upstream's scores, with the weights that the pod's profile says. Each is
 //! brought to 0–100 over the nodes that are compared.
 
-use crate::place::Prepared;
+use crate::allocation::{self, MOST};
 use crate::pod_affinity::Preferred;
 use crate::pod_info::PodInfo;
-use crate::{NodeSnapshot, Plugin, Snapshot, allocation, spread};
+use crate::prepared::Prepared;
+use crate::{NodeSnapshot, Plugin, Snapshot, spread};
 use k8s_openapi::api::core::v1::{NodeAffinity, PreferredSchedulingTerm};
 use kinds::{node_affinity, pod as ask};
 use std::collections::BTreeMap;
 
-pub(crate) const MOST: i64 = 100;
 /// Bytes of images on the node that count for nothing, and of one container's image that count for all.
 const SMALL_IMAGE: i64 = 23 << 20;
 const LARGE_IMAGE: i64 = 1000 << 20;

@@ -5,7 +5,8 @@
 //! groups. Which domain each node is in by a label is worked out when the label is first asked for ([`Topology`]).
 
 use crate::NodeSnapshot;
-use crate::pod_info::{Likeness, PodInfo};
+use crate::likeness::Likeness;
+use crate::pod_info::PodInfo;
 use k8s_openapi::api::core::v1::Node;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

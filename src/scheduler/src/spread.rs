@@ -3,9 +3,9 @@
 //!
 //! A pod that says nothing is spread too, where a Service or its controller selects it: upstream's defaults of the cluster.
 
-use crate::filters::{Plugin, Refusal, chooses_nodes};
 use crate::node::NodeSnapshot;
-use crate::pod_info::PodInfo;
+use crate::plugin::{Plugin, Refusal};
+use crate::pod_info::{PodInfo, chooses_nodes};
 use crate::snapshot::{Snapshot, Topology};
 use api::LabelSelector;
 use api::selector::{Operator, Requirement};

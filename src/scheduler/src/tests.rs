@@ -3,11 +3,12 @@
 
 use crate::Profiles;
 use crate::cache::Cache;
-use crate::filters::Plugin;
+use crate::plugin::Plugin;
 use crate::pod_info::PodInfo;
 use crate::preempt::{BY_SCHEDULER, DISRUPTION_TARGET, nominated_node};
-use crate::run::{Scheduler, USER};
-use crate::writes::{LONGEST_PLACE, MOST_WRITES, Writes};
+use crate::run::USER;
+use crate::scheduler::Scheduler;
+use crate::write_tasks::{LONGEST_PLACE, MOST_WRITES, Writes};
 use api::{LabelSelector, ObjectKey, Status};
 use async_trait::async_trait;
 use bytes::Bytes;

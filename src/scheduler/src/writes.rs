@@ -5,77 +5,23 @@
 //! over (upstream preempts so as well). What can not be written, or panics, is decided anew after a while.
 
 use crate::config::scheduler_name;
+use crate::decision::Decision;
 use crate::metrics::Attempt;
 use crate::pod_info::PodInfo;
 use crate::pod_volumes::Promise;
 use crate::preempt::{BY_SCHEDULER, DISRUPTION_TARGET};
-use crate::run::{Decision, Scheduler};
+use crate::scheduler::Scheduler;
 use crate::{Preemption, Unschedulable};
 use api::{ObjectKey, Reason, Status};
 use cluster::{DeleteOptions, PodBinding, WriteOptions, subject, unless_replaced};
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use kinds::{key_of, pod as ask, volume};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
-
-/// Pods that are written at once, so that they share the store's commits; of a burst of pods the others wait with what was
-/// decided of them, which is little, and hold up no decision.
-pub(crate) const MOST_WRITES: usize = 64;
-/// What takes longer waits for a webhook, and goes on without its place: however many hang, in each second so many others
-/// begin.
-pub(crate) const LONGEST_PLACE: Duration = Duration::from_secs(1);
 
 /// Upstream's name of what binds.
 const BINDER: &str = "DefaultBinder";
-
-pub(crate) struct Writes {
-    tasks: TaskTracker,
-    places: Arc<Semaphore>,
-}
-
-impl Default for Writes {
-    fn default() -> Self {
-        Writes { tasks: TaskTracker::new(), places: Arc::new(Semaphore::new(MOST_WRITES)) }
-    }
-}
-
-impl Writes {
-    /// `then` hears how it went. Whoever calls does not wait.
-    pub(crate) fn begin<F>(
-        &self,
-        write: impl FnOnce() -> F + Send + 'static,
-        then: impl FnOnce(Result<(), Status>) + Send + 'static,
-    ) where
-        F: Future<Output = Result<(), Status>> + Send + 'static,
-    {
-        let places = self.places.clone();
-        self.tasks.spawn(async move {
-            // closed where the scheduler ends: what has not begun does not begin any more
-            let Ok(place) = places.acquire_owned().await else { return };
-            // on its own: where it panics the pod is tried again all the same
-            let mut writing = tokio::spawn(write());
-            let written = match tokio::time::timeout(LONGEST_PLACE, &mut writing).await {
-                Ok(written) => written,
-                Err(_) => {
-                    drop(place);
-                    writing.await
-                }
-            };
-            then(written.unwrap_or_else(|broken| Err(Status::internal(broken))));
-        });
-    }
-
-    /// What has begun is finished.
-    pub(crate) async fn end(&self) {
-        self.places.close();
-        self.tasks.close();
-        self.tasks.wait().await;
-    }
-}
 
 impl Scheduler {
     /// `began` is when a node was looked for.

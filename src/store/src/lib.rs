@@ -26,9 +26,10 @@ use arc_swap::ArcSwap;
 use committer::{Committer, Request};
 use encryption::Encryption;
 use log::{EtcdLog, Log, MemoryLog, SqliteLog};
+use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use tokio::sync::oneshot;
 
 #[derive(Debug, Clone)]
@@ -267,7 +268,7 @@ impl Store {
         if self.requests.send(Request::Close { answer }).is_ok() {
             let _ = answered.await;
         }
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }

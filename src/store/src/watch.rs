@@ -3,9 +3,10 @@
 
 use crate::{Options, Resource, Shared};
 use api::{Object, ResourceVersion};
+use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Weak};
 use tokio::sync::watch;
 
 /// Held whatever they weigh, so that a watcher of large objects can keep up.
@@ -80,7 +81,7 @@ impl Windows {
 
     /// A window that is made late has still missed nothing: the first event of its resource makes it.
     fn of(&self, resource: &Resource) -> Arc<Window> {
-        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut of = self.of.lock();
         of.entry(resource.clone())
             .or_insert_with(|| Arc::new(Window::new(&self.limits, self.opened_at)))
             .clone()
@@ -111,7 +112,7 @@ impl Windows {
 
     /// After the events are in their windows: who takes a resource up finds them.
     fn touch(&self, resources: &[Resource]) {
-        self.touched.lock().unwrap_or_else(PoisonError::into_inner).retain(|follower| {
+        self.touched.lock().retain(|follower| {
             let Some(touched) = follower.upgrade() else { return false };
             touched.all().extend(resources.iter().cloned());
             touched.woken.send_replace(());
@@ -122,8 +123,8 @@ impl Windows {
     /// Whoever has events already may have some above the follower's revision.
     fn follow(&self) -> Arc<Touched> {
         let touched = Arc::new(Touched { resources: Mutex::default(), woken: watch::Sender::new(()) });
-        self.touched.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&touched));
-        let known = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        self.touched.lock().push(Arc::downgrade(&touched));
+        let known = self.of.lock();
         touched.all().extend(known.keys().cloned());
         drop(known);
         touched
@@ -134,10 +135,9 @@ impl Windows {
     /// Lets go of the events up to `revision`, as if they had fallen out of their windows. A watcher that has seen them, or that
     /// had nothing to see, does not notice.
     pub(crate) fn forget(&self, revision: ResourceVersion) {
-        let windows: Vec<_> =
-            self.of.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let windows: Vec<_> = self.of.lock().values().cloned().collect();
         for window in windows {
-            window.events.write().unwrap_or_else(PoisonError::into_inner).forget(revision);
+            window.events.write().forget(revision);
         }
     }
 }
@@ -150,7 +150,7 @@ impl Window {
     }
 
     fn push(self: Arc<Self>, fresh: Vec<Event>) -> Arc<Self> {
-        let mut events = self.events.write().unwrap_or_else(PoisonError::into_inner);
+        let mut events = self.events.write();
         for event in fresh {
             events.push(Arc::new(event));
         }
@@ -159,7 +159,7 @@ impl Window {
     }
 
     fn first_after(&self, seen: ResourceVersion) -> Result<Option<Arc<Event>>, TooOld> {
-        self.events.read().unwrap_or_else(PoisonError::into_inner).first_after(seen)
+        self.events.read().first_after(seen)
     }
 }
 
@@ -244,8 +244,8 @@ impl Watch {
 }
 
 impl Touched {
-    fn all(&self) -> std::sync::MutexGuard<'_, BTreeSet<Resource>> {
-        self.resources.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all(&self) -> parking_lot::MutexGuard<'_, BTreeSet<Resource>> {
+        self.resources.lock()
     }
 }
 

@@ -6,9 +6,10 @@ use image::{
     Digest, ImageError, ImageRef, ImageStore, LayerStatus, Platform, Progress, Pruned, PullEvent, PushEvent,
     PushProgress, PushStatus, registry_domain,
 };
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// What is to be pulled.
@@ -195,11 +196,11 @@ impl ToCaller {
     }
 
     fn at_the_end(&self, what: String) {
-        self.results.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+        self.results.lock().push(what);
     }
 
     async fn tell_results(&self) {
-        let results = std::mem::take(&mut *self.results.lock().unwrap_or_else(PoisonError::into_inner));
+        let results = std::mem::take(&mut *self.results.lock());
         for what in results {
             super::told(&self.say, ControlReply::Told { what }).await;
         }

@@ -2,6 +2,7 @@ use super::*;
 use cluster::Authorizer;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::DropGuard;
@@ -128,38 +129,6 @@ async fn a_directory_that_is_a_link_may_lead_elsewhere() {
         symlink(release, &next).unwrap();
         fs::rename(&next, &current).unwrap();
         assert_eq!(lab.next().await, Some(want), "{release}");
-    }
-}
-
-#[test]
-fn what_leads_to_a_file_is_where_its_links_are() {
-    let dir = TempDir::new().unwrap();
-    let root = dir.path().canonicalize().unwrap();
-    for directory in ["etc/deep", "opt/first"] {
-        fs::create_dir_all(root.join(directory)).unwrap();
-    }
-    fs::write(root.join("opt/first/file"), "").unwrap();
-    symlink(root.join("opt"), root.join("etc/absolute")).unwrap();
-    symlink("../../opt/first", root.join("etc/deep/relative")).unwrap();
-    symlink("first/file", root.join("opt/file")).unwrap();
-    symlink("round", root.join("round")).unwrap();
-    for (path, want) in [
-        ("opt/first/file", vec!["opt/first"]),
-        ("opt/first/not yet", vec!["opt/first"]),
-        ("opt/nothing/of/all/this", vec!["opt"]),
-        ("opt/first/file/below", vec!["opt/first"]),
-        ("etc/absolute/first/file", vec!["etc", "opt/first"]),
-        ("etc/deep/relative/file", vec!["etc/deep", "opt/first"]),
-        ("etc/absolute/file", vec!["etc", "opt", "opt/first"]),
-        ("etc/../opt/first/file", vec!["opt/first"]),
-        ("round/file", vec![""]),
-    ] {
-        let seen = Seen(BTreeMap::from([(root.join(path), None)]));
-        let want: BTreeSet<PathBuf> = want
-            .into_iter()
-            .map(|below| if below.is_empty() { root.clone() } else { root.join(below) })
-            .collect();
-        assert_eq!(seen.directories(), want, "{path}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! Which commands were typed, when, and by whom: a line of JSON each, as minikube has it, in a file of this program's own
 //! beside the configuration. A line is written when a command begins and again when it ends; the later one counts.
 
-use super::arguments::Global;
 use super::config::{Settings, home};
+use super::global::Global;
 use super::output;
 use serde_json::{Map, Value, json};
 use std::ffi::OsString;
@@ -45,7 +45,7 @@ impl Entry {
             settings.text("MaxAuditEntries").and_then(|text| text.parse().ok()).unwrap_or(MOST_ENTRIES);
         let user = global.user().map_or_else(user, str::to_owned);
         let entry = json!({
-            "id": super::informative::event_id(), "command": command, "args": masked(&command, args).join(" "),
+            "id": super::cloud_events::event_id(), "command": command, "args": masked(&command, args).join(" "),
             "profile": global.profile, "user": user, "version": super::MINIKUBE_VERSION, "startTime": now(), "endTime": "",
         });
         let Value::Object(entry) = entry else { return Entry(None) };

@@ -1,6 +1,7 @@
 //! `minikube completion`.
 
 use super::{Outcome, reason};
+use clap::Command;
 use clap_complete::Shell;
 use std::process::ExitCode;
 
@@ -11,11 +12,11 @@ pub(super) struct Completion {
 }
 
 impl Completion {
-    pub(super) fn run(&self) -> Outcome {
+    pub(super) fn run(&self, mut command: Command) -> Outcome {
         let shell: Shell = self.shell.parse().map_err(|_| {
             reason::USAGE.because("Sorry, completion support is not yet implemented for this shell: say bash, zsh, fish or powershell")
         })?;
-        clap_complete::generate(shell, &mut super::arguments::command(), "minikube", &mut std::io::stdout());
+        clap_complete::generate(shell, &mut command, "minikube", &mut std::io::stdout());
         Ok(ExitCode::SUCCESS)
     }
 }

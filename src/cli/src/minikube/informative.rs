@@ -2,8 +2,7 @@
 
 use super::output::{self, Mark};
 use super::{MINIKUBE_VERSION, Outcome, Session, reason};
-use clap::Subcommand;
-use serde_json::{Value, json};
+use clap::{Command, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -98,9 +97,8 @@ pub(super) fn license() -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn options() -> Outcome {
+pub(super) fn options(mut command: Command) -> Outcome {
     println!("The following options can be passed to any command:\n");
-    let mut command = super::arguments::command();
     command.build();
     for arg in command.get_arguments().filter(|arg| arg.is_global_set()) {
         let long = arg.get_long().unwrap_or_default();
@@ -116,22 +114,4 @@ pub(super) fn options() -> Outcome {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Of the shape of a UUID.
-pub(super) fn event_id() -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    format!("{:08x}-{:04x}-4000-8000-{:012x}", now.as_secs(), std::process::id() & 0xffff, now.subsec_nanos())
-}
-
-/// One line of `-o json`.
-pub(super) fn cloud_event(kind: &str, data: &Value) {
-    let id = event_id();
-    println!(
-        "{}",
-        json!({
-            "specversion": "1.0", "id": id, "source": "https://minikube.sigs.k8s.io/",
-            "type": format!("io.k8s.sigs.minikube.{kind}"), "datacontenttype": "application/json", "data": data,
-        })
-    );
 }

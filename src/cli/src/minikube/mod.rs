@@ -8,10 +8,12 @@
 mod addons;
 mod arguments;
 mod audit;
+mod cloud_events;
 mod completion;
 mod config;
 mod docker_env;
 mod files;
+mod global;
 mod image;
 mod informative;
 mod kubectl;
@@ -31,8 +33,9 @@ mod version;
 
 use crate::commands::Setting;
 use appliance::{Places, ProfileName};
-use arguments::{CommandLine, Global, MinikubeCommand};
+use arguments::{CommandLine, MinikubeCommand};
 use clap::FromArgMatches;
+use global::Global;
 use reason::Exit;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -208,8 +211,8 @@ fn dispatch(session: &Session, command: MinikubeCommand) -> Outcome {
         MinikubeCommand::UpdateCheck => informative::update_check(),
         MinikubeCommand::Version(command) => command.run(),
         MinikubeCommand::License(_) => informative::license(),
-        MinikubeCommand::Options => informative::options(),
-        MinikubeCommand::Completion(command) => command.run(),
+        MinikubeCommand::Options => informative::options(arguments::command()),
+        MinikubeCommand::Completion(command) => command.run(arguments::command()),
     }
 }
 

@@ -237,7 +237,7 @@ impl Told {
     }
 
     fn event(&self, kind: &str, data: &serde_json::Value) {
-        super::informative::cloud_event(kind, data);
+        super::cloud_events::cloud_event(kind, data);
     }
 }
 

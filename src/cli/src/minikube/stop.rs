@@ -190,7 +190,7 @@ pub(super) fn json_asked(output: &str) -> Result<bool, reason::Exit> {
 pub(super) fn say(as_json: bool, name: &str, mark: Mark, line: &str) {
     if as_json {
         let data = json!({"currentstep": "0", "totalsteps": "1", "message": line, "name": name});
-        super::informative::cloud_event("step", &data);
+        super::cloud_events::cloud_event("step", &data);
     } else {
         output::step(mark, line);
     }

@@ -7,8 +7,9 @@ use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
 };
 use kinds::TypedKind;
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use store::{Resource, Snapshot, Store};
 
 pub(crate) struct Rbac {
@@ -81,7 +82,7 @@ impl Rbac {
     }
 
     pub(crate) fn refresh(&self, store: &Store) {
-        let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.refreshing.lock();
         self.rules.store(Arc::new(Rules::read(&store.snapshot())));
     }
 }

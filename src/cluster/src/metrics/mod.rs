@@ -11,9 +11,10 @@ mod webhooks;
 
 pub use exposition::{Exposition, seconds, unix};
 pub use histogram::{Histogram, exponential};
+use parking_lot::Mutex;
 pub(crate) use queues::QueueMetrics;
 use queues::Queues;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 pub use webhooks::WebhookWait;
 pub(crate) use webhooks::{Asking, Call, WebhookMetrics};
 
@@ -34,7 +35,7 @@ impl Metrics {
     /// It is asked for as long as it lives.
     pub fn tell_of(&self, source: &Arc<impl Source>) {
         let source: Arc<dyn Source> = source.clone();
-        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sources = self.sources.lock();
         sources.retain(|source| source.strong_count() > 0);
         sources.push(Arc::downgrade(&source));
     }
@@ -43,7 +44,7 @@ impl Metrics {
         self.queues.tell(out);
         self.webhooks.tell(out);
         let sources: Vec<_> = {
-            let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+            let sources = self.sources.lock();
             sources.iter().filter_map(Weak::upgrade).collect()
         };
         sources.iter().for_each(|source| source.tell(out));

@@ -2,9 +2,10 @@
 
 use super::exposition::Exposition;
 use super::histogram::{Histogram, exponential};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Seconds.
 static TIMES: [f64; 10] = exponential(1e-8, 10.0);
@@ -37,11 +38,11 @@ pub(super) struct Queues(Mutex<BTreeMap<&'static str, Arc<QueueMetrics>>>);
 
 impl Queues {
     pub(super) fn of(&self, name: &'static str) -> Arc<QueueMetrics> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default().clone()
+        self.0.lock().entry(name).or_default().clone()
     }
 
     pub(super) fn tell(&self, out: &mut Exposition) {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let all = self.0.lock().clone();
         let numbers: [(&str, &str, &str, fn(&QueueMetrics) -> i64); 3] = [
             ("workqueue_depth", "gauge", "Current depth of workqueue", |of| of.depth.load(Ordering::Relaxed)),
             ("workqueue_adds_total", "counter", "Total number of adds handled by workqueue", |of| {

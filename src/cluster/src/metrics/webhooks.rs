@@ -2,9 +2,10 @@
 
 use super::exposition::Exposition;
 use super::histogram::Histogram;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const NAME: &str = "apiserver_admission_webhook_admission_duration_seconds";
@@ -32,7 +33,7 @@ pub(crate) struct WebhookMetrics(Mutex<BTreeMap<Call, Histogram>>);
 impl WebhookMetrics {
     /// Beside what a webhook takes, a lock is nothing.
     pub(crate) fn count(&self, call: Call, took: Duration) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         all.entry(call).or_insert_with(|| Histogram::new(&TIMES)).observe_time(took);
     }
 
@@ -42,7 +43,7 @@ impl WebhookMetrics {
             "histogram",
             "Admission webhook latency histogram in seconds, identified by name and broken out for each operation and API resource and type (validate or admit).",
         );
-        for (call, times) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (call, times) in self.0.lock().iter() {
             let rejected = if call.is_rejected { "true" } else { "false" };
             let labels = [
                 ("name", call.name.as_str()),
@@ -79,7 +80,7 @@ impl WebhookWait {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waited> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

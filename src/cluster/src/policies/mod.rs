@@ -22,9 +22,10 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::api::core::v1::Namespace;
 use kinds::{TypedKind, Version};
 pub(crate) use parameters::gvk_of;
+use parking_lot::Mutex;
 use serde_json::Value;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use store::{Resource, Snapshot, Store};
 
 /// The policies that are in use now.
@@ -50,7 +51,7 @@ struct Bound<P> {
 
 impl Policies {
     pub(crate) fn refresh(&self, store: &Store) {
-        let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.refreshing.lock();
         let in_use = InUse::read(&store.snapshot(), &self.in_use.load());
         let any = !in_use.validating.is_empty() || !in_use.mutating.is_empty();
         self.in_use.store(Arc::new(in_use));

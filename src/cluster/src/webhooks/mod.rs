@@ -20,9 +20,10 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
 use kinds::TypedKind;
+use parking_lot::Mutex;
 use review::Answer;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use store::{Resource, Snapshot, Store};
 
 /// Carries a review to a webhook and its answer back.
@@ -67,7 +68,7 @@ struct Hooks {
 
 impl Webhooks {
     pub(crate) fn refresh(&self, store: &Store) {
-        let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.refreshing.lock();
         let hooks = Hooks::read(&store.snapshot());
         let any = !hooks.mutating.is_empty() || !hooks.validating.is_empty();
         self.hooks.store(Arc::new(hooks));

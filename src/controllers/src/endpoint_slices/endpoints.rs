@@ -6,8 +6,9 @@ use cluster::{Client, DeleteOptions, unless_replaced};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 const MANAGED_LABEL: &str = "endpoints.kubernetes.io/managed-by";
 const MANAGER: &str = "endpoint-controller";
@@ -19,7 +20,7 @@ pub(super) struct Gone(Arc<Mutex<BTreeSet<ObjectKey>>>);
 
 impl Gone {
     pub(super) fn locked(&self) -> MutexGuard<'_, BTreeSet<ObjectKey>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -14,9 +14,10 @@ use image::{
     BuildContext, BuildError, BuildOptions, BuildOutput, Channel, Classic, PullEvent, Removal, RunSettings,
     registry_domain,
 };
+use parking_lot::Mutex;
 use serde_json::json as value;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 pub(super) async fn build(request: ApiRequest) -> ApiResponse {
     if request.query.get("version") == Some("2") {
@@ -84,7 +85,7 @@ impl Screen {
 
     fn failed(&self) {
         let Some(kept) = &self.kept else { return };
-        let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = kept.lock();
         if !kept.is_empty() {
             self.lines.say(&value!({"stream": *kept}));
         }
@@ -96,7 +97,7 @@ impl BuildOutput for Screen {
         match &self.kept {
             None => self.lines.write(channel, bytes),
             Some(kept) => {
-                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut kept = kept.lock();
                 kept.push_str(&String::from_utf8_lossy(bytes));
             }
         }

@@ -7,15 +7,16 @@ use crate::error::{ApiError, Result};
 use crate::execs::{Exec, ExecWanted, Stage};
 use crate::frames;
 use crate::owner;
-use crate::record::{Container, State, lock, new_id};
+use crate::record::{Container, State, new_id};
 use crate::request::{ApiRequest, ApiResponse, empty, json, with_status};
 use crate::root::Root;
 use cri::{ExecConfig, ExecSession};
 use http::StatusCode;
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::json as value;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 pub(super) async fn create(mut request: ApiRequest) -> ApiResponse {
     let wanted: ExecWanted = request.json().await?;
@@ -123,7 +124,7 @@ async fn begin(
         Ok(session) => Ok(watched(&engine, &exec, session)),
         Err(error) => {
             let (refusal, code) = failed(error.into());
-            *lock(&exec.stage) = Stage::Ended(code);
+            *exec.stage.lock() = Stage::Ended(code);
             Err(refusal)
         }
     }
@@ -150,15 +151,15 @@ fn config(wanted: &ExecWanted, start: &Start) -> ExecConfig {
 fn watched(engine: &Arc<Engine>, exec: &Arc<Exec>, mut session: ExecSession) -> Attached {
     let text = format!("exec_start: {}", exec.wanted.cmd.join(" "));
     engine.events.container(&text, &exec.container.record(), &[("execID", exec.id.clone())]);
-    *lock(&exec.window) = session.resize.take();
+    *exec.window.lock() = session.resize.take();
     let (_, never) = tokio::sync::oneshot::channel();
     let exit = std::mem::replace(&mut session.exit, never);
     let detach = detach_of(engine, exec);
     let (engine, exec) = (engine.clone(), exec.clone());
     let ended = tokio::spawn(async move {
         let code = exit.await.ok().and_then(Result::ok).unwrap_or(137);
-        *lock(&exec.stage) = Stage::Ended(code);
-        lock(&exec.window).take();
+        *exec.stage.lock() = Stage::Ended(code);
+        exec.window.lock().take();
         let more = [("execID", exec.id.clone()), ("exitCode", code.to_string())];
         engine.events.container("exec_die", &exec.container.record(), &more);
     });
@@ -195,7 +196,7 @@ fn failed(refusal: ApiError) -> (ApiError, i32) {
 pub(super) async fn resize(request: ApiRequest) -> ApiResponse {
     let size = super::streams::size(&request)?;
     let exec = request.engine.execs.get(request.name())?;
-    let window = lock(&exec.window).clone();
+    let window = exec.window.lock().clone();
     match window {
         Some(window) => {
             let _ = window.send(size).await;
@@ -207,7 +208,7 @@ pub(super) async fn resize(request: ApiRequest) -> ApiResponse {
 
 pub(super) async fn inspect(request: ApiRequest) -> ApiResponse {
     let exec = request.engine.execs.get(request.name())?;
-    let stage = lock(&exec.stage).clone();
+    let stage = exec.stage.lock().clone();
     let wanted = &exec.wanted;
     let (program, arguments) = wanted.cmd.split_first().map_or(("", &[][..]), |(p, a)| (p.as_str(), a));
     json(&value!({

@@ -4,7 +4,7 @@ use crate::attach::{self, Attached, Detach};
 use crate::error::{ApiError, Result};
 use crate::frames;
 use crate::logs::{self, Wanted};
-use crate::record::{Attacher, Container, State, lock};
+use crate::record::{Attacher, Container, State};
 use crate::request::{ApiRequest, ApiResponse, empty, json, line, stream};
 use crate::{detach, engine::Engine, logging, stats};
 use cri::{AttachStreams, ExecSession, TerminalSize};
@@ -114,7 +114,7 @@ async fn attached(
         // not while it is being started
         let _alone = container.gate.lock().await;
         let Some(running) = container.see(|r| r.running().cloned()) else {
-            let mut waiting = lock(&container.attachers);
+            let mut waiting = container.attachers.lock();
             // those who hung up
             waiting.retain(|attacher| !attacher.tell.is_closed());
             waiting.push(Attacher { want, tell });

@@ -6,8 +6,9 @@
 
 use crate::node::{Node, Pattern};
 use crate::program::Program;
+use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 
 /// Bytes, of what nobody else may have. It is rarely a tenth of that, as of a pattern only the bound is known.
 const MOST_HELD: usize = 32 << 20;
@@ -23,7 +24,7 @@ static PROGRAMS: LazyLock<Mutex<Programs>> = LazyLock::new(Mutex::default);
 /// # Errors
 /// As [`Program::compile`].
 pub(super) fn compiled(source: &str) -> Result<Arc<Program>, String> {
-    let programs = || PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
+    let programs = || PROGRAMS.lock();
     let known = programs().get(source);
     if let Some(known) = known {
         return Ok(known);

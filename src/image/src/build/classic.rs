@@ -7,7 +7,8 @@ use super::{Removal, short};
 use crate::ImageRef;
 use crate::progress::PullEvent;
 use cri::ImageInfo;
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 pub struct Classic {
     out: Arc<dyn BuildOutput>,
@@ -70,7 +71,7 @@ impl Classic {
 impl BuildProgress for Classic {
     fn tell(&self, event: BuildEvent<'_>) {
         // shown under the lock, so that two tasks do not mix their pieces
-        let mut screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut screen = self.screen.lock();
         for piece in screen.hear(event) {
             match piece {
                 Piece::Bytes(channel, bytes) => self.out.write(channel, &bytes),

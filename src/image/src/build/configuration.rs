@@ -11,6 +11,8 @@ use crate::document::{Empty, RunConfig};
 use std::collections::BTreeSet;
 use std::path::Component;
 
+/// What a container without a PATH of its own gets.
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Moby's `validCommitCommands`.
 const CHANGES: [&str; 11] = [
     "CMD",

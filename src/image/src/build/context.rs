@@ -3,8 +3,9 @@
 use super::git::{self, Repository};
 use super::ignore::Ignore;
 use super::options::BuildSsh;
+use super::remote::is_http;
 use super::view::View;
-use super::{BuildContext, BuildError, archive, fetching, folder};
+use super::{BuildContext, BuildError, archive, folder};
 
 use crate::background::in_background;
 use crate::error::{ImageError, Result, doing};
@@ -72,7 +73,7 @@ impl Context {
 
     /// An archive, or else a Dockerfile.
     async fn download(store: &Arc<Inner>, url: &str) -> Result<Context, BuildError> {
-        if !fetching::is_http(url) {
+        if !is_http(url) {
             return Err(BuildError::Failed(format!(
                 "unable to prepare context: {url:?} is no address of one"
             )));

@@ -3,6 +3,7 @@
 use super::copy::Fetched;
 use super::git::{self, Repository};
 use super::instruction::CopyFiles;
+use super::remote::{is_http, is_remote};
 use super::stage::{Builder, Now};
 use super::words::{Variables, expand};
 use super::{BuildError, BuildEvent};
@@ -26,7 +27,6 @@ impl Builder<'_> {
         if !copy.is_add {
             return Ok((sources, Vec::new()));
         }
-        let remote = |source: &String| is_http(source) || git::is_repository(source);
         let checksum =
             copy.checksum.as_ref().map(|text| expand(text, self.plan.escape, variables)).transpose()?;
         if checksum.is_some() {
@@ -40,7 +40,8 @@ impl Builder<'_> {
                 }
             }
         }
-        let (urls, paths): (Vec<String>, Vec<String>) = sources.into_iter().partition(remote);
+        let (urls, paths): (Vec<String>, Vec<String>) =
+            sources.into_iter().partition(|source| is_remote(source));
         let mut fetched = Vec::new();
         for (number, url) in urls.iter().enumerate() {
             let place = folder.join(number.to_string());
@@ -108,11 +109,6 @@ fn digest_of(path: &Path) -> std::io::Result<Digest> {
             got => hasher.update(&block[..got]),
         }
     }
-}
-
-pub(super) fn is_http(source: &str) -> bool {
-    let lower = source.to_ascii_lowercase();
-    lower.starts_with("http://") || lower.starts_with("https://")
 }
 
 /// The last name of the path.

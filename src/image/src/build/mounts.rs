@@ -1,13 +1,13 @@
 //! The mounts of one RUN, and what `--from` means.
 
-use super::caches::CacheFolder;
 use super::copy::{Files, absolute};
 use super::options::SshAgent;
-use super::runmount::{Kind, RunMountSpec, Sharing};
+use super::runmount::{Kind, RunMountSpec};
 use super::stage::{Builder, Now};
 use super::view::{Node, View};
 use super::{BuildError, MountSource, NamedContext, RunMount};
 use crate::background::in_background;
+use crate::cache_mounts::{CacheFolder, Sharing};
 use crate::{Digest, Lease};
 use cri::subpath;
 use std::os::unix::fs::PermissionsExt;

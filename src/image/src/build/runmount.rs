@@ -1,6 +1,7 @@
 //! `RUN --mount=…`, understood.
 
 use super::suggest::with_suggestion;
+use crate::cache_mounts::Sharing;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct RunMountSpec {
@@ -29,13 +30,6 @@ pub(super) enum Kind {
     Tmpfs,
     Secret,
     Ssh,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sharing {
-    Shared,
-    Private,
-    Locked,
 }
 
 const KINDS: [(&str, Kind); 5] = [

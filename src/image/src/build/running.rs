@@ -1,7 +1,7 @@
 //! RUN: a command in a container of its own, whose changes become a layer.
 
 use super::cache::key;
-use super::configuration::name_of;
+use super::configuration::{PATH, name_of};
 use super::instruction::Run;
 use super::mounts::Mounts;
 use super::runmount::{self, RunMountSpec};
@@ -30,9 +30,6 @@ const PREDEFINED: [&str; 10] = [
     "ALL_PROXY",
     "all_proxy",
 ];
-/// What a container without a PATH of its own gets.
-pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 impl Builder<'_> {
     pub(super) async fn run(&self, now: &mut Now, run: &Run) -> Result<(), BuildError> {
         self.check_network(run)?;

@@ -1,7 +1,7 @@
 //! Carries a plan out. Stages run side by side and wait for each other only where one takes files of another; the first
 //! failure ends all of them.
 
-use super::configuration::environment;
+use super::configuration::{PATH, environment};
 use super::context::Context;
 use super::plan::{Base, Plan, Stage, platform_args};
 use super::planned::{Planned, planned};
@@ -12,8 +12,9 @@ use crate::background::in_background;
 use crate::commit::Draft;
 use crate::document::{HistoryItem, ImageDocument};
 use crate::{Digest, ImageStore, Platform};
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
 pub(super) struct Builder<'b> {
@@ -76,7 +77,7 @@ pub(super) fn item(created_by: String, author: Option<&str>) -> HistoryItem {
 /// As Docker makes it: nothing, but a PATH.
 fn scratch() -> ImageDocument {
     let mut document = ImageDocument::scratch();
-    document.config.env.push(format!("PATH={}", super::running::PATH));
+    document.config.env.push(format!("PATH={PATH}"));
     document
 }
 
@@ -124,11 +125,11 @@ impl<'b> Builder<'b> {
     }
 
     pub(super) fn consume(&self, name: &str) {
-        self.consumed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        self.consumed.lock().insert(name.to_owned());
     }
 
     fn warn_of_unused(&self) {
-        let consumed = self.consumed.lock().unwrap_or_else(PoisonError::into_inner);
+        let consumed = self.consumed.lock();
         let names = self.options.args.keys().map(String::as_str);
         let is_used = |name: &&str| consumed.contains(*name) || self.plan.global.contains_key(*name);
         let unused: Vec<&str> = names.filter(|name| !is_used(name)).collect();

@@ -2,8 +2,9 @@
 
 use super::instruction::{CopyFiles, Instruction, Step};
 use super::plan::{Base, plan};
+use super::remote::is_remote;
 use super::runmount::{self, Kind};
-use super::{BuildOptions, NamedContext, fetching, git};
+use super::{BuildOptions, NamedContext};
 use crate::store::ImageStore;
 use std::collections::BTreeSet;
 
@@ -42,9 +43,8 @@ impl ImageStore {
 fn taken(step: &Step) -> Option<Vec<String>> {
     match &step.instruction {
         Instruction::Copy(CopyFiles { from: None, sources, is_add, .. }) => {
-            let is_remote =
-                |source: &&String| *is_add && (fetching::is_http(source) || git::is_repository(source));
-            Some(sources.iter().filter(|source| !is_remote(source)).cloned().collect())
+            let is_fetched = |source: &&String| *is_add && is_remote(source);
+            Some(sources.iter().filter(|source| !is_fetched(source)).cloned().collect())
         }
         Instruction::Run(run) => {
             let mut sources = Vec::new();

@@ -1,7 +1,8 @@
 //! Reads an archive of images from front to back, once: layers are unpacked as they come, and what is small is kept until the
 //! manifests, which may come last, say what it is.
 
-use super::{Contents, Unpacking};
+use super::Unpacking;
+use super::contents::Contents;
 use crate::Digest;
 use crate::error::{ImageError, Result, out_of_io};
 use crate::manifest::MAX_CONFIG;

@@ -1,6 +1,7 @@
 //! Reads a directory in OCI layout, by descriptors beneath it.
 
-use super::{Contents, Unpacking};
+use super::Unpacking;
+use super::contents::Contents;
 use crate::Digest;
 use crate::error::{ImageError, Result, doing};
 use crate::manifest::MAX_CONFIG;

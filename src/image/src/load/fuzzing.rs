@@ -1,6 +1,6 @@
 //! For `fuzz/fuzz_targets/archive.rs`.
 
-use super::Contents;
+use super::contents::Contents;
 use super::images::describe;
 use crate::error::{ImageError, Result};
 use crate::manifest::{self, Document};

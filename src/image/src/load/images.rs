@@ -1,8 +1,8 @@
 //! What images an archive or a layout holds, by docker's `manifest.json`, by the OCI's `index.json`, or as Docker before 1.10
 //! wrote it.
 
-use super::Contents;
 use super::archive::plain;
+use super::contents::{Contents, Described};
 use super::legacy;
 use crate::error::{ImageError, Result};
 use crate::manifest::{self, Descriptor, Document, ManifestIndex};
@@ -10,16 +10,6 @@ use crate::resolve::MAX_DEPTH;
 use crate::{Digest, ImageRef, Platform};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-
-/// One image of an archive: where its parts lie.
-pub(super) struct Described {
-    pub(super) names: Vec<ImageRef>,
-    pub(super) config: Vec<u8>,
-    /// Bottom first.
-    pub(super) layers: Vec<String>,
-    /// The OCI manifest, where there is one.
-    pub(super) manifest: Option<Vec<u8>>,
-}
 
 /// An entry of docker's `manifest.json`.
 #[derive(Deserialize)]

@@ -1,7 +1,6 @@
 //! Archives of Docker before 1.10: no list of images, but a folder for each layer, which says what it stands on.
 
-use super::Contents;
-use super::images::Described;
+use super::contents::{Contents, Described};
 use crate::document::{HistoryItem, ImageDocument, RootfsList, RunConfig};
 use crate::error::{ImageError, Result, doing};
 use crate::{Digest, ImageRef};

@@ -3,28 +3,15 @@
 use crate::Digest;
 use crate::background::in_background;
 use crate::error::{ImageError, Result};
+use crate::layer_jobs::SharedJob;
 use crate::manifest::Descriptor;
 use crate::progress::{Fanout, LayerStatus, Progress, PullEvent};
 use crate::registry::{Repository, download};
 use crate::store::Inner;
 use crate::unpack::{self, Feed, Unpacked};
 use futures::FutureExt;
-use futures::future::{BoxFuture, Shared, WeakShared};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-
-/// Gives the layer's size. All who want the same layer poll the same future; when the last one stops, so does it.
-pub(super) type SharedJob = Shared<BoxFuture<'static, Result<u64>>>;
-
-/// Layers that are on their way, by chain id.
-#[derive(Default)]
-pub(crate) struct LayerJobs(Mutex<HashMap<Digest, Running>>);
-
-struct Running {
-    job: WeakShared<BoxFuture<'static, Result<u64>>>,
-    /// The job's own: a layer that is done keeps nobody waiting for more to be told.
-    watchers: Weak<Fanout>,
-}
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// One layer to be brought.
 pub(super) struct LayerJob {
@@ -49,23 +36,8 @@ impl LayerJob {
             return futures::future::ready(Ok(facts.size)).boxed().shared();
         }
         tell(LayerStatus::PullingFsLayer);
-        let mut running = store.jobs.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.retain(|_, running| running.job.upgrade().is_some_and(|job| job.peek().is_none()));
-        if let Some((job, watchers)) =
-            running.get(&self.chain).and_then(|r| Some((r.job.upgrade()?, r.watchers.upgrade()?)))
-        {
-            watchers.join(&digest, progress.clone());
-            return job;
-        }
-        let watchers = Arc::new(Fanout::default());
-        watchers.join(&digest, progress.clone());
         let chain = self.chain.clone();
-        let known = Arc::downgrade(&watchers);
-        let job = self.run(watchers).boxed().shared();
-        if let Some(weak) = job.downgrade() {
-            running.insert(chain, Running { job: weak, watchers: known });
-        }
-        job
+        store.jobs.join(&chain, &digest, progress, |watchers| self.run(watchers).boxed().shared())
     }
 
     async fn run(self, watchers: Arc<Fanout>) -> Result<u64> {
@@ -157,7 +129,7 @@ impl Extracting {
     }
 
     fn passed(&self, bytes: u64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.passed = bytes;
         let due = bytes == self.total || bytes >= state.told + TELL_EACH;
         if state.begun && due && bytes > state.told {
@@ -168,7 +140,7 @@ impl Extracting {
 
     fn begin(&self) {
         let passed = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state.lock();
             state.begun = true;
             state.told = state.passed;
             state.passed

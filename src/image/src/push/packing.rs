@@ -11,9 +11,10 @@ use flate2::write::GzEncoder;
 use futures::stream;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use parking_lot::Mutex;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// How hard a layer is packed.
@@ -56,14 +57,14 @@ impl<T: Fn(u64) + Send + Sync + 'static> PackedStream<T> {
 
 impl<T: Fn(u64) + Send + Sync + 'static> Source for PackedStream<T> {
     fn body(&self, offset: u64) -> Result<Body> {
-        *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.sent.lock() = None;
         let (sender, receiver) = mpsc::channel(DEPTH);
         let (layer, level) = (self.layer.clone(), self.effort.level());
         let (told, sent) = (self.told.clone(), self.sent.clone());
         tokio::task::spawn_blocking(move || {
             let packed = Sink { sender: sender.clone(), hasher: Hasher::new(), skip: offset };
             match pack(&layer, level, packed, &*told) {
-                Ok(done) => *sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(done),
+                Ok(done) => *sent.lock() = Some(done),
                 // where nobody listens, there is nobody to tell
                 Err(error) => _ = sender.blocking_send(Err(error)),
             }
@@ -76,7 +77,7 @@ impl<T: Fn(u64) + Send + Sync + 'static> Source for PackedStream<T> {
     }
 
     fn sent(&self) -> Option<(Digest, u64)> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.sent.lock().clone()
     }
 }
 

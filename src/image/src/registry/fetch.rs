@@ -1,6 +1,7 @@
 //! Downloads what a build or an add-on names by URL: no credentials, and an end to redirects, silence and size.
 
-use super::session::{read_small, redirect, request, resolve};
+use super::exchange::{read_small, request};
+use super::session::{redirect, resolve};
 use super::transport::{Transport, body, parse_uri};
 use crate::error::{ImageError, Result, doing};
 use bytes::Bytes;

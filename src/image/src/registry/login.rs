@@ -2,7 +2,7 @@
 //! nothing is kept.
 
 use super::auth::{Challenge, challenges};
-use super::session::{basic, bearer, request};
+use super::exchange::{basic, bearer, request};
 use super::token::{read_token, token_request};
 use super::transport::{Transport, body, parse_uri};
 use crate::ImageStore;

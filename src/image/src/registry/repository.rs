@@ -1,8 +1,9 @@
 //! What is read from a repository: tags, manifests and blobs. Manifests and small blobs are held against their digests here;
 //! of a large blob, which is streamed, the receiver does that.
 
+use super::exchange::read_small;
 use super::refusals::Wanted;
-use super::session::{Actions, Session, bad_header, read_small, resolve};
+use super::session::{Actions, Session, bad_header, resolve};
 use super::transport::Transport;
 use crate::error::{ImageError, Result};
 use crate::manifest::{ACCEPTED, MAX_MANIFEST};

@@ -1,6 +1,7 @@
 //! Requests to one registry for one repository: challenges answered, redirects followed, refusals put into words.
 
 use super::auth::{Challenge, challenges};
+use super::exchange::{MAX_ANSWER, basic, bearer, read_small, request};
 use super::refusals::{Wanted, refusal};
 use super::retry_policy::{RetryPolicy, retry_after};
 use super::token::{read_token, token_request};
@@ -8,23 +9,15 @@ use super::transport::{Body, Transport, body, parse_uri};
 use crate::ImageRef;
 use crate::error::{ImageError, Result};
 use crate::registries::{Endpoint, is_loopback};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use cri::Credentials;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use http_body_util::{BodyExt, LengthLimitError};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// Registries send blobs to their storage, which may send them on once; more is a loop.
 const MAX_REDIRECTS: usize = 5;
-/// Error pages and tokens are small; what is longer is cut off.
-pub(super) const MAX_ANSWER: usize = 1 << 20;
-/// For small bodies as a whole.
-const SMALL_BODY: Duration = Duration::from_secs(60);
-
 /// What may be done with the repository; asked for with the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Actions {
@@ -165,7 +158,7 @@ impl Session {
     }
 
     fn authorization(&self) -> Option<HeaderValue> {
-        self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.authorization.lock().clone()
     }
 
     /// Answers a challenge; false where there is nothing to answer it with but what was `shown` already. Another request
@@ -188,7 +181,7 @@ impl Session {
                 }
             };
             let is_new = shown.as_ref() != Some(&value);
-            *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            *self.authorization.lock() = Some(value);
             return Ok(is_new);
         }
         Ok(false)
@@ -221,11 +214,6 @@ impl Session {
     }
 }
 
-pub(super) fn request(method: Method, uri: &Uri, body: Body) -> Result<Request<Body>> {
-    let request = Request::builder().method(method).uri(uri.clone()).body(body);
-    request.map_err(|e| ImageError::Registry(format!("{uri}: {e}")))
-}
-
 /// By scheme, host and port.
 fn is_same_server(one: &Uri, other: &Uri) -> bool {
     let port = |uri: &Uri| uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
@@ -253,38 +241,6 @@ pub(super) fn resolve(from: &Uri, location: &HeaderValue) -> Result<Uri> {
         )));
     }
     Ok(uri)
-}
-
-pub(super) async fn read_small(response: Response<Incoming>, max: usize) -> Result<Bytes> {
-    let limited = http_body_util::Limited::new(response.into_body(), max);
-    match tokio::time::timeout(SMALL_BODY, limited.collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(e)) if e.is::<LengthLimitError>() => {
-            Err(ImageError::Refused(format!("the registry's answer is larger than {max} bytes")))
-        }
-        Ok(Err(e)) => Err(ImageError::Registry(format!("read answer of the registry: {e}"))),
-        Err(_) => Err(ImageError::Registry(format!(
-            "read answer of the registry: not whole after {} s",
-            SMALL_BODY.as_secs()
-        ))),
-    }
-}
-
-pub(super) fn basic(username: &str, password: &str) -> Result<HeaderValue> {
-    secret(&format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}"))))
-}
-
-pub(super) fn bearer(token: &str) -> Result<HeaderValue> {
-    secret(&format!("Bearer {token}"))
-}
-
-fn secret(text: &str) -> Result<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| {
-        // the value stays out of the error
-        ImageError::Unauthorized("credentials hold characters that no header can carry".into())
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 pub(super) fn bad_header(e: http::header::InvalidHeaderValue) -> ImageError {

@@ -1,6 +1,6 @@
 //! What is asked of token servers (distribution specification, "Token Authentication"), and their answers.
 
-use super::session::{MAX_ANSWER, basic, read_small, request};
+use super::exchange::{MAX_ANSWER, basic, read_small, request};
 use super::transport::{Body, body, parse_uri};
 use crate::error::{ImageError, Result};
 use crate::registries::is_loopback;

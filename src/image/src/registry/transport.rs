@@ -14,10 +14,10 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::error::Error;
 use std::io;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// As Docker's own; a registry over a slow line answers within seconds.
@@ -88,12 +88,12 @@ impl Transport {
             Scheme::Http => return Ok("http"),
             Scheme::Either => {}
         }
-        let known = self.schemes.lock().unwrap_or_else(PoisonError::into_inner).get(&endpoint.host).copied();
+        let known = self.schemes.lock().get(&endpoint.host).copied();
         if let Some(known) = known {
             return Ok(known);
         }
         let found = self.probe(&endpoint.host).await?;
-        self.schemes.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint.host.clone(), found);
+        self.schemes.lock().insert(endpoint.host.clone(), found);
         Ok(found)
     }
 
@@ -125,7 +125,7 @@ impl Transport {
             false => Pool { home: String::new(), is_home: false },
         };
         let state = certificates.state();
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.clients.lock();
         if let Some((_, client)) = clients.get(&pool).filter(|(known, _)| *known == state) {
             return Ok(client.clone());
         }

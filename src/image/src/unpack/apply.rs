@@ -1,9 +1,10 @@
 //! What each entry of a layer's archive becomes on disk, in overlayfs' form.
 
 use super::attributes::{Attributes, or_blank, set_opaque, times};
+use super::refusal::refusal;
 use super::sparse::Sparse;
 use super::tee::{Mode as TapMode, Tee, TeeState};
-use super::tree::{Displaced, Tree, clean, refusal, split};
+use super::tree::{Displaced, Tree, clean, split};
 use crate::error::{ImageError, Result, out_of_io};
 use crate::tar_split::TarSplitWriter;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec};

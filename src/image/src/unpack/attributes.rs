@@ -1,7 +1,7 @@
 //! Owner, permissions, time and extended attributes of an entry, set by descriptors, and the attribute by which overlayfs
 //! hides what lies below.
 
-use super::tree::refusal;
+use super::refusal::refusal;
 use crate::error::Result;
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;

@@ -5,7 +5,8 @@
 //! overlay the uppermost folder's attributes count.
 
 use super::attributes::{is_opaque, is_root, set_opaque, times};
-use super::tree::{IMPLIED_MODE, put_aside, refusal, split};
+use super::refusal::refusal;
+use super::tree::{IMPLIED_MODE, put_aside, split};
 use crate::error::{ImageError, Result, doing};
 use crate::links::follow_links;
 use crate::tar_split::Moved;

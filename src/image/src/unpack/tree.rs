@@ -3,6 +3,7 @@
 //! out of that has no links, and the kernel makes sure of it (`openat2` with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS).
 
 use super::attributes::set_opaque;
+use super::refusal::refusal;
 use crate::error::{ImageError, Result};
 use crate::links::follow_links;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
@@ -272,18 +273,4 @@ pub(crate) fn clean(what: &str, bytes: &[u8]) -> Result<PathBuf> {
         }
     }
     Ok(path)
-}
-
-/// The kernel's refusal in words.
-pub(super) fn refusal(path: &Path, errno: Errno) -> ImageError {
-    let path = path.display();
-    match errno {
-        Errno::XDEV => ImageError::Refused(format!("layer: {path} leads out of the root")),
-        Errno::LOOP => ImageError::Refused(format!("layer: {path} goes through a loop of symbolic links")),
-        Errno::NOTDIR => {
-            ImageError::Refused(format!("layer: {path} goes through something that is not a directory"))
-        }
-        Errno::NAMETOOLONG => ImageError::Refused(format!("layer: {path:.64}… is too long a name")),
-        other => ImageError::io(format!("unpack {path}"), std::io::Error::from(other)),
-    }
 }

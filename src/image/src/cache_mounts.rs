@@ -1,0 +1,161 @@
+//! Which step of a build uses which folder of `RUN --mount=type=cache`: they are kept over builds, and shared as each mount
+//! says.
+
+use crate::Digest;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use tokio::sync::OwnedMutexGuard;
+
+/// What other steps may do with a cache that a step uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    Shared,
+    Private,
+    Locked,
+}
+
+/// Who uses which cache.
+#[derive(Default)]
+pub(crate) struct CacheMounts {
+    locks: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    users: Arc<Users>,
+}
+
+/// Folder → how many steps use it.
+type Users = Mutex<HashMap<PathBuf, usize>>;
+
+/// A cache, for as long as a step uses it.
+pub(crate) struct CacheFolder {
+    /// Not made yet where it is new.
+    pub(crate) path: PathBuf,
+    _used: Used,
+    _alone: Option<OwnedMutexGuard<()>>,
+}
+
+/// Nobody takes the folder away meanwhile.
+struct Used {
+    users: Arc<Users>,
+    path: PathBuf,
+}
+
+impl Drop for Used {
+    fn drop(&mut self) {
+        let mut users = self.users.lock();
+        if let Some(count) = users.get_mut(&self.path) {
+            *count -= 1;
+            if *count == 0 {
+                users.remove(&self.path);
+            }
+        }
+    }
+}
+
+impl CacheMounts {
+    pub(crate) async fn folder(&self, dir: &Path, id: &str, sharing: Sharing) -> CacheFolder {
+        let alone = match sharing {
+            Sharing::Locked => Some(self.lock_of(id).lock_owned().await),
+            Sharing::Shared | Sharing::Private => None,
+        };
+        let path = dir.join(Digest::of(id.as_bytes()).hex());
+        let mut users = self.users.lock();
+        let path = if sharing == Sharing::Private { free(&users, &path) } else { path };
+        *users.entry(path.clone()).or_default() += 1;
+        CacheFolder { _used: Used { users: self.users.clone(), path: path.clone() }, path, _alone: alone }
+    }
+
+    fn lock_of(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.locks.lock();
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        if let Some(lock) = locks.get(id).and_then(Weak::upgrade) {
+            return lock;
+        }
+        let lock = Arc::new(tokio::sync::Mutex::new(()));
+        locks.insert(id.to_owned(), Arc::downgrade(&lock));
+        lock
+    }
+
+    /// Takes those that no step uses out of sight, into `trash`; gives their names and their bytes.
+    pub(crate) fn prune(&self, dir: &Path, trash: &Path) -> Vec<(String, u64)> {
+        let users = self.users.lock();
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let unused = entries.filter(|entry| !users.contains_key(&entry.path()));
+        unused
+            .filter_map(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let size = size(&entry.path());
+                std::fs::rename(entry.path(), trash.join(&name)).ok().map(|()| (name, size))
+            })
+            .collect()
+    }
+}
+
+/// The first of a private cache's folders that nobody uses.
+fn free(users: &HashMap<PathBuf, usize>, path: &Path) -> PathBuf {
+    let more = (1..=users.len()).map(|number| PathBuf::from(format!("{}-{number}", path.display())));
+    let mut names = std::iter::once(path.to_owned()).chain(more);
+    // one more than are used is always free
+    names.find(|name| !users.contains_key(name)).unwrap_or_else(|| path.to_owned())
+}
+
+/// Bytes of all files below, as deep as a path can name them.
+fn size(folder: &Path) -> u64 {
+    let (mut size, mut folders) = (0, vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(meta) if meta.is_dir() => folders.push(entry.path()),
+                Ok(meta) => size += meta.len(),
+                Err(_) => {}
+            }
+        }
+    }
+    size
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_locked_cache_is_waited_for_and_a_private_one_is_another() {
+        let (caches, dir) = (CacheMounts::default(), Path::new("/x"));
+        let locked = caches.folder(dir, "a", Sharing::Locked).await;
+        let second = caches.folder(dir, "a", Sharing::Locked);
+        tokio::select! {
+            biased;
+            _ = second => panic!("nobody waited"),
+            () = std::future::ready(()) => {}
+        }
+        let other = caches.folder(dir, "b", Sharing::Locked).await;
+        assert_ne!(locked.path, other.path);
+        drop(locked);
+        caches.folder(dir, "a", Sharing::Locked).await;
+
+        let first = caches.folder(dir, "a", Sharing::Private).await;
+        let second = caches.folder(dir, "a", Sharing::Private).await;
+        assert_ne!(first.path, second.path);
+        let path = first.path.clone();
+        drop(first);
+        assert_eq!(caches.folder(dir, "a", Sharing::Private).await.path, path);
+        assert_eq!(caches.folder(dir, "a", Sharing::Shared).await.path, path);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_uses_can_be_taken_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let (kept, trash) = (dir.path().join("cache"), dir.path().join("trash"));
+        std::fs::create_dir(&trash).unwrap();
+        let caches = CacheMounts::default();
+        let used = caches.folder(&kept, "used", Sharing::Shared).await;
+        let free = caches.folder(&kept, "free", Sharing::Locked).await.path;
+        for path in [&used.path, &free] {
+            std::fs::create_dir_all(path.join("sub")).unwrap();
+            std::fs::write(path.join("sub/f"), "12345").unwrap();
+        }
+        let pruned = caches.prune(&kept, &trash);
+        assert_eq!(pruned, [(free.file_name().unwrap().to_string_lossy().into_owned(), 5)]);
+        assert!(used.path.exists() && !free.exists());
+    }
+}
