@@ -131,29 +131,12 @@ fn every_dependency_is_an_allowed_one() {
     assert_eq!(seen, ALLOWED.len(), "the table names a crate that there is not");
 }
 
-/// Crates whose files still import each other in circles, and what holds them together; of all others imports run one way.
-const CIRCULAR: &[(&str, &str)] = &[
-    (
-        "apiserver",
-        "the server's state knows those whom it is handed to; requests, their answers and the audit trail each other",
-    ),
-    ("kubelet", "what the workers share knows the parts that use it; admission and resizes each other"),
-    ("net", "the network knows those that mend it and change its ranges"),
-    ("runtime", "sandboxes know their connections, containers and events, and those know them"),
-];
-
 #[test]
 fn imports_run_one_way_within_each_crate() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let circular: BTreeMap<&str, &str> = CIRCULAR.iter().copied().collect();
     for (name, _) in ALLOWED {
         let circles: String =
             circles_of(&crates.join(name).join("src")).iter().map(ToString::to_string).collect();
-        match circular.get(name) {
-            None => assert!(circles.is_empty(), "files of {name} import each other in circles:\n{circles}"),
-            Some(why) => {
-                assert!(!circles.is_empty(), "{name} is in order, and no exception any more ({why})")
-            }
-        }
+        assert!(circles.is_empty(), "files of {name} import each other in circles:\n{circles}");
     }
 }
