@@ -11,6 +11,7 @@ mod audit;
 mod completion;
 mod config;
 mod docker_env;
+mod extra_config;
 mod files;
 mod image;
 mod informative;
