@@ -150,7 +150,7 @@ async fn logs_and_containers_are_reached_at_the_port_and_through_the_proxy() {
             let headers = if *is_socket { &SOCKET[..] } else { &[] };
             let answer = server.ask(Who::Admin, &line, headers, b"").await;
             assert!(
-                answer.code == *code && answer.body.contains(body),
+                answer.code == *code && answer.body.contains(*body),
                 "{line}: {} {}",
                 answer.code,
                 answer.body

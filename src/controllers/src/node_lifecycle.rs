@@ -161,14 +161,9 @@ impl Reconciler {
 
     /// When it is this node's turn to be emptied, where that has to wait.
     async fn taint(&self, node: &Node, all: &[Arc<Node>]) -> Result<Option<Duration>, Status> {
-        let (may_empty, its_turn) = match zones::pace(node, all.iter().map(|node| &**node)) {
-            Pace::Stopped => (false, None),
-            _ if !plan::is_to_be_emptied(node) => (true, None),
-            Pace::Held => (false, None),
-            Pace::Every(interval) => {
-                let wait = self.turns.take(zones::zone_of(node), interval);
-                (wait.is_none(), wait)
-            }
+        let (may_empty, its_turn) = match plan::is_to_be_emptied(node) {
+            true => self.turn(node, all),
+            false => (all.iter().any(|node| plan::is_ready(node)), None),
         };
         let now = Timestamp::now();
         let known = node.spec.as_ref().and_then(|s| s.taints.clone()).unwrap_or_default();
@@ -182,6 +177,23 @@ impl Reconciler {
         };
         let tainted = self.client.api::<Node>().modify(&key_of(&node.metadata), taint).await;
         unless_gone(tainted).map(|_| its_turn)
+    }
+
+    /// Whether the node may be emptied now, and when to ask again.
+    fn turn(&self, node: &Node, all: &[Arc<Node>]) -> (bool, Option<Duration>) {
+        let zone = zones::zone_of(node);
+        // no zone is faster, and those who wait are many: all of them need not be counted for each
+        let wait = self.turns.left(zone, zones::INTERVAL);
+        if wait.is_some() {
+            return (false, wait);
+        }
+        match zones::pace(node, all.iter().map(|node| &**node)) {
+            Pace::Stopped | Pace::Held => (false, None),
+            Pace::Every(interval) => {
+                let wait = self.turns.take(zone, interval);
+                (wait.is_none(), wait)
+            }
+        }
     }
 
     async fn say_unknown(&self, node: &Node) -> Result<(), Status> {

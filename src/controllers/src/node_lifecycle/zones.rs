@@ -4,12 +4,12 @@
 use super::plan::is_ready;
 use k8s_openapi::api::core::v1::Node;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// `--node-eviction-rate`, a tenth of a node a second.
-const INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const INTERVAL: Duration = Duration::from_secs(10);
 /// `--secondary-node-eviction-rate`, a hundredth, of a large zone of which too many are unwell.
 const SLOW_INTERVAL: Duration = Duration::from_secs(100);
 /// `--unhealthy-zone-threshold`
@@ -90,17 +90,26 @@ pub(super) fn zone_of(node: &Node) -> [&str; 2] {
 pub(super) struct Turns(Mutex<HashMap<[String; 2], Instant>>);
 
 impl Turns {
+    /// How long it is until the zone's next turn, where there is none now.
+    pub(super) fn left(&self, zone: [&str; 2], interval: Duration) -> Option<Duration> {
+        let last = self.lock().get(&zone.map(str::to_owned)).copied()?;
+        let passed = Instant::now().saturating_duration_since(last);
+        interval.checked_sub(passed).filter(|left| !left.is_zero())
+    }
+
     /// Takes the zone's turn, or says how long it is until there is one.
     pub(super) fn take(&self, zone: [&str; 2], interval: Duration) -> Option<Duration> {
-        let (zone, now) = (zone.map(str::to_owned), Instant::now());
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, last| now.saturating_duration_since(*last) < SLOW_INTERVAL);
-        let passed = all.get(&zone).map(|last| now.saturating_duration_since(*last));
-        let left = passed.and_then(|passed| interval.checked_sub(passed)).filter(|left| !left.is_zero());
+        let left = self.left(zone, interval);
         if left.is_none() {
-            all.insert(zone, now);
+            let (mut all, now) = (self.lock(), Instant::now());
+            all.retain(|_, last| now.saturating_duration_since(*last) < SLOW_INTERVAL);
+            all.insert(zone.map(str::to_owned), now);
         }
         left
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<[String; 2], Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
