@@ -161,17 +161,23 @@ impl Reconciler {
 
     /// When it is this node's turn to be emptied, where that has to wait.
     async fn taint(&self, node: &Node, all: &[Arc<Node>]) -> Result<Option<Duration>, Status> {
-        let (may_empty, its_turn) = match plan::is_to_be_emptied(node) {
+        let some_are_well = all.iter().any(|node| plan::is_ready(node));
+        let (is_its_turn, its_turn) = match plan::is_to_be_emptied(node) {
             true => self.turn(node, all),
-            false => (all.iter().any(|node| plan::is_ready(node)), None),
+            false => (false, None),
+        };
+        // asked of the node as it is stored: what a cache does not show yet is not taken back
+        let may_empty = |node: &Node| match plan::is_to_be_emptied(node) {
+            true => is_its_turn,
+            false => some_are_well,
         };
         let now = Timestamp::now();
         let known = node.spec.as_ref().and_then(|s| s.taints.clone()).unwrap_or_default();
-        if plan::taints(node, may_empty, now) == known {
+        if plan::taints(node, may_empty(node), now) == known {
             return Ok(its_turn);
         }
         let taint = |node: &mut Node| {
-            let taints = plan::taints(node, may_empty, now);
+            let taints = plan::taints(node, may_empty(node), now);
             node.spec.get_or_insert_default().taints = (!taints.is_empty()).then_some(taints);
             Ok(())
         };
