@@ -4,7 +4,7 @@
 usage: bench_cluster.py KUBECONFIG IMAGE
 
 Prints one JSON object: milliseconds from a pod's creation until a watch shows it Running (100 in sequence), seconds until
-100 that are created at once are all Running, requests a second, and seconds that workloads take: a Deployment of 80 and its
+100 that are created at once are all Running, requests a second, and seconds that workloads take: a Deployment of 200 and its
 update, a StatefulSet of 20, 1,000 Jobs, and the end of a namespace with 1,000 objects. What it makes is in namespaces of its own,
 which it deletes at the end.
 """
@@ -25,7 +25,8 @@ import urllib.parse
 NAMESPACE = f"bench-{os.getpid()}"
 IN_SEQUENCE = 100
 AT_ONCE = 100
-REPLICAS = 80  # with the surge of an update within the 110 pods that a node holds
+REPLICAS = 200
+SURGE = 50  # of its update: a quarter
 ORDERED = 20
 JOBS = 1000
 OBJECTS = 1000
@@ -174,6 +175,14 @@ def until(api, path, enough):
         time.sleep(0.02)
 
 
+def need_places(api):
+    """Ends where the cluster's nodes do not take all pods of the update: it would wait for them in vain."""
+    nodes = json.loads(api.request("GET", "/api/v1/nodes"))["items"]
+    places = sum(int(node["status"]["allocatable"]["pods"]) for node in nodes)
+    if places < REPLICAS + SURGE:
+        raise SystemExit(f"the nodes take {places} pods, and {REPLICAS + SURGE} are needed: see the kubelet's --max-pods")
+
+
 def workloads(api, image):
     """Seconds: a Deployment to ready, its rolling update, a StatefulSet one after the other, Jobs to their end."""
     apps = f"/apis/apps/v1/namespaces/{NAMESPACE}"
@@ -242,6 +251,7 @@ def namespace_s(api):
 def main():
     kubeconfig, image = sys.argv[1:]
     api = Api(kubeconfig)
+    need_places(api)
     api.request("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     try:
         account = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default"

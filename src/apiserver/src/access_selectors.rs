@@ -18,24 +18,49 @@ struct Term<'t> {
     values: &'t [String],
 }
 
+/// A selector of either kind, as it was given.
+struct Given<'g> {
+    /// `field` or `label`
+    kind: &'static str,
+    raw: &'g str,
+    terms: Vec<Term<'g>>,
+}
+
+/// The types of the two kinds have the same fields, and no more than that in common.
+macro_rules! given {
+    ($kind:literal, $selector:expr) => {{
+        let selector = $selector;
+        let terms = selector.requirements.iter().flatten().map(|of| Term {
+            key: &of.key,
+            operator: &of.operator,
+            values: of.values.as_deref().unwrap_or_default(),
+        });
+        Given {
+            kind: $kind,
+            raw: selector.raw_selector.as_deref().unwrap_or_default(),
+            terms: terms.collect(),
+        }
+    }};
+}
+
+impl<'g> From<&'g FieldSelectorAttributes> for Given<'g> {
+    fn from(selector: &'g FieldSelectorAttributes) -> Self {
+        given!("field", selector)
+    }
+}
+
+impl<'g> From<&'g LabelSelectorAttributes> for Given<'g> {
+    fn from(selector: &'g LabelSelectorAttributes) -> Self {
+        given!("label", selector)
+    }
+}
+
 pub(crate) fn check(asked: &ResourceAttributes, errors: &mut ErrorList) {
     if let Some(given) = &asked.field_selector {
-        check_one(
-            given.raw_selector.as_deref(),
-            &terms_of_fields(given),
-            "fieldSelector",
-            errors,
-            check_field,
-        );
+        Given::from(given).check(check_field, errors);
     }
     if let Some(given) = &asked.label_selector {
-        check_one(
-            given.raw_selector.as_deref(),
-            &terms_of_labels(given),
-            "labelSelector",
-            errors,
-            check_label,
-        );
+        Given::from(given).check(check_label, errors);
     }
 }
 
@@ -56,125 +81,99 @@ fn check_label(term: &Term<'_>, at: &str, errors: &mut ErrorList) {
     }
 }
 
-fn check_one(
-    raw: Option<&str>,
-    terms: &[Term<'_>],
-    field: &str,
-    errors: &mut ErrorList,
-    check_names: fn(&Term<'_>, &str, &mut ErrorList),
-) {
-    let (at, raw) = (format!("{AT}.{field}"), raw.unwrap_or_default());
-    match (raw.is_empty(), terms.is_empty()) {
-        (false, false) => {
-            let why = "may not specified at the same time as requirements";
-            errors.invalid(format_args!("{at}.rawSelector"), raw, why);
-        }
-        (true, true) => {
-            let why = format!("when {at} is specified, requirements or rawSelector is required");
-            errors.required(format_args!("{at}.requirements"), &why);
-        }
-        _ => {}
-    }
-    for (index, term) in terms.iter().enumerate() {
-        let at = format!("{at}.requirements[{index}]");
-        match (term.operator, term.values) {
-            ("In" | "NotIn", []) => errors.required(
-                format_args!("{at}.values"),
-                "must be specified when `operator` is 'In' or 'NotIn'",
-            ),
-            ("Exists" | "DoesNotExist", [_, ..]) => errors.forbidden(
-                format_args!("{at}.values"),
-                "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
-            ),
-            // a newer client may know more of them
+impl Given<'_> {
+    fn check(&self, check_names: fn(&Term<'_>, &str, &mut ErrorList), errors: &mut ErrorList) {
+        let (at, raw) = (format!("{AT}.{}Selector", self.kind), self.raw);
+        match (raw.is_empty(), self.terms.is_empty()) {
+            (false, false) => {
+                let why = "may not specified at the same time as requirements";
+                errors.invalid(format_args!("{at}.rawSelector"), raw, why);
+            }
+            (true, true) => {
+                let why = format!("when {at} is specified, requirements or rawSelector is required");
+                errors.required(format_args!("{at}.requirements"), &why);
+            }
             _ => {}
         }
-        check_names(term, &at, errors);
+        for (index, term) in self.terms.iter().enumerate() {
+            let at = format!("{at}.requirements[{index}]");
+            match (term.operator, term.values) {
+                ("In" | "NotIn", []) => errors.required(
+                    format_args!("{at}.values"),
+                    "must be specified when `operator` is 'In' or 'NotIn'",
+                ),
+                ("Exists" | "DoesNotExist", [_, ..]) => errors.forbidden(
+                    format_args!("{at}.values"),
+                    "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
+                ),
+                // a newer client may know more of them
+                _ => {}
+            }
+            check_names(term, &at, errors);
+        }
+    }
+
+    /// What is understood of the text or, where there are some, of the requirements; for the rest there is a sentence in `ignored`.
+    fn read<S: Default, R>(
+        &self,
+        parse: fn(&str) -> Result<S, String>,
+        one: fn(&Term<'_>) -> Option<R>,
+        selector: fn(Vec<R>) -> S,
+        ignored: &mut Vec<String>,
+    ) -> S {
+        let (read, understood, given) = match self.terms.as_slice() {
+            [] => {
+                let parsed = parse(self.raw);
+                let understood = usize::from(parsed.is_ok());
+                (parsed.unwrap_or_default(), understood, 1)
+            }
+            terms => {
+                let requirements: Vec<R> = terms.iter().filter_map(one).collect();
+                let understood = requirements.len();
+                (selector(requirements), understood, terms.len())
+            }
+        };
+        if understood < given {
+            let partially = if understood > 0 { "partially " } else { "" };
+            ignored.push(format!("{AT}.{}Selector {partially}ignored due to parse error", self.kind));
+        }
+        read
     }
 }
 
-/// What is understood; for the rest there is a sentence in `ignored`.
 pub(crate) fn fields(given: Option<&FieldSelectorAttributes>, ignored: &mut Vec<String>) -> FieldSelector {
     let Some(given) = given else { return FieldSelector::default() };
-    let terms = terms_of_fields(given);
-    if terms.is_empty() {
-        return raw(
-            FieldSelector::parse(given.raw_selector.as_deref().unwrap_or_default()),
-            "field",
-            ignored,
-        );
-    }
-    let one = |Term { key, operator, values }: &Term<'_>| match (*operator, *values) {
-        ("In" | "NotIn", [value]) => Some(FieldRequirement {
-            field: (*key).to_owned(),
-            value: value.clone(),
-            equal: *operator == "In",
-        }),
-        _ => None,
-    };
-    let requirements: Vec<FieldRequirement> = terms.iter().filter_map(one).collect();
-    note(requirements.len(), terms.len(), "field", ignored);
-    FieldSelector { requirements }
+    let selector = |requirements| FieldSelector { requirements };
+    Given::from(given).read(FieldSelector::parse, field, selector, ignored)
 }
 
-/// As [`fields`].
 pub(crate) fn labels(given: Option<&LabelSelectorAttributes>, ignored: &mut Vec<String>) -> LabelSelector {
     let Some(given) = given else { return LabelSelector::default() };
-    let terms = terms_of_labels(given);
-    if terms.is_empty() {
-        return raw(
-            LabelSelector::parse(given.raw_selector.as_deref().unwrap_or_default()),
-            "label",
-            ignored,
-        );
+    let selector = |requirements| LabelSelector { requirements };
+    Given::from(given).read(LabelSelector::parse, label, selector, ignored)
+}
+
+/// A field has one value.
+fn field(term: &Term<'_>) -> Option<FieldRequirement> {
+    match (term.operator, term.values) {
+        ("In" | "NotIn", [value]) => Some(FieldRequirement {
+            field: term.key.to_owned(),
+            value: value.clone(),
+            equal: term.operator == "In",
+        }),
+        _ => None,
     }
-    let one = |term: &Term<'_>| {
-        let operator = match term.operator {
-            "In" => Operator::In(term.values.to_vec()),
-            "NotIn" => Operator::NotIn(term.values.to_vec()),
-            "Exists" => Operator::Exists,
-            "DoesNotExist" => Operator::DoesNotExist,
-            _ => return None,
-        };
-        Some(Requirement { key: term.key.to_owned(), operator })
+}
+
+fn label(term: &Term<'_>) -> Option<Requirement> {
+    let operator = match term.operator {
+        "In" => Operator::In(term.values.to_vec()),
+        "NotIn" => Operator::NotIn(term.values.to_vec()),
+        "Exists" => Operator::Exists,
+        "DoesNotExist" => Operator::DoesNotExist,
+        _ => return None,
     };
-    let requirements: Vec<Requirement> = terms.iter().filter_map(one).collect();
-    note(requirements.len(), terms.len(), "label", ignored);
-    LabelSelector { requirements }
-}
-
-fn raw<T: Default>(parsed: Result<T, String>, kind: &str, ignored: &mut Vec<String>) -> T {
-    if parsed.is_err() {
-        note(0, 1, kind, ignored);
-    }
-    parsed.unwrap_or_default()
-}
-
-fn note(understood: usize, given: usize, kind: &str, ignored: &mut Vec<String>) {
-    if understood < given {
-        let partially = if understood > 0 { "partially " } else { "" };
-        ignored.push(format!("{AT}.{kind}Selector {partially}ignored due to parse error"));
-    }
-}
-
-fn terms_of_fields(given: &FieldSelectorAttributes) -> Vec<Term<'_>> {
-    let all = given.requirements.iter().flatten();
-    all.map(|of| Term {
-        key: &of.key,
-        operator: &of.operator,
-        values: of.values.as_deref().unwrap_or_default(),
-    })
-    .collect()
-}
-
-fn terms_of_labels(given: &LabelSelectorAttributes) -> Vec<Term<'_>> {
-    let all = given.requirements.iter().flatten();
-    all.map(|of| Term {
-        key: &of.key,
-        operator: &of.operator,
-        values: of.values.as_deref().unwrap_or_default(),
-    })
-    .collect()
+    Some(Requirement { key: term.key.to_owned(), operator })
 }
 
 #[cfg(test)]

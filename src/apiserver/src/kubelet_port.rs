@@ -3,10 +3,11 @@
 //!
 //! It stands here because who asks is found out and judged as for the API itself, in the same process. Which right a path
 //! needs is upstream's rule (`pkg/kubelet/server/auth.go`, with the fine-grained rights of KEP-2862). Nobody is let in who is
-//! not known, and there is nothing to run or to read logs by: pages only.
+//! not known. What is there to be asked for is in `kubelet_server.rs`.
 
 use crate::authentication::{actor_of_certificate, authenticate};
 use crate::connection_seats::{AllSeats, ConnectionSeats};
+use crate::kubelet_server::{self, reaches_into_pods};
 use crate::peer::Peer;
 use crate::request::Request;
 use crate::responses::{self, page_not_found};
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use cluster::{Actor, Attributes};
 use http::Method;
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use listener::{accept_all, serve_http, tls_handshake};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -68,19 +70,33 @@ impl ApiServer {
 
 /// Without its body, which nobody reads.
 fn bare(request: hyper::Request<Incoming>, peer: Arc<Peer>) -> Request {
-    let (head, _) = request.into_parts();
+    let (mut head, _) = request.into_parts();
+    let upgrade = head.extensions.remove::<OnUpgrade>();
     let line = (head.method, head.uri.path().to_owned(), head.uri.query().unwrap_or_default().to_owned());
     let nothing = futures::stream::empty::<Result<Bytes, Infallible>>();
-    Request::new(line, head.headers, peer, None, nothing)
+    Request::new(line, head.headers, peer, upgrade, nothing)
 }
 
-async fn answer(edge: &ServerState, node: &str, request: Request) -> Response {
+async fn answer(edge: &ServerState, node: &str, mut request: Request) -> Response {
     let known = authenticate(edge, &request).await.ok().filter(|actor| *actor != Actor::anonymous());
     let Some(actor) = known else { return responses::text(401, "Unauthorized") };
-    let verb = verb(&request.method);
     let rights = rights(&request.path);
-    let mut is_allowed = false;
-    for right in &rights {
+    for verb in verbs(&request) {
+        if !may(edge, &actor, verb, &rights, node).await {
+            let (user, rights) = (&actor.name, rights.join(" "));
+            let why =
+                format!("Forbidden (user={user}, verb={verb}, resource=nodes, subresource(s)=[{rights}])\n");
+            return responses::text(403, why);
+        }
+    }
+    let Some(kubelet) = &edge.pods else { return page_not_found() };
+    let path = request.path.clone();
+    kubelet_server::answer(edge, kubelet, &mut request, node, &path).await
+}
+
+/// Whether one of these rights is held.
+async fn may(edge: &ServerState, actor: &Actor, verb: &str, rights: &[&str], node: &str) -> bool {
+    for right in rights {
         let asked = Attributes {
             verb: verb.to_owned(),
             resource: "nodes".to_owned(),
@@ -88,23 +104,18 @@ async fn answer(edge: &ServerState, node: &str, request: Request) -> Response {
             name: Some(node.to_owned()),
             ..Attributes::default()
         };
-        is_allowed = is_allowed || edge.cluster.ask(&actor, &asked).await.is_allowed();
+        if edge.cluster.ask(actor, &asked).await.is_allowed() {
+            return true;
+        }
     }
-    if !is_allowed {
-        let (user, rights) = (&actor.name, rights.join(" "));
-        let why =
-            format!("Forbidden (user={user}, verb={verb}, resource=nodes, subresource(s)=[{rights}])\n");
-        return responses::text(403, why);
-    }
-    let Some(kubelet) = &edge.pods else { return page_not_found() };
-    if !matches!(request.method, Method::GET | Method::HEAD) {
-        return responses::text(405, "405: Method Not Allowed");
-    }
-    match kubelet.page(node, &request.path).await {
-        Ok(Some(page)) => responses::typed(200, page.content_type, page.body),
-        Ok(None) => page_not_found(),
-        Err(error) => responses::text(500, format!("Internal Error: {error}")),
-    }
+    false
+}
+
+/// All of which must be allowed. Upstream asks for the method's alone: with it whoever may get `nodes/proxy`, which is given away
+/// for metrics, runs commands in every container by a WebSocket.
+fn verbs(request: &Request) -> impl Iterator<Item = &'static str> + use<> {
+    let opens = request.method == Method::GET && reaches_into_pods(&request.path);
+    [Some(verb(&request.method)), opens.then_some("create")].into_iter().flatten()
 }
 
 fn verb(method: &Method) -> &'static str {
@@ -138,6 +149,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_opens_a_stream_by_reading_must_be_allowed_to_write() {
+        for (method, path, want) in [
+            ("GET", "/metrics", "get"),
+            ("GET", "/exec/ns/pod/c", "get create"),
+            ("GET", "/attach/ns/pod/c", "get create"),
+            ("GET", "/portForward/ns/pod", "get create"),
+            ("POST", "/exec/ns/pod/c", "create"),
+            ("POST", "/run/ns/pod/c", "create"),
+            ("GET", "/containerLogs/ns/pod/c", "get"),
+        ] {
+            let request = Request::for_tests(method, path, "", Vec::new());
+            assert_eq!(verbs(&request).collect::<Vec<_>>().join(" "), want, "{method} {path}");
+        }
+    }
+
+    #[test]
     fn which_right_a_path_needs() {
         for (path, want) in [
             ("/metrics", "metrics"),
@@ -151,6 +178,9 @@ mod tests {
             ("/configz", "configz proxy"),
             ("/logs/", "log"),
             ("/run/ns/pod/c", "proxy"),
+            ("/containerLogs/ns/pod/c", "proxy"),
+            ("/metrics/../run/ns/pod/c", "metrics"),
+            ("/runningpods/", "pods proxy"),
             ("/", "proxy"),
             ("//metrics", "proxy"),
         ] {

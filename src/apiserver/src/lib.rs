@@ -30,6 +30,7 @@ mod issuers;
 #[cfg(test)]
 mod kinds_table;
 mod kubelet_port;
+mod kubelet_server;
 mod metrics;
 mod negotiate;
 mod objects;

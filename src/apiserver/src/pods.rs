@@ -10,7 +10,7 @@ use crate::streams::{Action, ForwardTarget, Upgrade};
 use crate::{authorization, pod_checks, responses};
 use api::{GroupResource, ObjectKey, Reason, Status};
 use cluster::{Actor, Attributes};
-use cri::{CriError, ExecConfig, ExecSession, PodAccess, PodContainer};
+use cri::{AttachStreams, CriError, ExecConfig, ExecSession, PodAccess, PodContainer};
 use futures::StreamExt;
 use http::Method;
 use k8s_openapi::api::core::v1::Pod;
@@ -122,10 +122,23 @@ async fn exec(
         return Err(Status::bad_request("you must specify at least 1 command for the container"));
     }
     pod_checks::assigned(pod)?;
-    let kubelet = kubelet(edge)?;
+    exec_in(kubelet(edge)?, request, at, options.command, wanted).await
+}
+
+/// A process of a container, carried over the connection.
+///
+/// # Errors
+/// A request that is no upgrade, and what the kubelet refuses.
+pub(crate) async fn exec_in(
+    kubelet: &Arc<dyn PodAccess>,
+    request: &mut Request,
+    at: &PodContainer,
+    command: Vec<String>,
+    wanted: AttachStreams,
+) -> Result<Response, Status> {
     let upgrade = Upgrade::process(request)?;
     let config = ExecConfig {
-        command: options.command,
+        command,
         stdin: wanted.stdin,
         stdout: wanted.stdout,
         stderr: wanted.stderr,
@@ -149,7 +162,19 @@ async fn attach(
 ) -> Result<Response, Status> {
     let wanted = pod_checks::streams(options)?;
     pod_checks::assigned(pod)?;
-    let kubelet = kubelet(edge)?;
+    attach_to(kubelet(edge)?, request, at, wanted).await
+}
+
+/// The streams of a container's first process, carried over the connection.
+///
+/// # Errors
+/// As [`exec_in`].
+pub(crate) async fn attach_to(
+    kubelet: &Arc<dyn PodAccess>,
+    request: &mut Request,
+    at: &PodContainer,
+    wanted: AttachStreams,
+) -> Result<Response, Status> {
     let upgrade = Upgrade::process(request)?;
     let session = kubelet.attach(at, wanted).await.map_err(|e| refused(&e, at))?;
     Ok(upgrade.carry(session, wanted, Action::Attach))

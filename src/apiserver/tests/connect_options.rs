@@ -124,9 +124,9 @@ async fn what_is_judged_is_what_is_done() {
             "[JSONPatch{op: 'replace', path: '/container', value: 'other'}, JSONPatch{op: 'add', path: '/stderr', value: true}]",
             "attached to other with [false, true, true, false]",
         ),
-        ("nodes/n/proxy/logs/a%2Fb", "", "", "/logs/a%2Fb of n"),
+        ("nodes/n/proxy/stats/a%2Fb", "", "", "/stats/a%2Fb of n"),
         (
-            "nodes/n/proxy/logs/a%2Fb",
+            "nodes/n/proxy/stats/a%2Fb",
             "nodes/proxy",
             "[JSONPatch{op: 'replace', path: '/path', value: '/metrics/x y'}]",
             "/metrics/x%20y of n",

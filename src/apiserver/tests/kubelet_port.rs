@@ -66,7 +66,9 @@ async fn pages_are_for_who_is_known_and_may_read_them() {
         ),
         (Who::Admin, "GET /metrics", 200, "/metrics of n"),
         (Who::Admin, "GET /metrics?x=y", 200, "/metrics of n"),
-        (Who::Admin, "GET /logs/", 404, "404 page not found\n"),
+        (Who::Admin, "GET /logs/", 405, "logs endpoint is disabled.\n"),
+        (Who::Admin, "GET /logs/../metrics", 405, "logs endpoint is disabled.\n"),
+        (Who::Admin, "GET /nonsense", 404, "404 page not found\n"),
         (Who::Admin, "POST /metrics", 405, "405: Method Not Allowed"),
     ] {
         let answer = server.ask(who, line, &[], b"").await;

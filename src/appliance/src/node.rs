@@ -159,6 +159,7 @@ impl NodeServices {
         let dns = settings.dns_service_ip().into();
         let config = KubeletConfig {
             port: kubelet_port,
+            max_pods: settings.max_pods.get(),
             own_ports: own_ports(settings, kubelet_port.map(|port| (node_ip, port))),
             ..KubeletConfig::new(&name(places), node_ip.into(), places.kubelet(), dns)
         };

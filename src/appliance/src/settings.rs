@@ -1,7 +1,7 @@
 //! What a profile keeps between starts, in `settings.json`: ports and ranges of addresses that are settled at the first start,
 //! and what the user has asked for since.
 
-use crate::{ApiServerFiles, DaemonMemory, Datastore, Places};
+use crate::{ApiServerFiles, DaemonMemory, Datastore, MaxPods, Places};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, TcpListener};
@@ -28,6 +28,9 @@ pub struct Settings {
     /// Of the daemon itself.
     #[serde(default, skip_serializing_if = "DaemonMemory::is_default")]
     pub daemon_memory: DaemonMemory,
+    /// That the node takes.
+    #[serde(default, skip_serializing_if = "MaxPods::is_default")]
+    pub max_pods: MaxPods,
     #[serde(default, skip_serializing_if = "ApiServerFiles::is_default")]
     pub api_server_files: ApiServerFiles,
     /// `kubescheduler.config.k8s.io/v1`, kind `KubeSchedulerConfiguration`; an absolute path.
@@ -63,7 +66,7 @@ const FIRST_DASHBOARD_PORT: u16 = 9443;
 const PORTS_TRIED: u16 = 100;
 /// Each profile has a slot of 8,192 addresses of each kind: 10.96.0.0/19 for services, 10.98.0.0/19 for load balancers and
 /// 10.244.0.0/19 for pods of the first profile.
-const SLOT_PREFIX: u8 = 19;
+pub(crate) const SLOT_PREFIX: u8 = 19;
 const SERVICES: u8 = 96;
 const LOAD_BALANCERS: u8 = 98;
 const PODS: u8 = 244;
@@ -86,6 +89,7 @@ impl Settings {
             api_names: Vec::new(),
             docker_socket: None,
             daemon_memory: DaemonMemory::Default,
+            max_pods: MaxPods::default(),
             api_server_files: ApiServerFiles::default(),
             scheduler_config: None,
             datastore: None,

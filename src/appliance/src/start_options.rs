@@ -4,7 +4,7 @@ use crate::daemon_memory::DaemonMemory;
 use crate::datastore::{self, Datastore};
 use crate::error::{StartError, failed};
 use crate::settings::Settings;
-use crate::{Places, SettingsError};
+use crate::{MaxPods, Places, SettingsError};
 use std::path::PathBuf;
 
 /// What was typed at this start.
@@ -22,6 +22,8 @@ pub struct StartOptions {
     pub accept_loss: bool,
     /// Kept for later starts.
     pub daemon_memory: Option<DaemonMemory>,
+    /// Kept for later starts.
+    pub max_pods: Option<MaxPods>,
     /// Kept for later starts; `Some(None)`: requests are not told of.
     pub audit_policy: Option<Option<PathBuf>>,
     /// The same; `Some(None)`: the profile's own place.
@@ -56,6 +58,9 @@ pub(crate) fn resolve_settings(places: &Places, options: &StartOptions) -> Resul
     }
     if let Some(memory) = options.daemon_memory {
         settings.daemon_memory = memory;
+    }
+    if let Some(most) = options.max_pods {
+        settings.max_pods = most;
     }
     let files = &mut settings.api_server_files;
     if let Some(policy) = &options.audit_policy {
@@ -152,5 +157,28 @@ mod tests {
 
         let alone = StartOptions { kubernetes: Some(false), ..typed(Some("/b.yaml")) };
         assert!(resolve_settings(&places, &alone).is_err(), "it would not be kept");
+    }
+
+    #[test]
+    fn later_starts_take_as_many_pods() {
+        let root = tempfile::tempdir().unwrap();
+        let places = Places::below(root.path(), &"shop".parse().unwrap());
+        std::fs::create_dir_all(&places.state).unwrap();
+        let start = |most: Option<u32>| {
+            let max_pods = most.map(|most| MaxPods::try_from(most).unwrap());
+            let options = StartOptions { max_pods, ..StartOptions::default() };
+            let settings = resolve_settings(&places, &options).unwrap();
+            keep(&places, &settings).unwrap();
+            settings.max_pods.get()
+        };
+        assert_eq!(start(None), 110, "upstream's");
+        assert_eq!((start(Some(300)), start(None)), (300, 300));
+        let text = std::fs::read_to_string(places.settings()).unwrap();
+        assert!(text.contains("\"max_pods\": 300"), "{text}");
+        std::fs::write(places.settings(), text.replace("\"max_pods\": 300", "\"max_pods\": 9000")).unwrap();
+        assert!(
+            resolve_settings(&places, &StartOptions::default()).is_err(),
+            "there are no addresses for them"
+        );
     }
 }

@@ -2,10 +2,12 @@
 //! to be unknown, and their pods not ready; pods of nodes that are gone go too.
 //!
 //! Silence is counted (`hearing.rs`) from when somebody began to listen, by a clock that stands still while the machine sleeps, and
-//! anew where this process itself was held up: the node that it is was held up with it, and its pods shall stay.
+//! anew where this process itself was held up: the node that it is was held up with it, and its pods shall stay. How many nodes are
+//! emptied at a time is `zones.rs`.
 
 mod hearing;
 mod plan;
+mod zones;
 
 use crate::owner::is_still;
 use api::{LabelSelector, ObjectKey, Status};
@@ -22,6 +24,7 @@ use kinds::{key_of, pod as ask};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use zones::{Pace, Turns};
 
 const NAME: &str = "node-controller";
 const LEASES: &str = "kube-node-lease";
@@ -72,6 +75,7 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
         client,
         queue: controller.queue(),
         hearing,
+        turns: Turns::default(),
     });
     controller
         .run(stop, reconciler, |reconciler, node: String| async move {
@@ -134,6 +138,8 @@ struct Reconciler {
     events: Recorder,
     queue: WorkQueue<String>,
     hearing: Arc<Hearing>,
+    /// To be emptied.
+    turns: Turns,
 }
 
 impl Reconciler {
@@ -143,29 +149,57 @@ impl Reconciler {
         let Some(node) = nodes.get(&ObjectKey::cluster(name)) else {
             return self.forget_pods(name).await.map(|()| None);
         };
-        let some_are_well = nodes.list(None).iter().any(|node| plan::is_ready(node));
-        self.taint(&node, some_are_well).await?;
+        let its_turn = self.taint(&node, &nodes.list(None)).await?;
         if plan::is_unknown(&node) {
             self.mark_pods_not_ready(name).await?;
         }
         if let Some(left) = self.hearing.left(name) {
-            return Ok(Some(left));
+            return Ok(Some(its_turn.map_or(left, |turn| turn.min(left))));
         }
-        self.say_unknown(&node).await.map(|()| None)
+        self.say_unknown(&node).await.map(|()| its_turn)
     }
 
-    async fn taint(&self, node: &Node, some_are_well: bool) -> Result<(), Status> {
+    /// When it is this node's turn to be emptied, where that has to wait.
+    async fn taint(&self, node: &Node, all: &[Arc<Node>]) -> Result<Option<Duration>, Status> {
+        let some_are_well = all.iter().any(|node| plan::is_ready(node));
+        let (is_its_turn, its_turn) = match plan::is_to_be_emptied(node) {
+            true => self.turn(node, all),
+            false => (false, None),
+        };
+        // asked of the node as it is stored: what a cache does not show yet is not taken back
+        let may_empty = |node: &Node| match plan::is_to_be_emptied(node) {
+            true => is_its_turn,
+            false => some_are_well,
+        };
         let now = Timestamp::now();
         let known = node.spec.as_ref().and_then(|s| s.taints.clone()).unwrap_or_default();
-        if plan::taints(node, some_are_well, now) == known {
-            return Ok(());
+        if plan::taints(node, may_empty(node), now) == known {
+            return Ok(its_turn);
         }
         let taint = |node: &mut Node| {
-            let taints = plan::taints(node, some_are_well, now);
+            let taints = plan::taints(node, may_empty(node), now);
             node.spec.get_or_insert_default().taints = (!taints.is_empty()).then_some(taints);
             Ok(())
         };
-        unless_gone(self.client.api::<Node>().modify(&key_of(&node.metadata), taint).await).map(drop)
+        let tainted = self.client.api::<Node>().modify(&key_of(&node.metadata), taint).await;
+        unless_gone(tainted).map(|_| its_turn)
+    }
+
+    /// Whether the node may be emptied now, and when to ask again.
+    fn turn(&self, node: &Node, all: &[Arc<Node>]) -> (bool, Option<Duration>) {
+        let zone = zones::zone_of(node);
+        // no zone is faster, and those who wait are many: all of them need not be counted for each
+        let wait = self.turns.left(zone, zones::INTERVAL);
+        if wait.is_some() {
+            return (false, wait);
+        }
+        match zones::pace(node, all.iter().map(|node| &**node)) {
+            Pace::Stopped | Pace::Held => (false, None),
+            Pace::Every(interval) => {
+                let wait = self.turns.take(zone, interval);
+                (wait.is_none(), wait)
+            }
+        }
     }
 
     async fn say_unknown(&self, node: &Node) -> Result<(), Status> {

@@ -1,6 +1,7 @@
 //! Tars out of a container's root and into it.
 
 use crate::root::{Place, Root, kind, names, open, plain, stat};
+use image::HeaderBound;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, makedev, mkdirat, mknodat};
@@ -187,7 +188,7 @@ pub(crate) fn unpack(root: &Root, target: &Path, tar: impl Read, how: Unpack) ->
         let mut entry = entry?;
         bound.entry(&mut entry)?;
         let path = entry.path()?.into_owned();
-        let time = put(root, target, &mut entry, how).map_err(|e| match e.kind() {
+        let time = put(root, target, &mut entry, &bound, how).map_err(|e| match e.kind() {
             io::ErrorKind::Other => e,
             kind => io::Error::new(kind, format!("{}: {e}", path.display())),
         })?;
@@ -211,6 +212,7 @@ fn put(
     root: &Root,
     target: &Path,
     entry: &mut Entry<'_, impl Read>,
+    bound: &HeaderBound,
     how: Unpack,
 ) -> io::Result<Option<TimeSpec>> {
     let kind_wanted = entry.header().entry_type();
@@ -243,7 +245,7 @@ fn put(
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
             let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
             let mut file = File::from(open(&parent, name, flags, Mode::from_bits_truncate(0o600))?);
-            io::copy(entry, &mut file)?;
+            io::copy(&mut bound.content(&mut *entry), &mut file)?;
         }
         EntryType::Char | EntryType::Block | EntryType::Fifo => {
             let header = entry.header();

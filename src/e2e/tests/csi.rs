@@ -5,6 +5,7 @@
 mod common;
 
 use common::loops::{Disk, has_loop_devices};
+use common::volumes::{pod, starts};
 use common::{Appliance, appliance};
 use csi::server::{Refused, serve};
 use csi::{
@@ -216,20 +217,6 @@ spec: {{accessModes: [ReadWriteOnce], storageClassName: '', volumeName: pv, reso
 
 const OF_CLAIM: &str = "persistentVolumeClaim: {claimName: data}";
 
-fn pod(name: &str, volume: &str) -> String {
-    format!(
-        "
-apiVersion: v1
-kind: Pod
-metadata: {{name: {name}}}
-spec:
-  terminationGracePeriodSeconds: 1
-  containers: [{{name: c, image: 'busybox:1', command: [sleep, '3600'], volumeMounts: [{{name: v, mountPath: /data}}]}}]
-  volumes: [{{name: v, {volume}}}]
-"
-    )
-}
-
 /// A driver that is installed, and its backend.
 fn installed(profile: &str, attach: bool) -> Option<(Appliance, Driver, PathBuf)> {
     let at = appliance(profile)?;
@@ -240,10 +227,6 @@ fn installed(profile: &str, attach: bool) -> Option<(Appliance, Driver, PathBuf)
     let driver = Driver::start(&at);
     at.until(&["get", "csinodes", "-o", "jsonpath={.items[*].spec.drivers[*].name}"], NAME);
     Some((at, driver, backend))
-}
-
-fn starts(at: &Appliance, pod: &str) {
-    at.kubectl(&["wait", "--for=condition=ready", &format!("pod/{pod}"), "--timeout=60s"]).ok(pod);
 }
 
 /// What is the node's alone, and no pod's, is unmounted a moment after the pod is gone.

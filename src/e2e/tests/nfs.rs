@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::volumes::pod;
 use common::{Appliance, appliance};
 use std::os::unix::fs::PermissionsExt;
 
@@ -31,20 +32,6 @@ kind: PersistentVolumeClaim
 metadata: {name: export}
 spec: {accessModes: [ReadWriteMany], storageClassName: '', volumeName: export, resources: {requests: {storage: 1Gi}}}
 ";
-
-fn pod(name: &str, volume: &str) -> String {
-    format!(
-        "
-apiVersion: v1
-kind: Pod
-metadata: {{name: {name}}}
-spec:
-  terminationGracePeriodSeconds: 1
-  containers: [{{name: c, image: 'busybox:1', command: [sleep, '3600'], volumeMounts: [{{name: v, mountPath: /data}}]}}]
-  volumes: [{{name: v, {volume}}}]
-"
-    )
-}
 
 /// The folders that are mounted over others; gone when it is dropped, whatever the test said.
 struct Helper(String);

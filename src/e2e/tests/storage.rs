@@ -3,6 +3,7 @@
 mod common;
 
 use common::loops::{Disk, has_loop_devices};
+use common::volumes::{pod, starts};
 use common::{Appliance, appliance};
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, mkdirat};
@@ -21,25 +22,7 @@ metadata: {name: data}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 ";
 
-fn pod(name: &str, volume: &str) -> String {
-    format!(
-        "
-apiVersion: v1
-kind: Pod
-metadata: {{name: {name}}}
-spec:
-  terminationGracePeriodSeconds: 1
-  containers: [{{name: c, image: 'busybox:1', command: [sleep, '3600'], volumeMounts: [{{name: v, mountPath: /data}}]}}]
-  volumes: [{{name: v, {volume}}}]
-"
-    )
-}
-
 const OF_CLAIM: &str = "persistentVolumeClaim: {claimName: data}";
-
-fn starts(at: &Appliance, pod: &str) {
-    at.kubectl(&["wait", "--for=condition=ready", &format!("pod/{pod}"), "--timeout=60s"]).ok(pod);
-}
 
 /// The directory behind a claim.
 fn directory(at: &Appliance, claim: &str) -> String {

@@ -65,4 +65,4 @@ pub use registries::{Proxies, Registries};
 pub use registry::registry_domain;
 pub use resolve::RemoteImage;
 pub use store::{DiskUsage, HistoryLine, ImageDetails, ImageStore, ImageUsage, Lease, Pruned, Rootfs};
-pub use unpack::{BoundedHeaders, HeaderBound, unpacked};
+pub use unpack::{BoundedHeaders, Content, HeaderBound, unpacked};

@@ -25,7 +25,7 @@ pub(crate) use attributes::is_kept;
 pub(crate) use decode::Compression;
 pub use decode::unpacked;
 pub(crate) use feed::{Feed, FeedSender};
-pub use headers::{BoundedHeaders, HeaderBound};
+pub use headers::{BoundedHeaders, Content, HeaderBound};
 pub(crate) use lower::fit;
 pub(crate) use tree::clean;
 

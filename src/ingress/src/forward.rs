@@ -2,8 +2,8 @@
 //! then goes to the next pod, and never to one that is gone.
 
 use crate::answers::{self, Body};
-use crate::patience::{Patient, Stalled};
-use crate::seated::Seated;
+use crate::guarded::Guarded;
+use crate::patience::{Patience, Stalled};
 use crate::table::Shared;
 use crate::{host, path};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
@@ -120,7 +120,7 @@ async fn send(
     downstream: Downstream,
 ) -> hyper::Result<Response<Body>> {
     let (mut sender, connection) =
-        http1::handshake::<_, Seated<Patient<Incoming>>>(TokioIo::new(stream)).await?;
+        http1::handshake::<_, Guarded<Guarded<Incoming, Patience>, Arc<Seat>>>(TokioIo::new(stream)).await?;
     let to_pod_open = open.clone();
     tokio::spawn(async move {
         let connection = async { drop(connection.with_upgrades().await) };
@@ -132,7 +132,7 @@ async fn send(
     parts.version = Version::HTTP_11;
     parts.uri = target.parse().unwrap_or_else(|_| Uri::from_static("/"));
     to_pod(&mut parts.headers, host, downstream);
-    let body = Seated::new(Patient::new(body), open.clone());
+    let body = Guarded::new(Guarded::new(body, Patience::default()), open.clone());
     if let Some(protocol) = &upgrade {
         parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         parts.headers.insert(header::UPGRADE, protocol.clone());
@@ -154,7 +154,7 @@ async fn send(
     } else {
         strip(response.headers_mut());
     }
-    Ok(response.map(|body| Seated::new(body, open).boxed()))
+    Ok(response.map(|body| Guarded::new(body, open).boxed()))
 }
 
 /// One protocol, WebSocket mostly, and SPDY to an API server behind an Ingress; never HTTP itself: who changes to HTTP/2 (`h2c`)

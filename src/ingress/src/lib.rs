@@ -16,6 +16,7 @@ mod backends;
 mod certificates;
 mod classes;
 mod forward;
+mod guarded;
 mod host;
 mod listen;
 mod options;

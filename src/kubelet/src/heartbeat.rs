@@ -14,10 +14,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 /// Upstream's nodeLeaseDurationSeconds, renewed after a quarter of it. Leases are lazy writes: no fsync for each.
-const LEASE: Duration = Duration::from_secs(40);
-const RENEW: Duration = Duration::from_secs(10);
+pub(crate) const LEASE: Duration = Duration::from_secs(40);
+pub(crate) const RENEW: Duration = Duration::from_secs(10);
 /// Upstream's nodeStatusReportFrequency: how often a status is written that says nothing new.
-const REPORT: Duration = Duration::from_secs(300);
+pub(crate) const REPORT: Duration = Duration::from_secs(300);
 const NAMESPACE: &str = "kube-node-lease";
 
 pub(crate) struct Heartbeat {

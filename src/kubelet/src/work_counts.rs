@@ -88,9 +88,11 @@ impl WorkCounts {
     }
 
     pub fn tell(&self, out: &mut Exposition) {
-        let name = "kubelet_pod_start_duration_seconds";
-        out.metric(name, "histogram", "[ALPHA] Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run");
-        out.histogram(name, &[], &self.starts);
+        out.histograms(
+            "kubelet_pod_start_duration_seconds",
+            "[ALPHA] Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run",
+            [(Vec::new(), &self.starts)],
+        );
         let all = || {
             let each = OPERATIONS.iter().zip(&self.operations);
             let each = each.map(|((_, name), counts)| (*name, counts));
@@ -115,15 +117,11 @@ impl WorkCounts {
                 out.value(metric, &labels, of(counts).load(Ordering::Relaxed), None);
             }
         }
-        let name = "kubelet_runtime_operations_duration_seconds";
-        out.metric(
-            name,
-            "histogram",
+        out.histograms(
+            "kubelet_runtime_operations_duration_seconds",
             "[ALPHA] Duration in seconds of runtime operations. Broken down by operation type.",
+            all().map(|(operation, counts)| (vec![("operation_type", operation)], &counts.times)),
         );
-        for (operation, counts) in all() {
-            out.histogram(name, &[("operation_type", operation)], &counts.times);
-        }
     }
 }
 

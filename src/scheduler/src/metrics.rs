@@ -84,18 +84,18 @@ impl Metrics {
         for (profile, result, times) in all() {
             out.value(name, &[("profile", profile.as_str()), ("result", result)], times.count(), None);
         }
-        let name = "scheduler_scheduling_attempt_duration_seconds";
-        out.metric(
-            name,
-            "histogram",
+        out.histograms(
+            "scheduler_scheduling_attempt_duration_seconds",
             "Scheduling attempt latency in seconds (scheduling algorithm + binding)",
+            all().map(|(profile, result, times)| {
+                (vec![("profile", profile.as_str()), ("result", result)], times)
+            }),
         );
-        for (profile, result, times) in all() {
-            out.histogram(name, &[("profile", profile.as_str()), ("result", result)], times);
-        }
-        let name = "scheduler_scheduling_algorithm_duration_seconds";
-        out.metric(name, "histogram", "Scheduling algorithm latency in seconds");
-        out.histogram(name, &[], &self.decisions);
+        out.histograms(
+            "scheduler_scheduling_algorithm_duration_seconds",
+            "Scheduling algorithm latency in seconds",
+            [(Vec::new(), &self.decisions)],
+        );
         let name = "scheduler_preemption_attempts_total";
         out.metric(name, "counter", "Total preemption attempts in the cluster till now");
         out.value(name, &[], self.preemptions.load(Ordering::Relaxed), None);

@@ -77,13 +77,11 @@ impl Metrics {
 
     fn tell(&self, out: &mut Exposition) {
         self.requests.tell(out);
-        let name = "apiserver_client_certificate_expiration_seconds";
-        out.metric(
-            name,
-            "histogram",
+        out.histograms(
+            "apiserver_client_certificate_expiration_seconds",
             "Distribution of the remaining lifetime on the certificate used to authenticate a request.",
+            [(Vec::new(), &self.certificates)],
         );
-        out.histogram(name, &[], &self.certificates);
         let name = "aggregator_unavailable_apiservice_total";
         out.metric(name, "counter", "Counter of APIServices which are marked as unavailable broken down by APIService name and reason.");
         for ((service, reason), count) in self.lost.lock().unwrap_or_else(PoisonError::into_inner).iter() {

@@ -89,7 +89,7 @@ impl Labels {
         }
     }
 
-    fn list(&self) -> Vec<(&'static str, &str)> {
+    fn list(&self) -> Vec<(&str, &str)> {
         vec![
             ("component", "apiserver"),
             ("group", &*self.gvr.group),
@@ -273,15 +273,18 @@ impl Requests {
                 }
             }
         }
-        let name = "apiserver_request_duration_seconds";
-        out.metric(name, "histogram", "Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.");
-        for (labels, series) in &all {
-            for (dry_run, counted) in series.counted().filter(|(_, counted)| !counted.durations.is_empty()) {
+        let durations = all.iter().flat_map(|(labels, series)| {
+            series.counted().map(move |(dry_run, counted)| {
                 let mut labels = labels.list();
                 labels.push(("dry_run", dry_run));
-                out.histogram(name, &labels, &counted.durations);
-            }
-        }
+                (labels, &counted.durations)
+            })
+        });
+        out.histograms(
+            "apiserver_request_duration_seconds",
+            "Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.",
+            durations.filter(|(_, durations)| !durations.is_empty()),
+        );
         let histograms: [(&str, &str, fn(&Series) -> &Histogram); 2] = [
             (
                 "apiserver_request_sli_duration_seconds",
@@ -295,10 +298,8 @@ impl Requests {
             ),
         ];
         for (name, help, of) in histograms {
-            out.metric(name, "histogram", help);
-            for (labels, series) in all.iter().filter(|(_, series)| !of(series).is_empty()) {
-                out.histogram(name, &labels.list(), of(series));
-            }
+            let each = all.iter().map(|(labels, series)| (labels.list(), of(series)));
+            out.histograms(name, help, each.filter(|(_, histogram)| !histogram.is_empty()));
         }
         let name = "apiserver_longrunning_requests";
         out.metric(name, "gauge", "Watches that are open.");

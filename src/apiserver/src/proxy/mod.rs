@@ -11,14 +11,16 @@ mod links;
 mod target;
 mod tls;
 
+use crate::authorization;
 use crate::connect_options::ProxyOptions;
+use crate::kubelet_server::{self, reaches_into_pods};
 use crate::objects::admit_connection;
 use crate::request::{Chunks, Request};
 use crate::request_info::RequestInfo;
-use crate::responses::{self, Verbatim, not_found, page_not_found};
+use crate::responses::{self, Verbatim, not_found};
 use crate::server_state::ServerState;
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Client, ListParams, Target as Stored};
+use cluster::{Actor, Attributes, Client, ListParams, Target as Stored};
 use forward::Outgoing;
 pub(crate) use forward::Secured;
 use futures::StreamExt;
@@ -96,10 +98,10 @@ pub(crate) async fn answer(
     let (options, warnings) = admit_connection(edge, actor, request, info, kind, asked.clone()).await?;
     let (prefix, behind) = split(&request.path, depth(info));
     let behind = if options == asked { behind.to_owned() } else { encoded(&options.path) };
-    if let Some(page) = of_own_kubelet(edge, request, info, name, &behind).await? {
-        return Ok(responses::with_warnings(page, &warnings));
-    }
     let prefix = prefix.to_owned();
+    if let Some(answer) = of_own_kubelet(edge, actor, request, info, &behind).await? {
+        return Ok(responses::with_warnings(answer, &warnings));
+    }
     let mut response = responses::with_warnings(lead(request, prefix, &behind, target).await?, &warnings);
     response.extensions_mut().insert(Verbatim);
     Ok(response)
@@ -123,28 +125,35 @@ fn encoded(path: &str) -> String {
     format!("/{}", utf8_percent_encode(path.trim_start_matches('/'), NOT_IN_PATHS))
 }
 
-/// What this process' kubelet shows. Nobody is led to its port for it: what is not here is not there either.
+/// What this process' kubelet answers. Nobody is led to its port for it: what is not here is not there either.
 async fn of_own_kubelet(
     edge: &ServerState,
-    request: &Request,
+    actor: &Actor,
+    request: &mut Request,
     info: &RequestInfo,
-    name: &str,
     path: &str,
 ) -> Result<Option<Response>, Status> {
-    let reads = matches!(request.method, Method::GET | Method::HEAD);
-    let (Some(kubelet), true, "nodes") = (&edge.pods, reads, info.gvr.resource.as_ref()) else {
-        return Ok(None);
-    };
-    let name = Name::parse(name, "node")?;
+    let (Some(kubelet), "nodes") = (&edge.pods, info.gvr.resource.as_ref()) else { return Ok(None) };
+    let name = Name::parse(info.name.as_deref().unwrap_or_default(), "node")?;
     if !matches!(name.port, "" | target::KUBELET_PORT) {
         return Ok(None);
     }
-    if let Some(page) = kubelet.page(name.name, path).await.map_err(Status::internal)? {
-        return Ok(Some(responses::typed(200, page.content_type, page.body)));
-    }
     // another's node has no page of ours
-    let is_ours = kubelet.page(name.name, "/healthz").await.map_err(Status::internal)?.is_some();
-    Ok(is_ours.then(page_not_found))
+    if kubelet.page(name.name, "/healthz").await.map_err(Status::internal)?.is_none() {
+        return Ok(None);
+    }
+    // as at the kubelet's own port: who may read nodes runs nothing by it
+    if request.method == Method::GET && reaches_into_pods(path) {
+        let asked = Attributes {
+            verb: "create".to_owned(),
+            resource: "nodes".to_owned(),
+            subresource: "proxy".to_owned(),
+            name: info.name.clone(),
+            ..Attributes::default()
+        };
+        authorization::authorize(edge, actor, request, &asked).await?;
+    }
+    Ok(Some(kubelet_server::answer(edge, kubelet, request, name.name, path).await))
 }
 
 async fn lead(

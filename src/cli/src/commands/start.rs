@@ -8,7 +8,7 @@ use crate::kubeconfig::Kubeconfig;
 use crate::output::{self, Format};
 use crate::{at_boot, thread_caches};
 use anyhow::Result;
-use appliance::{DaemonMemory, Datastore, DatastoreEndpoint, Places, StartOptions, Step};
+use appliance::{DaemonMemory, Datastore, DatastoreEndpoint, MaxPods, Places, StartOptions, Step};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -51,6 +51,9 @@ pub struct Start {
     /// half, "unlimited" takes the limit away. Containers are not under it. Kept for later starts.
     #[arg(long, value_name = "AMOUNT")]
     daemon_memory: Option<DaemonMemory>,
+    /// How many pods the node takes, 110 at first; kept for later starts.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    max_pods: Option<MaxPods>,
     /// Tell of requests to the API in an audit log, as this policy (audit.k8s.io/v1) says; "none" takes that back. The file is
     /// read at each start. Kept for later starts.
     #[arg(long, value_name = "FILE", value_parser = kept_file)]
@@ -292,6 +295,7 @@ impl Start {
             ("--registry-mirror", !self.registry_mirror.is_empty()),
             ("--docker-socket", self.docker_socket.is_some()),
             ("--daemon-memory", self.daemon_memory.is_some()),
+            ("--max-pods", self.max_pods.is_some()),
         ];
         let given = given.into_iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| flag);
         given.chain(self.kept_files().map(|(flag, _)| flag))
@@ -327,6 +331,7 @@ impl Start {
             docker_socket: self.docker_socket.clone().map(|DockerSocket(place)| place),
             accept_loss: self.accept_loss,
             daemon_memory: self.daemon_memory,
+            max_pods: self.max_pods,
             audit_policy: self.audit_policy.clone().map(|KeptFile(path)| path),
             audit_log: self.audit_log.clone().map(|KeptFile(path)| path),
             authentication_config: self.authentication_config.clone().map(|KeptFile(path)| path),
@@ -377,6 +382,9 @@ impl Start {
         }
         if let Some(memory) = &self.daemon_memory {
             add("--daemon-memory", memory.to_string().as_ref());
+        }
+        if let Some(most) = &self.max_pods {
+            add("--max-pods", most.to_string().as_ref());
         }
         for (flag, file) in self.kept_files() {
             add(flag, file.word());

@@ -12,6 +12,7 @@ mod cloud_events;
 mod completion;
 mod config;
 mod docker_env;
+mod extra_config;
 mod files;
 mod global;
 mod image;

@@ -1,5 +1,6 @@
 //! `minikube start`.
 
+use super::extra_config::ExtraConfig;
 use super::output::{self, Mark};
 use super::reason::{self, Exit};
 use super::start_flags::StartFlags;
@@ -47,7 +48,8 @@ impl Start {
         );
         check_version(self.flags.text("kubernetes-version"))?;
         self.check_shape()?;
-        for line in self.flags.meanings() {
+        let extra_config = ExtraConfig::parse(self.flags.all("extra-config"))?;
+        for line in self.flags.meanings().into_iter().chain(extra_config.note()) {
             told.note(&line);
         }
         self.check_kubernetes()?;
@@ -70,7 +72,9 @@ impl Start {
                 }
             },
         );
-        crate::commands::start_quietly(session.setting()?, &self.monopod_words(), |what| told.note(&what))?;
+        crate::commands::start_quietly(session.setting()?, &self.monopod_words(&extra_config), |what| {
+            told.note(&what)
+        })?;
         for addon in self.flags.all("addons") {
             super::addons::enable(session, addon, &|mark, line| told.line(mark, line))?;
         }
@@ -134,7 +138,7 @@ impl Start {
     }
 
     /// The same start as `monopod` is told of it.
-    fn monopod_words(&self) -> Vec<String> {
+    fn monopod_words(&self, extra_config: &ExtraConfig) -> Vec<String> {
         let mut words = Vec::new();
         if let Some(port) = self.flags.text("apiserver-port") {
             words.extend(["--apiserver-port".to_owned(), port.to_owned()]);
@@ -149,6 +153,9 @@ impl Start {
         }
         for url in self.flags.all("registry-mirror") {
             words.extend(["--registry-mirror".to_owned(), url.clone()]);
+        }
+        if let Some(most) = extra_config.max_pods {
+            words.extend(["--max-pods".to_owned(), most.to_string()]);
         }
         match (self.flags.text("no-kubernetes"), self.flags.text("kubernetes-version")) {
             (Some(_), _) => words.push(format!("--no-kubernetes={}", self.flags.is_set("no-kubernetes"))),

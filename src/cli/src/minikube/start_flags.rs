@@ -60,7 +60,8 @@ const FLAGS: &[(&str, Takes, Effect)] = &[
     ("dry-run", Flag, Done),
     ("embed-certs", Flag, Means("the kubeconfig always has its certificates in it")),
     ("enable-default-cni", Flag, Means(OWN_NETWORK)),
-    ("extra-config", List, Means("components take no options of others; what they need they find out")),
+    // each is one, commas and all
+    ("extra-config", Text, Done),
     ("extra-disks", Text, Means(NO_MACHINE)),
     ("feature-gates", Text, Means("what is generally available is on; nothing else can be switched")),
     ("force", Flag, Means("there is nothing to be forced")),
@@ -156,6 +157,7 @@ fn help(flag: &str) -> Option<&'static str> {
         "apiserver-port" => "The apiserver listening port",
         "download-only" => "Says that there is nothing to download, and stops there",
         "dry-run" => "Checks what was typed, and changes nothing",
+        "extra-config" => "kubelet.max-pods=N: how many pods the node takes",
         "gpus" => "Only `none`: devices are not given to pods yet",
         "ha" => "Refused: there is one control plane",
         "insecure-registry" => {

@@ -28,6 +28,19 @@ impl Exposition {
         }
     }
 
+    /// A metric whose values are histograms, each with its labels.
+    pub fn histograms<'l>(
+        &mut self,
+        name: &str,
+        help: &str,
+        each: impl IntoIterator<Item = (Vec<(&'l str, &'l str)>, &'l Histogram)>,
+    ) {
+        self.metric(name, "histogram", help);
+        for (labels, histogram) in each {
+            self.histogram(name, &labels, histogram);
+        }
+    }
+
     /// The buckets of a histogram, its sum and its count.
     pub fn histogram(&mut self, name: &str, labels: &[(&str, &str)], histogram: &Histogram) {
         let bucket = format!("{name}_bucket");

@@ -71,10 +71,8 @@ impl Queues {
             ),
         ];
         for (metric, help, of_queue) in times {
-            out.metric(metric, "histogram", help);
-            for (&name, of) in &all {
-                out.histogram(metric, &[("name", name)], of_queue(of));
-            }
+            let each = all.iter().map(|(name, of)| (vec![("name", *name)], of_queue(of)));
+            out.histograms(metric, help, each);
         }
     }
 }

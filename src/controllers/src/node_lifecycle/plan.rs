@@ -21,16 +21,15 @@ const READY: &str = "Ready";
 const CONDITIONS: [&str; 4] = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];
 
 /// The taints that the node should have: those of others stay, ours follow its conditions and whether it is cordoned. Pods are made
-/// to leave (`NoExecute`) only where `others_are_well`: where no node is, there is nowhere to go, and as in upstream's full
-/// disruption it is rather the control plane that has lost them.
-pub(super) fn taints(node: &Node, others_are_well: bool, now: Timestamp) -> Vec<Taint> {
+/// to leave (`NoExecute`) only where it `may_be_emptied`: see `zones.rs`.
+pub(super) fn taints(node: &Node, may_be_emptied: bool, now: Timestamp) -> Vec<Taint> {
     let spec = node.spec.as_ref();
     let known = spec.and_then(|s| s.taints.as_deref()).unwrap_or_default();
     let mut wanted: Vec<(&str, &str)> = Vec::new();
     for (kind, value, taint) in TAINTS {
         if condition(node, kind).is_some_and(|c| c.status == *value) {
             wanted.push((*taint, NO_SCHEDULE));
-            if *kind == READY && others_are_well {
+            if *kind == READY && may_be_emptied {
                 wanted.push((*taint, NO_EXECUTE));
             }
         }
@@ -59,6 +58,16 @@ pub(super) fn taints(node: &Node, others_are_well: bool, now: Timestamp) -> Vec<
         }
     }
     taints
+}
+
+/// Whether its pods have to leave, and were not told so yet.
+pub(super) fn is_to_be_emptied(node: &Node) -> bool {
+    let is_told = |taint: &Taint| {
+        taint.effect == NO_EXECUTE && TAINTS.iter().any(|(kind, _, key)| *kind == READY && taint.key == *key)
+    };
+    let known = node.spec.as_ref().and_then(|s| s.taints.as_deref()).unwrap_or_default();
+    let is_unwell = condition(node, READY).is_some_and(|c| matches!(c.status.as_str(), "False" | "Unknown"));
+    is_unwell && !known.iter().any(is_told)
 }
 
 pub(super) fn is_ready(node: &Node) -> bool {
@@ -182,14 +191,31 @@ mod tests {
                 vec!["not-ready:NoSchedule"],
             ),
         ];
-        for (name, spec, ready, others_are_well, want) in cases {
-            let taints = taints(&node(spec, ready), others_are_well, now);
+        for (name, spec, ready, may_be_emptied, want) in cases {
+            let taints = taints(&node(spec, ready), may_be_emptied, now);
             let told =
                 |t: &Taint| format!("{}:{}", t.key.trim_start_matches("node.kubernetes.io/"), t.effect);
             assert_eq!(taints.iter().map(told).collect::<Vec<_>>(), want, "{name}");
         }
         let borne = taints(&node(json!({"taints": [goes]}), "False"), true, now);
         assert_ne!(borne[0].time_added, Some(Time(now)), "it is borne since it was added");
+    }
+
+    #[test]
+    fn pods_are_told_once_to_leave() {
+        let taint = |key: &str, effect: &str| json!({"taints": [{"key": key, "effect": effect}]});
+        for (name, spec, ready, want) in [
+            ("well", json!({}), "True", false),
+            ("not ready", json!({}), "False", true),
+            ("not heard of", json!({}), "Unknown", true),
+            ("somebody else's", taint("team", "NoExecute"), "False", true),
+            ("kept away only", taint("node.kubernetes.io/not-ready", "NoSchedule"), "False", true),
+            ("told", taint("node.kubernetes.io/not-ready", "NoExecute"), "False", false),
+            ("told for another reason", taint("node.kubernetes.io/not-ready", "NoExecute"), "Unknown", false),
+        ] {
+            assert_eq!(is_to_be_emptied(&node(spec, ready)), want, "{name}");
+        }
+        assert!(!is_to_be_emptied(&Node::default()), "it has said nothing yet");
     }
 
     #[test]

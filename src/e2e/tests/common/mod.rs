@@ -12,6 +12,7 @@ pub mod loops;
 pub mod redis;
 pub mod registry;
 pub mod tap;
+pub mod volumes;
 
 use footprint::footprint;
 use lab::Lab;

@@ -50,7 +50,7 @@ pub(super) fn append(
             // the copy of a sparse file has its zeros written out
             EntryType::GNUSparse => {
                 header.set_entry_type(EntryType::Regular);
-                tar.append_data(&mut header, path, entry)?;
+                tar.append_data(&mut header, path, bound.content(entry))?;
             }
             _ => tar.append_data(&mut header, path, entry)?,
         }

@@ -19,7 +19,8 @@ use tar::EntryType;
 
 /// More than any image has; each costs an inode.
 const MAX_ENTRIES: u64 = 8_000_000;
-/// The largest file at all, also when it is mostly holes.
+/// The largest file at all, also when it is mostly holes; and what all files have together whose holes are read as zeros: they cost
+/// no disk, but time.
 const MAX_FILE: u64 = super::decode::MAX_LAYER;
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
@@ -43,6 +44,7 @@ pub(super) fn untar(layer: &Path, input: impl Read) -> Result<Applied> {
         tap: state.clone(),
         times: Vec::new(),
         size: 0,
+        zeros: 0,
         buffer: vec![0; COPY_BLOCK],
     };
     let failed = |e| out_of_io("read layer", e);
@@ -77,6 +79,8 @@ struct Applier {
     /// Folders' times, set when nothing more is written into them.
     times: Vec<(PathBuf, Timespec)>,
     size: u64,
+    /// Bytes of files with [`Holes::AsZeros`].
+    zeros: u64,
     buffer: Vec<u8>,
 }
 
@@ -159,7 +163,10 @@ impl Applier {
     ) -> Result<()> {
         let stored = entry.size();
         let length = if let Holes::Mapped(sparse) = &holes { sparse.size.max(stored) } else { stored };
-        if length > MAX_FILE {
+        if matches!(holes, Holes::AsZeros) {
+            self.zeros = self.zeros.saturating_add(length);
+        }
+        if length > MAX_FILE || self.zeros > MAX_FILE {
             return Err(ImageError::Refused(format!("layer: {} says it has {length} bytes", path.display())));
         }
         let mut file = self.create(path)?;

@@ -121,7 +121,9 @@ impl<R: Read> Read for NoBomb<R> {
     }
 }
 
-fn check_ratio(of: &str, unpacked: u64, packed: u64) -> Result<(), ImageError> {
+/// # Errors
+/// For what packs too well.
+pub(super) fn check_ratio(of: &str, unpacked: u64, packed: u64) -> Result<(), ImageError> {
     if unpacked > FREE && unpacked / packed.max(1) > MAX_RATIO {
         return Err(ImageError::Refused(format!(
             "{of} unpacks to more than {MAX_RATIO} times its size ({packed} bytes): taken for a decompression bomb"

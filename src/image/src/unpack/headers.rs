@@ -1,5 +1,6 @@
-//! What the headers of an archive may take of memory.
+//! What the headers of an archive may take of memory, and the holes of its files of the disk.
 
+use super::decode::check_ratio;
 use crate::error::{ImageError, through_io};
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -14,18 +15,34 @@ const MAX_HEADERS: u64 = 2 << 20;
 /// it.
 pub struct BoundedHeaders<R> {
     inner: R,
-    /// Bytes that may still be read before the next entry is there.
-    left: Rc<Cell<u64>>,
+    counts: Rc<Counts>,
 }
 
 /// Has to be told each entry as soon as the tar reader gives it.
-pub struct HeaderBound(Rc<Cell<u64>>);
+pub struct HeaderBound(Rc<Counts>);
+
+struct Counts {
+    /// Bytes that may still be read before the next entry is there.
+    left: Cell<u64>,
+    /// Bytes of the archive.
+    read: Cell<u64>,
+    /// Bytes of what is in it, holes and all.
+    given: Cell<u64>,
+}
+
+/// An entry's content. The holes of GNU's sparse files are no more than numbers in the archive, and zeros here: together they may not
+/// be more than what an archive unpacks to that is packed.
+pub struct Content<'b, R> {
+    inner: R,
+    counts: &'b Counts,
+}
 
 impl<R> BoundedHeaders<R> {
     /// The reader, and who lets contents through.
     pub fn new(inner: R) -> (BoundedHeaders<R>, HeaderBound) {
-        let left = Rc::new(Cell::new(MAX_HEADERS));
-        (BoundedHeaders { inner, left: left.clone() }, HeaderBound(left))
+        let counts =
+            Rc::new(Counts { left: Cell::new(MAX_HEADERS), read: Cell::new(0), given: Cell::new(0) });
+        (BoundedHeaders { inner, counts: counts.clone() }, HeaderBound(counts))
     }
 }
 
@@ -44,8 +61,23 @@ impl HeaderBound {
             EntryType::GNUSparse => stored(entry)?,
             _ => entry.size(),
         };
-        self.0.set(MAX_HEADERS.saturating_add(content));
+        self.0.left.set(MAX_HEADERS.saturating_add(content));
         Ok(())
+    }
+
+    /// Reads `entry`, for one who writes its holes out.
+    pub fn content<R: Read>(&self, entry: R) -> Content<'_, R> {
+        Content { inner: entry, counts: &self.0 }
+    }
+}
+
+impl<R: Read> Read for Content<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.inner.read(buffer)?;
+        let Counts { read, given, .. } = self.counts;
+        given.set(given.get().saturating_add(got as u64));
+        check_ratio("archive", given.get(), read.get()).map_err(through_io)?;
+        Ok(got)
     }
 }
 
@@ -60,8 +92,9 @@ fn stored<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<u64> {
 impl<R: Read> Read for BoundedHeaders<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let got = self.inner.read(buffer)?;
-        let left = self.left.get().checked_sub(got as u64).ok_or_else(|| too_many("archive"))?;
-        self.left.set(left);
+        let Counts { left, read, .. } = &*self.counts;
+        left.set(left.get().checked_sub(got as u64).ok_or_else(|| too_many("archive"))?);
+        read.set(read.get().saturating_add(got as u64));
         Ok(got)
     }
 }
@@ -114,19 +147,48 @@ mod tests {
         assert_eq!(lengths, [5 << 20, 0, 5 << 20, 0]);
     }
 
+    /// A file that is nothing but a hole.
+    fn hole(tar: Tar, real: u64, stored: u64) -> Tar {
+        tar.with(EntryType::GNUSparse, "sparse", "", b"", |header| {
+            header.set_size(stored);
+            let gnu = header.as_gnu_mut().unwrap();
+            gnu.realsize.copy_from_slice(format!("{real:011o}\0").as_bytes());
+            gnu.sparse[0].offset.copy_from_slice(format!("{real:011o}\0").as_bytes());
+            gnu.sparse[0].numbytes.copy_from_slice(b"00000000000\0");
+        })
+    }
+
+    #[test]
+    fn holes_are_not_written_out_without_end() {
+        const MIB: u64 = 1 << 20;
+        // as if so much had been read, and nearly all that is free had come of it
+        let read = |before: u64, tar: Tar| -> io::Result<u64> {
+            let tar = tar.bytes();
+            let (tar, bound) = BoundedHeaders::new(&tar[..]);
+            bound.0.read.set(before);
+            bound.0.given.set((1 << 30) - MIB);
+            let mut length = 0;
+            for entry in tar::Archive::new(tar).entries()? {
+                let mut entry = entry?;
+                bound.entry(&mut entry)?;
+                length += io::copy(&mut bound.content(entry), &mut io::sink())?;
+            }
+            Ok(length)
+        };
+        assert_eq!(read(0, hole(Tar::new(), MIB, 0)).unwrap(), MIB, "small ones may have holes as they like");
+        assert_eq!(read(3 * MIB, hole(Tar::new(), 8 * MIB, 0)).unwrap(), 8 * MIB, "a large one with data");
+        for (name, tar) in
+            [("one", hole(Tar::new(), (1 << 33) - 1, 0)), ("several", hole(hole(Tar::new(), MIB, 0), MIB, 0))]
+        {
+            let why = read(0, tar).expect_err(name).to_string();
+            assert!(why.contains("archive unpacks to more than 400 times its size"), "{name}: {why}");
+        }
+    }
+
     #[test]
     fn headers_do_not() {
         let large = vec![0; 3 << 20];
-        let sparse = |tar: Tar| {
-            let real = 1 << 20;
-            tar.with(EntryType::GNUSparse, "sparse", "", b"", |header| {
-                header.set_size(1 << 40);
-                let gnu = header.as_gnu_mut().unwrap();
-                gnu.realsize.copy_from_slice(format!("{real:011o}\0").as_bytes());
-                gnu.sparse[0].offset.copy_from_slice(format!("{real:011o}\0").as_bytes());
-                gnu.sparse[0].numbytes.copy_from_slice(b"00000000000\0");
-            })
-        };
+        let sparse = |tar: Tar| hole(tar, 1 << 20, 1 << 40);
         for (name, tar) in [
             ("pax", Tar::new().entry(EntryType::XHeader, "p", "", &large)),
             ("a global one", Tar::new().entry(EntryType::XGlobalHeader, "g", "", &large)),

@@ -66,7 +66,7 @@ pub(super) fn spec(spec: &CertificateSigningRequestSpec, errors: &mut ErrorList)
         let why = "the legacy signerName is not allowed via this API version";
         errors.invalid("spec.signerName", LEGACY, why);
     } else {
-        signers::name(&spec.signer_name, errors);
+        signers::name(&spec.signer_name, "spec.signerName", errors);
     }
     if let Some(seconds) = spec.expiration_seconds.filter(|seconds| *seconds < SHORTEST) {
         let why = "may not specify a duration less than 600 seconds (10 minutes)";

@@ -30,7 +30,7 @@ impl TypedKind for ClusterTrustBundle {
             errors.invalid("metadata.name", name, why);
         }
         if !text(&self.spec.signer_name).is_empty() {
-            signers::name(text(&self.spec.signer_name), errors);
+            signers::name(text(&self.spec.signer_name), "spec.signerName", errors);
         }
     }
     fn validate_create(&self, errors: &mut ErrorList) {

@@ -10,6 +10,7 @@ use k8s_openapi::api::certificates::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
@@ -32,8 +33,8 @@ const REQUEST: &str = "spec.stubPKCS10Request";
 const CHAIN: &str = "status.certificateChain";
 
 pub(super) fn spec(spec: &PodCertificateRequestSpec, errors: &mut ErrorList) {
-    signers::name(&spec.signer_name, errors);
-    annotations(spec, errors);
+    signers::name(&spec.signer_name, "spec.signerName", errors);
+    annotations(spec.unverified_user_annotations.as_ref(), "spec.unverifiedUserAnnotations", errors);
     for (field, name) in [
         ("podName", &spec.pod_name),
         ("serviceAccountName", &spec.service_account_name),
@@ -70,9 +71,8 @@ pub(super) fn spec(spec: &PodCertificateRequestSpec, errors: &mut ErrorList) {
 }
 
 /// Keys have a domain of their own, as nobody's words may be taken for the cluster's.
-fn annotations(spec: &PodCertificateRequestSpec, errors: &mut ErrorList) {
-    let field = "spec.unverifiedUserAnnotations";
-    let all = spec.unverified_user_annotations.iter().flatten();
+pub(super) fn annotations(all: Option<&BTreeMap<String, String>>, field: &str, errors: &mut ErrorList) {
+    let all = all.into_iter().flatten();
     let size: usize = all.clone().map(|(key, value)| key.len() + value.len()).sum();
     for (key, _) in all {
         if let Err(why) = names::qualified(&key.to_lowercase()) {

@@ -4,8 +4,7 @@ use super::names;
 use crate::ErrorList;
 
 /// `example.com/signer`
-pub(super) fn name(name: &str, errors: &mut ErrorList) {
-    let field = "spec.signerName";
+pub(super) fn name(name: &str, field: &str, errors: &mut ErrorList) {
     if name.is_empty() {
         return errors.required(field, "");
     }

@@ -16,7 +16,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::time::DelayQueue;
 
-const PAUSE: Duration = Duration::from_secs(10); // upstream's containerLogMonitorInterval
+pub(crate) const PAUSE: Duration = Duration::from_secs(10); // upstream's containerLogMonitorInterval
 
 pub(crate) struct Keeper {
     shared: Arc<Shared>,

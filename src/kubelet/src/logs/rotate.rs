@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub const LARGEST: u64 = 10 << 20; // upstream's containerLogMaxSize
-const MOST_FILES: usize = 5; // upstream's containerLogMaxFiles, with the one that is written
+pub const MOST_FILES: usize = 5; // upstream's containerLogMaxFiles, with the one that is written
 
 /// What was rotated away from this log, the oldest first.
 pub fn rotated(log: &Path) -> Vec<PathBuf> {

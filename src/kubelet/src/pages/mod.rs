@@ -1,10 +1,12 @@
-//! What the kubelet's own server shows at upstream's paths: metrics for Prometheus, the summary API, its pods. The pages are
-//! made of what [`measure`] finds, and pure.
+//! What the kubelet's own server shows at upstream's paths: metrics for Prometheus, the summary API, its pods and how it
+//! is set. The pages are made of what [`measure`] finds, and pure.
 
 mod cadvisor;
+mod configz;
 mod kubelet_metrics;
 mod probes;
 mod resource;
+mod running_pods;
 mod summary;
 
 use crate::measure::{Measured, measure};
@@ -21,7 +23,8 @@ pub(crate) async fn page(shared: &Shared, path: &str) -> cri::Result<Option<Kube
     let path = path.trim_end_matches('/');
     let text = |content_type: &'static str, body: String| Ok(Some(KubeletPage { content_type, body }));
     match path {
-        "/healthz" => text("text/plain; charset=utf-8", "ok".to_owned()),
+        "/healthz" | "/healthz/ping" => text("text/plain; charset=utf-8", "ok".to_owned()),
+        "/configz" => text(JSON, configz::page(&shared.config).to_string()),
         "/metrics" => {
             text(EXPOSITION, kubelet_metrics::page(&with_volumes(shared).await?, &shared.work_counts))
         }
@@ -30,6 +33,10 @@ pub(crate) async fn page(shared: &Shared, path: &str) -> cri::Result<Option<Kube
         "/metrics/resource" => text(EXPOSITION, resource::page(&measure(shared).await?)),
         "/stats/summary" => text(JSON, summary::page(&with_volumes(shared).await?).to_string()),
         "/pods" => text(JSON, pods(shared).map_err(|e| CriError::failed("list pods", e))?),
+        "/runningpods" => {
+            let sandboxes = shared.look_at(&shared.sandbox_index.sandboxes()).await?;
+            text(JSON, running_pods::page(&sandboxes).to_string())
+        }
         _ => Ok(None),
     }
 }

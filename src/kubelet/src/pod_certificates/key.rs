@@ -13,6 +13,9 @@ pub(super) struct Made {
     pub request: Vec<u8>,
 }
 
+/// ring makes no keys of RSA and does not know P-521. What could make them is worse than their lack: the crate `rsa` tells keys by its
+/// timing (RUSTSEC-2023-0071), `p521` was never audited, and aws-lc would be a second library of ciphers beside this one.
+///
 /// # Errors
 /// For what is no type of key, and for those that nothing here can make.
 pub(super) fn algorithm(key_type: &str) -> Result<&'static SignatureAlgorithm, String> {

@@ -29,6 +29,54 @@ async fn the_node_is_there_ready_and_alive() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pages_tell_how_it_is_set_and_what_runs() {
+    let rig = rig().await;
+    rig.run(
+        "p",
+        json!({"containers": [web(), {"name": "late", "image": "none:1", "imagePullPolicy": "Never"}]}),
+    )
+    .await;
+    rig.until("p", |p| p.status.iter().any(|s| s.container_statuses.iter().flatten().any(|c| c.ready))).await;
+    let page = async |path: &str| -> Option<serde_json::Value> {
+        let page = rig.kubelet.access.page("n1", path).await.unwrap()?;
+        Some(serde_json::from_str(&page.body).unwrap())
+    };
+    let running = page("/runningpods/").await.unwrap();
+    assert_eq!(running["kind"], "PodList");
+    let [pod] = running["items"].as_array().unwrap().as_slice() else { panic!("{running}") };
+    assert_eq!((&pod["metadata"]["name"], &pod["metadata"]["namespace"]), (&json!("p"), &json!("default")));
+    let containers = pod["spec"]["containers"].as_array().unwrap();
+    assert_eq!(
+        containers.iter().map(|c| &c["name"]).collect::<Vec<_>>(),
+        ["web"],
+        "the other one does not run"
+    );
+    assert_eq!(page("/configz").await.unwrap()["kubeletconfig"]["maxPods"], 110);
+    assert_eq!(page("/configz/x").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_takes_as_many_pods_as_its_last_start_says() {
+    let mut rig = rig().await;
+    rig.stop().await;
+    rig.max_pods = 1;
+    rig.start().await;
+    let node: Node = rig.root().api().get(&api::ObjectKey::new(None, "n1")).unwrap();
+    let status = node.status.unwrap();
+    assert_eq!((&*status.capacity.unwrap()["pods"].0, &*status.allocatable.unwrap()["pods"].0), ("1", "1"));
+    rig.run("one", json!({"containers": [web()]})).await;
+    rig.until("one", |p| phase(p) == "Running").await;
+    rig.run("more", json!({"containers": [web()]})).await;
+    let refused = rig.until("more", |p| phase(p) == "Failed").await.status.unwrap();
+    assert_eq!(refused.reason.as_deref(), Some("OutOfpods"));
+    rig.stop().await;
+    rig.max_pods = 2;
+    rig.start().await;
+    rig.run("another", json!({"containers": [web()]})).await;
+    rig.until("another", |p| phase(p) == "Running").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pod_runs_and_says_how_it_came_to_it() {
     let rig = rig().await;
     rig.run(

@@ -21,6 +21,8 @@ pub struct Rig {
     pub images: Arc<FakeImages>,
     pub dir: tempfile::TempDir,
     pub kubelet: Kubelet,
+    /// Of the next start.
+    pub max_pods: u32,
     stop: CancellationToken,
 }
 
@@ -34,8 +36,9 @@ pub async fn rig() -> Rig {
     let runtime = FakeRuntime::new(clock);
     let images = FakeImages::with(&["web:1", "init:1"]);
     let dir = tempfile::tempdir().unwrap();
-    let (kubelet, stop) = start(&cluster, clock, &runtime, &images, &dir).await;
-    Rig { cluster, clock, runtime, images, dir, kubelet, stop }
+    let max_pods = 110;
+    let (kubelet, stop) = start(&cluster, clock, &runtime, &images, &dir, max_pods).await;
+    Rig { cluster, clock, runtime, images, dir, kubelet, max_pods, stop }
 }
 
 async fn start(
@@ -44,10 +47,12 @@ async fn start(
     runtime: &Arc<FakeRuntime>,
     images: &Arc<FakeImages>,
     dir: &tempfile::TempDir,
+    max_pods: u32,
 ) -> (Kubelet, CancellationToken) {
     let ip = "192.0.2.1".parse().unwrap();
     let mut config = KubeletConfig::new(NODE, ip, dir.path().to_owned(), "10.96.0.10".parse().unwrap());
     config.machine = Machine { cpus: 2, memory_bytes: 1 << 30, disk_bytes: 1 << 40, ..Machine::default() };
+    config.max_pods = max_pods;
     config.own_ports =
         vec![OwnPort { protocol: cri::Protocol::Tcp, address: None, port: 8443, of: "the API server" }];
     let stop = CancellationToken::new();
@@ -73,7 +78,8 @@ impl Rig {
     }
 
     pub async fn start(&mut self) {
-        let again = start(&self.cluster, self.clock, &self.runtime, &self.images, &self.dir).await;
+        let again =
+            start(&self.cluster, self.clock, &self.runtime, &self.images, &self.dir, self.max_pods).await;
         (self.kubelet, self.stop) = again;
     }
 

@@ -1,16 +1,20 @@
 //! Projected volumes: several sources in one directory, none in another's place.
 
-use super::super::checks::{label_selector, list};
+use super::super::checks::{among, label_selector, list};
+use super::super::pod_certificate_request_validation::annotations;
+use super::super::signers;
 use super::files::{downward_file, keys, local_path, mode};
 use crate::ErrorList;
 use k8s_openapi::api::core::v1::{
-    ClusterTrustBundleProjection, KeyToPath, PodSpec, ProjectedVolumeSource, ServiceAccountTokenProjection,
-    VolumeProjection,
+    ClusterTrustBundleProjection, KeyToPath, PodCertificateProjection, PodSpec, ProjectedVolumeSource,
+    ServiceAccountTokenProjection, VolumeProjection,
 };
 use std::collections::BTreeSet;
 
 const SHORTEST_TOKEN_SECONDS: i64 = 600;
 const LONGEST_TOKEN_SECONDS: i64 = 1 << 32;
+/// Of pods' certificates, as the API's documentation names them.
+const KEY_TYPES: [&str; 6] = ["RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519"];
 const SHORTEST_CERTIFICATE_SECONDS: i32 = 60 * 60;
 const LONGEST_CERTIFICATE_SECONDS: i32 = 91 * 24 * 60 * 60;
 
@@ -61,14 +65,7 @@ fn one<'s>(source: &'s VolumeProjection, at: &str, paths: &mut Paths<'s>, errors
         paths.take(&bundle.path, &bundle.path, errors);
     }
     if let Some(certificate) = &source.pod_certificate {
-        for (field, value) in [("signerName", &certificate.signer_name), ("keyType", &certificate.key_type)] {
-            if value.is_empty() {
-                errors.required(format_args!("{at}.podCertificate.{field}"), "");
-            }
-        }
-        if let Some(seconds) = certificate.max_expiration_seconds {
-            lifetime(seconds, &format!("{at}.podCertificate.maxExpirationSeconds"), errors);
-        }
+        pod_certificate(certificate, &format!("{at}.podCertificate"), paths, errors);
     }
     let set = [
         source.secret.is_some(),
@@ -81,6 +78,37 @@ fn one<'s>(source: &'s VolumeProjection, at: &str, paths: &mut Paths<'s>, errors
     if set.iter().filter(|is_set| **is_set).count() > 1 {
         errors.forbidden(at, "may not specify more than 1 volume type per source");
     }
+}
+
+/// A type that this node makes no keys of is a type nevertheless: it is the kubelet that says so.
+fn pod_certificate<'s>(
+    certificate: &'s PodCertificateProjection,
+    at: &str,
+    paths: &mut Paths<'s>,
+    errors: &mut ErrorList,
+) {
+    signers::name(&certificate.signer_name, &format!("{at}.signerName"), errors);
+    among(&certificate.key_type, &KEY_TYPES, format_args!("{at}.keyType"), errors);
+    if let Some(seconds) = certificate.max_expiration_seconds {
+        lifetime(seconds, &format!("{at}.maxExpirationSeconds"), errors);
+    }
+    let files = [
+        ("credentialBundlePath", &certificate.credential_bundle_path),
+        ("keyPath", &certificate.key_path),
+        ("certificateChainPath", &certificate.certificate_chain_path),
+    ];
+    let given = files.into_iter().filter_map(|(field, path)| Some((field, path.as_deref()?)));
+    let mut has_one = false;
+    for (field, path) in given.filter(|(_, path)| !path.is_empty()) {
+        local_path(path, format_args!("{at}.{field}"), errors);
+        paths.take(path, path, errors);
+        has_one = true;
+    }
+    if !has_one {
+        let why = "specify at least one of credentialBundlePath, keyPath, and certificateChainPath";
+        errors.required(at, why);
+    }
+    annotations(certificate.user_annotations.as_ref(), &format!("{at}.userAnnotations"), errors);
 }
 
 fn lifetime(seconds: i32, at: &str, errors: &mut ErrorList) {

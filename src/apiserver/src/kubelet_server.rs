@@ -1,0 +1,331 @@
+//! What a kubelet's server does at its paths, for whoever comes by the node's port (`kubelet_port.rs`) or by the API proxy
+//! (`nodes/NAME/proxy`): it shows pages, gives logs and reaches into containers. Paths, parameters and words are those of
+//! upstream's `pkg/kubelet/server`; what is opened is opened as for the API's own `exec`, `attach` and `portforward`.
+//!
+//! Who asks has been judged before, by this very path. It is taken as it came: no name of an object needs an escape, so
+//! nothing is decoded here that was judged undecoded there. Read [`answer`] first.
+//!
+//! One thing of upstream's is left out on purpose. `/logs/` lists `/var/log`, which on a node of a cluster is the node's own;
+//! here it is the user's machine, with the logs of all else that runs on it. It says that it is disabled, as a kubelet with
+//! `enableSystemLogHandler: false` does.
+
+use crate::connect_options::AttachOptions;
+use crate::pod_checks;
+use crate::pods::{attach_to, exec_in};
+use crate::request::Request;
+use crate::responses::{self, Verbatim, page_not_found};
+use crate::server_state::ServerState;
+use crate::streams::{ForwardTarget, Upgrade};
+use api::{ObjectKey, Status};
+use cluster::Actor;
+use cri::{AttachStreams, ExecConfig, ExecSession, PodAccess, PodContainer};
+use http::Method;
+use k8s_openapi::api::core::v1::Pod;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use warp::reply::Response;
+
+/// Of each stream of a command of `/run`: it is held in memory until the command has ended, and the rest is thrown away.
+const MOST_OUTPUT: usize = 1 << 20;
+
+/// An answer that is no success: its code, and the kubelet's words.
+struct Refusal(u16, String);
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Refusal(status.code, status.message)
+    }
+}
+
+/// Whether there is a process or a connection of a pod's behind the path. A WebSocket is opened with a GET, but does what
+/// otherwise only a POST does: the right to read is not enough for it.
+pub(crate) fn reaches_into_pods(path: &str) -> bool {
+    matches!(split(path).0, "run" | "exec" | "attach" | "portForward")
+}
+
+/// `path` is what the kubelet would see of it.
+pub(crate) async fn answer(
+    edge: &ServerState,
+    kubelet: &Arc<dyn PodAccess>,
+    request: &mut Request,
+    node: &str,
+    path: &str,
+) -> Response {
+    let (root, names) = split(path);
+    let reads = matches!(request.method, Method::GET | Method::HEAD);
+    let opens = matches!(request.method, Method::GET | Method::POST);
+    let answered = match root {
+        "containerLogs" if request.method == Method::GET => logs(edge, kubelet, request, node, &names).await,
+        "run" if request.method == Method::POST => run(edge, kubelet, request, node, &names).await,
+        "exec" if opens => exec(edge, kubelet, request, node, &names).await,
+        "attach" if opens => attach(edge, kubelet, request, node, &names).await,
+        "portForward" if opens => port_forward(edge, kubelet, request, node, &names),
+        "containerLogs" | "run" | "exec" | "attach" | "portForward" => Err(method_not_allowed()),
+        "logs" => Err(disabled("logs")),
+        "debug" if names.first() == Some(&"pprof") => Err(disabled("profiling")),
+        "debug" if names.first() == Some(&"flags") => Err(disabled("flags")),
+        _ if !reads => Err(method_not_allowed()),
+        _ => match kubelet.page(node, path).await {
+            Ok(Some(page)) => Ok(responses::typed(200, page.content_type, page.body)),
+            Ok(None) => Ok(page_not_found()),
+            Err(error) => Err(Refusal(500, format!("Internal Error: {error}"))),
+        },
+    };
+    answered.unwrap_or_else(|Refusal(code, why)| responses::text(code, why))
+}
+
+fn method_not_allowed() -> Refusal {
+    Refusal(405, "405: Method Not Allowed".to_owned())
+}
+
+fn disabled(endpoint: &str) -> Refusal {
+    Refusal(405, format!("{endpoint} endpoint is disabled.\n"))
+}
+
+/// The first segment, and those behind it; a second slash is a segment that has no name.
+fn split(path: &str) -> (&str, Vec<&str>) {
+    let mut segments = path.strip_prefix('/').unwrap_or(path).split('/');
+    (segments.next().unwrap_or_default(), segments.collect())
+}
+
+/// No segment of another path, and no other way to write one.
+fn is_name(segment: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+    !segment.is_empty() && segment.bytes().all(fits)
+}
+
+/// `/NAMESPACE/POD/CONTAINER`, or with the pod's UID before the container.
+fn container_of(
+    edge: &ServerState,
+    node: &str,
+    names: &[&str],
+    missing: impl FnOnce(&str) -> String,
+) -> Result<(Pod, PodContainer), Refusal> {
+    let (namespace, pod, uid, container) = match *names {
+        [namespace, pod, container] => (namespace, pod, None, container),
+        [namespace, pod, uid, container] => (namespace, pod, Some(uid), container),
+        _ => return Err(no_such_path()),
+    };
+    let found = pod_of(edge, node, [namespace, pod], uid)?.ok_or_else(|| Refusal(404, missing(pod)))?;
+    let at = PodContainer {
+        namespace: namespace.to_owned(),
+        pod: pod.to_owned(),
+        container: container.to_owned(),
+    };
+    if !is_name(container) || pod_checks::container(&found, Some(container)).is_err() {
+        let why = format!("container {container:?} not found in pod {pod:?}");
+        return Err(Refusal(404, why));
+    }
+    Ok((found, at))
+}
+
+fn no_such_path() -> Refusal {
+    Refusal(404, "404: Page Not Found".to_owned())
+}
+
+/// A pod of this node.
+fn pod_of(
+    edge: &ServerState,
+    node: &str,
+    [namespace, name]: [&str; 2],
+    uid: Option<&str>,
+) -> Result<Option<Pod>, Refusal> {
+    if !(is_name(namespace) && is_name(name)) {
+        return Ok(None);
+    }
+    // who may use the kubelet's server may see that there is no such pod
+    let root = edge.cluster.acting_as(Actor::root());
+    let found: Option<Pod> = root.api().find(&ObjectKey::namespaced(namespace, name))?;
+    Ok(found.filter(|pod| {
+        let is_here = pod.spec.as_ref().is_some_and(|spec| spec.node_name.as_deref() == Some(node));
+        is_here && uid.is_none_or(|uid| pod.metadata.uid.as_deref() == Some(uid))
+    }))
+}
+
+fn no_pod(_: &str) -> String {
+    "pod does not exist".to_owned()
+}
+
+/// `?tailLines=`, `?follow=` and their kin, as of the API; `?tail=` is an older word.
+async fn logs(
+    edge: &ServerState,
+    kubelet: &Arc<dyn PodAccess>,
+    request: &mut Request,
+    node: &str,
+    names: &[&str],
+) -> Result<Response, Refusal> {
+    let [_, pod_name, _] = *names else { return Err(no_such_path()) };
+    if let Some(tail) = request.parameter("tail").map(str::to_owned) {
+        request.query.retain(|(name, _)| name != "tailLines");
+        if tail != "all" {
+            request.query.push(("tailLines".to_owned(), tail));
+        }
+    }
+    let said = |message: &str| serde_json::json!({"message": message}).to_string();
+    let options =
+        pod_checks::log_options(request, pod_name, jiff::Timestamp::now()).map_err(
+            |status| match status.code {
+                422 => Refusal(422, said("Invalid request.")),
+                _ => Refusal(400, said("Unable to decode query.")),
+            },
+        )?;
+    let missing = |name: &str| format!("pod {name:?} does not exist");
+    let (pod, at) = container_of(edge, node, names, missing)?;
+    pod_checks::has_log(&pod, &at.container, options.previous)?;
+    let lines = kubelet.logs(&at, options).await.map_err(|error| Refusal(400, error.to_string()))?;
+    Ok(responses::stream("text/plain", lines))
+}
+
+/// `?cmd=ls -l`, parted at each space; no shell reads it. Gives what it has printed, its stdout first.
+async fn run(
+    edge: &ServerState,
+    kubelet: &Arc<dyn PodAccess>,
+    request: &Request,
+    node: &str,
+    names: &[&str],
+) -> Result<Response, Refusal> {
+    let (_, at) = container_of(edge, node, names, no_pod)?;
+    let line = request.parameter("cmd").unwrap_or_default();
+    let command = line.split(' ').map(str::to_owned).collect();
+    let config = ExecConfig { command, stdout: true, stderr: true, ..ExecConfig::default() };
+    let failed = |why: String| Refusal(500, why);
+    let session = kubelet.exec(&at, config).await.map_err(|error| failed(error.to_string()))?;
+    let ExecSession { stdout, stderr, exit, .. } = session;
+    let (mut printed, errors) = tokio::join!(read(stdout), read(stderr));
+    match exit.await {
+        Ok(Ok(0)) => {
+            printed.extend_from_slice(&errors);
+            // upstream calls it JSON, whatever it is
+            let mut response = responses::json_bytes(200, printed);
+            response.extensions_mut().insert(Verbatim);
+            Ok(response)
+        }
+        Ok(Ok(code)) => {
+            let errors = String::from_utf8_lossy(&errors);
+            Err(failed(format!("command '{line}' exited with {code}: {errors}")))
+        }
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(failed(format!("command '{line}' was given up"))),
+    }
+}
+
+/// To its end, and as much of it as is kept.
+async fn read(output: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let Some(mut output) = output else { return kept };
+    let mut buffer = vec![0; 16 << 10];
+    while let Ok(count @ 1..) = output.read(&mut buffer).await {
+        let room = MOST_OUTPUT - kept.len();
+        kept.extend_from_slice(&buffer[..count.min(room)]);
+    }
+    kept
+}
+
+async fn exec(
+    edge: &ServerState,
+    kubelet: &Arc<dyn PodAccess>,
+    request: &mut Request,
+    node: &str,
+    names: &[&str],
+) -> Result<Response, Refusal> {
+    let wanted = streams(request)?;
+    let (_, at) = container_of(edge, node, names, no_pod)?;
+    let command: Vec<String> = request.values("command").into_iter().map(str::to_owned).collect();
+    if command.is_empty() {
+        return Err(Refusal(400, "you must specify at least 1 command for the container".to_owned()));
+    }
+    Ok(exec_in(kubelet, request, &at, command, wanted).await?)
+}
+
+async fn attach(
+    edge: &ServerState,
+    kubelet: &Arc<dyn PodAccess>,
+    request: &mut Request,
+    node: &str,
+    names: &[&str],
+) -> Result<Response, Refusal> {
+    let wanted = streams(request)?;
+    let (_, at) = container_of(edge, node, names, no_pod)?;
+    Ok(attach_to(kubelet, request, &at, wanted).await?)
+}
+
+/// A kubelet's own words for them, other than the API's.
+fn streams(request: &Request) -> Result<AttachStreams, Status> {
+    let is_on = |name: &str| request.parameter(name) == Some("1");
+    pod_checks::streams(&AttachOptions {
+        stdin: is_on("input"),
+        stdout: is_on("output"),
+        stderr: is_on("error"),
+        tty: is_on("tty"),
+        ..AttachOptions::default()
+    })
+}
+
+/// `/NAMESPACE/POD`, or with the pod's UID behind it; `?port=` for those who speak no SPDY.
+fn port_forward(
+    edge: &ServerState,
+    kubelet: &Arc<dyn PodAccess>,
+    request: &mut Request,
+    node: &str,
+    names: &[&str],
+) -> Result<Response, Refusal> {
+    let (namespace, pod, uid) = match *names {
+        [namespace, pod] => (namespace, pod, None),
+        [namespace, pod, uid] => (namespace, pod, Some(uid)),
+        _ => return Err(no_such_path()),
+    };
+    let found = pod_of(edge, node, [namespace, pod], uid)?.ok_or_else(|| Refusal(404, no_pod(pod)))?;
+    let port = |text: &str| match text.parse() {
+        Ok(port @ 1..) => Ok(port),
+        _ => Err(Refusal(400, format!("unable to parse {text:?} as a port"))),
+    };
+    let ports: Vec<u16> = request.values("port").into_iter().map(port).collect::<Result<_, _>>()?;
+    let target = ForwardTarget {
+        namespace: namespace.to_owned(),
+        pod: pod.to_owned(),
+        uid: found.metadata.uid.unwrap_or_default(),
+    };
+    Ok(Upgrade::forward(request, ports)?.carry(kubelet.clone(), target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_reaches_into_pods_is_known_by_its_first_segment() {
+        for (path, want) in [
+            ("/exec/ns/pod/c", true),
+            ("/exec", true),
+            ("/attach/", true),
+            ("/portForward/ns/pod", true),
+            ("/run/ns/pod/c", true),
+            ("/containerLogs/ns/pod/c", false),
+            ("/metrics/exec", false),
+            // neither of them leads anywhere
+            ("//exec/ns/pod/c", false),
+            ("/%65xec/ns/pod/c", false),
+            ("/Exec/ns/pod/c", false),
+            ("", false),
+        ] {
+            assert_eq!(reaches_into_pods(path), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn names_are_what_objects_are_called() {
+        for (segment, want) in
+            [("web-0", true), ("a.b", true), ("", false), ("a%2Fb", false), ("a%2e", false), ("a b", false)]
+        {
+            assert_eq!(is_name(segment), want, "{segment}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_command_prints_is_read_to_its_end_and_kept_within_bounds() {
+        let much = vec![b'x'; MOST_OUTPUT + 100_000];
+        assert_eq!(read(Some(&much[..])).await.len(), MOST_OUTPUT);
+        assert_eq!(read(Some(&b"hello"[..])).await, b"hello");
+        assert!(read(None::<&[u8]>).await.is_empty());
+    }
+}
