@@ -30,12 +30,6 @@ fn key_of(address: Ipv4Addr) -> ObjectKey {
     ObjectKey::cluster(&address.to_string())
 }
 
-/// The ClusterIPs that a Service has.
-pub(crate) fn addresses_of(service: &Service) -> Vec<Ipv4Addr> {
-    let ip = service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref());
-    ip.and_then(|ip| ip.parse().ok()).into_iter().collect()
-}
-
 /// Somebody else may hold an address of the range: then no Service gets it.
 pub(crate) fn is_held(snapshot: &Snapshot, address: Ipv4Addr) -> bool {
     snapshot.get(&resource(), &key_of(address)).is_some()
