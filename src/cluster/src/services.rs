@@ -34,54 +34,75 @@ struct Allocations {
 }
 
 /// Who holds what, by the Service's uid.
-struct Holders<T>(HashMap<T, Holder>);
+struct Holders<T> {
+    holders: HashMap<T, Holder>,
+    /// How often something was taken.
+    takes: u64,
+}
 
 struct Holder {
     uid: String,
+    /// Which of the takes it was.
+    take: u64,
     /// The Service that holds it is in the store; until then its write is on the way.
     stored: bool,
 }
 
+impl Allocations {
+    fn takes(&self) -> (u64, u64) {
+        (self.addresses.takes, self.ports.takes)
+    }
+}
+
 impl<T> Default for Holders<T> {
     fn default() -> Self {
-        Holders(HashMap::new())
+        Holders { holders: HashMap::new(), takes: 0 }
     }
 }
 
 impl<T: Eq + Hash + Copy> Holders<T> {
     fn is_free(&self, what: &T) -> bool {
-        !self.0.contains_key(what)
+        !self.holders.contains_key(what)
     }
 
     /// A holder that was stored, and that the store no longer shows with it, has been deleted this moment: whoever saw that
     /// may have it, though the one who deleted has not come round to the allocations.
     fn take(&mut self, what: T, uid: &str, still_stored: impl FnOnce() -> bool) -> bool {
-        if self.0.get(&what).is_some_and(|holder| !holder.stored || still_stored()) {
+        if self.holders.get(&what).is_some_and(|holder| !holder.stored || still_stored()) {
             return false;
         }
-        self.0.insert(what, Holder { uid: uid.to_owned(), stored: false });
+        self.takes += 1;
+        self.holders.insert(what, Holder { uid: uid.to_owned(), take: self.takes, stored: false });
         true
     }
 
     fn is_any_taken(&self, is_such: impl Fn(&T) -> bool) -> bool {
-        self.0.keys().any(is_such)
+        self.holders.keys().any(is_such)
     }
 
     fn is_stored(&mut self, what: &T, uid: &str) {
-        if let Some(holder) = self.0.get_mut(what).filter(|holder| holder.uid == uid) {
+        if let Some(holder) = self.holders.get_mut(what).filter(|holder| holder.uid == uid) {
             holder.stored = true;
         }
     }
 
     fn give_back(&mut self, what: &T, uid: &str) {
-        if self.0.get(what).is_some_and(|holder| holder.uid == uid) {
-            self.0.remove(what);
+        if self.holders.get(what).is_some_and(|holder| holder.uid == uid) {
+            self.holders.remove(what);
+        }
+    }
+
+    /// Of what a committed write gave up, that looked at the Service after so many takes. As soon as the store shows that, the
+    /// same Service may have taken it again by its next write: that one's it stays.
+    fn give_up(&mut self, what: &T, uid: &str, seen: u64) {
+        if self.holders.get(what).is_some_and(|holder| holder.take <= seen) {
+            self.give_back(what, uid);
         }
     }
 
     fn load(&mut self, held: impl IntoIterator<Item = T>, uid: &str) {
-        let holder = || Holder { uid: uid.to_owned(), stored: true };
-        self.0.extend(held.into_iter().map(|what| (what, holder())));
+        let holder = || Holder { uid: uid.to_owned(), take: 0, stored: true };
+        self.holders.extend(held.into_iter().map(|what| (what, holder())));
     }
 }
 
@@ -94,6 +115,8 @@ pub(crate) struct ServiceReservation {
     /// Given up by this write, free once it is committed.
     freed: Vec<u16>,
     freed_addresses: Vec<Ipv4Addr>,
+    /// How often addresses, and ports, had been taken when the Service was looked at.
+    seen: (u64, u64),
     from: Option<Arc<Mutex<Allocations>>>,
 }
 
@@ -140,6 +163,7 @@ impl Allocators {
         let mut reservation = ServiceReservation::default();
         reservation.from = Some(self.allocations.clone());
         reservation.uid = uid_of(new).to_owned();
+        reservation.seen = self.lock().takes();
         let mut errors = ErrorList::default();
         self.take_address(store, new, old, &mut reservation, &mut errors);
         self.take_ports(store, new, old, &mut reservation, &mut errors);
@@ -373,8 +397,13 @@ impl Reservation for ServiceReservation {
             let mut allocations = allocations.lock();
             self.addresses.iter().for_each(|ip| allocations.addresses.is_stored(ip, &self.uid));
             self.ports.iter().for_each(|port| allocations.ports.is_stored(port, &self.uid));
-            self.freed_addresses.iter().for_each(|ip| allocations.addresses.give_back(ip, &self.uid));
-            self.freed.iter().for_each(|port| allocations.ports.give_back(port, &self.uid));
+            let (addresses, ports) = self.seen;
+            for ip in &self.freed_addresses {
+                allocations.addresses.give_up(ip, &self.uid, addresses);
+            }
+            for port in &self.freed {
+                allocations.ports.give_up(port, &self.uid, ports);
+            }
         }
     }
 }
@@ -435,4 +464,37 @@ fn twin(ports: &[ServicePort], of: usize) -> Option<u16> {
     let found = same.find(|found| *found != 0)?;
     let is_used = ports.iter().any(|port| port.node_port == Some(found) && protocol(port) == own);
     u16::try_from(found).ok().filter(|_| !is_used)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PORT: u16 = 30000;
+
+    #[test]
+    fn what_a_service_takes_again_is_not_freed_by_the_write_that_gave_it_up() {
+        let mut book = Holders::default();
+        book.load([PORT], "web");
+        let seen = book.takes;
+        // the store shows that it was given up before the one who did so comes round to it
+        assert!(book.take(PORT, "web", || false));
+        book.give_up(&PORT, "web", seen);
+        book.is_stored(&PORT, "web");
+        assert!(!book.take(PORT, "other", || true), "it is the next write's");
+        let seen = book.takes;
+        book.give_up(&PORT, "web", seen);
+        assert!(book.is_free(&PORT));
+    }
+
+    #[test]
+    fn what_is_given_up_is_free_though_the_one_who_took_it_is_slow() {
+        let mut book = Holders::default();
+        assert!(book.take(PORT, "web", || false));
+        let seen = book.takes;
+        book.give_up(&PORT, "web", seen);
+        // now he comes round to it
+        book.is_stored(&PORT, "web");
+        assert!(book.is_free(&PORT));
+    }
 }

@@ -521,6 +521,31 @@ async fn who_asked_for_it_is_evaluated_again() {
 }
 
 #[tokio::test]
+async fn what_the_last_one_makes_of_a_pod_is_judged() {
+    for (change, want) in [
+        ("serviceAccountName: 'nobody'", "error looking up service account default/nobody"),
+        ("runtimeClassName: 'nobodys'", "RuntimeClass \"nobodys\" not found"),
+        ("overhead: {'cpu': '1'}", "Pod Overhead set without corresponding RuntimeClass defined Overhead"),
+    ] {
+        let lab = Lab::new().await;
+        let root = lab.0.acting_as(Actor::root());
+        let account: k8s_openapi::api::core::v1::ServiceAccount =
+            serde_json::from_value(json!({"metadata": {"name": "default", "namespace": "default"}})).unwrap();
+        let _ = root.api().create(account).await;
+        // the first says it when it is evaluated again: after that nobody fills in anything
+        let late = format!(
+            "has(object.metadata.annotations) ? Object{{spec: Object.spec{{{change}}}}} : Object{{}}"
+        );
+        let first = json!({"matchConstraints": rules("pods"), "reinvocationPolicy": "IfNeeded", "mutations": apply(&late)});
+        let annotated = apply("Object{metadata: Object.metadata{annotations: {'by': 'the second'}}}");
+        lab.mutating("a", first).await;
+        lab.mutating("b", json!({"matchConstraints": rules("pods"), "mutations": annotated})).await;
+        let refused = root.api().create(testkit::objects::pod("p").build()).await.unwrap_err();
+        assert!(refused.message.contains(want), "{change}: {}", refused.message);
+    }
+}
+
+#[tokio::test]
 async fn nobody_has_read_what_he_may_not_read() {
     let lab = Lab::new().await;
     let user = Actor::user("jane", &[]);

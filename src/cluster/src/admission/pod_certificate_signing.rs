@@ -1,5 +1,5 @@
 //! A pod's certificate is given, or denied, by who may sign for the signer that was asked: upstream's strategy of
-//! PodCertificateRequests, which asks before it validates.
+//! PodCertificateRequests. Upstream asks after it has validated; here who may not sign is told that first.
 
 use super::plugin::{Plugin, Step};
 use super::review::Review;

@@ -4,6 +4,7 @@ use super::plugin::{Plugin, Step};
 use super::review::Review;
 use crate::Cluster;
 use crate::pod_references::MIRROR;
+use crate::reservations::Reservations;
 use ::api::{GroupResource, Object, ObjectKey, Status};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{
@@ -32,7 +33,7 @@ impl Plugin for ServiceAccount {
     }
 
     fn handles(&self, step: Step, review: &Review<'_>) -> bool {
-        step == Step::Admit && review.creates::<Pod>()
+        step != Step::Begin && review.creates::<Pod>()
     }
 
     async fn admit(&self, review: &mut Review<'_>) -> Result<(), Status> {
@@ -42,10 +43,38 @@ impl Plugin for ServiceAccount {
             None => Ok(()),
         }
     }
+
+    /// Who was asked last may have named another.
+    async fn validate(&self, review: &Review<'_>, _: &mut Reservations) -> Result<(), Status> {
+        match review.new_object().and_then(|new| new.downcast_ref()) {
+            Some(pod) => has_account(review.asked.cluster, pod),
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_mirror(pod: &Pod) -> bool {
+    pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(MIRROR))
+}
+
+fn has_account(cluster: &Cluster, pod: &Pod) -> Result<(), Status> {
+    if is_mirror(pod) {
+        return Ok(());
+    }
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let pod_name = pod.metadata.name.as_deref().unwrap_or_default();
+    let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or_default();
+    if account.is_empty() {
+        let why = format!("no service account specified for pod {namespace}/{pod_name}");
+        return Err(Status::forbidden(&GroupResource::new("", "pods"), pod_name, why));
+    }
+    let resource = Resource::from(&Account::info().storage);
+    let stored = cluster.store().snapshot().get(&resource, &ObjectKey::namespaced(namespace, account));
+    stored.map(drop).ok_or_else(|| no_account(namespace, pod_name, account))
 }
 
 async fn give_account(cluster: &Cluster, pod: &mut Pod) -> Result<(), Status> {
-    if pod.metadata.annotations.as_ref().is_some_and(|a| a.contains_key(MIRROR)) {
+    if is_mirror(pod) {
         return Ok(());
     }
     let namespace = pod.metadata.namespace.clone().unwrap_or_default();
