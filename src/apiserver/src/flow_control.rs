@@ -75,7 +75,7 @@ fn width_of_list(edge: &ServerState, request: &Request, info: &RequestInfo) -> u
 /// all of them together, lines for people are about twice as long, and other forms are made of a tree of values.
 fn copies(request: &Request) -> usize {
     let accept = request.header(header::ACCEPT);
-    let is_converted = negotiate::only_yaml(accept) || negotiate::only_protobuf(accept);
+    let is_converted = negotiate::may_be_converted(accept);
     let is_packed = negotiate::takes_gzip(request.header(header::ACCEPT_ENCODING));
     let is_indented = pretty::is_asked(request);
     1 + if is_converted { 8 } else { 0 } + if is_indented { 2 } else { 0 } + usize::from(is_packed)
