@@ -3,6 +3,7 @@
 use crate::authentication::actor_of_certificate;
 use crate::client_tls::ClientIdentity;
 use crate::connection_seats::{AllSeats, ConnectionSeats};
+use crate::discovery::AggregatedDiscovery;
 use crate::issuers::Issuers;
 use crate::metrics::{ConfigFile, Metrics};
 use crate::openapi_documents::OpenapiDocuments;
@@ -86,6 +87,7 @@ impl ApiServer {
             openapi: OpenapiDocuments::default(),
             front_proxy: config.front_proxy,
             aggregated: aggregator::Documents::default(),
+            discovery: AggregatedDiscovery::default(),
         };
         Ok(ApiServer { edge: Arc::new(edge), tls })
     }

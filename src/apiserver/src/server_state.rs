@@ -2,6 +2,7 @@
 
 use crate::aggregator;
 use crate::client_tls::ClientIdentity;
+use crate::discovery::AggregatedDiscovery;
 use crate::issuers::Issuers;
 use crate::metrics::Metrics;
 use crate::openapi_documents::OpenapiDocuments;
@@ -31,4 +32,5 @@ pub(crate) struct ServerState {
     pub(crate) openapi: OpenapiDocuments,
     pub(crate) front_proxy: Option<ClientIdentity>,
     pub(crate) aggregated: aggregator::Documents,
+    pub(crate) discovery: AggregatedDiscovery,
 }

@@ -2,12 +2,16 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 #[derive(Default)]
-pub(crate) struct Documents(Mutex<BTreeMap<(String, String), Told>>);
+pub(crate) struct Documents {
+    told: Mutex<BTreeMap<(String, String), Told>>,
+    changes: AtomicU64,
+}
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(super) struct Told {
     /// An `APIResourceList`.
     pub(super) resources: Value,
@@ -17,11 +21,23 @@ pub(super) struct Told {
 
 impl Documents {
     pub(super) fn keep(&self, group: &str, version: &str, told: Told) {
-        self.lock().insert((group.to_owned(), version.to_owned()), told);
+        let (of, mut all) = ((group.to_owned(), version.to_owned()), self.lock());
+        // they are asked all the time, and mostly tell the same
+        if all.get(&of) != Some(&told) {
+            all.insert(of, told);
+            self.changes.fetch_add(1, Ordering::Release);
+        }
     }
 
     pub(super) fn forget(&self, group: &str, version: &str) {
-        self.lock().remove(&(group.to_owned(), version.to_owned()));
+        if self.lock().remove(&(group.to_owned(), version.to_owned())).is_some() {
+            self.changes.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// How often something else was told than before.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     pub(crate) fn openapi_hash(&self, group: &str, version: &str) -> Option<String> {
@@ -37,7 +53,7 @@ impl Documents {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String), Told>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -103,5 +119,22 @@ mod tests {
         }]});
         assert_eq!(documents.of_version("example.com", "v1", true), want);
         assert_eq!(documents.of_version("example.com", "v1", false)["freshness"], "Stale");
+    }
+
+    #[test]
+    fn what_is_told_again_is_no_change() {
+        let documents = Documents::default();
+        let told =
+            |name: &str| Told { resources: json!({"resources": [{"name": name}]}), openapi_hash: None };
+        let mut changes = Vec::new();
+        for (version, name) in [("v1", "a"), ("v1", "a"), ("v1", "b"), ("v2", "b")] {
+            documents.keep("example.com", version, told(name));
+            changes.push(documents.changes());
+        }
+        documents.forget("example.com", "v3");
+        changes.push(documents.changes());
+        documents.forget("example.com", "v1");
+        changes.push(documents.changes());
+        assert_eq!(changes, [1, 1, 2, 3, 3, 4]);
     }
 }
