@@ -4,6 +4,7 @@ use crate::authentication::actor_of_certificate;
 use crate::client_tls::ClientIdentity;
 use crate::connection_seats::{AllSeats, ConnectionSeats};
 use crate::discovery::AggregatedDiscovery;
+use crate::health::Health;
 use crate::issuers::Issuers;
 use crate::metrics::{ConfigFile, Metrics};
 use crate::openapi_documents::OpenapiDocuments;
@@ -80,6 +81,7 @@ impl ApiServer {
             audit: config.audit,
             issuers: ArcSwap::from_pointee(Issuers::new(config.authentication)),
             flow: FlowControl::default(),
+            health: Health::default(),
             ready: config.ready,
             stop: OnceLock::new(),
             metrics: Metrics::default(),

@@ -3,6 +3,7 @@
 use crate::aggregator;
 use crate::client_tls::ClientIdentity;
 use crate::discovery::AggregatedDiscovery;
+use crate::health::Health;
 use crate::issuers::Issuers;
 use crate::metrics::Metrics;
 use crate::openapi_documents::OpenapiDocuments;
@@ -24,6 +25,7 @@ pub(crate) struct ServerState {
     pub(crate) audit: Option<Arc<AuditLog>>,
     pub(crate) issuers: ArcSwap<Issuers>,
     pub(crate) flow: FlowControl,
+    pub(crate) health: Health,
     pub(crate) ready: watch::Receiver<bool>,
     /// Since it is served: until when.
     pub(crate) stop: OnceLock<CancellationToken>,
