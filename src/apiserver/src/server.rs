@@ -79,7 +79,7 @@ impl ApiServer {
             cluster,
             pods,
             audit: config.audit,
-            issuers: ArcSwap::from_pointee(Issuers::new(config.authentication)),
+            issuers: ArcSwap::from_pointee(Issuers::new(config.authentication, &Issuers::default())),
             flow: FlowControl::default(),
             health: Health::default(),
             ready: config.ready,
@@ -96,7 +96,8 @@ impl ApiServer {
 
     /// From now on these are believed beside the cluster itself, and no others.
     pub fn authenticate_by(&self, configuration: ::authentication::Configuration) {
-        self.edge.issuers.store(Arc::new(Issuers::new(configuration)));
+        let before = self.edge.issuers.load_full();
+        self.edge.issuers.store(Arc::new(Issuers::new(configuration, &before)));
     }
 
     /// A file has changed; the metrics tell whether what it says now is in force.
