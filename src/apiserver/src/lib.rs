@@ -52,6 +52,7 @@ mod reviews;
 mod router;
 mod server;
 mod server_state;
+mod stream_seats;
 mod streams;
 mod table;
 mod warnings;

@@ -4,8 +4,10 @@ use crate::audit_trail::AuditTrail;
 use crate::body::{self, LARGEST_BODY};
 use crate::held_seat::HeldSeat;
 use crate::peer::Peer;
+use crate::stream_seats::{StreamSeat, StreamSeats};
 use api::{Reason, Status};
 use bytes::{Buf, Bytes, BytesMut};
+use cluster::Actor;
 use futures::{Stream, StreamExt};
 use http::{HeaderMap, Method};
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -35,7 +37,9 @@ pub(crate) struct Request {
     pub(crate) raw_query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) peer: Arc<Peer>,
-    pub(crate) upgrade: Option<Upgrading>,
+    upgrade: Option<Upgrading>,
+    /// Who has sent it, and where his streams are counted.
+    streams: Option<(StreamSeats, Actor)>,
     pub(crate) trail: AuditTrail,
     /// Of the priority level that it belongs to.
     pub(crate) seat: HeldSeat,
@@ -51,15 +55,31 @@ pub(crate) struct Request {
 pub(crate) struct Upgrading {
     connection: OnUpgrade,
     trail: AuditTrail,
+    /// Among the streams of its user, where those are counted.
+    seat: Option<StreamSeat>,
 }
 
 impl Upgrading {
-    /// The connection, and what must be held for as long as it is used.
-    ///
-    /// # Errors
-    /// A client that has gone before.
-    pub(crate) async fn complete(self) -> hyper::Result<(Upgraded, AuditTrail)> {
-        Ok((self.connection.await?, self.trail))
+    /// Has the connection for `run`, once it is there, until that has done with it or another stream takes its seat. A client that has
+    /// gone before takes all of it with it.
+    pub(crate) fn carry<F>(self, run: impl FnOnce(Upgraded) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Upgrading { connection, trail, seat } = self;
+        tokio::spawn(async move {
+            // the request is not over before the stream is
+            let _trail = trail;
+            let stream = async move {
+                if let Ok(upgraded) = connection.await {
+                    run(upgraded).await;
+                }
+            };
+            match seat {
+                Some(seat) => seat.hold(stream).await,
+                None => stream.await,
+            }
+        });
     }
 }
 
@@ -86,7 +106,8 @@ impl Request {
             Err(e) => Err(Status::bad_request(format!("read body: {e}"))),
         });
         let chunks = Mutex::new(Box::pin(chunks) as Chunks);
-        let upgrade = upgrade.map(|connection| Upgrading { connection, trail: AuditTrail::default() });
+        let upgrade =
+            upgrade.map(|connection| Upgrading { connection, trail: AuditTrail::default(), seat: None });
         Request {
             method,
             path,
@@ -96,6 +117,7 @@ impl Request {
             headers,
             peer,
             upgrade,
+            streams: None,
             trail: AuditTrail::default(),
             seat: HeldSeat::default(),
             came: Instant::now(),
@@ -111,6 +133,23 @@ impl Request {
             upgrade.trail = trail.clone();
         }
         self.trail = trail;
+    }
+
+    /// Should it become a stream, it is one of the user's.
+    pub(crate) fn count_stream(&mut self, seats: &StreamSeats, user: &Actor) {
+        self.streams = self.upgrade.is_some().then(|| (seats.clone(), user.clone()));
+    }
+
+    /// The connection, for who changes its protocol; `None` where nobody has asked for that.
+    ///
+    /// # Errors
+    /// `TooManyRequests` for a user who has many streams already.
+    pub(crate) fn take_upgrade(&mut self) -> Result<Option<Upgrading>, Status> {
+        let Some(mut upgrade) = self.upgrade.take() else { return Ok(None) };
+        if let Some((seats, user)) = self.streams.take() {
+            upgrade.seat = seats.take(&user)?;
+        }
+        Ok(Some(upgrade))
     }
 
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {

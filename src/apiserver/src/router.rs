@@ -31,6 +31,7 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
         Ok(user) => {
             let trail = audited::begin(edge.audit.as_ref(), &user, &request);
             request.follow(trail.clone());
+            request.count_stream(&edge.streams, &user);
             let answer = route(&edge, user, request).await;
             trail.answered(answer.unwrap_or_else(|status| responses::refusal(&status))).await
         }

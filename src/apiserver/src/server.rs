@@ -12,6 +12,7 @@ use crate::parse_budget::ParseBudget;
 use crate::peer::Peer;
 use crate::request::Request;
 use crate::server_state::ServerState;
+use crate::stream_seats::StreamSeats;
 use crate::{aggregator, flow_control, responses, router};
 use api::Status;
 use arc_swap::ArcSwap;
@@ -81,6 +82,7 @@ impl ApiServer {
             audit: config.audit,
             issuers: ArcSwap::from_pointee(Issuers::new(config.authentication, &Issuers::default())),
             flow: FlowControl::default(),
+            streams: StreamSeats::default(),
             health: Health::default(),
             ready: config.ready,
             stop: OnceLock::new(),

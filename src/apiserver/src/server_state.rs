@@ -8,6 +8,7 @@ use crate::issuers::Issuers;
 use crate::metrics::Metrics;
 use crate::openapi_documents::OpenapiDocuments;
 use crate::parse_budget::ParseBudget;
+use crate::stream_seats::StreamSeats;
 use arc_swap::ArcSwap;
 use audit::AuditLog;
 use cluster::Cluster;
@@ -25,6 +26,7 @@ pub(crate) struct ServerState {
     pub(crate) audit: Option<Arc<AuditLog>>,
     pub(crate) issuers: ArcSwap<Issuers>,
     pub(crate) flow: FlowControl,
+    pub(crate) streams: StreamSeats,
     pub(crate) health: Health,
     pub(crate) ready: watch::Receiver<bool>,
     /// Since it is served: until when.
