@@ -43,9 +43,11 @@ pub(crate) async fn admit(edge: &ServerState, actor: &Actor, request: &Request) 
     let verb = info.as_ref().map_or(method.as_str(), |info| info.verb(request));
     let resource = info.as_ref().map(|info| ResourceAsked {
         group: &info.gvr.group,
+        version: &info.gvr.version,
         resource: &info.gvr.resource,
         subresource: info.subresource.as_deref().unwrap_or_default(),
         namespace: info.namespace.as_deref(),
+        name: info.name.as_deref(),
     });
     let asked = Asked { user: &actor.name, groups: &actor.groups, verb, resource, path: &request.path };
     let width = info.as_ref().filter(|_| verb == "list").map_or(1, |info| width_of_list(edge, request, info));

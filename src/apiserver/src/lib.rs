@@ -23,6 +23,7 @@ mod connection_seats;
 mod discovery;
 mod exchange;
 mod flow_control;
+mod flow_control_dump;
 mod health;
 mod held_seat;
 mod impersonation;

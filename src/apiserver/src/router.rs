@@ -8,8 +8,9 @@ use crate::request_info::{ParsedPath, RequestInfo, read_watch_path};
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::{
-    aggregator, audited, authentication, computed, discovery, flow_control, health, held_seat, impersonation,
-    metrics, negotiate, objects, openapi_documents, pods, pretty, proxy, responses, watch_socket,
+    aggregator, audited, authentication, computed, discovery, flow_control, flow_control_dump, health,
+    held_seat, impersonation, metrics, negotiate, objects, openapi_documents, pods, pretty, proxy, responses,
+    watch_socket,
 };
 use api::Status;
 use cluster::metrics::WebhookWait;
@@ -228,6 +229,9 @@ async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<R
         ["version"] => Ok(responses::json(200, &discovery::version())),
         ["healthz" | "livez" | "readyz", ..] => {
             health::answer(edge, request, &segments).await.ok_or_else(not_found)
+        }
+        ["debug", "api_priority_and_fairness", dump] => {
+            flow_control_dump::answer(edge, request, dump).ok_or_else(not_found)
         }
         ["metrics"] => Ok(responses::typed(200, metrics::CONTENT_TYPE, metrics::page(edge))),
         [".well-known", "openid-configuration"] => {
