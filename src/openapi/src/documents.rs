@@ -12,6 +12,7 @@ use std::sync::{Arc, LazyLock};
 pub struct Documents {
     /// By path.
     version_3: BTreeMap<String, Arc<Document>>,
+    version_3_protobuf: BTreeMap<String, Arc<Document>>,
     version_2: Arc<Document>,
     version_2_protobuf: Arc<Document>,
 }
@@ -30,14 +31,17 @@ impl Documents {
         for resource in &resources {
             groups.entry(resource.root()).or_default().push(resource.clone());
         }
-        let version_3: BTreeMap<String, Arc<Document>> = groups
-            .into_iter()
-            .map(|(path, resources)| {
-                let before = before.and_then(|before| before.version_3.get(&path));
-                let document = Document::of(hash_of(&resources), before, move || version_3::json(&resources));
-                (path, document)
-            })
-            .collect();
+        let mut version_3: BTreeMap<String, Arc<Document>> = BTreeMap::new();
+        let mut version_3_protobuf = BTreeMap::new();
+        for (path, resources) in groups {
+            let (hash, again) = (hash_of(&resources), resources.clone());
+            let json = before.and_then(|before| before.version_3.get(&path));
+            let json = Document::of(hash, json, move || version_3::json(&resources));
+            let protobuf = before.and_then(|before| before.version_3_protobuf.get(&path));
+            let protobuf = Document::of(hash, protobuf, move || version_3::protobuf(&again));
+            version_3_protobuf.insert(path.clone(), protobuf);
+            version_3.insert(path, json);
+        }
         let mut hasher = DefaultHasher::new();
         version_3.iter().for_each(|(path, document)| (path, &document.hash).hash(&mut hasher));
         let hash = hasher.finish();
@@ -46,6 +50,7 @@ impl Documents {
         let (json, protobuf) = before.map(|before| (&before.version_2, &before.version_2_protobuf)).unzip();
         Documents {
             version_3,
+            version_3_protobuf,
             version_2: Document::of(hash, json, move || version_2::json(&resources)),
             version_2_protobuf: Document::of(hash, protobuf, move || version_2::protobuf(&again)),
         }
@@ -54,6 +59,11 @@ impl Documents {
     /// What is served at `/openapi/v3/{path}`, JSON; `path` is `api/v1` or `apis/apps/v1`.
     pub fn version_3(&self, path: &str) -> Option<&Arc<Document>> {
         self.version_3.get(path)
+    }
+
+    /// The same as [`crate::PROTOBUF_3`].
+    pub fn version_3_protobuf(&self, path: &str) -> Option<&Arc<Document>> {
+        self.version_3_protobuf.get(path)
     }
 
     /// JSON of all that is served.
