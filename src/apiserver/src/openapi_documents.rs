@@ -20,20 +20,23 @@ const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protob
 /// The same of version 3.
 const PROTOBUF_3: &str = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf";
 
-/// The documents of the registry that is served, and this.
+/// The documents of the registry that is served, this, and how often extension API servers had told something else.
 #[derive(Default)]
-pub(crate) struct OpenapiDocuments(Mutex<Option<(Arc<Registry>, Arc<Documents>)>>);
+pub(crate) struct OpenapiDocuments(Mutex<Option<(Arc<Registry>, u64, Arc<Documents>)>>);
 
 impl OpenapiDocuments {
     /// Where kinds have come or gone, others; what of the old ones stays true stays rendered.
-    fn of(&self, registry: Arc<Registry>) -> Arc<Documents> {
+    fn of(&self, edge: &ServerState) -> Arc<Documents> {
+        // before they are read: what changes meanwhile is another state
+        let (registry, told) = (edge.cluster.registry(), edge.aggregated.changes());
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*kept {
-            Some((of, documents)) if Arc::ptr_eq(of, &registry) => documents.clone(),
+            Some((of, known, documents)) if Arc::ptr_eq(of, &registry) && *known == told => documents.clone(),
             before => {
-                let before = before.as_ref().map(|(_, documents)| &**documents);
-                let documents = Arc::new(Documents::of(&registry, before));
-                *kept = Some((registry, documents.clone()));
+                let before = before.as_ref().map(|(.., documents)| &**documents);
+                let extensions = edge.aggregated.openapi_v2();
+                let documents = Arc::new(Documents::with_extensions(&registry, &extensions, before));
+                *kept = Some((registry, told, documents.clone()));
                 documents
             }
         }
@@ -48,7 +51,7 @@ pub(crate) async fn answer(
     version: &str,
     path: &[&str],
 ) -> Result<Response, Status> {
-    let documents = edge.openapi.of(edge.cluster.registry());
+    let documents = edge.openapi.of(edge);
     match (version, path) {
         ("v2", []) => version_2(&documents, request).await,
         ("v3", []) => {

@@ -6,6 +6,7 @@
 
 mod definitions;
 mod documents;
+mod extension;
 mod gnostic;
 mod paths;
 mod resource;
@@ -13,6 +14,7 @@ mod version_2;
 mod version_3;
 
 pub use documents::{Document, Documents, index};
+pub use extension::Extension;
 
 use serde_json::Value;
 use std::fmt::Display;

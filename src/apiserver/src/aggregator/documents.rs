@@ -1,9 +1,10 @@
 //! What extension API servers told of themselves when they were last asked: their part of discovery and of OpenAPI.
 
+use openapi::Extension;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Default)]
 pub(crate) struct Documents {
@@ -17,6 +18,8 @@ pub(super) struct Told {
     pub(super) resources: Value,
     /// Of its OpenAPI v3, where it has one.
     pub(super) openapi_hash: Option<String>,
+    /// Its part of OpenAPI v2.
+    pub(super) openapi_v2: Option<Arc<Extension>>,
 }
 
 impl Documents {
@@ -42,6 +45,15 @@ impl Documents {
 
     pub(crate) fn openapi_hash(&self, group: &str, version: &str) -> Option<String> {
         self.lock().get(&(group.to_owned(), version.to_owned()))?.openapi_hash.clone()
+    }
+
+    pub(super) fn openapi_v2_of(&self, group: &str, version: &str) -> Option<Arc<Extension>> {
+        self.lock().get(&(group.to_owned(), version.to_owned()))?.openapi_v2.clone()
+    }
+
+    /// All parts of OpenAPI v2.
+    pub(crate) fn openapi_v2(&self) -> Vec<Arc<Extension>> {
+        self.lock().values().filter_map(|told| told.openapi_v2.clone()).collect()
     }
 
     /// The version as `APIGroupDiscoveryList` has it. What is not known, or of one who does not answer now, is stale.
@@ -111,7 +123,7 @@ mod tests {
             {"name": "flunders", "singularName": "flunder", "namespaced": true, "kind": "Flunder", "verbs": ["get"], "shortNames": ["fl"]},
             {"name": "flunders/scale", "singularName": "", "namespaced": true, "kind": "Scale", "group": "autoscaling", "version": "v1", "verbs": ["get"]},
         ]});
-        documents.keep("example.com", "v1", Told { resources, openapi_hash: None });
+        documents.keep("example.com", "v1", Told { resources, openapi_hash: None, openapi_v2: None });
         let want = json!({"version": "v1", "freshness": "Current", "resources": [{
             "resource": "flunders", "responseKind": {"group": "example.com", "version": "v1", "kind": "Flunder"}, "scope": "Namespaced",
             "singularResource": "flunder", "verbs": ["get"], "shortNames": ["fl"],
@@ -124,8 +136,11 @@ mod tests {
     #[test]
     fn what_is_told_again_is_no_change() {
         let documents = Documents::default();
-        let told =
-            |name: &str| Told { resources: json!({"resources": [{"name": name}]}), openapi_hash: None };
+        let told = |name: &str| Told {
+            resources: json!({"resources": [{"name": name}]}),
+            openapi_hash: None,
+            openapi_v2: None,
+        };
         let mut changes = Vec::new();
         for (version, name) in [("v1", "a"), ("v1", "a"), ("v1", "b"), ("v2", "b")] {
             documents.keep("example.com", version, told(name));

@@ -112,6 +112,34 @@ fn what_a_definition_does_not_change_is_not_rendered_again() {
 }
 
 #[test]
+fn an_extension_is_in_the_one_document_of_version_2() {
+    let path = "/apis/wardle.example.com/v1alpha1/flunders";
+    let foreign = |root: &str| {
+        let document = json!({
+            "paths": {(format!("/{root}/flunders")): {"get": {"responses": {"200": {"description": "OK",
+                "schema": {"$ref": "#/definitions/com.example.wardle.FlunderList"}}}}}},
+            "definitions": {"com.example.wardle.FlunderList": {"type": "object", "description": "Flunders."}},
+        });
+        Arc::new(Extension::of(document.to_string().as_bytes(), root).unwrap())
+    };
+    let before = Documents::of(&kinds::all(), None);
+    let parts = [foreign("apis/wardle.example.com/v1alpha1"), foreign("apis/apps/v1")];
+    let documents = Documents::with_extensions(&kinds::all(), &parts, Some(&before));
+    assert_ne!(documents.version_2().hash(), before.version_2().hash());
+    let document = json_of(documents.version_2());
+    let schema = &document["paths"][path]["get"]["responses"]["200"]["schema"]["$ref"];
+    assert_eq!(schema, "#/definitions/com.example.wardle.FlunderList");
+    assert_eq!(document["definitions"]["com.example.wardle.FlunderList"]["description"], "Flunders.");
+    assert!(document["paths"]["/apis/apps/v1/deployments"].is_object());
+    assert!(document["paths"]["/apis/apps/v1/flunders"].is_null(), "what is ours is described by us");
+    let protobuf = inflate(documents.version_2_protobuf().packed());
+    assert!(pair_names(only(&protobuf, 8), 2).contains(path));
+    assert!(pair_names(only(&protobuf, 9), 1).contains("com.example.wardle.FlunderList"));
+    let again = Documents::with_extensions(&kinds::all(), &parts, Some(&documents));
+    assert!(Arc::ptr_eq(again.version_2(), documents.version_2()), "what is the same is kept");
+}
+
+#[test]
 fn what_a_schema_says_is_in_its_protobuf_of_version_3() {
     let spec = json!({
         "type": "object", "required": ["size"], "x-kubernetes-preserve-unknown-fields": true,
