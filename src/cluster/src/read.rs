@@ -1,6 +1,6 @@
 //! Reading: one object, or a list, whole or in pages. A page and those after it are of one revision, which is kept for as long as
-//! `KEPT_SNAPSHOTS` says; nothing is copied for it. What is not kept is made of the events that watches begin with. Objects leave as they are stored, in another version where the path
-//! asks for one.
+//! `KEPT_SNAPSHOTS` says; nothing is copied for it. What is not kept is made of the events that watches begin with. Objects leave as
+//! they are stored, in another version where the path asks for one.
 
 use crate::conversion::MOST_OBJECTS;
 use crate::{Actor, Attributes, Cluster, Target};
