@@ -62,7 +62,8 @@ async fn the_first_format_that_there_is_of_those_a_client_takes_is_answered() {
     let cases = [
         ("an object", one.as_str(), of_go.as_str(), 200, true),
         ("a list", MAPS, &of_go, 200, true),
-        ("a kind with JSON in it", definitions, &of_go, 200, true),
+        ("a kind without messages", definitions, &of_go, 200, false),
+        ("a kind without messages, for who reads nothing else", definitions, PROTOBUF, 406, true),
         ("a refusal", &none, &of_go, 404, true),
         ("a watch", &watch, &of_go, 200, true),
         ("a table", MAPS, &table, 200, false),
