@@ -144,10 +144,6 @@ impl Status {
         Self::new(Reason::Expired, message)
     }
 
-    pub fn too_old_resource_version(asked: crate::ResourceVersion, oldest: crate::ResourceVersion) -> Self {
-        Self::expired(format!("too old resource version: {asked} ({oldest})"))
-    }
-
     pub fn is(&self, reason: Reason) -> bool {
         self.reason == reason
     }

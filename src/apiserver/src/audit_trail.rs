@@ -4,6 +4,7 @@
 //! Requests that no policy wants to hear of have an empty trail, and cost one look at the policy. What the components of this
 //! process do is no request, and is not told of.
 
+use parking_lot::{Mutex, MutexGuard};
 use crate::responses::Verbatim;
 use crate::{body, responses};
 use api::Status;
@@ -17,7 +18,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use warp::reply::Response;
 
 pub(crate) static AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
@@ -157,7 +158,7 @@ impl AuditTrail {
 
 impl Told {
     fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.event.lock().unwrap_or_else(PoisonError::into_inner)
+        self.event.lock()
     }
 
     fn is_of_a_resource(&self) -> bool {

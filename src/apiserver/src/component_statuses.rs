@@ -28,9 +28,10 @@ pub(crate) fn answer(edge: &ServerState, request: &Request, info: &RequestInfo) 
     let gvk = Gvk::new("", "v1", "ComponentStatus");
     let shape = if info.name.is_some() { Shape::Object } else { Shape::List };
     let shown = Shown { shape, gvk: &gvk, is_custom: false };
-    let view = negotiate::view(request.header(http::header::ACCEPT), &shown)?;
-    let answer = document(info.name.as_deref(), ready, view)?;
-    Ok(responses::with_warnings(responses::json(200, &answer), &[DEPRECATED.to_owned()]))
+    let chosen = negotiate::view(request.header(http::header::ACCEPT), &shown)?;
+    let answer = document(info.name.as_deref(), ready, chosen.view)?;
+    let answer = chosen.format_of(responses::json(200, &answer));
+    Ok(responses::with_warnings(answer, &[DEPRECATED.to_owned()]))
 }
 
 fn document(name: Option<&str>, ready: bool, view: View) -> Result<Value, Status> {

@@ -1,14 +1,19 @@
 //! What is served: the documents by which clients find groups, versions and resources.
 
+mod aggregated;
+
+pub(crate) use aggregated::AggregatedDiscovery;
+
 use crate::aggregator;
 use crate::negotiate;
 use crate::request::Request;
 use crate::responses;
 use crate::server_state::ServerState;
-use api::{Gvk, KUBERNETES_VERSION, VersionPriority};
+use aggregated::Which;
+use api::{KUBERNETES_VERSION, VersionPriority};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderValue, header};
+use http::header;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kinds::builtin::api_service::condition;
 use kinds::{ApiPriority, Registry, ResourceInfo, Scope};
@@ -26,6 +31,7 @@ pub(crate) fn version() -> Value {
 }
 
 /// A version of a group that somebody else serves.
+#[derive(Debug, PartialEq)]
 struct Remote {
     group: String,
     version: String,
@@ -65,28 +71,24 @@ pub(crate) fn paths(edge: &ServerState) -> impl Iterator<Item = String> + use<> 
 
 /// `None` for a path that is no document.
 pub(crate) fn answer(edge: &ServerState, request: &Request) -> Option<Response> {
-    let registry = &*edge.cluster.registry();
-    let remote = &*remote(edge);
+    let registry = &edge.cluster.registry();
+    let remote = remote(edge);
     let aggregated = negotiate::aggregated(request.header(header::ACCEPT));
     let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     let document = match (segments.as_slice(), aggregated) {
-        (["api"], Some(version)) => {
-            let all = all_in_one(edge, registry, &[], true, version);
-            return Some(aggregated_response(request, &all, version));
-        }
-        (["apis"], Some(version)) => {
-            let all = all_in_one(edge, registry, remote, false, version);
-            return Some(aggregated_response(request, &all, version));
+        (["api" | "apis"], Some(version)) => {
+            let which = Which { is_core: segments == ["api"], version };
+            return Some(aggregated::answer(edge, request, registry, remote, which));
         }
         (["api"], None) => {
             json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
         }
         (["apis"], None) => {
-            let groups: Vec<Value> = groups(registry, remote).iter().map(group_document).collect();
+            let groups: Vec<Value> = groups(registry, &remote).iter().map(group_document).collect();
             json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
         }
         (["apis", group], _) => {
-            let groups = groups(registry, remote);
+            let groups = groups(registry, &remote);
             let mut document = group_document(groups.iter().find(|known| known.name == *group)?);
             document["kind"] = "APIGroup".into();
             document["apiVersion"] = "v1".into();
@@ -203,76 +205,6 @@ fn storage_version_hash(registry: &Registry, info: &ResourceInfo) -> Option<Stri
     let named = format!("{slash}{stored}/{}", info.gvk.kind);
     let digest = ring::digest::digest(&ring::digest::SHA256, named.as_bytes());
     Some(STANDARD.encode(&digest.as_ref()[..8]))
-}
-
-/// `APIGroupDiscoveryList`: everything in one document, so that a client asks twice and not twenty times.
-fn all_in_one(
-    edge: &ServerState,
-    registry: &Registry,
-    remote: &[Remote],
-    core: bool,
-    version: &str,
-) -> Value {
-    let kinds_of = |group: &str, of: &str| {
-        if let Some(remote) = remote.iter().find(|remote| remote.group == group && remote.version == of) {
-            return edge.aggregated.of_version(group, of, remote.is_available);
-        }
-        let resources: Vec<Value> =
-            of_version(registry, group, of).into_iter().map(aggregated_resource).collect();
-        json!({"version": of, "resources": resources, "freshness": "Current"})
-    };
-    let items: Vec<Value> = match core {
-        true => vec![json!({"metadata": {}, "versions": [kinds_of("", "v1")]})],
-        false => groups(registry, remote)
-            .iter()
-            .map(|group| {
-                let versions: Vec<Value> =
-                    group.versions.iter().map(|of| kinds_of(&group.name, of)).collect();
-                json!({"metadata": {"name": group.name}, "versions": versions})
-            })
-            .collect(),
-    };
-    json!({"kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"), "metadata": {}, "items": items})
-}
-
-/// The resource with its subresources.
-fn aggregated_resource(info: &ResourceInfo) -> Value {
-    let response = |kind: &Gvk| json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
-    let mut resource = json!({
-        "resource": info.gvr.resource, "responseKind": response(&info.gvk),
-        "scope": if info.scope == Scope::Namespaced { "Namespaced" } else { "Cluster" },
-        "singularResource": info.singular, "verbs": info.verbs, "shortNames": info.short_names,
-        "categories": info.categories,
-    });
-    let subresources = info.subresources.iter().map(|subresource| {
-        let kind = subresource.kind(&info.gvk);
-        json!({"subresource": subresource.name(), "responseKind": response(&kind), "verbs": subresource.verbs()})
-    });
-    resource["subresources"] = subresources.collect();
-    resource
-}
-
-/// Nothing where the client has it already.
-fn aggregated_response(request: &Request, document: &Value, version: &str) -> Response {
-    let content_type = match version {
-        "v2" => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-        _ => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
-    };
-    let text = document.to_string();
-    let digest = ring::digest::digest(&ring::digest::SHA512, text.as_bytes());
-    let hash: String = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
-    let etag = format!("\"{hash}\"");
-    let mut response = match negotiate::is_known(request.header(header::IF_NONE_MATCH), &etag) {
-        true => responses::typed(304, content_type, ""),
-        false => responses::typed(200, content_type, text),
-    };
-    let headers = response.headers_mut();
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
-        headers.insert(header::ETAG, etag);
-    }
-    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
-    response
 }
 
 #[cfg(test)]

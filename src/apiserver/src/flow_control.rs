@@ -43,9 +43,11 @@ pub(crate) async fn admit(edge: &ServerState, actor: &Actor, request: &Request) 
     let verb = info.as_ref().map_or(method.as_str(), |info| info.verb(request));
     let resource = info.as_ref().map(|info| ResourceAsked {
         group: &info.gvr.group,
+        version: &info.gvr.version,
         resource: &info.gvr.resource,
         subresource: info.subresource.as_deref().unwrap_or_default(),
         namespace: info.namespace.as_deref(),
+        name: info.name.as_deref(),
     });
     let asked = Asked { user: &actor.name, groups: &actor.groups, verb, resource, path: &request.path };
     let width = info.as_ref().filter(|_| verb == "list").map_or(1, |info| width_of_list(edge, request, info));
@@ -75,7 +77,7 @@ fn width_of_list(edge: &ServerState, request: &Request, info: &RequestInfo) -> u
 /// all of them together, lines for people are about twice as long, and other forms are made of a tree of values.
 fn copies(request: &Request) -> usize {
     let accept = request.header(header::ACCEPT);
-    let is_converted = negotiate::only_yaml(accept) || negotiate::only_protobuf(accept);
+    let is_converted = negotiate::may_be_converted(accept);
     let is_packed = negotiate::takes_gzip(request.header(header::ACCEPT_ENCODING));
     let is_indented = pretty::is_asked(request);
     1 + if is_converted { 8 } else { 0 } + if is_indented { 2 } else { 0 } + usize::from(is_packed)

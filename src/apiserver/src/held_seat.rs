@@ -1,12 +1,13 @@
 //! What a request holds of its priority level, and how long.
 
+use parking_lot::{Mutex, MutexGuard};
 use crate::responses;
 use bytes::Bytes;
 use flowcontrol::Seat;
 use futures::StreamExt;
 use http::{HeaderName, HeaderValue, header};
 use http_body_util::BodyExt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use warp::reply::Response;
 
 static SCHEMA_UID: HeaderName = HeaderName::from_static("x-kubernetes-pf-flowschema-uid");
@@ -44,7 +45,7 @@ impl HeldSeat {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Seat>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -23,7 +23,7 @@ const LEAST_BETWEEN: Duration = Duration::from_secs(10);
 /// Those that are believed.
 #[derive(Default)]
 pub(crate) struct Issuers {
-    all: Vec<(Issuer, Mutex<Known>)>,
+    all: Vec<(Issuer, Arc<Mutex<Known>>)>,
     pub(crate) anonymous: ::authentication::Anonymous,
 }
 
@@ -41,9 +41,17 @@ struct Discovery {
 }
 
 impl Issuers {
-    pub(crate) fn new(configuration: Configuration) -> Self {
-        let all = configuration.issuers.into_iter().map(|issuer| (issuer, Mutex::default())).collect();
-        Issuers { all, anonymous: configuration.anonymous }
+    /// What `before` knows of the keys of those that stay goes on being known: an issuer that does not answer now would lock everybody out.
+    pub(crate) fn new(configuration: Configuration, before: &Issuers) -> Self {
+        let known = |issuer: &Issuer| {
+            let same = before.all.iter().find(|(known, _)| known.has_keys_of(issuer));
+            same.map(|(_, known)| known.clone()).unwrap_or_default()
+        };
+        let all = configuration.issuers.into_iter().map(|issuer| {
+            let known = known(&issuer);
+            (issuer, known)
+        });
+        Issuers { all: all.collect(), anonymous: configuration.anonymous }
     }
 
     /// `None` for a token of nobody who is believed.

@@ -2,9 +2,48 @@
 
 use crate::request::Request;
 use api::{Gvk, Reason, Status};
+use warp::reply::Response;
 
 const JSON: &str = "application/json";
 const YAML: &str = crate::yaml::MEDIA_TYPE;
+
+/// What the bytes of an answer are. In the extensions of one: what was negotiated for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Json,
+    Yaml,
+    Protobuf,
+}
+
+impl Format {
+    /// In upstream's order: a client that takes several alike gets the first.
+    const OF_DOCUMENTS: [Format; 3] = [Format::Json, Format::Yaml, Format::Protobuf];
+    /// YAML has no frames.
+    const OF_STREAMS: [Format; 2] = [Format::Json, Format::Protobuf];
+
+    fn media(self) -> &'static str {
+        match self {
+            Format::Json => JSON,
+            Format::Yaml => YAML,
+            Format::Protobuf => protobuf::MEDIA_TYPE,
+        }
+    }
+}
+
+/// What a client gets to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Chosen {
+    pub(crate) format: Format,
+    pub(crate) view: View,
+}
+
+impl Chosen {
+    /// The answer, of JSON, goes out in the format.
+    pub(crate) fn format_of(self, mut response: Response) -> Response {
+        response.extensions_mut().insert(self.format);
+        response
+    }
+}
 
 /// How objects are to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,15 +74,32 @@ impl Clause<'_> {
             None => self.media.eq_ignore_ascii_case(media),
         }
     }
+
+    /// The first that it takes.
+    fn format(&self) -> Option<Format> {
+        Format::OF_DOCUMENTS.into_iter().find(|format| self.takes(format.media()))
+    }
+
+    /// 2 for one media type, less for a range of them.
+    fn precision(&self) -> u8 {
+        match self.media.strip_suffix("/*") {
+            Some("*") => 0,
+            Some(_) => 1,
+            None => 2,
+        }
+    }
 }
 
-/// The header's alternatives, the dearest first, equals in their order (RFC 9110, section 12.5.1). An empty header
-/// takes all.
+/// The header's alternatives, the dearest first, of equals the more precise ones, then in their order (RFC 9110, section 12.5.1, and
+/// upstream's `goautoneg`). An empty header takes all.
 fn clauses(accept: &str) -> Vec<Clause<'_>> {
     let accept = if accept.trim().is_empty() { "*/*" } else { accept };
     let mut clauses: Vec<Clause<'_>> =
         accept.split(',').filter_map(clause).filter(|c| c.quality > 0.0).collect();
-    clauses.sort_by(|a, b| b.quality.total_cmp(&a.quality));
+    clauses.sort_by(|a, b| {
+        let by_quality = b.quality.total_cmp(&a.quality);
+        by_quality.then_with(|| b.precision().cmp(&a.precision()))
+    });
     clauses
 }
 
@@ -63,17 +119,22 @@ pub(crate) fn first_of<'o>(accept: &str, offers: &[&'o str]) -> Option<&'o str> 
     clauses(accept).iter().find_map(|clause| offers.iter().find(|offer| clause.takes(offer)).copied())
 }
 
-/// Whether the client reads protobuf and could not read JSON.
-pub(crate) fn only_protobuf(accept: &str) -> bool {
+/// Of what is shown in one way, as a refusal or a document of discovery is: by the first alternative that asks for no other view. Who
+/// has none of those is answered in the format that he named; who takes nothing of ours, in JSON, which says why.
+pub(crate) fn format(accept: &str) -> Format {
     let clauses = clauses(accept);
-    clauses.iter().any(|c| c.takes(protobuf::MEDIA_TYPE))
-        && !clauses.iter().any(|c| c.takes("application/json"))
+    let plain = clauses.iter().filter(|clause| matches!(clause.convert(), Convert::Nothing));
+    plain.chain(&clauses).find_map(Clause::format).unwrap_or(Format::Json)
 }
 
-/// Whether the client reads YAML and nothing else of ours.
-pub(crate) fn only_yaml(accept: &str) -> bool {
-    first_of(accept, &["application/json", protobuf::MEDIA_TYPE, YAML]) == Some(YAML)
-        && !clauses(accept).iter().any(|c| c.takes("application/json"))
+/// Whether the client reads JSON, if in the last place.
+pub(crate) fn takes_json(accept: &str) -> bool {
+    clauses(accept).iter().any(|clause| clause.takes(JSON))
+}
+
+/// Whether an answer to the client may be made of a tree of values: YAML or protobuf is what he takes first.
+pub(crate) fn may_be_converted(accept: &str) -> bool {
+    clauses(accept).iter().find_map(Clause::format).is_some_and(|format| format != Format::Json)
 }
 
 /// `Accept-Encoding` has the form of `Accept`.
@@ -99,12 +160,17 @@ pub(crate) struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    /// The formats that there are. YAML has no frames.
-    fn offers(&self) -> &'static [&'static str] {
+    /// The formats that there are.
+    fn offers(&self) -> &'static [Format] {
         match self.shape {
-            Shape::Watch => &[JSON, protobuf::MEDIA_TYPE],
-            Shape::Object | Shape::List => &[JSON, YAML, protobuf::MEDIA_TYPE],
+            Shape::Watch => &Format::OF_STREAMS,
+            Shape::Object | Shape::List => &Format::OF_DOCUMENTS,
         }
+    }
+
+    /// Custom kinds have no messages, whatever they are called.
+    fn has_message(&self) -> bool {
+        !self.is_custom && protobuf::has_form(&self.gvk.api_version(), &self.gvk.kind)
     }
 
     /// # Errors
@@ -165,21 +231,21 @@ pub(crate) fn is_known(if_none_match: &str, etag: &str) -> bool {
 ///
 /// # Errors
 /// `NotAcceptable` for a client that takes nothing of what there is, and for one that mistakes a list for an object.
-pub(crate) fn view(accept: &str, shown: &Shown<'_>) -> Result<View, Status> {
+pub(crate) fn view(accept: &str, shown: &Shown<'_>) -> Result<Chosen, Status> {
     for clause in clauses(accept) {
         let convert = clause.convert();
-        for media in shown.offers().iter().filter(|media| clause.takes(media)) {
-            let is_binary = *media == protobuf::MEDIA_TYPE;
-            match convert {
-                // custom kinds have no messages
-                Convert::Nothing if is_binary && shown.is_custom => {}
-                Convert::Nothing => return Ok(View::Objects),
+        for &format in shown.offers().iter().filter(|format| clause.takes(format.media())) {
+            let is_binary = format == Format::Protobuf;
+            let view = match convert {
+                Convert::Nothing if is_binary && !shown.has_message() => continue,
+                Convert::Nothing => View::Objects,
                 // a row's cells are of no type
-                Convert::To("Table") if is_binary => {}
-                Convert::To("Table") => return Ok(View::Table),
-                Convert::To(kind) => return shown.as_metadata(kind),
-                Convert::Unknown => {}
-            }
+                Convert::To("Table") if is_binary => continue,
+                Convert::To("Table") => View::Table,
+                Convert::To(kind) => shown.as_metadata(kind)?,
+                Convert::Unknown => continue,
+            };
+            return Ok(Chosen { format, view });
         }
     }
     Err(match shown.shape {
@@ -212,17 +278,23 @@ pub(crate) fn no_table(request: &Request) -> Result<(), Status> {
     }
 }
 
-/// Whether aggregated discovery is asked for, and in which version.
+/// Whether aggregated discovery is asked for before any other form, and in which version. It is told in JSON.
 pub(crate) fn aggregated(accept: &str) -> Option<&'static str> {
-    let asked = |clause: &Clause<'_>| {
-        clause.parameter("g") == Some("apidiscovery.k8s.io")
-            && clause.parameter("as") == Some("APIGroupDiscoveryList")
-    };
-    clauses(accept).iter().filter(|c| asked(c)).find_map(|clause| match clause.parameter("v") {
-        Some("v2") => Some("v2"),
-        Some("v2beta1") => Some("v2beta1"),
-        _ => None,
-    })
+    for clause in clauses(accept) {
+        let of = (clause.parameter("as"), clause.parameter("g"), clause.parameter("v"));
+        match of {
+            (None, None, None) if clause.format().is_some() => return None,
+            (Some("APIGroupDiscoveryList"), Some("apidiscovery.k8s.io"), version) if clause.takes(JSON) => {
+                match version {
+                    Some("v2") => return Some("v2"),
+                    Some("v2beta1") => return Some("v2beta1"),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -232,7 +304,73 @@ mod tests {
     /// What is shown, or the code and the words of the refusal.
     fn viewed(accept: &str, shape: Shape, is_custom: bool) -> Result<View, (u16, String)> {
         let gvk = Gvk::new("apps", "v1", "Deployment");
-        view(accept, &Shown { shape, gvk: &gvk, is_custom }).map_err(|status| (status.code, status.message))
+        let chosen = view(accept, &Shown { shape, gvk: &gvk, is_custom });
+        chosen.map(|chosen| chosen.view).map_err(|status| (status.code, status.message))
+    }
+
+    #[test]
+    fn the_format_is_that_of_the_first_that_can_be_served() {
+        use Format::{Json, Protobuf, Yaml};
+        let proto = "application/vnd.kubernetes.protobuf";
+        let of = |media: &str, kind: &str| format!("{media};as={kind};v=v1;g=meta.k8s.io");
+        let (table, binary_table) = (of(JSON, "Table"), of(proto, "Table"));
+        let metadata = of(proto, "PartialObjectMetadataList");
+        let cases = [
+            (String::new(), Json, Json, View::Objects),
+            ("*/*".to_owned(), Json, Json, View::Objects),
+            ("application/*".to_owned(), Json, Json, View::Objects),
+            // what clients of Go send
+            (format!("{proto},{JSON}"), Protobuf, Json, View::Objects),
+            (format!("{proto}, */*"), Protobuf, Json, View::Objects),
+            (format!("{JSON},{proto}"), Json, Json, View::Objects),
+            (format!("{JSON};q=0.8, {proto};q=0.9"), Protobuf, Json, View::Objects),
+            (format!("*/*, {proto}"), Protobuf, Json, View::Objects),
+            (format!("{YAML}, {JSON};q=0.1"), Yaml, Yaml, View::Objects),
+            (format!("text/html, {YAML};q=0.5, */*;q=0.1"), Yaml, Yaml, View::Objects),
+            (format!("{table}, {proto}"), Json, Json, View::Table),
+            (format!("{binary_table}, {table}, {proto}"), Json, Json, View::Table),
+            (format!("{metadata}, {JSON}"), Protobuf, Protobuf, View::Partial),
+        ];
+        let gvk = Gvk::new("apps", "v1", "Deployment");
+        for (accept, built_in, custom, shown) in cases {
+            for (is_custom, format) in [(false, built_in), (true, custom)] {
+                let chosen = view(&accept, &Shown { shape: Shape::List, gvk: &gvk, is_custom });
+                let want = Chosen { format, view: shown };
+                assert_eq!(chosen.map_err(|status| status.message), Ok(want), "{accept:?} {is_custom}");
+            }
+        }
+        // a watch has no frames in YAML
+        let watch = Shown { shape: Shape::Watch, gvk: &gvk, is_custom: false };
+        let chosen = view(&format!("{YAML}, {proto}, {JSON}"), &watch).unwrap();
+        assert_eq!(chosen.format, Protobuf);
+    }
+
+    #[test]
+    fn what_has_one_view_is_told_in_the_first_format() {
+        use Format::{Json, Protobuf, Yaml};
+        let proto = "application/vnd.kubernetes.protobuf";
+        let as_table = ";as=Table;v=v1;g=meta.k8s.io";
+        for (accept, format_of_refusal, converted) in [
+            (String::new(), Json, false),
+            ("text/html".to_owned(), Json, false),
+            ("text/html, */*;q=0.1".to_owned(), Json, false),
+            (proto.to_owned(), Protobuf, true),
+            (format!("{proto};stream=watch"), Protobuf, true),
+            (format!("{proto},{JSON}"), Protobuf, true),
+            (format!("{JSON},{proto}"), Json, false),
+            (format!("{JSON}{as_table},{proto}"), Protobuf, false),
+            (format!("{proto}{as_table},{JSON}"), Json, true),
+            (format!("{YAML}{as_table}"), Yaml, true),
+            (format!("{YAML}, {JSON};q=0.1"), Yaml, true),
+        ] {
+            let got = (format(&accept), may_be_converted(&accept));
+            assert_eq!(got, (format_of_refusal, converted), "{accept:?}");
+        }
+        for (accept, want) in
+            [("", true), ("*/*;q=0.1", true), (proto, false), ("application/json;q=0", false)]
+        {
+            assert_eq!(takes_json(accept), want, "{accept:?}");
+        }
     }
 
     #[test]
@@ -307,21 +445,6 @@ mod tests {
     }
 
     #[test]
-    fn yaml_is_for_those_who_take_nothing_better() {
-        for (accept, want) in [
-            ("application/yaml", true),
-            ("text/html, application/yaml;q=0.5", true),
-            ("application/yaml, application/json;q=0.1", false),
-            ("application/vnd.kubernetes.protobuf, application/yaml", false),
-            ("*/*", false),
-            ("", false),
-            ("text/html", false),
-        ] {
-            assert_eq!(only_yaml(accept), want, "{accept:?}");
-        }
-    }
-
-    #[test]
     fn what_is_not_stored_has_no_table() {
         let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
         let both = format!("{table}, application/json");
@@ -350,6 +473,11 @@ mod tests {
             (format!("{v2},application/json"), Some("v2")),
             (format!("{beta},{v2}"), Some("v2beta1")),
             ("application/json".to_owned(), None),
+            (format!("application/json,{v2}"), None),
+            (format!("application/json;q=0.9,{v2}"), Some("v2")),
+            (format!("{},{v2},application/json", v2.replace("json", "vnd.kubernetes.protobuf")), Some("v2")),
+            (format!("{},application/json", v2.replace("json", "vnd.kubernetes.protobuf")), None),
+            (format!("{},application/json", v2.replace("v=v2", "v=v9")), None),
         ];
         for (accept, want) in cases {
             assert_eq!(aggregated(&accept), want, "{accept:?}");
@@ -370,20 +498,6 @@ mod tests {
         ];
         for (accept, want) in cases {
             assert_eq!(first_of(accept, &[json, proto]), want, "{accept:?}");
-        }
-    }
-
-    #[test]
-    fn protobuf_is_given_to_those_who_read_nothing_else() {
-        for (accept, want) in [
-            ("application/vnd.kubernetes.protobuf", true),
-            ("application/vnd.kubernetes.protobuf;stream=watch", true),
-            ("application/vnd.kubernetes.protobuf,application/json", false),
-            ("application/vnd.kubernetes.protobuf, */*", false),
-            ("text/html", false),
-            ("", false),
-        ] {
-            assert_eq!(only_protobuf(accept), want, "{accept:?}");
         }
     }
 

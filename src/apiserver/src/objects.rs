@@ -1,6 +1,6 @@
 //! The verbs on objects.
 
-use crate::negotiate::{self, Shape, Shown, View};
+use crate::negotiate::{self, Chosen, Shape, Shown, View};
 use crate::patch_body::{APPLY_YAML, Patch};
 use crate::request::{Request, typed_body};
 use crate::request_info::RequestInfo;
@@ -27,7 +27,7 @@ struct Call<'a> {
     edge: &'a ServerState,
     actor: &'a Actor,
     target: Target,
-    view: View,
+    chosen: Chosen,
     include: Include,
     /// What the client hears beside the answer, be it a refusal.
     remarks: Remarks,
@@ -41,24 +41,24 @@ pub(crate) async fn answer(
 ) -> Result<Response, Status> {
     let version = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
     let target = target_of(&version, info)?;
-    let view = view_of(request, info, &target)?;
+    let chosen = view_of(request, info, &target)?;
     let include = params::include(request)?;
     let remarks = Remarks::collected().audited(request.trail.is_kept());
     remarks.warn_all(version.deprecation().map(str::to_owned));
-    let call = Call { edge, actor, target, view, include, remarks: remarks.clone() };
+    let call = Call { edge, actor, target, chosen, include, remarks: remarks.clone() };
     let outcome = dispatch(&call, request, info).await;
     request.trail.annotate(remarks.take_annotations());
     let warnings = remarks.take_warnings();
     match outcome {
         Err(status) if warnings.is_empty() || request.method == Method::GET => Err(status),
         Err(status) => Ok(responses::with_warnings(responses::refusal(&status), &warnings)),
-        Ok(response) => Ok(responses::with_warnings(response, &warnings)),
+        Ok(response) => Ok(responses::with_warnings(chosen.format_of(response), &warnings)),
     }
 }
 
 /// # Errors
 /// `NotAcceptable`.
-fn view_of(request: &Request, info: &RequestInfo, target: &Target) -> Result<View, Status> {
+fn view_of(request: &Request, info: &RequestInfo, target: &Target) -> Result<Chosen, Status> {
     let kind = target.version.info();
     let gvk = target.subresource.map(|subresource| subresource.kind(&kind.gvk));
     // a scale, an eviction, … of a custom kind is none itself
@@ -152,7 +152,7 @@ impl Call<'_> {
     async fn show(&self, code: u16, object: Object) -> Result<Response, Status> {
         let object = self.edge.cluster.one_in_version(&self.target.version, object).await?;
         let object = &object;
-        let bytes = match self.view {
+        let bytes = match self.chosen.view {
             View::Objects => self.target.version.present(object.bytes()),
             View::Table => {
                 let one = std::slice::from_ref(object);
@@ -170,7 +170,7 @@ impl Call<'_> {
 
     async fn list_or_watch(&self, request: &Request) -> Result<Response, Status> {
         if request.flag("watch")? {
-            return watch_stream::answer(self.edge, self.actor, &self.target, self.view, request);
+            return watch_stream::answer(self.edge, self.actor, &self.target, self.chosen, request);
         }
         let params = params::list(request)?;
         let list = self.edge.cluster.list_in_version(self.actor, &self.target, &params).await?;
@@ -179,7 +179,7 @@ impl Call<'_> {
 
     /// Of objects in the version that is asked for.
     fn show_list(&self, list: &List) -> Result<Response, Status> {
-        let bytes = match self.view {
+        let bytes = match self.chosen.view {
             View::Table => table::of_objects(&self.target.version, &list.objects, Some(list), self.include)?,
             View::Partial => {
                 let items: Result<Vec<Bytes>, Status> = list.objects.iter().map(table::partial).collect();

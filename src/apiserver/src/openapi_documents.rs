@@ -16,6 +16,9 @@ const JSON: &str = "application/json";
 /// The deprecated spelling is no valid media type, and is what clients of Go send; upstream answers with the new one.
 const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
+/// The same of version 3.
+const PROTOBUF_3: &str = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf";
+
 /// # Errors
 /// `NotFound` for a group that is not served, `NotAcceptable` for a format that there is not.
 pub(crate) async fn answer(
@@ -24,7 +27,7 @@ pub(crate) async fn answer(
     version: &str,
     path: &[&str],
 ) -> Result<Response, Status> {
-    let documents = edge.openapi.of(edge.cluster.registry());
+    let documents = edge.openapi.of(edge);
     match (version, path) {
         ("v2", []) => version_2(&documents, request).await,
         ("v3", []) => {
@@ -61,14 +64,20 @@ async fn version_2(documents: &Documents, request: &Request) -> Result<Response,
 }
 
 async fn version_3(documents: &Documents, request: &Request, path: &str) -> Result<Response, Status> {
-    let document = documents.version_3(path).ok_or_else(not_found)?;
+    let offers = [JSON, PROTOBUF_3, openapi::PROTOBUF_3];
+    let chosen = negotiate::first_of(request.header(header::ACCEPT), &offers);
+    let (content_type, document) = match chosen {
+        Some(JSON) | None => (JSON, documents.version_3(path)),
+        Some(_) => (PROTOBUF_3, documents.version_3_protobuf(path)),
+    };
+    let document = document.ok_or_else(not_found)?;
+    chosen.ok_or_else(not_acceptable)?;
     let hash = document.hash();
-    negotiate::first_of(request.header(header::ACCEPT), &[JSON]).ok_or_else(not_acceptable)?;
     let asked = request.parameter("hash");
     if asked.is_some_and(|asked| asked != hash) {
         return Ok(moved(&format!("/openapi/v3/{path}?hash={hash}")));
     }
-    let mut response = entity(request, JSON, document).await?;
+    let mut response = entity(request, content_type, document).await?;
     if asked.is_some() {
         // an address with a hash never shows anything else
         let headers = response.headers_mut();

@@ -1,16 +1,19 @@
 //! One HTTP request. Its body is read when it is known who sends it, and that he may.
 
+use parking_lot::Mutex;
 use crate::audit_trail::AuditTrail;
 use crate::body::{self, LARGEST_BODY};
 use crate::held_seat::HeldSeat;
 use crate::peer::Peer;
+use crate::stream_seats::{StreamSeat, StreamSeats};
 use api::{Reason, Status};
 use bytes::{Buf, Bytes, BytesMut};
+use cluster::Actor;
 use futures::{Stream, StreamExt};
 use http::{HeaderMap, Method};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
@@ -35,7 +38,9 @@ pub(crate) struct Request {
     pub(crate) raw_query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) peer: Arc<Peer>,
-    pub(crate) upgrade: Option<Upgrading>,
+    upgrade: Option<Upgrading>,
+    /// Who has sent it, and where his streams are counted.
+    streams: Option<(StreamSeats, Actor)>,
     pub(crate) trail: AuditTrail,
     /// Of the priority level that it belongs to.
     pub(crate) seat: HeldSeat,
@@ -51,15 +56,31 @@ pub(crate) struct Request {
 pub(crate) struct Upgrading {
     connection: OnUpgrade,
     trail: AuditTrail,
+    /// Among the streams of its user, where those are counted.
+    seat: Option<StreamSeat>,
 }
 
 impl Upgrading {
-    /// The connection, and what must be held for as long as it is used.
-    ///
-    /// # Errors
-    /// A client that has gone before.
-    pub(crate) async fn complete(self) -> hyper::Result<(Upgraded, AuditTrail)> {
-        Ok((self.connection.await?, self.trail))
+    /// Has the connection for `run`, once it is there, until that has done with it or another stream takes its seat. A client that has
+    /// gone before takes all of it with it.
+    pub(crate) fn carry<F>(self, run: impl FnOnce(Upgraded) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Upgrading { connection, trail, seat } = self;
+        tokio::spawn(async move {
+            // the request is not over before the stream is
+            let _trail = trail;
+            let stream = async move {
+                if let Ok(upgraded) = connection.await {
+                    run(upgraded).await;
+                }
+            };
+            match seat {
+                Some(seat) => seat.hold(stream).await,
+                None => stream.await,
+            }
+        });
     }
 }
 
@@ -86,7 +107,8 @@ impl Request {
             Err(e) => Err(Status::bad_request(format!("read body: {e}"))),
         });
         let chunks = Mutex::new(Box::pin(chunks) as Chunks);
-        let upgrade = upgrade.map(|connection| Upgrading { connection, trail: AuditTrail::default() });
+        let upgrade =
+            upgrade.map(|connection| Upgrading { connection, trail: AuditTrail::default(), seat: None });
         Request {
             method,
             path,
@@ -96,6 +118,7 @@ impl Request {
             headers,
             peer,
             upgrade,
+            streams: None,
             trail: AuditTrail::default(),
             seat: HeldSeat::default(),
             came: Instant::now(),
@@ -111,6 +134,23 @@ impl Request {
             upgrade.trail = trail.clone();
         }
         self.trail = trail;
+    }
+
+    /// Should it become a stream, it is one of the user's.
+    pub(crate) fn count_stream(&mut self, seats: &StreamSeats, user: &Actor) {
+        self.streams = self.upgrade.is_some().then(|| (seats.clone(), user.clone()));
+    }
+
+    /// The connection, for who changes its protocol; `None` where nobody has asked for that.
+    ///
+    /// # Errors
+    /// `TooManyRequests` for a user who has many streams already.
+    pub(crate) fn take_upgrade(&mut self) -> Result<Option<Upgrading>, Status> {
+        let Some(mut upgrade) = self.upgrade.take() else { return Ok(None) };
+        if let Some((seats, user)) = self.streams.take() {
+            upgrade.seat = seats.take(&user)?;
+        }
+        Ok(Some(upgrade))
     }
 
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
@@ -149,7 +189,7 @@ impl Request {
 
     /// The body as it comes, for one who passes it on.
     pub(crate) fn take_body(&mut self) -> Chunks {
-        let chunks = self.chunks.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let chunks = self.chunks.get_mut();
         std::mem::replace(chunks, Box::pin(futures::stream::empty()))
     }
 
@@ -161,7 +201,7 @@ impl Request {
         if let Some(body) = &self.whole_body {
             return Ok(body.clone());
         }
-        let chunks = self.chunks.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let chunks = self.chunks.get_mut();
         let body = timeout(WHOLE_BODY, collect(chunks)).await.map_err(|_| {
             let message = "request did not complete within the allotted timeout";
             Status::new(Reason::Timeout, message)
@@ -172,7 +212,7 @@ impl Request {
 
     /// For a client whose request is refused: it may still be sending.
     pub(crate) async fn discard_body(&mut self) {
-        let chunks = self.chunks.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let chunks = self.chunks.get_mut();
         let _ = timeout(PATIENCE, throw_away(chunks, LARGEST_UNWELCOME)).await;
     }
 

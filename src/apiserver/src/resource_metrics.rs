@@ -71,9 +71,9 @@ pub(crate) async fn answer(
     let gvk = Gvk::parse(&api_version, kind);
     let shape = if name.is_some() { Shape::Object } else { Shape::List };
     let shown = Shown { shape, gvk: &gvk, is_custom: false };
-    let view = negotiate::view(request.header(http::header::ACCEPT), &shown)?;
+    let chosen = negotiate::view(request.header(http::header::ACCEPT), &shown)?;
     let object = |item: &Item| item.object(&api_version, kind);
-    let answer = match (view, name.is_some()) {
+    let answer = match (chosen.view, name.is_some()) {
         (View::Table, _) => table(&items, object),
         (_, true) => items.first().map(object).ok_or_else(not_found)?,
         (_, false) => json!({
@@ -81,7 +81,7 @@ pub(crate) async fn answer(
             "items": items.iter().map(object).collect::<Vec<_>>(),
         }),
     };
-    Ok(responses::json(200, &answer))
+    Ok(chosen.format_of(responses::json(200, &answer)))
 }
 
 fn is_selected(item: &Item, labels: &LabelSelector, fields: &FieldSelector) -> bool {

@@ -1,5 +1,6 @@
 //! Answers: JSON, streams, refusals.
 
+use parking_lot::Mutex;
 use crate::{warnings, yaml};
 use api::{Reason, Status};
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use http::{HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use std::io::Write as _;
 use std::pin::Pin;
-use std::sync::Mutex;
+
 use std::task::{Context, Poll};
 use warp::reply::{Reply, Response};
 
@@ -54,21 +55,30 @@ pub(crate) fn typed(code: u16, content_type: &'static str, body: impl Into<Bytes
 /// What is larger is not made into another form: a tree of values takes many times the bytes, and any client may ask for it.
 const LARGEST_TO_CONVERT: u64 = 16 << 20;
 
-fn is_too_large(response: &Response) -> Option<Response> {
+/// Its size, where it is.
+fn too_large_to_convert(response: &Response) -> Option<u64> {
     let size = hyper::body::Body::size_hint(response.body()).exact()?;
+    (size > LARGEST_TO_CONVERT).then_some(size)
+}
+
+/// Itself, for who takes JSON too.
+fn unconverted(response: Response, size: u64, takes_json: bool) -> Response {
+    if takes_json {
+        return response;
+    }
     let message = format!(
         "the answer has {size} bytes, and only JSON is given of more than {LARGEST_TO_CONVERT}: accept application/json, or ask for pages (limit)"
     );
-    (size > LARGEST_TO_CONVERT).then(|| refusal(&Status::new(Reason::RequestEntityTooLarge, message)))
+    refusal(&Status::new(Reason::RequestEntityTooLarge, message))
 }
 
 /// An object's JSON as YAML; other answers as they are.
-pub(crate) async fn as_yaml(response: Response) -> Response {
+pub(crate) async fn as_yaml(response: Response, takes_json: bool) -> Response {
     if !is_json(&response) {
         return response;
     }
-    if let Some(refused) = is_too_large(&response) {
-        return refused;
+    if let Some(size) = too_large_to_convert(&response) {
+        return unconverted(response, size, takes_json);
     }
     let (mut head, body) = response.into_parts();
     let body = match body.collect().await {
@@ -89,35 +99,55 @@ pub(crate) async fn as_yaml(response: Response) -> Response {
     Response::from_parts(head, text.into_response().into_body())
 }
 
+/// A whole one: a stream has no end to wait for.
 fn is_json(response: &Response) -> bool {
-    response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes() == b"application/json")
+    let is_whole = hyper::body::Body::size_hint(response.body()).exact().is_some();
+    let media = response.headers().get(header::CONTENT_TYPE);
+    is_whole && media.is_some_and(|media| media.as_bytes() == b"application/json")
 }
 
-/// An object's JSON as protobuf; other answers as they are. An object that has no such form is not acceptable.
-pub(crate) async fn as_protobuf(response: Response) -> Response {
+/// What is smaller is made into another form on the spot.
+const LEAST_TO_HAND_OVER: usize = 64 * 1024;
+
+/// An object's JSON as protobuf; other answers as they are. An object that has no such form is not acceptable to who takes no JSON.
+pub(crate) async fn as_protobuf(response: Response, takes_json: bool) -> Response {
     if !is_json(&response) {
         return response;
     }
-    if let Some(refused) = is_too_large(&response) {
-        return refused;
+    if let Some(size) = too_large_to_convert(&response) {
+        return unconverted(response, size, takes_json);
     }
     let (mut head, body) = response.into_parts();
     let body = match body.collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) => return refusal(&Status::internal(error)),
     };
-    let object: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    let Ok(encoded) = protobuf::encode(&object) else {
-        let message = "only the following media types are accepted: application/json, application/yaml";
-        return refusal(&Status::new(Reason::NotAcceptable, message));
+    let encode = |body: &[u8]| {
+        let object: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+        protobuf::encode(&object).ok()
+    };
+    let encoded = match body.len() < LEAST_TO_HAND_OVER {
+        true => Ok(encode(&body)),
+        // of a large list it is work for a while
+        false => {
+            let body = body.clone();
+            tokio::task::spawn_blocking(move || encode(&body)).await
+        }
+    };
+    let encoded = match encoded {
+        Ok(Some(encoded)) => encoded,
+        Ok(None) if takes_json => {
+            return Response::from_parts(head, Vec::from(body).into_response().into_body());
+        }
+        Ok(None) => {
+            let message = "only the following media types are accepted: application/json, application/yaml";
+            return refusal(&Status::new(Reason::NotAcceptable, message));
+        }
+        Err(error) => return refusal(&Status::internal(error)),
     };
     head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(protobuf::MEDIA_TYPE));
     head.headers.remove(header::CONTENT_LENGTH);
-    let mut response = Vec::new().into_response();
-    *response.body_mut() = encoded.into_response().into_body();
-    *response.status_mut() = head.status;
-    *response.headers_mut() = head.headers;
-    response
+    Response::from_parts(head, encoded.into_response().into_body())
 }
 
 /// Upstream packs what is larger, and as quickly as it can.
@@ -212,7 +242,7 @@ impl<S: Stream + ?Sized> Stream for Shared<S> {
     type Item = S::Item;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        let inner = self.get_mut().0.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let inner = self.get_mut().0.get_mut();
         inner.as_mut().poll_next(cx)
     }
 }

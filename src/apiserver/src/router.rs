@@ -2,13 +2,15 @@
 
 use crate::authorization::authorize;
 use crate::metrics::{Answered, Labels};
+use crate::negotiate::Format;
 use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo, read_watch_path};
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::{
-    aggregator, audited, authentication, computed, discovery, flow_control, health, held_seat, impersonation,
-    metrics, negotiate, objects, openapi_documents, pods, pretty, proxy, responses, watch_socket,
+    aggregator, audited, authentication, computed, discovery, flow_control, flow_control_dump, health,
+    held_seat, impersonation, metrics, negotiate, objects, openapi_documents, pods, pretty, proxy, responses,
+    watch_socket,
 };
 use api::Status;
 use cluster::metrics::WebhookWait;
@@ -21,16 +23,16 @@ use warp::reply::Response;
 /// Never fails: a refusal is an answer.
 pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Response {
     read_watch_path(&mut request);
-    let only_protobuf = negotiate::only_protobuf(request.header(http::header::ACCEPT));
-    // documents of other forms have negotiations of their own
-    let only_yaml = matches!(request.segments.first().map(String::as_str), Some("api" | "apis"))
-        && negotiate::only_yaml(request.header(http::header::ACCEPT));
+    let accept = request.header(http::header::ACCEPT);
+    let (format, takes_json) = (negotiate::format(accept), negotiate::takes_json(accept));
+    let is_of_objects = matches!(request.segments.first().map(String::as_str), Some("api" | "apis"));
     let takes_gzip = negotiate::takes_gzip(request.header(http::header::ACCEPT_ENCODING));
     let is_for_people = pretty::is_asked(&request);
     let response = match authentication::authenticate(&edge, &request).await {
         Ok(user) => {
             let trail = audited::begin(edge.audit.as_ref(), &user, &request);
             request.follow(trail.clone());
+            request.count_stream(&edge.streams, &user);
             let answer = route(&edge, user, request).await;
             trail.answered(answer.unwrap_or_else(|status| responses::refusal(&status))).await
         }
@@ -40,9 +42,11 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
         }
     };
     let is_ours = response.extensions().get::<responses::Verbatim>().is_none();
-    let response = match (only_protobuf, only_yaml) {
-        (true, _) if is_ours => responses::as_protobuf(response).await,
-        (_, true) if is_ours => responses::as_yaml(response).await,
+    // other documents have one format, or negotiations of their own
+    let is_converted = is_ours && (is_of_objects || response.status().as_u16() >= 400);
+    let response = match response.extensions().get::<Format>().copied().unwrap_or(format) {
+        Format::Protobuf if is_converted => responses::as_protobuf(response, takes_json).await,
+        Format::Yaml if is_converted => responses::as_yaml(response, takes_json).await,
         _ if is_ours && is_for_people => pretty::indented(response).await,
         _ => response,
     };
@@ -225,6 +229,9 @@ async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<R
         ["version"] => Ok(responses::json(200, &discovery::version())),
         ["healthz" | "livez" | "readyz", ..] => {
             health::answer(edge, request, &segments).await.ok_or_else(not_found)
+        }
+        ["debug", "api_priority_and_fairness", dump] => {
+            flow_control_dump::answer(edge, request, dump).ok_or_else(not_found)
         }
         ["metrics"] => {
             let page = metrics::page(&edge.metrics, &edge.flow, &edge.cluster);

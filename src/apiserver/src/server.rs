@@ -3,6 +3,8 @@
 use crate::authentication::actor_of_certificate;
 use crate::client_tls::ClientIdentity;
 use crate::connection_seats::{AllSeats, ConnectionSeats};
+use crate::discovery::AggregatedDiscovery;
+use crate::health::Health;
 use crate::issuers::Issuers;
 use crate::metrics::{ConfigFile, Metrics};
 use crate::openapi_cache::OpenapiCache;
@@ -10,6 +12,7 @@ use crate::parse_budget::ParseBudget;
 use crate::peer::Peer;
 use crate::request::Request;
 use crate::server_state::ServerState;
+use crate::stream_seats::StreamSeats;
 use crate::{aggregator, flow_control, responses, router};
 use api::Status;
 use arc_swap::ArcSwap;
@@ -77,8 +80,10 @@ impl ApiServer {
             cluster,
             pods,
             audit: config.audit,
-            issuers: ArcSwap::from_pointee(Issuers::new(config.authentication)),
+            issuers: ArcSwap::from_pointee(Issuers::new(config.authentication, &Issuers::default())),
             flow: FlowControl::default(),
+            streams: StreamSeats::default(),
+            health: Health::default(),
             ready: config.ready,
             stop: OnceLock::new(),
             metrics: Metrics::default(),
@@ -86,13 +91,15 @@ impl ApiServer {
             openapi: OpenapiCache::default(),
             front_proxy: config.front_proxy,
             aggregated: aggregator::documents::Documents::default(),
+            discovery: AggregatedDiscovery::default(),
         };
         Ok(ApiServer { edge: Arc::new(edge), tls })
     }
 
     /// From now on these are believed beside the cluster itself, and no others.
     pub fn authenticate_by(&self, configuration: ::authentication::Configuration) {
-        self.edge.issuers.store(Arc::new(Issuers::new(configuration)));
+        let before = self.edge.issuers.load_full();
+        self.edge.issuers.store(Arc::new(Issuers::new(configuration, &before)));
     }
 
     /// A file has changed; the metrics tell whether what it says now is in force.

@@ -2,10 +2,13 @@
 
 use crate::aggregator::documents::Documents;
 use crate::client_tls::ClientIdentity;
+use crate::discovery::AggregatedDiscovery;
+use crate::health::Health;
 use crate::issuers::Issuers;
 use crate::metrics::Metrics;
 use crate::openapi_cache::OpenapiCache;
 use crate::parse_budget::ParseBudget;
+use crate::stream_seats::StreamSeats;
 use arc_swap::ArcSwap;
 use audit::AuditLog;
 use cluster::Cluster;
@@ -23,6 +26,8 @@ pub(crate) struct ServerState {
     pub(crate) audit: Option<Arc<AuditLog>>,
     pub(crate) issuers: ArcSwap<Issuers>,
     pub(crate) flow: FlowControl,
+    pub(crate) streams: StreamSeats,
+    pub(crate) health: Health,
     pub(crate) ready: watch::Receiver<bool>,
     /// Since it is served: until when.
     pub(crate) stop: OnceLock<CancellationToken>,
@@ -32,4 +37,5 @@ pub(crate) struct ServerState {
     pub(crate) front_proxy: Option<ClientIdentity>,
     /// What extension API servers told of themselves.
     pub(crate) aggregated: Documents,
+    pub(crate) discovery: AggregatedDiscovery,
 }

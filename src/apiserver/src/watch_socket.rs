@@ -34,7 +34,7 @@ pub(crate) fn accept(request: &mut Request) -> Result<Accepted, Status> {
     let needed = || Status::new(Reason::BadRequest, "Upgrade request required");
     let key = request.headers.get(header::SEC_WEBSOCKET_KEY).ok_or_else(needed)?;
     let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(Status::internal)?;
-    let upgrade = request.upgrade.take().ok_or_else(needed)?;
+    let upgrade = request.take_upgrade()?.ok_or_else(needed)?;
     let mut response = Vec::new().into_response();
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -47,9 +47,7 @@ pub(crate) fn accept(request: &mut Request) -> Result<Accepted, Status> {
 impl Accepted {
     /// Sends the events of `watch`. What is refused is so before the handshake, as upstream does it.
     pub(crate) fn carry(self, watch: Response) -> Response {
-        let upgrade = self.upgrade;
-        tokio::spawn(async move {
-            let Ok((upgraded, _trail)) = upgrade.complete().await else { return };
+        self.upgrade.carry(move |upgraded| async move {
             let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
             // a client that has gone is no news
             let _ = send(socket, watch).await;

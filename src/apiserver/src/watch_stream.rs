@@ -1,7 +1,7 @@
 //! A watch as a stream of JSON lines, or of protobuf messages, each led by its length.
 
 use crate::metrics::Watching;
-use crate::negotiate::{self, View};
+use crate::negotiate::{self, Chosen, Format, View};
 use crate::request::Request;
 use crate::server_state::ServerState;
 use crate::table::{self, Include};
@@ -70,10 +70,10 @@ pub(crate) fn answer(
     edge: &ServerState,
     actor: &Actor,
     target: &Target,
-    view: View,
+    chosen: Chosen,
     request: &Request,
 ) -> Result<Response, Status> {
-    let framing = framing(&target.version, view, request)?;
+    let framing = framing(chosen.format, request)?;
     let events = match edge.cluster.watch_in_version(actor, target, &params::watch(request)?) {
         Err(status) if status.is(Reason::Expired) => return Ok(expired(framing, &status)),
         events => events?,
@@ -84,7 +84,7 @@ pub(crate) fn answer(
         events,
         framing,
         version: target.version.clone(),
-        view,
+        view: chosen.view,
         include: params::include(request)?,
         bookmarks: request.flag("allowWatchBookmarks")?,
         ends: now + life.min(LONGEST_LIFE),
@@ -107,22 +107,18 @@ fn expired(framing: Framing, status: &Status) -> Response {
     responses::stream(framing.content_type(), only)
 }
 
-/// JSON for all who take it.
-fn framing(version: &Version, view: View, request: &Request) -> Result<Framing, Status> {
-    let accept = request.header(http::header::ACCEPT);
-    if !negotiate::only_protobuf(accept) && !negotiate::only_yaml(accept) {
+/// A socket carries texts: there, who takes JSON too gets it.
+///
+/// # Errors
+/// `NotAcceptable`.
+fn framing(format: Format, request: &Request) -> Result<Framing, Status> {
+    if format != Format::Protobuf {
         return Ok(Framing::Lines);
     }
-    let gvk = &version.info().gvk;
-    let has_form = match view {
-        View::Objects => protobuf::has_form(&gvk.api_version(), &gvk.kind),
-        View::Partial => true,
-        View::Table => false,
-    };
-    // a socket carries texts; YAML has no frames
-    match has_form && !negotiate::only_yaml(accept) && !watch_socket::is_asked(request)? {
-        true => Ok(Framing::Protobuf),
-        false => Err(Status::new(
+    match watch_socket::is_asked(request)? {
+        false => Ok(Framing::Protobuf),
+        true if negotiate::takes_json(request.header(http::header::ACCEPT)) => Ok(Framing::Lines),
+        true => Err(Status::new(
             Reason::NotAcceptable,
             "only the following media types are accepted: application/json;stream=watch",
         )),

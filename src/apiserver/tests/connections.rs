@@ -343,3 +343,46 @@ async fn who_does_not_read_keeps_his_seats_and_gets_no_more() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_has_so_many_streams_open_and_no_more() {
+    many_files();
+    let server = Server::start().await;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    let subject = json!([{"kind": "User", "name": "nobody", "apiGroup": "rbac.authorization.k8s.io"}]);
+    let role =
+        json!({"kind": "ClusterRole", "name": "cluster-admin", "apiGroup": "rbac.authorization.k8s.io"});
+    let binding = json!({"metadata": {"name": "nobody"}, "subjects": subject, "roleRef": role}).to_string();
+    assert_eq!(server.post(Who::Admin, rbac, "application/json", binding.as_bytes()).await.code, 201);
+    let ask = format!(
+        "GET {MAPS}?watch=true HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    );
+    let (nobody, admin) = (server.tls(Who::Nobody, "http/1.1"), server.tls(Who::Admin, "http/1.1"));
+    let open = async |tls: &tokio_rustls::TlsConnector| {
+        let mut stream = server.connect_with(tls).await.unwrap();
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        let mut head = vec![0; 4096];
+        let read = stream.read(&mut head).await.unwrap();
+        (stream, String::from_utf8_lossy(&head[..read]).into_owned())
+    };
+    let mut streams = Vec::new();
+    for number in 0..500 {
+        let (stream, head) = open(&nobody).await;
+        assert!(head.starts_with("HTTP/1.1 101"), "{number}: {head}");
+        streams.push(stream);
+    }
+    let (_, refused) = open(&nobody).await;
+    assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
+    assert!(refused.to_lowercase().contains("\r\nretry-after: 1\r\n"), "{refused}");
+    let (_, of_another) = open(&admin).await;
+    assert!(of_another.starts_with("HTTP/1.1 101"), "{of_another}");
+    // requests are no streams, and one stream that ends lets in another
+    assert_eq!(server.ask(Who::Nobody, &format!("GET {MAPS}"), &[], b"").await.code, 200);
+    streams.pop();
+    let begun = Instant::now();
+    while !open(&nobody).await.1.starts_with("HTTP/1.1 101") {
+        assert!(begun.elapsed() < Duration::from_secs(10), "its place is not free");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -50,6 +50,38 @@ async fn a_watch_and_bare_metadata_come_in_protobuf_and_a_table_does_not() {
 }
 
 #[tokio::test]
+async fn the_first_format_that_there_is_of_those_a_client_takes_is_answered() {
+    let server = Server::start().await;
+    server.config_map("one").await;
+    let (one, none) = (format!("{MAPS}/one"), format!("{MAPS}/none"));
+    let watch = format!("{MAPS}?watch=true&resourceVersion=0&timeoutSeconds=1");
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let (of_go, of_people) = (format!("{PROTOBUF},application/json"), "application/json, */*;q=0.1");
+    let table =
+        format!("{PROTOBUF};as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1;g=meta.k8s.io");
+    let cases = [
+        ("an object", one.as_str(), of_go.as_str(), 200, true),
+        ("a list", MAPS, &of_go, 200, true),
+        ("a kind without messages", definitions, &of_go, 200, false),
+        ("a kind without messages, for who reads nothing else", definitions, PROTOBUF, 406, true),
+        ("a refusal", &none, &of_go, 404, true),
+        ("a watch", &watch, &of_go, 200, true),
+        ("a table", MAPS, &table, 200, false),
+        ("JSON first", &one, "application/json,application/vnd.kubernetes.protobuf", 200, false),
+        ("JSON dearer", &one, "application/vnd.kubernetes.protobuf;q=0.5,application/json", 200, false),
+        ("anything", &one, of_people, 200, false),
+        ("what has one format", "/version", &of_go, 200, false),
+        ("what has one format, for who takes another", "/version", PROTOBUF, 200, false),
+    ];
+    for (name, path, accept, code, is_binary) in cases {
+        let answer = server.ask(Who::Admin, &format!("GET {path}"), &[("Accept", accept)], b"").await;
+        assert_eq!(answer.code, code, "{name}: {}", answer.body);
+        assert_eq!(answer.head.contains(PROTOBUF), is_binary, "{name}: {}", answer.head);
+        assert_eq!(answer.body.contains("k8s\0"), is_binary, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn what_there_is_not_is_not_acceptable() {
     let server = Server::start().await;
     server.config_map("one").await;
@@ -109,14 +141,15 @@ async fn yaml_is_answered_to_who_asks_for_it() {
         ("a table", MAPS, "application/yaml;as=Table;v=v1;g=meta.k8s.io", 200, "kind: Table\n"),
         ("a refusal", none.as_str(), "application/yaml", 404, "reason: NotFound\n"),
         ("a watch", watch.as_str(), "application/yaml", 406, "only the following media types are accepted"),
-        ("either", one.as_str(), "application/yaml, application/json", 200, "\"kind\":\"ConfigMap\""),
+        ("either", one.as_str(), "application/yaml, application/json;q=0.5", 200, "kind: ConfigMap\n"),
+        ("JSON", one.as_str(), "application/json, application/yaml", 200, "\"kind\":\"ConfigMap\""),
     ];
     for (name, path, accept, code, words) in cases {
         let answer = server.ask(Who::Admin, &format!("GET {path}"), &[("Accept", accept)], b"").await;
         assert_eq!(answer.code, code, "{name}: {}", answer.body);
         assert!(answer.body.contains(words), "{name}: {}", answer.body);
         let is_yaml = answer.head.contains("application/yaml");
-        assert_eq!(is_yaml, name != "either", "{name}: {}", answer.head);
+        assert_eq!(is_yaml, name != "JSON", "{name}: {}", answer.head);
     }
 }
 

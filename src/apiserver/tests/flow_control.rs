@@ -135,3 +135,31 @@ async fn a_level_that_is_full_goes_on_with_what_others_lend() {
     wait_for("current_executing", 0).await;
     assert_eq!(as_jane(&server).await.code, 200);
 }
+
+#[tokio::test]
+async fn levels_queues_and_requests_are_dumped_for_who_may_see_them() {
+    let server = Server::start().await;
+    let dump = "/debug/api_priority_and_fairness";
+    let rows = |answer: &Answer| -> Vec<Vec<String>> {
+        let cells = |line: &str| line.split(',').map(|cell| cell.trim().to_owned()).collect();
+        answer.body.lines().map(cells).collect()
+    };
+    let levels = async || {
+        let answer = server.ask(Who::Admin, &format!("GET {dump}/dump_priority_levels"), &[], b"").await;
+        assert_eq!(answer.code, 200);
+        rows(&answer)
+    };
+    // the request itself is one of an administrator's
+    let exempt = ["exempt", "0", "false", "false", "0", "1"];
+    while !levels().await.iter().any(|row| *row == exempt) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let queues = server.ask(Who::Admin, &format!("GET {dump}/dump_queues"), &[], b"").await;
+    let of_default = rows(&queues).into_iter().filter(|row| row[0] == "global-default").count();
+    assert_eq!(of_default, 128, "upstream's number of its queues");
+    let requests = server.ask(Who::Admin, &format!("GET {dump}/dump_requests"), &[], b"").await;
+    assert_eq!(rows(&requests)[0][..2], ["PriorityLevelName", "FlowSchemaName"]);
+    for (who, path, code) in [(Who::Nobody, "dump_queues", 403), (Who::Admin, "dump_secrets", 404)] {
+        assert_eq!(server.ask(who, &format!("GET {dump}/{path}"), &[], b"").await.code, code, "{path}");
+    }
+}

@@ -191,3 +191,23 @@ async fn others_are_believed_when_the_file_says_so() {
     assert_eq!(whoami(&server, &token).await.code, 401);
     assert_eq!(server.ask(Who::Anonymous, "GET /livez", &[], b"").await.code, 200);
 }
+
+#[tokio::test]
+async fn keys_stay_known_when_the_file_changes_elsewhere() {
+    let signer = Signer::new();
+    let issuer = Issuer::start(signer.keys()).await;
+    let server = Server::with(None, issuer.configuration(""), None).await;
+    let token = signer.token(&issuer.claims());
+    assert_eq!(whoami(&server, &token).await.code, 201);
+    // it has no keys any more, which nobody hears of as long as it is not asked
+    *issuer.keys.lock().unwrap() = json!({"keys": []});
+    let others = issuer.configuration("anonymous: {enabled: false}\n");
+    server.authenticate_by(others);
+    assert_eq!(whoami(&server, &token).await.code, 201);
+    assert_eq!(*issuer.asked.lock().unwrap(), 1, "its keys are known");
+    // who comes again is a new one
+    server.authenticate_by(Configuration::default());
+    server.authenticate_by(issuer.configuration(""));
+    assert_eq!(whoami(&server, &token).await.code, 401);
+    assert_eq!(*issuer.asked.lock().unwrap(), 2);
+}

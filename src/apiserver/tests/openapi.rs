@@ -51,6 +51,30 @@ async fn version_2_comes_in_both_formats() {
 }
 
 #[tokio::test]
+async fn version_3_comes_in_both_formats() {
+    let server = Server::start().await;
+    let path = "/openapi/v3/apis/apps/v1";
+    let (json, valid) = ("application/json", "application/com.github.proto-openapi.spec.v3.v1.0+protobuf");
+    let go = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf";
+    let plain = get(&server, path, &[]).await;
+    for (accept, want) in [
+        ("*/*", json),
+        (valid, valid),
+        (go, valid),
+        ("application/com.github.proto-openapi.spec.v3@v1.0+protobuf, application/json", valid),
+        ("application/json, application/com.github.proto-openapi.spec.v3@v1.0+protobuf", json),
+        ("application/vnd.kubernetes.protobuf, application/json", json),
+    ] {
+        let answer = get(&server, path, &[("Accept", accept)]).await;
+        assert_eq!((answer.code, field(&answer, "content-type")), (200, Some(want)), "{accept}");
+        assert!(answer.body.contains("io.k8s.api.apps.v1.Deployment"), "{accept}");
+        assert_eq!(field(&answer, "etag") == field(&plain, "etag"), want == json, "{accept}");
+    }
+    assert_eq!(get(&server, path, &[("Accept", "text/html")]).await.code, 406);
+    assert_eq!(get(&server, "/openapi/v3/apis/nothing/v1", &[("Accept", go)]).await.code, 404);
+}
+
+#[tokio::test]
 async fn kinds_that_come_and_go_are_published_at_once() {
     let server = Server::start().await;
     let before = index(&server).await;

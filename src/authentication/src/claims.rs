@@ -138,6 +138,12 @@ impl Issuer {
             .unwrap_or_else(|| format!("{}{WELL_KNOWN}", self.url.trim_end_matches('/')))
     }
 
+    /// Whether both have the same keys, as far as one can know without asking: they are fetched from the same place, by the same trust.
+    pub fn has_keys_of(&self, other: &Issuer) -> bool {
+        let source = |issuer: &Issuer| (issuer.discovery_url(), issuer.certificate_authority.clone());
+        self.url == other.url && source(self) == source(other)
+    }
+
     /// Whose token it is, at this time (seconds since 1970).
     ///
     /// # Errors

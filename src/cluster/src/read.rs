@@ -1,6 +1,6 @@
 //! Reading: one object, or a list, whole or in pages. A page and those after it are of one revision, which is kept for as long as
-//! `KEPT_SNAPSHOTS` says; nothing is copied for it. Objects leave as they are stored, in another version where the path
-//! asks for one.
+//! `KEPT_SNAPSHOTS` says; nothing is copied for it. What is not kept is made of the events that watches begin with. Objects leave as
+//! they are stored, in another version where the path asks for one.
 
 use crate::conversion::MOST_OBJECTS;
 use crate::{Actor, Attributes, Cluster, Target};
@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
-use store::Snapshot;
+use store::{Resource, Snapshot};
 
 /// Snapshots kept for clients that are in the middle of a paged list. They share all but what changed since, so
-/// they cost little; a client that is slower than this many others gets 410 and starts again, as with etcd's compaction.
+/// they cost little; a client that is slower than this many others, and than the events that are held, gets 410 and starts again, as
+/// with etcd's compaction.
 const KEPT_SNAPSHOTS: usize = 32;
 
 /// `resourceVersionMatch`
@@ -49,7 +50,14 @@ pub struct List {
 }
 
 #[derive(Default)]
-pub(crate) struct Pages(Mutex<VecDeque<(Instant, Snapshot)>>);
+pub(crate) struct Pages(Mutex<VecDeque<Kept>>);
+
+struct Kept {
+    used: Instant,
+    snapshot: Snapshot,
+    /// The one whose objects are in it, where it was made of events.
+    only: Option<Resource>,
+}
 
 #[derive(Clone, Serialize, Deserialize)]
 struct ContinueToken {
@@ -66,6 +74,8 @@ struct ContinueToken {
 /// Where a page begins, in what.
 struct Start {
     snapshot: Snapshot,
+    /// The one whose objects are in the snapshot, where it was made of events.
+    only: Option<Resource>,
     after: Option<ObjectKey>,
     /// How many there are from there on, where an earlier page has said it.
     rest: Option<usize>,
@@ -138,7 +148,7 @@ impl Cluster {
         params: &ListParams,
         selection: &Selection,
     ) -> Result<List, Status> {
-        let start = self.start_of(params)?;
+        let start = self.start_of(target, params)?;
         let found = start.candidates(target).filter(|o| selection.matches(o));
         let found = found.take(params.page_and_one()).cloned().collect();
         Ok(self.page(target, params, selection, &start, found))
@@ -150,7 +160,7 @@ impl Cluster {
         params: &ListParams,
         selection: &Selection,
     ) -> Result<List, Status> {
-        let start = self.start_of(params)?;
+        let start = self.start_of(target, params)?;
         let mut candidates = start.candidates(target).filter(|o| selection.may_match(o)).cloned();
         let mut found = Vec::new();
         while found.len() < params.page_and_one() {
@@ -200,31 +210,50 @@ impl Cluster {
             all.filter(|_| selection.is_everything()).map(|all| all.saturating_sub(page.objects.len()));
         page.remaining = after.and_then(|count| i64::try_from(count).ok());
         page.continue_token = Some(ContinueToken::after(&last, snapshot.revision(), after).encode());
-        self.0.pages.keep(snapshot.clone());
+        self.0.pages.keep(snapshot.clone(), start.only.clone());
         page
     }
 
-    fn start_of(&self, params: &ListParams) -> Result<Start, Status> {
+    fn start_of(&self, target: &Target, params: &ListParams) -> Result<Start, Status> {
         let now = self.store().snapshot();
         if let Some(token) = &params.continue_token {
             let token = ContinueToken::decode(token)?;
-            let snapshot = match token.rv {
-                Some(revision) => self.0.pages.find(revision, now).ok_or_else(|| continue_expired(&token))?,
-                None => now,
+            let (snapshot, only) = match token.rv {
+                Some(revision) => {
+                    let held = self.as_of(ResourceVersion(revision), target, now);
+                    held.ok_or_else(|| continue_expired(&token))?
+                }
+                None => (now, None),
             };
             let after = ObjectKey::new(token.namespace.as_deref(), &token.name);
-            return Ok(Start { snapshot, after: Some(after), rest: token.rest });
+            return Ok(Start { snapshot, only, after: Some(after), rest: token.rest });
         }
-        let from = |snapshot| Start { snapshot, after: None, rest: None };
-        match (params.resource_version, params.version_match) {
-            (Some(ResourceVersion(wanted)), Some(VersionMatch::Exact)) if wanted != now.revision().0 => {
-                let held = self.0.pages.find(wanted, now.clone());
-                let too_old = || Status::too_old_resource_version(ResourceVersion(wanted), now.revision());
-                held.map(from).ok_or_else(too_old)
+        let from = |(snapshot, only)| Start { snapshot, only, after: None, rest: None };
+        match params.resource_version {
+            Some(wanted) if wanted > now.revision() => Err(too_large(wanted, now.revision())),
+            Some(wanted) if params.is_of_one_revision() => {
+                let held = self.as_of(wanted, target, now);
+                held.map(from).ok_or_else(|| Status::expired(LIST_EXPIRED))
             }
-            (Some(wanted), _) if wanted > now.revision() => Err(too_large(wanted, now.revision())),
-            _ => Ok(from(now)),
+            _ => Ok(from((now, None))),
         }
+    }
+
+    /// The snapshot of this revision, and whose objects alone are in it. `None` where it is too old, or not there yet.
+    fn as_of(
+        &self,
+        revision: ResourceVersion,
+        target: &Target,
+        now: Snapshot,
+    ) -> Option<(Snapshot, Option<Resource>)> {
+        if now.revision() == revision {
+            return Some((now, None));
+        }
+        let resource = target.stored_in();
+        self.0.pages.find(revision, &resource).or_else(|| {
+            let made = self.store().snapshot_at(&resource, revision)?;
+            Some((made, Some(resource)))
+        })
     }
 }
 
@@ -233,6 +262,18 @@ impl ListParams {
     fn page_and_one(&self) -> usize {
         if self.limit == 0 { usize::MAX } else { self.limit.saturating_add(1) }
     }
+
+    /// Of exactly the revision that is asked for. Without a word about it, the first of several pages is (upstream's legacy case); no
+    /// revision is 0, which is "any".
+    fn is_of_one_revision(&self) -> bool {
+        let is_any = self.resource_version.is_none_or(|revision| revision.0 == 0);
+        !is_any
+            && match self.version_match {
+                Some(VersionMatch::Exact) => true,
+                Some(VersionMatch::NotOlderThan) => false,
+                None => self.limit > 0,
+            }
+    }
 }
 
 impl Start {
@@ -240,6 +281,9 @@ impl Start {
         self.snapshot.list(&target.stored_in(), target.namespace.as_deref(), self.after.as_ref())
     }
 }
+
+/// Upstream's, of a revision that its etcd has compacted.
+const LIST_EXPIRED: &str = "The resourceVersion for the provided list is too old.";
 
 fn too_large(wanted: ResourceVersion, current: ResourceVersion) -> Status {
     let mut status =
@@ -263,26 +307,27 @@ fn continue_expired(token: &ContinueToken) -> Status {
 }
 
 impl Pages {
-    fn keep(&self, snapshot: Snapshot) {
+    fn keep(&self, snapshot: Snapshot, only: Option<Resource>) {
         let mut kept = self.0.lock();
         // a client that is in the middle of it has its time anew
-        kept.retain(|(_, held)| held.revision() != snapshot.revision());
+        kept.retain(|held| held.snapshot.revision() != snapshot.revision() || held.only != only);
         if kept.len() == KEPT_SNAPSHOTS {
             kept.pop_front();
         }
-        kept.push_back((Instant::now(), snapshot));
+        kept.push_back(Kept { used: Instant::now(), snapshot, only });
     }
 
     fn forget(&self, before: Instant) {
-        self.0.lock().retain(|(used, _)| *used >= before);
+        self.0.lock().retain(|held| held.used >= before);
     }
 
-    fn find(&self, revision: u64, now: Snapshot) -> Option<Snapshot> {
-        if now.revision().0 == revision {
-            return Some(now);
-        }
+    /// One that has the objects of `resource`, and whether it has others.
+    fn find(&self, revision: ResourceVersion, resource: &Resource) -> Option<(Snapshot, Option<Resource>)> {
         let kept = self.0.lock();
-        kept.iter().map(|(_, held)| held).find(|held| held.revision().0 == revision).cloned()
+        let has = |held: &&Kept| {
+            held.snapshot.revision() == revision && held.only.as_ref().is_none_or(|only| only == resource)
+        };
+        kept.iter().find(has).map(|held| (held.snapshot.clone(), held.only.clone()))
     }
 }
 

@@ -4,7 +4,7 @@ use api::{FieldSelector, LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{
     Actor, Change, Client, Cluster, DeleteOptions, Deleted, ListParams, PodBinding, Propagation, Target,
-    TokenRequestParams, Verb, WatchEvent, WatchParams, WriteOptions,
+    TokenRequestParams, Verb, VersionMatch, WatchEvent, WatchParams, WriteOptions,
 };
 use k8s_openapi::api::core::v1::{
     ConfigMap, Container, Namespace, Pod, PodSchedulingGate, PodSpec, ReplicationController, Service,
@@ -261,6 +261,10 @@ async fn every_page_of_a_list_is_of_one_revision() {
     let next = ListParams { continue_token: page.continue_token, ..one };
     cluster.list(&Actor::root(), &all, &next).unwrap();
     cluster.forget_pages(std::time::Instant::now());
+    cluster.list(&Actor::root(), &all, &next).unwrap();
+    // nor are the events of which they can be made
+    cluster.store().forget_events(cluster.store().revision());
+    cluster.forget_pages(std::time::Instant::now());
     let expired = cluster.list(&Actor::root(), &all, &next).unwrap_err();
     assert_eq!(expired.reason, Reason::Expired);
     // the rest of it is there as it is now, and so are the pages after that
@@ -284,6 +288,58 @@ async fn every_page_of_a_list_is_of_one_revision() {
         reason(cluster.list(&Actor::root(), &all, &ListParams { fields, ..ListParams::default() })),
         Reason::BadRequest
     );
+}
+
+#[tokio::test]
+async fn a_list_is_of_the_revision_that_is_asked_for_while_it_is_known() {
+    let cluster = cluster().await;
+    let (maps, accounts) = (root(&cluster).api::<ConfigMap>(), root(&cluster).api::<ServiceAccount>());
+    for name in ["a", "b", "c"] {
+        maps.create(map(name, "x")).await.unwrap();
+    }
+    let then = cluster.store().revision();
+    maps.delete(&key("a"), DeleteOptions::default()).await.unwrap();
+    maps.create(map("d", "x")).await.unwrap();
+    accounts.create(ServiceAccount { metadata: meta("later"), ..ServiceAccount::default() }).await.unwrap();
+    let now = cluster.store().revision();
+    let names = |target: &Target, params: &ListParams| {
+        let page = cluster.list(&Actor::root(), target, params)?;
+        let names: Vec<String> = page.objects.iter().map(|o| o.key().name.to_string()).collect();
+        Ok::<_, Status>((names.join(" "), page.revision, page.continue_token))
+    };
+    let asked = |revision, version_match, limit| ListParams {
+        resource_version: Some(revision),
+        version_match,
+        limit,
+        ..ListParams::default()
+    };
+    let (all, others) = (target::<ConfigMap>(&cluster, None), target::<ServiceAccount>(&cluster, None));
+    let (any, exact) = (api::ResourceVersion(0), Some(VersionMatch::Exact));
+    let cases = [
+        ("an earlier one", asked(then, exact, 0), "a b c", then),
+        ("the newest", asked(now, exact, 0), "b c d", now),
+        ("none older", asked(then, Some(VersionMatch::NotOlderThan), 0), "b c d", now),
+        ("none older, in pages", asked(then, Some(VersionMatch::NotOlderThan), 9), "b c d", now),
+        ("nothing said", asked(then, None, 0), "b c d", now),
+        ("nothing said, in pages", asked(then, None, 9), "a b c", then),
+        ("any, in pages", asked(any, None, 9), "b c d", now),
+    ];
+    for (name, params, want, revision) in cases {
+        assert_eq!(names(&all, &params).unwrap(), (want.to_owned(), revision, None), "{name}");
+    }
+    // its pages are of that revision, and what is kept for them is nothing of other kinds
+    let (first, _, token) = names(&all, &asked(then, exact, 2)).unwrap();
+    let rest = ListParams { continue_token: token, ..ListParams::default() };
+    assert_eq!((first.as_str(), names(&all, &rest).unwrap().0.as_str()), ("a b", "c"));
+    assert_eq!(names(&others, &asked(then, exact, 0)).unwrap().0, "default");
+    let future = names(&all, &asked(api::ResourceVersion(now.0 + 1), exact, 0)).unwrap_err();
+    let want = format!("Too large resource version: {}, current: {now}", now.0 + 1);
+    assert_eq!((future.code, future.message), (504, want));
+    cluster.forget_pages(std::time::Instant::now());
+    cluster.store().forget_events(now);
+    let gone = names(&all, &asked(then, exact, 0)).unwrap_err();
+    assert_eq!((gone.code, gone.reason), (410, Reason::Expired));
+    assert_eq!(gone.message, "The resourceVersion for the provided list is too old.");
 }
 
 #[tokio::test]

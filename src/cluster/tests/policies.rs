@@ -6,6 +6,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
 };
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kinds::TypedKind;
 use serde::de::DeserializeOwned;
@@ -477,6 +478,43 @@ async fn policies_change_and_judge_bindings() {
     let pod: Pod = root.api().get(&ObjectKey::namespaced("default", "p")).unwrap();
     assert_eq!(pod.spec.unwrap().node_name.as_deref(), Some("node-1"));
     assert_eq!(pod.metadata.annotations.unwrap()["by"], "a policy");
+}
+
+#[tokio::test]
+async fn policies_change_and_judge_scales() {
+    let lab = Lab::new().await;
+    let root = lab.0.acting_as(Actor::root());
+    let labels = json!({"app": "web"});
+    let template =
+        json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let spec = json!({"replicas": 1, "selector": {"matchLabels": labels}, "template": template});
+    let deployment: Deployment =
+        serde_json::from_value(json!({"metadata": {"name": "d", "namespace": "default"}, "spec": spec}))
+            .unwrap();
+    root.api().create(deployment).await.unwrap();
+    let mut on_scale = rules("deployments/scale");
+    on_scale["resourceRules"][0]["apiGroups"] = json!(["apps"]);
+    let three = apply("Object{spec: Object.spec{replicas: 3}}");
+    lab.mutating("m", json!({"matchConstraints": on_scale, "mutations": three})).await;
+    let judged = json!({"matchConstraints": on_scale, "validations": [
+        {"expression": "object.kind == 'Scale' && request.kind.group == 'autoscaling' && object.spec.replicas == 3"},
+        {"expression": "oldObject.spec.replicas == 1", "message": "once only"}]});
+    lab.validating("v", judged, json!({})).await;
+    let version = lab.0.registry().by_gvr(&Deployment::info().gvr).unwrap();
+    let part = Target::object(&version, Some("default"), "d").subresource(kinds::Subresource::Scale);
+    for (asked, want) in [(2, Ok(Some(3))), (5, Err("once only"))] {
+        let set = |current: &api::Object| {
+            let mut instance = part.version.decode_stored(current)?;
+            instance.set_replicas(asked);
+            Ok(instance)
+        };
+        let written = lab.0.modify(&Actor::root(), &part, Verb::Update, &WriteOptions::default(), &set).await;
+        let written = written.map(|object| object.decode::<Deployment>().unwrap().spec.unwrap().replicas);
+        match want {
+            Ok(replicas) => assert_eq!(written.unwrap(), replicas),
+            Err(why) => assert!(written.unwrap_err().message.ends_with(why), "{asked}"),
+        }
+    }
 }
 
 #[tokio::test]

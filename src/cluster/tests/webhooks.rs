@@ -11,6 +11,7 @@ use cluster::{
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use k8s_openapi::api::policy::v1::Eviction;
@@ -617,4 +618,67 @@ async fn a_token_that_is_asked_for_is_asked_about() {
         "{}",
         refused.message
     );
+}
+
+/// Of the Deployment `d`, that has one pod.
+fn deployment() -> Deployment {
+    let labels = json!({"app": "web"});
+    serde_json::from_value(json!({
+        "metadata": {"name": "d", "namespace": "default", "labels": labels},
+        "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": {
+            "metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}},
+    }))
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_scale_is_asked_about_as_what_it_is() {
+    let patch = json!([
+        {"op": "replace", "path": "/spec/replicas", "value": 2},
+        {"op": "add", "path": "/metadata/labels", "value": {"nobody": "stores it"}},
+    ]);
+    let lab = Lab::new(move |review| match review["url"].as_str() {
+        Some("https://changes/") => Ok(allow(patch.clone())),
+        _ => Ok(json!({"allowed": true})),
+    })
+    .await;
+    let root = lab.cluster.acting_as(Actor::root());
+    root.api().create(deployment()).await.unwrap();
+    let on_scale = |path: &str, change: Value| {
+        let mut hook = on("deployments/scale", path, change);
+        hook["rules"][0]["apiGroups"] = json!(["apps"]);
+        hook
+    };
+    lab.mutating("m", vec![on_scale("changes", json!({}))]).await;
+    let labelled = json!({"objectSelector": {"matchLabels": {"app": "web"}}});
+    lab.validating("v", vec![on_scale("judges", json!({})), on_scale("selects", labelled)]).await;
+    let part = lab.part(&Deployment::info().gvr, "d", Subresource::Scale);
+    let five = |current: &api::Object| {
+        let mut instance = part.version.decode_stored(current)?;
+        instance.set_replicas(5);
+        Ok(instance)
+    };
+    let options = WriteOptions::default();
+    lab.cluster.modify(&Actor::root(), &part, Verb::Update, &options, &five).await.unwrap();
+    let asked = lab.asked();
+    let urls: Vec<&str> = asked.iter().filter_map(|review| review["url"].as_str()).collect();
+    assert_eq!(urls, ["https://changes/", "https://judges/"], "a scale has no labels");
+    let scale = json!({"group": "autoscaling", "version": "v1", "kind": "Scale"});
+    let deployments = json!({"group": "apps", "version": "v1", "resource": "deployments"});
+    for (review, replicas) in asked.iter().zip([5, 2]) {
+        let request = &review["request"];
+        assert_eq!((&request["kind"], &request["requestKind"]), (&scale, &scale));
+        assert_eq!((&request["resource"], &request["requestResource"]), (&deployments, &deployments));
+        assert_eq!((&request["subResource"], &request["name"]), (&json!("scale"), &json!("d")));
+        let (object, old) = (&request["object"], &request["oldObject"]);
+        for (shown, replicas) in [(object, replicas), (old, 1)] {
+            assert_eq!((&shown["apiVersion"], &shown["kind"]), (&json!("autoscaling/v1"), &json!("Scale")));
+            assert_eq!(shown["spec"], json!({"replicas": replicas}));
+            assert_eq!(shown["status"]["selector"], "app=web");
+            assert_eq!(shown["metadata"]["labels"], Value::Null);
+        }
+    }
+    let written: Deployment = root.api().get(&api::ObjectKey::namespaced("default", "d")).unwrap();
+    assert_eq!(written.spec.unwrap().replicas, Some(2));
+    assert_eq!(written.metadata.labels, deployment().metadata.labels);
 }

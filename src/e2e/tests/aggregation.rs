@@ -8,7 +8,7 @@ use common::https::{relay, serve};
 use std::fs;
 
 /// Serves flunders, and says whom it believes to be asked by.
-const EXTENSION: &str = r#"
+const EXTENSION: &str = r##"
 gone = []
 class Handler(Json):
     def do_GET(self):
@@ -34,12 +34,17 @@ class Handler(Json):
             self.answer({"paths": {"apis/wardle.example.com/v1alpha1": {"serverRelativeURL": "/openapi/v3/apis/wardle.example.com/v1alpha1?hash=A1"}}})
         elif path == "/openapi/v3/apis/wardle.example.com/v1alpha1":
             self.answer({"openapi": "3.0.0", "info": {"title": "flunders"}, "paths": {}})
+        elif path == "/openapi/v2":
+            schema = {"$ref": "#/definitions/com.example.wardle.FlunderList"}
+            self.answer({"swagger": "2.0", "info": {"title": "flunders"},
+                "paths": {root + "/flunders": {"get": {"responses": {"200": {"description": "OK", "schema": schema}}}}},
+                "definitions": {"com.example.wardle.FlunderList": {"type": "object"}}})
         else:
             self.answer({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}, 404)
     def do_DELETE(self):
         gone.append(self.path + " by " + str(self.headers.get("X-Remote-User")))
         self.answer({"kind": "Status", "apiVersion": "v1", "status": "Success"})
-"#;
+"##;
 
 fn api_service(bundle: &str) -> String {
     format!(
@@ -105,6 +110,10 @@ fn an_extension_serves_a_part_of_the_api() {
     assert!(index.contains("/openapi/v3/apis/wardle.example.com/v1alpha1?hash=A1"), "{index}");
     let document = raw("/openapi/v3/apis/wardle.example.com/v1alpha1?hash=A1").ok("its document");
     assert!(document.contains("flunders"), "{document}");
+    let whole = raw("/openapi/v2").ok("the one document of version 2");
+    let whole: serde_json::Value = serde_json::from_str(&whole).unwrap();
+    assert!(whole["paths"]["/apis/wardle.example.com/v1alpha1/flunders"].is_object());
+    assert!(whole["definitions"]["com.example.wardle.FlunderList"].is_object());
     let refused = cluster.kubectl(&["get", "fl", "--as=jane"]).refused("who may not");
     assert!(
         refused

@@ -25,10 +25,12 @@ pub struct Asked<'a> {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ResourceAsked<'a> {
     pub group: &'a str,
+    pub version: &'a str,
     pub resource: &'a str,
     /// Empty where there is none.
     pub subresource: &'a str,
     pub namespace: Option<&'a str>,
+    pub name: Option<&'a str>,
 }
 
 /// A FlowSchema, ready to be asked.
@@ -87,14 +89,18 @@ impl Schema {
 
     /// Requests of one flow wait behind each other.
     pub(crate) fn flow(&self, asked: &Asked<'_>) -> u64 {
-        let distinguisher = match self.flows_by {
+        let mut hasher = DefaultHasher::new();
+        (&*self.name, self.distinguisher(asked)).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// What tells one flow of the schema from another.
+    pub(crate) fn distinguisher<'a>(&self, asked: &Asked<'a>) -> &'a str {
+        match self.flows_by {
             Flows::One => "",
             Flows::ByUser => asked.user,
             Flows::ByNamespace => asked.resource.and_then(|of| of.namespace).unwrap_or_default(),
-        };
-        let mut hasher = DefaultHasher::new();
-        (&*self.name, distinguisher).hash(&mut hasher);
-        hasher.finish()
+        }
     }
 }
 
@@ -160,10 +166,11 @@ mod tests {
             rule[field] = value;
             rule
         };
-        let pods =
-            Some(ResourceAsked { group: "", resource: "pods", subresource: "", namespace: Some("shop") });
+        let of =
+            |resource, namespace| Some(ResourceAsked { resource, namespace, ..ResourceAsked::default() });
+        let pods = of("pods", Some("shop"));
         let log = pods.map(|of| ResourceAsked { subresource: "log", ..of });
-        let nodes = Some(ResourceAsked { group: "", resource: "nodes", subresource: "", namespace: None });
+        let nodes = of("nodes", None);
         let by = |user, resource| Asked { user, groups: &groups, verb: "get", resource, path: "/healthz/a" };
         for (subject, rule, asked, want) in [
             (user("jane"), all(), by("jane", pods), true),

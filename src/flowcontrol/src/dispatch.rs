@@ -1,8 +1,10 @@
 //! Requests that wait, as futures.
 
 use crate::classify::{Asked, Schema};
+use crate::dump::{LevelDump, QueueDump, WaitingRequest};
 use crate::levels::{Level, Limits, levels};
-use crate::pool::{Arrival, LevelId, Pool, Released};
+use crate::pool::{Arrival, LevelId, LevelState, Pool, Released};
+use crate::queues::QueueState;
 use k8s_openapi::api::flowcontrol::v1::{FlowSchema, PriorityLevelConfiguration};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +48,21 @@ struct State {
     told: HashMap<u64, oneshot::Sender<()>>,
     /// Seats of those who have been told, and have not come for them yet.
     given: HashMap<u64, u32>,
+    /// Of all levels that there are, those among them that are on their way out.
+    names: BTreeMap<LevelId, Arc<str>>,
+    executing: BTreeMap<Origin, Load>,
+    /// Those who wait, by their tickets.
+    waiting: HashMap<u64, WaitingRequest>,
+}
+
+/// Where a request came from: its level, and the queue of it that it is counted in.
+type Origin = (LevelId, Option<usize>);
+
+/// What is being answered.
+#[derive(Debug, Clone, Copy, Default)]
+struct Load {
+    requests: usize,
+    seats: u32,
 }
 
 /// Of one level: the first two since it is there, the others of now.
@@ -78,7 +95,7 @@ pub struct Seat {
 /// Seats of a level.
 struct Taken {
     state: Arc<Mutex<State>>,
-    level: LevelId,
+    origin: Origin,
     width: u32,
 }
 
@@ -105,6 +122,8 @@ impl FlowControl {
         }
         let released = state.pool.share_out();
         state.tell(released);
+        let State { pool, names, .. } = &mut *state;
+        names.retain(|id, _| pool.has(*id));
     }
 
     /// Waits for `width` seats. What no schema knows is let in: that there is none for it is no fault of the client.
@@ -118,12 +137,16 @@ impl FlowControl {
                 let schema = config.schemas.iter().find(|schema| schema.matches(asked));
                 schema.and_then(|schema| {
                     let level = config.levels.get(&schema.level)?.clone();
-                    Some((schema.uid.clone(), schema.flow(asked), level))
+                    let names = (schema.uid.clone(), schema.name.clone());
+                    Some((names, schema.distinguisher(asked), schema.flow(asked), level))
                 })
             };
-            let Some((schema, flow, level)) = found else { return Ok(Seat { _taken: None, uids: None }) };
+            let Some(((schema, name), distinguisher, flow, level)) = found else {
+                return Ok(Seat { _taken: None, uids: None });
+            };
+            let waits = || WaitingRequest::of(asked, &name, distinguisher, width);
             // a level that has been removed meanwhile is not found again
-            let Some(entered) = self.enter(level.id, flow, width).await else { continue };
+            let Some(entered) = self.enter(level.id, flow, width, waits).await else { continue };
             let count = if entered.is_ok() { &level.dispatched } else { &level.rejected };
             count.fetch_add(1, Ordering::Relaxed);
             let uids = Some([schema, level.uid.clone()]);
@@ -150,34 +173,53 @@ impl FlowControl {
         config.levels.values().map(count).collect()
     }
 
+    /// What each level does now, by name.
+    pub fn dump(&self) -> Vec<LevelDump> {
+        let state = self.state.lock();
+        let levels = state.pool.state().into_iter();
+        let mut levels: Vec<LevelDump> = levels.filter_map(|level| state.dump(level)).collect();
+        levels.sort_by(|one, other| one.name.cmp(&other.name));
+        levels
+    }
+
     fn config(&self) -> Arc<Config> {
         self.now.read().clone()
     }
 
     /// `None` where there is no such level any more.
-    async fn enter(&self, level: LevelId, flow: u64, width: u32) -> Option<Result<Taken, Rejected>> {
-        let (ticket, told) = {
+    async fn enter(
+        &self,
+        level: LevelId,
+        flow: u64,
+        width: u32,
+        waits: impl FnOnce() -> WaitingRequest,
+    ) -> Option<Result<Taken, Rejected>> {
+        let (ticket, origin, told) = {
             let mut state = self.state.lock();
             let ticket = state.next_ticket;
             state.next_ticket += 1;
-            match state.pool.arrive(level, flow, width, ticket) {
+            let arrival = state.pool.arrive(level, flow, width, ticket);
+            let origin = (level, state.pool.placed(level));
+            match arrival {
                 Arrival::Gone => return None,
                 Arrival::NoSeat => return Some(Err(Rejected::ConcurrencyLimit)),
                 Arrival::QueueFull => return Some(Err(Rejected::QueueFull)),
                 Arrival::Runs(width) => {
-                    return Some(Ok(Taken { state: self.state.clone(), level, width }));
+                    state.begin(origin, width);
+                    return Some(Ok(Taken { state: self.state.clone(), origin, width }));
                 }
                 Arrival::Waits => {
                     let (tell, told) = oneshot::channel();
                     state.told.insert(ticket, tell);
+                    state.waiting.insert(ticket, waits());
                     let released = state.pool.dispatch();
                     state.tell(released);
-                    (ticket, told)
+                    (ticket, origin, told)
                 }
             }
         };
         // whoever stops waiting, by time or because his client has gone, gives back his place, or the seats that it has become
-        let place = Place { state: &self.state, level, ticket };
+        let place = Place { state: &self.state, origin, ticket };
         let _ = timeout(PATIENCE, told).await;
         Some(place.seats().ok_or(Rejected::TimeOut))
     }
@@ -186,15 +228,17 @@ impl FlowControl {
 /// In a queue, or told that there are seats.
 struct Place<'s> {
     state: &'s Arc<Mutex<State>>,
-    level: LevelId,
+    origin: Origin,
     ticket: u64,
 }
 
 impl Place<'_> {
     /// They are the caller's from now on.
     fn seats(&self) -> Option<Taken> {
-        let width = self.state.lock().given.remove(&self.ticket)?;
-        Some(Taken { state: self.state.clone(), level: self.level, width })
+        let mut state = self.state.lock();
+        let width = state.given.remove(&self.ticket)?;
+        state.begin(self.origin, width);
+        Some(Taken { state: self.state.clone(), origin: self.origin, width })
     }
 }
 
@@ -202,9 +246,11 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut state = self.state.lock();
         state.told.remove(&self.ticket);
+        state.waiting.remove(&self.ticket);
+        let (level, _) = self.origin;
         let released = match state.given.remove(&self.ticket) {
-            Some(width) => state.pool.leave(self.level, width),
-            None => state.pool.give_up(self.level, self.ticket).unwrap_or_default(),
+            Some(width) => state.pool.leave(level, width),
+            None => state.pool.give_up(level, self.ticket).unwrap_or_default(),
         };
         state.tell(released);
     }
@@ -213,14 +259,23 @@ impl Drop for Place<'_> {
 impl Drop for Taken {
     fn drop(&mut self) {
         let mut state = self.state.lock();
-        let released = state.pool.leave(self.level, self.width);
+        state.end(self.origin, self.width);
+        let released = state.pool.leave(self.origin.0, self.width);
         state.tell(released);
     }
 }
 
 impl Default for State {
     fn default() -> Self {
-        State { pool: Pool::new(SEATS), next_ticket: 0, told: HashMap::new(), given: HashMap::new() }
+        State {
+            pool: Pool::new(SEATS),
+            next_ticket: 0,
+            told: HashMap::new(),
+            given: HashMap::new(),
+            names: BTreeMap::new(),
+            executing: BTreeMap::new(),
+            waiting: HashMap::new(),
+        }
     }
 }
 
@@ -231,12 +286,55 @@ impl State {
             self.pool.change(known.id, level.spec);
             return known.clone();
         }
+        let (id, name) = (self.pool.add(level.spec), Arc::<str>::from(name));
+        self.names.insert(id, name.clone());
         Arc::new(PriorityLevel {
-            name: name.into(),
+            name,
             uid: level.uid.clone(),
-            id: self.pool.add(level.spec),
+            id,
             dispatched: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
+        })
+    }
+
+    fn begin(&mut self, origin: Origin, width: u32) {
+        let load = self.executing.entry(origin).or_default();
+        load.requests += 1;
+        load.seats += width;
+    }
+
+    fn end(&mut self, origin: Origin, width: u32) {
+        let Some(load) = self.executing.get_mut(&origin) else { return };
+        load.requests = load.requests.saturating_sub(1);
+        load.seats = load.seats.saturating_sub(width);
+        if load.requests == 0 {
+            self.executing.remove(&origin);
+        }
+    }
+
+    fn dump(&self, level: LevelState<u64>) -> Option<LevelDump> {
+        let LevelState { id, is_idle, is_retired, waiting, queues } = level;
+        let of_level = self.executing.range((id, None)..).take_while(|((level, _), _)| *level == id);
+        let one = |queue: QueueState<u64>| {
+            let load = self.executing.get(&(id, Some(queue.index))).copied().unwrap_or_default();
+            let known = |(ticket, seats): &(u64, u32)| {
+                Some(WaitingRequest { seats: *seats, ..self.waiting.get(ticket)?.clone() })
+            };
+            QueueDump {
+                index: queue.index,
+                requests: queue.waiting.iter().filter_map(known).collect(),
+                executing: load.requests,
+                seats_in_use: load.seats,
+                next_start: queue.start,
+            }
+        };
+        Some(LevelDump {
+            name: self.names.get(&id)?.clone(),
+            is_idle,
+            is_quiescing: is_retired,
+            waiting,
+            executing: of_level.map(|(_, load)| load.requests).sum(),
+            queues: queues.into_iter().map(one).collect(),
         })
     }
 
@@ -311,6 +409,33 @@ mod tests {
         assert_eq!(count(&control), Counts { dispatched: 2, waiting: 0, seats_taken: 0, ..want });
         let other = control.admit(&Asked { user: "joe", ..jane() }, 1).await.unwrap();
         assert!(other.uids.is_none(), "no schema is for him");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dump_tells_who_waits_and_what_is_answered() {
+        let control = control(one_queue(5));
+        let idle = &control.dump()[0];
+        assert_eq!((&*idle.name, idle.is_idle, idle.executing, idle.queues.len()), ("l", true, 0, 1));
+        let first = control.admit(&jane(), SEATS).await.unwrap();
+        let asked = Asked { path: "/api/v1/pods", ..jane() };
+        let mut waiting = Box::pin(control.admit(&asked, 3));
+        assert!(futures_poll(&mut waiting).is_none());
+        let level = &control.dump()[0];
+        assert_eq!((level.is_idle, level.is_quiescing, level.waiting, level.executing), (false, false, 1, 1));
+        let queue = &level.queues[0];
+        assert_eq!((queue.index, queue.executing, queue.seats_in_use), (0, 1, SEATS));
+        let request = &queue.requests[0];
+        assert_eq!((&*request.schema, request.user.as_str(), request.verb.as_str()), ("s", "jane", "list"));
+        assert_eq!((request.path.as_str(), request.seats), ("/api/v1/pods", 3));
+        // the object goes, and the level with who is in it
+        control.configure(&[], &[]);
+        assert!(control.dump()[0].is_quiescing);
+        drop(first);
+        let second = futures_poll(&mut waiting).unwrap().unwrap();
+        let level = &control.dump()[0];
+        assert_eq!((level.waiting, level.executing, level.queues[0].seats_in_use), (0, 1, 3));
+        drop(second);
+        assert!(control.dump().is_empty());
     }
 
     #[tokio::test(start_paused = true)]

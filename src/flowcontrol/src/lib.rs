@@ -10,10 +10,12 @@
 
 mod classify;
 mod dispatch;
+mod dump;
 mod levels;
 mod pool;
 mod queues;
 
 pub use classify::{Asked, ResourceAsked};
 pub use dispatch::{Counts, FlowControl, Rejected, Seat};
+pub use dump::{LevelDump, QueueDump, WaitingRequest};
 pub use levels::Limits;

@@ -24,7 +24,7 @@
 //! - A level without seats that refuses instead of queueing borrows none: upstream counts no demand of requests that it has refused.
 
 use crate::levels::{Limits, Response, Spec, limits};
-use crate::queues::{QueueSet, Queuing};
+use crate::queues::{QueueSet, QueueState, Queuing};
 use std::collections::BTreeMap;
 
 /// A priority level in the pool; never used twice.
@@ -57,6 +57,16 @@ pub(crate) struct Use {
     pub(crate) current: u32,
     pub(crate) taken: u32,
     pub(crate) waiting: usize,
+}
+
+/// A level and its queues, as they are now.
+#[derive(Debug)]
+pub(crate) struct LevelState<T> {
+    pub(crate) id: LevelId,
+    pub(crate) is_idle: bool,
+    pub(crate) is_retired: bool,
+    pub(crate) waiting: usize,
+    pub(crate) queues: Vec<QueueState<T>>,
 }
 
 #[derive(Debug)]
@@ -168,6 +178,26 @@ impl<T: Copy + PartialEq> Pool<T> {
             _ => level.reach(self.free(), !self.is_anybody_short()).max(level.taken),
         };
         Use { limits: level.limits, current, taken: level.taken, waiting: level.queues.waiting() }
+    }
+
+    pub(crate) fn has(&self, id: LevelId) -> bool {
+        self.levels.contains_key(&id)
+    }
+
+    /// The queue of the last request that came to the level, where it has one.
+    pub(crate) fn placed(&self, id: LevelId) -> Option<usize> {
+        self.levels.get(&id)?.queues.placed()
+    }
+
+    pub(crate) fn state(&self) -> Vec<LevelState<T>> {
+        let one = |(id, level): (&LevelId, &Member<T>)| LevelState {
+            id: *id,
+            is_idle: level.is_idle(),
+            is_retired: level.is_retired,
+            waiting: level.queues.waiting(),
+            queues: level.queues.state(),
+        };
+        self.levels.iter().map(one).collect()
     }
 
     /// Something of the level has ended.

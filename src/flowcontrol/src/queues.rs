@@ -41,11 +41,26 @@ pub(crate) struct QueueSet<T> {
     next: Option<usize>,
     waiting: usize,
     now: u64,
+    /// The queue of the last request that came, where it has one.
+    placed: Option<usize>,
 }
+
+/// One queue, as it is now.
+#[derive(Debug)]
+pub(crate) struct QueueState<T> {
+    pub(crate) index: usize,
+    /// Who waits, and for how many seats.
+    pub(crate) waiting: Vec<(T, u32)>,
+    /// Virtual: of the next.
+    pub(crate) start: u64,
+}
+
+/// Above it only queues are told of that say something.
+const MOST_TOLD: usize = 1024;
 
 impl<T: Copy + PartialEq> QueueSet<T> {
     pub(crate) fn new(queuing: Option<Queuing>) -> Self {
-        QueueSet { queuing, queues: BTreeMap::new(), next: None, waiting: 0, now: 0 }
+        QueueSet { queuing, queues: BTreeMap::new(), next: None, waiting: 0, now: 0, placed: None }
     }
 
     /// Who waits stays where he is, and is let in from there.
@@ -57,6 +72,26 @@ impl<T: Copy + PartialEq> QueueSet<T> {
         self.waiting
     }
 
+    pub(crate) fn placed(&self) -> Option<usize> {
+        self.placed
+    }
+
+    pub(crate) fn state(&self) -> Vec<QueueState<T>> {
+        let first = self.queuing.map_or(0, |queuing| queuing.queues.min(MOST_TOLD));
+        let others = self.queues.range(first..).map(|(index, _)| *index);
+        let one = |index: usize| {
+            let queue = self.queues.get(&index);
+            let waiting = queue.into_iter().flat_map(|queue| &queue.waiting);
+            let next = queue.map(|queue| queue.waiting.front().map_or(queue.end, |waiting| waiting.start));
+            QueueState {
+                index,
+                waiting: waiting.map(|waiting| (waiting.ticket, waiting.width)).collect(),
+                start: next.unwrap_or(0).max(self.now),
+            }
+        };
+        (0..first).chain(others).map(one).collect()
+    }
+
     /// How many seats the one wants whose turn it is.
     pub(crate) fn head(&self) -> Option<u32> {
         Some(self.queues.get(&self.next?)?.waiting.front()?.width)
@@ -64,8 +99,10 @@ impl<T: Copy + PartialEq> QueueSet<T> {
 
     /// A request of the flow goes on without waiting.
     pub(crate) fn pass(&mut self, flow: u64, width: u32) {
+        self.placed = None;
         let Some(queuing) = self.queuing else { return };
         let chosen = self.choose(flow, queuing);
+        self.placed = Some(chosen);
         let now = self.now;
         let queue = self.queue(chosen);
         let start = queue.end.max(now);
@@ -77,6 +114,7 @@ impl<T: Copy + PartialEq> QueueSet<T> {
     pub(crate) fn wait(&mut self, flow: u64, width: u32, ticket: T) -> bool {
         let Some(queuing) = self.queuing else { return false };
         let chosen = self.choose(flow, queuing);
+        self.placed = Some(chosen);
         let now = self.now;
         let queue = self.queue(chosen);
         if queue.waiting.len() >= queuing.length {
@@ -184,6 +222,29 @@ mod tests {
         }
         let all = Queuing { queues: 4, hand: 8, length: 1 };
         assert_eq!(hand(99, all).collect::<BTreeSet<usize>>(), BTreeSet::from([0, 1, 2, 3]));
+    }
+
+    #[test]
+    fn queues_tell_who_waits_in_them() {
+        let queuing = Queuing { queues: 3, hand: 3, length: 2 };
+        let mut set = QueueSet::new(Some(queuing));
+        set.pass(1, 2);
+        let first = set.placed().unwrap();
+        assert!(
+            set.wait(1, 4, 'a') && set.placed() == Some(first),
+            "the first card of the hand is as short as others"
+        );
+        let told = |set: &QueueSet<char>| -> Vec<(usize, Vec<(char, u32)>, u64)> {
+            set.state().into_iter().map(|queue| (queue.index, queue.waiting, queue.start)).collect()
+        };
+        let all = told(&set);
+        assert_eq!(all.iter().map(|(index, ..)| *index).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(all[first], (first, vec![('a', 4)], 2), "behind the one that has gone on");
+        set.reconfigure(None);
+        set.pass(1, 1);
+        assert_eq!((set.placed(), told(&set)), (None, vec![(first, vec![('a', 4)], 2)]));
+        let many = QueueSet::<char>::new(Some(Queuing { queues: 10_000_000, ..queuing }));
+        assert_eq!(many.state().len(), MOST_TOLD);
     }
 
     #[test]

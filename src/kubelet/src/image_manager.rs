@@ -1,12 +1,13 @@
 //! The images that the kubelet has pulled, and which of them nobody uses. How an image gets here is in
 //! [`pull`](crate::pull), when they are removed in [`image_gc`](crate::image_gc).
 
+use parking_lot::Mutex;
 use crate::clock::since;
 use cri::{CriError, ImageInfo, ImageService};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 const LEAST_AGE: Duration = Duration::from_secs(120); // upstream's minimumGCAge
@@ -35,14 +36,14 @@ impl ImageManager {
     }
 
     pub fn used(&self, id: &str, now: Timestamp) {
-        let mut pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pulled = self.pulled.lock();
         if let Some(at) = pulled.get_mut(id) {
             *at = now;
         }
     }
 
     pub fn remember(&self, id: &str, now: Timestamp) {
-        let mut pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pulled = self.pulled.lock();
         if pulled.insert(id.to_owned(), now).is_none() {
             self.save(&pulled);
         }
@@ -65,7 +66,7 @@ impl ImageManager {
         now: Timestamp,
         in_use: impl Fn(&str) -> bool,
     ) -> Vec<ImageInfo> {
-        let pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
+        let pulled = self.pulled.lock();
         let old = |at: &Timestamp| since(now, *at) >= LEAST_AGE;
         let mut unused: Vec<(Timestamp, &ImageInfo)> = images
             .iter()
@@ -89,7 +90,7 @@ impl ImageManager {
                 Err(error) => return tracing::info!(image = name, %error, "unused image stays"),
             }
         }
-        let mut pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pulled = self.pulled.lock();
         pulled.remove(&image.id);
         self.save(&pulled);
     }

@@ -4,12 +4,13 @@
 //! between says at its next start that it is paused, and `unpause` mends it. While a namespace is held its pods are neither
 //! probed, restarted nor started; one that is deleted is thawed and ends as ever.
 
+use parking_lot::RwLock;
 use cri::{ContainerId, CriError, Runtime};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock};
+
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Which namespaces are held.
@@ -81,7 +82,7 @@ impl Pauses {
     }
 
     pub fn holds(&self, namespace: &str) -> bool {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).holds(namespace)
+        self.state.read().holds(namespace)
     }
 
     /// Nobody freezes or thaws meanwhile.
@@ -90,7 +91,7 @@ impl Pauses {
     }
 
     pub fn now(&self) -> Paused {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.read().clone()
     }
 
     /// Whoever calls it has the [turn](Pauses::turn).
@@ -99,7 +100,7 @@ impl Pauses {
     /// The file could not be written.
     pub fn set(&self, paused: Paused) -> cri::Result<()> {
         self.write(&paused).map_err(|e| CriError::failed(format!("write {}", self.file.display()), e))?;
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = paused;
+        *self.state.write() = paused;
         Ok(())
     }
 

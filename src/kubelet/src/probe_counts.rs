@@ -1,11 +1,12 @@
 //! How often each probe came out how, and how long it took, for `/metrics/probes`, for as long as its pod is here.
 
+use parking_lot::{Mutex, MutexGuard};
 use crate::pod;
 use crate::probe::ProbeKind;
 use cluster::metrics::Histogram;
 use k8s_openapi::api::core::v1::Pod;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use std::time::Duration;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +72,6 @@ impl ProbeCounts {
     }
 
     fn locked(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

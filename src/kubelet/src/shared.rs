@@ -1,6 +1,7 @@
 //! What the manager and the pods' workers have in common: handles, caches, and who is to be woken by what. Nothing is decided
 //! here.
 
+use parking_lot::{Mutex, MutexGuard};
 use crate::admission::brake::Brake;
 use crate::admission::{self, Neighbour, Refusal};
 use crate::clock::Clock;
@@ -26,7 +27,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// What every part of a kubelet works with.
@@ -96,7 +97,7 @@ impl SandboxIndex {
     }
 
     fn locked(&self) -> MutexGuard<'_, HashMap<SandboxId, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -120,7 +121,7 @@ impl DeferredResizes {
     }
 
     fn locked(&self) -> MutexGuard<'_, HashMap<String, Mailbox>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -139,7 +140,7 @@ impl Admitted {
     }
 
     fn locked(&self) -> MutexGuard<'_, HashMap<String, Requests>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -57,6 +57,18 @@ impl<K: Owner> Seats<K> {
         seat
     }
 
+    /// The same, where the owner has fewer than `most`; `None` where he has as many.
+    pub fn take_below(&self, owner: K, most: usize) -> Option<Seat<K>> {
+        let lost = CancellationToken::new();
+        let mut taken = self.lock();
+        if taken.by_owner.get(&owner).is_some_and(|of_owner| of_owner.len() >= most) {
+            return None;
+        }
+        let number = taken.sit(self.0.most, &owner, &lost);
+        drop(taken);
+        Some(Seat { seats: self.clone(), owner, number: Mutex::new(Some(number)), lost })
+    }
+
     /// One that is not taken yet. `lost` is cancelled when another takes it.
     pub(crate) fn reserve(&self, owner: K, lost: CancellationToken) -> Seat<K> {
         Seat { seats: self.clone(), owner, number: Mutex::new(None), lost }
@@ -73,10 +85,14 @@ impl<K: Owner> Seats<K> {
 }
 
 impl<K: Owner> Taken<K> {
-    fn add(&mut self, owner: K, lost: CancellationToken) -> u64 {
+    /// Where all are taken, another has to go.
+    fn sit(&mut self, most: usize, owner: &K, lost: &CancellationToken) -> u64 {
+        if self.count >= most {
+            self.displace_one(owner);
+        }
         self.next += 1;
         self.count += 1;
-        self.by_owner.entry(owner).or_default().insert(self.next, lost);
+        self.by_owner.entry(owner.clone()).or_default().insert(self.next, lost.clone());
         self.next
     }
 
@@ -116,11 +132,7 @@ impl<K: Owner> Seat<K> {
         if number.is_some() {
             return;
         }
-        let mut taken = self.seats.lock();
-        if taken.count >= self.seats.0.most {
-            taken.displace_one(&self.owner);
-        }
-        *number = Some(taken.add(self.owner.clone(), self.lost.clone()));
+        *number = Some(self.seats.lock().sit(self.seats.0.most, &self.owner, &self.lost));
     }
 
     /// Another one, among others, for the same connection: it goes when it loses either.
@@ -181,6 +193,17 @@ mod tests {
         assert_eq!(seats.taken(), 4);
         drop(all);
         assert_eq!(seats.taken(), 0);
+    }
+
+    #[test]
+    fn who_has_as_many_as_he_may_gets_no_more() {
+        let (mallory, alice) = (IpAddr::from([192, 0, 2, 66]), IpAddr::from([127, 0, 0, 1]));
+        let seats = Seats::new(3);
+        let mut all: Vec<Seat> = (0..2).filter_map(|_| seats.take_below(mallory, 2)).collect();
+        assert!(all.len() == 2 && seats.take_below(mallory, 2).is_none());
+        all.extend((0..2).filter_map(|_| seats.take_below(alice, 2)));
+        assert_eq!((lost(&all), seats.taken()), (vec![0], 3));
+        assert!(seats.take_below(mallory, 2).is_some(), "he has lost one");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The network of a profile as others see it: sandboxes are attached, adopted after a restart and detached, frontends and
 //! groups of pods are put into the kernel.
 
+use parking_lot::{Mutex, MutexGuard};
 use crate::error::Doing;
 use crate::ipam::Ipam;
 use crate::kept::{Kept, Lead};
@@ -15,7 +16,7 @@ use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::RwLock;
 
 /// Asked before a sandbox can send or receive its first packet: it answers when what its owner may send and receive at this
@@ -76,7 +77,7 @@ impl Network {
 
     /// Whoever judges connections: no sandbox's link comes up from now on before he has answered.
     pub fn set_gate(&self, gate: Gate) {
-        *self.0.gate.lock().unwrap_or_else(PoisonError::into_inner) = Some(gate);
+        *self.0.gate.lock() = Some(gate);
     }
 
     /// Connects a sandbox. A failure leaves nothing. `owner` is who the gate knows it by; empty where nobody does.
@@ -105,7 +106,7 @@ impl Network {
     }
 
     async fn pass_gate(&self, owner: &str, address: Ipv4Addr) -> Result<()> {
-        let gate = self.0.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let gate = self.0.gate.lock().clone();
         match gate {
             Some(gate) => gate(owner.to_owned(), address).await,
             None => Ok(()),
@@ -287,15 +288,15 @@ impl Network {
         act: impl FnOnce(&mut Ruleset) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let ruleset = self.0.ruleset.clone();
-        blocking(move || act(&mut ruleset.lock().unwrap_or_else(PoisonError::into_inner))).await
+        blocking(move || act(&mut ruleset.lock())).await
     }
 
     pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.kept.lock()
     }
 
     pub(crate) fn ipam(&self) -> MutexGuard<'_, Ipam> {
-        self.0.ipam.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.ipam.lock()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The documents of one state of the registry: each is rendered when somebody asks first, and kept, packed, for as long as its hash
 //! stays. The hash is of what the document follows from, so that the index names it before there is a document.
 
+use crate::extension::Extension;
 use crate::resource::Resource;
 use crate::{HASH, version_2, version_3};
 use kinds::Registry;
@@ -12,6 +13,7 @@ use std::sync::{Arc, LazyLock};
 pub struct Documents {
     /// By path.
     version_3: BTreeMap<String, Arc<Document>>,
+    version_3_protobuf: BTreeMap<String, Arc<Document>>,
     version_2: Arc<Document>,
     version_2_protobuf: Arc<Document>,
 }
@@ -25,35 +27,59 @@ pub struct Document {
 impl Documents {
     /// What `before` has rendered and is still so is kept.
     pub fn of(registry: &Registry, before: Option<&Documents>) -> Self {
+        Self::with_extensions(registry, &[], before)
+    }
+
+    /// The same, with what extension API servers say in the one document of version 2. In version 3 they have documents of their own.
+    pub fn with_extensions(
+        registry: &Registry,
+        extensions: &[Arc<Extension>],
+        before: Option<&Documents>,
+    ) -> Self {
         let resources = Resource::all(registry);
         let mut groups: BTreeMap<String, Vec<Arc<Resource>>> = BTreeMap::new();
         for resource in &resources {
             groups.entry(resource.root()).or_default().push(resource.clone());
         }
-        let version_3: BTreeMap<String, Arc<Document>> = groups
-            .into_iter()
-            .map(|(path, resources)| {
-                let before = before.and_then(|before| before.version_3.get(&path));
-                let document = Document::of(hash_of(&resources), before, move || version_3::json(&resources));
-                (path, document)
-            })
-            .collect();
+        // what is ours is described by us
+        let not_ours = extensions.iter().filter(|extension| !groups.contains_key(&extension.root));
+        let extensions: Arc<[Arc<Extension>]> = not_ours.cloned().collect();
+        let mut version_3: BTreeMap<String, Arc<Document>> = BTreeMap::new();
+        let mut version_3_protobuf = BTreeMap::new();
+        for (path, resources) in groups {
+            let (hash, again) = (hash_of(&resources), resources.clone());
+            let json = before.and_then(|before| before.version_3.get(&path));
+            let json = Document::of(hash, json, move || version_3::json(&resources));
+            let protobuf = before.and_then(|before| before.version_3_protobuf.get(&path));
+            let protobuf = Document::of(hash, protobuf, move || version_3::protobuf(&again));
+            version_3_protobuf.insert(path.clone(), protobuf);
+            version_3.insert(path, json);
+        }
         let mut hasher = DefaultHasher::new();
         version_3.iter().for_each(|(path, document)| (path, &document.hash).hash(&mut hasher));
+        extensions.iter().for_each(|extension| (&extension.root, extension.source).hash(&mut hasher));
         let hash = hasher.finish();
         let resources: Arc<[Arc<Resource>]> = resources.into();
-        let again = resources.clone();
+        let (again, extensions_again) = (resources.clone(), extensions.clone());
         let (json, protobuf) = before.map(|before| (&before.version_2, &before.version_2_protobuf)).unzip();
         Documents {
             version_3,
-            version_2: Document::of(hash, json, move || version_2::json(&resources)),
-            version_2_protobuf: Document::of(hash, protobuf, move || version_2::protobuf(&again)),
+            version_3_protobuf,
+            version_2: Document::of(hash, json, move || version_2::json(&resources, &extensions)),
+            version_2_protobuf: Document::of(hash, protobuf, move || {
+                version_2::protobuf(&again, &extensions_again)
+            }),
         }
     }
 
     /// What is served at `/openapi/v3/{path}`, JSON; `path` is `api/v1` or `apis/apps/v1`.
     pub fn version_3(&self, path: &str) -> Option<&Arc<Document>> {
         self.version_3.get(path)
+    }
+
+    /// The same as [`crate::PROTOBUF_3`].
+    pub fn version_3_protobuf(&self, path: &str) -> Option<&Arc<Document>> {
+        self.version_3_protobuf.get(path)
     }
 
     /// JSON of all that is served.

@@ -1,5 +1,8 @@
 //! The version 2 document as gnostic's protobuf (`openapi.v2.Document` in its `OpenAPIv2.proto`, whose field numbers
-//! these are): kubectl before 1.28 reads nothing else. Only what our own documents hold is written.
+//! these are): kubectl before 1.28 reads nothing else. Only what our own documents hold is written. Those of version 3 have messages of
+//! their own (`version_3.rs`).
+
+pub(crate) mod version_3;
 
 use serde_json::{Map, Value};
 
@@ -25,6 +28,30 @@ impl Message {
         if value.and_then(Value::as_bool) == Some(true) {
             self.varint(u64::from(field) << 3);
             self.varint(1);
+        }
+        self
+    }
+
+    /// Of several of which one is there: false says something.
+    fn boolean(mut self, field: u32, value: &Value) -> Self {
+        self.varint(u64::from(field) << 3);
+        self.varint(u64::from(*value == Value::Bool(true)));
+        self
+    }
+
+    fn count(mut self, field: u32, value: Option<&Value>) -> Self {
+        if let Some(value) = value.and_then(Value::as_u64) {
+            self.varint(u64::from(field) << 3);
+            self.varint(value);
+        }
+        self
+    }
+
+    fn number(mut self, field: u32, value: Option<&Value>) -> Self {
+        const FIXED: u64 = 1;
+        if let Some(value) = value.and_then(Value::as_f64) {
+            self.varint(u64::from(field) << 3 | FIXED);
+            self.0.extend_from_slice(&value.to_le_bytes());
         }
         self
     }

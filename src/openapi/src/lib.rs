@@ -1,11 +1,12 @@
 //! The OpenAPI documents of the served kinds, rendered from the registry when somebody asks: version 3 for each group and version,
-//! and version 2 of all, as JSON and as gnostic's protobuf, which kubectl before 1.28 reads. The definitions of built-in types are
+//! and version 2 of all, as JSON and as gnostic's protobuf; kubectl before 1.28 reads that of version 2. The definitions of built-in types are
 //! made at build time. It knows nothing of HTTP. Read [`Documents::of`] first, then `paths.rs`.
 
 #![forbid(unsafe_code)]
 
 mod definitions;
 mod documents;
+mod extension;
 mod gnostic;
 mod paths;
 mod resource;
@@ -13,6 +14,7 @@ mod version_2;
 mod version_3;
 
 pub use documents::{Document, Documents, index};
+pub use extension::Extension;
 
 use serde_json::Value;
 use std::fmt::Display;
@@ -25,6 +27,9 @@ const VERSION: &str = api::KUBERNETES_VERSION.git;
 
 /// The media type of [`Documents::version_2_protobuf`].
 pub const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+
+/// The media type of [`Documents::version_3_protobuf`].
+pub const PROTOBUF_3: &str = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf";
 
 /// A document for a client that does not accept gzip.
 pub fn inflate(gz: &[u8]) -> Vec<u8> {

@@ -1,21 +1,34 @@
 //! The one document of version 2: what version 3 says of each group, in the words of a version that knows less.
 
 use crate::definitions::{self, SCHEMAS, references};
+use crate::extension::{self, Extension};
 use crate::resource::Resource;
 use crate::{VERSION, gnostic, object_of, paths};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(crate) fn json(resources: &[Arc<Resource>]) -> Vec<u8> {
-    let (paths, definitions) = (object_of(paths(resources)), object_of(definitions(resources)));
-    let info = info();
+pub(crate) fn json(resources: &[Arc<Resource>], extensions: &[Arc<Extension>]) -> Vec<u8> {
+    let (paths, definitions) = whole(resources, extensions);
+    let (info, paths, definitions) = (info(), object_of(paths), object_of(definitions));
     format!(r#"{{"swagger":"2.0","info":{info},"paths":{paths},"definitions":{definitions}}}"#).into_bytes()
 }
 
 /// See [`crate::PROTOBUF`].
-pub(crate) fn protobuf(resources: &[Arc<Resource>]) -> Vec<u8> {
-    gnostic::document(&info(), paths(resources), definitions(resources))
+pub(crate) fn protobuf(resources: &[Arc<Resource>], extensions: &[Arc<Extension>]) -> Vec<u8> {
+    let (paths, definitions) = whole(resources, extensions);
+    gnostic::document(&info(), paths, definitions)
+}
+
+/// Paths and definitions, ours first.
+fn whole(
+    resources: &[Arc<Resource>],
+    extensions: &[Arc<Extension>],
+) -> (impl Iterator<Item = (String, Value)>, impl Iterator<Item = (String, Value)>) {
+    let own = reached(resources);
+    let (other_paths, other_definitions) = extension::beside(&own, shown, extensions);
+    let own = own.into_iter().map(|(name, schema)| (name, shown(&schema)));
+    (paths(resources).chain(other_paths), own.chain(other_definitions))
 }
 
 fn info() -> Value {
@@ -27,11 +40,15 @@ fn paths(resources: &[Arc<Resource>]) -> impl Iterator<Item = (String, Value)> {
     each.map(|(path, item)| (path, rename_references(path_item(item))))
 }
 
-fn definitions(resources: &[Arc<Resource>]) -> impl Iterator<Item = (String, Value)> {
+/// The definitions, as version 3 has them.
+fn reached(resources: &[Arc<Resource>]) -> BTreeMap<String, String> {
     let items = resources.iter().flat_map(|resource| paths::of(resource));
     let wanted = items.flat_map(|(_, item)| references(&item.to_string()));
-    let reached = definitions::reached(wanted, resources, structural);
-    reached.into_iter().map(|(name, schema)| (name, rename_references(definition(&schema))))
+    definitions::reached(wanted, resources, structural)
+}
+
+fn shown(schema: &str) -> Value {
+    rename_references(definition(schema))
 }
 
 /// The schema of a custom kind, without what version 2 does not know, as upstream's `ToStructuralOpenAPIV2` leaves it.

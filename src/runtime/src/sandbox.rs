@@ -1,16 +1,17 @@
 //! One sandbox as the daemon knows it.
 
+use parking_lot::{Mutex, MutexGuard};
 use crate::client::{CallError, ShimClient};
 use crate::connection;
 use crate::records::{Made, SandboxRecord};
 use cri::wire::Request;
 use cri::{Connection, ContainerStatus, CriError, SandboxId, SandboxState, SandboxStatus};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::{RwLock, oneshot, watch};
 
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 /// How far a sandbox came. It only goes forward.

@@ -133,8 +133,10 @@ impl Committer {
             return refuse_all(group.outcomes, &error);
         }
         let revision = root.revision;
-        self.shared.root.store(Arc::new(root));
+        let root = Arc::new(root);
+        self.shared.root.store(root.clone());
         self.shared.windows.publish(group.events, revision);
+        self.shared.published.store(root);
         self.shared.newest.send_replace(revision);
         answer_all(group.outcomes);
     }

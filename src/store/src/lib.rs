@@ -115,6 +115,8 @@ pub struct Store {
 
 pub(crate) struct Shared {
     pub(crate) root: ArcSwap<root::Root>,
+    /// The newest whose events are all in the windows: for a moment the one before.
+    pub(crate) published: ArcSwap<root::Root>,
     pub(crate) windows: watch::Windows,
     pub(crate) newest: tokio::sync::watch::Sender<ResourceVersion>,
     /// Why, once it has happened.
@@ -164,8 +166,10 @@ impl Store {
         let windows = watch::Windows::new(options, root.revision);
         let newest = tokio::sync::watch::Sender::new(root.revision);
         let taken_over = tokio::sync::watch::Sender::new(None);
+        let root = Arc::new(root);
         let shared = Arc::new(Shared {
-            root: ArcSwap::from_pointee(root),
+            root: ArcSwap::new(root.clone()),
+            published: ArcSwap::new(root),
             windows,
             newest,
             taken_over,
@@ -184,6 +188,17 @@ impl Store {
     /// Everything as of the newest revision.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot(self.shared.root.load_full())
+    }
+
+    /// The objects of one resource, and no others, as of an earlier revision: what has happened since is taken back. `None` where not
+    /// all of its events are held, as for a watch.
+    pub fn snapshot_at(&self, resource: &Resource, revision: ResourceVersion) -> Option<Snapshot> {
+        let newest = self.shared.published.load_full();
+        if revision > newest.revision {
+            return None;
+        }
+        let since = self.shared.windows.between(resource, revision, newest.revision).ok()?;
+        Some(Snapshot(Arc::new(newest.before(&since, resource, revision))))
     }
 
     pub fn revision(&self) -> ResourceVersion {

@@ -1,6 +1,7 @@
 //! All objects of one revision, in maps that share what did not change with those of the revision before. A snapshot is one such
 //! root: it costs nothing to take.
 
+use crate::Event;
 use api::{GroupResource, Object, ObjectKey, ResourceVersion};
 use imbl::OrdMap;
 use std::collections::BTreeMap;
@@ -111,6 +112,25 @@ impl Root {
     pub(crate) fn remove(&mut self, resource: &Resource, key: &ObjectKey) {
         let before = self.resources.get_mut(resource).and_then(|objects| objects.remove(key));
         self.bytes -= before.as_ref().map_or(0, weight);
+    }
+
+    /// The objects of one resource as of an earlier revision. `since` is all that has happened to them, in its order.
+    pub(crate) fn before(
+        &self,
+        since: &[Arc<Event>],
+        resource: &Resource,
+        revision: ResourceVersion,
+    ) -> Root {
+        let mut objects = self.resources.get(resource).cloned().unwrap_or_default();
+        for event in since.iter().rev() {
+            let key = event.object.key();
+            match &event.previous {
+                Some(previous) => drop(objects.insert(key, previous.clone())),
+                None => drop(objects.remove(&key)),
+            }
+        }
+        // nothing is weighed that is not the newest
+        Root { revision, resources: BTreeMap::from([(resource.clone(), objects)]), bytes: 0 }
     }
 
     pub(crate) fn count(&self) -> usize {

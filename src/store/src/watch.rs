@@ -93,6 +93,19 @@ impl Windows {
         Ok(Watch { woken: window.woken.subscribe(), window, seen: after, published: self.published.clone() })
     }
 
+    /// The events of `resource` above `after` and up to `until`, which were all published; the oldest first.
+    pub(crate) fn between(
+        &self,
+        resource: &Resource,
+        after: ResourceVersion,
+        until: ResourceVersion,
+    ) -> Result<Vec<Arc<Event>>, TooOld> {
+        let window = self.of(resource);
+        let events = window.events.read();
+        let above = events.above(after)?;
+        Ok(above.take_while(|event| event.object.revision() <= until).cloned().collect())
+    }
+
     /// In the order of their revisions, up to `revision`. Must be called after the root that holds them is shown: who hears
     /// of an object can also read it.
     pub(crate) fn publish(&self, events: Vec<(Resource, Event)>, revision: ResourceVersion) {
@@ -191,11 +204,15 @@ impl Events {
     }
 
     fn first_after(&self, seen: ResourceVersion) -> Result<Option<Arc<Event>>, TooOld> {
+        Ok(self.above(seen)?.next().cloned())
+    }
+
+    fn above(&self, seen: ResourceVersion) -> Result<impl Iterator<Item = &Arc<Event>>, TooOld> {
         if seen < self.complete_after {
             return Err(TooOld { asked: seen, oldest: self.complete_after });
         }
         let at = self.ring.partition_point(|event| event.object.revision() <= seen);
-        Ok(self.ring.get(at).cloned())
+        Ok(self.ring.range(at..))
     }
 }
 

@@ -49,6 +49,50 @@ async fn a_snapshot_stays_as_it_was() {
 }
 
 #[tokio::test]
+async fn what_was_there_at_an_earlier_revision_is_told_as_long_as_its_events_are_held() {
+    let store = with_keys(&[key("a"), key("b")]).await;
+    let pods = Resource::from("pods");
+    store.commit(vec![put(&key("a"), "new")]).await.unwrap();
+    store.commit(vec![store::Write { resource: pods.clone(), ..put(&key("p"), "v") }]).await.unwrap();
+    store.commit(vec![delete(&key("b"))]).await.unwrap();
+    store.commit(vec![put(&key("b"), "again"), put(&key("c"), "v")]).await.unwrap();
+    let shown = |resource: &Resource, revision: u64| {
+        let snapshot = store.snapshot_at(resource, ResourceVersion(revision))?;
+        assert_eq!(snapshot.revision(), ResourceVersion(revision));
+        let listed: Vec<String> = snapshot
+            .list(resource, None, None)
+            .map(|object| format!("{}={}@{}", object.key().name, common::value(object), object.revision()))
+            .collect();
+        assert_eq!(snapshot.count(resource, Some("default")), listed.len(), "{revision}");
+        Some(listed.join(" "))
+    };
+    let cases = [
+        (0, Some("")),
+        (1, Some("a=v@1")),
+        (2, Some("a=v@1 b=v@2")),
+        (3, Some("a=new@3 b=v@2")),
+        // another resource's
+        (4, Some("a=new@3 b=v@2")),
+        (5, Some("a=new@3")),
+        (6, Some("a=new@3 b=again@6")),
+        (7, Some("a=new@3 b=again@6 c=v@7")),
+        // not yet
+        (8, None),
+    ];
+    for (revision, want) in cases {
+        assert_eq!(shown(&maps(), revision).as_deref(), want, "{revision}");
+    }
+    assert_eq!(shown(&pods, 3).as_deref(), Some(""));
+    assert_eq!(
+        store.snapshot_at(&pods, ResourceVersion(4)).unwrap().count(&maps(), None),
+        0,
+        "one resource's"
+    );
+    store.forget_events(ResourceVersion(3));
+    assert_eq!((shown(&maps(), 2), shown(&maps(), 3).as_deref()), (None, Some("a=new@3 b=v@2")));
+}
+
+#[tokio::test]
 async fn a_deletion_shows_the_last_object_at_its_own_revision() {
     let store = with_keys(&[key("a")]).await;
     let mut watch = store.watch(&maps(), ResourceVersion(1)).unwrap();

@@ -21,6 +21,7 @@ use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::{
 use kinds::builtin::api_service::{AVAILABLE, condition};
 use kinds::endpoints::SERVICE_LABEL;
 use kinds::key_of;
+use openapi::Extension;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -169,8 +170,30 @@ async fn look(edge: &ServerState, spec: &APIServiceSpec) -> Result<(), Unavailab
     let resources: Value = serde_json::from_slice(&body).unwrap_or_default();
     let openapi = get(edge, spec, address, "/openapi/v3").await;
     let openapi_hash = openapi.ok().and_then(|(_, body)| openapi_hash(&body, &path));
-    edge.aggregated.keep(&group, &version, Told { resources, openapi_hash });
+    let openapi_v2 = openapi_v2(edge, spec, address, [&group, &version]).await;
+    edge.aggregated.keep(&group, &version, Told { resources, openapi_hash, openapi_v2 });
     Ok(())
+}
+
+/// What it says in OpenAPI v2. A document that is as it was is not read again; where it does not come now, the last one stays.
+async fn openapi_v2(
+    edge: &ServerState,
+    spec: &APIServiceSpec,
+    address: SocketAddr,
+    [group, version]: [&str; 2],
+) -> Option<Arc<Extension>> {
+    let known = edge.aggregated.openapi_v2_of(group, version);
+    let Ok((status, document)) = get(edge, spec, address, "/openapi/v2").await else { return known };
+    if !status.is_success() {
+        return None;
+    }
+    if known.as_ref().is_some_and(|known| known.is_of(&document)) {
+        return known;
+    }
+    let root = format!("apis/{group}/{version}");
+    // milliseconds for each megabyte
+    let read = tokio::task::spawn_blocking(move || Extension::of(&document, &root)).await;
+    read.ok().flatten().map(Arc::new)
 }
 
 fn without_endpoint(why: &NoEndpoint, namespace: &str, name: &str, port: u16) -> Unavailable {

@@ -1,31 +1,60 @@
 //! What extension API servers told of themselves when they were last asked: their part of discovery and of OpenAPI.
 
+use parking_lot::Mutex;
+use openapi::Extension;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 #[derive(Default)]
-pub(crate) struct Documents(Mutex<BTreeMap<(String, String), Told>>);
+pub(crate) struct Documents {
+    told: Mutex<BTreeMap<(String, String), Told>>,
+    changes: AtomicU64,
+}
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(super) struct Told {
     /// An `APIResourceList`.
     pub(super) resources: Value,
     /// Of its OpenAPI v3, where it has one.
     pub(super) openapi_hash: Option<String>,
+    /// Its part of OpenAPI v2.
+    pub(super) openapi_v2: Option<Arc<Extension>>,
 }
 
 impl Documents {
     pub(super) fn keep(&self, group: &str, version: &str, told: Told) {
-        self.lock().insert((group.to_owned(), version.to_owned()), told);
+        let (of, mut all) = ((group.to_owned(), version.to_owned()), self.lock());
+        // they are asked all the time, and mostly tell the same
+        if all.get(&of) != Some(&told) {
+            all.insert(of, told);
+            self.changes.fetch_add(1, Ordering::Release);
+        }
     }
 
     pub(super) fn forget(&self, group: &str, version: &str) {
-        self.lock().remove(&(group.to_owned(), version.to_owned()));
+        if self.lock().remove(&(group.to_owned(), version.to_owned())).is_some() {
+            self.changes.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// How often something else was told than before.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     pub(crate) fn openapi_hash(&self, group: &str, version: &str) -> Option<String> {
         self.lock().get(&(group.to_owned(), version.to_owned()))?.openapi_hash.clone()
+    }
+
+    pub(super) fn openapi_v2_of(&self, group: &str, version: &str) -> Option<Arc<Extension>> {
+        self.lock().get(&(group.to_owned(), version.to_owned()))?.openapi_v2.clone()
+    }
+
+    /// All parts of OpenAPI v2.
+    pub(crate) fn openapi_v2(&self) -> Vec<Arc<Extension>> {
+        self.lock().values().filter_map(|told| told.openapi_v2.clone()).collect()
     }
 
     /// The version as `APIGroupDiscoveryList` has it. What is not known, or of one who does not answer now, is stale.
@@ -36,8 +65,8 @@ impl Documents {
         json!({"version": version, "resources": resources, "freshness": freshness})
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String), Told>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, BTreeMap<(String, String), Told>> {
+        self.told.lock()
     }
 }
 
@@ -95,7 +124,7 @@ mod tests {
             {"name": "flunders", "singularName": "flunder", "namespaced": true, "kind": "Flunder", "verbs": ["get"], "shortNames": ["fl"]},
             {"name": "flunders/scale", "singularName": "", "namespaced": true, "kind": "Scale", "group": "autoscaling", "version": "v1", "verbs": ["get"]},
         ]});
-        documents.keep("example.com", "v1", Told { resources, openapi_hash: None });
+        documents.keep("example.com", "v1", Told { resources, openapi_hash: None, openapi_v2: None });
         let want = json!({"version": "v1", "freshness": "Current", "resources": [{
             "resource": "flunders", "responseKind": {"group": "example.com", "version": "v1", "kind": "Flunder"}, "scope": "Namespaced",
             "singularResource": "flunder", "verbs": ["get"], "shortNames": ["fl"],
@@ -103,5 +132,25 @@ mod tests {
         }]});
         assert_eq!(documents.of_version("example.com", "v1", true), want);
         assert_eq!(documents.of_version("example.com", "v1", false)["freshness"], "Stale");
+    }
+
+    #[test]
+    fn what_is_told_again_is_no_change() {
+        let documents = Documents::default();
+        let told = |name: &str| Told {
+            resources: json!({"resources": [{"name": name}]}),
+            openapi_hash: None,
+            openapi_v2: None,
+        };
+        let mut changes = Vec::new();
+        for (version, name) in [("v1", "a"), ("v1", "a"), ("v1", "b"), ("v2", "b")] {
+            documents.keep("example.com", version, told(name));
+            changes.push(documents.changes());
+        }
+        documents.forget("example.com", "v3");
+        changes.push(documents.changes());
+        documents.forget("example.com", "v1");
+        changes.push(documents.changes());
+        assert_eq!(changes, [1, 1, 2, 3, 3, 4]);
     }
 }

@@ -7,6 +7,7 @@ mod process;
 mod reloads;
 mod requests;
 
+use parking_lot::Mutex;
 use cluster::Cluster;
 use cluster::metrics::{Exposition, Histogram};
 use flowcontrol::FlowControl;
@@ -15,7 +16,7 @@ use reloads::Reloads;
 use requests::Requests;
 pub(crate) use requests::{Answered, Labels, Watching};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+
 
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -71,7 +72,7 @@ impl Metrics {
 
     /// An APIService that could be asked can not be any more.
     pub(crate) fn count_lost_service(&self, name: &str, reason: &'static str) {
-        let mut all = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.lost.lock();
         *all.entry((name.to_owned(), reason)).or_default() += 1;
     }
 
@@ -84,7 +85,7 @@ impl Metrics {
         );
         let name = "aggregator_unavailable_apiservice_total";
         out.metric(name, "counter", "Counter of APIServices which are marked as unavailable broken down by APIService name and reason.");
-        for ((service, reason), count) in self.lost.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for ((service, reason), count) in self.lost.lock().iter() {
             out.value(name, &[("name", service.as_str()), ("reason", *reason)], count, None);
         }
         self.reloads.tell(out);

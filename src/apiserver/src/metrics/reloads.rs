@@ -1,8 +1,9 @@
 //! Of the files that are read again when they change.
 
+use parking_lot::Mutex;
 use cluster::metrics::Exposition;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+
 
 /// What is read again when its file changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,14 +25,14 @@ pub(super) struct Reloads(Mutex<BTreeMap<(ConfigFile, bool), Count>>);
 
 impl Reloads {
     pub(super) fn count(&self, file: ConfigFile, is_in_force: bool) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let reloads = all.entry((file, is_in_force)).or_default();
         reloads.count += 1;
         reloads.last = jiff::Timestamp::now().as_millisecond() as f64 / 1000.0;
     }
 
     pub(super) fn tell(&self, out: &mut Exposition) {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         for (file, name) in
             [(ConfigFile::Authentication, "authentication"), (ConfigFile::Authorization, "authorization")]
         {

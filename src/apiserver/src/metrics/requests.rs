@@ -3,6 +3,7 @@
 //! What is counted of a request costs a look into a table that nobody locks, and some atomic additions. The table has a line for
 //! each verb on each resource that is served and somebody has asked for, never for a name that a client made up.
 
+use parking_lot::Mutex;
 use crate::patch_body::APPLY_YAML;
 use crate::request::Request;
 use crate::request_info::RequestInfo;
@@ -13,7 +14,7 @@ use cluster::metrics::{Exposition, Histogram, exponential};
 use kinds::{Registry, Subresource};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Seconds.
@@ -167,7 +168,7 @@ impl Counted {
                 self.by_code[index].fetch_add(1, Ordering::Relaxed);
             }
             Err(_) => {
-                let mut others = self.by_other_code.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut others = self.by_other_code.lock();
                 *others.entry(answered.code).or_default() += 1;
             }
         }
@@ -179,7 +180,7 @@ impl Counted {
     fn codes(&self) -> Vec<(u16, u64)> {
         let known = CODES.iter().zip(&self.by_code);
         let known = known.map(|(code, count)| (*code, count.load(Ordering::Relaxed)));
-        let others = self.by_other_code.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = self.by_other_code.lock();
         let all = known.chain(others.iter().map(|(code, count)| (*code, *count)));
         all.filter(|(_, count)| *count > 0).collect()
     }

@@ -18,7 +18,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http1;
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use std::io::{self, ErrorKind, Read};
@@ -148,7 +148,7 @@ fn change_protocol(mut answer: http::Response<Incoming>, client: Upgrading) -> R
     match answer.status() {
         StatusCode::SWITCHING_PROTOCOLS => {
             let backend = hyper::upgrade::on(&mut answer);
-            tokio::spawn(carry(client, backend));
+            client.carry(move |client| carry(client, backend));
             headers::to_client(answer.headers_mut(), true);
             Ok(with_body(answer.map(|_| ()), futures::stream::empty::<Result<Bytes, Status>>()))
         }
@@ -164,8 +164,8 @@ fn change_protocol(mut answer: http::Response<Incoming>, client: Upgrading) -> R
     }
 }
 
-async fn carry(client: Upgrading, backend: OnUpgrade) {
-    let (Ok((client, _trail)), Ok(backend)) = tokio::join!(client.complete(), backend) else { return };
+async fn carry(client: Upgraded, backend: OnUpgrade) {
+    let Ok(backend) = backend.await else { return };
     let (mut from_client, mut to_client) = tokio::io::split(TokioIo::new(client));
     let (mut from_backend, mut to_backend) = tokio::io::split(TokioIo::new(backend));
     let down = async {

@@ -15,7 +15,7 @@ use crate::authorization;
 use crate::connect_options::ProxyOptions;
 use crate::kubelet_server::{self, reaches_into_pods};
 use crate::objects::admit_connection;
-use crate::request::{Chunks, Request};
+use crate::request::{Chunks, Request, Upgrading};
 use crate::request_info::RequestInfo;
 use crate::responses::{self, Verbatim, not_found};
 use crate::server_state::ServerState;
@@ -163,8 +163,7 @@ async fn lead(
     target: Target,
 ) -> Result<Response, Status> {
     let query = if request.raw_query.is_empty() { String::new() } else { format!("?{}", request.raw_query) };
-    let protocol = headers::upgrade_of(&request.headers);
-    let upgrade = protocol.and_then(|protocol| Some((request.upgrade.take()?, protocol)));
+    let upgrade = upgrade_of(request)?;
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     if behind.is_empty() && reads && upgrade.is_none() {
         return moved(&format!("{prefix}/{query}"));
@@ -193,8 +192,7 @@ pub(crate) async fn pass_on(
     secured: Secured,
 ) -> Result<Response, Status> {
     let query = if request.raw_query.is_empty() { String::new() } else { format!("?{}", request.raw_query) };
-    let protocol = headers::upgrade_of(&request.headers);
-    let upgrade = protocol.and_then(|protocol| Some((request.upgrade.take()?, protocol)));
+    let upgrade = upgrade_of(request)?;
     let outgoing = Outgoing {
         method: request.method.clone(),
         path: format!("{}{query}", request.path),
@@ -204,6 +202,15 @@ pub(crate) async fn pass_on(
         origin: None,
     };
     forward::send(outgoing, Target { scheme: target::Scheme::Https, address }, Some(secured)).await
+}
+
+/// The connection, and the protocol to which the client wants it changed.
+///
+/// # Errors
+/// `TooManyRequests` for a user who has many streams already.
+fn upgrade_of(request: &mut Request) -> Result<Option<(Upgrading, HeaderValue)>, Status> {
+    let Some(protocol) = headers::upgrade_of(&request.headers) else { return Ok(None) };
+    Ok(request.take_upgrade()?.map(|upgrade| (upgrade, protocol)))
 }
 
 /// `None` where the client sends none: a backend that is told of a body to come need not read it, and a connection that is closed

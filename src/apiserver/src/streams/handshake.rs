@@ -74,10 +74,7 @@ impl Upgrade<Process> {
 
     /// Answers, and carries the streams until the process has ended or the client is gone.
     pub(crate) fn carry(self, session: ExecSession, wanted: AttachStreams, action: Action) -> Response {
-        let Upgrade { upgrade, response, protocol } = self;
-        tokio::spawn(async move {
-            // a client that is gone before the upgrade takes its session with it
-            let Ok((upgraded, _trail)) = upgrade.complete().await else { return };
+        self.take_over(move |upgraded, protocol| async move {
             let io = TokioIo::new(upgraded);
             match protocol {
                 Process::WebSocket(protocol) => {
@@ -85,8 +82,7 @@ impl Upgrade<Process> {
                 }
                 Process::Spdy(version) => exec_spdy::run(io, version, session, wanted, action).await,
             }
-        });
-        response
+        })
     }
 }
 
@@ -108,9 +104,7 @@ impl Upgrade<Forward> {
 
     /// Answers, and forwards until the client is gone.
     pub(crate) fn carry(self, pods: Arc<dyn PodAccess>, target: ForwardTarget) -> Response {
-        let Upgrade { upgrade, response, protocol } = self;
-        tokio::spawn(async move {
-            let Ok((upgraded, _trail)) = upgrade.complete().await else { return };
+        self.take_over(move |upgraded, protocol| async move {
             let io = TokioIo::new(upgraded);
             match protocol {
                 Forward::Spdy => forward::run(io, pods, target).await,
@@ -122,8 +116,7 @@ impl Upgrade<Forward> {
                     forward_channels::run(websocket::open(io).await, protocol, &*pods, &target, &ports).await;
                 }
             }
-        });
-        response
+        })
     }
 }
 
@@ -140,21 +133,17 @@ impl<P: Send + 'static> Upgrade<P> {
     }
 
     /// Answers, and then has the connection for `run`.
-    pub(super) fn take_over<F: Future<Output = ()> + Send>(
+    pub(super) fn take_over<F: Future<Output = ()> + Send + 'static>(
         self,
         run: impl FnOnce(hyper::upgrade::Upgraded, P) -> F + Send + 'static,
     ) -> Response {
         let Upgrade { upgrade, response, protocol } = self;
-        tokio::spawn(async move {
-            // a client that is gone before the upgrade takes all of it with it
-            let Ok((upgraded, _trail)) = upgrade.complete().await else { return };
-            run(upgraded, protocol).await;
-        });
+        upgrade.carry(move |upgraded| run(upgraded, protocol));
         response
     }
 
     fn of(request: &mut Request, response: Response, protocol: P) -> Result<Self, Status> {
-        let upgrade = request.upgrade.take().ok_or_else(required)?;
+        let upgrade = request.take_upgrade()?.ok_or_else(required)?;
         Ok(Upgrade { upgrade, response, protocol })
     }
 }

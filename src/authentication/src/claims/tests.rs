@@ -158,3 +158,24 @@ fn an_address_that_nobody_verified_is_nobodys() {
     claims.as_object_mut().unwrap().remove("email_verified");
     assert!(of_claim.identity(claims.as_object().unwrap()).is_ok());
 }
+
+#[test]
+fn keys_are_those_of_where_they_are_fetched() {
+    let of = |issuer: &str, claim: &str| {
+        let text = format!(
+            "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\njwt:\n- issuer: {{{issuer}, audiences: [k]}}\n  claimMappings: {{username: {{claim: {claim}, prefix: ''}}}}\n"
+        );
+        Configuration::parse(&text).unwrap().issuers.remove(0)
+    };
+    let known = of("url: 'https://a.example'", "sub");
+    let elsewhere =
+        "url: 'https://a.example', discoveryURL: 'https://b.example/.well-known/openid-configuration'";
+    for (name, issuer, want) in [
+        ("the same", of("url: 'https://a.example'", "sub"), true),
+        ("with claims that are read in another way", of("url: 'https://a.example'", "email"), true),
+        ("another", of("url: 'https://c.example'", "sub"), false),
+        ("from elsewhere", of(elsewhere, "sub"), false),
+    ] {
+        assert_eq!(known.has_keys_of(&issuer), want, "{name}");
+    }
+}

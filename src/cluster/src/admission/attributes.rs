@@ -4,6 +4,7 @@ use crate::{Actor, Attributes, Cluster, Remarks, Target};
 use ::api::{FieldSelector, Gvk, LabelSelector, ResourceVersion, Status};
 use bytes::Bytes;
 use expressions::{AccessCheck, Authorizer, Variables};
+use k8s_openapi::api::autoscaling::v1::Scale;
 use kinds::{FieldValidation, Instance, Subresource, Version};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -198,6 +199,15 @@ impl Admission<'_> {
                 return Ok(());
             }
         };
+        if self.target.subresource == Some(Subresource::Scale) {
+            let scale: Scale = serde_json::from_value(after).map_err(Status::internal)?;
+            let mut scaled = new.clone_box();
+            kinds::scale::set(&mut *scaled, &scale)?;
+            keep_identity(&mut *scaled, &***new);
+            prepare(&mut *scaled);
+            **new = scaled;
+            return Ok(());
+        }
         let mut after = self.cluster.value_in_version(&self.target.version, after).await?;
         let gvk = &self.target.version.info().gvk;
         if let Some(fields) = after.as_object_mut() {
@@ -220,7 +230,10 @@ impl Admission<'_> {
             let text = |field: &Value| field.as_str().unwrap_or_default().to_owned();
             let gvk = match subject.unstored {
                 Some(what) => Gvk::parse(&text(&what["apiVersion"]), &text(&what["kind"])),
-                None => version.info().gvk.clone(),
+                None => {
+                    let of_object = &version.info().gvk;
+                    target.subresource.map_or_else(|| of_object.clone(), |part| part.kind(of_object))
+                }
             };
             json!({"group": gvk.group, "version": gvk.version, "kind": gvk.kind})
         };
@@ -284,7 +297,9 @@ impl Question {
         subject: Subject<'_>,
         via: &Version,
     ) -> Result<Self, Status> {
+        let is_scale = admission.target.subresource == Some(Subresource::Scale);
         let shown = async |instance: Option<&dyn Instance>| match instance {
+            Some(instance) if is_scale => scale(instance).map(Some),
             Some(instance) => {
                 let value = shown(via, instance)?;
                 admission.cluster.value_in_version(via, value).await.map(Some)
@@ -374,6 +389,12 @@ fn keep_identity(new: &mut dyn Instance, before: &dyn Instance) {
 
 pub(crate) fn encoded(instance: &dyn Instance) -> Result<Bytes, Status> {
     Ok(instance.encode()?.stamp(ResourceVersion(0)).bytes().clone())
+}
+
+/// What is sent and answered at `scale`, whose object nobody sees there.
+fn scale(instance: &dyn Instance) -> Result<Value, Status> {
+    let none = || Status::internal("a kind that has a scale tells none");
+    serde_json::to_value(kinds::scale::of(instance).ok_or_else(none)?).map_err(Status::internal)
 }
 
 /// As the version of the kind shows it.

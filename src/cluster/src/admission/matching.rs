@@ -104,9 +104,11 @@ impl Matching {
             None => asked.target.version.clone(),
             Some(rules) => named(rules)?,
         };
+        // a scale has none of its object's labels
+        let is_scale = asked.target.subresource == Some(Subresource::Scale);
+        let labels = |instance: &dyn Instance| instance.meta().labels.clone().filter(|_| !is_scale);
         let labelled = |instance: Option<&dyn Instance>| {
-            instance
-                .is_some_and(|i| self.objects.matches(i.meta().labels.as_ref().unwrap_or(&BTreeMap::new())))
+            instance.is_some_and(|instance| self.objects.matches(&labels(instance).unwrap_or_default()))
         };
         let wanted = self.objects.requirements.is_empty()
             || labelled(subject.new)

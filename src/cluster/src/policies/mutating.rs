@@ -9,7 +9,7 @@ use ::api::patch::JsonPatch;
 use ::api::{Cause, Reason, Status};
 use bytes::Bytes;
 use expressions::{Budget, Evaluation, Fault, Variables};
-use kinds::{FieldValidation, Version};
+use kinds::{FieldValidation, Subresource, Version};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -128,7 +128,8 @@ impl Admission<'_> {
                 }
             }
             let before = question.object.unwrap_or_default();
-            match changed(mutation, &before, variables, &policy.composition, typed(draft.subject(), via)) {
+            let typed = self.typed(draft.subject(), via);
+            match changed(mutation, &before, variables, &policy.composition, typed) {
                 Ok(after) if after == before => {}
                 Ok(after) => {
                     if let Err(why) = self.replace(draft, after).await {
@@ -140,23 +141,27 @@ impl Admission<'_> {
         }
         Ok(wrong)
     }
+
+    /// By what a configuration is applied: upstream's OpenAPI document has no type of a connection's options, and one of bindings and
+    /// scales.
+    fn typed<'v>(&self, subject: Subject<'_>, via: &'v Version) -> Result<&'v Version, String> {
+        let Some(what) = subject.unstored else {
+            let scale: &Version = kinds::builtin::scale();
+            return Ok(if self.target.subresource == Some(Subresource::Scale) { scale } else { via });
+        };
+        let kind = what["kind"].as_str().unwrap_or_default();
+        let binding = kinds::builtin::binding();
+        if kind == binding.info().gvk.kind {
+            return Ok(binding.as_ref());
+        }
+        let why = "failed to convert patch object to typed object: no corresponding type for";
+        let gvk = &via.info().gvk;
+        Err(format!("{why} {}/{}, Kind={kind}", gvk.group, gvk.version))
+    }
 }
 
 fn told(policy: &str, binding: &str, why: &str) -> String {
     format!("policy '{policy}' with binding '{binding}' denied request: {why}")
-}
-
-/// By what a configuration is applied: upstream's OpenAPI document has no type of a connection's options, and one of bindings.
-fn typed<'v>(subject: Subject<'_>, via: &'v Version) -> Result<&'v Version, String> {
-    let Some(what) = subject.unstored else { return Ok(via) };
-    let kind = what["kind"].as_str().unwrap_or_default();
-    let binding = kinds::builtin::binding();
-    if kind == binding.info().gvk.kind {
-        return Ok(binding.as_ref());
-    }
-    let why = "failed to convert patch object to typed object: no corresponding type for";
-    let gvk = &via.info().gvk;
-    Err(format!("{why} {}/{}, Kind={kind}", gvk.group, gvk.version))
 }
 
 fn changed(

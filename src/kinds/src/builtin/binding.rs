@@ -1,13 +1,18 @@
 //! Binding: carried out, and stored nowhere. A version of it is there for those who are asked about bindings.
 
 use super::computed;
-use crate::{Logic, Origin, Printer, SchemaKind, SchemaRef, Version};
+use crate::{Logic, Origin, Printer, ResourceInfo, SchemaKind, SchemaRef, Version};
 use api::Gvr;
 use std::sync::{Arc, LazyLock};
 
 static BINDING: LazyLock<Arc<Version>> = LazyLock::new(|| {
     let gvr = Gvr::new("", "v1", "bindings");
     let info = computed().find(|info| info.gvr == gvr).unwrap_or_else(|| panic!("{gvr:?} is not computed"));
+    unserved(info)
+});
+
+/// A version that no registry has, of a kind that the table of types has.
+pub(super) fn unserved(info: ResourceInfo) -> Arc<Version> {
     let kind = SchemaKind {
         schema: SchemaRef::of(&info.gvk),
         rules: expressions::Rules::default(),
@@ -22,7 +27,7 @@ static BINDING: LazyLock<Arc<Version>> = LazyLock::new(|| {
         info,
     };
     kind.into_version()
-});
+}
 
 /// The collection `bindings`. No registry has it: nothing can be read of it, or written to it as to others.
 pub fn binding() -> &'static Arc<Version> {

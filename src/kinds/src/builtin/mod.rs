@@ -120,6 +120,7 @@ mod resource_quota;
 mod role;
 mod role_binding;
 mod runtime_class;
+mod scale;
 mod secret;
 mod service;
 mod service_account;
@@ -167,6 +168,7 @@ pub(crate) use checks::IMMUTABLE;
 pub(crate) use computed::computed;
 pub use pod_columns::status_word;
 pub(crate) use pod_defaults::same_template;
+pub use scale::scale;
 pub use storage_class::is_default as is_default_storage_class;
 
 /// Every version of every built-in kind whose objects are stored.

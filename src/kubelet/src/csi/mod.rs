@@ -29,6 +29,7 @@ pub(crate) use republish::is_republished;
 pub(crate) use stats::measure as measure_volumes;
 pub use volume::CsiVolume;
 
+use parking_lot::{Mutex, MutexGuard};
 use api::ObjectKey;
 use cluster::{Cluster, Informer};
 use k8s_openapi::api::storage::v1::{CSIDriver, VolumeAttachment};
@@ -36,7 +37,7 @@ use paths::Sees;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, watch};
 
@@ -181,7 +182,7 @@ impl Default for Pause {
 }
 
 fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
+    of.lock()
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {

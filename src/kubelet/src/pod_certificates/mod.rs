@@ -9,6 +9,7 @@ mod key;
 mod request;
 mod state;
 
+use parking_lot::{Mutex, MutexGuard};
 use crate::pod;
 use crate::volumes::payload::Bundle;
 use k8s_openapi::api::core::v1::{Pod, PodCertificateProjection};
@@ -16,7 +17,7 @@ pub(crate) use request::{Refusal, request};
 use state::Certificate;
 pub(crate) use state::{Requested, Seen};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use std::time::Duration;
 
 /// Requests of pods that began together do not come together again.
@@ -64,7 +65,7 @@ impl PodCertificates {
     }
 
     fn locked(&self) -> MutexGuard<'_, HashMap<String, OfPod>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

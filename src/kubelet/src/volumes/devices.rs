@@ -6,6 +6,7 @@
 //! never before: its number is given to another file then, and whoever has a node of it would have that one. Nor can a
 //! container do that, to be given another pod's file: this process has all of them open, and the shim those of its containers.
 
+use parking_lot::Mutex;
 use super::{Mounted, MountedVolume};
 use cri::Device;
 use k8s_openapi::api::core::v1::Container;
@@ -16,7 +17,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+
 
 /// Below a pod's directory; the plugin's name, escaped as upstream escapes it.
 const FILES: &str = "volumeDevices/kubernetes.io~host-path";
@@ -51,7 +52,7 @@ impl Devices {
         if !volume.is_file {
             return block_device(&volume.path).map(|()| volume.path.clone());
         }
-        let mut held = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.files.lock();
         let noted = note(&pod_dir.join(FILES), &volume.name, &volume.path);
         noted.map_err(|e| format!("note that the pod has {}: {e}", volume.path.display()))?;
         let attached = loopdev::attach(&volume.path);
@@ -71,7 +72,7 @@ impl Devices {
         }
         match File::open(device) {
             Ok(opened) => {
-                let mut all = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut all = self.published.lock();
                 all.entry(pod_dir.to_owned()).or_default().insert(device.to_owned(), opened);
             }
             // nor will the pod
@@ -83,7 +84,7 @@ impl Devices {
 
     /// What the driver is going to take back from the pod; none of its containers may be left.
     pub fn release(&self, pod_dir: &Path) {
-        let all = self.published.lock().unwrap_or_else(PoisonError::into_inner).remove(pod_dir);
+        let all = self.published.lock().remove(pod_dir);
         // one that was let go meanwhile goes now, which may take the kernel a while
         drop(all);
     }
@@ -97,7 +98,7 @@ impl Devices {
         if own.is_empty() {
             return Ok(());
         }
-        let mut held = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.files.lock();
         let others = files_of_others(pod_dir)?;
         for (link, file) in own {
             if !others.contains(&file) {

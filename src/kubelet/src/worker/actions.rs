@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccountTokenProjection};
 use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -114,7 +114,7 @@ impl Worker {
         let owners = self.pod.metadata.owner_references.iter().flatten();
         let controller = owners.into_iter().find(|owner| owner.controller == Some(true));
         let Some(controller) = controller else { return self.now() };
-        let mut brake = self.shared.brake.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut brake = self.shared.brake.lock();
         brake.refuse_at(&controller.uid, self.now())
     }
 

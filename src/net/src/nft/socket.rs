@@ -1,5 +1,6 @@
 //! The netfilter socket, kept open: closing one makes the kernel wait until all that was deleted is freed, some 15 ms.
 
+use parking_lot::{Mutex, MutexGuard};
 use super::message::{Answer, decode};
 use crate::error::Doing;
 use crate::{NetError, Result};
@@ -9,7 +10,7 @@ use rtnetlink::sys::{Socket, SocketAddr};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 const KERNEL: u32 = 0;
 
@@ -41,7 +42,7 @@ impl OwnPorts {
     }
 
     fn ports(&self) -> MutexGuard<'_, VecDeque<u32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
