@@ -4,7 +4,6 @@
 //! Requests that no policy wants to hear of have an empty trail, and cost one look at the policy. What the components of this
 //! process do is no request, and is not told of.
 
-use parking_lot::{Mutex, MutexGuard};
 use crate::responses::Verbatim;
 use crate::{body, responses};
 use api::Status;
@@ -15,6 +14,7 @@ use futures::StreamExt;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;

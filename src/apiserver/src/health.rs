@@ -1,10 +1,10 @@
 //! `/livez`, `/readyz` and `/healthz`, whole, with each check named (`?verbose`), and one check alone (`/livez/etcd`). Upstream's
 //! names stand for what is known here; what it asks of parts that there are not is no check.
 
-use parking_lot::Mutex;
 use crate::request::Request;
 use crate::responses;
 use crate::server_state::ServerState;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 
 use std::time::Duration;

@@ -1,12 +1,12 @@
 //! What a request holds of its priority level, and how long.
 
-use parking_lot::{Mutex, MutexGuard};
 use crate::responses;
 use bytes::Bytes;
 use flowcontrol::Seat;
 use futures::StreamExt;
 use http::{HeaderName, HeaderValue, header};
 use http_body_util::BodyExt;
+use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use warp::reply::Response;
 

@@ -17,7 +17,9 @@ impl OpenapiCache {
         let changes = told.changes();
         let mut kept = self.0.lock();
         match &*kept {
-            Some((of, known, documents)) if Arc::ptr_eq(of, &registry) && *known == changes => documents.clone(),
+            Some((of, known, documents)) if Arc::ptr_eq(of, &registry) && *known == changes => {
+                documents.clone()
+            }
             before => {
                 let before = before.as_ref().map(|(.., documents)| &**documents);
                 let documents = Arc::new(Documents::with_extensions(&registry, &told.openapi_v2(), before));

@@ -27,7 +27,7 @@ pub(crate) async fn answer(
     version: &str,
     path: &[&str],
 ) -> Result<Response, Status> {
-    let documents = edge.openapi.of(edge);
+    let documents = edge.openapi.of(edge.cluster.registry(), &edge.aggregated);
     match (version, path) {
         ("v2", []) => version_2(&documents, request).await,
         ("v3", []) => {

@@ -1,6 +1,5 @@
 //! One HTTP request. Its body is read when it is known who sends it, and that he may.
 
-use parking_lot::Mutex;
 use crate::audit_trail::AuditTrail;
 use crate::body::{self, LARGEST_BODY};
 use crate::held_seat::HeldSeat;
@@ -12,6 +11,7 @@ use cluster::Actor;
 use futures::{Stream, StreamExt};
 use http::{HeaderMap, Method};
 use hyper::upgrade::{OnUpgrade, Upgraded};
+use parking_lot::Mutex;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

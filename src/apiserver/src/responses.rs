@@ -1,12 +1,12 @@
 //! Answers: JSON, streams, refusals.
 
-use parking_lot::Mutex;
 use crate::{warnings, yaml};
 use api::{Reason, Status};
 use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
+use parking_lot::Mutex;
 use std::io::Write as _;
 use std::pin::Pin;
 

@@ -45,7 +45,7 @@ impl Heartbeat {
             Err(status) if status.is(Reason::AlreadyExists) => true,
             created => created.map(|_| false)?,
         };
-        heartbeat.tell(node_events::starting());
+        heartbeat.record_event(node_events::starting());
         match heartbeat.begin(is_known).await {
             Err(status) if is_known => {
                 tracing::warn!(node = shared.config.node_name, %status, "the node's status is not written yet");

@@ -1,10 +1,10 @@
 //! The images that the kubelet has pulled, and which of them nobody uses. How an image gets here is in
 //! [`pull`](crate::pull), when they are removed in [`image_gc`](crate::image_gc).
 
-use parking_lot::Mutex;
 use crate::clock::since;
 use cri::{CriError, ImageInfo, ImageService};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;

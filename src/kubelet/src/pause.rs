@@ -4,8 +4,8 @@
 //! between says at its next start that it is paused, and `unpause` mends it. While a namespace is held its pods are neither
 //! probed, restarted nor started; one that is deleted is thawed and ends as ever.
 
-use parking_lot::RwLock;
 use cri::{ContainerId, CriError, Runtime};
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};

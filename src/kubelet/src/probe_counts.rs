@@ -1,10 +1,10 @@
 //! How often each probe came out how, and how long it took, for `/metrics/probes`, for as long as its pod is here.
 
-use parking_lot::{Mutex, MutexGuard};
 use crate::pod;
 use crate::probe::ProbeKind;
 use cluster::metrics::Histogram;
 use k8s_openapi::api::core::v1::Pod;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 
 use std::time::Duration;

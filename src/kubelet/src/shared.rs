@@ -1,7 +1,6 @@
 //! What the manager and the pods' workers have in common: handles, caches, and who is to be woken by what. Nothing is decided
 //! here.
 
-use parking_lot::{Mutex, MutexGuard};
 use crate::admission::brake::Brake;
 use crate::admission::{self, Neighbour, Refusal};
 use crate::clock::Clock;
@@ -24,6 +23,7 @@ use cluster::{Api, Client, EventType, Informer, Recorder, subject};
 use cri::{Runtime, SandboxId, SandboxStatus};
 use k8s_openapi::api::certificates::v1::PodCertificateRequest;
 use k8s_openapi::api::core::v1::{Node, Pod};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;

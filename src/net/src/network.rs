@@ -1,7 +1,6 @@
 //! The network of a profile as others see it: sandboxes are attached, adopted after a restart and detached, frontends and
 //! groups of pods are put into the kernel.
 
-use parking_lot::{Mutex, MutexGuard};
 use crate::error::Doing;
 use crate::ipam::Ipam;
 use crate::kept::{Kept, Lead};
@@ -11,6 +10,7 @@ use crate::ruleset::Ruleset;
 use crate::{Action, Frontend, Isolation, NetConfig, NetError, Result, nft_cli, ports, structure, sysctl};
 use cri::{Attachment, HostPort, NetworkCounters, NetworkGarbage, Protocol};
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::net::Ipv4Addr;

@@ -2,16 +2,16 @@
 //!
 //! One task reads, one writes. A caller that goes away while it waits loses nothing but its reply.
 
-use parking_lot::Mutex;
 use cri::wire::{Call, Message, Reply, Request, ShimEvent, StreamFd, decode, encode};
 use nix::cmsg_space;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, Shutdown, recvmsg, shutdown};
+use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};

@@ -14,9 +14,10 @@ use cri::{
     ExecOutput, ExecSession, NameServer, Networks, Result, Runtime, RuntimeEvent, SandboxConfig, SandboxId,
     SandboxStats, SandboxStatus,
 };
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
 

@@ -1,11 +1,11 @@
 //! One sandbox as the daemon knows it.
 
-use parking_lot::{Mutex, MutexGuard};
 use crate::client::{CallError, ShimClient};
 use crate::connection;
 use crate::records::{Made, SandboxRecord};
 use cri::wire::Request;
 use cri::{Connection, ContainerStatus, CriError, SandboxId, SandboxState, SandboxStatus};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{RwLock, oneshot, watch};

@@ -500,7 +500,7 @@ mod tests {
             new["spec"][field] = n.into();
             let who = Who { subresource, ..who("manager") };
             new["metadata"]["managedFields"] =
-                update(&object, &new, books_of(&object), who, &Sample).unwrap();
+                update(&object, &new, managed_fields_of(&object), who, &Sample).unwrap();
             object = new;
             let entries = object["metadata"]["managedFields"].as_array().unwrap();
             let parts: Vec<_> = entries.iter().map(|entry| entry["subresource"].as_str()).collect();

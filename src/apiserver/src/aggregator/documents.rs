@@ -1,11 +1,11 @@
 //! What extension API servers told of themselves when they were last asked: their part of discovery and of OpenAPI.
 
-use parking_lot::Mutex;
 use openapi::Extension;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Default)]
 pub(crate) struct Documents {

@@ -1,7 +1,6 @@
 //! Aggregated discovery (`APIGroupDiscoveryList`): everything in one document, so that a client asks twice and not twenty times. Most ask
 //! whether it is still the one that they have: a document and its hash are made once for each state of what they follow from.
 
-use parking_lot::Mutex;
 use super::{Remote, groups, of_version};
 use crate::negotiate;
 use crate::request::Request;
@@ -11,6 +10,7 @@ use api::Gvk;
 use bytes::Bytes;
 use http::{HeaderValue, header};
 use kinds::{Registry, ResourceInfo, Scope};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -7,16 +7,15 @@ mod process;
 mod reloads;
 mod requests;
 
-use parking_lot::Mutex;
 use cluster::Cluster;
 use cluster::metrics::{Exposition, Histogram};
 use flowcontrol::FlowControl;
+use parking_lot::Mutex;
 pub use reloads::ConfigFile;
 use reloads::Reloads;
 use requests::Requests;
 pub(crate) use requests::{Answered, Labels, Watching};
 use std::collections::BTreeMap;
-
 
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 

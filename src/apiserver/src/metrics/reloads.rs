@@ -1,9 +1,8 @@
 //! Of the files that are read again when they change.
 
-use parking_lot::Mutex;
 use cluster::metrics::Exposition;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-
 
 /// What is read again when its file changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

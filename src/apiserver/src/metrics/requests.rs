@@ -3,7 +3,6 @@
 //! What is counted of a request costs a look into a table that nobody locks, and some atomic additions. The table has a line for
 //! each verb on each resource that is served and somebody has asked for, never for a name that a client made up.
 
-use parking_lot::Mutex;
 use crate::patch_body::APPLY_YAML;
 use crate::request::Request;
 use crate::request_info::RequestInfo;
@@ -12,6 +11,7 @@ use arc_swap::ArcSwap;
 use cluster::Target;
 use cluster::metrics::{Exposition, Histogram, exponential};
 use kinds::{Registry, Subresource};
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -3,8 +3,8 @@
 
 use super::plan::is_ready;
 use k8s_openapi::api::core::v1::Node;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -109,7 +109,7 @@ impl Turns {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<[String; 2], Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

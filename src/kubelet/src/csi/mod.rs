@@ -29,10 +29,10 @@ pub(crate) use republish::is_republished;
 pub(crate) use stats::measure as measure_volumes;
 pub use volume::CsiVolume;
 
-use parking_lot::{Mutex, MutexGuard};
 use api::ObjectKey;
 use cluster::{Cluster, Informer};
 use k8s_openapi::api::storage::v1::{CSIDriver, VolumeAttachment};
+use parking_lot::{Mutex, MutexGuard};
 use paths::Sees;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;

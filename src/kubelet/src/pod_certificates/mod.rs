@@ -9,10 +9,10 @@ mod key;
 mod request;
 mod state;
 
-use parking_lot::{Mutex, MutexGuard};
 use crate::pod;
 use crate::volumes::payload::Bundle;
 use k8s_openapi::api::core::v1::{Pod, PodCertificateProjection};
+use parking_lot::{Mutex, MutexGuard};
 pub(crate) use request::{Refusal, request};
 use state::Certificate;
 pub(crate) use state::{Requested, Seen};

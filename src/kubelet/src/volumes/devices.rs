@@ -6,18 +6,17 @@
 //! never before: its number is given to another file then, and whoever has a node of it would have that one. Nor can a
 //! container do that, to be given another pod's file: this process has all of them open, and the shim those of its containers.
 
-use parking_lot::Mutex;
 use super::{Mounted, MountedVolume};
 use cri::Device;
 use k8s_openapi::api::core::v1::Container;
 use loopdev::Held;
 use nix::sys::stat::major;
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-
 
 /// Below a pod's directory; the plugin's name, escaped as upstream escapes it.
 const FILES: &str = "volumeDevices/kubernetes.io~host-path";

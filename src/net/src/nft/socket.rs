@@ -1,10 +1,10 @@
 //! The netfilter socket, kept open: closing one makes the kernel wait until all that was deleted is freed, some 15 ms.
 
-use parking_lot::{Mutex, MutexGuard};
 use super::message::{Answer, decode};
 use crate::error::Doing;
 use crate::{NetError, Result};
 use nix::sys::socket::{setsockopt, sockopt};
+use parking_lot::{Mutex, MutexGuard};
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rtnetlink::sys::{Socket, SocketAddr};
 use std::cell::RefCell;
