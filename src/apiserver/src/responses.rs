@@ -158,7 +158,7 @@ pub(crate) async fn packed(response: Response) -> Response {
     let headers = response.headers();
     let is_objects = headers.get(header::CONTENT_TYPE).is_some_and(|media| {
         let media = media.as_bytes();
-        [b"application/json", YAML.as_bytes(), protobuf::MEDIA_TYPE.as_bytes()].contains(&media)
+        [b"application/json", yaml::MEDIA_TYPE.as_bytes(), protobuf::MEDIA_TYPE.as_bytes()].contains(&media)
     });
     let size = hyper::body::Body::size_hint(response.body()).exact();
     let is_large = size.is_some_and(|size| size > LEAST_TO_PACK);

@@ -509,7 +509,7 @@ async fn policies_change_and_judge_scales() {
             Ok(instance)
         };
         let written = lab.0.modify(&Actor::root(), &part, Verb::Update, &WriteOptions::default(), &set).await;
-        let written = written.map(|object| object.decode::<Deployment>().unwrap().spec.unwrap().replicas);
+        let written = written.map(|object| object.decode::<Deployment>().unwrap().spec.replicas);
         match want {
             Ok(replicas) => assert_eq!(written.unwrap(), replicas),
             Err(why) => assert!(written.unwrap_err().message.ends_with(why), "{asked}"),

@@ -679,6 +679,6 @@ async fn a_scale_is_asked_about_as_what_it_is() {
         }
     }
     let written: Deployment = root.api().get(&api::ObjectKey::namespaced("default", "d")).unwrap();
-    assert_eq!(written.spec.unwrap().replicas, Some(2));
+    assert_eq!(written.spec.replicas, Some(2));
     assert_eq!(written.metadata.labels, deployment().metadata.labels);
 }

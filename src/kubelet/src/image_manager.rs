@@ -113,7 +113,7 @@ mod tests {
         async fn list(&self) -> cri::Result<Vec<ImageInfo>> {
             Ok(Vec::new())
         }
-        pub async fn remove(&self, _: &str) -> cri::Result<()> {
+        async fn remove(&self, _: &str) -> cri::Result<()> {
             Ok(())
         }
     }

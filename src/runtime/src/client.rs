@@ -239,9 +239,9 @@ mod tests {
     #[tokio::test]
     async fn replies_find_their_callers_in_any_order_with_their_descriptors() {
         let dir = tempfile::tempdir().unwrap();
-        let (held, _) = (Mutex::new(None), ());
+        let held = Mutex::new(None);
         shim(dir.path(), move |stream, call| match call.request {
-            Request::Hello => *held.lock().unwrap() = Some(call.seq),
+            Request::Hello => *held.lock() = Some(call.seq),
             Request::Shutdown => {}
             _ => {
                 let file = std::fs::File::open("/dev/null").unwrap();
@@ -250,7 +250,7 @@ mod tests {
                 send_fd(stream, &frame, &[file.as_raw_fd(), file.as_raw_fd()]);
                 let event = ShimEvent::ExecExited { exec: 1, exit_code: 3 };
                 stream.write_all(&encode(&Message::Event(event))).unwrap();
-                let first = held.lock().unwrap().take().unwrap();
+                let first = held.lock().take().unwrap();
                 let late = Message::Reply { seq: first, result: Err("no".into()) };
                 stream.write_all(&encode(&late)).unwrap();
             }

@@ -277,16 +277,16 @@ mod tests {
         devices.hold(&pod, &device);
         devices.hold(&pod, Path::new("/dev/null"));
         devices.hold(&pod, &root.path().join("none"));
-        assert_eq!(devices.published.lock().unwrap()[&pod].len(), 1);
+        assert_eq!(devices.published.lock()[&pod].len(), 1);
         // a container lets it go
         loopdev::detach(&file).unwrap();
         let shown = Path::new("/sys/block").join(device.file_name().unwrap()).join("loop/backing_file");
         let behind = fs::read_to_string(shown).expect("it keeps its file");
         assert_eq!(Path::new(behind.trim()), file.canonicalize().unwrap());
         devices.release(&root.path().join("pods/b"));
-        assert!(!devices.published.lock().unwrap().is_empty());
+        assert!(!devices.published.lock().is_empty());
         devices.release(&pod);
-        assert!(devices.published.lock().unwrap().is_empty());
+        assert!(devices.published.lock().is_empty());
         assert_eq!(loopdev::find(&file).unwrap(), None);
     }
 
