@@ -1,22 +1,22 @@
 //! What is served: the documents by which clients find groups, versions and resources.
 
 mod aggregated;
-
-pub(crate) use aggregated::AggregatedDiscovery;
+pub(crate) mod cache;
+mod remote;
 
 use crate::aggregator;
 use crate::negotiate;
 use crate::request::Request;
 use crate::responses;
 use crate::server_state::ServerState;
-use aggregated::Which;
 use api::{KUBERNETES_VERSION, VersionPriority};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use cache::Which;
 use http::header;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
-use kinds::builtin::api_service::condition;
 use kinds::{ApiPriority, Registry, ResourceInfo, Scope};
+use remote::Remote;
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -28,30 +28,6 @@ pub(crate) fn version() -> Value {
         "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "rustc",
         "platform": format!("linux/{}", api::architecture()),
     })
-}
-
-/// A version of a group that somebody else serves.
-#[derive(Debug, PartialEq)]
-struct Remote {
-    group: String,
-    version: String,
-    priority: ApiPriority,
-    is_available: bool,
-}
-
-impl Remote {
-    fn of(service: &APIService) -> Self {
-        let spec = service.spec.clone().unwrap_or_default();
-        Remote {
-            priority: ApiPriority {
-                of_group: spec.group_priority_minimum,
-                of_version: spec.version_priority,
-            },
-            group: spec.group.unwrap_or_default(),
-            version: spec.version.unwrap_or_default(),
-            is_available: condition(service).is_some_and(|condition| condition.status == "True"),
-        }
-    }
 }
 
 fn remote(edge: &ServerState) -> Vec<Remote> {

@@ -25,6 +25,7 @@ mod exchange;
 mod flow_control;
 mod flow_control_dump;
 mod health;
+mod health_state;
 mod held_seat;
 mod impersonation;
 mod issuers;

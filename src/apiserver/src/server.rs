@@ -3,8 +3,8 @@
 use crate::authentication::actor_of_certificate;
 use crate::client_tls::ClientIdentity;
 use crate::connection_seats::{AllSeats, ConnectionSeats};
-use crate::discovery::AggregatedDiscovery;
-use crate::health::Health;
+use crate::discovery::cache::AggregatedDiscovery;
+use crate::health_state::Health;
 use crate::issuers::Issuers;
 use crate::metrics::{ConfigFile, Metrics};
 use crate::openapi_cache::OpenapiCache;

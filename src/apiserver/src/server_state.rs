@@ -2,8 +2,8 @@
 
 use crate::aggregator::documents::Documents;
 use crate::client_tls::ClientIdentity;
-use crate::discovery::AggregatedDiscovery;
-use crate::health::Health;
+use crate::discovery::cache::AggregatedDiscovery;
+use crate::health_state::Health;
 use crate::issuers::Issuers;
 use crate::metrics::Metrics;
 use crate::openapi_cache::OpenapiCache;

@@ -195,10 +195,13 @@ fn doubled_keys(wanted: &Wanted) -> Result<&[String], Status> {
 pub(crate) fn of_created(
     manager: &str,
     target: &Target,
-    new: &dyn Instance,
+    new: &mut dyn Instance,
 ) -> Result<Option<Vec<ManagedFieldsEntry>>, Status> {
     let stamp = Stamp::of(target);
-    let mut object: Value = serde_json::from_slice(&bytes_of(target, new)?).map_err(Status::internal)?;
+    let stored = new.encode_in_place()?.stamp(::api::ResourceVersion(0));
+    let mut object: Value =
+        serde_json::from_slice(&target.version.present(stored.bytes())).map_err(Status::internal)?;
+    drop(stored);
     // the system's: a creator's was dropped
     if let (true, Some(fields)) =
         (target.version.info().has_subresource(Subresource::Status), object.as_object_mut())

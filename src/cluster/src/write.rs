@@ -97,7 +97,7 @@ impl Cluster {
         object.prepare_create();
         if managed == ManagedFields::Follow {
             object.meta_mut().managed_fields = None;
-            let entries = of_created(options.manager(actor), target, &*object)?;
+            let entries = of_created(options.manager(actor), target, &mut *object)?;
             object.meta_mut().managed_fields = entries;
         }
         let asked = self.admission(actor, target, Operation::Create, options);
@@ -116,7 +116,7 @@ impl Cluster {
         let priority = priority(actor, target, Step::Create);
         loop {
             let beside = reservations.written_with(self.store(), object.meta())?;
-            let draft = object.encode()?;
+            let draft = object.encode_in_place()?;
             let outcome = self.put(target, draft, Precondition::Absent, options, beside, priority).await;
             match outcome {
                 Err(status) if status.is(Reason::AlreadyExists) && generated && tries < MOST_NAMES => {
@@ -178,11 +178,11 @@ impl Cluster {
             }
             let at = Precondition::At(current.revision());
             let outcome = if ready_for_removal(&*new) && !options.dry_run {
-                self.remove(target, current.key(), at, new.encode()?).await
+                self.remove(target, current.key(), at, new.encode_in_place()?).await
             } else {
                 let beside = reservations.written_with(self.store(), new.meta())?;
                 let priority = priority(actor, target, Step::Update);
-                self.put(target, new.encode()?, at, options, beside, priority).await
+                self.put(target, new.encode_in_place()?, at, options, beside, priority).await
             };
             match outcome {
                 Err(status) if status.is(Reason::Conflict) && asked.is_none() => {}

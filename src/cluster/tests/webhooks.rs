@@ -662,7 +662,11 @@ async fn a_scale_is_asked_about_as_what_it_is() {
     lab.cluster.modify(&Actor::root(), &part, Verb::Update, &options, &five).await.unwrap();
     let asked = lab.asked();
     let urls: Vec<&str> = asked.iter().filter_map(|review| review["url"].as_str()).collect();
-    assert_eq!(urls, ["https://changes/", "https://judges/"], "a scale has no labels");
+    assert_eq!(
+        urls,
+        ["https://changes/?timeout=10s", "https://judges/?timeout=10s"],
+        "a scale has no labels"
+    );
     let scale = json!({"group": "autoscaling", "version": "v1", "kind": "Scale"});
     let deployments = json!({"group": "apps", "version": "v1", "resource": "deployments"});
     for (review, replicas) in asked.iter().zip([5, 2]) {

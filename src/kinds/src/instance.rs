@@ -44,6 +44,13 @@ pub trait Instance: Any + Send + Sync {
     /// # Errors
     /// `InternalError`: see [`Unstamped::new`].
     fn encode(&self) -> Result<Unstamped, Status>;
+    /// The same, without a copy of what may be large: the object is changed meanwhile, and afterwards what it was.
+    ///
+    /// # Errors
+    /// As [`Instance::encode`].
+    fn encode_in_place(&mut self) -> Result<Unstamped, Status> {
+        self.encode()
+    }
     fn clone_box(&self) -> Box<dyn Instance>;
     /// `None` for a kind that can not be scaled.
     fn scale(&self) -> Option<ScaleNumbers>;
@@ -139,6 +146,12 @@ impl<K: TypedKind> Instance for K {
         let mut copy = self.clone();
         copy.metadata_mut().resource_version = Some(REVISION_PLACEHOLDER.to_owned());
         Unstamped::new(serde_json::to_vec(&copy).map_err(Status::internal)?)
+    }
+    fn encode_in_place(&mut self) -> Result<Unstamped, Status> {
+        let revision = self.metadata_mut().resource_version.replace(REVISION_PLACEHOLDER.to_owned());
+        let encoded = serde_json::to_vec(self).map_err(Status::internal);
+        self.metadata_mut().resource_version = revision;
+        Unstamped::new(encoded?)
     }
     fn clone_box(&self) -> Box<dyn Instance> {
         Box::new(self.clone())

@@ -1,0 +1,96 @@
+//! What the health checks have said: the store's answer for a moment, and which checks fail, so that the log has it once.
+
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Upstream's for its store.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// For so long the store's answer is everybody's: whoever asks takes a turn of the thread that writes.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What the checks have said.
+#[derive(Default)]
+pub(crate) struct Health {
+    store: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
+    /// Those that fail, and why.
+    failing: Mutex<BTreeMap<&'static str, String>>,
+}
+
+impl Health {
+    /// What `ask` says, or what it has said a moment ago. Who comes while it is asked waits for the same answer.
+    pub(crate) async fn of_store(&self, ask: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+        let mut known = self.store.lock().await;
+        if let Some((_, answer)) = known.as_ref().filter(|(asked, _)| asked.elapsed() < FRESH) {
+            return answer.clone();
+        }
+        let answer = match tokio::time::timeout(PATIENCE, ask).await {
+            Ok(answer) => answer,
+            Err(_) => Err("the store does not answer".to_owned()),
+        };
+        *known = Some((Instant::now(), answer.clone()));
+        answer
+    }
+
+    /// Whether the outcome is another than the last one of that check. What was not asked yet has not failed.
+    fn is_news(&self, name: &'static str, outcome: &Result<(), String>) -> bool {
+        let mut failing = self.failing.lock();
+        match outcome {
+            Ok(()) => failing.remove(name).is_some(),
+            Err(why) => failing.insert(name, why.clone()).as_ref() != Some(why),
+        }
+    }
+
+    pub(crate) fn tell(&self, name: &'static str, outcome: &Result<(), String>) {
+        match outcome {
+            _ if !self.is_news(name, outcome) => {}
+            Ok(()) => tracing::info!(check = name, "a health check passes again"),
+            Err(why) => tracing::warn!(check = name, %why, "a health check failed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_is_told_of_when_it_turns() {
+        let health = Health::default();
+        let failed = |why: &str| Err(why.to_owned());
+        let cases = [
+            ("it passes", "node", Ok(()), false),
+            ("it fails", "node", failed("gone"), true),
+            ("and still does", "node", failed("gone"), false),
+            ("another one", "etcd", failed("gone"), true),
+            ("for another reason", "node", failed("asleep"), true),
+            ("it passes again", "node", Ok(()), true),
+            ("and still does so", "node", Ok(()), false),
+            ("the other one does not", "etcd", failed("gone"), false),
+        ];
+        for (name, check, outcome, want) in cases {
+            assert_eq!(health.is_news(check, &outcome), want, "{name}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_store_is_asked_once_for_all_who_come_at_a_time() {
+        let (health, asked) = (Health::default(), std::cell::Cell::new(0));
+        let asked = &asked;
+        let ask = |answer: Result<(), String>| async move {
+            asked.set(asked.get() + 1);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            answer
+        };
+        let both =
+            tokio::join!(health.of_store(ask(Ok(()))), health.of_store(ask(Err("not asked".to_owned()))));
+        assert_eq!((both, asked.get()), ((Ok(()), Ok(())), 1));
+        tokio::time::advance(FRESH).await;
+        let hangs = health.of_store(std::future::pending()).await;
+        assert_eq!(hangs, Err("the store does not answer".to_owned()));
+        assert_eq!(health.of_store(ask(Ok(()))).await, hangs, "a moment ago it did not");
+        tokio::time::advance(FRESH).await;
+        assert_eq!((health.of_store(ask(Ok(()))).await, asked.get()), (Ok(()), 2));
+    }
+}
