@@ -11,7 +11,6 @@ use crate::background::in_background;
 use crate::document::{Empty, RunConfig};
 use std::collections::BTreeSet;
 use std::path::Component;
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// What a container without a PATH of its own gets.
@@ -50,8 +49,7 @@ fn apply_all(config: &mut RunConfig, changes: &str, gone: &CancellationToken) ->
             return Err(BuildError::Failed(format!("{} is not a valid change command", line.keyword)));
         }
         let change = instruction(line, lines.escape).map_err(BuildError::Failed)?;
-        let variables = Arc::new(environment(config).collect());
-        let words = Words { escape: lines.escape, variables, gone: gone.clone() };
+        let words = Words::new(lines.escape, environment(config).collect(), gone);
         apply(config, &change, has_cmd, &words)?;
         has_cmd |= matches!(change, Instruction::Cmd(_));
     }

@@ -4,7 +4,6 @@ use super::ignore::Ignore;
 use super::instruction::Instruction;
 use super::words::{Variables, Words};
 use super::{BuildOptions, plan, runmount, values, view};
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// A Dockerfile, with all that is worked out of its text before anything runs; and the text as patterns of names.
@@ -12,7 +11,7 @@ pub fn dockerfile(text: &str) {
     let gone = CancellationToken::new();
     if let Ok(plan) = plan::plan(text, &BuildOptions::default(), &gone) {
         let known = Variables::from([("a".into(), "A*b/c".into()), ("empty".into(), String::new())]);
-        let words = Words { escape: plan.escape, variables: Arc::new(known), gone };
+        let words = Words::new(plan.escape, known, &gone);
         for step in plan.stages.iter().flat_map(|stage| &stage.steps) {
             let _ = words.expand(&step.original);
             let _ = words.expand_text(&step.original);

@@ -6,7 +6,6 @@ use super::words::{Variables, Words};
 use super::{BuildError, BuildOptions, lines};
 use crate::Platform;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// A Dockerfile, understood: its stages, and which of them have to be made.
@@ -45,8 +44,7 @@ pub(super) fn plan(text: &str, options: &BuildOptions, gone: &CancellationToken)
     let lines = lines::parse(text)?;
     let platform = target_platform(&options.platform)?;
     // what FROM sees
-    let variables = Arc::new(platform_args(&platform));
-    let mut words = Words { escape: lines.escape, variables, gone: gone.clone() };
+    let mut words = Words::new(lines.escape, platform_args(&platform), gone);
     let mut plan = Plan {
         escape: lines.escape,
         stages: Vec::new(),
@@ -103,7 +101,7 @@ impl Plan {
                     let given = options.args.get(name).cloned().flatten();
                     let default = words.expand_some(default.as_deref())?;
                     let Some(value) = given.or(default) else { continue };
-                    words.know(name, &value);
+                    words.know(name, &value)?;
                     self.global.insert(name.clone(), value);
                 }
             }

@@ -265,8 +265,7 @@ impl<'b> Builder<'b> {
 
     /// What an instruction that comes now is read with.
     pub(super) fn words(&self, now: &Now) -> Words {
-        let variables = Arc::new(now.variables());
-        Words { escape: self.plan.escape, variables, gone: self.gone.clone() }
+        Words::new(self.plan.escape, now.variables(), &self.gone)
     }
 
     pub(super) fn view_of(&self, id: &Digest) -> Result<View, BuildError> {

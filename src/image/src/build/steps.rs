@@ -54,7 +54,7 @@ impl Builder<'_> {
             let Some(value) = value else { continue };
             // the environment counts more
             if !now.document.config.env.iter().any(|variable| name_of(variable) == name) {
-                words.know(name, &value);
+                words.know(name, &value)?;
             }
             now.args.insert(name.clone(), value);
         }

@@ -13,19 +13,37 @@ use tokio_util::sync::CancellationToken;
 /// The variables that an instruction sees.
 pub(super) type Variables = BTreeMap<String, String>;
 
+/// Bytes of all variables that an instruction sees.
+const MOST_HELD: usize = 16 << 20;
+
 /// What the arguments of an instruction are read with.
 #[derive(Debug, Clone)]
 pub(super) struct Words {
-    pub(super) escape: char,
-    pub(super) variables: Arc<Variables>,
+    escape: char,
+    variables: Arc<Variables>,
+    /// Bytes of the variables, with those that were others before.
+    held: usize,
     /// Nobody waits for the build any more: a Dockerfile may have very many arguments.
-    pub(super) gone: CancellationToken,
+    gone: CancellationToken,
 }
 
 impl Words {
+    pub(super) fn new(escape: char, variables: Variables, gone: &CancellationToken) -> Words {
+        let held = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+        Words { escape, variables: Arc::new(variables), held, gone: gone.clone() }
+    }
+
     /// From now on the variable is this.
-    pub(super) fn know(&mut self, name: &str, value: &str) {
+    ///
+    /// # Errors
+    /// There are too many: each of very many lines may bring as much as an argument may hold.
+    pub(super) fn know(&mut self, name: &str, value: &str) -> Result<(), BuildError> {
+        self.held += name.len() + value.len();
+        if self.held > MOST_HELD {
+            return Err(BuildError::Failed(format!("the variables hold more than {MOST_HELD} bytes")));
+        }
         Arc::make_mut(&mut self.variables).insert(name.to_owned(), value.to_owned());
+        Ok(())
     }
 
     /// Takes quotes and escapes away and puts variables in.
@@ -113,7 +131,7 @@ mod tests {
     use super::*;
 
     fn words(escape: char, variables: &Variables) -> Words {
-        Words { escape, variables: Arc::new(variables.clone()), gone: CancellationToken::new() }
+        Words::new(escape, variables.clone(), &CancellationToken::new())
     }
 
     fn expand(text: &str, escape: char, variables: &Variables) -> Result<String, BuildError> {
@@ -239,6 +257,14 @@ mod tests {
             let why = done.unwrap_or_else(|why| why.to_string());
             assert!(why.ends_with(want) && why.is_empty() == want.is_empty(), "{name}");
         }
+    }
+
+    #[test]
+    fn variables_have_bounds_together() {
+        let mut words = words('\\', &Variables::from([("a".into(), "x".repeat(1 << 20))]));
+        let known = (0..100).find_map(|number| words.know(&format!("b{number}"), &"x".repeat(1 << 20)).err());
+        assert_eq!(known.unwrap().to_string(), "the variables hold more than 16777216 bytes");
+        assert_eq!(words.variables.len(), 15);
     }
 
     #[test]

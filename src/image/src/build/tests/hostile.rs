@@ -123,6 +123,15 @@ async fn a_dockerfile_takes_neither_for_ever_nor_all_memory() {
         let why = lab.build(&file, Tar::new()).await.expect_err(case).to_string();
         assert!(why.contains(want), "{case}: {}", &why[why.len().saturating_sub(200)..]);
     }
+    // each line is small, and brings a megabyte
+    let lines: String =
+        (0..100).map(|number| format!("LABEL b{number}=${{a//a/xxxxxxxxxxxxxxxx}}\n")).collect();
+    let why = lab.build(&in_stage(lines), Tar::new()).await.unwrap_err().to_string();
+    assert!(why.contains("the image configuration holds more than 8388608 bytes"), "{why}");
+    let lines: String =
+        (0..100).map(|number| format!("ARG b{number}=${{a//a/xxxxxxxxxxxxxxxx}}\n")).collect();
+    let why = lab.build(&format!("ARG a={a}\n{lines}FROM base\n"), Tar::new()).await.unwrap_err().to_string();
+    assert!(why.contains("the variables hold more than 16777216 bytes"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,11 +153,7 @@ async fn patterns_of_files_have_bounds() {
 
 #[tokio::test]
 async fn words_are_read_beside_those_who_answer_requests() {
-    let words = words::Words {
-        escape: '\\',
-        variables: Arc::default(),
-        gone: tokio_util::sync::CancellationToken::new(),
-    };
+    let words = words::Words::new('\\', BTreeMap::new(), &tokio_util::sync::CancellationToken::new());
     let thread = words.read(|_| Ok(std::thread::current().id())).await.unwrap();
     assert_ne!(thread, std::thread::current().id());
 }
