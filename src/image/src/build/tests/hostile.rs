@@ -151,6 +151,24 @@ async fn patterns_of_files_have_bounds() {
     lab.build("FROM base\nCOPY . /x/\n", ignore(&"[a]".repeat(300_000))).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn no_folder_is_copied_for_a_build_that_nobody_waits_for() {
+    let lab = Lab::new().await;
+    let from = tempfile::tempdir().unwrap();
+    std::fs::write(from.path().join("x"), "").unwrap();
+    let copied = |gone: bool| {
+        let (store, from) = (lab.t.store.inner.clone(), from.path().to_owned());
+        let token = tokio_util::sync::CancellationToken::new();
+        if gone {
+            token.cancel();
+        }
+        in_background(move || folder::copy(&store, &from, &ignore::Ignore::default(), &[], &token))
+    };
+    assert!(copied(false).await.unwrap().path().join("x").exists());
+    let why = copied(true).await.unwrap_err().to_string();
+    assert!(why.contains("the build was given up"), "{why}");
+}
+
 #[tokio::test]
 async fn words_are_read_beside_those_who_answer_requests() {
     let words = words::Words::new('\\', BTreeMap::new(), &tokio_util::sync::CancellationToken::new());
