@@ -88,7 +88,7 @@ impl Words {
     }
 }
 
-/// Splits at blanks outside of quotes; quotes and escapes stay, for [`expand`], which says where a quote is not closed.
+/// Splits at blanks outside of quotes; quotes and escapes stay, for [`Words::expand`], which says where one is not closed.
 pub(super) fn split(text: &str, escape: char) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -250,6 +250,7 @@ mod tests {
             ("replaced", format!("${{a/{stars}/}}"), steps),
             ("each replaced", format!("${{a//a{stars}/}}"), steps),
             ("a long value that comes to nothing", "${most##*}".repeat(20), steps),
+            ("within a pattern", format!("${{a/${{a#{stars}}}/x}}"), steps),
             ("grown", "${a//a/$y}".into(), bytes),
             ("grown by what stands there", format!("${{a//a/{}}}", "y".repeat(60_000)), bytes),
         ] {

@@ -206,7 +206,9 @@ impl<'v> Expander<'v> {
             self.at += 1;
         }
         let pattern = self.until(Some('/'), Mode::Pattern);
-        let pattern = pattern.map_err(|_| "syntax error: missing '/' in ${}".to_owned())?;
+        let is_over = self.peek().is_none();
+        let pattern =
+            pattern.map_err(|why| if is_over { "syntax error: missing '/' in ${}".into() } else { why })?;
         let with = self.argument(Mode::Pattern)?;
         let value = self.characters_of(value)?;
         Wildcard::parse(&pattern)?.replace(&value, &with, all, &mut self.limits)
