@@ -33,10 +33,14 @@ use encryption::Encryption;
 use scheduler::Profiles;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use store::{OpenError, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+/// Room for work in the background to hear that nobody waits for it any more.
+const BACKGROUND_GRACE: Duration = Duration::from_secs(5);
 
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
@@ -55,7 +59,7 @@ pub fn run(places: &Places, options: &StartOptions, step: impl Fn(Step)) -> Resu
 fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Result<(), StartError> {
     let mut notes = claim(&places.run, places).map_err(unclaimed)?;
     let in_use = || StartError::StateInUse { what: format!("{} is running already", places.profile) };
-    let _lock = Lock::take(places).map_err(|e| io(&places.lock(), &e))?.ok_or_else(in_use)?;
+    let lock = Lock::take(places).map_err(|e| io(&places.lock(), &e))?.ok_or_else(in_use)?;
     if Legacy::stands_in_the_way(&places.profile) {
         let what =
             "the state of the profile monopod has the layout of an older version: start that profile first";
@@ -105,7 +109,14 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
         true => runtime.block_on(serve(places, &settings, options, files, step)),
         false => runtime.block_on(docker_only::serve(places, &settings, step)),
     };
+    // `serve` has closed what is stored. What is still at work in the background may be cut off, as with any end of the
+    // process; a thread can not be, so nobody waits for one for ever
+    runtime.shutdown_timeout(BACKGROUND_GRACE);
     daemon_memory::ends_in_order(places);
+    if served.is_ok() {
+        // a thread that was left works until the process ends: until then the state has no room for another daemon
+        std::mem::forget(lock);
+    }
     served
 }
 

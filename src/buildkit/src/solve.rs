@@ -77,7 +77,10 @@ impl Solving<'_> {
         }
         let mut options = self.options(text.clone());
         options.named_contexts = self.load_named().await?;
-        let paths = text.as_deref().and_then(|text| self.kit.images.context_paths(text, &options));
+        let paths = match &text {
+            Some(text) => self.kit.images.context_paths(text, &options).await,
+            None => None,
+        };
         let (context, remote) = self.load_context(own_ignore, paths).await?;
         let source = SourceText { filename, text: text.unwrap_or_default() };
         let named = self.frontend.contexts.iter().filter_map(|(name, context)| match context {

@@ -61,6 +61,9 @@ pub use options::{
 pub use output::{BuildOutput, Channel};
 pub use progress::{BuildEvent, BuildProgress, PlannedStep};
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+const GIVEN_UP: &str = "the build was given up";
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum BuildError {
@@ -79,6 +82,11 @@ pub enum BuildError {
 impl BuildError {
     fn parse(line: usize, why: impl Into<String>) -> BuildError {
         BuildError::Parse { line, why: why.into() }
+    }
+
+    /// Whoever waited for the build has left, or the daemon ends.
+    fn given_up() -> BuildError {
+        BuildError::Failed(GIVEN_UP.into())
     }
 }
 
@@ -106,8 +114,11 @@ impl ImageStore {
         progress: Arc<dyn BuildProgress>,
     ) -> Result<BuildResult, BuildError> {
         let tags = options.tags.iter().map(|tag| ImageRef::parse(tag)).collect::<Result<Vec<_>>>()?;
-        let context =
-            context::Context::open(&self.inner, context, &options.dockerfile, options.ssh.as_deref()).await?;
+        // whoever gives the build up drops it: what works in the background hears of it
+        let gone = CancellationToken::new();
+        let _left = gone.clone().drop_guard();
+        let ssh = options.ssh.as_deref();
+        let context = context::Context::open(&self.inner, context, &options.dockerfile, ssh, &gone).await?;
         let text = match &options.dockerfile_text {
             Some(text) => text.clone(),
             None => context.dockerfile(&options.dockerfile)?,
@@ -116,11 +127,18 @@ impl ImageStore {
         // who sends the Dockerfile apart has left out what is ignored
         let context = match options.dockerfile_text {
             Some(_) => context,
-            None => in_background(move || context.without_ignored(&name)).await?,
+            None => {
+                let gone = gone.clone();
+                in_background(move || context.without_ignored(&name, &gone)).await?
+            }
         };
-        let plan = plan::plan(&text, &options)?;
+        let until = gone.clone();
+        let planned =
+            in_background(move || Ok(plan::plan(&text, &options, &until).map(|plan| (plan, options))));
+        let (plan, options) = planned.await??;
         let hidden = options.hidden;
-        let built = stage::Builder::new(self, &plan, context, options, runner, progress).build().await?;
+        let builder = stage::Builder::new(self, &plan, context, options, runner, progress, gone);
+        let built = builder.build().await?;
         let (store, id) = (self.inner.clone(), built.id.clone());
         let names = tags.iter().map(ImageRef::to_string).collect();
         let image = in_background(move || store.publish(&id, &tags, hidden)).await?;

@@ -5,6 +5,7 @@ use crate::digest::chain_ids;
 use crate::document::{HistoryItem, ImageDocument};
 use crate::error::{ImageError, Result, doing, out_of_io};
 use crate::load::Unpacking;
+use crate::manifest::MAX_CONFIG;
 use crate::store::{ImageRecord, ImageStore, Inner, LayerRef, Pin};
 use crate::upper;
 use crate::{Digest, ImageRef};
@@ -159,6 +160,11 @@ impl Draft {
         step: Option<Digest>,
     ) -> Result<ImageInfo> {
         let bytes = serde_json::to_vec(&self.document).map_err(doing("write the image configuration"))?;
+        // nobody could pull it, as with an archive of it
+        if bytes.len() as u64 > MAX_CONFIG {
+            let why = format!("the image configuration holds more than {MAX_CONFIG} bytes");
+            return Err(ImageError::Refused(why));
+        }
         if self.layers.len() != self.document.rootfs.diff_ids.len() {
             return Err(ImageError::io("make image", "its layers and its configuration differ"));
         }

@@ -61,8 +61,8 @@ async fn commit_paused(
     run.healthcheck = config.healthcheck;
     run.exposed_ports = config.exposed_ports.into_keys().map(|port| (port, image::Empty {})).collect();
     run.volumes = config.volumes.into_keys().map(|volume| (volume, image::Empty {})).collect();
-    let changes: Vec<&str> = request.query.all("changes").collect();
-    image::apply_changes(run, &changes.join("\n")).map_err(ApiError::bad)?;
+    let changes = request.query.all("changes").collect::<Vec<_>>().join("\n");
+    *run = image::apply_changes(std::mem::take(run), changes).await.map_err(ApiError::bad)?;
     let author = request.query.get("author").unwrap_or_default().to_owned();
     document.author = Some(author.clone()).filter(|author| !author.is_empty()).or(document.author);
     let step = HistoryItem {

@@ -6,6 +6,7 @@ use crate::load::Unpacking;
 use crate::store::Inner;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use tokio_util::sync::CancellationToken;
 
 /// Makes a new cache at `at`, with the files of `from`.
 pub(super) fn make(
@@ -13,6 +14,7 @@ pub(super) fn make(
     from: Option<(View, Option<String>)>,
     at: &Path,
     (uid, gid, mode): (u32, u32, u32),
+    gone: &CancellationToken,
 ) -> Result<()> {
     match from {
         None => std::fs::create_dir(at).map_err(doing("make a cache"))?,
@@ -22,7 +24,7 @@ pub(super) fn make(
             if !matches!(there, Node::Folder(_)) {
                 return Err(ImageError::Refused(format!("RUN --mount: {path:?}: not found")));
             }
-            let files = super::copy::Files::all_at(&view, &path).map_err(ImageError::Refused)?;
+            let files = super::copy::Files::all_at(&view, &path, gone).map_err(ImageError::Refused)?;
             let unpacking = Unpacking::start(store)?;
             let unpacking = unpacking
                 .write(|sink| files.write(sink))

@@ -1,15 +1,17 @@
 //! What an instruction changes of an image's configuration: one of a Dockerfile, or of those that commit and import are given.
-//! Pure.
+//! Pure, but that [`apply_changes`] works in the background.
 
 use super::BuildError;
 use super::copy::absolute;
 use super::instruction::{Command, Instruction, instruction};
 use super::lines;
 use super::values::{check_signal, exposed, quoted, shown_check};
-use super::words::{Variables, expand, expand_words};
+use super::words::Words;
+use crate::background::in_background;
 use crate::document::{Empty, RunConfig};
 use std::collections::BTreeSet;
 use std::path::Component;
+use tokio_util::sync::CancellationToken;
 
 /// What a container without a PATH of its own gets.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -28,11 +30,18 @@ const CHANGES: [&str; 11] = [
     "WORKDIR",
 ];
 
-/// Does what `--change`s of commit and import say, one a line. Variables are those of the image's environment.
+/// The configuration with what `--change`s of commit and import say, one a line. Variables are those of the image's
+/// environment.
 ///
 /// # Errors
 /// One is wrong, or is none that changes the configuration only.
-pub fn apply_changes(config: &mut RunConfig, changes: &str) -> Result<(), BuildError> {
+pub async fn apply_changes(mut config: RunConfig, changes: String) -> Result<RunConfig, BuildError> {
+    let gone = CancellationToken::new();
+    let _left = gone.clone().drop_guard();
+    in_background(move || Ok(apply_all(&mut config, &changes, &gone).map(|()| config))).await?
+}
+
+fn apply_all(config: &mut RunConfig, changes: &str, gone: &CancellationToken) -> Result<(), BuildError> {
     let lines = lines::parse(changes)?;
     let mut has_cmd = false;
     for line in &lines.lines {
@@ -40,8 +49,8 @@ pub fn apply_changes(config: &mut RunConfig, changes: &str) -> Result<(), BuildE
             return Err(BuildError::Failed(format!("{} is not a valid change command", line.keyword)));
         }
         let change = instruction(line, lines.escape).map_err(BuildError::Failed)?;
-        let variables: Variables = environment(config).collect();
-        apply(config, &change, has_cmd, lines.escape, &variables)?;
+        let words = Words::new(lines.escape, environment(config).collect(), gone);
+        apply(config, &change, has_cmd, &words)?;
         has_cmd |= matches!(change, Instruction::Cmd(_));
     }
     Ok(())
@@ -61,10 +70,9 @@ pub(super) fn apply(
     config: &mut RunConfig,
     change: &Instruction,
     has_cmd: bool,
-    escape: char,
-    variables: &Variables,
+    words: &Words,
 ) -> Result<String, BuildError> {
-    let put_in = |text: &String| expand(text, escape, variables);
+    let put_in = |text: &String| words.expand(text);
     let pairs = |pairs: &[(String, String)]| {
         pairs
             .iter()
@@ -104,7 +112,7 @@ pub(super) fn apply(
             format!("SHELL [{}]", shell.join(" "))
         }
         Instruction::Expose(ports) => {
-            let ports = ports.iter().map(|port| expand_words(port, escape, variables));
+            let ports = ports.iter().map(|port| words.expand_words(port));
             let ports = ports.collect::<Result<Vec<_>, _>>()?.concat();
             let numbers = ports.iter().map(|port| exposed(port)).collect::<Result<Vec<_>, _>>()?.concat();
             config.exposed_ports.extend(numbers.into_iter().map(|port| (port, Empty {})));
@@ -112,7 +120,7 @@ pub(super) fn apply(
             format!("EXPOSE {}", shown.into_iter().collect::<Vec<_>>().join(" "))
         }
         Instruction::Volume(paths) => {
-            let paths = paths.iter().map(put_in).collect::<Result<Vec<_>, _>>()?;
+            let paths = words.expand_each(paths)?;
             let shown = format!("VOLUME [{}]", paths.join(" "));
             config.volumes.extend(paths.into_iter().map(|path| (path, Empty {})));
             shown
@@ -195,6 +203,10 @@ fn set_env(env: &mut Vec<String>, name: &str, value: &str) {
 mod tests {
     use super::*;
 
+    fn changed(config: &mut RunConfig, changes: &str) -> Result<(), BuildError> {
+        apply_all(config, changes, &CancellationToken::new())
+    }
+
     #[test]
     fn variables_are_those_of_the_image() {
         let mut config = RunConfig {
@@ -213,7 +225,7 @@ mod tests {
             "VOLUME $HOME/data",
             "STOPSIGNAL SIGQUIT",
         ];
-        apply_changes(&mut config, &changes.join("\n")).unwrap();
+        changed(&mut config, &changes.join("\n")).unwrap();
         assert_eq!(config.env, ["PATH=/x:/bin", "HOME=/root", "N=7", "GREETING=hello /root", "PLAIN=$HOME"]);
         assert_eq!((config.labels["at"].as_str(), config.labels["number"].as_str()), ("/root", "7"));
         assert_eq!((config.working_dir.as_str(), config.user.as_str()), ("/srv/7/sub", "u7"));
@@ -226,7 +238,7 @@ mod tests {
     fn each_change_is_what_the_instruction_is() {
         let mut config =
             RunConfig { env: vec!["A=0".into()], cmd: Some(vec!["old".into()]), ..RunConfig::default() };
-        apply_changes(&mut config, "ENTRYPOINT run it").unwrap();
+        changed(&mut config, "ENTRYPOINT run it").unwrap();
         assert_eq!(config.cmd, None, "it was meant for another entry point");
         let changes = [
             "CMD [\"a\", \"b\"]",
@@ -240,7 +252,7 @@ mod tests {
             "ONBUILD RUN x",
             "HEALTHCHECK --interval=1m --retries=3 CMD check it",
         ];
-        apply_changes(&mut config, &changes.join("\n")).unwrap();
+        changed(&mut config, &changes.join("\n")).unwrap();
         assert_eq!(config.cmd.unwrap(), ["a", "b"]);
         assert_eq!(config.entrypoint.unwrap(), ["/bin/sh", "-c", "run it"]);
         assert_eq!(config.env, ["A=1", "B=x y", "C=see"]);
@@ -268,9 +280,9 @@ mod tests {
             ("HEALTHCHECK --interval=5 CMD y", "time: missing unit in duration \"5\""),
         ];
         for (text, why) in cases {
-            let refused = apply_changes(&mut RunConfig::default(), text).unwrap_err();
+            let refused = changed(&mut RunConfig::default(), text).unwrap_err();
             assert_eq!(refused.to_string(), why, "{text}");
         }
-        assert!(apply_changes(&mut RunConfig::default(), "ENV A=${B").is_err());
+        assert!(changed(&mut RunConfig::default(), "ENV A=${B").is_err());
     }
 }

@@ -5,8 +5,7 @@ use super::ignore::Ignore;
 use super::options::BuildSsh;
 use super::remote::is_http;
 use super::view::View;
-use super::{BuildContext, BuildError, archive, folder};
-
+use super::{BuildContext, BuildError, GIVEN_UP, archive, folder};
 use crate::background::in_background;
 use crate::error::{ImageError, Result, doing};
 use crate::load::Unpacking;
@@ -16,6 +15,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use trees::TempDir;
 
 /// Longer Dockerfiles are something else.
@@ -36,8 +36,9 @@ impl Context {
         context: BuildContext,
         dockerfile: &str,
         ssh: Option<&dyn BuildSsh>,
+        gone: &CancellationToken,
     ) -> Result<Context, BuildError> {
-        let dockerfile = dockerfile.to_owned();
+        let (dockerfile, gone) = (dockerfile.to_owned(), gone.clone());
         let store = store.clone();
         let opened = match context {
             BuildContext::Tar(tar) => {
@@ -45,7 +46,7 @@ impl Context {
                 in_background(move || Context::unpack(&store, reader)).await
             }
             BuildContext::Folder(folder) => {
-                in_background(move || Context::copy(&store, &folder, &dockerfile)).await
+                in_background(move || Context::copy(&store, &folder, &dockerfile, &gone)).await
             }
             BuildContext::Owned(folder) => Ok(Context::owned(folder)),
             BuildContext::Empty => store.layers.temporary().map(Context::owned),
@@ -103,12 +104,17 @@ impl Context {
         Context::unpacked(unpacking)
     }
 
-    fn copy(store: &Arc<Inner>, folder: &Path, dockerfile: &str) -> Result<Context> {
+    fn copy(
+        store: &Arc<Inner>,
+        folder: &Path,
+        dockerfile: &str,
+        gone: &CancellationToken,
+    ) -> Result<Context> {
         let ignore = ignored(folder, dockerfile)?;
         let needed = [if dockerfile.is_empty() { "Dockerfile" } else { dockerfile }, ".dockerignore"];
         let own = format!("{}.dockerignore", needed[0]);
         let needed: Vec<String> = needed.iter().map(|name| clean(name)).chain([clean(&own)]).collect();
-        Ok(Context::owned(folder::copy(store, folder, &ignore, &needed)?))
+        Ok(Context::owned(folder::copy(store, folder, &ignore, &needed, gone)?))
     }
 
     fn unpacked(unpacking: Unpacking) -> Result<Context> {
@@ -139,13 +145,13 @@ impl Context {
     }
 
     /// Takes away what `.dockerignore` (or the Dockerfile's own) names.
-    pub(super) fn without_ignored(self, dockerfile: &str) -> Result<Context> {
+    pub(super) fn without_ignored(self, dockerfile: &str, gone: &CancellationToken) -> Result<Context> {
         if self.dockerfile.is_some() {
             return Ok(self);
         }
         let ignore = ignored(&self.root, dockerfile)?;
         if !ignore.is_empty() {
-            remove_ignored(&ignore, self.root(), "").map_err(doing("apply .dockerignore"))?;
+            remove_ignored(&ignore, self.root(), "", gone).map_err(doing("apply .dockerignore"))?;
         }
         Ok(self)
     }
@@ -220,9 +226,17 @@ fn read_text(file: &std::fs::File) -> std::io::Result<String> {
 }
 
 /// A folder that is ignored may hold something that is not.
-fn remove_ignored(ignore: &Ignore, folder: &Path, inside: &str) -> std::io::Result<()> {
+fn remove_ignored(
+    ignore: &Ignore,
+    folder: &Path,
+    inside: &str,
+    gone: &CancellationToken,
+) -> std::io::Result<()> {
     trees::check_depth(inside.matches('/').count())?;
     for entry in std::fs::read_dir(folder)? {
+        if gone.is_cancelled() {
+            return Err(std::io::Error::other(GIVEN_UP));
+        }
         let entry = entry?;
         let name = entry.file_name();
         let path = if inside.is_empty() {
@@ -231,7 +245,7 @@ fn remove_ignored(ignore: &Ignore, folder: &Path, inside: &str) -> std::io::Resu
             format!("{inside}/{}", name.to_string_lossy())
         };
         if entry.file_type()?.is_dir() {
-            remove_ignored(ignore, &entry.path(), &path)?;
+            remove_ignored(ignore, &entry.path(), &path, gone)?;
             if ignore.ignores(&path) {
                 // only where nothing was kept in it
                 _ = std::fs::remove_dir(entry.path());

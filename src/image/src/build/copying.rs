@@ -11,7 +11,7 @@ use super::owner::{Mode, Owner, ROOT, of_user, owner};
 use super::stage::{Builder, Now, item};
 use super::steps::shell_of;
 use super::view::Node;
-use super::words::{Variables, expand, expand_text};
+use super::words::Words;
 use crate::background::in_background;
 use crate::commit::Draft;
 use crate::error::out_of_io;
@@ -51,7 +51,7 @@ impl Builder<'_> {
         &self,
         now: &mut Now,
         copy: &CopyFiles,
-        variables: &Variables,
+        words: &Words,
     ) -> Result<(), BuildError> {
         let word = if copy.is_add { "ADD" } else { "COPY" };
         let failed = move |why: String| match why.starts_with("When using") {
@@ -61,9 +61,10 @@ impl Builder<'_> {
         // what is fetched lies in it
         let folder = self.store.inner.layers.temporary()?;
         let from = self.source(now, copy.from.as_deref()).await?;
-        let wanted = self.wanted(now, copy, variables, (&from, folder.path())).await?;
-        let (dest, chown) = (wanted.dest.clone(), copy.chown.as_ref());
-        let chown = chown.map(|text| expand(text, self.plan.escape, variables)).transpose()?;
+        let copy = copy.clone();
+        let (copy, exclude) = words.read(move |words| put_in(copy, words)).await?;
+        let wanted = self.wanted(now, &copy, exclude, (&from, folder.path())).await?;
+        let (dest, chown) = (wanted.dest.clone(), copy.chown);
         let found = in_background(move || {
             Ok(Files::find(&wanted).and_then(|files| {
                 let digest = files.digest().map_err(|e| e.to_string())?;
@@ -85,52 +86,40 @@ impl Builder<'_> {
         self.keep(now, draft, key).await
     }
 
-    /// The instruction with all variables in, and all that it names at hand.
+    /// All that an instruction with its variables in names, at hand.
     async fn wanted(
         &self,
         now: &Now,
         copy: &CopyFiles,
-        variables: &Variables,
+        exclude: Ignore,
         (from, folder): (&Source, &Path),
     ) -> Result<Wanted, BuildError> {
-        let put_in = |text: &String| expand(text, self.plan.escape, variables);
-        let sources = copy.sources.iter().map(put_in).collect::<Result<Vec<_>, _>>()?;
-        let (sources, fetched) = self.fetched(now, copy, sources, variables, folder).await?;
-        let mut texts = Vec::new();
-        for heredoc in &copy.heredocs {
-            let text = match heredoc.expand {
-                true => expand_text(&heredoc.content, self.plan.escape, variables)?,
-                false => heredoc.content.clone(),
-            };
-            texts.push((heredoc.name.clone(), text));
-        }
+        let (sources, fetched) = self.fetched(now, copy, folder).await?;
+        let texts = copy.heredocs.iter().map(|heredoc| (heredoc.name.clone(), heredoc.content.clone()));
         let target = self.view(now)?;
-        let chown = copy.chown.as_ref().map(put_in).transpose()?;
-        let owner = match &chown {
+        let owner = match &copy.chown {
             Some(chown) => owner(&target, chown)?,
             None if copy.from.is_some() => Owner::Kept,
             None => ROOT,
         };
-        let chmod = copy.chmod.as_ref().map(put_in).transpose()?;
-        let exclude = copy.exclude.iter().map(put_in).collect::<Result<Vec<_>, _>>()?;
-        let exclude = Ignore::new(exclude.iter().map(String::as_str)).map_err(BuildError::Failed)?;
         Ok(Wanted {
             word: if copy.is_add { "ADD" } else { "COPY" },
             from: from.view.clone(),
             is_context: copy.from.is_none(),
             sources,
             fetched,
-            texts,
-            dest: put_in(&copy.dest)?,
+            texts: texts.collect(),
+            dest: copy.dest.clone(),
             workdir: now.document.config.working_dir.clone(),
             target,
             owner,
-            has_chown: chown.is_some(),
-            mode: chmod.as_deref().map(Mode::parse).transpose()?,
+            has_chown: copy.chown.is_some(),
+            mode: copy.chmod.as_deref().map(Mode::parse).transpose()?,
             unpack: copy.is_add && copy.unpack.unwrap_or(true),
             parents: copy.parents,
             exclude,
             dialect: self.options.dialect,
+            gone: self.gone.clone(),
         })
     }
 
@@ -147,4 +136,19 @@ impl Builder<'_> {
         })
         .await?)
     }
+}
+
+/// The instruction with all variables in, and its `--exclude`s as they are understood.
+fn put_in(mut copy: CopyFiles, words: &Words) -> Result<(CopyFiles, Ignore), BuildError> {
+    copy.sources = words.expand_each(&copy.sources)?;
+    copy.checksum = words.expand_some(copy.checksum.as_deref())?;
+    for heredoc in copy.heredocs.iter_mut().filter(|heredoc| heredoc.expand) {
+        heredoc.content = words.expand_text(&heredoc.content)?;
+    }
+    copy.chown = words.expand_some(copy.chown.as_deref())?;
+    copy.chmod = words.expand_some(copy.chmod.as_deref())?;
+    copy.dest = words.expand(&copy.dest)?;
+    let exclude = words.expand_each(&copy.exclude)?;
+    let exclude = Ignore::new(exclude.iter().map(String::as_str)).map_err(BuildError::Failed)?;
+    Ok((copy, exclude))
 }

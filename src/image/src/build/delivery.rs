@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::SyncIoBridge;
+use tokio_util::sync::CancellationToken;
 use trees::TempDir;
 
 /// What a path in an image leads to.
@@ -49,7 +50,9 @@ impl ImageStore {
     /// A folder of this machine as a context that has a name.
     pub async fn copy_folder(&self, folder: &Path) -> Result<TempDir> {
         let (store, from) = (self.inner.clone(), folder.to_owned());
-        in_background(move || super::folder::copy(&store, &from, &Ignore::default(), &[])).await
+        let gone = CancellationToken::new();
+        let _left = gone.clone().drop_guard();
+        in_background(move || super::folder::copy(&store, &from, &Ignore::default(), &[], &gone)).await
     }
 
     /// Removes the steps of builds that no visible image is, those of before this time. Blocks.

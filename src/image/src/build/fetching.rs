@@ -5,7 +5,6 @@ use super::git::{self, Repository};
 use super::instruction::CopyFiles;
 use super::remote::{is_http, is_remote};
 use super::stage::{Builder, Now};
-use super::words::{Variables, expand};
 use super::{BuildError, BuildEvent};
 use crate::Digest;
 use crate::background::in_background;
@@ -15,21 +14,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 impl Builder<'_> {
-    /// The sources that are paths, and those that were fetched into `folder`.
+    /// The sources that are paths, and those that were fetched into `folder`; of an instruction with all variables in.
     pub(super) async fn fetched(
         &self,
         now: &Now,
         copy: &CopyFiles,
-        sources: Vec<String>,
-        variables: &Variables,
         folder: &Path,
     ) -> Result<(Vec<String>, Vec<Fetched>), BuildError> {
+        let sources = copy.sources.clone();
         if !copy.is_add {
             return Ok((sources, Vec::new()));
         }
-        let checksum =
-            copy.checksum.as_ref().map(|text| expand(text, self.plan.escape, variables)).transpose()?;
-        if checksum.is_some() {
+        if copy.checksum.is_some() {
             match &sources[..] {
                 [one] if is_http(one) && !git::is_repository(one) => {}
                 [_] => return Err(BuildError::Failed("checksum requires HTTP(S) sources".into())),
@@ -49,7 +45,7 @@ impl Builder<'_> {
                 true => self.clone(now.step, url, copy.keep_git_dir, place).await?,
                 false => {
                     let unpack = copy.unpack.unwrap_or(false);
-                    self.download(now.step, url, place, checksum.as_deref(), unpack).await?
+                    self.download(now.step, url, place, copy.checksum.as_deref(), unpack).await?
                 }
             });
         }

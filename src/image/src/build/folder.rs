@@ -1,5 +1,6 @@
 //! A folder of this machine, copied once, so that all steps see the same files whatever happens to it meanwhile.
 
+use super::GIVEN_UP;
 use super::ignore::Ignore;
 use crate::error::{Result, doing, out_of_io};
 use crate::load::Unpacking;
@@ -9,14 +10,21 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use tar::{Builder, EntryType};
+use tokio_util::sync::CancellationToken;
 use trees::TempDir;
 
 /// What is ignored is not read; `needed` comes along by all means.
-pub(super) fn copy(store: &Inner, folder: &Path, ignore: &Ignore, needed: &[String]) -> Result<TempDir> {
+pub(super) fn copy(
+    store: &Inner,
+    folder: &Path,
+    ignore: &Ignore,
+    needed: &[String],
+    gone: &CancellationToken,
+) -> Result<TempDir> {
     let unpacking = Unpacking::start(store)?;
     let what = format!("read {}", folder.display());
     let written = unpacking.write(|sink| {
-        let mut walk = Walk { tar: Builder::new(io::BufWriter::new(sink)), ignore, needed };
+        let mut walk = Walk { tar: Builder::new(io::BufWriter::new(sink)), ignore, needed, gone };
         walk.folder(folder, "")?;
         walk.tar.into_inner()?.flush()
     });
@@ -30,6 +38,7 @@ struct Walk<'w, W: Write> {
     tar: Builder<W>,
     ignore: &'w Ignore,
     needed: &'w [String],
+    gone: &'w CancellationToken,
 }
 
 impl<W: Write> Walk<'_, W> {
@@ -47,6 +56,9 @@ impl<W: Write> Walk<'_, W> {
     }
 
     fn entry(&mut self, real: &Path, path: &str) -> io::Result<()> {
+        if self.gone.is_cancelled() {
+            return Err(io::Error::other(GIVEN_UP));
+        }
         let meta = std::fs::symlink_metadata(real)?;
         let is_needed =
             self.needed.iter().any(|needed| needed == path || needed.starts_with(&format!("{path}/")));

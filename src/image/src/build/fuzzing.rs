@@ -2,17 +2,20 @@
 
 use super::ignore::Ignore;
 use super::instruction::Instruction;
-use super::words::{Variables, expand, expand_text, expand_words};
+use super::words::{Variables, Words};
 use super::{BuildOptions, plan, runmount, values, view};
+use tokio_util::sync::CancellationToken;
 
 /// A Dockerfile, with all that is worked out of its text before anything runs; and the text as patterns of names.
 pub fn dockerfile(text: &str) {
-    if let Ok(plan) = plan::plan(text, &BuildOptions::default()) {
+    let gone = CancellationToken::new();
+    if let Ok(plan) = plan::plan(text, &BuildOptions::default(), &gone) {
         let known = Variables::from([("a".into(), "A*b/c".into()), ("empty".into(), String::new())]);
+        let words = Words::new(plan.escape, known, &gone);
         for step in plan.stages.iter().flat_map(|stage| &stage.steps) {
-            let _ = expand(&step.original, plan.escape, &known);
-            let _ = expand_text(&step.original, plan.escape, &known);
-            for word in expand_words(&step.original, plan.escape, &known).unwrap_or_default() {
+            let _ = words.expand(&step.original);
+            let _ = words.expand_text(&step.original);
+            for word in words.expand_words(&step.original).unwrap_or_default() {
                 let _ = values::exposed(&word);
                 let _ = values::check_signal(&word);
             }

@@ -2,6 +2,11 @@
 
 use super::view::in_class;
 
+/// Each of them is held against each file.
+const MOST_PATTERNS: usize = 10_000;
+/// Bytes of all patterns: in parts, they take many times as much.
+const MOST_TEXT: usize = 1 << 20;
+
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Ignore {
     patterns: Vec<Pattern>,
@@ -35,8 +40,15 @@ impl Ignore {
     }
 
     pub(super) fn new<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Result<Ignore, String> {
-        let mut ignore = Ignore::default();
+        let (mut ignore, mut bytes) = (Ignore::default(), 0);
         for line in patterns.into_iter().map(str::trim).filter(|line| !line.is_empty()) {
+            bytes += line.len();
+            if bytes > MOST_TEXT {
+                return Err(format!("its patterns hold more than {MOST_TEXT} bytes"));
+            }
+            if ignore.patterns.len() == MOST_PATTERNS {
+                return Err(format!("it holds more than {MOST_PATTERNS} patterns"));
+            }
             let (pattern, brings_back) = match line.strip_prefix('!') {
                 Some("") => return Err("illegal exclusion pattern: \"!\"".into()),
                 Some(rest) => (rest.trim(), true),
@@ -52,9 +64,10 @@ impl Ignore {
     }
 
     pub(super) fn ignores(&self, path: &str) -> bool {
+        let path: Vec<char> = path.chars().collect();
         let mut ignored = false;
         for pattern in &self.patterns {
-            if pattern.brings_back == ignored && pattern.matches_or_holds(path) {
+            if pattern.brings_back == ignored && matches_or_holds(&pattern.tokens, &path) {
                 ignored = !pattern.brings_back;
             }
         }
@@ -68,16 +81,6 @@ impl Ignore {
 
     pub(super) fn is_empty(&self) -> bool {
         self.patterns.is_empty()
-    }
-}
-
-impl Pattern {
-    fn matches_or_holds(&self, path: &str) -> bool {
-        let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
-        folders.chain([path]).any(|path| {
-            let characters: Vec<char> = path.chars().collect();
-            matches(&self.tokens, &characters)
-        })
     }
 }
 
@@ -121,11 +124,12 @@ fn tokens(pattern: &str) -> Result<Vec<Token>, String> {
                 }
             },
             '[' => {
-                let inside: Vec<char> = rest.chars().collect();
-                let end = inside.iter().skip(1).position(|c| *c == ']').map(|at| at + 1);
+                // the first may be a `]` itself. Only what is in between is read: a line may be nothing but classes
+                let end = rest.char_indices().skip(1).find(|(_, c)| *c == ']').map(|(at, _)| at);
                 let end = end.ok_or_else(|| format!("syntax error in pattern: {pattern}"))?;
-                rest = &rest[inside[..=end].iter().map(|c| c.len_utf8()).sum()..];
-                Token::Class(inside[..end].to_vec())
+                let (class, after) = rest.split_at(end);
+                rest = &after[1..];
+                Token::Class(class.chars().collect())
             }
             literal => Token::Is(literal),
         });
@@ -133,15 +137,19 @@ fn tokens(pattern: &str) -> Result<Vec<Token>, String> {
     Ok(tokens)
 }
 
-/// Token by token for all beginnings of the path at once: by trial, a row of stars takes for ever.
-fn matches(tokens: &[Token], path: &[char]) -> bool {
+/// Token by token for all beginnings of the path at once: by trial, a row of stars takes for ever. The folders above it are
+/// among these.
+fn matches_or_holds(tokens: &[Token], path: &[char]) -> bool {
     // how many characters the tokens so far may have taken
     let mut taken = vec![false; path.len() + 1];
     taken[0] = true;
     for token in tokens {
         taken = after(token, &taken, path);
+        if !taken.contains(&true) {
+            return false;
+        }
     }
-    taken[path.len()]
+    taken[path.len()] || path.iter().zip(&taken).any(|(c, taken)| *taken && *c == '/')
 }
 
 fn after(token: &Token, taken: &[bool], path: &[char]) -> Vec<bool> {
@@ -247,5 +255,37 @@ mod tests {
         for bad in ["!", "a[b"] {
             assert!(Ignore::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn classes_are_read_where_they_stand() {
+        for (pattern, path, want) in [
+            ("[]]", "]", true),
+            ("[]a]b", "ab", true),
+            ("[ü-ÿ]x[a]", "üxa", true),
+            ("[a][b][c]", "abc", true),
+            ("[a][b][c]", "abd", false),
+        ] {
+            assert_eq!(Ignore::parse(pattern).unwrap().ignores(path), want, "{pattern} {path}");
+        }
+        let classes = Ignore::parse(&"[a]".repeat(300_000)).unwrap();
+        assert_eq!(classes.patterns[0].tokens.len(), 300_000);
+        assert!(!classes.ignores(&"a".repeat(100)));
+    }
+
+    #[test]
+    fn patterns_are_bounded() {
+        let lines = |count: usize| "a\n".repeat(count);
+        assert!(Ignore::parse(&lines(MOST_PATTERNS)).is_ok());
+        assert_eq!(
+            Ignore::parse(&lines(MOST_PATTERNS + 1)).unwrap_err(),
+            "it holds more than 10000 patterns"
+        );
+        let long = "a".repeat(MOST_TEXT / 2);
+        assert!(Ignore::new([&*long, &*long]).is_ok());
+        let why = Ignore::new([&*long, &*long, "a"]).unwrap_err();
+        assert_eq!(why, "its patterns hold more than 1048576 bytes");
+        // what says nothing counts for nothing
+        assert!(Ignore::parse(&"# a comment\n".repeat(200_000)).is_ok());
     }
 }

@@ -68,8 +68,9 @@ impl Builder<'_> {
                 Some(id) => id,
                 None => {
                     let path = spec.source.clone().unwrap_or_else(|| "/".into());
+                    let gone = self.gone.clone();
                     let found = in_background(move || {
-                        Ok(Files::all_at(&source.view, &path)
+                        Ok(Files::all_at(&source.view, &path, &gone)
                             .and_then(|files| files.digest().map_err(|e| e.to_string())))
                     });
                     found.await?.map_err(BuildError::Failed)?
@@ -137,9 +138,9 @@ impl Builder<'_> {
         let (made_at, path) = (folder.path().join("cache"), path.to_owned());
         let owner = (spec.uid.unwrap_or(0), spec.gid.unwrap_or(0), spec.mode.unwrap_or(0o755));
         let from = source.as_ref().map(|source| (source.view.clone(), spec.source.clone()));
-        let store = self.store.inner.clone();
+        let (store, gone) = (self.store.inner.clone(), self.gone.clone());
         in_background(move || {
-            super::caches::make(&store, from, &made_at, owner)?;
+            super::caches::make(&store, from, &made_at, owner, &gone)?;
             let parent = path.parent().map(Path::to_owned).unwrap_or_default();
             std::fs::create_dir_all(&parent)
                 .and_then(|()| std::fs::rename(&made_at, &path))

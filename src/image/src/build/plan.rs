@@ -2,10 +2,11 @@
 
 use super::instruction::{Command, CopyFiles, Instruction, Step, parse};
 use super::runmount;
-use super::words::{Variables, expand};
+use super::words::{Variables, Words};
 use super::{BuildError, BuildOptions, lines};
 use crate::Platform;
 use std::collections::BTreeSet;
+use tokio_util::sync::CancellationToken;
 
 /// A Dockerfile, understood: its stages, and which of them have to be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,9 +39,12 @@ pub(super) enum Base {
     Image(String),
 }
 
-pub(super) fn plan(text: &str, options: &BuildOptions) -> Result<Plan, BuildError> {
+/// It takes its time where the Dockerfile's variables do, until `gone` says that nobody waits for it.
+pub(super) fn plan(text: &str, options: &BuildOptions, gone: &CancellationToken) -> Result<Plan, BuildError> {
     let lines = lines::parse(text)?;
     let platform = target_platform(&options.platform)?;
+    // what FROM sees
+    let mut words = Words::new(lines.escape, platform_args(&platform), gone);
     let mut plan = Plan {
         escape: lines.escape,
         stages: Vec::new(),
@@ -51,7 +55,7 @@ pub(super) fn plan(text: &str, options: &BuildOptions) -> Result<Plan, BuildErro
     };
     for line in &lines.lines {
         let step = parse(line, plan.escape)?;
-        plan.add(step, options, &platform)?;
+        plan.add(step, options, &platform, &mut words)?;
     }
     if plan.stages.is_empty() {
         return Err(BuildError::Failed("file with no instructions".into()));
@@ -79,20 +83,26 @@ pub(super) fn platform_args(target: &Platform) -> Variables {
 }
 
 impl Plan {
-    fn add(&mut self, step: Step, options: &BuildOptions, platform: &Platform) -> Result<(), BuildError> {
+    fn add(
+        &mut self,
+        step: Step,
+        options: &BuildOptions,
+        platform: &Platform,
+        words: &mut Words,
+    ) -> Result<(), BuildError> {
         match (&step.instruction, self.stages.last_mut()) {
             (Instruction::From { .. }, _) => {
-                let stage = self.stage(step, platform)?;
+                let stage = self.stage(step, platform, words)?;
                 self.stages.push(stage);
             }
             (_, Some(stage)) => stage.steps.push(step),
             (Instruction::Arg(named), None) => {
                 for (name, default) in named {
-                    let known = self.known_before(platform);
                     let given = options.args.get(name).cloned().flatten();
-                    let default =
-                        default.as_deref().map(|text| expand(text, self.escape, &known)).transpose()?;
-                    self.global.extend(given.or(default).map(|value| (name.clone(), value)));
+                    let default = words.expand_some(default.as_deref())?;
+                    let Some(value) = given.or(default) else { continue };
+                    words.know(name, &value)?;
+                    self.global.insert(name.clone(), value);
                 }
             }
             (_, None) => {
@@ -102,24 +112,16 @@ impl Plan {
         Ok(())
     }
 
-    /// The variables that FROM sees.
-    fn known_before(&self, platform: &Platform) -> Variables {
-        let mut known = platform_args(platform);
-        known.extend(self.global.clone());
-        known
-    }
-
-    fn stage(&self, from: Step, target: &Platform) -> Result<Stage, BuildError> {
+    fn stage(&self, from: Step, target: &Platform, words: &Words) -> Result<Stage, BuildError> {
         let Instruction::From { image, name, platform } = &from.instruction else {
             return Err(BuildError::parse(from.line, "no build stage in current context"));
         };
-        let known = self.known_before(target);
         let at_line = |e: BuildError| BuildError::parse(from.line, e.to_string());
-        let base = expand(image, self.escape, &known).map_err(at_line)?;
+        let base = words.expand(image).map_err(at_line)?;
         if base.is_empty() {
             return Err(BuildError::Failed(format!("base name ({image}) should not be blank")));
         }
-        let asked = platform.as_deref().map(|text| expand(text, self.escape, &known)).transpose();
+        let asked = words.expand_some(platform.as_deref());
         let asked = asked.map_err(at_line)?.map(|text| match text.is_empty() {
             true => Err(BuildError::parse(
                 from.line,
@@ -214,6 +216,10 @@ impl Command {
 mod tests {
     use super::*;
 
+    fn plan(text: &str, options: &BuildOptions) -> Result<Plan, BuildError> {
+        super::plan(text, options, &CancellationToken::new())
+    }
+
     const STAGES: &str = "ARG V=1\nFROM base:$V AS a\nRUN x\nFROM scratch AS unused\nFROM a AS b\nCOPY --from=A /x /\n\
                           FROM other\nCOPY --from=b /x /\nRUN --mount=type=bind,from=2,target=/m y";
 
@@ -229,13 +235,13 @@ mod tests {
 
     #[test]
     fn only_what_the_target_needs_is_made() {
-        let plan = |target: &str| super::plan(STAGES, &with(target, &[], ""));
+        let plan = |target: &str| self::plan(STAGES, &with(target, &[], ""));
         assert_eq!(plan("").unwrap().needed, [0, 2, 3]);
         assert_eq!(plan("A").unwrap().needed, [0]);
         assert_eq!(plan("1").unwrap().needed, [1]);
         assert_eq!(plan("").unwrap().stages[0].base, Base::Image("base:1".into()));
         assert_eq!(plan("").unwrap().stages[2].base, Base::Stage(0));
-        let two = super::plan(STAGES, &with("", &[("V", "2")], "")).unwrap();
+        let two = self::plan(STAGES, &with("", &[("V", "2")], "")).unwrap();
         assert_eq!(two.stages[0].base, Base::Image("base:2".into()));
         assert!(plan("none").unwrap_err().to_string().contains("failed to reach build target none"));
     }

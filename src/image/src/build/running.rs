@@ -6,7 +6,6 @@ use super::instruction::Run;
 use super::mounts::Mounts;
 use super::runmount::{self, RunMountSpec};
 use super::stage::{Builder, Now, item};
-use super::words::expand;
 use super::{BuildError, BuildEvent, BuildOutput, BuildProgress, Channel, MountSource, RunSpec};
 use crate::Digest;
 use crate::background::in_background;
@@ -39,9 +38,8 @@ impl Builder<'_> {
             0 => argv.join(" "),
             n => format!("|{n} {} {}", args.join(" "), argv.join(" ")),
         };
-        let variables = now.variables();
-        let texts = run.mounts.iter().map(|text| expand(text, self.plan.escape, &variables));
-        let texts = texts.collect::<Result<Vec<_>, _>>()?;
+        let texts = run.mounts.clone();
+        let texts = self.words(now).read(move |words| words.expand_each(&texts)).await?;
         let specs = texts.iter().map(|text| runmount::parse(text)).collect::<Result<Vec<_>, _>>();
         let specs = specs.map_err(BuildError::Failed)?;
         let script = run.script.as_ref().map_or("", |script| script.content.as_str());

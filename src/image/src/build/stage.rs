@@ -6,7 +6,7 @@ use super::context::Context;
 use super::plan::{Base, Plan, Stage, platform_args};
 use super::planned::{Planned, planned};
 use super::view::View;
-use super::words::Variables;
+use super::words::{Variables, Words};
 use super::{BuildError, BuildEvent, BuildOptions, BuildProgress, BuildRunner, Built};
 use crate::background::in_background;
 use crate::commit::Draft;
@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
 pub(super) struct Builder<'b> {
     pub(super) store: &'b ImageStore,
@@ -27,6 +28,8 @@ pub(super) struct Builder<'b> {
     /// Steps that work at a time, over all stages: one for each core.
     pub(super) slots: Semaphore,
     pub(super) platform_args: Variables,
+    /// Nobody waits for the build any more: what works in the background looks at it.
+    pub(super) gone: CancellationToken,
     /// What each stage came to.
     done: Vec<watch::Sender<Option<Done>>>,
     planned: Planned,
@@ -81,6 +84,17 @@ fn scratch() -> ImageDocument {
     document
 }
 
+impl Words {
+    /// Does what may take its time, where no other request has to wait for it.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Words) -> Result<T, BuildError> + Send + 'static,
+    ) -> Result<T, BuildError> {
+        let words = self.clone();
+        in_background(move || Ok(read(&words))).await?
+    }
+}
+
 impl<'b> Builder<'b> {
     pub(super) fn new(
         store: &'b ImageStore,
@@ -89,6 +103,7 @@ impl<'b> Builder<'b> {
         options: BuildOptions,
         runner: Arc<dyn BuildRunner>,
         progress: Arc<dyn BuildProgress>,
+        gone: CancellationToken,
     ) -> Builder<'b> {
         // a platform that is none was refused when the plan was made
         let platform = Platform::parse(&options.platform).unwrap_or_else(|_| Platform::of_this_machine());
@@ -103,6 +118,7 @@ impl<'b> Builder<'b> {
             progress,
             slots: Semaphore::new(cores),
             platform_args: platform_args(&platform),
+            gone,
             done: plan.stages.iter().map(|_| watch::Sender::new(None)).collect(),
             consumed: Mutex::default(),
         }
@@ -245,6 +261,11 @@ impl<'b> Builder<'b> {
             }
         }
         Ok(())
+    }
+
+    /// What an instruction that comes now is read with.
+    pub(super) fn words(&self, now: &Now) -> Words {
+        Words::new(self.plan.escape, now.variables(), &self.gone)
     }
 
     pub(super) fn view_of(&self, id: &Digest) -> Result<View, BuildError> {

@@ -1,12 +1,13 @@
 //! What a container would see, read from the layers themselves: no mount, no root.
 
-use super::Dialect;
+use super::{Dialect, GIVEN_UP};
 use rustix::fs::makedev;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
+use tokio_util::sync::CancellationToken;
 
 /// As many links as Linux follows in one path.
 const MAX_LINKS: usize = 40;
@@ -26,6 +27,16 @@ pub(super) enum Node {
     Symlink(PathBuf),
     /// A file, a device, a pipe.
     File(PathBuf),
+}
+
+impl Node {
+    fn paths(&self) -> &[PathBuf] {
+        match self {
+            Node::Missing => &[],
+            Node::Folder(parts) => parts,
+            Node::Symlink(path) | Node::File(path) => std::slice::from_ref(path),
+        }
+    }
 }
 
 impl View {
@@ -101,7 +112,7 @@ pub(super) fn child(folder: &Node, name: &OsStr) -> Node {
 pub(super) fn list(folder: &Node) -> BTreeMap<OsString, Node> {
     let Node::Folder(parts) = folder else { return BTreeMap::new() };
     let entries = parts.iter().flat_map(|part| std::fs::read_dir(part).into_iter().flatten().flatten());
-    let names: std::collections::BTreeSet<OsString> = entries.map(|entry| entry.file_name()).collect();
+    let names: BTreeSet<OsString> = entries.map(|entry| entry.file_name()).collect();
     let nodes = names.into_iter().map(|name| (child(folder, &name), name));
     nodes.filter(|(node, _)| *node != Node::Missing).map(|(node, name)| (name, node)).collect()
 }
@@ -122,32 +133,120 @@ fn is_whiteout(meta: &Metadata) -> bool {
     meta.file_type().is_char_device() && meta.rdev() == makedev(0, 0)
 }
 
+/// Names that one pattern may look at.
+const MOST_LOOKED_AT: usize = 1 << 23;
+/// Bytes of the paths that one pattern may find, and of those where they lie.
+const MOST_FOUND: usize = 128 << 20;
+/// What one of them takes beside its bytes, about.
+const PATH_ITSELF: usize = 64;
+/// Of one name in a pattern: longer than any path (`PATH_MAX`).
+const LONGEST_NAME: usize = 4096;
+
 /// All paths that a pattern of the Go kind (`*`, `?`, `[a-z]`, `\`, and `**` for any folders) means; a path without any
 /// means itself. The last name is followed where it is a link, as Docker does.
-pub(super) fn glob(view: &View, pattern: &str, dialect: Dialect) -> Result<Vec<(PathBuf, Node)>, String> {
-    let mut found = vec![(PathBuf::new(), view.root())];
-    for component in clean_pattern(pattern, dialect)? {
-        let mut next = Vec::new();
-        for (path, folder) in &found {
+pub(super) fn glob(
+    view: &View,
+    pattern: &str,
+    dialect: Dialect,
+    gone: &CancellationToken,
+) -> Result<Vec<(PathBuf, Node)>, String> {
+    Search { view, pattern, gone, names: MOST_LOOKED_AT, bytes: MOST_FOUND }.run(dialect)
+}
+
+/// Looks for what a pattern means, within bounds.
+struct Search<'s> {
+    view: &'s View,
+    pattern: &'s str,
+    gone: &'s CancellationToken,
+    /// How many it may still look at.
+    names: usize,
+    /// How many the paths that it finds next may have.
+    bytes: usize,
+}
+
+fn size(path: &Path) -> usize {
+    path.as_os_str().len() + PATH_ITSELF
+}
+
+/// Sorted, and each once: what several ways through `**` lead to.
+type Found = BTreeMap<PathBuf, Node>;
+
+impl Search<'_> {
+    fn run(&mut self, dialect: Dialect) -> Result<Vec<(PathBuf, Node)>, String> {
+        let mut found = Found::from([(PathBuf::new(), self.view.root())]);
+        for component in clean_pattern(self.pattern, dialect)? {
+            found = self.next(component, found)?;
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    fn next(&mut self, component: &str, found: Found) -> Result<Found, String> {
+        let (mut next, bytes) = (Found::new(), self.bytes);
+        for (path, folder) in found {
             if component == "**" {
-                next.extend(folders_below(path, folder));
+                self.folders_below(path, folder, &mut next)?;
             } else if is_pattern(component) {
-                let matching =
-                    list(folder).into_iter().filter(|(name, _)| matches(component, &name.to_string_lossy()));
-                next.extend(matching.map(|(name, _)| path.join(name)));
-            } else if child(folder, OsStr::new(component)) != Node::Missing {
-                next.push(path.join(component));
+                for (name, node) in self.list(&folder)? {
+                    if matches(component, &name.to_string_lossy()) {
+                        self.add(path.join(name), node, &mut next)?;
+                    }
+                }
+            } else {
+                self.look(1)?;
+                let node = child(&folder, OsStr::new(component));
+                self.add(path.join(component), node, &mut next)?;
             }
         }
-        next.dedup();
-        found = Vec::with_capacity(next.len());
-        for path in next {
-            let (_, node) = view.resolve(&path)?;
-            found.push((path, node));
-        }
+        self.bytes = bytes;
+        Ok(next)
     }
-    found.retain(|(_, node)| *node != Node::Missing);
-    Ok(found)
+
+    /// The folder that it is in is where links led already: only a last one has to be followed.
+    fn add(&mut self, path: PathBuf, node: Node, found: &mut Found) -> Result<(), String> {
+        let node = match node {
+            Node::Symlink(_) => self.view.resolve(&path)?.1,
+            node => node,
+        };
+        if node == Node::Missing {
+            return Ok(());
+        }
+        let size = size(&path) + node.paths().iter().map(|path| size(path)).sum::<usize>();
+        self.bytes = self.bytes.checked_sub(size).ok_or_else(|| self.too_much())?;
+        found.insert(path, node);
+        Ok(())
+    }
+
+    /// The folder itself and all below it; links are not followed. What was found already has all below it there too.
+    fn folders_below(&mut self, path: PathBuf, folder: Node, found: &mut Found) -> Result<(), String> {
+        let mut left = vec![(path, folder)];
+        while let Some((path, folder)) = left.pop() {
+            if found.contains_key(&path) {
+                continue;
+            }
+            let inner = self.list(&folder)?.into_iter().filter(|(_, node)| matches!(node, Node::Folder(_)));
+            left.extend(inner.map(|(name, node)| (path.join(name), node)));
+            self.add(path, folder, found)?;
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, folder: &Node) -> Result<BTreeMap<OsString, Node>, String> {
+        let names = list(folder);
+        self.look(names.len().max(1))?;
+        Ok(names)
+    }
+
+    fn look(&mut self, names: usize) -> Result<(), String> {
+        if self.gone.is_cancelled() {
+            return Err(GIVEN_UP.into());
+        }
+        self.names = self.names.checked_sub(names).ok_or_else(|| self.too_much())?;
+        Ok(())
+    }
+
+    fn too_much(&self) -> String {
+        format!("the pattern {} has to look at too many files", self.pattern)
+    }
 }
 
 pub(super) fn is_pattern(text: &str) -> bool {
@@ -155,28 +254,21 @@ pub(super) fn is_pattern(text: &str) -> bool {
 }
 
 /// The names in it, without `.` and with `..` carried out. What leads out is a fault, and to BuildKit the root itself.
+/// Of several `**` in a row one says the same.
 fn clean_pattern(pattern: &str, dialect: Dialect) -> Result<Vec<&str>, String> {
-    let mut names = Vec::new();
+    let mut names: Vec<&str> = Vec::new();
     for component in pattern.split('/').filter(|c| !c.is_empty() && *c != ".") {
         if component != ".." {
+            if is_pattern(component) && component.len() > LONGEST_NAME {
+                return Err(format!("a name in a pattern is longer than {LONGEST_NAME} bytes"));
+            }
             names.push(component);
         } else if names.pop().is_none() && dialect == Dialect::Classic {
             return Err(format!("forbidden path outside the build context: {pattern} ()"));
         }
     }
+    names.dedup_by(|name, before| *name == "**" && *before == "**");
     Ok(names)
-}
-
-/// The folder itself and all below it, each before those in it; links are not followed.
-fn folders_below(path: &Path, folder: &Node) -> Vec<PathBuf> {
-    let (mut found, mut left) = (Vec::new(), vec![(path.to_owned(), folder.clone())]);
-    while let Some((path, folder)) = left.pop() {
-        // what is put there last is taken first
-        let inner = list(&folder).into_iter().rev().filter(|(_, node)| matches!(node, Node::Folder(_)));
-        left.extend(inner.map(|(name, node)| (path.join(name), node)));
-        found.push(path);
-    }
-    found
 }
 
 /// One name against one pattern without slashes.
@@ -268,5 +360,68 @@ mod tests {
             assert_eq!(matches(pattern, name), want, "{pattern:?} {name:?}");
         }
         assert!(!matches(&format!("{}b", "*a".repeat(40)), &"a".repeat(200)), "and at once");
+    }
+
+    /// With folders `d/d/…/d`, a file `x` in each, a folder `e` beside the first and a link to it.
+    fn nested(levels: usize) -> (tempfile::TempDir, View) {
+        let folder = tempfile::tempdir().unwrap();
+        let deepest = folder.path().join("d/".repeat(levels));
+        std::fs::create_dir_all(&deepest).unwrap();
+        for inner in deepest.ancestors().take_while(|path| *path != folder.path()) {
+            std::fs::write(inner.join("x"), "").unwrap();
+        }
+        std::fs::create_dir(folder.path().join("e")).unwrap();
+        std::fs::write(folder.path().join("e/x"), "").unwrap();
+        std::os::unix::fs::symlink("e", folder.path().join("link")).unwrap();
+        let view = View { layers: vec![folder.path().to_owned()] };
+        (folder, view)
+    }
+
+    fn search(view: &View, pattern: &str, names: usize, bytes: usize) -> Result<Vec<String>, String> {
+        let gone = CancellationToken::new();
+        let found = Search { view, pattern, gone: &gone, names, bytes }.run(Dialect::Classic)?;
+        Ok(found.into_iter().map(|(path, _)| path.display().to_string()).collect())
+    }
+
+    #[test]
+    fn each_path_is_found_once_in_order() {
+        let (_folder, view) = nested(2);
+        for (pattern, want) in [
+            ("**/x", &["d/d/x", "d/x", "e/x"][..]),
+            ("**/**/x", &["d/d/x", "d/x", "e/x"]),
+            ("**/d/**/x", &["d/d/x", "d/x"]),
+            ("**", &["", "d", "d/d", "e"]),
+            ("*/x", &["d/x", "e/x", "link/x"]),
+            ("link/**/x", &["link/x"]),
+            ("*", &["d", "e", "link"]),
+            ("d/x/**", &["d/x"]),
+            ("d/../e/x", &["e/x"]),
+            ("none/**", &[]),
+        ] {
+            assert_eq!(search(&view, pattern, 100, 10_000).unwrap(), want, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn any_folders_twice_look_no_oftener_than_the_folders_are() {
+        let (_folder, view) = nested(100);
+        let all = search(&view, "**/x", 1_000, 1 << 20).unwrap();
+        assert_eq!(all.len(), 101);
+        assert_eq!(search(&view, "**/**/**/**/x", 1_000, 1 << 20).unwrap(), all);
+        // every name of the pattern looks at every folder once, and not once for each way that leads there
+        assert_eq!(search(&view, "**/d/**/d/**/d/**/x", 2_500, 1 << 20).unwrap().len(), 98);
+    }
+
+    #[test]
+    fn a_search_has_an_end() {
+        let (_folder, view) = nested(50);
+        let too_much = "the pattern **/x has to look at too many files";
+        assert_eq!(search(&view, "**/x", 20, 1 << 20).unwrap_err(), too_much);
+        assert_eq!(search(&view, "**/x", 1_000, 2_000).unwrap_err(), too_much);
+        let long = search(&view, &"*".repeat(LONGEST_NAME + 1), 1_000, 1 << 20).unwrap_err();
+        assert_eq!(long, "a name in a pattern is longer than 4096 bytes");
+        let gone = CancellationToken::new();
+        gone.cancel();
+        assert_eq!(glob(&view, "**/x", Dialect::Classic, &gone).unwrap_err(), GIVEN_UP);
     }
 }

@@ -5,14 +5,19 @@ use super::plan::{Base, plan};
 use super::remote::is_remote;
 use super::runmount::{self, Kind};
 use super::{BuildOptions, NamedContext};
+use crate::background::in_background;
 use crate::store::ImageStore;
 use std::collections::BTreeSet;
+use tokio_util::sync::CancellationToken;
 
 impl ImageStore {
     /// Paths such that all that is taken lies at or below one of them, none where nothing is. `None` where it may be
     /// anything: a whole context is copied, a name is put together, a base image that is not here may have triggers.
-    pub fn context_paths(&self, dockerfile: &str, options: &BuildOptions) -> Option<Vec<String>> {
-        let plan = plan(dockerfile, options).ok()?;
+    pub async fn context_paths(&self, dockerfile: &str, options: &BuildOptions) -> Option<Vec<String>> {
+        let gone = CancellationToken::new();
+        let _left = gone.clone().drop_guard();
+        let (text, told) = (dockerfile.to_owned(), options.clone());
+        let plan = in_background(move || Ok(plan(&text, &told, &gone))).await.ok()?.ok()?;
         let mut paths = BTreeSet::new();
         for stage in plan.needed.iter().map(|number| &plan.stages[*number]) {
             if let Base::Image(name) = &stage.base
@@ -82,8 +87,8 @@ mod tests {
     use super::*;
     use crate::testing::store;
 
-    #[test]
-    fn only_what_is_taken_is_wanted() {
+    #[tokio::test]
+    async fn only_what_is_taken_is_wanted() {
         let here = store();
         for (name, dockerfile, want) in [
             ("nothing", "FROM scratch\nENV A=1", Some(&[][..])),
@@ -113,7 +118,8 @@ mod tests {
             ("no Dockerfile", "COPY x /", None),
         ] {
             let want = want.map(|paths| paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>());
-            assert_eq!(here.store.context_paths(dockerfile, &BuildOptions::default()), want, "{name}");
+            let paths = here.store.context_paths(dockerfile, &BuildOptions::default()).await;
+            assert_eq!(paths, want, "{name}");
         }
     }
 }

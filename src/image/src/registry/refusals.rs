@@ -77,8 +77,16 @@ fn said(body: &[u8]) -> Option<String> {
     let mut all: Vec<String> = errors.errors.iter().map(one).collect();
     all.extend(errors.details);
     // a registry's words go into events and terminals: one line, and not a book
-    let text: String = all.join("; ").chars().filter(|c| !c.is_control()).take(300).collect();
+    let text: String = all.join("; ").chars().filter(|c| !steers_terminal(*c)).take(300).collect();
     (!text.is_empty()).then_some(text)
+}
+
+/// Control characters, the separators of lines and paragraphs, and Unicode's `Bidi_Control`: with those a text shows
+/// itself, and what stands behind it, in another order than it has.
+fn steers_terminal(c: char) -> bool {
+    let is_bidi =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || is_bidi || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 fn one(error: &OneError) -> String {
@@ -145,6 +153,22 @@ mod tests {
             let reference = ImageRef::parse("localhost:5000/a:x").unwrap();
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(refusal(wanted, &reference, status, body), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_steers_a_terminal_is_taken_out() {
+        for (name, text, want) in [
+            ("escape", "a\u{1b}[31mb", "a[31mb"),
+            ("its one-byte form", "a\u{9b}31mb", "a31mb"),
+            ("lines", "a\r\nb\u{2028}c\u{2029}d", "abcd"),
+            ("overrides", "a\u{202e}b\u{202d}c\u{202c}d\u{202a}e\u{202b}f", "abcdef"),
+            ("isolates", "a\u{2066}b\u{2067}c\u{2068}d\u{2069}e", "abcde"),
+            ("marks", "a\u{200e}b\u{200f}c\u{61c}d", "abcd"),
+            ("scripts from right to left", "שלום", "שלום"),
+        ] {
+            let body = serde_json::json!({"errors": [{"code": "", "message": text}]});
+            assert_eq!(said(body.to_string().as_bytes()).as_deref(), Some(want), "{name}");
         }
     }
 }

@@ -164,8 +164,8 @@ async fn import(request: ApiRequest, platform: Option<Platform>) -> ApiResponse 
         document.other.extend(platform.variant.map(|variant| ("variant".to_owned(), variant.into())));
     }
     document.created = Some(Timestamp::now());
-    let changes: Vec<&str> = request.query.all("changes").collect();
-    image::apply_changes(&mut document.config, &changes.join("\n")).map_err(ApiError::bad)?;
+    let changes = request.query.all("changes").collect::<Vec<_>>().join("\n");
+    document.config = image::apply_changes(document.config, changes).await.map_err(ApiError::bad)?;
     let comment =
         request.query.get("message").map_or_else(|| format!("Imported from {source}"), str::to_owned);
     let step = HistoryItem { created: document.created, comment, ..HistoryItem::default() };

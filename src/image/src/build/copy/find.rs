@@ -1,14 +1,15 @@
 //! Which files an instruction means, and where they go.
 
 use super::{Files, What, absolute};
-use crate::build::Dialect;
 use crate::build::archive;
 use crate::build::ignore::Ignore;
 use crate::build::owner::{Mode, Owner};
 use crate::build::view::{Node, View, child, glob, is_pattern, list};
+use crate::build::{Dialect, GIVEN_UP};
 use rustix::fs::FileType;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use tokio_util::sync::CancellationToken;
 
 /// What the instruction says, with all variables in.
 pub(in crate::build) struct Wanted {
@@ -35,6 +36,8 @@ pub(in crate::build) struct Wanted {
     pub(in crate::build) parents: bool,
     pub(in crate::build) exclude: Ignore,
     pub(in crate::build) dialect: Dialect,
+    /// Nobody waits for the build any more.
+    pub(in crate::build) gone: CancellationToken,
 }
 
 /// What ADD got from elsewhere.
@@ -72,7 +75,7 @@ impl Wanted {
     fn matching_sources(&self) -> Result<Vec<Source>, String> {
         let mut sources = Vec::new();
         for pattern in &self.sources {
-            let found = glob(&self.from, pattern, self.dialect)?;
+            let found = glob(&self.from, pattern, self.dialect, &self.gone)?;
             if found.is_empty() {
                 // `yarn.lock*` beside `package.json`: a pattern says "where there is one"
                 if is_pattern(pattern) && (self.dialect == Dialect::BuildKit || self.has_more_than(pattern)) {
@@ -132,7 +135,11 @@ impl Wanted {
 
 impl Files {
     /// All files at a path, for what only wants to know whether they changed.
-    pub(in crate::build) fn all_at(view: &View, path: &str) -> Result<Files, String> {
+    pub(in crate::build) fn all_at(
+        view: &View,
+        path: &str,
+        gone: &CancellationToken,
+    ) -> Result<Files, String> {
         Files::find(&Wanted {
             word: "RUN",
             from: view.clone(),
@@ -150,6 +157,7 @@ impl Files {
             parents: false,
             exclude: Ignore::default(),
             dialect: Dialect::Classic,
+            gone: gone.clone(),
         })
     }
 
@@ -282,6 +290,9 @@ impl Files {
         trees::check_depth(inside.components().count())
             .map_err(|e| format!("{}: {e}", source.join(inside).display()))?;
         for (name, node) in list(folder) {
+            if wanted.gone.is_cancelled() {
+                return Err(GIVEN_UP.into());
+            }
             let inside = inside.join(&name);
             let kept = !wanted.excludes(&inside) && !wanted.excludes(&source.join(&inside));
             let dest = dest.join(&name);

@@ -102,6 +102,81 @@ async fn a_pipe_in_the_place_of_a_file_stops_no_build() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dockerfile_takes_neither_for_ever_nor_all_memory() {
+    let lab = Lab::new().await;
+    let (a, stars) = ("a".repeat(60_000), format!("{}b", "*a".repeat(20_000)));
+    let (steps, bytes) = ("its patterns take more than", "its variables hold more than");
+    let in_stage = |instruction: String| format!("FROM base\nARG a={a}\n{instruction}\n");
+    for (case, file, want) in [
+        ("before the first stage", format!("ARG a={a}\nARG b=${{a##{stars}}}\nFROM base\n"), steps),
+        ("the name of an image", format!("ARG a={a}\nFROM ${{a#{stars}}}\n"), steps),
+        ("ARG", in_stage(format!("ARG b=${{a##{stars}}}")), steps),
+        ("ENV", in_stage(format!("ENV b=${{a/{stars}/}}")), steps),
+        ("EXPOSE", in_stage(format!("EXPOSE ${{a//a{stars}/}}")), steps),
+        ("WORKDIR", in_stage(format!("WORKDIR ${{a#{stars}}}")), steps),
+        ("COPY", in_stage(format!("COPY ${{a##{stars}}} /x")), steps),
+        ("a text", in_stage(format!("COPY <<f /x\n${{a##{stars}}}\nf")), steps),
+        ("--exclude", in_stage(format!("COPY --exclude=${{a##{stars}}} . /x/")), steps),
+        ("a mount", in_stage(format!("RUN --mount=type=bind,target=/m,source=${{a#{stars}}} x")), steps),
+        ("what grows", in_stage(format!("LABEL b=${{a//a/{a}}}")), bytes),
+    ] {
+        let why = lab.build(&file, Tar::new()).await.expect_err(case).to_string();
+        assert!(why.contains(want), "{case}: {}", &why[why.len().saturating_sub(200)..]);
+    }
+    // each line is small, and brings a megabyte
+    let lines: String =
+        (0..100).map(|number| format!("LABEL b{number}=${{a//a/xxxxxxxxxxxxxxxx}}\n")).collect();
+    let why = lab.build(&in_stage(lines), Tar::new()).await.unwrap_err().to_string();
+    assert!(why.contains("the image configuration holds more than 8388608 bytes"), "{why}");
+    let lines: String =
+        (0..100).map(|number| format!("ARG b{number}=${{a//a/xxxxxxxxxxxxxxxx}}\n")).collect();
+    let why = lab.build(&format!("ARG a={a}\n{lines}FROM base\n"), Tar::new()).await.unwrap_err().to_string();
+    assert!(why.contains("the variables hold more than 16777216 bytes"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patterns_of_files_have_bounds() {
+    let lab = Lab::new().await;
+    let nested = || Tar::new().file(&format!("{}x", "d/".repeat(40)), "deep");
+    lab.build("FROM base\nCOPY **/**/**/**/**/**/x /y/\n", nested()).await.unwrap();
+    assert_eq!(lab.read("y/x"), "deep");
+    let ignore = |text: &str| Tar::new().file(".dockerignore", text);
+    for (case, context, want) in [
+        ("lines", ignore(&"a\n".repeat(10_001)), ".dockerignore: it holds more than 10000 patterns"),
+        ("bytes", ignore(&"[a]".repeat(400_000)), ".dockerignore: its patterns hold more than 1048576 bytes"),
+    ] {
+        let why = lab.build("FROM base\nCOPY . /x/\n", context).await.expect_err(case).to_string();
+        assert!(why.contains(want), "{case}: {why}");
+    }
+    lab.build("FROM base\nCOPY . /x/\n", ignore(&"[a]".repeat(300_000))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_folder_is_copied_for_a_build_that_nobody_waits_for() {
+    let lab = Lab::new().await;
+    let from = tempfile::tempdir().unwrap();
+    std::fs::write(from.path().join("x"), "").unwrap();
+    let copied = |gone: bool| {
+        let (store, from) = (lab.t.store.inner.clone(), from.path().to_owned());
+        let token = tokio_util::sync::CancellationToken::new();
+        if gone {
+            token.cancel();
+        }
+        in_background(move || folder::copy(&store, &from, &ignore::Ignore::default(), &[], &token))
+    };
+    assert!(copied(false).await.unwrap().path().join("x").exists());
+    let why = copied(true).await.unwrap_err().to_string();
+    assert!(why.contains("the build was given up"), "{why}");
+}
+
+#[tokio::test]
+async fn words_are_read_beside_those_who_answer_requests() {
+    let words = words::Words::new('\\', BTreeMap::new(), &tokio_util::sync::CancellationToken::new());
+    let thread = words.read(|_| Ok(std::thread::current().id())).await.unwrap();
+    assert_ne!(thread, std::thread::current().id());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn folders_too_deep_in_each_other_are_not_copied() {
     let lab = Lab::new().await;
     let path = |levels: usize| "d/".repeat(levels) + "f";

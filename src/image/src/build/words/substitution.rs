@@ -1,6 +1,7 @@
 //! Replaces variables in an instruction's words, as BuildKit's shell words do, within bounds of depth and size.
 
 use super::Variables;
+use super::limits::Limits;
 use super::wildcard::Wildcard;
 
 type Result<T> = std::result::Result<T, String>;
@@ -9,9 +10,6 @@ type Result<T> = std::result::Result<T, String>;
 const SPECIAL: [char; 8] = ['@', '*', '#', '?', '-', '$', '!', '0'];
 /// Of braces within braces, far beyond what anybody writes: each takes some of the stack.
 const DEEPEST: usize = 64;
-/// Bytes that variables may bring into one argument. Linux hands no string of more than 128 KiB to a program
-/// (`MAX_ARG_STRLEN`); what doubles with each line would fill the memory.
-const MOST_BROUGHT: usize = 1 << 20;
 
 pub(super) struct Expander<'v> {
     characters: Vec<char>,
@@ -19,7 +17,7 @@ pub(super) struct Expander<'v> {
     escape: char,
     variables: &'v Variables,
     depth: usize,
-    brought: usize,
+    limits: Limits,
 }
 
 /// How a piece of text is read.
@@ -33,9 +31,10 @@ enum Mode {
     Text,
 }
 
-impl Expander<'_> {
-    pub(super) fn new<'v>(text: &str, escape: char, variables: &'v Variables) -> Expander<'v> {
-        Expander { characters: text.chars().collect(), at: 0, escape, variables, depth: 0, brought: 0 }
+impl<'v> Expander<'v> {
+    pub(super) fn new(text: &str, escape: char, variables: &'v Variables) -> Expander<'v> {
+        let limits = Limits::default();
+        Expander { characters: text.chars().collect(), at: 0, escape, variables, depth: 0, limits }
     }
 
     pub(super) fn word(mut self) -> Result<String> {
@@ -134,14 +133,11 @@ impl Expander<'_> {
             }
             _ => match self.name() {
                 name if name.is_empty() => "$".into(),
-                name => self.value(&name).unwrap_or_default(),
+                name => self.value(&name).unwrap_or_default().to_owned(),
             },
         };
-        self.brought += value.len();
-        match self.brought > MOST_BROUGHT {
-            true => Err(format!("its variables hold more than {MOST_BROUGHT} bytes")),
-            false => Ok(value),
-        }
+        self.limits.bring(value.len())?;
+        Ok(value)
     }
 
     fn braced(&mut self) -> Result<String> {
@@ -153,15 +149,15 @@ impl Expander<'_> {
         let name = self.name();
         let value = self.value(&name);
         match self.next() {
-            Some('}') => Ok(value.unwrap_or_default()),
+            Some('}') => Ok(value.unwrap_or_default().to_owned()),
             Some(':') => match self.next() {
                 Some(operator @ ('-' | '+' | '?')) => self.choose(operator, true, &name, value),
                 Some(other) => Err(format!("unsupported modifier (:{other}) in substitution")),
                 None => Err("syntax error: missing '}'".into()),
             },
             Some(operator @ ('-' | '+' | '?')) => self.choose(operator, false, &name, value),
-            Some(end @ ('#' | '%')) => self.trimmed(end, &value.unwrap_or_default()),
-            Some('/') => self.replaced(&value.unwrap_or_default()),
+            Some(end @ ('#' | '%')) => self.trimmed(end, value.unwrap_or_default()),
+            Some('/') => self.replaced(value.unwrap_or_default()),
             Some(other) => Err(format!("unsupported modifier ({other}) in substitution")),
             None => Err("syntax error: missing '}'".into()),
         }
@@ -172,15 +168,15 @@ impl Expander<'_> {
         operator: char,
         empty_is_unset: bool,
         name: &str,
-        value: Option<String>,
+        value: Option<&str>,
     ) -> Result<String> {
         let word = self.argument(Mode::Word)?;
-        let is_empty = value.as_deref() == Some("");
+        let is_empty = value == Some("");
         let value = value.filter(|value| !empty_is_unset || !value.is_empty());
         match (operator, value) {
-            ('-', value) => Ok(value.unwrap_or(word)),
+            ('-', value) => Ok(value.map_or(word, str::to_owned)),
             ('+', value) => Ok(value.map(|_| word).unwrap_or_default()),
-            (_, Some(value)) => Ok(value),
+            (_, Some(value)) => Ok(value.to_owned()),
             (_, None) if !word.is_empty() => Err(format!("{name}: {word}")),
             (_, None) if is_empty => Err(format!("{name}: is not allowed to be empty")),
             (_, None) => Err(format!("{name}: is not allowed to be unset")),
@@ -197,11 +193,11 @@ impl Expander<'_> {
         let word = self.argument(Mode::Pattern)?;
         let (pattern, longest) = word.strip_prefix(end).map_or((word.as_str(), false), |rest| (rest, true));
         let pattern = Wildcard::parse(pattern)?;
-        let value: Vec<char> = value.chars().collect();
-        Ok(match end {
-            '#' => pattern.without_prefix(&value, longest),
-            _ => pattern.without_suffix(&value, longest),
-        })
+        let value = self.characters_of(value)?;
+        match end {
+            '#' => pattern.without_prefix(&value, longest, &mut self.limits),
+            _ => pattern.without_suffix(&value, longest, &mut self.limits),
+        }
     }
 
     fn replaced(&mut self, value: &str) -> Result<String> {
@@ -210,10 +206,18 @@ impl Expander<'_> {
             self.at += 1;
         }
         let pattern = self.until(Some('/'), Mode::Pattern);
-        let pattern = pattern.map_err(|_| "syntax error: missing '/' in ${}".to_owned())?;
+        let is_over = self.peek().is_none();
+        let pattern =
+            pattern.map_err(|why| if is_over { "syntax error: missing '/' in ${}".into() } else { why })?;
         let with = self.argument(Mode::Pattern)?;
-        let value: Vec<char> = value.chars().collect();
-        Ok(Wildcard::parse(&pattern)?.replace(&value, &with, all))
+        let value = self.characters_of(value)?;
+        Wildcard::parse(&pattern)?.replace(&value, &with, all, &mut self.limits)
+    }
+
+    /// They count as steps: a long value may be named many times, and come to nothing each time.
+    fn characters_of(&mut self, value: &str) -> Result<Vec<char>> {
+        self.limits.step(value.len())?;
+        Ok(value.chars().collect())
     }
 
     fn name(&mut self) -> String {
@@ -240,7 +244,7 @@ impl Expander<'_> {
         name
     }
 
-    fn value(&self, name: &str) -> Option<String> {
-        self.variables.get(name).cloned()
+    fn value(&self, name: &str) -> Option<&'v str> {
+        self.variables.get(name).map(String::as_str)
     }
 }
