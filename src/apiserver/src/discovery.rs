@@ -14,7 +14,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cache::Which;
 use http::header;
-use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kinds::{ApiPriority, Registry, ResourceInfo, Scope};
 use remote::Remote;
 use serde_json::{Value, json};
