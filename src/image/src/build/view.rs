@@ -4,12 +4,18 @@ use super::Dialect;
 use rustix::fs::makedev;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
+use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
+use trees::{Listings, Names, each_name};
 
 /// As many links as Linux follows in one path.
 const MAX_LINKS: usize = 40;
+/// Of what is kept of all that a pattern means, about.
+const MOST_FOUND: usize = 64 << 20;
+/// What a path takes beside its bytes.
+const ENTRY: usize = 64;
 
 #[derive(Debug, Clone)]
 pub(super) struct View {
@@ -26,6 +32,17 @@ pub(super) enum Node {
     Symlink(PathBuf),
     /// A file, a device, a pipe.
     File(PathBuf),
+}
+
+impl Node {
+    /// What its paths take.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Node::Missing => 0,
+            Node::Folder(parts) => parts.iter().map(|part| ENTRY + part.as_os_str().len()).sum(),
+            Node::Symlink(real) | Node::File(real) => ENTRY + real.as_os_str().len(),
+        }
+    }
 }
 
 impl View {
@@ -106,6 +123,40 @@ pub(super) fn list(folder: &Node) -> BTreeMap<OsString, Node> {
     nodes.filter(|(node, _)| *node != Node::Missing).map(|(node, name)| (name, node)).collect()
 }
 
+/// The same one by one: a folder may hold more than memory should.
+pub(super) struct Entries<'f> {
+    folder: &'f Node,
+    names: Names,
+}
+
+pub(super) fn entries<'f>(folder: &'f Node, listings: &Listings) -> Entries<'f> {
+    Entries { folder, names: listings.names() }
+}
+
+impl Iterator for Entries<'_> {
+    type Item = io::Result<(OsString, Node)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Node::Folder(parts) = self.folder else { return None };
+        loop {
+            let found = self.names.next_of(|take| {
+                parts.iter().try_for_each(|part| {
+                    let listed = File::open(part).and_then(|part| each_name(part, take));
+                    listed.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", part.display())))
+                })
+            });
+            let name = match found {
+                Ok(name) => name?,
+                Err(error) => return Some(Err(error)),
+            };
+            match child(self.folder, &name) {
+                Node::Missing => {}
+                node => return Some(Ok((name, node))),
+            }
+        }
+    }
+}
+
 fn until_opaque(parts: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
     let mut kept = Vec::new();
     for part in parts {
@@ -125,29 +176,88 @@ fn is_whiteout(meta: &Metadata) -> bool {
 /// All paths that a pattern of the Go kind (`*`, `?`, `[a-z]`, `\`, and `**` for any folders) means; a path without any
 /// means itself. The last name is followed where it is a link, as Docker does.
 pub(super) fn glob(view: &View, pattern: &str, dialect: Dialect) -> Result<Vec<(PathBuf, Node)>, String> {
+    glob_within(view, pattern, dialect, MOST_FOUND)
+}
+
+fn glob_within(
+    view: &View,
+    pattern: &str,
+    dialect: Dialect,
+    most: usize,
+) -> Result<Vec<(PathBuf, Node)>, String> {
     let mut found = vec![(PathBuf::new(), view.root())];
+    let listings = Listings::default();
     for component in clean_pattern(pattern, dialect)? {
-        let mut next = Vec::new();
+        let mut next = Kept { paths: Vec::new(), left: most };
         for (path, folder) in &found {
             if component == "**" {
-                next.extend(folders_below(path, folder));
+                next.folders_below(path, folder, &listings)?;
             } else if is_pattern(component) {
-                let matching =
-                    list(folder).into_iter().filter(|(name, _)| matches(component, &name.to_string_lossy()));
-                next.extend(matching.map(|(name, _)| path.join(name)));
+                for entry in entries(folder, &listings) {
+                    let (name, _) = entry.map_err(|e| e.to_string())?;
+                    if matches(component, &name.to_string_lossy()) {
+                        next.push(path.join(name))?;
+                    }
+                }
             } else if child(folder, OsStr::new(component)) != Node::Missing {
-                next.push(path.join(component));
+                next.push(path.join(component))?;
             }
         }
-        next.dedup();
-        found = Vec::with_capacity(next.len());
-        for path in next {
+        let mut paths = next.paths;
+        paths.dedup();
+        found = Vec::with_capacity(paths.len());
+        let mut left = most;
+        for path in paths {
             let (_, node) = view.resolve(&path)?;
+            take(&mut left, path.as_os_str().len() + node.bytes())?;
             found.push((path, node));
         }
     }
     found.retain(|(_, node)| *node != Node::Missing);
     Ok(found)
+}
+
+/// What is found, within a bound.
+struct Kept {
+    paths: Vec<PathBuf>,
+    left: usize,
+}
+
+/// A part of what is left, for one more path.
+fn take(left: &mut usize, bytes: usize) -> Result<(), String> {
+    *left = left.checked_sub(ENTRY + bytes).ok_or("more files match than can be copied at once")?;
+    Ok(())
+}
+
+impl Kept {
+    fn push(&mut self, path: PathBuf) -> Result<(), String> {
+        take(&mut self.left, path.as_os_str().len())?;
+        self.paths.push(path);
+        Ok(())
+    }
+
+    /// The folder itself and all below it, each before those in it; links are not followed.
+    fn folders_below(&mut self, path: &Path, folder: &Node, listings: &Listings) -> Result<(), String> {
+        let mut todo = vec![(path.to_owned(), folder.clone())];
+        take(&mut self.left, folder.bytes())?;
+        while let Some((path, folder)) = todo.pop() {
+            let others = todo.len();
+            for entry in entries(&folder, listings) {
+                let (name, node) = entry.map_err(|e| e.to_string())?;
+                if matches!(node, Node::Folder(_)) {
+                    let path = path.join(name);
+                    take(&mut self.left, path.as_os_str().len() + node.bytes())?;
+                    todo.push((path, node));
+                }
+            }
+            // what is put there last is taken first
+            todo[others..].reverse();
+            // the path stays
+            self.left += folder.bytes();
+            self.paths.push(path);
+        }
+        Ok(())
+    }
 }
 
 pub(super) fn is_pattern(text: &str) -> bool {
@@ -244,6 +354,25 @@ pub(super) fn in_class(class: &[char], c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_pattern_means_comes_in_order_and_within_a_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let (upper, lower) = (dir.path().join("upper"), dir.path().join("lower"));
+        for folder in [upper.join("b"), upper.join("c/d/e"), lower.join("a"), lower.join("c/d")] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        let view = View { layers: vec![upper, lower] };
+        let paths = |pattern: &str, most: usize| {
+            let found = glob_within(&view, pattern, Dialect::BuildKit, most)?;
+            Ok::<_, String>(found.iter().map(|(path, _)| path.display().to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(paths("*", MOST_FOUND).unwrap(), ["a", "b", "c"]);
+        assert_eq!(paths("**", MOST_FOUND).unwrap(), ["", "a", "b", "c", "c/d", "c/d/e"]);
+        for pattern in ["*", "**"] {
+            assert_eq!(paths(pattern, 200).unwrap_err(), "more files match than can be copied at once");
+        }
+    }
 
     #[test]
     fn names_by_patterns() {
