@@ -277,18 +277,6 @@ fn clean_pattern(pattern: &str, dialect: Dialect) -> Result<Vec<&str>, String> {
     Ok(names)
 }
 
-/// The folder itself and all below it, each before those in it; links are not followed.
-fn folders_below(path: &Path, folder: &Node) -> Vec<PathBuf> {
-    let (mut found, mut left) = (Vec::new(), vec![(path.to_owned(), folder.clone())]);
-    while let Some((path, folder)) = left.pop() {
-        // what is put there last is taken first
-        let inner = list(&folder).into_iter().rev().filter(|(_, node)| matches!(node, Node::Folder(_)));
-        left.extend(inner.map(|(name, node)| (path.join(name), node)));
-        found.push(path);
-    }
-    found
-}
-
 /// One name against one pattern without slashes.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
