@@ -2,7 +2,6 @@
 
 use super::Dialect;
 use rustix::fs::makedev;
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
@@ -114,16 +113,7 @@ pub(super) fn child(folder: &Node, name: &OsStr) -> Node {
     if found.is_empty() { Node::Missing } else { Node::Folder(until_opaque(found.into_iter())) }
 }
 
-/// Sorted by name.
-pub(super) fn list(folder: &Node) -> BTreeMap<OsString, Node> {
-    let Node::Folder(parts) = folder else { return BTreeMap::new() };
-    let entries = parts.iter().flat_map(|part| std::fs::read_dir(part).into_iter().flatten().flatten());
-    let names: std::collections::BTreeSet<OsString> = entries.map(|entry| entry.file_name()).collect();
-    let nodes = names.into_iter().map(|name| (child(folder, &name), name));
-    nodes.filter(|(node, _)| *node != Node::Missing).map(|(node, name)| (name, node)).collect()
-}
-
-/// The same one by one: a folder may hold more than memory should.
+/// What is in a folder, sorted by name, one by one: it may hold more than memory should.
 pub(super) struct Entries<'f> {
     folder: &'f Node,
     names: Names,
@@ -137,22 +127,24 @@ impl Iterator for Entries<'_> {
     type Item = io::Result<(OsString, Node)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Node::Folder(parts) = self.folder else { return None };
-        loop {
-            let found = self.names.next_of(|take| {
-                parts.iter().try_for_each(|part| {
-                    let listed = File::open(part).and_then(|part| each_name(part, take));
-                    listed.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", part.display())))
-                })
-            });
-            let name = match found {
-                Ok(name) => name?,
-                Err(error) => return Some(Err(error)),
-            };
-            match child(self.folder, &name) {
-                Node::Missing => {}
-                node => return Some(Ok((name, node))),
-            }
+        next_entry(self.folder, &mut self.names).transpose()
+    }
+}
+
+/// The next thing in a folder whose `names` are always these.
+pub(super) fn next_entry(folder: &Node, names: &mut Names) -> io::Result<Option<(OsString, Node)>> {
+    let Node::Folder(parts) = folder else { return Ok(None) };
+    loop {
+        let found = names.next_of(|take| {
+            parts.iter().try_for_each(|part| {
+                let listed = File::open(part).and_then(|part| each_name(part, take));
+                listed.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", part.display())))
+            })
+        });
+        let Some(name) = found? else { return Ok(None) };
+        match child(folder, &name) {
+            Node::Missing => {}
+            node => return Ok(Some((name, node))),
         }
     }
 }
