@@ -1,35 +1,39 @@
-//! Tars out of a container's root and into it.
+//! Tars out of a container's root and into it. What is in the root, its container decides: a tar is written as the root is read, and
+//! what is kept meanwhile of names and links has its bounds in `trees`.
 
-use crate::root::{Place, Root, kind, names, open, plain, stat};
+use crate::root::{Place, Root, kind, open, plain, stat};
 use image::HeaderBound;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, makedev, mkdirat, mknodat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use tar::{Archive, Builder, Entry, EntryType, Header};
+use trees::{FileId, LinkNames, Listings};
 
 /// Writes what is at `place`. Its names begin with `name`, as it is: `quux`, `.`, `/`; with an empty one a directory's content
 /// is written without the directory.
 ///
 /// # Errors
-/// What could not be read, by its name, or written. What goes away meanwhile is left out.
+/// What could not be read, by its name, or written; more files with several names than can be kept. What goes away meanwhile is
+/// left out.
 pub(crate) fn write(place: &Place, name: &OsStr, out: impl Write) -> io::Result<()> {
-    let mut writer = Writer { tar: Builder::new(out), links: HashMap::new(), depth: 0, is_named: false };
+    let mut writer = Writer::new(out);
     writer.entry(&place.folder, place.name.as_os_str(), name)?;
     writer.tar.into_inner()?.flush()
 }
 
 struct Writer<W: Write> {
     tar: Builder<W>,
-    /// Device and inode → the first name of a file with several.
-    links: HashMap<(u64, u64), OsString>,
+    /// Of files with several names the first. Beyond its bound the archive ends: with each name a file of its own it could
+    /// become larger than any disk, and nobody would know.
+    links: LinkNames,
+    listings: Listings,
     /// Of the directory that is read.
     depth: usize,
     /// The failure that ends it tells already where it was.
@@ -50,6 +54,11 @@ fn named(path: &OsStr) -> impl Fn(io::Error) -> io::Error + '_ {
 }
 
 impl<W: Write> Writer<W> {
+    fn new(out: W) -> Self {
+        let (links, listings) = (LinkNames::default(), Listings::default());
+        Writer { tar: Builder::new(out), links, listings, depth: 0, is_named: false }
+    }
+
     fn entry(&mut self, folder: &OwnedFd, name: &OsStr, path: &OsStr) -> io::Result<()> {
         let found = stat(folder, name)?;
         match kind(&found) {
@@ -73,12 +82,21 @@ impl<W: Write> Writer<W> {
             self.put(&named, None, header(found, EntryType::Directory), io::empty())?;
         }
         let inside = open(folder, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
-        let names = names(&inside)?;
         trees::check_depth(self.depth)?;
+        // the first one is called as the archive has it
+        self.links.enter(if self.depth == 0 { path } else { name });
         self.depth += 1;
-        for name in names {
+        let done = self.contents(&inside, path);
+        self.depth -= 1;
+        self.links.leave();
+        done
+    }
+
+    fn contents(&mut self, folder: &OwnedFd, path: &OsStr) -> io::Result<()> {
+        let mut names = self.listings.names();
+        while let Some(name) = names.next_in(folder)? {
             let path = joined(path, &name);
-            match self.entry(&inside, &name, &path) {
+            match self.entry(folder, &name, &path) {
                 // gone since the folder was read
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) if !self.is_named => {
@@ -88,17 +106,13 @@ impl<W: Write> Writer<W> {
                 done => done?,
             }
         }
-        self.depth -= 1;
         Ok(())
     }
 
     fn file(&mut self, folder: &OwnedFd, name: &OsStr, path: &OsStr, found: &FileStat) -> io::Result<()> {
-        if found.st_nlink > 1 {
-            let key = (found.st_dev, found.st_ino);
-            if let Some(first) = self.links.get(&key).cloned() {
-                return self.put(path, Some(&first), header(found, EntryType::Link), io::empty());
-            }
-            self.links.insert(key, path.to_owned());
+        let id = FileId { device: found.st_dev, inode: found.st_ino, names: found.st_nlink as _ };
+        if let Some(first) = self.links.see(name, id)? {
+            return self.put(path, Some(first.as_os_str()), header(found, EntryType::Link), io::empty());
         }
         // a device may have taken its place since it was looked at, and must not be opened
         let Some(file) = trees::read_regular(open(folder, name, OFlag::O_PATH, Mode::empty())?)? else {
@@ -350,6 +364,56 @@ mod tests {
         assert!(!deep(1).exists());
     }
 
+    /// Name and, of a hard link, the name of the first.
+    fn entries(tar: &[u8]) -> Vec<(String, Option<String>)> {
+        fn text(bytes: std::borrow::Cow<'_, [u8]>) -> String {
+            String::from_utf8(bytes.into_owned()).unwrap()
+        }
+        let mut archive = Archive::new(tar);
+        let all = archive.entries().unwrap().map(Result::unwrap);
+        all.map(|entry| (text(entry.path_bytes()), entry.link_name_bytes().map(text))).collect()
+    }
+
+    #[test]
+    fn links_name_the_first_as_the_archive_does() {
+        let dir = tempfile::tempdir().unwrap();
+        create_dir_all(dir.path().join("d/e")).unwrap();
+        write_file(dir.path().join("d/e/one"), "x").unwrap();
+        for other in ["d/two", "d/z"] {
+            std::fs::hard_link(dir.path().join("d/e/one"), dir.path().join(other)).unwrap();
+        }
+        for (name, prefix) in [("d", "d/"), (".", "./"), ("/", "/"), ("", "")] {
+            let place = Place { folder: File::open(dir.path()).unwrap().into(), name: "d".into() };
+            let mut tar = Vec::new();
+            write(&place, OsStr::new(name), &mut tar).unwrap();
+            let first = format!("{prefix}e/one");
+            let of = |name: &str, first: Option<&String>| (format!("{prefix}{name}"), first.cloned());
+            let want = [of("e/", None), of("e/one", None), of("two", Some(&first)), of("z", Some(&first))];
+            assert!(entries(&tar).ends_with(&want), "{name}: {:?}", entries(&tar));
+        }
+    }
+
+    #[test]
+    fn more_links_than_can_be_kept_end_the_archive() {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["d/a", "d/b"] {
+            create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        for number in 0..100 {
+            let file = dir.path().join(format!("d/a/{number}"));
+            write_file(&file, "x").unwrap();
+            std::fs::hard_link(&file, dir.path().join(format!("d/b/{number}"))).unwrap();
+        }
+        let folder = OwnedFd::from(File::open(dir.path()).unwrap());
+        let (d, sink) = (OsStr::new("d"), io::sink());
+        let mut writer = Writer { links: LinkNames::bounded(10_000), ..Writer::new(sink) };
+        let refused = writer.entry(&folder, d, d).unwrap_err().to_string();
+        assert!(
+            refused.contains("d/a/") && refused.contains("too many files with several names"),
+            "{refused}"
+        );
+    }
+
     #[test]
     fn names_in_an_archive_are_those_that_were_asked_for() {
         let dir = tempfile::tempdir().unwrap();
@@ -419,8 +483,7 @@ mod tests {
         unlockpt(&master).unwrap();
         let terminal = PathBuf::from(ptsname_r(&master).unwrap());
         let (folder, name) = (terminal.parent().unwrap(), terminal.file_name().unwrap());
-        let mut writer =
-            Writer { tar: Builder::new(Vec::new()), links: HashMap::new(), depth: 0, is_named: false };
+        let mut writer = Writer::new(Vec::new());
         writer.file(&open(folder), name, name, &found).unwrap();
         assert!(names(&writer.tar.into_inner().unwrap()).is_empty());
         // the end of a terminal that somebody has opened and closed

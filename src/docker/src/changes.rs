@@ -1,16 +1,22 @@
 //! `docker diff`: what a container's writable folder says against the layers below it.
 
 use crate::files::Theirs;
+use crate::root::open;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 use serde::Serialize;
 use std::fs::Metadata;
-use std::io;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use trees::Listings;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Change {
-    path: PathBuf,
+    /// As Go writes a name that is no text.
+    path: String,
     kind: u8,
 }
 
@@ -22,53 +28,91 @@ const DELETED: u8 = 2;
 const PLACES: [&str; 7] =
     ["/.dockerenv", "/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys"];
 
-/// Sorted by path. `lower` are the layers, topmost first; places of mounts are no changes.
-pub(crate) fn find(upper: &Path, lower: &[PathBuf], mounted: &[PathBuf]) -> io::Result<Vec<Change>> {
-    let upper = match Theirs::open(upper) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+/// One JSON array of all of them, written as they are found: how many there are, the container decides.
+///
+/// # Errors
+/// As of [`find`], and those of `out`.
+pub(crate) fn write(
+    upper: &Path,
+    lower: &[PathBuf],
+    mounted: &[PathBuf],
+    mut out: impl Write,
+) -> io::Result<()> {
+    let mut before = "[";
+    find(upper, lower, mounted, &mut |change| {
+        out.write_all(std::mem::replace(&mut before, ",").as_bytes())?;
+        Ok(serde_json::to_writer(&mut out, &change)?)
+    })?;
+    // none at all is an array, too
+    out.write_all(if before == "[" { "[]" } else { "]" }.as_bytes())
+}
+
+/// Told one by one, sorted by path. `lower` are the layers, topmost first; places of mounts are no changes.
+fn find(
+    upper: &Path,
+    lower: &[PathBuf],
+    mounted: &[PathBuf],
+    tell: &mut dyn FnMut(Change) -> io::Result<()>,
+) -> io::Result<()> {
+    let upper = match Theirs::open(upper).and_then(|upper| upper.folder(Path::new(""))) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         upper => upper?,
     };
-    let mut found = Vec::new();
-    Comparison { upper, lower, mounted }.walk(Path::new(""), 0, &mut found)?;
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(found)
+    let (listings, unchanged) = (Listings::default(), Vec::new());
+    Comparison { lower, mounted, listings, unchanged, tell }.walk(&upper, Path::new(""), 0)
 }
 
 struct Comparison<'a> {
-    upper: Theirs,
     lower: &'a [PathBuf],
     mounted: &'a [PathBuf],
+    listings: Listings,
+    /// The folders, above the place where it is, that are changes only where something in them is: with the first of those they
+    /// are told of.
+    unchanged: Vec<Change>,
+    tell: &'a mut dyn FnMut(Change) -> io::Result<()>,
 }
 
 impl Comparison<'_> {
-    fn walk(&self, inside: &Path, depth: usize, found: &mut Vec<Change>) -> io::Result<()> {
+    fn walk(&mut self, folder: &OwnedFd, inside: &Path, depth: usize) -> io::Result<()> {
         trees::check_depth(depth)?;
-        let entries = match self.upper.read(inside) {
-            // gone meanwhile
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-            read => read?,
-        };
-        for entry in entries {
-            let entry = entry?;
-            let path = inside.join(entry.file_name());
-            let meta = entry.metadata()?;
-            let before = found.len();
-            if meta.is_dir() {
-                self.walk(&path, depth + 1, found)?;
-            }
-            let has_changes = found.len() > before;
+        let here = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string());
+        let mut names = self.listings.names();
+        while let Some(name) = names.next_in(folder)? {
+            let path = inside.join(&name);
+            // by the folder that is open: the last name alone could be a link, and nobody follows that
+            let meta = match std::fs::symlink_metadata(here.join(&name)) {
+                // gone meanwhile
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                meta => meta?,
+            };
             let below = find_below(self.lower, &path);
             let shown = Path::new("/").join(&path);
-            let kind = match &below {
-                _ if is_whiteout(&meta) => DELETED,
-                None if has_changes || !self.is_place(&shown) => ADDED,
+            let (kind, is_change) = match &below {
+                _ if is_whiteout(&meta) => (DELETED, true),
+                None => (ADDED, !self.is_place(&shown)),
                 // a folder is copied up for whatever happens in it
-                Some(below) if has_changes || !meta.is_dir() || differ(&meta, below) => MODIFIED,
-                _ => continue,
+                Some(below) => (MODIFIED, !meta.is_dir() || differ(&meta, below)),
             };
-            found.push(Change { path: shown, kind });
+            let change = Change { path: shown.to_string_lossy().into_owned(), kind };
+            let above = self.unchanged.len();
+            self.unchanged.push(change);
+            if is_change {
+                self.tell_all()?;
+            }
+            if meta.is_dir() {
+                let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+                match open(folder, &name, flags, Mode::empty()).map_err(io::Error::from) {
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    opened => self.walk(&opened?, &path, depth + 1)?,
+                }
+            }
+            self.unchanged.truncate(above);
         }
         Ok(())
+    }
+
+    fn tell_all(&mut self) -> io::Result<()> {
+        self.unchanged.drain(..).try_for_each(&mut self.tell)
     }
 
     fn is_place(&self, path: &Path) -> bool {
@@ -110,9 +154,65 @@ mod tests {
         }
         std::fs::set_permissions(upper.join("tmp"), Permissions::from_mode(0o700)).unwrap();
         // a folder that was copied up only to mount something in it has not changed
-        let found = find(&upper, &[lower], &["/mnt".into(), "/run/place".into()]).unwrap();
-        let found: Vec<_> = found.iter().map(|c| (c.path.to_str().unwrap(), c.kind)).collect();
+        let mounted = [PathBuf::from("/mnt"), "/run/place".into()];
+        let found = found(&upper, &[lower], &mounted);
+        let found: Vec<_> = found.iter().map(|c| (c.path.as_str(), c.kind)).collect();
         assert_eq!(found, [("/etc", 0), ("/etc/passwd", 0), ("/new", 1), ("/new/file", 1), ("/tmp", 0)]);
-        assert_eq!(find(&dir.path().join("nowhere"), &[], &[]).unwrap(), []);
+    }
+
+    fn found(upper: &Path, lower: &[PathBuf], mounted: &[PathBuf]) -> Vec<Change> {
+        let mut all = Vec::new();
+        find(upper, lower, mounted, &mut |change| {
+            all.push(change);
+            Ok(())
+        })
+        .unwrap();
+        all
+    }
+
+    #[test]
+    fn they_are_one_array() {
+        let dir = tempfile::tempdir().unwrap();
+        let written = |upper: &Path| {
+            let mut out = Vec::new();
+            write(upper, &[], &[], &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written(&dir.path().join("nowhere")), "[]");
+        assert_eq!(written(dir.path()), "[]");
+        // names sort by what is in a folder, not by the whole path
+        for path in ["a/b", "a-b"] {
+            std::fs::create_dir_all(dir.path().join(path)).unwrap();
+        }
+        let want = r#"[{"Path":"/a","Kind":1},{"Path":"/a/b","Kind":1},{"Path":"/a-b","Kind":1}]"#;
+        assert_eq!(written(dir.path()), want);
+    }
+
+    #[test]
+    fn each_is_told_before_the_next_is_looked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let mut told = 0;
+        let refused = find(dir.path(), &[], &[], &mut |_| {
+            told += 1;
+            Err(io::Error::other("nobody listens"))
+        });
+        assert_eq!((told, refused.unwrap_err().to_string().as_str()), (1, "nobody listens"));
+    }
+
+    #[test]
+    fn folders_far_down_are_compared_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = "d".repeat(250);
+        let mut at = Theirs::open(dir.path()).and_then(|top| top.folder(Path::new(""))).unwrap();
+        for _ in 0..40 {
+            nix::sys::stat::mkdirat(&at, name.as_str(), Mode::S_IRWXU).unwrap();
+            at = open(&at, std::ffi::OsStr::new(&name), OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())
+                .unwrap();
+        }
+        assert_eq!(found(dir.path(), &[], &[]).len(), 40);
+        trees::remove(&dir.path().join(&name)).unwrap();
     }
 }

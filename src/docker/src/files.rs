@@ -52,7 +52,7 @@ impl Theirs {
         Ok((above, path))
     }
 
-    fn folder(&self, inside: &Path) -> io::Result<OwnedFd> {
+    pub(crate) fn folder(&self, inside: &Path) -> io::Result<OwnedFd> {
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
         let how = OpenHow::new()
             .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)

@@ -16,16 +16,19 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 use tokio::io::AsyncRead;
-use tokio_util::io::{ReaderStream, StreamReader};
+use tokio::sync::oneshot;
+use tokio_util::io::{ReaderStream, StreamReader, SyncIoBridge};
 
 pub(crate) type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, io::Error>;
 pub(crate) type ApiResponse = Result<Response<Body>>;
 
 /// No JSON that a client sends is larger.
 const MAX_JSON: usize = 4 << 20;
+/// Of an answer that is written as it comes: what fails within it fails as a whole.
+const HELD_BACK: usize = 256 << 10;
 
 /// What was asked, and of whom.
 pub(crate) struct ApiRequest {
@@ -213,10 +216,52 @@ pub(crate) fn reader_until(
 ) -> ApiResponse {
     let end = futures::stream::once(async move {
         let done = written.await.unwrap_or_else(|e| Err(io::Error::other(e)));
-        done.inspect_err(|error| tracing::warn!(%error, "an archive ends before its end"))
+        done.inspect_err(|error| tracing::warn!(%error, "an answer ends before its end"))
     });
     let end = end.filter_map(|done| std::future::ready(done.err().map(Err)));
     stream(kind, ReaderStream::new(from).chain(end))
+}
+
+/// What `write` writes, however much it is. What goes wrong early is the answer; later it is cut, as that of [`reader_until`].
+pub(crate) async fn written(
+    kind: &'static str,
+    doing: &'static str,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+) -> ApiResponse {
+    let (tell, begun) = oneshot::channel();
+    let (from, to) = tokio::io::duplex(HELD_BACK);
+    let to = Begun { to: SyncIoBridge::new(to), tell: Some(tell) };
+    let written = tokio::task::spawn_blocking(move || {
+        let mut out = BufWriter::with_capacity(HELD_BACK, to);
+        let done = write(&mut out).and_then(|()| out.flush());
+        // what is held back of an answer that failed is none of it
+        drop(out.into_parts());
+        done
+    });
+    if begun.await.is_ok() {
+        return reader_until(kind, from, written);
+    }
+    let done = written.await.unwrap_or_else(|e| Err(io::Error::other(e)));
+    done.map_err(|e| ApiError::failed(doing, e))?;
+    Ok(respond(StatusCode::OK, kind, full(Bytes::new())))
+}
+
+/// Tells when the first of it is written.
+struct Begun<W> {
+    to: W,
+    tell: Option<oneshot::Sender<()>>,
+}
+
+impl<W: Write> Write for Begun<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // nobody listens where the client has gone
+        let _ = self.tell.take().map(|tell| tell.send(()));
+        self.to.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 /// One JSON document and a newline for the stream of many.
@@ -236,6 +281,30 @@ impl From<ApiError> for Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_fails_early_is_the_answer_and_later_cuts_it() {
+        let answer = async |bytes: usize, fails: bool| {
+            let answer = written("text/plain", "write", move |out| {
+                out.write_all(&vec![b'x'; bytes])?;
+                if fails { Err(io::Error::other("no more")) } else { Ok(()) }
+            });
+            let body = match answer.await {
+                Ok(answer) => answer.into_body(),
+                Err(refusal) => return Err(refusal.message),
+            };
+            Ok(body.collect().await.map(|body| body.to_bytes().len()).map_err(|e| e.to_string()))
+        };
+        for (name, bytes, fails, want) in [
+            ("nothing", 0, false, Ok(Ok(0))),
+            ("little", 10, false, Ok(Ok(10))),
+            ("much", 4 * HELD_BACK, false, Ok(Ok(4 * HELD_BACK))),
+            ("a failure at once", 10, true, Err("write: no more".to_owned())),
+            ("a failure later", 4 * HELD_BACK, true, Ok(Err("no more".to_owned()))),
+        ] {
+            assert_eq!(answer(bytes, fails).await, want, "{name}");
+        }
+    }
 
     #[test]
     fn nulls() {

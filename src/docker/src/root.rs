@@ -367,15 +367,6 @@ pub(crate) fn open(folder: &OwnedFd, name: &OsStr, flags: OFlag, mode: Mode) -> 
     openat(folder, name, flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, mode)
 }
 
-/// The names in a folder, sorted.
-pub(crate) fn names(folder: &OwnedFd) -> io::Result<Vec<std::ffi::OsString>> {
-    // the descriptor itself, not what its path leads to by now
-    let entries = std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()))?;
-    let mut names = entries.map(|e| e.map(|e| e.file_name())).collect::<io::Result<Vec<_>>>()?;
-    names.sort();
-    Ok(names)
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;

@@ -2,18 +2,17 @@
 //! files give the same layer.
 //!
 //! A container may be at work in the folder: all in it is found by the descriptor of what holds it, and no link is followed,
-//! whatever is swapped for one.
+//! whatever is swapped for one. What is kept meanwhile of names and links has its bounds in `trees`.
 
-use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, makedev, openat};
-use std::collections::HashMap;
+use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, openat};
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
+use trees::{FileId, LinkNames, Listings};
 
 const OPAQUE: [&str; 2] = ["trusted.overlay.opaque", "user.overlay.opaque"];
 const BLOCK: usize = 128 << 10;
@@ -24,25 +23,32 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLO
 const ITSELF: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC);
 
 /// # Errors
-/// What could not be read or written; folders too deep in each other.
+/// What could not be read or written; folders too deep in each other; more files with several names than can be kept.
 pub(crate) fn write_tar(folder: &Path, out: impl Write) -> io::Result<()> {
-    let mut writer =
-        Writer { tar: Builder::new(BufWriter::with_capacity(BLOCK, out)), links: HashMap::new() };
-    writer.tar.follow_symlinks(false);
+    let mut writer = Writer::new(BufWriter::with_capacity(BLOCK, out));
     writer.folder(&openat(CWD, folder, FOLDER, Mode::empty())?, Path::new(""), 0)?;
     writer.tar.into_inner()?.flush()
 }
 
 struct Writer<W: Write> {
     tar: Builder<W>,
-    /// Device and inode → the first name of a file with several.
-    links: HashMap<(u64, u64), PathBuf>,
+    /// Of files with several names the first. Beyond its bound there is no layer: one with each name a file of its own would
+    /// depend on it, and not be the same for the same files.
+    links: LinkNames,
+    listings: Listings,
 }
 
 impl<W: Write> Writer<W> {
+    fn new(out: W) -> Self {
+        let mut tar = Builder::new(out);
+        tar.follow_symlinks(false);
+        Writer { tar, links: LinkNames::default(), listings: Listings::default() }
+    }
+
     fn folder(&mut self, folder: &OwnedFd, inside: &Path, depth: usize) -> io::Result<()> {
         trees::check_depth(depth)?;
-        for name in names(folder)? {
+        let mut names = self.listings.names();
+        while let Some(name) = names.next_in(folder)? {
             self.entry(folder, &name, &inside.join(&name), depth)?;
         }
         Ok(())
@@ -59,7 +65,11 @@ impl<W: Write> Writer<W> {
                 if is_opaque(path) {
                     self.whiteout(inside.join(".wh..wh..opq"))?;
                 }
-                self.folder(&openat(folder, name, FOLDER | ITSELF, Mode::empty())?, inside, depth + 1)
+                let below = openat(folder, name, FOLDER | ITSELF, Mode::empty())?;
+                self.links.enter(name);
+                self.folder(&below, inside, depth + 1)?;
+                self.links.leave();
+                Ok(())
             }
             FileType::CharacterDevice if meta.rdev() == makedev(0, 0) => {
                 let mut name = OsString::from(".wh.");
@@ -69,7 +79,7 @@ impl<W: Write> Writer<W> {
             FileType::RegularFile => {
                 // a device may have taken its place since it was looked at, and must not be opened
                 let found = openat(folder, name, OFlags::PATH | ITSELF, Mode::empty())?;
-                self.file(found, path, inside)
+                self.file(found, name, path, inside)
             }
             FileType::Symlink => {
                 let target = std::fs::read_link(path)?;
@@ -83,17 +93,14 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    fn file(&mut self, found: OwnedFd, path: &Path, inside: &Path) -> io::Result<()> {
+    fn file(&mut self, found: OwnedFd, name: &OsStr, path: &Path, inside: &Path) -> io::Result<()> {
         let Some(file) = trees::read_regular(found)? else {
             return Err(io::Error::other(format!("{} is another file by now", inside.display())));
         };
         let meta = file.metadata()?;
-        if meta.nlink() > 1 {
-            let key = (meta.dev(), meta.ino());
-            if let Some(first) = self.links.get(&key) {
-                return self.tar.append_link(&mut header(&meta, EntryType::Link), inside, first);
-            }
-            self.links.insert(key, inside.to_owned());
+        let id = FileId { device: meta.dev(), inode: meta.ino(), names: meta.nlink() };
+        if let Some(first) = self.links.see(name, id)? {
+            return self.tar.append_link(&mut header(&meta, EntryType::Link), inside, first);
         }
         self.attributes(path)?;
         let mut header = header(&meta, EntryType::Regular);
@@ -130,20 +137,6 @@ impl<W: Write> Writer<W> {
             kept.into_iter().map(|(name, value)| (format!("SCHILY.xattr.{name}"), value)).collect();
         self.tar.append_pax_extensions(records.iter().map(|(name, value)| (name.as_str(), value.as_slice())))
     }
-}
-
-/// Sorted.
-fn names(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let name = OsStr::from_bytes(entry.file_name().to_bytes());
-        if name != "." && name != ".." {
-            names.push(name.to_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
 }
 
 /// Whole seconds: layers are compared by their bytes, and no image needs more.
@@ -239,6 +232,36 @@ mod tests {
         let mut tar = Vec::new();
         write_tar(&upper, &mut tar).unwrap();
         assert_eq!(texts(&tar), ["inside", "inside"]);
+    }
+
+    #[test]
+    fn names_of_one_file_are_links_and_more_than_can_be_kept_are_no_layer() {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["a", "b"] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        for number in 0..100 {
+            let file = dir.path().join(format!("a/{number}"));
+            std::fs::write(&file, "x").unwrap();
+            std::fs::hard_link(&file, dir.path().join(format!("b/{number}"))).unwrap();
+        }
+        let mut tar = Vec::new();
+        write_tar(dir.path(), &mut tar).unwrap();
+        let mut archive = tar::Archive::new(&tar[..]);
+        let entries = archive.entries().unwrap().map(Result::unwrap);
+        let links = entries.filter(|entry| entry.header().entry_type() == EntryType::Link);
+        let links: Vec<(String, String)> = links
+            .map(|entry| {
+                let (path, first) = (entry.path().unwrap(), entry.link_name().unwrap().unwrap());
+                (path.display().to_string(), first.display().to_string())
+            })
+            .collect();
+        assert_eq!(links.len(), 100);
+        assert!(links.contains(&("b/7".to_owned(), "a/7".to_owned())), "{links:?}");
+        let mut writer = Writer { links: LinkNames::bounded(10_000), ..Writer::new(io::sink()) };
+        let folder = openat(CWD, dir.path(), FOLDER, Mode::empty()).unwrap();
+        let refused = writer.folder(&folder, Path::new(""), 0).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::TooManyLinks, "{refused}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The copies that are being made, each on a thread of its own: a long one holds up nobody else.
 
+use crate::copy::is_final;
 use crate::plan::Medium;
 use crate::{directories, files};
 use cluster::{Key, WorkQueue};
@@ -55,12 +56,16 @@ impl<K: Key> Copies<K> {
         }
     }
 
-    /// How the key's copy ended, where it has: told once.
+    /// How the key's copy ended, where it has: told once, but for a failure that is final. That one is told as long as the same
+    /// copy is wanted: each change of an object would have it made once more.
     pub(crate) fn outcome(&self, key: &K) -> Progress {
         let mut jobs = self.jobs();
         match jobs.get(key) {
             None => Progress::NotBegun,
-            Some(job) if job.outcome.is_none() => Progress::Runs,
+            Some(Job { outcome: None, .. }) => Progress::Runs,
+            Some(Job { outcome: Some(Err(error)), .. }) if is_final(error) => {
+                Progress::Ended(Err(io::Error::new(error.kind(), error.to_string())))
+            }
             Some(_) => match jobs.remove(key).and_then(|job| job.outcome) {
                 Some(outcome) => Progress::Ended(outcome),
                 None => Progress::NotBegun,
@@ -152,6 +157,17 @@ mod tests {
         let none = Wanted { from: root.path().join("none"), ..wanted("b") };
         assert!(ended(&copies, &queue, &none).await.is_err(), "and is tried again");
         assert!(ended(&copies, &queue, &wanted("b")).await.is_ok());
+        let deep = root.path().join("deep");
+        fs::create_dir_all(deep.join("d/".repeat(300))).unwrap();
+        let deep = Wanted { from: deep, ..wanted("e") };
+        for _ in 0..2 {
+            let refused = ended(&copies, &queue, &deep).await.unwrap_err();
+            assert!(is_final(&refused), "{refused}");
+            assert!(matches!(copies.outcome(&1), Progress::Ended(Err(_))), "and is not tried again");
+        }
+        assert!(!below.join("e").exists());
+        assert_eq!(copies.unwanted(&1, Some("b")), None, "another one is wanted");
+        assert!(matches!(copies.outcome(&1), Progress::NotBegun));
         let device = root.path().join("device");
         fs::write(&device, "x").unwrap();
         let device = Wanted { from: device, medium: Medium::File(1), ..wanted("d") };

@@ -4,21 +4,23 @@
 //! Pods write into the source while it is read, and are hostile. Each step is taken from a descriptor of the directory above
 //! it, no link is followed, and what is opened for reading is known to be a file: a device or a fifo that takes a file's
 //! place is never opened. What is mounted in the source is somebody else's; of it there is an empty directory.
+//!
+//! How much they write is theirs to say, too: names and links are kept within bounds (`trees`), paths may be longer than the kernel
+//! takes. A tree beyond the bounds has no copy: one without its links would be larger than the source, and not what it says it is.
 
 use rustix::fs::{
-    self as sys, AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, SeekFrom, Stat, StatxAttributes, StatxFlags,
-    Timespec, Timestamps, Uid, XattrFlags,
+    self as sys, AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, SeekFrom, Stat, StatxAttributes,
+    StatxFlags, Timespec, Timestamps, Uid, XattrFlags,
 };
 use rustix::io::Errno;
-use std::collections::HashMap;
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
+use trees::{FileId, LinkNames, Listings};
 
 /// Two descriptors are open for each level.
 const DEEPEST: usize = 256;
@@ -27,6 +29,10 @@ const CHUNK: u64 = 16 << 20;
 /// Where the kernel can not copy by itself.
 const BUFFER: usize = 128 << 10;
 const LARGEST_XATTR: usize = 64 << 10; // XATTR_SIZE_MAX
+/// With the zero byte at its end the kernel takes 4096 (`PATH_MAX`).
+const LONGEST_PATH: usize = 4095;
+/// Of a place that is told: what went wrong there comes after it, and an event has not room for all of it.
+const LONGEST_PLACE: usize = 256;
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// A file that is not there yet.
@@ -37,19 +43,33 @@ const NEW: OFlags =
 /// half made when it fails stays, for the caller to remove.
 ///
 /// # Errors
-/// Those of the disk, with the place in the tree; `Interrupted` after `stop`.
+/// Those of the disk, with the place in the tree; `Interrupted` after `stop`; those of [`is_final`] where there can be no copy.
 pub(crate) fn copy(from: &Path, to: &Path, stop: &CancellationToken) -> io::Result<()> {
     let source = sys::openat(CWD, from, DIRECTORY, Mode::empty())?;
     sys::mkdirat(CWD, to, Mode::RWXU)?;
     let target = sys::openat(CWD, to, DIRECTORY, Mode::empty())?;
     let root = std::os::fd::AsFd::as_fd(&target);
-    let mut copying = Copying { root, links: HashMap::new(), place: PathBuf::new(), stop };
+    let mut copying = Copying::new(root, stop);
     copying.contents(&source, &target, 0).map_err(|error| {
         let kind = error.kind();
-        io::Error::new(kind, format!("copy {}: {error}", from.join(&copying.place).display()))
+        io::Error::new(kind, format!("copy {}: {error}", shown(&from.join(&copying.place))))
     })?;
     // the name that it is given afterwards must not be there before what it names
     Ok(sys::syncfs(&target)?)
+}
+
+/// Whether the tree itself is why there is no copy of it: to try again would read all of it once more, and end the same.
+pub(crate) fn is_final(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::TooManyLinks | ErrorKind::InvalidData)
+}
+
+/// The beginning of a long path.
+fn shown(path: &Path) -> String {
+    let whole = path.display().to_string();
+    match whole.char_indices().nth(LONGEST_PLACE) {
+        Some((end, _)) => format!("{}...", &whole[..end]),
+        None => whole,
+    }
 }
 
 /// Makes `to`, which must not be there, hold what the file `from` does, holes and all; it is root's alone. What is half made when
@@ -76,28 +96,35 @@ pub(crate) fn copy_file(from: &Path, to: &Path, stop: &CancellationToken) -> io:
 
 struct Copying<'c> {
     root: BorrowedFd<'c>,
-    /// Of files with several names, by device and inode, the name below `root` that was first.
-    links: HashMap<(u64, u64), PathBuf>,
+    /// Of files with several names the one that was first, below `root` as below the source.
+    links: LinkNames,
+    listings: Listings,
     /// Where it is, below the source.
     place: PathBuf,
     stop: &'c CancellationToken,
 }
 
-impl Copying<'_> {
+impl<'c> Copying<'c> {
+    fn new(root: BorrowedFd<'c>, stop: &'c CancellationToken) -> Self {
+        let (links, listings) = (LinkNames::default(), Listings::default());
+        Copying { root, links, listings, place: PathBuf::new(), stop }
+    }
+
     /// What is in a directory, and its attributes when all is in it.
     fn contents(&mut self, source: &OwnedFd, target: &OwnedFd, depth: usize) -> io::Result<()> {
         let stat = sys::fstat(source)?;
-        for name in names(source)? {
+        let mut names = self.listings.names();
+        while let Some(name) = names.next_in(source)? {
             go_on(self.stop)?;
             // as it is where something fails, so that it can be told
-            self.place.push(OsStr::from_bytes(name.to_bytes()));
+            self.place.push(&name);
             self.entry(source, target, &name, depth)?;
             self.place.pop();
         }
         attributes(source, target, &stat)
     }
 
-    fn entry(&mut self, from: &OwnedFd, to: &OwnedFd, name: &CStr, depth: usize) -> io::Result<()> {
+    fn entry(&mut self, from: &OwnedFd, to: &OwnedFd, name: &OsStr, depth: usize) -> io::Result<()> {
         let seen = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let found = match sys::openat(from, name, seen, Mode::empty()) {
             // removed meanwhile
@@ -123,35 +150,59 @@ impl Copying<'_> {
         }
     }
 
-    fn directory(&mut self, found: &OwnedFd, to: &OwnedFd, name: &CStr, depth: usize) -> io::Result<()> {
+    fn directory(&mut self, found: &OwnedFd, to: &OwnedFd, name: &OsStr, depth: usize) -> io::Result<()> {
         if depth > DEEPEST {
-            return Err(io::Error::other("directories are too deep in each other"));
+            return Err(io::Error::new(ErrorKind::InvalidData, "directories are too deep in each other"));
         }
         sys::mkdirat(to, name, Mode::RWXU)?;
         let target = sys::openat(to, name, DIRECTORY, Mode::empty())?;
         let source = sys::openat(found, c".", DIRECTORY, Mode::empty())?;
         match is_mounted(found) {
             true => attributes(&source, &target, &sys::fstat(&source)?),
-            false => self.contents(&source, &target, depth),
+            false => {
+                self.links.enter(name);
+                let done = self.contents(&source, &target, depth);
+                self.links.leave();
+                done
+            }
         }
     }
 
     /// Whether the file is there under another name, and now under this one too.
-    fn is_linked(&mut self, to: &OwnedFd, name: &CStr, stat: &Stat) -> io::Result<bool> {
-        if stat.st_nlink < 2 {
-            return Ok(false);
-        }
-        let inode = (stat.st_dev, stat.st_ino);
-        let Some(first) = self.links.get(&inode) else {
-            self.links.insert(inode, self.place.clone());
-            return Ok(false);
-        };
-        match sys::linkat(self.root, first, to, name, AtFlags::empty()) {
-            // a name that is longer than the kernel takes: as good as it can be
-            Err(Errno::NAMETOOLONG | Errno::MLINK) => Ok(false),
-            done => Ok(done.map(|()| true)?),
-        }
+    fn is_linked(&mut self, to: &OwnedFd, name: &OsStr, stat: &Stat) -> io::Result<bool> {
+        let file = FileId { device: stat.st_dev, inode: stat.st_ino, names: stat.st_nlink as _ };
+        let Some(first) = self.links.see(name, file)? else { return Ok(false) };
+        let (above, first_name) = place_of(self.root, &first)?;
+        sys::linkat(&above, first_name, to, name, AtFlags::empty())?;
+        Ok(true)
     }
+}
+
+/// Where something lies below a directory of ours: the directory that it is in, and its name there. In as many steps as it
+/// takes paths that are short enough for the kernel.
+fn place_of<'p>(root: BorrowedFd<'_>, path: &'p Path) -> io::Result<(OwnedFd, &'p OsStr)> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(ErrorKind::InvalidInput.into());
+    };
+    let mut at = root.try_clone_to_owned()?;
+    let mut step = PathBuf::new();
+    for part in parent {
+        if step.as_os_str().len() + 1 + part.len() > LONGEST_PATH {
+            at = directory_at(&at, &step)?;
+            step.clear();
+        }
+        step.push(part);
+    }
+    if !step.as_os_str().is_empty() {
+        at = directory_at(&at, &step)?;
+    }
+    Ok((at, name))
+}
+
+fn directory_at(above: &OwnedFd, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    Ok(sys::openat2(above, path, flags, Mode::empty(), resolve)?)
 }
 
 fn go_on(stop: &CancellationToken) -> io::Result<()> {
@@ -161,26 +212,19 @@ fn go_on(stop: &CancellationToken) -> io::Result<()> {
     Ok(())
 }
 
-/// All at once: a directory that grows while it is read would be read for ever.
-fn names(directory: &OwnedFd) -> io::Result<Vec<CString>> {
-    let mut all = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name != c"." && name != c".." {
-            all.push(name.to_owned());
-        }
-    }
-    Ok(all)
-}
-
 /// A kernel before 5.8 does not say: then it is copied, as `cp -a` would.
 fn is_mounted(directory: &OwnedFd) -> bool {
     let told = sys::statx(directory, c"", AtFlags::EMPTY_PATH, StatxFlags::empty());
     told.is_ok_and(|told| told.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-fn file(found: &OwnedFd, to: &OwnedFd, name: &CStr, stat: &Stat, stop: &CancellationToken) -> io::Result<()> {
+fn file(
+    found: &OwnedFd,
+    to: &OwnedFd,
+    name: &OsStr,
+    stat: &Stat,
+    stop: &CancellationToken,
+) -> io::Result<()> {
     // the very file that was looked at, whatever has its name by now
     let again = format!("/proc/self/fd/{}", found.as_raw_fd());
     let source = File::from(sys::open(again, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?);
@@ -262,17 +306,17 @@ fn attributes<S: std::os::fd::AsFd, T: std::os::fd::AsFd>(
 }
 
 /// Of a symbolic link, which has no mode of its own.
-fn attributes_of_name(to: &OwnedFd, name: &CStr, stat: &Stat) -> io::Result<()> {
+fn attributes_of_name(to: &OwnedFd, name: &OsStr, stat: &Stat) -> io::Result<()> {
     chown_of_name(to, name, stat)?;
     times_of_name(to, name, stat)
 }
 
-fn chown_of_name(to: &OwnedFd, name: &CStr, stat: &Stat) -> io::Result<()> {
+fn chown_of_name(to: &OwnedFd, name: &OsStr, stat: &Stat) -> io::Result<()> {
     let (owner, group) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
     Ok(sys::chownat(to, name, Some(owner), Some(group), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
-fn times_of_name(to: &OwnedFd, name: &CStr, stat: &Stat) -> io::Result<()> {
+fn times_of_name(to: &OwnedFd, name: &OsStr, stat: &Stat) -> io::Result<()> {
     Ok(sys::utimensat(to, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 

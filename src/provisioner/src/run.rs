@@ -4,6 +4,7 @@
 mod contents;
 
 use crate::copies::{Copies, Progress, Wanted};
+use crate::copy::is_final;
 use crate::plan::{self, FINALIZER, Fate, Medium};
 use crate::source::{self, Asked, CLONING, Source};
 use crate::waiting::Waiting;
@@ -153,7 +154,7 @@ impl From<String> for Refused {
 
 impl From<io::Error> for Refused {
     fn from(error: io::Error) -> Self {
-        Refused { why: error.to_string(), again: true }
+        Refused { why: error.to_string(), again: !is_final(&error) }
     }
 }
 

@@ -3,9 +3,9 @@
 use crate::plan::{Fate, Medium, fate, growth, is_asked, is_ours, name, refusal, volume};
 use crate::source::{self, Asked, Source};
 use crate::{ProvisionerConfig, run, snapshots};
-use api::ObjectKey;
-use cluster::{Actor, STORAGE_PROVISIONER};
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use api::{LabelSelector, ObjectKey};
+use cluster::{Actor, Api, STORAGE_PROVISIONER};
+use k8s_openapi::api::core::v1::{Event, PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kinds::snapshot::{CONTENT_FINALIZER, VolumeSnapshot, VolumeSnapshotContent};
 use serde_json::{Value, json};
@@ -439,6 +439,95 @@ fn who_is_being_cloned() {
     }
 }
 
+/// As the binder does.
+async fn bind(
+    claims: &Api<PersistentVolumeClaim>,
+    volumes: &Api<PersistentVolume>,
+    claim: &ObjectKey,
+    to: &str,
+) {
+    let to_phase = |phase: &mut Option<String>| *phase = Some("Bound".to_owned());
+    let volume = ObjectKey::cluster(to);
+    volumes
+        .modify_status(&volume, |of| {
+            to_phase(&mut of.status.get_or_insert_default().phase);
+            Ok(())
+        })
+        .await
+        .unwrap();
+    claims
+        .modify(claim, |of| {
+            of.spec.get_or_insert_default().volume_name = Some(to.to_owned());
+            Ok(())
+        })
+        .await
+        .unwrap();
+    claims
+        .modify_status(claim, |of| {
+            to_phase(&mut of.status.get_or_insert_default().phase);
+            Ok(())
+        })
+        .await
+        .unwrap();
+}
+
+/// To copy reads all of the source: who may fill it must not have that done again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_whose_source_has_no_copy_hears_so_and_it_is_not_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let below = dir.path().join("volumes");
+    let cluster = testkit::cluster(testkit::config()).await;
+    cluster.bootstrap_components([crate::role()]).await.unwrap();
+    let root = cluster.acting_as(Actor::root());
+    tokio::spawn(run(cluster.clone(), config(dir.path()), CancellationToken::new()));
+    let (claims, volumes) = (root.api::<PersistentVolumeClaim>(), root.api::<PersistentVolume>());
+    let wanted = |name: &str, more: &Value| {
+        let mut asked = json!({"metadata": {"name": name, "namespace": "default", "uid": null},
+            "spec": {"storageClassName": "standard"}});
+        merge(&mut asked, more);
+        claim(&asked)
+    };
+    let old = claims.create(wanted("old", &json!({}))).await.unwrap();
+    let old_name = name(&old).unwrap();
+    let mut changes = cluster.informer::<PersistentVolume>().subscribe();
+    let refusals = || {
+        let all = root.api::<Event>().list(Some("default"), LabelSelector::default()).unwrap();
+        let is_one = |event: &&Event| {
+            let message = event.message.as_deref().unwrap_or_default();
+            event.reason.as_deref() == Some("ProvisioningFailed")
+                && message.ends_with("directories are too deep in each other")
+        };
+        all.iter().filter(is_one).map(|event| event.count.unwrap_or(1)).sum::<i32>()
+    };
+    let until = async {
+        while volumes.find(&ObjectKey::cluster(&old_name)).unwrap().is_none() {
+            changes.next().await.unwrap();
+        }
+        std::fs::create_dir_all(below.join(&old_name).join("d/".repeat(300))).unwrap();
+        bind(&claims, &volumes, &ObjectKey::namespaced("default", "old"), &old_name).await;
+        let of_old = json!({"spec": {"dataSource": {"kind": "PersistentVolumeClaim", "name": "old"}}});
+        let clone = claims.create(wanted("new", &of_old)).await.unwrap();
+        while refusals() == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        std::fs::remove_dir_all(below.join(&old_name).join("d")).unwrap();
+        let before = refusals();
+        let touch = |of: &mut PersistentVolumeClaim| {
+            of.metadata.labels.get_or_insert_default().insert("touched".to_owned(), "yes".to_owned());
+            Ok(())
+        };
+        claims.modify(&ObjectKey::namespaced("default", "new"), touch).await.unwrap();
+        while refusals() == before {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let new_name = name(&clone).unwrap();
+        assert!(volumes.find(&ObjectKey::cluster(&new_name)).unwrap().is_none());
+        let names = std::fs::read_dir(&below).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(names.collect::<Vec<_>>(), [old_name.as_str()], "nor is half a copy left");
+    };
+    tokio::time::timeout(Duration::from_secs(30), until).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_is_made_of_another_one_which_is_held_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
@@ -465,38 +554,13 @@ async fn a_claim_is_made_of_another_one_which_is_held_meanwhile() {
         (ObjectKey::namespaced("default", "old"), ObjectKey::namespaced("default", "new"));
     let mut volume_changes = cluster.informer::<PersistentVolume>().subscribe();
     let mut claim_changes = cluster.informer::<PersistentVolumeClaim>().subscribe();
-    let bind = async |claim: &ObjectKey, to: &str| {
-        let to_phase = |phase: &mut Option<String>| *phase = Some("Bound".to_owned());
-        let volume = ObjectKey::cluster(to);
-        volumes
-            .modify_status(&volume, |of| {
-                to_phase(&mut of.status.get_or_insert_default().phase);
-                Ok(())
-            })
-            .await
-            .unwrap();
-        claims
-            .modify(claim, |of| {
-                of.spec.get_or_insert_default().volume_name = Some(to.to_owned());
-                Ok(())
-            })
-            .await
-            .unwrap();
-        claims
-            .modify_status(claim, |of| {
-                to_phase(&mut of.status.get_or_insert_default().phase);
-                Ok(())
-            })
-            .await
-            .unwrap();
-    };
     let until = async {
         while volumes.find(&ObjectKey::cluster(&old_name)).unwrap().is_none() {
             volume_changes.next().await.unwrap();
         }
         assert!(volumes.find(&ObjectKey::cluster(&new_name)).unwrap().is_none(), "it waits for the other");
         std::fs::write(below.join(&old_name).join("data"), "x").unwrap();
-        bind(&old_key, &old_name).await;
+        bind(&claims, &volumes, &old_key, &old_name).await;
         while volumes.find(&ObjectKey::cluster(&new_name)).unwrap().is_none() {
             volume_changes.next().await.unwrap();
         }
@@ -506,7 +570,7 @@ async fn a_claim_is_made_of_another_one_which_is_held_meanwhile() {
             finalizers.contains(&source::CLONING.to_owned())
         };
         assert!(held());
-        bind(&new_key, &new_name).await;
+        bind(&claims, &volumes, &new_key, &new_name).await;
         while held() {
             claim_changes.next().await.unwrap();
         }

@@ -3,6 +3,9 @@
 //! level ends the whole program. So a tree is removed with as many of both as a few levels need ([`remove`]), and who copies
 //! or lists one goes down [`MAX_DEPTH`] levels and says so beyond.
 //!
+//! Nor does anything hold them back from millions of names in one directory, or of files that have several: what a walk has in mind
+//! of them is bounded by [`Listings`] and [`LinkNames`].
+//!
 //! What stands in a file's place there may be a device, which does something when it is opened: [`read_regular`] looks first.
 //!
 //! All is done by descriptors; no link is followed, and nothing is done beyond a mount: what is mounted in a tree is
@@ -10,10 +13,14 @@
 
 #![forbid(unsafe_code)]
 
+mod links;
+mod names;
 mod regular;
 mod removal;
 mod temporary;
 
+pub use links::{FileId, LinkNames};
+pub use names::{Listings, Names, each_name};
 pub use regular::{open_regular, read_regular};
 pub use removal::{remove, remove_at};
 use std::io;

@@ -8,12 +8,13 @@ use crate::inspect::{self, Around};
 use crate::model::Create;
 use crate::names::familiar;
 use crate::record::{Container, Record, State};
-use crate::request::{ApiRequest, ApiResponse, empty, json, with_status};
+use crate::request::{ApiRequest, ApiResponse, empty, json, with_status, written};
 use crate::{changes, files, link, top, versions};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json as value};
 use std::collections::BTreeSet;
+use std::io::Write;
 
 const FILTERS: &[&str] = &[
     "ancestor",
@@ -274,9 +275,7 @@ pub(super) async fn changes(request: ApiRequest) -> ApiResponse {
     let container = request.engine.container(request.name())?;
     let lower = request.engine.images.rootfs(&container.see(|r| r.image.clone()))?.layers;
     let mounted = container.see(|r| r.mounts.iter().map(|m| m.target.clone()).collect::<Vec<_>>());
-    let found =
-        tokio::task::spawn_blocking(move || changes::find(&container.upper(), &lower, &mounted)).await;
-    let found =
-        found.map_err(|e| ApiError::failed("compare", e))?.map_err(|e| ApiError::failed("compare", e))?;
-    json(&found)
+    let upper = container.upper();
+    let write = move |out: &mut dyn Write| changes::write(&upper, &lower, &mounted, out);
+    written("application/json", "compare", write).await
 }

@@ -2,36 +2,59 @@
 //! file. Nobody writes to it meanwhile.
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps};
-use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use trees::{FileId, LinkNames};
 
 /// `to` is not there yet.
 pub(super) fn tree(from: &Path, to: &Path) -> io::Result<()> {
-    entry(from, to, 0, &mut HashMap::new())
+    Copying { root: to, links: LinkNames::default() }.entry(from, to, 0)
 }
 
-/// Files of several names: where the first one went.
-type Seen = HashMap<(u64, u64), PathBuf>;
+struct Copying<'c> {
+    root: &'c Path,
+    /// Of files with several names the one that was first, below `root`. Beyond its bound there is no copy, and the step's
+    /// container is not kept: what is committed of it would have other layers.
+    links: LinkNames,
+}
 
-fn entry(from: &Path, to: &Path, depth: usize, seen: &mut Seen) -> io::Result<()> {
-    let meta = from.symlink_metadata()?;
-    if !meta.is_dir() && meta.nlink() > 1 {
-        if let Some(first) = seen.get(&(meta.dev(), meta.ino())) {
-            return std::fs::hard_link(first, to);
+impl Copying<'_> {
+    fn entry(&mut self, from: &Path, to: &Path, depth: usize) -> io::Result<()> {
+        let meta = from.symlink_metadata()?;
+        if meta.is_dir() {
+            trees::check_depth(depth)?;
+            std::fs::create_dir(to)?;
+            self.contents(from, to, depth)?;
+            return attributes(from, to, &meta);
         }
-        seen.insert((meta.dev(), meta.ino()), to.to_owned());
+        let id = FileId { device: meta.dev(), inode: meta.ino(), names: meta.nlink() };
+        if let Some(first) = self.links.see(to.file_name().unwrap_or_default(), id)? {
+            return std::fs::hard_link(self.root.join(first), to);
+        }
+        leaf(from, to, &meta)?;
+        attributes(from, to, &meta)
     }
-    if meta.is_dir() {
-        trees::check_depth(depth)?;
-        std::fs::create_dir(to)?;
+
+    fn contents(&mut self, from: &Path, to: &Path, depth: usize) -> io::Result<()> {
+        // the root is where links begin
+        if depth > 0 {
+            self.links.enter(to.file_name().unwrap_or_default());
+        }
         for name in std::fs::read_dir(from)? {
             let name = name?.file_name();
-            entry(&from.join(&name), &to.join(&name), depth + 1, seen)?;
+            self.entry(&from.join(&name), &to.join(&name), depth + 1)?;
         }
-    } else if meta.is_symlink() {
+        if depth > 0 {
+            self.links.leave();
+        }
+        Ok(())
+    }
+}
+
+fn leaf(from: &Path, to: &Path, meta: &Metadata) -> io::Result<()> {
+    if meta.is_symlink() {
         std::os::unix::fs::symlink(std::fs::read_link(from)?, to)?;
     } else if meta.is_file() {
         std::fs::copy(from, to)?;
@@ -39,7 +62,7 @@ fn entry(from: &Path, to: &Path, depth: usize, seen: &mut Seen) -> io::Result<()
         let kind = FileType::from_raw_mode(meta.mode());
         rustix::fs::mknodat(CWD, to, kind, Mode::from_raw_mode(meta.mode()), meta.rdev())?;
     }
-    attributes(from, to, &meta)
+    Ok(())
 }
 
 /// The times last: all else changes them.
@@ -75,6 +98,22 @@ fn names(path: &Path) -> io::Result<Vec<String>> {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_step_with_more_links_than_can_be_kept_has_no_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        for folder in ["a", "b"] {
+            std::fs::create_dir_all(from.join(folder)).unwrap();
+        }
+        for number in 0..100 {
+            std::fs::write(from.join(format!("a/{number}")), "x").unwrap();
+            std::fs::hard_link(from.join(format!("a/{number}")), from.join(format!("b/{number}"))).unwrap();
+        }
+        let refused =
+            Copying { root: &to, links: LinkNames::bounded(10_000) }.entry(&from, &to, 0).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::TooManyLinks, "{refused}");
+    }
 
     #[test]
     fn a_copy_is_like_what_it_was_made_of() {

@@ -1,30 +1,53 @@
 //! COPY and ADD as a layer: which files go where, what they hash to, and the tar that they make.
 
 mod find;
+mod walk;
 
 use super::archive;
+use super::ignore::Ignore;
 use super::owner::{Mode, Owner};
 use super::view::{Node, View};
 use crate::Digest;
 use crate::digest::Hasher;
 pub(super) use find::{Fetched, Wanted};
+use rustix::fs::FileType;
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
+use tokio_util::sync::CancellationToken;
+use walk::Below;
+
+/// Of what is kept of the files that an instruction names; what is in its folders is not kept.
+const MOST_NAMED: usize = 256 << 20;
+/// What one takes beside its paths.
+const ENTRY: usize = 128;
 
 /// Where files go in the new layer, in order.
 #[derive(Debug)]
 pub(super) struct Files {
-    entries: Vec<(PathBuf, What)>,
+    entries: Vec<(PathBuf, Entry)>,
+    /// Bytes that may still be added to them.
+    left: usize,
+    exclude: Ignore,
+    /// Nobody waits for the build any more.
+    gone: CancellationToken,
+    /// What the layer goes on top of.
+    target: View,
     owner: Owner,
     /// Whose files out of archives are; as the archive has it where nobody said.
     owner_in_archives: Option<Owner>,
     mode: Option<Mode>,
     /// `file`, `dir`, or `multi` for several: so Docker's history has it.
     kind: &'static str,
+}
+
+#[derive(Debug)]
+enum Entry {
+    One(What),
+    Below(Below),
 }
 
 #[derive(Debug)]
@@ -39,6 +62,21 @@ enum What {
     NewFolder,
 }
 
+impl What {
+    /// A file or a link; devices and pipes of a context are of no use in an image.
+    fn of(node: &Node) -> io::Result<Option<What>> {
+        Ok(match node {
+            Node::File(real) => {
+                let meta = std::fs::symlink_metadata(real)?;
+                let is_file = FileType::from_raw_mode(meta.mode()) == FileType::RegularFile;
+                is_file.then(|| What::File(real.clone()))
+            }
+            Node::Symlink(real) => Some(What::Symlink(real.clone())),
+            Node::Folder(_) | Node::Missing => None,
+        })
+    }
+}
+
 /// A path in the image, as an instruction has it: absolute or below the working directory.
 pub(super) fn absolute(workdir: &str, path: &str) -> PathBuf {
     let workdir = if workdir.is_empty() { "/" } else { workdir };
@@ -49,38 +87,61 @@ impl Files {
     /// A folder that is not there yet, and those above it.
     pub(super) fn new_folder(target: &View, path: PathBuf, owner: Owner) -> Files {
         let mut files = Files {
-            entries: vec![(path, What::NewFolder)],
+            entries: vec![(path, Entry::One(What::NewFolder))],
+            left: MOST_NAMED,
+            exclude: Ignore::default(),
+            gone: CancellationToken::new(),
+            target: target.clone(),
             owner,
             owner_in_archives: None,
             mode: None,
             kind: "dir",
         };
-        files.add_missing_parents(target);
+        files.add_missing_parents();
         files
     }
 
+    fn add(&mut self, path: PathBuf, entry: Entry) -> Result<(), String> {
+        let bytes = match &entry {
+            Entry::One(What::Folder(real) | What::File(real) | What::Symlink(real) | What::Archive(real)) => {
+                real.as_os_str().len()
+            }
+            Entry::One(What::Text(text)) => text.len(),
+            Entry::One(What::NewFolder) => 0,
+            Entry::Below(below) => below.folder.bytes() + below.source.as_os_str().len(),
+        };
+        let left = self.left.checked_sub(ENTRY + path.as_os_str().len() + bytes);
+        self.left = left.ok_or("more files are named than can be copied at once")?;
+        self.entries.push((path, entry));
+        Ok(())
+    }
+
     /// Folders that nobody describes belong to whom the files belong to.
-    fn add_missing_parents(&mut self, target: &View) {
-        let named: Vec<PathBuf> = self.entries.iter().map(|(path, _)| path.clone()).collect();
-        // an archive is unpacked into its folder
-        let unpacked = self.entries.iter().filter(|(_, what)| matches!(what, What::Archive(_)));
-        let folders: Vec<PathBuf> = unpacked.map(|(path, _)| path.join("x")).collect();
-        let named: Vec<PathBuf> =
-            named.into_iter().filter(|path| !folders.contains(&path.join("x"))).collect();
+    fn add_missing_parents(&mut self) {
+        let missing = self.missing_parents().into_iter();
+        self.entries.splice(0..0, missing.map(|path| (path, Entry::One(What::NewFolder))));
+    }
+
+    fn missing_parents(&self) -> Vec<PathBuf> {
+        // an archive is unpacked into its folder, and a folder's content goes into one
+        let is_into = |entry: &Entry| matches!(entry, Entry::Below(_) | Entry::One(What::Archive(_)));
+        let into = self.entries.iter().filter(|(_, entry)| is_into(entry));
+        let inner: Vec<PathBuf> = into.map(|(path, _)| path.join("x")).collect();
+        let archives = self.entries.iter().filter(|(_, entry)| matches!(entry, Entry::One(What::Archive(_))));
+        let unpacked: HashSet<&Path> = archives.map(|(path, _)| path.as_path()).collect();
+        let named = self.entries.iter().filter(|(_, entry)| !is_into(entry));
         // each is looked for once, however many files are below it: a look goes through all layers
-        let described: HashSet<&Path> = named.iter().map(PathBuf::as_path).collect();
-        let above: BTreeSet<&Path> = named
+        let described: HashSet<&Path> =
+            named.map(|(path, _)| path.as_path()).filter(|path| !unpacked.contains(path)).collect();
+        let above: BTreeSet<&Path> = described
             .iter()
-            .chain(&folders)
+            .copied()
+            .chain(inner.iter().map(PathBuf::as_path))
             .flat_map(|path| path.ancestors().skip(1))
             .filter(|parent| !parent.as_os_str().is_empty() && !described.contains(parent))
             .collect();
-        let missing: Vec<PathBuf> = above
-            .into_iter()
-            .filter(|parent| matches!(target.resolve(parent), Ok((_, Node::Missing))))
-            .map(Path::to_owned)
-            .collect();
-        self.entries.splice(0..0, missing.into_iter().map(|path| (path, What::NewFolder)));
+        let is_missing = |path: &&Path| matches!(self.target.resolve(path), Ok((_, Node::Missing)));
+        above.into_iter().filter(is_missing).map(Path::to_owned).collect()
     }
 
     /// `file:<hash>`
@@ -91,7 +152,8 @@ impl Files {
     /// Of all that matters for the result; times do not.
     pub(super) fn digest(&self) -> io::Result<Digest> {
         let mut hasher = Hasher::new();
-        for (path, what) in &self.entries {
+        let mut block = vec![0; 128 << 10];
+        self.each(&mut |path, what| {
             let text = match what {
                 What::Folder(real) | What::File(real) => self.described(real)?,
                 What::Symlink(real) => {
@@ -107,7 +169,6 @@ impl Files {
             );
             if let What::File(real) | What::Archive(real) = what {
                 let mut file = File::open(real)?;
-                let mut block = vec![0; 128 << 10];
                 loop {
                     let got = file.read(&mut block)?;
                     if got == 0 {
@@ -116,7 +177,8 @@ impl Files {
                     hasher.update(&block[..got]);
                 }
             }
-        }
+            Ok(())
+        })?;
         Ok(hasher.digest())
     }
 
@@ -132,9 +194,7 @@ impl Files {
 
     pub(super) fn write(&self, out: impl Write) -> io::Result<()> {
         let mut tar = Builder::new(io::BufWriter::with_capacity(128 << 10, out));
-        for (path, what) in &self.entries {
-            self.entry(&mut tar, path, what)?;
-        }
+        self.each(&mut |path, what| self.entry(&mut tar, path, what))?;
         tar.into_inner()?.flush()
     }
 
@@ -207,5 +267,48 @@ impl Files {
             header.set_uid(uid);
             header.set_gid(gid);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> (tempfile::TempDir, View) {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["b/c", "a"] {
+            std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        for number in 0..100 {
+            std::fs::write(dir.path().join(format!("b/c/{number:02}")), "x").unwrap();
+        }
+        let view = View { layers: vec![dir.path().to_owned()] };
+        (dir, view)
+    }
+
+    #[test]
+    fn what_is_in_a_folder_is_gone_through_and_not_kept() {
+        let (_dir, view) = tree();
+        let files = Files::all_at(&view, "/").unwrap();
+        assert_eq!(files.entries.len(), 1);
+        let mut paths = Vec::new();
+        let mut take = |path: &Path, _: &What| {
+            paths.push(path.display().to_string());
+            Ok(())
+        };
+        files.each(&mut take).unwrap();
+        assert_eq!((paths.len(), &paths[..4]), (103, &["a", "b", "b/c", "b/c/00"].map(String::from)[..]));
+        assert_eq!(files.digest().unwrap(), files.digest().unwrap());
+    }
+
+    #[test]
+    fn what_an_instruction_names_is_bounded() {
+        let (_dir, view) = tree();
+        let mut files = Files::all_at(&view, "/b/c/*").unwrap();
+        assert_eq!(files.entries.len(), 100);
+        files.left = 300;
+        let mut add = || files.add("x".repeat(20).into(), Entry::One(What::NewFolder));
+        assert_eq!((add(), add()), (Ok(()), Ok(())));
+        assert_eq!(add(), Err("more files are named than can be copied at once".to_owned()));
     }
 }

@@ -1,7 +1,7 @@
 //! For doors that send a result elsewhere than into the store, or get folders beside the context.
 
 use super::ignore::Ignore;
-use super::view::{Node, View, list};
+use super::view::{Node, View, entries, next_entry};
 use crate::background::in_background;
 use crate::error::{ImageError, Result, doing};
 use crate::load::Unpacking;
@@ -9,6 +9,7 @@ use crate::store::{ImageRecord, ImageStore, Pruned};
 use crate::{Digest, ImageRef, upper};
 use cri::ImageInfo;
 use rustix::fs::FileType;
+use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,12 @@ use tar::{Builder, EntryType};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::SyncIoBridge;
 use tokio_util::sync::CancellationToken;
-use trees::TempDir;
+use trees::{Listings, TempDir};
+
+/// Of the files that one wants to hear of as a whole, about; half a million, with usual paths.
+const MOST_LISTED: usize = 256 << 20;
+/// What one takes beside its paths.
+const LISTED: usize = 64;
 
 /// What a path in an image leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,9 +71,14 @@ impl ImageStore {
 
     /// Everything that a container of the image would see, by its path and by where it lies: parents first, names in the
     /// order of their bytes. Blocks.
+    ///
+    /// # Errors
+    /// There is no such image, its files could not be read, or are more than one list should have: [`ImageStore::write_files`]
+    /// has no bound.
     pub fn files(&self, name_or_id: &str) -> Result<Vec<(String, PathBuf)>> {
         let rootfs = self.inner.rootfs(name_or_id)?;
-        Ok(walk(&View { layers: rootfs.layers }.root()))
+        let all = listed(&View { layers: rootfs.layers }.root(), MOST_LISTED);
+        all.map_err(doing(format!("list the files of {name_or_id}")))
     }
 
     /// What a path leads to in the image, links being followed inside of it. Blocks.
@@ -80,10 +91,15 @@ impl ImageStore {
             }
             (_, Node::Missing) => None,
             (_, node @ Node::Folder(_)) => {
-                let entries = list(&node).into_iter();
-                let entries = entries
-                    .filter_map(|(name, node)| Some((name.to_string_lossy().into_owned(), place(&node)?)));
-                place(&node).map(|source| FoundPath { source, entries: entries.collect() })
+                let Some(source) = place(&node) else { return Ok(None) };
+                let found = entries(&node, &Listings::default()).filter_map(|entry| {
+                    let named = |(name, node): (OsString, Node)| {
+                        Some((name.to_string_lossy().into_owned(), place(&node)?))
+                    };
+                    entry.map(named).transpose()
+                });
+                let entries = found.collect::<io::Result<_>>().map_err(doing(format!("list {path}")))?;
+                Some(FoundPath { source, entries })
             }
         })
     }
@@ -97,11 +113,11 @@ impl ImageStore {
         let rootfs = self.rootfs(name_or_id)?;
         let (out, name) = (SyncIoBridge::new(out), name_or_id.to_owned());
         in_background(move || {
-            let found = walk(&View { layers: rootfs.layers }.root());
+            let root = View { layers: rootfs.layers }.root();
             let mut tar = Builder::new(BufWriter::new(out));
             tar.follow_symlinks(false);
             let mut written = || {
-                found.iter().try_for_each(|(path, source)| append(&mut tar, Path::new(path), source))?;
+                walk(&root, &mut |path, source| append(&mut tar, Path::new(&path), &source))?;
                 tar.finish()?;
                 tar.get_mut().flush()
             };
@@ -124,20 +140,35 @@ fn place(node: &Node) -> Option<PathBuf> {
 }
 
 /// All below a folder, without a stack for each level: an image may have two thousand of them.
-fn walk(root: &Node) -> Vec<(String, PathBuf)> {
-    let (mut found, mut left) = (Vec::new(), vec![(String::new(), root.clone())]);
-    while let Some((inside, node)) = left.pop() {
-        // what is put there last is taken first
-        left.extend(list(&node).into_iter().rev().map(|(name, node)| {
-            let name = name.to_string_lossy();
-            let path = if inside.is_empty() { name.into_owned() } else { format!("{inside}/{name}") };
-            (path, node)
-        }));
-        if !inside.is_empty() {
-            found.extend(place(&node).map(|source| (inside, source)));
+fn walk(root: &Node, take: &mut dyn FnMut(String, PathBuf) -> io::Result<()>) -> io::Result<()> {
+    let listings = Listings::default();
+    let mut levels = vec![(String::new(), root.clone(), listings.names())];
+    while let Some((inside, folder, names)) = levels.last_mut() {
+        let Some((name, node)) = next_entry(folder, names)? else {
+            levels.pop();
+            continue;
+        };
+        let name = name.to_string_lossy();
+        let path = if inside.is_empty() { name.into_owned() } else { format!("{inside}/{name}") };
+        if let Some(source) = place(&node) {
+            take(path.clone(), source)?;
+        }
+        if matches!(node, Node::Folder(_)) {
+            levels.push((path, node, listings.names()));
         }
     }
-    found
+    Ok(())
+}
+
+fn listed(root: &Node, most: usize) -> io::Result<Vec<(String, PathBuf)>> {
+    let (mut found, mut left) = (Vec::new(), most);
+    walk(root, &mut |path, source| {
+        let bytes = LISTED + path.len() + source.as_os_str().len();
+        left = left.checked_sub(bytes).ok_or_else(|| io::Error::other("too many files for a directory"))?;
+        found.push((path, source));
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 fn append(tar: &mut Builder<impl Write>, path: &Path, source: &Path) -> io::Result<()> {
@@ -171,5 +202,31 @@ fn append(tar: &mut Builder<impl Write>, path: &Path, source: &Path) -> io::Resu
             tar.append_data(&mut header, path, io::empty())
         }
         _ => tar.append_data(&mut header, path, io::empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_come_parents_first_and_a_list_has_a_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let (upper, lower) = (dir.path().join("upper"), dir.path().join("lower"));
+        for folder in [upper.join("b/d"), lower.join("b/c"), lower.join("a")] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        std::fs::write(lower.join("a-file"), "x").unwrap();
+        let root = View { layers: vec![upper.clone(), lower.clone()] }.root();
+        let found = listed(&root, MOST_LISTED).unwrap();
+        let want = [
+            ("a", lower.join("a")),
+            ("a-file", lower.join("a-file")),
+            ("b", upper.join("b")),
+            ("b/c", lower.join("b/c")),
+            ("b/d", upper.join("b/d")),
+        ];
+        assert_eq!(found, want.map(|(path, source)| (path.to_owned(), source)));
+        assert_eq!(listed(&root, 200).unwrap_err().to_string(), "too many files for a directory");
     }
 }

@@ -237,6 +237,22 @@ async fn files_go_where_docker_puts_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_left_out_is_made_for_what_is_brought_back() {
+    let lab = Lab::new().await;
+    let context = Tar::new()
+        .with(tar::EntryType::Directory, "d/", "", b"", |h| h.set_mode(0o700))
+        .file("d/gone", "gone")
+        .file("d/keep/f", "kept")
+        .file("other/gone", "gone");
+    let file = "FROM base\nCOPY --exclude=d --exclude=other --exclude=!d/keep . /x/\n";
+    lab.build(file, context).await.unwrap();
+    assert_eq!(lab.read("x/d/keep/f"), "kept");
+    let made = std::fs::metadata(lab.find("x/d").unwrap()).unwrap();
+    assert_eq!(made.mode() & 0o7777, 0o755, "what it is in the context says nothing");
+    assert!(lab.find("x/d/gone").is_none() && lab.find("x/other").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mounts_of_a_run_are_handed_to_the_runner() {
     let lab = Lab::new().await;
     let file = "FROM base AS one\nFROM base\nRUN --mount=type=cache,target=/c --mount=type=tmpfs,target=/t \

@@ -2,15 +2,19 @@
 
 use super::{Dialect, GIVEN_UP};
 use rustix::fs::makedev;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
+use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 use tokio_util::sync::CancellationToken;
+use trees::{Listings, Names, each_name};
 
 /// As many links as Linux follows in one path.
 const MAX_LINKS: usize = 40;
+/// What a path takes beside its bytes.
+const ENTRY: usize = 64;
 
 #[derive(Debug, Clone)]
 pub(super) struct View {
@@ -30,11 +34,12 @@ pub(super) enum Node {
 }
 
 impl Node {
-    fn paths(&self) -> &[PathBuf] {
+    /// What its paths take.
+    pub(super) fn bytes(&self) -> usize {
         match self {
-            Node::Missing => &[],
-            Node::Folder(parts) => parts,
-            Node::Symlink(path) | Node::File(path) => std::slice::from_ref(path),
+            Node::Missing => 0,
+            Node::Folder(parts) => parts.iter().map(|part| ENTRY + part.as_os_str().len()).sum(),
+            Node::Symlink(real) | Node::File(real) => ENTRY + real.as_os_str().len(),
         }
     }
 }
@@ -108,13 +113,40 @@ pub(super) fn child(folder: &Node, name: &OsStr) -> Node {
     if found.is_empty() { Node::Missing } else { Node::Folder(until_opaque(found.into_iter())) }
 }
 
-/// Sorted by name.
-pub(super) fn list(folder: &Node) -> BTreeMap<OsString, Node> {
-    let Node::Folder(parts) = folder else { return BTreeMap::new() };
-    let entries = parts.iter().flat_map(|part| std::fs::read_dir(part).into_iter().flatten().flatten());
-    let names: BTreeSet<OsString> = entries.map(|entry| entry.file_name()).collect();
-    let nodes = names.into_iter().map(|name| (child(folder, &name), name));
-    nodes.filter(|(node, _)| *node != Node::Missing).map(|(node, name)| (name, node)).collect()
+/// What is in a folder, sorted by name, one by one: it may hold more than memory should.
+pub(super) struct Entries<'f> {
+    folder: &'f Node,
+    names: Names,
+}
+
+pub(super) fn entries<'f>(folder: &'f Node, listings: &Listings) -> Entries<'f> {
+    Entries { folder, names: listings.names() }
+}
+
+impl Iterator for Entries<'_> {
+    type Item = io::Result<(OsString, Node)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        next_entry(self.folder, &mut self.names).transpose()
+    }
+}
+
+/// The next thing in a folder whose `names` are always these.
+pub(super) fn next_entry(folder: &Node, names: &mut Names) -> io::Result<Option<(OsString, Node)>> {
+    let Node::Folder(parts) = folder else { return Ok(None) };
+    loop {
+        let found = names.next_of(|take| {
+            parts.iter().try_for_each(|part| {
+                let listed = File::open(part).and_then(|part| each_name(part, take));
+                listed.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", part.display())))
+            })
+        });
+        let Some(name) = found? else { return Ok(None) };
+        match child(folder, &name) {
+            Node::Missing => {}
+            node => return Ok(Some((name, node))),
+        }
+    }
 }
 
 fn until_opaque(parts: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
@@ -137,8 +169,6 @@ fn is_whiteout(meta: &Metadata) -> bool {
 const MOST_LOOKED_AT: usize = 1 << 23;
 /// Bytes of the paths that one pattern may find, and of those where they lie.
 const MOST_FOUND: usize = 128 << 20;
-/// What one of them takes beside its bytes, about.
-const PATH_ITSELF: usize = 64;
 /// Of one name in a pattern: longer than any path (`PATH_MAX`).
 const LONGEST_NAME: usize = 4096;
 
@@ -150,7 +180,7 @@ pub(super) fn glob(
     dialect: Dialect,
     gone: &CancellationToken,
 ) -> Result<Vec<(PathBuf, Node)>, String> {
-    Search { view, pattern, gone, names: MOST_LOOKED_AT, bytes: MOST_FOUND }.run(dialect)
+    Search::new(view, pattern, gone, MOST_LOOKED_AT, MOST_FOUND).run(dialect)
 }
 
 /// Looks for what a pattern means, within bounds.
@@ -162,16 +192,27 @@ struct Search<'s> {
     names: usize,
     /// How many the paths that it finds next may have.
     bytes: usize,
+    listings: Listings,
 }
 
-fn size(path: &Path) -> usize {
-    path.as_os_str().len() + PATH_ITSELF
+fn size(path: &Path, node: &Node) -> usize {
+    ENTRY + path.as_os_str().len() + node.bytes()
 }
 
 /// Sorted, and each once: what several ways through `**` lead to.
 type Found = BTreeMap<PathBuf, Node>;
 
-impl Search<'_> {
+impl<'s> Search<'s> {
+    fn new(
+        view: &'s View,
+        pattern: &'s str,
+        gone: &'s CancellationToken,
+        names: usize,
+        bytes: usize,
+    ) -> Search<'s> {
+        Search { view, pattern, gone, names, bytes, listings: Listings::default() }
+    }
+
     fn run(&mut self, dialect: Dialect) -> Result<Vec<(PathBuf, Node)>, String> {
         let mut found = Found::from([(PathBuf::new(), self.view.root())]);
         for component in clean_pattern(self.pattern, dialect)? {
@@ -186,7 +227,8 @@ impl Search<'_> {
             if component == "**" {
                 self.folders_below(path, folder, &mut next)?;
             } else if is_pattern(component) {
-                for (name, node) in self.list(&folder)? {
+                for entry in entries(&folder, &self.listings) {
+                    let (name, node) = self.looked_at(entry)?;
                     if matches(component, &name.to_string_lossy()) {
                         self.add(path.join(name), node, &mut next)?;
                     }
@@ -210,30 +252,42 @@ impl Search<'_> {
         if node == Node::Missing {
             return Ok(());
         }
-        let size = size(&path) + node.paths().iter().map(|path| size(path)).sum::<usize>();
-        self.bytes = self.bytes.checked_sub(size).ok_or_else(|| self.too_much())?;
+        self.take(&path, &node)?;
         found.insert(path, node);
         Ok(())
     }
 
     /// The folder itself and all below it; links are not followed. What was found already has all below it there too.
     fn folders_below(&mut self, path: PathBuf, folder: Node, found: &mut Found) -> Result<(), String> {
-        let mut left = vec![(path, folder)];
-        while let Some((path, folder)) = left.pop() {
+        self.take(&path, &folder)?;
+        let mut todo = vec![(path, folder)];
+        while let Some((path, folder)) = todo.pop() {
+            self.bytes += size(&path, &folder);
             if found.contains_key(&path) {
                 continue;
             }
-            let inner = self.list(&folder)?.into_iter().filter(|(_, node)| matches!(node, Node::Folder(_)));
-            left.extend(inner.map(|(name, node)| (path.join(name), node)));
+            self.look(1)?;
+            for entry in entries(&folder, &self.listings) {
+                let (name, node) = self.looked_at(entry)?;
+                if matches!(node, Node::Folder(_)) {
+                    let path = path.join(name);
+                    self.take(&path, &node)?;
+                    todo.push((path, node));
+                }
+            }
             self.add(path, folder, found)?;
         }
         Ok(())
     }
 
-    fn list(&mut self, folder: &Node) -> Result<BTreeMap<OsString, Node>, String> {
-        let names = list(folder);
-        self.look(names.len().max(1))?;
-        Ok(names)
+    fn looked_at(&mut self, entry: io::Result<(OsString, Node)>) -> Result<(OsString, Node), String> {
+        self.look(1)?;
+        entry.map_err(|e| e.to_string())
+    }
+
+    fn take(&mut self, path: &Path, node: &Node) -> Result<(), String> {
+        self.bytes = self.bytes.checked_sub(size(path, node)).ok_or_else(|| self.too_much())?;
+        Ok(())
     }
 
     fn look(&mut self, names: usize) -> Result<(), String> {
@@ -379,7 +433,7 @@ mod tests {
 
     fn search(view: &View, pattern: &str, names: usize, bytes: usize) -> Result<Vec<String>, String> {
         let gone = CancellationToken::new();
-        let found = Search { view, pattern, gone: &gone, names, bytes }.run(Dialect::Classic)?;
+        let found = Search::new(view, pattern, &gone, names, bytes).run(Dialect::Classic)?;
         Ok(found.into_iter().map(|(path, _)| path.display().to_string()).collect())
     }
 

@@ -87,6 +87,71 @@ fn names_of_one_file_stay_names_of_one_file() {
     assert_ne!(stat(&to.join("one")).ino(), stat(&from.join("one")).ino());
 }
 
+/// Directories in each other, by descriptors: a path can not say how deep.
+fn deep(top: &Path, levels: usize, name: &str) -> OwnedFd {
+    let mut at = sys::openat(CWD, top, DIRECTORY, Mode::empty()).unwrap();
+    for _ in 0..levels {
+        sys::mkdirat(&at, name, Mode::RWXU).unwrap();
+        at = sys::openat(&at, name, DIRECTORY, Mode::empty()).unwrap();
+    }
+    at
+}
+
+#[test]
+fn names_of_one_file_stay_so_where_no_path_leads_to() {
+    let root = tempfile::tempdir().unwrap();
+    let (from, to) = (root.path().join("a"), root.path().join("b"));
+    fs::create_dir(&from).unwrap();
+    let name = "d".repeat(250);
+    let last = deep(&from, 40, &name);
+    sys::openat(&last, "one", NEW, Mode::RUSR).unwrap();
+    for (index, place) in
+        [&last, &sys::openat(CWD, &from, DIRECTORY, Mode::empty()).unwrap()].iter().enumerate()
+    {
+        sys::linkat(&last, "one", place, format!("other{index}"), AtFlags::empty()).unwrap();
+    }
+    copied(&from, &to);
+    let mut at = sys::openat(CWD, &to, DIRECTORY, Mode::empty()).unwrap();
+    for _ in 0..40 {
+        at = sys::openat(&at, &*name, DIRECTORY, Mode::empty()).unwrap();
+    }
+    let of = |name: &str| sys::statat(&at, name, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+    assert_eq!((of("one").st_ino, of("one").st_nlink), (of("other0").st_ino, 3));
+    assert_eq!(of("one").st_ino, stat(&to.join("other1")).ino());
+    // a path of that length says neither where it is nor why in an event
+    trees::remove(&to).unwrap();
+    let stop = CancellationToken::new();
+    deep(&from, DEEPEST + 1, &"e".repeat(200));
+    let refused = copy(&from, &to, &stop).unwrap_err();
+    let text = refused.to_string();
+    assert!(is_final(&refused) && text.len() < 1000 && text.ends_with("too deep in each other"), "{text}");
+    for tree in [from, to] {
+        trees::remove(&tree).unwrap();
+    }
+}
+
+/// A copy without them would be another one, and could be many times as large.
+#[test]
+fn more_links_than_can_be_kept_are_an_end_and_no_copy_without_them() {
+    let root = tempfile::tempdir().unwrap();
+    let (from, to) = (root.path().join("a"), root.path().join("b"));
+    for directory in [&from.join("one"), &from.join("two"), &to] {
+        fs::create_dir_all(directory).unwrap();
+    }
+    for number in 0..100 {
+        let file = from.join(format!("one/{number}"));
+        fs::write(&file, "x").unwrap();
+        fs::hard_link(&file, from.join(format!("two/{number}"))).unwrap();
+    }
+    let open = |path: &Path| sys::openat(CWD, path, DIRECTORY, Mode::empty()).unwrap();
+    let (source, target, stop) = (open(&from), open(&to), CancellationToken::new());
+    let root = std::os::fd::AsFd::as_fd(&target);
+    let mut copying = Copying { links: LinkNames::bounded(10_000), ..Copying::new(root, &stop) };
+    let refused = copying.contents(&source, &target, 0).unwrap_err();
+    assert!(is_final(&refused), "{refused}");
+    assert!(refused.to_string().starts_with("too many files with several names"), "{refused}");
+}
+
 #[test]
 fn no_link_leads_out_of_it() {
     let root = tempfile::tempdir().unwrap();

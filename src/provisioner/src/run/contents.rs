@@ -2,6 +2,7 @@
 
 use super::{Key, Provisioner};
 use crate::copies::{Progress, Wanted};
+use crate::copy::is_final;
 use crate::directories;
 use crate::plan::Medium;
 use crate::snapshots::{self, Step};
@@ -69,7 +70,7 @@ impl Provisioner {
             }
             Progress::Ended(Err(error)) => {
                 self.fail(of, content, &failed(&error)).await?;
-                Err(Status::internal(error))
+                if is_final(&error) { Ok(()) } else { Err(Status::internal(error)) }
             }
             Progress::Ended(Ok(_)) => {
                 let status = snapshots::taken(&name, Some(size), Some(Timestamp::now()));

@@ -1,13 +1,11 @@
 //! Which files an instruction means, and where they go.
 
-use super::{Files, What, absolute};
+use super::{Below, Entry, Files, MOST_NAMED, What, absolute};
+use crate::build::Dialect;
 use crate::build::archive;
 use crate::build::ignore::Ignore;
 use crate::build::owner::{Mode, Owner};
-use crate::build::view::{Node, View, child, glob, is_pattern, list};
-use crate::build::{Dialect, GIVEN_UP};
-use rustix::fs::FileType;
-use std::os::unix::fs::MetadataExt;
+use crate::build::view::{Node, View, glob, is_pattern};
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 
@@ -115,19 +113,6 @@ impl Wanted {
         }
     }
 
-    /// A directory does not take the place of a link of the image, nor of a file: with merged /usr, `COPY rootfs /` would
-    /// put a `bin` where the system's programs are linked from.
-    fn check_folder_fits(&self, dest: &Path) -> Result<(), String> {
-        let Some((parent, name)) = dest.parent().zip(dest.file_name()) else { return Ok(()) };
-        let (_, parent) = self.target.resolve(parent)?;
-        match child(&parent, name) {
-            Node::Symlink(_) | Node::File(_) => {
-                Err(format!("cannot copy to non-directory: /{}", dest.display()))
-            }
-            Node::Folder(_) | Node::Missing => Ok(()),
-        }
-    }
-
     fn excludes(&self, path: &Path) -> bool {
         !self.exclude.is_empty() && self.exclude.ignores(&path.to_string_lossy())
     }
@@ -164,6 +149,10 @@ impl Files {
     pub(in crate::build) fn find(wanted: &Wanted) -> Result<Files, String> {
         let mut files = Files {
             entries: Vec::new(),
+            left: MOST_NAMED,
+            exclude: wanted.exclude.clone(),
+            gone: wanted.gone.clone(),
+            target: wanted.target.clone(),
             owner: wanted.owner,
             owner_in_archives: Some(wanted.owner).filter(|_| wanted.has_chown),
             mode: wanted.mode.clone(),
@@ -195,12 +184,12 @@ impl Files {
             files.add_source(wanted, &place, &source)?;
         }
         for fetched in &wanted.fetched {
-            files.add_fetched(wanted, &place, fetched)?;
+            files.add_fetched(&place, fetched)?;
         }
         for (name, text) in &wanted.texts {
-            files.entries.push((place.of(Path::new(name)), What::Text(text.clone())));
+            files.add(place.of(Path::new(name)), Entry::One(What::Text(text.clone())))?;
         }
-        files.add_missing_parents(&wanted.target);
+        files.add_missing_parents();
         Ok(files)
     }
 
@@ -211,8 +200,7 @@ impl Files {
         match &source.node {
             Node::Folder(_) => self.add_folder(wanted, place, source),
             Node::File(real) if wanted.unpack && archive::is_one(real)? => {
-                self.entries.push((place.dest.clone(), What::Archive(real.clone())));
-                Ok(())
+                self.add(place.dest.clone(), Entry::One(What::Archive(real.clone())))
             }
             node => {
                 let name = source.path.file_name().unwrap_or_default();
@@ -230,11 +218,11 @@ impl Files {
             Node::File(_) => return Err(format!("cannot copy to non-directory: {}", wanted.dest)),
             // what it is in the source says nothing: Docker makes it first
             Node::Missing if !place.dest.as_os_str().is_empty() => {
-                self.entries.push((place.dest.clone(), What::NewFolder));
+                self.add(place.dest.clone(), Entry::One(What::NewFolder))?;
             }
             _ => {}
         }
-        self.below(wanted, &place.dest, &source.node, &source.path, Path::new(""))
+        self.add_below(place.dest.clone(), source)
     }
 
     fn add_with_parents(&mut self, wanted: &Wanted, place: &Place, source: &Source) -> Result<(), String> {
@@ -244,85 +232,58 @@ impl Files {
             if folder.as_os_str().is_empty() {
                 continue;
             }
-            if let (_, Node::Folder(parts)) = wanted.from.resolve(&base.join(folder))? {
-                self.entries
-                    .extend(parts.first().map(|part| (place.dest.join(folder), What::Folder(part.clone()))));
-            }
+            let (_, node) = wanted.from.resolve(&base.join(folder))?;
+            self.add_itself(place.dest.join(folder), &node)?;
         }
         if wanted.excludes(&source.path) {
             return Ok(());
         }
         let dest = place.dest.join(&kept);
         match &source.node {
-            Node::Folder(parts) => {
-                self.entries.extend(parts.first().map(|part| (dest.clone(), What::Folder(part.clone()))));
-                self.below(wanted, &dest, &source.node, &source.path, Path::new(""))
+            node @ Node::Folder(_) => {
+                self.add_itself(dest.clone(), node)?;
+                self.add_below(dest, source)
             }
             node => self.node(dest, node),
         }
     }
 
-    fn add_fetched(&mut self, wanted: &Wanted, place: &Place, fetched: &Fetched) -> Result<(), String> {
+    /// A folder without what is in it.
+    fn add_itself(&mut self, dest: PathBuf, node: &Node) -> Result<(), String> {
+        match node {
+            Node::Folder(parts) => match parts.first() {
+                Some(part) => self.add(dest, Entry::One(What::Folder(part.clone()))),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn add_below(&mut self, dest: PathBuf, source: &Source) -> Result<(), String> {
+        let below = Below { folder: source.node.clone(), source: source.path.clone() };
+        self.add(dest, Entry::Below(below))
+    }
+
+    fn add_fetched(&mut self, place: &Place, fetched: &Fetched) -> Result<(), String> {
         match fetched {
             Fetched::File { path, unpack: true, .. } if archive::is_one(path)? => {
-                self.entries.push((place.dest.clone(), What::Archive(path.clone())));
+                self.add(place.dest.clone(), Entry::One(What::Archive(path.clone())))
             }
             Fetched::File { name, path, .. } => {
-                self.entries.push((place.of(Path::new(name)), What::File(path.clone())));
+                self.add(place.of(Path::new(name)), Entry::One(What::File(path.clone())))
             }
             Fetched::Folder(folder) => {
                 let view = View { layers: vec![folder.clone()] };
-                self.below(wanted, &place.dest, &view.root(), Path::new(""), Path::new(""))?;
+                let below = Below { folder: view.root(), source: PathBuf::new() };
+                self.add(place.dest.clone(), Entry::Below(below))
             }
         }
-        Ok(())
-    }
-
-    /// `inside` is the path within the source that was named.
-    fn below(
-        &mut self,
-        wanted: &Wanted,
-        dest: &Path,
-        folder: &Node,
-        source: &Path,
-        inside: &Path,
-    ) -> Result<(), String> {
-        trees::check_depth(inside.components().count())
-            .map_err(|e| format!("{}: {e}", source.join(inside).display()))?;
-        for (name, node) in list(folder) {
-            if wanted.gone.is_cancelled() {
-                return Err(GIVEN_UP.into());
-            }
-            let inside = inside.join(&name);
-            let kept = !wanted.excludes(&inside) && !wanted.excludes(&source.join(&inside));
-            let dest = dest.join(&name);
-            match &node {
-                Node::Folder(parts) => {
-                    wanted.check_folder_fits(&dest)?;
-                    let part = parts.first().filter(|_| kept);
-                    self.entries.extend(part.map(|part| (dest.clone(), What::Folder(part.clone()))));
-                    // something in it may be brought back
-                    self.below(wanted, &dest, &node, source, &inside)?;
-                }
-                node if kept => self.node(dest, node)?,
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     fn node(&mut self, dest: PathBuf, node: &Node) -> Result<(), String> {
-        match node {
-            Node::File(real) => {
-                let meta = std::fs::symlink_metadata(real).map_err(|e| e.to_string())?;
-                // devices and pipes of a context are of no use in an image
-                if FileType::from_raw_mode(meta.mode()) == FileType::RegularFile {
-                    self.entries.push((dest, What::File(real.clone())));
-                }
-            }
-            Node::Symlink(real) => self.entries.push((dest, What::Symlink(real.clone()))),
-            Node::Folder(_) | Node::Missing => {}
+        match What::of(node).map_err(|e| e.to_string())? {
+            Some(what) => self.add(dest, Entry::One(what)),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
