@@ -1,13 +1,14 @@
 //! Puts the cluster's context into the user's kubeconfig, keeps everything else in it, and takes it out again.
 
 use crate::failures;
+use crate::user_files::{self, SudoUser};
 use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_norway::{Mapping, Value};
 use std::fs::{DirBuilder, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, fchown, lchown};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What a context needs to reach its cluster.
@@ -19,16 +20,16 @@ pub struct Entry {
     pub key_pem: String,
 }
 
-/// Whose file it is: the user's who typed `sudo`, where one did.
+/// The user's who typed `sudo`, where one did: only that user's rights are used then, wherever `KUBECONFIG` leads.
 pub struct Kubeconfig {
     path: PathBuf,
-    owner: Option<(u32, u32)>,
+    owner: Option<SudoUser>,
 }
 
 impl Kubeconfig {
     /// The first file that `KUBECONFIG` names, else `~/.kube/config`.
     pub fn of_user() -> Self {
-        let owner = sudo_user();
+        let owner = SudoUser::of_environment();
         let named = std::env::var("KUBECONFIG").ok();
         let first = named.as_deref().and_then(|list| list.split(':').find(|path| !path.is_empty()));
         let path = match (first, &owner) {
@@ -39,7 +40,7 @@ impl Kubeconfig {
                 home.join(".kube/config")
             }
         };
-        Kubeconfig { path, owner: owner.map(|user| (user.uid, user.gid)) }
+        Kubeconfig { path, owner }
     }
 
     pub fn at(path: PathBuf) -> Self {
@@ -68,7 +69,7 @@ impl Kubeconfig {
     /// # Errors
     /// As [`Kubeconfig::merge`].
     pub fn remove(&self, name: &str) -> Result<()> {
-        if !self.path.exists() {
+        if !self.as_owner(|| Ok(self.path.exists()))? {
             return Ok(());
         }
         let mut config = self.read()?;
@@ -83,7 +84,7 @@ impl Kubeconfig {
             config.insert("current-context".into(), "".into());
         }
         if left == 0 {
-            return std::fs::remove_file(&self.path).map_err(|e| self.failed(e));
+            return self.as_owner(|| std::fs::remove_file(&self.path));
         }
         self.write(config)
     }
@@ -146,11 +147,10 @@ impl Kubeconfig {
     }
 
     fn read(&self) -> Result<Mapping> {
-        let text = match std::fs::read_to_string(&self.path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(self.failed(e)),
-        };
+        let text = self.as_owner(|| match user_files::read(&self.path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            read => read,
+        })?;
         if text.trim().is_empty() {
             return Ok(empty());
         }
@@ -163,49 +163,41 @@ impl Kubeconfig {
 
     /// Whole or not at all: a file beside it takes its place.
     fn write(&self, config: Mapping) -> Result<()> {
-        let write = || -> io::Result<()> {
+        let text = serde_norway::to_string(&Value::Mapping(config)).map_err(|e| self.failed(e))?;
+        self.as_owner(|| {
             let target = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
             let directory = target.parent().filter(|named| !named.as_os_str().is_empty());
             let directory = directory.unwrap_or(Path::new("."));
             if !directory.exists() {
                 DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-                if let Some((uid, gid)) = self.owner {
-                    lchown(directory, Some(uid), Some(gid))?;
-                }
             }
-            let text = serde_norway::to_string(&Value::Mapping(config)).map_err(io::Error::other)?;
             // others may write where the user has it: what lies there by a name that could be guessed is nothing of ours
             let mut fresh = tempfile::Builder::new()
                 .prefix(".kubeconfig-")
                 .permissions(Permissions::from_mode(0o600))
                 .tempfile_in(directory)?;
             fresh.write_all(text.as_bytes())?;
-            if let Some((uid, gid)) = self.owner {
-                fchown(fresh.as_file(), Some(uid), Some(gid))?;
-            }
             fresh.persist(&target).map(|_| ()).map_err(|failed| failed.error)
+        })
+    }
+
+    fn as_owner<T: Send>(&self, act: impl FnOnce() -> io::Result<T> + Send) -> Result<T> {
+        let done = match &self.owner {
+            Some(user) => user.act(act),
+            None => act(),
         };
-        write().map_err(|e| self.failed(e))
+        done.map_err(|e| match self.owner.as_ref().filter(|user| !user.is_root()) {
+            // as `sudo kubectl` leaves it behind
+            Some(SudoUser { name, .. }) if e.kind() == io::ErrorKind::PermissionDenied => self.failed(
+                format!("{e}: it is used with the rights of {name}, who typed sudo; `chown` gives it back"),
+            ),
+            _ => self.failed(e),
+        })
     }
 
     fn failed(&self, why: impl std::fmt::Display) -> anyhow::Error {
         failures::KUBECONFIG.because(format!("{}: {why}", self.path.display()))
     }
-}
-
-struct SudoUser {
-    uid: u32,
-    gid: u32,
-    home: PathBuf,
-}
-
-fn sudo_user() -> Option<SudoUser> {
-    if !nix::unistd::geteuid().is_root() {
-        return None;
-    }
-    let name = std::env::var("SUDO_USER").ok()?;
-    let user = nix::unistd::User::from_name(&name).ok()??;
-    Some(SudoUser { uid: user.uid.as_raw(), gid: user.gid.as_raw(), home: user.dir })
 }
 
 fn empty() -> Mapping {
@@ -254,6 +246,7 @@ fn context(entry: &Entry) -> Mapping {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::MetadataExt;
 
     fn entry(name: &str) -> Entry {
         let text = |t: &str| t.to_owned();
@@ -299,6 +292,44 @@ mod tests {
         let mut names: Vec<_> = names.collect();
         names.sort();
         assert_eq!(names, ["config", "config.monopod-new"], "nothing of its own is left");
+    }
+
+    #[test]
+    fn a_link_leads_to_nothing_that_is_not_its_owners() {
+        let Some(user) = user_files::testing::nobody() else { return };
+        let (home, own) = (user_files::testing::home_of(&user), tempfile::tempdir().unwrap());
+        std::fs::set_permissions(own.path(), Permissions::from_mode(0o755)).unwrap();
+        let secret = own.path().join("secret");
+        std::fs::write(&secret, "password: x\n").unwrap();
+        std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+        let path = home.path().join("config");
+        std::os::unix::fs::symlink(&secret, &path).unwrap();
+        let config = Kubeconfig { path: path.clone(), owner: Some(user.clone()) };
+        let refused = config.merge(&entry("a")).unwrap_err().to_string();
+        assert!(refused.contains("with the rights of nobody"), "{refused}");
+        assert!(config.remove("a").is_err());
+        assert_eq!(std::fs::read_to_string(&secret).unwrap(), "password: x\n");
+        let meta = secret.metadata().unwrap();
+        assert_eq!((meta.uid(), meta.mode() & 0o777), (0, 0o600), "it is root's as before");
+
+        std::fs::remove_file(&path).unwrap();
+        let config = Kubeconfig { path: home.path().join(".kube/config"), owner: Some(user) };
+        config.merge(&entry("a")).unwrap();
+        for made in [config.path(), config.path().parent().unwrap()] {
+            let owner = made.metadata().unwrap().uid();
+            assert_eq!(owner, home.path().metadata().unwrap().uid(), "{}", made.display());
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Kubeconfig::at(folder.path().join("config"));
+        nix::unistd::mkfifo(config.path(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let refused = config.merge(&entry("a")).unwrap_err().to_string();
+        assert!(refused.ends_with("it is no regular file"), "{refused}");
+        let config = Kubeconfig::at(PathBuf::from("/dev/zero"));
+        assert!(config.merge(&entry("a")).is_err() && config.current_context().is_none());
     }
 
     #[test]

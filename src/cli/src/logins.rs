@@ -1,6 +1,7 @@
 //! What the user has for registries: what was typed, else what Docker's own configuration keeps.
 
 use crate::failures;
+use crate::user_files;
 use anyhow::{Context, Result, bail};
 use appliance::Login;
 use base64::Engine;
@@ -42,7 +43,7 @@ impl LoginArguments {
 /// `REGISTRY` where the file can not be understood.
 pub fn known() -> Result<Vec<Login>> {
     let Some(file) = docker_config() else { return Ok(Vec::new()) };
-    let text = match std::fs::read_to_string(&file) {
+    let text = match user_files::act_on(&file, || user_files::read(&file)) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         read => read.map_err(|e| failures::REGISTRY.because(format!("{}: {e}", file.display())))?,
     };

@@ -16,6 +16,7 @@ mod logins;
 mod minikube;
 mod output;
 mod thread_caches;
+mod user_files;
 
 use clap::Parser;
 use std::ffi::OsStr;

@@ -172,7 +172,7 @@ impl Client {
         cluster.authorize(actor, &binding.attributes(&target))?;
         let asked = cluster.admission(actor, &target, Operation::Create, options);
         let PodBinding { namespace, path, mut object } = binding;
-        if path.is_some() {
+        if path.is_some() && !asked.is_of_interest() {
             label_binding(cluster, &mut object);
         }
         let object = asked

@@ -33,3 +33,32 @@ async fn a_pod_right_after_its_namespace_waits_for_its_account() {
     let want = "pods \"other\" is forbidden: error looking up service account default/nobody: serviceaccount \"nobody\" not found";
     assert_eq!(refused.message, want);
 }
+
+#[tokio::test]
+async fn a_mirror_pod_has_nothing_of_the_cluster_whoever_makes_it() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let root = cluster.acting_as(Actor::root());
+    let mirror = |spec: Value| {
+        let mut pod = json!({
+            "metadata": {"name": "m", "namespace": "default", "annotations": {"kubernetes.io/config.mirror": "x"}},
+            "spec": {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]},
+        });
+        pod["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        object::<Pod>(&pod)
+    };
+    let volume = |source: Value| json!({"volumes": [{"name": "v", "projected": {"sources": [source]}}]});
+    for (spec, want) in [
+        (json!({"serviceAccountName": "default"}), "may not reference service accounts"),
+        (json!({"imagePullSecrets": [{"name": "s"}]}), "may not reference secrets"),
+        (volume(json!({"secret": {"name": "s"}})), "may not reference secrets"),
+        (
+            volume(json!({"serviceAccountToken": {"path": "t"}})),
+            "may not use ServiceAccountToken volume projections",
+        ),
+    ] {
+        let refused = root.api().create(mirror(spec)).await.unwrap_err();
+        assert_eq!(refused.message, format!("pods \"m\" is forbidden: a mirror pod {want}"));
+    }
+    let made = root.api().create(mirror(json!({}))).await.unwrap();
+    assert_eq!(made.spec.unwrap().service_account_name, None, "it is as its file");
+}

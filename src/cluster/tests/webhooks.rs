@@ -13,7 +13,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authentication::v1::TokenRequest;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod};
 use k8s_openapi::api::policy::v1::Eviction;
 use kinds::{Subresource, TypedKind};
 use serde_json::{Value, json};
@@ -285,6 +285,27 @@ async fn updates_and_deletions_are_asked_about_with_what_was() {
 }
 
 #[tokio::test]
+async fn a_deletion_can_not_be_changed() {
+    let patches = [json!([]), json!([{"op": "add", "path": "/metadata/labels", "value": {"x": "y"}}])];
+    for (patch, is_refused) in patches.into_iter().zip([false, true]) {
+        let answer = allow(patch);
+        let lab = Lab::new(move |_| Ok(answer.clone())).await;
+        lab.create("a", &WriteOptions::default()).await.unwrap();
+        let rules = json!([
+            {"operations": ["DELETE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"]},
+        ]);
+        lab.mutating("m", vec![hook(json!({"failurePolicy": "Ignore", "rules": rules}))]).await;
+        let version = lab.cluster.registry().by_gvr(&ConfigMap::info().gvr).unwrap();
+        let target = Target::object(&version, Some("default"), "a");
+        let deleted = lab.cluster.delete(&Actor::root(), &target, &DeleteOptions::default()).await;
+        let said = deleted.err().map(|why| (why.code, why.message));
+        let want = "Internal error occurred: admission webhook \"hook.example.com\" attempted to modify the object, \
+            which is not supported for this operation";
+        assert_eq!(said, is_refused.then(|| (500, want.to_owned())));
+    }
+}
+
+#[tokio::test]
 async fn a_dry_run_is_told_and_stores_nothing() {
     let lab = Lab::new(|_| Ok(json!({"allowed": true}))).await;
     lab.validating("v", vec![hook(json!({}))]).await;
@@ -482,6 +503,60 @@ async fn a_binding_is_carried_out_as_a_webhook_has_changed_it_and_others_judge_t
     let pod = lab.pod("p");
     assert_eq!(node_of(&pod), Some("node-2"));
     assert_eq!(pod.metadata.annotations.unwrap()["by"], "a webhook");
+}
+
+#[tokio::test]
+async fn a_binding_to_another_node_has_that_nodes_labels() {
+    let lab = Lab::new(|review| match review["url"].as_str().unwrap().contains("mutates") {
+        true => Ok(allow(json!([{"op": "replace", "path": "/target/name", "value": "node-2"}]))),
+        false => Ok(json!({"allowed": true})),
+    })
+    .await;
+    let (zone, region) = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region");
+    for (name, labels) in [("node-1", json!({zone: "a", region: "r"})), ("node-2", json!({zone: "b"}))] {
+        let node: Node =
+            serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}})).unwrap();
+        lab.cluster.acting_as(Actor::root()).api().create(node).await.unwrap();
+    }
+    lab.waiting("p").await;
+    lab.mutating("m", vec![on("pods/binding", "mutates", json!({}))]).await;
+    lab.validating("v", vec![on("pods/binding", "judges", json!({}))]).await;
+    lab.bind(PodBinding::new("default", "p", "node-1")).await.unwrap();
+    let asked = lab.asked();
+    let seen = |at: usize| asked[at]["request"]["object"]["metadata"]["labels"].clone();
+    assert_eq!(seen(0), json!({zone: "a", region: "r"}));
+    assert_eq!(seen(1), json!({zone: "b"}));
+    let labels = lab.pod("p").metadata.labels.unwrap_or_default();
+    assert_eq!((labels.get(zone).map(String::as_str), labels.get(region)), (Some("b"), None));
+}
+
+#[tokio::test]
+async fn nothing_is_made_in_a_namespace_that_goes_whether_or_not_it_is_stored() {
+    let lab = Lab::new(|_| Ok(json!({"allowed": true}))).await;
+    let root = lab.cluster.acting_as(Actor::root());
+    let version = lab.cluster.registry().by_gvr(&Namespace::info().gvr).unwrap();
+    let goes: Namespace =
+        serde_json::from_value(json!({"metadata": {"name": "goes", "finalizers": ["example.com/held"]}}))
+            .unwrap();
+    root.api().create(goes).await.unwrap();
+    let target = Target::object(&version, None, "goes");
+    lab.cluster.delete(&Actor::root(), &target, &DeleteOptions::default()).await.unwrap();
+    let why = "because it is being terminated";
+    let bound = lab.bind(PodBinding::new("goes", "p", "node-1")).await.unwrap_err();
+    let request = TokenRequest::default();
+    let options = WriteOptions::default();
+    let token = root.admit_token_request("goes", "default", request, &options).await.unwrap_err();
+    let part = {
+        let version = lab.cluster.registry().by_gvr(&Pod::info().gvr).unwrap();
+        Target::object(&version, Some("goes"), "p").subresource(Subresource::Eviction)
+    };
+    let eviction: Eviction = serde_json::from_value(json!({"metadata": {"name": "p"}})).unwrap();
+    let evicted = lab.cluster.admit_eviction(&Actor::root(), &part, eviction, &options).await.unwrap_err();
+    for refused in [bound, token, evicted] {
+        assert!(refused.is(Reason::Forbidden) && refused.message.ends_with(why), "{}", refused.message);
+        // by which `kubectl drain` knows that the pod goes anyhow
+        assert_eq!(refused.causes[0].reason, "NamespaceTerminating");
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 
 mod hearing;
 mod plan;
+mod zone_counts;
 mod zones;
 
 use crate::owner::is_still;
@@ -24,6 +25,7 @@ use kinds::{key_of, pod as ask};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use zone_counts::{Concerned, ZoneCounts};
 use zones::{Pace, Turns};
 
 const NAME: &str = "node-controller";
@@ -51,9 +53,10 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let of_pods = nodes.clone();
     let hearing = Arc::new(Hearing::default());
     let (of_nodes, of_leases) = (hearing.clone(), hearing.clone());
+    let mut zones = ZoneCounts::default();
     let controller = Controller::new(NAME, &cluster)
         .one_at_a_time()
-        .watches::<Node>(move |queue, change| node_changed(queue, change, &nodes, &of_nodes))
+        .watches::<Node>(move |queue, change| node_changed(queue, change, &nodes, &of_nodes, &mut zones))
         // a lease that is renewed in time needs no look: the next one is due when it runs out
         .watches::<Lease>(move |_, change| lease_changed(change, &of_leases))
         .watches::<Pod>(move |queue, change| {
@@ -91,33 +94,42 @@ fn node_of(pod: &Pod) -> Option<&str> {
     pod.spec.as_ref()?.node_name.as_deref().filter(|node| !node.is_empty())
 }
 
-fn node_changed(queue: &WorkQueue<String>, change: &Change<Node>, nodes: &Informer<Node>, hearing: &Hearing) {
+fn node_changed(
+    queue: &WorkQueue<String>,
+    change: &Change<Node>,
+    nodes: &Informer<Node>,
+    hearing: &Hearing,
+    zones: &mut ZoneCounts,
+) {
     let name = change.object().metadata.name.clone().unwrap_or_default();
-    let (was_ready, is_ready) = match change {
+    let now = match change {
         Change::Added(node) => {
             hearing.heard(&name);
-            (false, plan::is_ready(node))
+            Some(node)
         }
         Change::Modified { old, new } => {
             if plan::posted(old) != plan::posted(new) {
                 hearing.heard(&name);
             }
-            (plan::is_ready(old), plan::is_ready(new))
+            Some(new)
         }
-        Change::Deleted(node) => {
+        Change::Deleted(_) => {
             hearing.forget(&name);
-            (plan::is_ready(node), false)
+            None
         }
     };
-    match change {
-        Change::Deleted(_) => queue.add_after(name, QUARANTINE),
-        _ => queue.add(name),
+    let concerned = zones.note(&name, now.map(|node| &**node));
+    match now {
+        Some(_) => queue.add(name),
+        None => queue.add_after(name, QUARANTINE),
     }
-    // whether pods must leave the others depends on whether any node is well
-    if was_ready != is_ready {
-        let all = nodes.list(None);
-        all.iter().filter_map(|node| node.metadata.name.clone()).for_each(|name| queue.add(name));
+    if concerned == Concerned::Nobody {
+        return;
     }
+    // whether pods must leave a node depends on the others; those that are well keep theirs in any case
+    let all = nodes.list(None);
+    let unwell = all.iter().filter(|node| !plan::is_ready(node) && concerned.includes(node));
+    unwell.filter_map(|node| node.metadata.name.clone()).for_each(|name| queue.add(name));
 }
 
 fn lease_changed(change: &Change<Lease>, hearing: &Hearing) {
@@ -149,7 +161,7 @@ impl Reconciler {
         let Some(node) = nodes.get(&ObjectKey::cluster(name)) else {
             return self.forget_pods(name).await.map(|()| None);
         };
-        let its_turn = self.taint(&node, &nodes.list(None)).await?;
+        let its_turn = self.taint(&node, &nodes).await?;
         if plan::is_unknown(&node) {
             self.mark_pods_not_ready(name).await?;
         }
@@ -160,10 +172,13 @@ impl Reconciler {
     }
 
     /// When it is this node's turn to be emptied, where that has to wait.
-    async fn taint(&self, node: &Node, all: &[Arc<Node>]) -> Result<Option<Duration>, Status> {
-        let some_are_well = all.iter().any(|node| plan::is_ready(node));
+    async fn taint(&self, node: &Node, nodes: &Informer<Node>) -> Result<Option<Duration>, Status> {
+        // of one that is well nothing depends on the others, and most are: not each of them goes through all
+        let is_well = plan::is_ready(node);
+        let all = if is_well { Vec::new() } else { nodes.list(None) };
+        let some_are_well = is_well || all.iter().any(|node| plan::is_ready(node));
         let (is_its_turn, its_turn) = match plan::is_to_be_emptied(node) {
-            true => self.turn(node, all),
+            true => self.turn(node, &all),
             false => (false, None),
         };
         // asked of the node as it is stored: what a cache does not show yet is not taken back
@@ -265,5 +280,48 @@ impl Reconciler {
         let mut pods = self.client.cluster().informer::<Pod>().list(None);
         pods.retain(|pod| node_of(pod) == Some(node));
         pods
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    async fn drain(queue: &WorkQueue<String>) -> Vec<String> {
+        let mut found = Vec::new();
+        while let Ok(name) = tokio::time::timeout(Duration::from_millis(20), queue.next()).await {
+            queue.done(&name);
+            found.push(name);
+        }
+        found
+    }
+
+    #[tokio::test]
+    async fn one_node_that_gets_ready_is_no_work_for_all_others() {
+        let node = |name: &str, ready: &str| -> Node {
+            serde_json::from_value(json!({
+                "metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": ready}]},
+            }))
+            .unwrap()
+        };
+        let cluster = testkit::cluster(testkit::config()).await;
+        let root = cluster.acting_as(Actor::root());
+        for number in 0..20 {
+            root.api::<Node>().create(node(&format!("n{number}"), "False")).await.unwrap();
+        }
+        let (nodes, queue) = (cluster.informer::<Node>(), WorkQueue::new());
+        let (hearing, mut zones) = (Hearing::default(), ZoneCounts::default());
+        let mut change = |change: Change<Node>| node_changed(&queue, &change, &nodes, &hearing, &mut zones);
+        let becomes = |name: &str| Change::Modified {
+            old: Arc::new(node(name, "False")),
+            new: Arc::new(node(name, "True")),
+        };
+        nodes.list(None).into_iter().for_each(|node| change(Change::Added(node)));
+        assert_eq!(drain(&queue).await.len(), 20);
+        change(becomes("n0"));
+        assert_eq!(drain(&queue).await.len(), 20, "the first that is well: there is somewhere to go");
+        change(becomes("n1"));
+        assert_eq!(drain(&queue).await, ["n1"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::files::Theirs;
 use crate::root::open;
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use serde::Serialize;
@@ -130,10 +131,26 @@ fn is_whiteout(meta: &Metadata) -> bool {
     meta.file_type().is_char_device() && meta.rdev() == 0
 }
 
-/// The topmost layer that has it, or its whiteout, decides.
+/// The topmost layer that has it, or its whiteout, decides. A link on the way there is an image's own, and may lead anywhere: it
+/// is not followed.
 fn find_below(lower: &[PathBuf], path: &Path) -> Option<Metadata> {
-    let found = lower.iter().find_map(|layer| std::fs::symlink_metadata(layer.join(path)).ok());
-    found.filter(|meta| !is_whiteout(meta))
+    for layer in lower {
+        let found = Theirs::open(layer).and_then(|layer| {
+            let (_above, place) = layer.place(path)?;
+            std::fs::symlink_metadata(place)
+        });
+        match found {
+            Ok(meta) => return Some(meta).filter(|meta| !is_whiteout(meta)),
+            // overlayfs merges directories alone: what is no directory here hides what the layers below have there
+            Err(e) if is_no_directory(&e) => return None,
+            Err(_) => {}
+        }
+    }
+    None
+}
+
+fn is_no_directory(error: &io::Error) -> bool {
+    [Errno::ELOOP, Errno::ENOTDIR].iter().any(|errno| error.raw_os_error() == Some(*errno as i32))
 }
 
 #[cfg(test)]
@@ -214,5 +231,26 @@ mod tests {
         }
         assert_eq!(found(dir.path(), &[], &[]).len(), 40);
         trees::remove(&dir.path().join(&name)).unwrap();
+    }
+
+    #[test]
+    fn a_layers_links_are_not_followed_and_hide_what_is_below() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        for path in ["u/link/file", "u/file/file", "host/file", "bottom/link/file", "bottom/file/file"] {
+            std::fs::create_dir_all(at(path).parent().unwrap()).unwrap();
+            std::fs::write(at(path), "x").unwrap();
+        }
+        std::fs::create_dir(at("top")).unwrap();
+        std::os::unix::fs::symlink(at("host"), at("top/link")).unwrap();
+        std::fs::write(at("top/file"), "x").unwrap();
+        let kinds = |layers: &[PathBuf]| {
+            let found = found(&at("u"), layers, &[]);
+            found.iter().map(|c| format!("{} {}", c.path, c.kind)).collect::<Vec<_>>()
+        };
+        let added = ["/file 0", "/file/file 1", "/link 0", "/link/file 1"];
+        assert_eq!(kinds(&[at("top")]), added);
+        assert_eq!(kinds(&[at("top"), at("bottom")]), added);
+        assert_eq!(kinds(&[at("bottom")]), ["/file 0", "/file/file 0", "/link 0", "/link/file 0"]);
     }
 }

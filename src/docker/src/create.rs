@@ -112,11 +112,16 @@ impl Engine {
                 host.network_mode = format!("container:{id}");
             }
         } else if ![HOST, NONE].contains(&host.network_mode.as_str()) {
-            let taken: BTreeSet<_> =
+            publish::check_count(config, host)?;
+            let mut taken: BTreeSet<_> =
                 self.containers().iter().flat_map(|c| c.see(publish::published)).collect();
             let network = self.networks.find(&host.network_mode).ok();
             plan::bind_ports(host, network.as_ref().and_then(Network::host_binding));
-            plan::choose_ports(config, host, |protocol, said| publish::choose(protocol, said, &taken))?;
+            plan::choose_ports(config, host, |protocol, said| {
+                let port = publish::choose(protocol, said, &taken)?;
+                taken.insert((protocol, port));
+                Ok(port)
+            })?;
         }
         Ok(())
     }

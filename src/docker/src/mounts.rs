@@ -6,16 +6,27 @@ use crate::model::{Config, HostConfig};
 use crate::mount_spec::{self, Wanted};
 use crate::record::{MountKind, Mounted};
 use cri::subpath;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+
+/// Each is a directory that is made, filled, written down and mounted before the container starts, and an image may declare any
+/// number of them.
+const MOST_VOLUMES: usize = 512;
 
 /// All mounts that were asked for; what is said more exactly wins over the image's and anonymous ones.
 pub(crate) fn wanted(config: &Config, host: &HostConfig) -> Result<Vec<Wanted>> {
-    let mut all: Vec<Wanted> = Vec::new();
+    if config.volumes.len() > MOST_VOLUMES {
+        return Err(ApiError::bad(format_args!(
+            "the image and the request declare {} volumes: a container has at most {MOST_VOLUMES} that nobody named",
+            config.volumes.len()
+        )));
+    }
+    let (mut all, mut targets) = (Vec::new(), HashSet::new());
     let binds = host.binds.iter().map(|text| mount_spec::bind(text));
     let tmpfs = host.tmpfs.iter().map(|(target, options)| mount_spec::tmpfs(target, options));
     for wanted in binds.chain(host.mounts.iter().map(mount_spec::mount)).chain(tmpfs) {
         let wanted = wanted?;
-        if all.iter().any(|other| other.target == wanted.target) {
+        if !targets.insert(wanted.target.clone()) {
             return Err(ApiError::bad(format_args!("Duplicate mount point: {}", wanted.target.display())));
         }
         all.push(wanted);
@@ -25,7 +36,7 @@ pub(crate) fn wanted(config: &Config, host: &HostConfig) -> Result<Vec<Wanted>> 
             Some(_) => mount_spec::bind(target)?,
             None => mount_spec::anonymous(target)?,
         };
-        if !all.iter().any(|other| other.target == anonymous.target) {
+        if targets.insert(anonymous.target.clone()) {
             all.push(anonymous);
         }
     }
@@ -49,19 +60,21 @@ impl Engine {
     pub(crate) fn resolve_mounts(&self, config: &Config, host: &HostConfig) -> Result<Vec<Mounted>> {
         let mut all = Vec::new();
         let own = wanted(config, host)?;
-        let is_own = |target: &Path| own.iter().any(|w| w.target == target && !is_of_image(w));
+        let said: HashSet<&Path> =
+            own.iter().filter(|w| !is_of_image(w)).map(|w| w.target.as_path()).collect();
+        let mut taken: HashSet<PathBuf> = HashSet::new();
         for text in &host.volumes_from {
             let (name, mode) = from(text)?;
             for mut other in self.container(name)?.see(|r| r.mounts.clone()) {
                 other.read_only |= mode.split(',').any(|word| word == "ro");
-                let is_taken = |m: &Mounted| m.target == other.target;
-                if other.kind != MountKind::Tmpfs && !is_own(&other.target) && !all.iter().any(is_taken) {
+                let is_wanted = other.kind != MountKind::Tmpfs && !said.contains(other.target.as_path());
+                if is_wanted && taken.insert(other.target.clone()) {
                     all.push(other);
                 }
             }
         }
         for wanted in own {
-            if !all.iter().any(|m: &Mounted| m.target == wanted.target) {
+            if taken.insert(wanted.target.clone()) {
                 all.push(self.resolve(wanted)?);
             }
         }
@@ -206,6 +219,19 @@ mod tests {
         assert_eq!((all.len(), all[0].source.as_str()), (1, "db"));
         let twice = HostConfig { binds: vec!["a:/data".into(), "b:/data".into()], ..Default::default() };
         assert_eq!(wanted(&config, &twice).unwrap_err().message, "Duplicate mount point: /data");
+    }
+
+    #[test]
+    fn an_image_with_too_many_volumes_is_refused() {
+        let declaring = |count: usize| {
+            let volumes = (0..count).map(|number| (format!("/v{number}"), serde_json::json!({})));
+            wanted(&Config { volumes: volumes.collect(), ..Default::default() }, &HostConfig::default())
+        };
+        assert_eq!(declaring(MOST_VOLUMES).unwrap().len(), MOST_VOLUMES);
+        let why = declaring(5000).unwrap_err().message;
+        let want =
+            "the image and the request declare 5000 volumes: a container has at most 512 that nobody named";
+        assert_eq!(why, want);
     }
 
     #[test]

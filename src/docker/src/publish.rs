@@ -1,13 +1,16 @@
 //! Published ports: which one is chosen where that is left open, and those that somebody has already, in Docker's words.
 
 use crate::error::ApiError;
-use crate::model::HostConfig;
+use crate::model::{Config, HostConfig, PortBinding};
 use crate::plan;
 use crate::record::Record;
 use cri::{HostPort, Protocol};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Error, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+
+/// Of the kernel's choice, before all are gone through in their order.
+const TRIES: usize = 64;
 
 /// A program of the machine's own that listens there would lose its clients to the container: Docker binds the port for as
 /// long as the container runs, and so finds out.
@@ -34,32 +37,88 @@ pub(crate) fn has_range(host: &HostConfig) -> bool {
     host.port_bindings.values().flatten().flatten().any(|binding| binding.host_port.contains('-'))
 }
 
+/// # Errors
+/// More ports are to be published anywhere than this machine has for that, as of an image with `EXPOSE 1-65535`.
+pub(crate) fn check_count(config: &Config, host: &HostConfig) -> Result<(), ApiError> {
+    let is_anywhere = |binding: &&PortBinding| matches!(binding.host_port.as_str(), "" | "0");
+    let mut counts: BTreeMap<Protocol, usize> = BTreeMap::new();
+    for (port, bindings) in &host.port_bindings {
+        let bindings = bindings.as_deref().unwrap_or_default();
+        let count = if bindings.is_empty() { 1 } else { bindings.iter().filter(is_anywhere).count() };
+        *counts.entry(plan::port(port)?.1).or_default() += count;
+    }
+    if host.publish_all_ports {
+        for port in config.exposed_ports.keys().filter(|port| !host.port_bindings.contains_key(*port)) {
+            *counts.entry(plan::port(port)?.1).or_default() += 1;
+        }
+    }
+    let (first, last) = local_range();
+    let most = usize::from(last - first) + 1;
+    match counts.into_iter().find(|(_, count)| *count > most) {
+        Some((protocol, count)) => Err(ApiError::bad(format_args!(
+            "all ports are allocated: {count} {} ports are to be published, and this machine has {most} to choose from \
+             (net.ipv4.ip_local_port_range)",
+            name(protocol)
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// What the kernel gives out, both within.
+fn local_range() -> (u16, u16) {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let mut numbers = text.split_whitespace().map(str::parse::<u16>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(first)), Some(Ok(last))) if first <= last => (first, last),
+        _ => (32_768, 60_999), // the kernel's own
+    }
+}
+
 /// What a container has, or will have when it is started.
 pub(crate) fn published(record: &Record) -> Vec<(Protocol, u16)> {
     let ports = plan::host_ports(record).unwrap_or_default();
     ports.into_iter().map(|port| (port.protocol, port.host_port)).collect()
 }
 
-/// Any that nobody listens on, or the first of a range (`8000-8010`) that neither a program nor a container has.
+/// Any that neither a program nor a container has, or the first of a range (`8000-8010`) that neither a program nor a container has.
 pub(crate) fn choose(
     protocol: Protocol,
     said: &str,
     taken: &BTreeSet<(Protocol, u16)>,
 ) -> Result<u16, ApiError> {
     let Some((first, last)) = said.split_once('-') else {
-        return free_port(protocol).map_err(|e| ApiError::failed("find a free port", e));
+        return free_port(protocol, taken);
     };
     let number = |text: &str| text.parse::<u16>();
     let (Ok(first), Ok(last)) = (number(first), number(last)) else {
         return Err(ApiError::bad(format_args!("invalid published port: {said:?}")));
     };
-    let at = |host_port| HostPort { protocol, host_ip: None, host_port, container_port: 0 };
-    let is_free = |port: &u16| !taken.contains(&(protocol, *port)) && !is_in_use(&at(*port));
     let none = || ApiError::internal(format_args!("all ports of {said}/{} are allocated", name(protocol)));
-    (first..=last).find(is_free).ok_or_else(none)
+    first_free(protocol, (first, last), taken).ok_or_else(none)
 }
 
-fn free_port(protocol: Protocol) -> std::io::Result<u16> {
+fn first_free(
+    protocol: Protocol,
+    (first, last): (u16, u16),
+    taken: &BTreeSet<(Protocol, u16)>,
+) -> Option<u16> {
+    let at = |host_port| HostPort { protocol, host_ip: None, host_port, container_port: 0 };
+    (first..=last).find(|port| !taken.contains(&(protocol, *port)) && !is_in_use(&at(*port)))
+}
+
+fn free_port(protocol: Protocol, taken: &BTreeSet<(Protocol, u16)>) -> Result<u16, ApiError> {
+    for _ in 0..TRIES {
+        let port = any_port(protocol).map_err(|e| ApiError::failed("find a free port", e))?;
+        if !taken.contains(&(protocol, port)) {
+            return Ok(port);
+        }
+    }
+    let none = || ApiError::internal("all ports are allocated");
+    first_free(protocol, local_range(), taken).ok_or_else(none)
+}
+
+/// The kernel knows of those that are bound only: it may be one that another container has.
+fn any_port(protocol: Protocol) -> std::io::Result<u16> {
     let any = (Ipv4Addr::UNSPECIFIED, 0);
     match protocol {
         Protocol::Udp => UdpSocket::bind(any)?.local_addr(),
@@ -135,6 +194,29 @@ mod tests {
         assert!(choose(format!("{first}-{first}"), &[first]).is_err());
         assert!(choose("1-x".to_owned(), &[]).unwrap_err().message.contains("invalid published port"));
         assert!(choose(String::new(), &[]).unwrap() > 0);
+    }
+
+    #[test]
+    fn what_is_chosen_anywhere_is_no_other_containers() {
+        let free = any_port(Protocol::Udp).unwrap();
+        let (first, last) = local_range();
+        let taken = (first..=last).filter(|port| *port != free).map(|port| (Protocol::Udp, port)).collect();
+        assert_eq!(choose(Protocol::Udp, "", &taken).unwrap(), free);
+        let all = (first..=last).map(|port| (Protocol::Udp, port)).collect();
+        assert_eq!(choose(Protocol::Udp, "0", &all).unwrap_err().message, "all ports are allocated");
+    }
+
+    #[test]
+    fn more_ports_than_there_are_are_refused_at_once() {
+        let exposing = |last: u16| {
+            let ports = (1..=last).map(|port| (format!("{port}/tcp"), serde_json::json!({})));
+            Config { exposed_ports: ports.collect(), ..Default::default() }
+        };
+        let all = |publish_all_ports| HostConfig { publish_all_ports, ..Default::default() };
+        assert!(check_count(&exposing(100), &all(true)).is_ok());
+        assert!(check_count(&exposing(65_535), &all(false)).is_ok(), "they are exposed only");
+        let why = check_count(&exposing(65_535), &all(true)).unwrap_err().message;
+        assert!(why.starts_with("all ports are allocated: 65535 tcp ports are to be published"), "{why}");
     }
 
     #[test]

@@ -78,8 +78,9 @@ const WITH_VOLUMES: &str = "with-volumes";
 /// Takes a container's directory out of sight; gives where it is now. What is left of it is removed at the next start, and
 /// its volumes with it where `volumes` says so.
 pub(crate) fn begin_removal(dir: &Path, volumes: bool) -> std::io::Result<PathBuf> {
-    if volumes {
-        std::fs::write(dir.join(WITH_VOLUMES), "")?;
+    // a disk that has no place for the mark gets it by the removal; the mark is for a crash in the middle of it
+    if volumes && let Err(error) = std::fs::write(dir.join(WITH_VOLUMES), "") {
+        tracing::warn!(dir = %dir.display(), %error, "volumes would stay if the removal were cut off");
     }
     let gone = dir.with_extension("removed");
     std::fs::rename(dir, &gone)?;
@@ -197,4 +198,19 @@ fn start_if_due(engine: &Arc<Engine>, container: &Arc<Container>, record: &Recor
         true
     });
     tokio::spawn(supervise::restart(engine.clone(), container.clone(), Duration::ZERO));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removal_begins_also_where_no_file_can_be_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let container = dir.path().join("c");
+        // stands for a disk that is full
+        std::fs::create_dir_all(container.join(WITH_VOLUMES)).unwrap();
+        let gone = begin_removal(&container, true).unwrap();
+        assert!(!container.exists() && gone.exists());
+    }
 }

@@ -112,8 +112,45 @@ async fn child() {
     println!("the disk was full, and nothing came of it");
 }
 
-#[test]
-fn a_full_disk_is_said_and_costs_nothing() {
+/// Not a test, as `child`: the disk has bytes, and few inodes.
+#[tokio::test(flavor = "multi_thread")]
+async fn child_without_inodes() {
+    let Some(disk) = std::env::var_os(DISK) else { return };
+    let disk = Path::new(&disk);
+    let folder = disk.join("store");
+    let store = ImageStore::open(&folder, Registries::default()).unwrap();
+    for name in ["small", "other"] {
+        let archive = docker_archive(&[name], &[Tar::new().file(name, name).bytes()]);
+        store.load(Cursor::new(archive)).await.unwrap();
+    }
+    let filler = disk.join("filler");
+    std::fs::create_dir(&filler).unwrap();
+    let fill = |from: u32| {
+        (from..).take_while(|number| std::fs::File::create(filler.join(number.to_string())).is_ok()).count()
+    };
+    let first = fill(0);
+    store.tag("small", "another").unwrap();
+    store.remove_image("other").unwrap();
+    assert_eq!(std::fs::read_dir(folder.join("layers")).unwrap().count(), 1, "it is not put off");
+    drop(store);
+    let half = folder.join("tmp/half");
+    std::fs::create_dir(&half).unwrap();
+    (0..8).for_each(|number| std::fs::write(half.join(number.to_string()), "x").unwrap());
+    fill(first as u32);
+    let store = ImageStore::open(&folder, Registries::default()).unwrap();
+    assert_eq!(std::fs::read_dir(folder.join("tmp")).unwrap().count(), 0);
+    store.remove_image("small").unwrap();
+    store.remove_image("another").unwrap();
+    assert_eq!(std::fs::read_dir(folder.join("layers")).unwrap().count(), 0);
+    drop(store);
+    std::fs::remove_dir_all(&filler).unwrap();
+    drop(ImageStore::open(&folder, Registries::default()).unwrap());
+    assert_eq!(std::fs::read_dir(folder.join("ballast-inodes")).unwrap().count(), 64, "aboard again");
+    println!("the disk was full, and nothing came of it");
+}
+
+/// Runs one of the children on a disk of its own.
+fn on_a_disk(options: &str, child: &str) {
     if !rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED: a disk of one's own needs root");
         return;
@@ -121,14 +158,25 @@ fn a_full_disk_is_said_and_costs_nothing() {
     let place = tempfile::TempDir::new().unwrap();
     let disk = place.path().join("disk");
     std::fs::create_dir(&disk).unwrap();
-    let script = format!("mount -t tmpfs -o size={SIZE}m none \"${DISK}\" && exec \"$0\" \"$@\"");
+    let script = format!("mount -t tmpfs -o {options} none \"${DISK}\" && exec \"$0\" \"$@\"");
     let done = Command::new("unshare")
         .args(["-m", "sh", "-c", &script])
         .arg(std::env::current_exe().unwrap())
-        .args(["full_disk::child", "--exact", "--nocapture"])
+        .arg(format!("full_disk::{child}"))
+        .args(["--exact", "--nocapture"])
         .env(DISK, &disk)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success() && said.contains("nothing came of it"), "{said}");
+}
+
+#[test]
+fn a_full_disk_is_said_and_costs_nothing() {
+    on_a_disk(&format!("size={SIZE}m"), "child");
+}
+
+#[test]
+fn a_disk_without_inodes_keeps_nobody_from_removing() {
+    on_a_disk(&format!("size={}m,nr_inodes=600", 4 * SIZE), "child_without_inodes");
 }

@@ -7,8 +7,8 @@
 //!
 //! On disk: `blobs/sha256/<hex>` (manifests, configurations), `layers/<chain id>/` (`diff`, `recipe`, `layer.json`),
 //! `images.json` (which names mean which image), `cache/` (of builds' cache mounts), `tmp/` (whatever is not
-//! finished; swept on open), `ballast` (thrown away when the disk is full, so that images can be removed). Everything comes
-//! into sight by a rename, so nothing half made is ever seen.
+//! finished; swept on open), `ballast` and `ballast-inodes` (thrown away when the disk is full, so that images can be
+//! removed). Everything comes into sight by a rename, so nothing half made is ever seen.
 //!
 //! Read [`ImageStore`] first, then `pull.rs` and `unpack.rs`, then `build.rs`.
 

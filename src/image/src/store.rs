@@ -97,6 +97,7 @@ impl ImageStore {
         registries.check()?;
         std::fs::create_dir_all(dir).map_err(doing(format!("create {}", dir.display())))?;
         let tmp = dir.join("tmp");
+        ballast::make_room_for_a_start(dir);
         sweep(dir)?;
         let index = Index::load(dir)?;
         let inner = Arc::new(Inner {
@@ -112,9 +113,9 @@ impl ImageStore {
             sync_is_due: AtomicBool::new(false),
         });
         ballast::take(dir);
-        inner.forget_what_the_disk_lost()?;
+        unless_full(inner.forget_what_the_disk_lost())?;
         // of a daemon that was killed before it could
-        inner.sync()?;
+        unless_full(inner.sync())?;
         Ok(Arc::new(ImageStore { inner }))
     }
 
@@ -230,17 +231,38 @@ impl Inner {
     }
 }
 
-/// What is in `tmp` was never in sight. It may be large, so it is deleted behind the start's back.
+/// A store on a full disk opens all the same: through it what fills the disk can be removed.
+fn unless_full(done: Result<()>) -> Result<()> {
+    match done {
+        Err(error) if error.is_full_disk() => {
+            tracing::warn!(%error, "the image store opens on a full disk; the next start tries again");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// What is in `tmp` was never in sight. It may be large, so it is deleted behind the start's back. The directory itself stays:
+/// on a full disk there is no other to be had.
 fn sweep(dir: &Path) -> Result<()> {
     let tmp = dir.join("tmp");
-    let trash = dir.join(format!("trash-{}", jiff::Timestamp::now().as_nanosecond()));
-    match std::fs::rename(&tmp, &trash) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(ImageError::io(format!("sweep {}", tmp.display()), e));
+    ballast::with_room(dir, || std::fs::create_dir_all(&tmp))
+        .map_err(doing(format!("create {}", tmp.display())))?;
+    let left = std::fs::read_dir(&tmp).map_err(doing(format!("sweep {}", tmp.display())))?;
+    let left: Vec<PathBuf> = left.flatten().map(|entry| entry.path()).collect();
+    if !left.is_empty() {
+        let trash = dir.join(format!("trash-{}", jiff::Timestamp::now().as_nanosecond()));
+        let has_trash = std::fs::create_dir(&trash).is_ok();
+        for path in left {
+            let name = path.file_name().unwrap_or_default();
+            if has_trash && std::fs::rename(&path, trash.join(name)).is_ok() {
+                continue;
+            }
+            // what can not be moved is deleted while the start waits, which makes room for the next
+            let removed = trees::remove(&path).or_else(|_| std::fs::remove_file(&path));
+            removed.map_err(doing(format!("sweep {}", path.display())))?;
         }
-        _ => {}
     }
-    std::fs::create_dir_all(&tmp).map_err(doing(format!("create {}", tmp.display())))?;
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let old: Vec<PathBuf> =
         entries.filter(|e| e.file_name().to_string_lossy().starts_with("trash-")).map(|e| e.path()).collect();

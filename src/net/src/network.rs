@@ -260,6 +260,13 @@ impl Network {
             let id = id.to_owned();
             return self.with_ruleset(move |ruleset| ruleset.set_sandbox(&id, BTreeSet::new())).await;
         };
+        let taken = |port: &HostPort, by: &str| {
+            let port = format!("{}/{:?}", port.host_port, port.protocol).to_lowercase();
+            NetError::PortTaken(port, by.to_owned())
+        };
+        if let Some(port) = ports::doubled(ports) {
+            return Err(taken(port, id));
+        }
         let elements = ports::elements(pod, ports);
         if ports.iter().any(|port| port.protocol == Protocol::Udp) {
             self.ipam().udp.insert(id.to_owned());
@@ -270,8 +277,7 @@ impl Network {
                 let of_port = ports::elements(pod, std::slice::from_ref(port));
                 let others = of_port.iter().filter_map(|element| ruleset.owner_of(element));
                 if let Some(other) = others.into_iter().find(|other| *other != id) {
-                    let port = format!("{}/{:?}", port.host_port, port.protocol).to_lowercase();
-                    return Err(NetError::PortTaken(port, other.to_owned()));
+                    return Err(taken(port, other));
                 }
             }
             ruleset.set_sandbox(&id, elements)?;

@@ -3,7 +3,7 @@
 use crate::frontends::{Frontend, host_port_key, socket};
 use crate::nft::{Data, Element, Set};
 use cri::HostPort;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 /// A host port on an IPv6 address has no element: the table is IPv4's.
@@ -24,6 +24,15 @@ pub(crate) fn lead(pod: Ipv4Addr, port: &HostPort) -> Option<(Frontend, SocketAd
     };
     let frontend = Frontend { address, protocol: port.protocol, port: port.host_port };
     Some((frontend, SocketAddrV4::new(pod, port.container_port)))
+}
+
+/// The first of a sandbox's ports that leads elsewhere already.
+pub(crate) fn doubled(ports: &[HostPort]) -> Option<&HostPort> {
+    let mut known = BTreeMap::new();
+    ports.iter().find(|port| {
+        let Some((frontend, to)) = lead(Ipv4Addr::UNSPECIFIED, port) else { return false };
+        *known.entry(frontend).or_insert(to) != to
+    })
 }
 
 fn element(pod: Ipv4Addr, port: &HostPort) -> Option<Element> {
@@ -64,5 +73,21 @@ mod tests {
             assert_eq!(element(pod, &port(host_ip)), want, "{name}");
         }
         assert_eq!(elements(pod, &[port(None), port(Some("::1"))]).len(), 2, "the port and the hairpin");
+    }
+
+    #[test]
+    fn a_port_leads_to_one_place() {
+        let port = |host_ip: Option<&str>, host_port, container_port| HostPort {
+            protocol: Protocol::Udp,
+            host_ip: host_ip.map(|ip| ip.parse().unwrap()),
+            host_port,
+            container_port,
+        };
+        let both = [port(Some("0.0.0.0"), 53, 53), port(Some("::"), 53, 53)];
+        assert_eq!(doubled(&both), None, "as a client asks for both families");
+        let others = [port(None, 53, 53), port(Some("127.0.0.1"), 53, 54), port(None, 54, 53)];
+        assert_eq!(doubled(&others), None);
+        let twice = [port(None, 53, 53), port(None, 53, 54)];
+        assert_eq!(doubled(&twice), Some(&twice[1]));
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::conntrack::{Own, Stale, forgets_client, strays_from_port};
 use crate::isolation::{Layout, change, inventory, replace};
-use crate::nft::{Batch, Element, Flow, Netfilter, OwnPorts, Set};
+use crate::nft::{Batch, Data, Element, Flow, Netfilter, OwnPorts, Set};
 use crate::nft_cli::{self, ForeignChain};
 use crate::plan::{FRONTEND_SETS, Frontends, Plan};
 use crate::{Action, Frontend, Isolation, NetConfig, NetError, Result, structure};
 use cri::Protocol;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::SocketAddrV4;
 
 /// Blocking; callers put it on a thread that may wait.
@@ -18,7 +18,7 @@ pub(crate) struct Ruleset {
     chains: HashSet<String>,
     frontends: Frontends,
     /// Elements of sandboxes, by the owner's id; put back when somebody flushed the table.
-    sandboxes: std::collections::HashMap<String, BTreeSet<Element>>,
+    sandboxes: HashMap<String, BTreeSet<Element>>,
     /// Of the networks beside the pods', and of ranges of services beside the profile's own; put back as well.
     networks: BTreeSet<Element>,
     service_ranges: BTreeSet<Element>,
@@ -34,6 +34,8 @@ enum Applied {
     Known(Layout),
 }
 
+/// Elements in one transaction; where one of them is gone, each of them gets one.
+const DELETED_TOGETHER: usize = 400;
 const NETWORK_SETS: [Set; 4] = [Set::Neighbours, Set::Confined, Set::Barred, Set::Leaving];
 
 impl Ruleset {
@@ -220,9 +222,15 @@ impl Ruleset {
 
     /// What came to these ports before they led there.
     pub(crate) fn forget_strays(&self, ports: &[(Frontend, SocketAddrV4)]) {
-        if ports.iter().any(|(frontend, _)| frontend.protocol == Protocol::Udp) {
+        // there may be tens of thousands of both, ports and flows
+        let mut by_port: HashMap<u16, Vec<(Frontend, SocketAddrV4)>> = HashMap::new();
+        for port in ports.iter().filter(|(frontend, _)| frontend.protocol == Protocol::Udp) {
+            by_port.entry(port.0.port).or_default().push(*port);
+        }
+        if !by_port.is_empty() {
             let own = own_addresses();
-            self.delete_flows(|flow| strays_from_port(flow, ports, &own));
+            let ports = |flow: &Flow| by_port.get(&flow.to.1).map(Vec::as_slice).unwrap_or_default();
+            self.delete_flows(|flow| strays_from_port(flow, ports(flow), &own));
         }
     }
 
@@ -232,17 +240,25 @@ impl Ruleset {
             .unwrap_or_else(|error| tracing::warn!(%error, "UDP clients stay where they were led"));
     }
 
-    /// One by one, since each may have gone by itself.
+    /// Together, and one by one where one of them has gone by itself.
     fn delete_each<'a>(&self, elements: impl IntoIterator<Item = &'a Element>) -> Result<()> {
-        for element in elements {
-            let mut batch = Batch::new(&self.table);
-            batch.delete([element]);
-            match self.netfilter.commit(batch) {
-                Err(NetError::Refused { errno: libc::ENOENT, .. }) => {}
-                other => other?,
+        let elements: Vec<&Element> = elements.into_iter().collect();
+        for some in elements.chunks(DELETED_TOGETHER) {
+            if !self.delete(some)? {
+                some.iter().try_for_each(|element| self.delete(&[*element]).map(drop))?;
             }
         }
         Ok(())
+    }
+
+    /// All of them or none; whether all were there.
+    fn delete(&self, elements: &[&Element]) -> Result<bool> {
+        let mut batch = Batch::new(&self.table);
+        batch.delete(elements.iter().copied());
+        match self.netfilter.commit(batch) {
+            Err(NetError::Refused { errno: libc::ENOENT, .. }) => Ok(false),
+            done => done.map(|()| true),
+        }
     }
 
     /// Host ports and hairpin of one sandbox, in place of what it had.
@@ -328,7 +344,11 @@ impl Ruleset {
     /// Who else has this key: two sandboxes can not have the same host port.
     pub(crate) fn owner_of(&self, element: &Element) -> Option<&str> {
         let same = |other: &Element| other.set == element.set && other.key == element.key;
-        self.sandboxes.iter().find(|(_, elements)| elements.iter().any(same)).map(|(id, _)| id.as_str())
+        // before any that has the key, whatever it holds
+        let from = Element { data: Data::None, ..element.clone() };
+        let has =
+            |elements: &BTreeSet<Element>| elements.range::<Element, _>(&from..).next().is_some_and(same);
+        self.sandboxes.iter().find(|(_, elements)| has(elements)).map(|(id, _)| id.as_str())
     }
 
     /// Elements of sandboxes that nobody adopted.

@@ -6,6 +6,7 @@ use cri::{HostPort, NetworkGarbage, Protocol};
 use net::Network;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::{Duration, Instant};
 use world::{CLIENT, NODE, alone, config, lan, netns, pod, serve, sh, snapshot, tcp, udp, udp_socket};
 
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -130,6 +131,36 @@ fn host_ports_lead_to_their_sandbox() {
             a.ip,
             "not reused at once"
         );
+    });
+}
+
+#[test]
+fn tens_of_thousands_of_ports_lead_to_one_place_each() {
+    alone("tens_of_thousands_of_ports_lead_to_one_place_each", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let port = |host_port, container_port| HostPort {
+            protocol: Protocol::Tcp,
+            host_ip: None,
+            host_port,
+            container_port,
+        };
+        let many: Vec<HostPort> = (20_000..50_000).map(|number| port(number, 8080)).collect();
+        sh("ip netns add a; ip netns add b");
+        let began = Instant::now();
+        network.attach("a", "", &netns("a"), &many).await.unwrap();
+        serve(Some("a"), "a", Ipv4Addr::UNSPECIFIED, 8080);
+        assert_eq!(tcp(Some("client"), at(NODE, 49_999)), Ok(format!("a {CLIENT}")));
+        for (name, ports, want) in [
+            ("another's", &many[29_999..], "host port 49999/tcp is already taken by sandbox a"),
+            ("its own", &[port(80, 1), port(80, 2)][..], "host port 80/tcp is already taken by sandbox b"),
+        ] {
+            let refused = network.attach("b", "", &netns("b"), ports).await.unwrap_err().to_string();
+            assert!(refused.contains(want), "{name}: {refused}");
+        }
+        network.detach("a").await.unwrap();
+        assert_eq!(tcp(Some("client"), at(NODE, 49_999)), Err(ErrorKind::ConnectionRefused));
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     });
 }
 

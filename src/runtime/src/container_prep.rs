@@ -9,6 +9,7 @@ use crate::spec::{self, ImageDefaults, SharedSource, Volume};
 use cri::wire::ImageMount;
 use cri::{ContainerConfig, ContainerId, CriError, Result, SandboxConfig, SandboxId, Seccomp};
 use oci_spec::runtime::LinuxSeccomp;
+use std::collections::HashSet;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -83,7 +84,7 @@ impl Inner {
         let stop_signal = config.stop_signal.as_deref().or(defaults.stop_signal.as_deref());
         let stop_signal = stop_signal.map_or(Ok(SIGTERM), signals::number)?;
         let prep = ContainerPrep {
-            volumes: volumes(&config, &defaults, &paths),
+            volumes: volumes(&config, &defaults, &paths)?,
             shared: shared(&config, &paths),
             devices: devices(&config)?,
             localhost: localhost(&config.seccomp)?,
@@ -152,17 +153,28 @@ fn create_directories(prep: &ContainerPrep) -> std::io::Result<()> {
     }
 }
 
+/// Each is a directory that is made and mounted before the container starts, and an image may declare any number of them.
+const MOST_VOLUMES: usize = 512;
+
 /// The image's VOLUMEs that nothing else is mounted on.
-fn volumes(config: &ContainerConfig, image: &ImageDefaults, paths: &ContainerPaths) -> Vec<Volume> {
+///
+/// # Errors
+/// [`CriError::Invalid`] where they are too many.
+fn volumes(config: &ContainerConfig, image: &ImageDefaults, paths: &ContainerPaths) -> Result<Vec<Volume>> {
+    let mounted: HashSet<PathBuf> = config.mounts.iter().map(|mount| plain(&mount.target)).collect();
     let mut targets: Vec<PathBuf> = image.volumes.iter().map(plain).collect();
     targets.sort();
     targets.dedup();
-    targets
-        .into_iter()
-        .filter(|t| t != Path::new("/") && !config.mounts.iter().any(|m| plain(&m.target) == *t))
-        .enumerate()
-        .map(|(number, target)| Volume { source: paths.volume(number), target })
-        .collect()
+    targets.retain(|target| target != Path::new("/") && !mounted.contains(target));
+    if targets.len() > MOST_VOLUMES {
+        let count = targets.len();
+        return Err(CriError::Invalid(format!(
+            "image {} declares {count} volumes: a container has at most {MOST_VOLUMES}",
+            config.image
+        )));
+    }
+    let numbered = targets.into_iter().enumerate();
+    Ok(numbered.map(|(number, target)| Volume { source: paths.volume(number), target }).collect())
 }
 
 /// An image writes what it likes: absolute, and `..` goes nowhere.
@@ -221,9 +233,22 @@ mod tests {
         let config = ContainerConfig { mounts: vec![mounted], ..Default::default() };
         let paths = ContainerPaths { state: "/s".into(), bundle: "/b".into() };
         let got: Vec<_> =
-            volumes(&config, &image, &paths).into_iter().map(|v| (v.source, v.target)).collect();
+            volumes(&config, &image, &paths).unwrap().into_iter().map(|v| (v.source, v.target)).collect();
         let want = [("/s/volumes/0", "/data"), ("/s/volumes/1", "/etc")].map(|(s, t)| (s.into(), t.into()));
         assert_eq!(got, want);
+        let image = ImageDefaults {
+            volumes: (0..5000).map(|number| format!("/v{number}")).collect(),
+            ..Default::default()
+        };
+        let config = ContainerConfig { image: "many".to_owned(), ..Default::default() };
+        let why = volumes(&config, &image, &paths).unwrap_err().to_string();
+        assert_eq!(why, "image many declares 5000 volumes: a container has at most 512");
+        let mounts = image
+            .volumes
+            .iter()
+            .map(|target| cri::Mount { target: PathBuf::from(target), ..Default::default() });
+        let config = ContainerConfig { mounts: mounts.collect(), ..Default::default() };
+        assert_eq!(volumes(&config, &image, &paths).unwrap(), [], "all are mounted");
     }
 
     #[test]

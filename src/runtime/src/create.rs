@@ -21,6 +21,7 @@ use cri::{
     Result, SandboxId, Seccomp,
 };
 use oci_spec::runtime::Spec;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -222,7 +223,8 @@ fn write_bundle(
 /// Mounts that begin with what the image has there, if they are empty still.
 fn to_be_filled(prep: &ContainerPrep) -> impl Iterator<Item = (PathBuf, PathBuf)> {
     let config = &prep.config;
-    let asked = config.mounts.iter().filter(|mount| config.copy_up.contains(&mount.target));
+    let filled: HashSet<&PathBuf> = config.copy_up.iter().collect();
+    let asked = config.mounts.iter().filter(move |mount| filled.contains(&mount.target));
     asked.filter_map(|mount| Some((mount.target.clone(), source_of(prep, mount)?)))
 }
 

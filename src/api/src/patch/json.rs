@@ -33,6 +33,11 @@ impl JsonPatch {
         }
     }
 
+    /// Whether it has no operation.
+    pub fn is_empty(&self) -> bool {
+        self.0.0.is_empty()
+    }
+
     /// # Errors
     /// `Invalid` for a patch that does not fit the target, or makes more of it than is allowed.
     pub fn apply(&self, target: Value) -> Result<Value, Status> {

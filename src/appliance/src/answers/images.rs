@@ -105,7 +105,7 @@ pub(super) async fn save(images: &ImageStore, names: &[String], path: &Path) -> 
     partial.push(".partial");
     let partial = Partial(partial.into());
     let saved = async {
-        let file = tokio::fs::File::create(&partial.0).await.map_err(|e| e.to_string())?;
+        let file = create_anew(&partial.0).await.map_err(|e| e.to_string())?;
         images.save(names, file).await.map_err(|e| e.to_string())?;
         tokio::fs::rename(&partial.0, path).await.map_err(|e| e.to_string())
     };
@@ -113,6 +113,15 @@ pub(super) async fn save(images: &ImageStore, names: &[String], path: &Path) -> 
         Ok(()) => ControlReply::Done,
         Err(why) => refused(format!("save to {}: {why}", path.display())),
     }
+}
+
+/// In the place of what an earlier save has left, and never through a link that somebody else has put there.
+async fn create_anew(path: &Path) -> std::io::Result<tokio::fs::File> {
+    match tokio::fs::remove_file(path).await {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    tokio::fs::OpenOptions::new().write(true).create_new(true).open(path).await
 }
 
 /// A file that goes, unless it was given another name before.
@@ -277,4 +286,20 @@ fn in_words(layer: &Digest, status: &LayerStatus) -> PullProgress {
         LayerStatus::AlreadyExists => ("Already exists", 0, 0),
     };
     PullProgress { layer: layer.short().to_owned(), state: state.to_owned(), done, total }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_save_does_not_write_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, partial) = (dir.path().join("victim"), dir.path().join("x.tar.partial"));
+        std::fs::write(&victim, "as it was").unwrap();
+        std::os::unix::fs::symlink(&victim, &partial).unwrap();
+        drop(create_anew(&partial).await.unwrap());
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "as it was");
+        assert!(partial.symlink_metadata().unwrap().is_file());
+    }
 }

@@ -4,6 +4,7 @@
 use super::config::{Settings, home};
 use super::global::Global;
 use super::output;
+use crate::user_files::{self, AT_ONCE};
 use serde_json::{Map, Value, json};
 use std::ffi::OsString;
 use std::fs::{DirBuilder, OpenOptions, Permissions};
@@ -49,14 +50,19 @@ impl Entry {
             "profile": global.profile, "user": user, "version": super::MINIKUBE_VERSION, "startTime": now(), "endTime": "",
         });
         let Value::Object(entry) = entry else { return Entry(None) };
-        let _ = cut(&path(), most).and_then(|()| append(&path(), &entry));
+        let path = path();
+        let _ = user_files::act_on(&path, || {
+            cut(&path, most)?;
+            append(&path, &entry)
+        });
         Entry(Some(entry))
     }
 
     pub(super) fn end(self) {
         let Entry(Some(mut entry)) = self else { return };
         entry.insert("endTime".to_owned(), now().into());
-        let _ = append(&path(), &entry);
+        let path = path();
+        let _ = user_files::act_on(&path, || append(&path, &entry));
     }
 }
 
@@ -119,7 +125,8 @@ fn append(path: &Path, entry: &Map<String, Value>) -> io::Result<()> {
         "specversion": "1.0", "id": entry["id"], "source": "https://minikube.sigs.k8s.io/",
         "type": "io.k8s.sigs.minikube.audit", "datacontenttype": "application/json", "data": entry,
     });
-    let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    let mut file =
+        OpenOptions::new().create(true).append(true).mode(0o600).custom_flags(AT_ONCE).open(path)?;
     // in one write: commands that run side by side append whole lines
     file.write_all(format!("{event}\n").as_bytes())
 }
@@ -128,7 +135,7 @@ fn cut(path: &Path, most: usize) -> io::Result<()> {
     if !path.metadata().is_ok_and(|meta| meta.len() > LARGEST) {
         return Ok(());
     }
-    let text = std::fs::read_to_string(path)?;
+    let text = user_files::read(path)?;
     let lines: Vec<&str> = text.lines().collect();
     // an entry is two lines
     let kept = lines[lines.len().saturating_sub(most.max(1) * 2)..].join("\n") + "\n";
@@ -155,7 +162,8 @@ fn entries(text: &str, length: usize) -> Vec<Map<String, Value>> {
 
 /// As a table, under minikube's head.
 pub(super) fn table(length: usize) -> String {
-    let text = std::fs::read_to_string(path()).unwrap_or_default();
+    let path = path();
+    let text = user_files::act_on(&path, || user_files::read(&path)).unwrap_or_default();
     let rows: Vec<Vec<String>> = entries(&text, length)
         .iter()
         .map(|entry| {

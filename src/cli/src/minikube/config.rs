@@ -2,9 +2,13 @@
 
 use super::reason::{self, Exit};
 use super::{Outcome, Session};
+use crate::user_files;
 use clap::Subcommand;
 use serde_json::{Map, Value};
-use std::path::PathBuf;
+use std::fs::Permissions;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What may be set: minikube's own list.
@@ -180,7 +184,7 @@ impl Settings {
 
     fn read_checked() -> Result<Settings, Exit> {
         let path = path();
-        let text = match std::fs::read_to_string(&path) {
+        let text = match user_files::act_on(&path, || user_files::read(&path)) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Settings::default()),
             Err(e) => return Err(reason::HOST_CONFIG.because(format!("{}: {e}", path.display()))),
@@ -210,14 +214,18 @@ impl Settings {
     fn write(&self) -> Result<(), Exit> {
         let path = path();
         let write = || -> std::io::Result<()> {
-            if let Some(directory) = path.parent() {
-                std::fs::create_dir_all(directory)?;
-            }
-            let fresh = path.with_extension("json-new");
-            std::fs::write(&fresh, serde_json::to_string_pretty(&self.0).map_err(std::io::Error::other)?)?;
-            std::fs::rename(fresh, &path)
+            let directory = path.parent().unwrap_or(Path::new("."));
+            std::fs::create_dir_all(directory)?;
+            let text = serde_json::to_string_pretty(&self.0).map_err(std::io::Error::other)?;
+            let mut fresh = tempfile::Builder::new()
+                .prefix(".config-")
+                .permissions(Permissions::from_mode(0o644))
+                .tempfile_in(directory)?;
+            fresh.write_all(text.as_bytes())?;
+            fresh.persist(&path).map(|_| ()).map_err(|failed| failed.error)
         };
-        write().map_err(|e| reason::CONFIG_SET.because(format!("{}: {e}", path.display())))
+        user_files::act_on(&path, write)
+            .map_err(|e| reason::CONFIG_SET.because(format!("{}: {e}", path.display())))
     }
 }
 

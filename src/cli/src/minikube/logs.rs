@@ -61,7 +61,7 @@ impl Logs {
 
     fn put(&self, bundle: &str) -> Outcome {
         match &self.file {
-            Some(file) => std::fs::write(file, bundle)
+            Some(file) => crate::user_files::act_on(file, || std::fs::write(file, bundle))
                 .map_err(|e| reason::HOST_CONFIG.because(format!("{}: {e}", file.display())))?,
             None => print!("{bundle}"),
         }

@@ -6,7 +6,8 @@ use crate::at_boot;
 use crate::control_client::{self, Presence, presence};
 use crate::kubeconfig::Kubeconfig;
 use serde_json::json;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -152,7 +153,8 @@ impl Delete {
 /// Only what this program wrote there: another minikube may have its machines in the same directory.
 fn purge_home(as_json: bool) -> Result<(), reason::Exit> {
     let home = super::config::home();
-    remove_own(&home)?;
+    crate::user_files::act_on(&home, || remove_own(&home))
+        .map_err(|e| reason::HOST_CONFIG.because(format!("{}: {e}", config_of(&home).display())))?;
     let what = match home.exists() {
         true => format!("{} stays: there is more in it than this program wrote", home.display()),
         false => format!("Successfully purged minikube directory located at - [{}]", home.display()),
@@ -161,12 +163,13 @@ fn purge_home(as_json: bool) -> Result<(), reason::Exit> {
     Ok(())
 }
 
-fn remove_own(home: &Path) -> Result<(), reason::Exit> {
-    let config = home.join("config/config.json");
-    match std::fs::remove_file(&config) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(reason::HOST_CONFIG.because(format!("{}: {e}", config.display())));
-        }
+fn config_of(home: &Path) -> PathBuf {
+    home.join("config/config.json")
+}
+
+fn remove_own(home: &Path) -> io::Result<()> {
+    match std::fs::remove_file(config_of(home)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
     let _ = std::fs::remove_file(home.join(super::audit::FILE));

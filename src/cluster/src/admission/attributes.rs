@@ -6,6 +6,8 @@ use bytes::Bytes;
 use expressions::{AccessCheck, Authorizer, Variables};
 use k8s_openapi::api::autoscaling::v1::Scale;
 use kinds::{FieldValidation, Instance, Subresource, Version};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -125,6 +127,21 @@ impl<'a> Draft<'a> {
             What::Object { new, .. } => Some(&mut ***new),
             What::Deleted(_) | What::Unstored { .. } => None,
         }
+    }
+
+    /// Has the cluster itself change what is stored nowhere; nothing where it is an object.
+    ///
+    /// # Errors
+    /// `InternalError` where it is no `T`.
+    pub(crate) fn change_unstored<T: Serialize + DeserializeOwned>(
+        &mut self,
+        change: impl FnOnce(&mut T),
+    ) -> Result<(), Status> {
+        let What::Unstored { what, .. } = &mut self.what else { return Ok(()) };
+        let mut object: T = serde_json::from_value((**what).clone()).map_err(Status::internal)?;
+        change(&mut object);
+        **what = serde_json::to_value(&object).map_err(Status::internal)?;
+        Ok(())
     }
 
     /// Whether a policy or a webhook has changed it.

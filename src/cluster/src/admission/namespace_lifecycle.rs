@@ -42,8 +42,9 @@ impl Plugin for NamespaceLifecycle {
     }
 }
 
-/// Nothing is made in a namespace that is missing or on its way out.
-fn ensure_exists(cluster: &Cluster, target: &Target, object: &str) -> Result<(), Status> {
+/// Nothing is made in a namespace that is missing or on its way out; nor what is stored nowhere, of which `unstored.rs` asks here
+/// itself: no evictions, tokens and bindings.
+pub(super) fn ensure_exists(cluster: &Cluster, target: &Target, object: &str) -> Result<(), Status> {
     let Some(name) = target.namespace.as_deref() else { return Ok(()) };
     let info = Namespace::info();
     let snapshot = cluster.store().snapshot();

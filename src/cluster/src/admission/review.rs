@@ -4,6 +4,7 @@ use super::attributes::{Admission, Draft, Operation};
 use crate::policies::mutating::Evaluated;
 use crate::webhooks::Asked;
 use kinds::{Instance, TypedKind};
+use std::collections::BTreeMap;
 
 pub(crate) struct Review<'a> {
     pub(crate) asked: &'a Admission<'a>,
@@ -13,12 +14,15 @@ pub(crate) struct Review<'a> {
     /// What the first time says of who wants to be asked a second time.
     pub(super) evaluated: Evaluated,
     pub(super) webhooks: Asked,
+    /// The labels that a Binding was given the first time: see `pod_topology_labels.rs`.
+    pub(super) topology_labels: BTreeMap<String, String>,
 }
 
 impl<'a> Review<'a> {
     pub(super) fn new(asked: &'a Admission<'a>, draft: Draft<'a>) -> Self {
         let (evaluated, webhooks) = (Evaluated::default(), Asked::default());
-        Review { asked, draft, is_reinvocation: false, evaluated, webhooks }
+        let topology_labels = BTreeMap::new();
+        Review { asked, draft, is_reinvocation: false, evaluated, webhooks, topology_labels }
     }
 
     /// The object as it shall be stored; `None` in deletions, and of what is stored nowhere.

@@ -3,7 +3,7 @@
 use super::plugin::{Plugin, Step};
 use super::review::Review;
 use crate::Cluster;
-use crate::pod_references::MIRROR;
+use crate::pod_references::{self as refers, MIRROR};
 use crate::reservations::Reservations;
 use ::api::{GroupResource, Object, ObjectKey, Status};
 use async_trait::async_trait;
@@ -57,9 +57,31 @@ fn is_mirror(pod: &Pod) -> bool {
     pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(MIRROR))
 }
 
+/// What a kubelet shows of a file is nobody's in the cluster: nothing of the cluster may be given to it, whoever makes it. Nodes
+/// are told more by NodeRestriction.
+fn refers_to_nothing(pod: &Pod) -> Result<(), Status> {
+    let refuse = |why: &str| {
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        Err(Status::forbidden(&GroupResource::new("", "pods"), name, why))
+    };
+    let Some(spec) = &pod.spec else { return Ok(()) };
+    let accounts = [&spec.service_account_name, &spec.service_account];
+    if accounts.into_iter().flatten().any(|name| !name.is_empty()) {
+        return refuse("a mirror pod may not reference service accounts");
+    }
+    if !refers::secrets(spec).is_empty() {
+        return refuse("a mirror pod may not reference secrets");
+    }
+    let mut projections = spec.volumes.iter().flatten().flat_map(refers::projections);
+    if projections.any(|projection| projection.service_account_token.is_some()) {
+        return refuse("a mirror pod may not use ServiceAccountToken volume projections");
+    }
+    Ok(())
+}
+
 fn has_account(cluster: &Cluster, pod: &Pod) -> Result<(), Status> {
     if is_mirror(pod) {
-        return Ok(());
+        return refers_to_nothing(pod);
     }
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let pod_name = pod.metadata.name.as_deref().unwrap_or_default();
@@ -74,6 +96,7 @@ fn has_account(cluster: &Cluster, pod: &Pod) -> Result<(), Status> {
 }
 
 async fn give_account(cluster: &Cluster, pod: &mut Pod) -> Result<(), Status> {
+    // its kubelet takes one that differs from the file for another pod
     if is_mirror(pod) {
         return Ok(());
     }

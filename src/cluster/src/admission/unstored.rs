@@ -2,6 +2,7 @@
 //! policies that want to know are asked before it is done, and may change it.
 
 use super::attributes::{Admission, Draft, Operation};
+use super::namespace_lifecycle::ensure_exists;
 use super::review::Review;
 use crate::{Actor, Cluster, Remarks, Target};
 use ::api::{Gvk, Status};
@@ -42,6 +43,10 @@ impl Admission<'_> {
         what: O,
         judge: impl Fn(&O) -> Result<(), Status>,
     ) -> Result<O, Status> {
+        // the first of the plug-ins, and of the cluster's own the one that is asked about all that is created
+        if self.operation == Operation::Create {
+            ensure_exists(self.cluster, self.target, self.target.name.as_deref().unwrap_or_default())?;
+        }
         if !self.is_of_interest() {
             return judge(&what).map(|()| what);
         }

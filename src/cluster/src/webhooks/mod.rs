@@ -190,24 +190,34 @@ impl Admission<'_> {
     /// What the first of them refuses, or that one failed whose answer is needed.
     pub(crate) async fn validate_by_webhooks(&self, subject: Subject<'_>) -> Result<(), Status> {
         let Some((hooks, caller)) = self.asked() else { return Ok(()) };
-        self.ask_all(&hooks.validating, caller, subject).await
+        self.ask_all(&hooks.validating, caller, subject).await.map(drop)
     }
 
     /// A deletion is told to those who mutate as well; there is nothing that they could change.
     ///
     /// # Errors
-    /// As [`Admission::validate_by_webhooks`].
+    /// As [`Admission::validate_by_webhooks`]; `InternalError` for who wants to change something all the same, whether or not its
+    /// answer is needed.
     pub(crate) async fn tell_mutating_webhooks(&self, deleted: Subject<'_>) -> Result<(), Status> {
         let Some((hooks, caller)) = self.asked() else { return Ok(()) };
-        self.ask_all(&hooks.mutating, caller, deleted).await
+        let answers = self.ask_all(&hooks.mutating, caller, deleted).await?;
+        let has_patch = |answer: &Answer| answer.patch.as_ref().is_some_and(|patch| !patch.is_empty());
+        match answers.iter().find(|(_, answer)| has_patch(answer)) {
+            Some((hook, _)) => Err(Status::internal(format!(
+                "admission webhook {:?} attempted to modify the object, which is not supported for this operation",
+                hook.name
+            ))),
+            None => Ok(()),
+        }
     }
 
-    async fn ask_all(
+    /// The answers of those that were asked and have answered.
+    async fn ask_all<'h>(
         &self,
-        hooks: &[Hook],
+        hooks: &'h [Hook],
         caller: &dyn WebhookCaller,
         subject: Subject<'_>,
-    ) -> Result<(), Status> {
+    ) -> Result<Vec<(&'h Hook, Answer)>, Status> {
         let mut questions = Vec::new();
         for hook in hooks {
             if let Some(question) = self.question(hook, subject).await? {
@@ -216,7 +226,11 @@ impl Admission<'_> {
         }
         let asked = questions.iter().map(|(hook, question)| self.ask(hook, caller, question));
         let answers = futures::future::join_all(asked).await;
-        answers.into_iter().try_for_each(|answer| answer.map(drop))
+        let mut given = Vec::new();
+        for ((hook, _), answer) in questions.iter().zip(answers) {
+            given.extend(answer?.map(|answer| (*hook, answer)));
+        }
+        Ok(given)
     }
 
     /// What the webhook is asked; `None` where it is not.

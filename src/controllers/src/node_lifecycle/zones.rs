@@ -31,6 +31,19 @@ pub(super) enum Pace {
     Stopped,
 }
 
+impl Pace {
+    /// Of a zone with so many nodes; whether `some_are_well` is asked of all zones.
+    pub(super) fn of(some_are_well: bool, well: usize, unwell: usize) -> Self {
+        match ZoneState::of(well, unwell) {
+            _ if !some_are_well => Pace::Stopped,
+            // as upstream does: what of the other zones is well takes the pods of this one
+            ZoneState::Normal | ZoneState::FullDisruption => Pace::Every(INTERVAL),
+            ZoneState::PartialDisruption if well + unwell > LARGE => Pace::Every(SLOW_INTERVAL),
+            ZoneState::PartialDisruption => Pace::Held,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ZoneState {
     Normal,
@@ -63,13 +76,7 @@ pub(super) fn pace<'n>(node: &Node, all: impl Iterator<Item = &'n Node>) -> Pace
             }
         }
     }
-    match ZoneState::of(well, unwell) {
-        _ if !some_are_well => Pace::Stopped,
-        // as upstream does: what of the other zones is well takes the pods of this one
-        ZoneState::Normal | ZoneState::FullDisruption => Pace::Every(INTERVAL),
-        ZoneState::PartialDisruption if well + unwell > LARGE => Pace::Every(SLOW_INTERVAL),
-        ZoneState::PartialDisruption => Pace::Held,
-    }
+    Pace::of(some_are_well, well, unwell)
 }
 
 /// Region and zone; all nodes without either are in one.

@@ -13,6 +13,8 @@ use std::io;
 use std::sync::Arc;
 
 const KERNEL: u32 = 0;
+/// What a refusal takes of a socket's buffer: a message of some bytes, with the kernel's own about it.
+const ANSWER: usize = 1024;
 
 /// One exchange after the other. After a failure the next begins with a new socket, in which no stale answer can be.
 #[derive(Default)]
@@ -73,6 +75,10 @@ impl Netfilter {
             // the whole batch must be one packet, whatever net.core.wmem_max says
             let buffer = batch.len().saturating_add(4096).max(1 << 17);
             set_send_buffer(socket, buffer)?;
+            // each message may be refused, and what has no place is lost with all that follows
+            let answers = what.len().saturating_mul(ANSWER).max(1 << 18);
+            setsockopt(socket, sockopt::RcvBufForce, &answers)
+                .doing(|| format!("make room for {} answers", what.len()))?;
             send(socket, batch).doing(|| "send a netfilter batch")?;
             while let Some(bytes) = receive_now(socket).doing(|| "read the answer to a netfilter batch")? {
                 for answer in decode(&bytes) {
