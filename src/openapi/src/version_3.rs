@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 pub(crate) fn json(resources: &[Arc<Resource>]) -> Vec<u8> {
     let paths = object_of(resources.iter().flat_map(|resource| paths::of(resource)));
-    let schemas = object_of(reached(references(&paths), resources, Value::clone));
+    let schemas = object_of(reached(references(&paths), resources, |schema| Some(schema.clone())));
     let info = match resources.iter().all(|resource| resource.is_custom()) {
         true => json!({"title": "Kubernetes CRD Swagger", "version": "v0.1.0"}),
         false => json!({"title": "Kubernetes", "version": VERSION}),
