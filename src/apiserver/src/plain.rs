@@ -3,7 +3,7 @@
 
 use crate::peer::Peer;
 use crate::responses;
-use crate::server::{ApiServer, has_path};
+use crate::server::{ApiServer, has_path, name_host};
 use bytes::Bytes;
 use cluster::Actor;
 use http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
@@ -49,7 +49,8 @@ impl ApiServer {
                     let peer = Peer { certified, address, seat, ..Peer::default() };
                     peer.recognise();
                     head.extensions.insert(Arc::new(peer));
-                    let request = hyper::Request::from_parts(head, body);
+                    let mut request = hyper::Request::from_parts(head, body);
+                    name_host(&mut request);
                     if !has_path(&request) {
                         return Ok(no_page(responses::refusal(&responses::method_not_allowed())));
                     }

@@ -20,7 +20,7 @@ use audit::AuditLog;
 use cluster::Cluster;
 use cri::PodAccess;
 use flowcontrol::FlowControl;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method, header};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
@@ -152,6 +152,7 @@ impl ApiServer {
         let filtered = TowerToHyperService::new(warp::service(self.filter()));
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer.clone());
+            name_host(&mut request);
             let answer = has_path(&request).then(|| Service::call(&filtered, request));
             async move {
                 match answer {
@@ -167,6 +168,15 @@ impl ApiServer {
 /// What asks for a tunnel has none, and the filter would stumble over it.
 pub(crate) fn has_path<B>(request: &http::Request<B>) -> bool {
     request.method() != Method::CONNECT && request.uri().path_and_query().is_some()
+}
+
+/// Over HTTP/2 the host that a client asks for is no header (RFC 9113, 8.3.1), and the filter would lose it; whoever gets the request
+/// passed on over HTTP/1.1 must be told.
+pub(crate) fn name_host<B>(request: &mut http::Request<B>) {
+    let Some(authority) = request.uri().authority().map(|authority| authority.as_str()) else { return };
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let Ok(host) = HeaderValue::from_str(host) else { return };
+    request.headers_mut().entry(header::HOST).or_insert(host);
 }
 
 /// One filter for everything: chains of alternatives compile, and dispatch, slowly.
@@ -229,4 +239,30 @@ fn acceptor(config: &EdgeConfig) -> Result<TlsAcceptor, ServeError> {
         .map_err(|e| bad(&e))?;
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(tls)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_no_header_becomes_one() {
+        for (uri, given, want) in [
+            ("https://localhost:8443/api", None, Some("localhost:8443")),
+            ("https://[::1]:8443/api", None, Some("[::1]:8443")),
+            ("https://user@localhost/api", None, Some("localhost")),
+            ("https://localhost:8443/api", Some("example.com"), Some("example.com")),
+            ("/api", Some("example.com"), Some("example.com")),
+            ("/api", None, None),
+        ] {
+            let mut request = http::Request::builder().uri(uri);
+            if let Some(given) = given {
+                request = request.header(header::HOST, given);
+            }
+            let mut request = request.body(()).unwrap();
+            name_host(&mut request);
+            let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap());
+            assert_eq!(host, want, "{uri} {given:?}");
+        }
+    }
 }

@@ -60,7 +60,7 @@ impl Heartbeat {
         if !self.is_behind {
             self.renew().await?;
             // whoever took it for silent, or was told that it is unwell, hears at once how it is now
-            return if self.is_held_to_be_well()? { Ok(()) } else { self.report().await };
+            return if self.is_up_to_date()? { Ok(()) } else { self.report().await };
         }
         self.begin(true).await?;
         self.is_behind = false;
@@ -68,10 +68,11 @@ impl Heartbeat {
     }
 
     /// Also where it was deleted: that is for the next report to see.
-    fn is_held_to_be_well(&self) -> Result<bool, Status> {
+    fn is_up_to_date(&self) -> Result<bool, Status> {
         let Some(node) = self.nodes.find(&self.key())? else { return Ok(true) };
-        let conditions = node.status.and_then(|status| status.conditions).unwrap_or_default();
-        Ok(conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
+        let status = node.status.unwrap_or_default();
+        let mut conditions = status.conditions.iter().flatten();
+        Ok(conditions.any(|c| c.type_ == "Ready" && c.status == "True") && node::lets_use_all(&status))
     }
 
     async fn begin(&self, is_known: bool) -> Result<(), Status> {

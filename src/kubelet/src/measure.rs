@@ -2,7 +2,7 @@
 
 use crate::machine::{Disk, disk};
 use crate::shared::Shared;
-use crate::usage::{busy_ns, working_set};
+use crate::usage::{MemoryUse, busy_ns, memory_use};
 use crate::{pod, resources};
 use cri::{ContainerState, ContainerStats, InterfaceStats};
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ pub(crate) struct Measured {
     pub memory: u64,
     /// Nanoseconds of all processors since the machine started.
     pub cpu_ns: u64,
-    pub working_set: u64,
+    pub memory_use: MemoryUse,
     pub booted_at: Timestamp,
     pub disk: Disk,
     pub pods: Vec<PodMeasured>,
@@ -134,7 +134,7 @@ pub(crate) async fn measure(shared: &Shared) -> cri::Result<Measured> {
         cpus: config.machine.cpus,
         memory: config.machine.memory_bytes,
         cpu_ns: busy_ns(&stat),
-        working_set: working_set(&meminfo),
+        memory_use: memory_use(&meminfo),
         booted_at: booted.and_then(|at| Timestamp::from_second(at).ok()).unwrap_or_default(),
         disk: disk(&config.state_dir).unwrap_or(Disk { capacity: 0, available: 0 }),
         pods,
@@ -165,7 +165,7 @@ pub(crate) fn example() -> Measured {
         cpus: 2,
         memory: 1 << 30,
         cpu_ns: 90_000_000_000,
-        working_set: 1 << 29,
+        memory_use: MemoryUse { used: 3 << 28, working_set: 1 << 29, rss: 1 << 28 },
         booted_at: second(1_700_000_000),
         disk: Disk { capacity: 1000, available: 400 },
         pods: vec![PodMeasured {

@@ -64,7 +64,7 @@ impl Meter {
         Ok(Sample {
             at: measured.at,
             node_cpu_ns: measured.cpu_ns,
-            node_memory: measured.working_set,
+            node_memory: measured.memory_use.working_set,
             containers: containers.collect(),
         })
     }

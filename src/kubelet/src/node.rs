@@ -57,9 +57,14 @@ pub fn status(
     now: Timestamp,
 ) -> NodeStatus {
     let address = |kind: &str, address: String| NodeAddress { type_: kind.to_owned(), address };
+    let others = of_others(old.capacity.as_ref());
+    let with_others = |mut amounts: BTreeMap<String, Quantity>| {
+        amounts.extend(others.clone());
+        amounts
+    };
     NodeStatus {
-        capacity: Some(capacity(config)),
-        allocatable: Some(allocatable(config)),
+        capacity: Some(with_others(capacity(config))),
+        allocatable: Some(with_others(allocatable(config))),
         addresses: Some(vec![
             address("InternalIP", config.node_ip.to_string()),
             address("Hostname", config.node_name.clone()),
@@ -75,6 +80,17 @@ pub fn status(
         declared_features: None,
         ..old.clone()
     }
+}
+
+/// What somebody else says that there is: extended resources, as an administrator writes them into the capacity.
+fn of_others(amounts: Option<&BTreeMap<String, Quantity>>) -> BTreeMap<String, Quantity> {
+    let all = amounts.into_iter().flatten().filter(|(name, _)| name.contains('/'));
+    all.map(|(name, amount)| (name.clone(), amount.clone())).collect()
+}
+
+/// Whether pods may use what others say that there is: they write the capacity, and this program the rest.
+pub fn lets_use_all(status: &NodeStatus) -> bool {
+    of_others(status.capacity.as_ref()) == of_others(status.allocatable.as_ref())
 }
 
 fn amounts(config: &KubeletConfig, memory: u64, disk: u64) -> BTreeMap<String, Quantity> {
@@ -235,5 +251,23 @@ mod tests {
         assert_eq!((capacity["cpu"].0.as_str(), capacity["memory"].0.as_str()), ("4", "1048576Ki"));
         assert_eq!(allocatable["memory"].0, format!("{}Ki", (1 << 20) - 100 * 1024));
         assert_eq!(allocatable["ephemeral-storage"].0, format!("{}Ki", 9 << 20));
+    }
+    #[test]
+    fn what_others_have_brought_stays_and_pods_may_use_it() {
+        let status = |old: &NodeStatus| status(&config(), old, &[], Ok(()), Timestamp::UNIX_EPOCH);
+        let mut old = status(&NodeStatus::default());
+        assert!(lets_use_all(&old));
+        for (name, amount) in [("example.com/dongle", "4"), ("hugepages-3Mi", "1"), ("cpu", "99")] {
+            old.capacity.as_mut().unwrap().insert(name.to_owned(), Quantity(amount.to_owned()));
+        }
+        old.allocatable.as_mut().unwrap().insert("example.com/gone".to_owned(), Quantity("2".to_owned()));
+        assert!(!lets_use_all(&old));
+        let new = status(&old);
+        assert!(lets_use_all(&new));
+        for amounts in [new.capacity.unwrap(), new.allocatable.unwrap()] {
+            let names: Vec<&str> = amounts.keys().map(String::as_str).collect();
+            assert_eq!(names, ["cpu", "ephemeral-storage", "example.com/dongle", "memory", "pods"]);
+            assert_eq!((amounts["cpu"].0.as_str(), amounts["example.com/dongle"].0.as_str()), ("4", "4"));
+        }
     }
 }

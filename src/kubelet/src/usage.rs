@@ -112,13 +112,25 @@ pub fn busy_ns(stat: &str) -> u64 {
     busy.map(|(_, ticks)| ticks).sum::<u64>() * TICK_NS
 }
 
-/// The machine's working set, of `/proc/meminfo`: what is in use, without the pages of files that nobody touched of late.
-pub fn working_set(meminfo: &str) -> u64 {
+/// Of the whole machine, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryUse {
+    pub used: u64,
+    /// Without the pages of files that nobody touched of late.
+    pub working_set: u64,
+    /// What processes have of their own.
+    pub rss: u64,
+}
+
+/// What `/proc/meminfo` says is in use.
+pub fn memory_use(meminfo: &str) -> MemoryUse {
     let kib = |name: &str| {
         let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).unwrap_or(0)
     };
-    kib("MemTotal").saturating_sub(kib("MemFree")).saturating_sub(kib("Inactive(file)")) * 1024
+    let used = kib("MemTotal").saturating_sub(kib("MemFree"));
+    let working_set = used.saturating_sub(kib("Inactive(file)"));
+    MemoryUse { used: used * 1024, working_set: working_set * 1024, rss: kib("AnonPages") * 1024 }
 }
 
 #[cfg(test)]
@@ -196,7 +208,8 @@ mod tests {
     fn what_proc_says_of_the_machine() {
         let stat = "cpu  100 20 30 1000 50 6 7 8 90 0\ncpu0 1 1 1 1\n";
         assert_eq!(busy_ns(stat), (100 + 20 + 30 + 6 + 7 + 8) * 10_000_000);
-        let meminfo = "MemTotal: 1000 kB\nMemFree: 300 kB\nInactive: 250 kB\nInactive(file): 200 kB\n";
-        assert_eq!(working_set(meminfo), 500 * 1024);
+        let meminfo = "MemTotal: 1000 kB\nMemFree: 300 kB\nInactive: 250 kB\nInactive(file): 200 kB\nAnonPages: 90 kB\n";
+        let want = MemoryUse { used: 700 * 1024, working_set: 500 * 1024, rss: 90 * 1024 };
+        assert_eq!(memory_use(meminfo), want);
     }
 }

@@ -3,6 +3,8 @@
 use crate::accept::DRAIN;
 use crate::requests::{Answering, Requests};
 use crate::seats::Turns;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, Version};
 use hyper::body::{Body, Incoming};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -51,11 +53,14 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let requests = Requests::new(seat);
-    let counted = service_fn(|request| {
+    let counted = service_fn(|request: hyper::Request<Incoming>| {
+        // the library knows it of HTTP/1.1 only
+        let asks_for_head = request.method() == Method::HEAD && request.version() == Version::HTTP_2;
         let (open, answer) = (requests.begin(), service.call(request));
         async move {
-            let response = answer.await?;
-            Ok::<_, Infallible>(response.map(|body| Answering { body, _open: open }))
+            let (mut head, body) = answer.await?.into_parts();
+            let body = if asks_for_head { without(body, &mut head.headers) } else { Some(body) };
+            Ok::<_, Infallible>(hyper::Response::from_parts(head, Answering { body, _open: open }))
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -77,6 +82,16 @@ where
     }
     connection.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(DRAIN, connection).await;
+}
+
+/// What answers HEAD has the head that GET would have had, and no body (RFC 9110, 9.3.2): clients take one for a broken stream.
+fn without<B: Body>(body: B, headers: &mut HeaderMap) -> Option<B> {
+    if let Some(length) = body.size_hint().exact()
+        && !body.is_end_stream()
+    {
+        headers.entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    None
 }
 
 #[cfg(test)]
@@ -156,8 +171,45 @@ mod tests {
     #[tokio::test]
     async fn the_body_of_an_answer_is_what_it_was() {
         let requests = Requests::new(None);
-        let body = Answering { body: Full::new(Bytes::from_static(b"x")), _open: requests.begin() };
+        let body = Answering { body: Some(Full::new(Bytes::from_static(b"x"))), _open: requests.begin() };
         assert_eq!(body.size_hint().exact(), Some(1));
         assert_eq!(body.collect().await.unwrap().to_bytes(), "x");
+    }
+
+    /// `HEAD / https` and an authority: the method is a literal, the rest from the static table (RFC 7541, appendix A).
+    const ASK_HEAD: &[u8] = &[0x02, 4, b'H', b'E', b'A', b'D', 0x87, 0x84, 0x01, 1, b'a'];
+    const HEADERS: u8 = 1;
+    const END_STREAM: u8 = 1;
+    const END_HEADERS: u8 = 4;
+
+    #[tokio::test(start_paused = true)]
+    async fn head_is_answered_without_a_body_over_http_2() {
+        let (io, mut client) = tokio::io::duplex(64 * 1024);
+        let length = u8::try_from(ASK_HEAD.len()).unwrap();
+        let frame = [0, 0, length, HEADERS, END_STREAM | END_HEADERS, 0, 0, 0, 1];
+        client.write_all(&[PREFACE, SETTINGS, &frame[..], ASK_HEAD].concat()).await.unwrap();
+        let answered = async {
+            loop {
+                let mut frame = [0; 9];
+                client.read_exact(&mut frame).await.unwrap();
+                let mut payload = vec![0; usize::from(frame[1]) * 256 + usize::from(frame[2])];
+                client.read_exact(&mut payload).await.unwrap();
+                if frame[8] == 1 {
+                    return (frame[3], frame[4] & END_STREAM, payload);
+                }
+            }
+        };
+        let served = serve(io, Duration::ZERO);
+        let (kind, ends, payload) = tokio::select! {
+            answer = answered => answer,
+            () = served => panic!("the connection ended"),
+        };
+        assert_eq!((kind, ends), (HEADERS, END_STREAM));
+        // the status 200, and the length that the body would have had, by their places in the static table
+        assert!(payload.contains(&0x88), "{payload:x?}");
+        assert!(
+            payload.contains(&0x5c) || payload.windows(2).any(|name| name == [0x0f, 0x0d]),
+            "{payload:x?}"
+        );
     }
 }

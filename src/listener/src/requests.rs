@@ -70,7 +70,8 @@ impl Drop for Open {
 
 /// An answer's body, with the request that it belongs to.
 pub(crate) struct Answering<B> {
-    pub(crate) body: B,
+    /// `None` where nothing of it is sent.
+    pub(crate) body: Option<B>,
     pub(crate) _open: Open,
 }
 
@@ -82,15 +83,18 @@ impl<B: Body + Unpin> Body for Answering<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 

@@ -24,11 +24,11 @@ const CONVENTIONS: &str =
     "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md";
 
 /// By name, in JSON, each definition that those `wanted` lead to, and those that every document has. `custom` says how the schema
-/// of a custom kind is shown. The built-in definitions are unpacked for as long as this takes.
+/// of a custom kind is shown; `None`: nothing of its fields. The built-in definitions are unpacked for as long as this takes.
 pub(crate) fn reached(
     wanted: impl IntoIterator<Item = String>,
     resources: &[Arc<Resource>],
-    custom: fn(&Value) -> Value,
+    custom: fn(&Value) -> Option<Value>,
 ) -> BTreeMap<String, String> {
     let unpacked = crate::inflate(include_bytes!(concat!(env!("OUT_DIR"), "/definitions.json.gz")));
     let built_in: BTreeMap<&str, &RawValue> =
@@ -57,18 +57,21 @@ pub(crate) fn references(json: &str) -> Vec<String> {
 }
 
 /// What the program does not bring along of a resource.
-fn of(resource: &Resource, custom: fn(&Value) -> Value) -> Vec<(String, String)> {
+fn of(resource: &Resource, custom: fn(&Value) -> Option<Value>) -> Vec<(String, String)> {
     let own = resource.schema().map(|schema| {
-        (resource.definition.clone(), with_type_and_metadata(custom(schema), resource).to_string())
+        let mut shown = custom(schema).map_or_else(|| json!({"type": "object"}), with_type_and_metadata);
+        if let Some(fields) = shown.as_object_mut() {
+            fields.insert("x-kubernetes-group-version-kind".into(), json!([mark(&resource.info.gvk)]));
+        }
+        (resource.definition.clone(), shown.to_string())
     });
     let has_list = resource.info.verbs.contains(&"list");
     let list = has_list.then(|| (format!("{}List", resource.definition), list(resource).to_string()));
     own.into_iter().chain(list).collect()
 }
 
-fn with_type_and_metadata(mut schema: Value, resource: &Resource) -> Value {
+fn with_type_and_metadata(mut schema: Value) -> Value {
     if let Some(fields) = schema.as_object_mut() {
-        fields.insert("x-kubernetes-group-version-kind".into(), json!([mark(&resource.info.gvk)]));
         let properties = fields.entry("properties").or_insert_with(|| json!({}));
         if let Some(properties) = properties.as_object_mut() {
             properties.insert("apiVersion".into(), text(API_VERSION));

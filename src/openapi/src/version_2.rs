@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+const PRESERVES: &str = "x-kubernetes-preserve-unknown-fields";
+
 pub(crate) fn json(resources: &[Arc<Resource>], extensions: &[Arc<Extension>]) -> Vec<u8> {
     let (paths, definitions) = whole(resources, extensions);
     let (info, paths, definitions) = (info(), object_of(paths), object_of(definitions));
@@ -51,26 +53,29 @@ fn shown(schema: &str) -> Value {
     rename_references(definition(schema))
 }
 
-/// The schema of a custom kind, without what version 2 does not know, as upstream's `ToStructuralOpenAPIV2` leaves it.
-fn structural(schema: &Value) -> Value {
-    lesser(schema, true)
+/// The schema of a custom kind, without what version 2 does not know, as upstream's `ToStructuralOpenAPIV2` leaves it. `None` for one that
+/// keeps unknown fields: kubectl of old would refuse them beside the few that were named, type and metadata among those.
+fn structural(schema: &Value) -> Option<Value> {
+    (schema.get(PRESERVES) != Some(&Value::Bool(true))).then(|| lesser(schema))
 }
 
 /// Below what may be null, and below what keeps unknown fields, nothing is said: kubectl of old would refuse what the server takes.
-fn lesser(schema: &Value, is_resource: bool) -> Value {
+fn lesser(schema: &Value) -> Value {
     let Some(fields) = schema.as_object() else { return schema.clone() };
     let is = |name: &str| fields.get(name) == Some(&Value::Bool(true));
     let is_nullable = |schema: &Value| schema.get("nullable") == Some(&Value::Bool(true));
-    let preserves = is("x-kubernetes-preserve-unknown-fields") && !is_resource;
+    let preserves = is(PRESERVES);
     let mut lesser_fields = Map::new();
     for (name, value) in fields {
         let value = match name.as_str() {
             "allOf" | "anyOf" | "oneOf" | "not" | "nullable" | "default" => continue,
             "type" if is("nullable") => continue,
+            // kubectl takes it for a structure without fields, or a list of nothing
+            "type" if preserves && (value == "object" || value == "array") => continue,
             "properties" | "items" | "additionalProperties" if is("nullable") => continue,
             "properties" | "items" if preserves => continue,
             "properties" => match value.as_object() {
-                Some(all) => all.iter().map(|(name, value)| (name.clone(), lesser(value, false))).collect(),
+                Some(all) => all.iter().map(|(name, value)| (name.clone(), lesser(value))).collect(),
                 None => continue,
             },
             "required" => {
@@ -81,7 +86,7 @@ fn lesser(schema: &Value, is_resource: bool) -> Value {
                 };
                 value.as_array().into_iter().flatten().filter(|name| !may_be_null(name)).cloned().collect()
             }
-            "items" | "additionalProperties" => lesser(value, false),
+            "items" | "additionalProperties" => lesser(value),
             _ => value.clone(),
         };
         lesser_fields.insert(name.clone(), value);

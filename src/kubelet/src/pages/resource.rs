@@ -20,7 +20,7 @@ pub fn page(measured: &Measured) -> String {
     out.value(name, &[], seconds(measured.cpu_ns), at);
     let name = "node_memory_working_set_bytes";
     out.metric(name, "gauge", "[STABLE] Current working set of the node in bytes");
-    out.value(name, &[], measured.working_set, at);
+    out.value(name, &[], measured.memory_use.working_set, at);
     let name = "pod_cpu_usage_seconds_total";
     out.metric(name, "counter", "[STABLE] Cumulative cpu time consumed by the pod in core-seconds");
     for of in &measured.pods {

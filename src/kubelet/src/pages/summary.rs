@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 pub fn page(measured: &Measured) -> Value {
     let at = time(measured.at);
-    let disk = measured.disk;
+    let (disk, memory) = (measured.disk, measured.memory_use);
     let fs = json!({"time": at, "availableBytes": disk.available, "capacityBytes": disk.capacity,
         "usedBytes": disk.capacity.saturating_sub(disk.available)});
     json!({
@@ -15,8 +15,8 @@ pub fn page(measured: &Measured) -> Value {
             "nodeName": measured.node,
             "startTime": time(measured.booted_at),
             "cpu": cpu(&at, measured.cpu_ns),
-            "memory": {"time": at, "workingSetBytes": measured.working_set,
-                "availableBytes": measured.memory.saturating_sub(measured.working_set)},
+            "memory": {"time": at, "usageBytes": memory.used, "workingSetBytes": memory.working_set, "rssBytes": memory.rss,
+                "availableBytes": measured.memory.saturating_sub(memory.working_set)},
             "fs": fs,
             "runtime": {"imageFs": fs},
         },
@@ -98,6 +98,15 @@ mod tests {
         let page = super::page(&crate::measure::example());
         assert_eq!(page["node"]["nodeName"], "n1");
         assert_eq!(page["node"]["fs"]["usedBytes"], 600);
+        let memory = &page["node"]["memory"];
+        for (amount, want) in [
+            ("usageBytes", 3 << 28),
+            ("workingSetBytes", 1 << 29),
+            ("rssBytes", 1 << 28),
+            ("availableBytes", 1 << 29),
+        ] {
+            assert_eq!(memory[amount], want, "{amount}");
+        }
         let pod = &page["pods"][0];
         assert_eq!(pod["podRef"], json!({"name": "web-0", "namespace": "shop", "uid": "u-1"}));
         assert_eq!(pod["network"]["rxBytes"], 5);

@@ -3,6 +3,7 @@ use super::rig::{container, is_ready, key, phase, rig, waiting, web};
 use cluster::{Actor, DeleteOptions, Target};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod, Secret};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kinds::{Subresource, TypedKind};
 use serde_json::json;
 use std::time::Duration;
@@ -26,6 +27,31 @@ async fn the_node_is_there_ready_and_alive() {
     let first = lease().spec.unwrap().renew_time.unwrap();
     tokio::time::sleep(Duration::from_secs(11)).await;
     rig.eventually("the lease is renewed", || lease().spec.unwrap().renew_time.unwrap() > first).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_may_soon_use_what_an_administrator_adds_to_the_capacity() {
+    let rig = rig().await;
+    let (nodes, key) = (rig.root().api::<Node>(), api::ObjectKey::new(None, "n1"));
+    let add = |node: &mut Node| {
+        let status = node.status.get_or_insert_default();
+        status
+            .capacity
+            .get_or_insert_default()
+            .insert("example.com/dongle".to_owned(), Quantity("4".to_owned()));
+        Ok(())
+    };
+    nodes.modify_status(&key, add).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    let amount = || {
+        let status = nodes.get(&key).unwrap().status.unwrap();
+        let of = |amounts: Option<std::collections::BTreeMap<String, Quantity>>| {
+            amounts.and_then(|amounts| amounts.get("example.com/dongle").map(|amount| amount.0.clone()))
+        };
+        (of(status.capacity), of(status.allocatable))
+    };
+    let four = || Some("4".to_owned());
+    rig.eventually("there are four for pods", || amount() == (four(), four())).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,10 @@ use crate::definitions::{API_VERSION, KIND, LIST_METADATA, METADATA};
 
 /// A kind of `stable.example.com/v1` with a status and a scale.
 fn cron_tabs(spec: &Value) -> kinds::Registry {
+    cron_tabs_of(&json!({"type": "object", "properties": {"spec": spec}}))
+}
+
+fn cron_tabs_of(schema: &Value) -> kinds::Registry {
     let definition = json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "crontabs.stable.example.com"},
@@ -13,7 +17,7 @@ fn cron_tabs(spec: &Value) -> kinds::Registry {
             "group": "stable.example.com", "scope": "Namespaced", "names": {"kind": "CronTab", "plural": "crontabs"},
             "versions": [{
                 "name": "v1", "served": true, "storage": true,
-                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}},
+                "schema": {"openAPIV3Schema": schema},
                 "subresources": {
                     "status": {}, "scale": {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"},
                 },
@@ -75,7 +79,7 @@ fn custom_kinds_are_in_the_one_document_of_version_2() {
         kind["properties"]["spec"],
         json!({"type": "object", "description": "What is wanted.", "required": ["cron"], "properties": {
             "cron": {"type": "string", "pattern": "x"}, "when": {},
-            "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+            "free": {"x-kubernetes-preserve-unknown-fields": true},
             "port": {"x-kubernetes-int-or-string": true},
         }})
     );
@@ -95,6 +99,21 @@ fn custom_kinds_are_in_the_one_document_of_version_2() {
     let protobuf = inflate(documents.version_2_protobuf().packed());
     assert!(pair_names(only(&protobuf, 9), 1).contains("com.example.stable.v1.CronTab"));
     assert!(!document.to_string().contains("#/components/"));
+}
+
+#[test]
+fn version_2_names_no_field_of_a_kind_that_keeps_unknown_ones() {
+    let properties = json!({"spec": {"type": "object"}, "status": {"type": "object"}});
+    let schema =
+        json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": properties});
+    let documents = Documents::of(&cron_tabs_of(&schema), None);
+    let name = "com.example.stable.v1.CronTab";
+    let kind = json!([{"group": "stable.example.com", "version": "v1", "kind": "CronTab"}]);
+    let shown = &json_of(documents.version_2())["definitions"][name];
+    assert_eq!(shown, &json!({"type": "object", "x-kubernetes-group-version-kind": kind}));
+    let shown = &json_of(documents.version_3(ROOT).unwrap())["components"]["schemas"][name];
+    assert_eq!(shown["x-kubernetes-preserve-unknown-fields"], true);
+    assert!(shown["properties"]["metadata"].is_object(), "{shown}");
 }
 
 #[test]

@@ -16,7 +16,9 @@ def resource(cluster, number):
     path = f"/api/v1/nodes/{node}/status"
 
     def has(amount):
-        assert cluster.patch(path, {"status": {"capacity": {called: amount}, "allocatable": {called: amount}}}).ok()
+        assert cluster.patch(path, {"status": {"capacity": {called: amount}}}).ok()
+        # the kubelet tells how much of it is for pods
+        until(lambda: (called in cluster.get(path).ok()["status"]["allocatable"]) == bool(amount), f"pods have {amount} of {called}")
 
     has(str(number))
     try:
