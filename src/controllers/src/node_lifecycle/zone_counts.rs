@@ -129,7 +129,9 @@ mod tests {
         assert_eq!(counts.note("a1", None), Concerned::Nobody);
         assert_eq!(counts.note("a2", None), Concerned::All, "the last that was well is gone");
         assert_eq!(counts.nodes.len(), 4);
-        ["a3", "a4", "a5", "b1"].map(|name| counts.note(name, None));
+        for name in ["a3", "a4", "a5", "b1"] {
+            counts.note(name, None);
+        }
         assert!(counts.nodes.is_empty() && counts.zones.is_empty(), "nothing is kept of what is gone");
         assert!(zone("b").includes(&node("b", "True")) && !zone("b").includes(&node("a", "True")));
         assert!(

@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn what_is_in_a_folder_is_gone_through_and_not_kept() {
         let (_dir, view) = tree();
-        let files = Files::all_at(&view, "/").unwrap();
+        let files = Files::all_at(&view, "/", &CancellationToken::new()).unwrap();
         assert_eq!(files.entries.len(), 1);
         let mut paths = Vec::new();
         let mut take = |path: &Path, _: &What| {
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn what_an_instruction_names_is_bounded() {
         let (_dir, view) = tree();
-        let mut files = Files::all_at(&view, "/b/c/*").unwrap();
+        let mut files = Files::all_at(&view, "/b/c/*", &CancellationToken::new()).unwrap();
         assert_eq!(files.entries.len(), 100);
         files.left = 300;
         let mut add = || files.add("x".repeat(20).into(), Entry::One(What::NewFolder));
