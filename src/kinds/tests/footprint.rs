@@ -10,7 +10,6 @@ use k8s_openapi::api::discovery::v1::Endpoint;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinitionVersion, JSONSchemaProps,
 };
-use std::mem::size_of;
 
 #[test]
 fn a_list_of_structs_counts_for_what_it_takes() {
