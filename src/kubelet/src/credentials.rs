@@ -1,11 +1,10 @@
 //! Pull secrets: `kubernetes.io/dockerconfigjson` and `kubernetes.io/dockercfg`.
 
-use crate::pull_access::SecretRef;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cri::Credentials;
 use k8s_openapi::api::core::v1::Secret;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const DOCKER_HUB: &str = "index.docker.io";
@@ -23,6 +22,22 @@ struct Entry {
     password: String,
     auth: String,
     registrytoken: String,
+}
+
+/// A pull secret, without what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SecretRef {
+    pub uid: String,
+    pub namespace: String,
+    pub name: String,
+}
+
+impl SecretRef {
+    pub fn of(secret: &Secret) -> Self {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        let meta = &secret.metadata;
+        SecretRef { uid: text(&meta.uid), namespace: text(&meta.namespace), name: text(&meta.name) }
+    }
 }
 
 /// What a registry may be shown, and whose it is.

@@ -6,8 +6,7 @@
 //! A secret is known by its uid, as upstream knows it, and not by a hash of what it holds: the record is of no use to anybody who
 //! reads it, and a copy of the secret in another namespace costs one question to the registry.
 
-use crate::credentials::repository;
-use k8s_openapi::api::core::v1::Secret;
+use crate::credentials::{SecretRef, repository};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,22 +16,6 @@ use std::path::PathBuf;
 
 /// Of one repository; pods with further ones ask the registry. Upstream's `writeRecordWhileMatchingLimit`.
 const MOST_SECRETS: usize = 100;
-
-/// A pull secret, without what it holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SecretRef {
-    uid: String,
-    namespace: String,
-    name: String,
-}
-
-impl SecretRef {
-    pub fn of(secret: &Secret) -> Self {
-        let text = |field: &Option<String>| field.clone().unwrap_or_default();
-        let meta = &secret.metadata;
-        SecretRef { uid: text(&meta.uid), namespace: text(&meta.namespace), name: text(&meta.name) }
-    }
-}
 
 /// Who may use an image under one repository's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
