@@ -6,6 +6,8 @@
 
 /// A value: its place in a list or a map, and the allocation behind it.
 const VALUE: usize = 64;
+/// A label is kept twice, with what everybody asks of an object and in the object, in maps of two texts each.
+const LABEL: usize = 256;
 /// An element of any other list. Most are smaller, and few are larger.
 const ELEMENT: usize = 240;
 /// Elements that are larger: those of lists, and of maps from names to schemas. The sizes are those of the types; a test of the
@@ -37,8 +39,7 @@ const ELEMENTS: [(&[u8], usize); 19] = [
 /// What `metadata.managedFields` has is not counted: whoever keeps decoded objects leaves it out.
 pub fn footprint(json: &[u8]) -> usize {
     let mut sum = 0;
-    // of each list and object that is open: what an object directly in it takes
-    let mut open: Vec<usize> = Vec::new();
+    let mut open: Vec<Open> = Vec::new();
     let (mut name, mut is_named, mut in_metadata) = (&b""[..], false, false);
     let mut at = 0;
     while let Some(byte) = json.get(at) {
@@ -58,16 +59,16 @@ pub fn footprint(json: &[u8]) -> usize {
                 if open.len() == 1 {
                     in_metadata = name == b"metadata";
                 }
-                let parent = open.last().copied().unwrap_or(0);
-                sum += VALUE + if *byte == b'{' { parent } else { 0 };
-                open.push(of_objects_in(name, *byte == b'['));
+                let in_parent = open.last().map_or(0, |parent| parent.object);
+                sum += VALUE + if *byte == b'{' { in_parent } else { 0 };
+                open.push(Open::new(name, *byte == b'['));
                 is_named = false;
             }
             b'}' | b']' => {
                 open.pop();
             }
             b',' => {
-                sum += VALUE;
+                sum += open.last().map_or(VALUE, |parent| parent.value);
                 is_named = false;
             }
             _ => {}
@@ -75,6 +76,19 @@ pub fn footprint(json: &[u8]) -> usize {
         at += 1;
     }
     sum
+}
+
+/// A list or an object that is not closed yet: what an object directly in it takes, and what any value does.
+struct Open {
+    object: usize,
+    value: usize,
+}
+
+impl Open {
+    fn new(name: &[u8], is_list: bool) -> Self {
+        let value = if name == b"labels" && !is_list { LABEL } else { VALUE };
+        Open { object: of_objects_in(name, is_list), value }
+    }
 }
 
 fn of_objects_in(name: &[u8], is_list: bool) -> usize {
@@ -135,6 +149,8 @@ mod tests {
             (r#"{"properties":{"a":{},"b":{}}}"#, 5 * VALUE + 2 * 928),
             (r#"{"volumes":{"a":{}}}"#, 3 * VALUE),
             (r#"{ "volumes" : [ { } ] }"#, 3 * VALUE + 3280),
+            // the first stands for the map
+            (r#"{"metadata":{"labels":{"a":"b","c":"d"},"name":"x"}}"#, 4 * VALUE + LABEL),
             // a text that looks like a name
             (r#"{"a":["volumes",[{}]]}"#, 5 * VALUE + ELEMENT),
             (r#"{"metadata":{"managedFields":[{"f:a":{"f:b":{}}},{}],"name":"x"}}"#, 3 * VALUE),
