@@ -1,4 +1,4 @@
-//! Who is connected, with which address. Pure but for what [`Ipam::load`] reads.
+//! Who is connected, with which address. Pure but for what [`Ipam::load`] reads, and the file of [`Ipam::resume`].
 
 use crate::addresses::Addresses;
 use crate::last_address::LastAddress;
