@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod apply;
+mod footprint;
 mod gvk;
 pub mod json;
 mod key;
@@ -16,6 +17,7 @@ pub mod quantity;
 pub mod selector;
 mod status;
 
+pub use footprint::footprint;
 pub use gvk::{GroupResource, Gvk, Gvr, VersionPriority};
 pub use key::{ObjectKey, ParseRevisionError, ResourceVersion};
 pub use kubernetes_version::{KUBERNETES_VERSION, KubernetesVersion};

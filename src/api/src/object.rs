@@ -1,5 +1,6 @@
 //! An object as it is stored and sent: bytes of JSON, and the metadata that is read out of them once.
 
+use crate::footprint::footprint;
 use crate::{ObjectKey, ResourceVersion, Status};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Deserializer};
@@ -14,6 +15,7 @@ pub struct Object {
     bytes: Bytes,
     meta: Arc<Meta>,
     revision: ResourceVersion,
+    footprint: usize,
 }
 
 /// An encoded object that waits for its revision. The JSON is held in two halves around the place where the
@@ -23,6 +25,7 @@ pub struct Unstamped {
     head: Bytes,
     tail: Bytes,
     meta: Arc<Meta>,
+    footprint: usize,
 }
 
 /// The parsed part of `metadata`.
@@ -95,11 +98,13 @@ impl Unstamped {
         }
         let OnlyMeta { metadata } =
             serde_json::from_slice(&json).map_err(|e| Status::internal(format!("encoded object: {e}")))?;
+        let footprint = footprint(&json);
         let json = Bytes::from(json);
         Ok(Unstamped {
             head: json.slice(..at + 1),
             tail: json.slice(at + PLACEHOLDER_IN_JSON.len() - 1..),
             meta: Arc::new(metadata),
+            footprint,
         })
     }
 
@@ -126,7 +131,7 @@ impl Unstamped {
         bytes.put_slice(&self.head);
         bytes.put_slice(digits);
         bytes.put_slice(&self.tail);
-        Object { bytes: bytes.freeze(), meta: self.meta, revision }
+        Object { bytes: bytes.freeze(), meta: self.meta, revision, footprint: self.footprint }
     }
 }
 
@@ -137,7 +142,8 @@ impl Object {
     /// Where the bytes are no JSON object with metadata.
     pub fn from_stored(bytes: Bytes, revision: ResourceVersion) -> Result<Self, serde_json::Error> {
         let OnlyMeta { metadata } = serde_json::from_slice(&bytes)?;
-        Ok(Object { bytes, meta: Arc::new(metadata), revision })
+        let footprint = footprint(&bytes);
+        Ok(Object { bytes, meta: Arc::new(metadata), revision, footprint })
     }
 
     /// The encoded JSON.
@@ -147,6 +153,11 @@ impl Object {
 
     pub fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// About how many bytes of memory it takes where it is decoded: [`footprint`](crate::footprint()) of its JSON, counted once.
+    pub fn footprint(&self) -> usize {
+        self.footprint
     }
 
     pub fn revision(&self) -> ResourceVersion {

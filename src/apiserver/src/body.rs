@@ -15,7 +15,7 @@ use std::fmt;
 /// Upstream's limit on a request's body.
 pub(crate) const LARGEST_BODY: usize = 3 * 1024 * 1024;
 /// Values in one body: the definition of a custom resource of a megabyte, the richest object that people have, is below. A volume
-/// takes two values of twelve bytes together, and 1.6 kB in memory, twice while its list grows.
+/// takes two values of twelve bytes together, and 3.3 kB in memory, twice while its list grows.
 pub(crate) const MOST_VALUES: usize = 100_000;
 const DEEPEST: usize = 128;
 /// For the reader of YAML, which recurses: an unoptimised build takes 20 kB for a level.

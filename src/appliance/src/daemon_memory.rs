@@ -132,13 +132,14 @@ pub fn ended_for_memory(places: &Places) -> Option<String> {
     (cgroup.oom_kills() > seen.oom_kills).then(|| words(cgroup.limit()))
 }
 
+/// With an amount that can be typed as it is: what needs too much can not be deleted by a daemon that ends before it answers.
 fn words(limit: Option<u64>) -> String {
-    let limit = limit.map_or_else(String::new, |bytes| {
-        format!(" of {} MiB (`monopod start --daemon-memory` changes it)", bytes >> 20)
-    });
+    let is = limit.map_or_else(String::new, |bytes| format!(" of {} MiB", bytes >> 20));
+    let more = limit.map_or_else(|| "unlimited".to_owned(), |bytes| format!("{}Mi", bytes >> 19));
     format!(
-        "the kernel ended the daemon: it had reached its memory limit{limit}; its containers went on. If it ends so soon after each \
-         start, something that is stored needs more: start it with more (\"unlimited\" is an amount too), look with \
+        "the kernel ended the daemon: it had reached its memory limit{is}; its containers went on. If it ends so soon after each \
+         start, something that is stored needs more, and can only be deleted with more: `monopod start --daemon-memory {more}` \
+         (\"unlimited\" is an amount too; later starts keep it, and \"default\" takes it back). Look with \
          `kubectl get events -A --sort-by=.lastTimestamp` at what it did last, and delete those objects"
     )
 }
@@ -179,10 +180,18 @@ mod tests {
     #[test]
     fn a_daemon_that_ends_at_each_start_has_a_way_out() {
         let words = words(Some(GIB));
-        for part in ["memory limit of 1024 MiB", "start --daemon-memory", "unlimited", "delete those objects"]
-        {
+        let parts = [
+            "memory limit of 1024 MiB",
+            "start --daemon-memory 2048Mi`",
+            "unlimited",
+            "delete those objects",
+        ];
+        for part in parts {
             assert!(words.contains(part), "{words}");
         }
+        let amount = words.split("--daemon-memory ").nth(1).and_then(|rest| rest.split('`').next()).unwrap();
+        assert_eq!(amount.parse(), Ok(DaemonMemory::Bytes(2 * GIB)), "what it says can be typed");
+        assert!(super::words(None).contains("--daemon-memory unlimited`"));
     }
 
     #[test]

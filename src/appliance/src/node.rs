@@ -107,6 +107,10 @@ impl NodeServices {
         let network = Network::start(net_config(places, settings, node_ip))
             .await
             .map_err(|e| failed("set up the network", &e))?;
+        // a disk that is full keeps nobody from starting
+        let resumed = network.resume_addresses(&places.last_address());
+        let _ = resumed
+            .inspect_err(|why| tracing::warn!("addresses of pods that are gone may return soon: {why}"));
         let program = std::env::current_exe().map_err(|e| failed("find the program itself", &e))?;
         let runtime =
             ShimRuntime::start(runtime_config(places, program), images.clone(), Arc::new(network.clone()))

@@ -127,6 +127,10 @@ impl Places {
     pub fn sandboxes(&self) -> PathBuf {
         self.run.join("sandboxes")
     }
+    /// Which address a sandbox was given last.
+    pub fn last_address(&self) -> PathBuf {
+        self.state.join("last-address")
+    }
     /// Docker's containers, volumes and networks.
     pub fn docker(&self) -> PathBuf {
         self.state.join("docker")

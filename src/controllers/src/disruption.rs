@@ -158,7 +158,7 @@ impl Reconciler {
             );
             self.events.warning(budget, "UnmanagedPods", why);
         }
-        Ok(plan::expected(budget, scales.values().sum()))
+        Ok(plan::expected(budget, scales.into_values().fold(0, i32::saturating_add)))
     }
 
     /// Who says how many such pods there should be, by uid, and how many. A ReplicaSet of a Deployment asks that.

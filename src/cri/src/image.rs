@@ -33,11 +33,19 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// What a pull has brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulled {
+    pub image: ImageInfo,
+    /// Which of the credentials the registry asked for and took; `None` where it, or a mirror, gave the image to whoever asks.
+    pub by: Option<usize>,
+}
+
 /// The one image store, as the kubelet sees it. Names are what the user typed: `busybox`, `reg:5000/a/b@sha256:…`.
 #[async_trait]
 pub trait ImageService: Send + Sync + 'static {
     /// Tries the credentials in turn, without any first where there are none. Returns when it is unpacked.
-    async fn pull(&self, name: &str, credentials: &[Credentials]) -> Result<ImageInfo>;
+    async fn pull(&self, name: &str, credentials: &[Credentials]) -> Result<Pulled>;
     /// `None` where it is not in the store.
     async fn status(&self, name: &str) -> Result<Option<ImageInfo>>;
     async fn list(&self) -> Result<Vec<ImageInfo>>;

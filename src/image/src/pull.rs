@@ -12,7 +12,7 @@ use crate::registry::Repository;
 use crate::resolve::{Found, at_some_place, find};
 use crate::store::{ImageRecord, ImageStore, Inner, LayerRef};
 use crate::{Digest, ImageRef, Platform};
-use cri::{Credentials, ImageInfo};
+use cri::{Credentials, ImageInfo, Pulled};
 use futures::FutureExt;
 use futures::future::try_join_all;
 use jobs::LayerJob;
@@ -39,17 +39,28 @@ impl ImageStore {
         credentials: &[Credentials],
         progress: Arc<dyn Progress>,
     ) -> Result<ImageInfo> {
+        Ok(self.pull_tracked(name, platform, credentials, progress).await?.image)
+    }
+
+    /// The same; it says also which of the credentials were taken.
+    pub async fn pull_tracked(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+        credentials: &[Credentials],
+        progress: Arc<dyn Progress>,
+    ) -> Result<Pulled> {
         let reference = ImageRef::parse(name)?;
         if platform.is_none()
             && let Some(pulled) = self.pull_embedded(&reference, &progress).await
         {
-            return pulled;
+            return pulled.map(|image| Pulled { image, by: None });
         }
         let wanted = Wanted { reference: &reference, platform, credentials };
         let pulled = pull(&self.inner, &wanted, &progress).await.map_err(|e| self.inner.say_if_full(e));
-        let (info, newer) = pulled.map_err(|e| e.within(format!("pull {}", reference.familiar())))?;
+        let (pulled, newer) = pulled.map_err(|e| e.within(format!("pull {}", reference.familiar())))?;
         progress.event(PullEvent::Done { name: reference.familiar(), newer });
-        Ok(info)
+        Ok(pulled)
     }
 
     /// Brings every tag that the registry has of a repository, one after the other.
@@ -69,9 +80,9 @@ impl ImageStore {
         for tag in tags.await.map_err(within)? {
             let reference = repository.with_tag(&tag).map_err(within)?;
             let wanted = Wanted { reference: &reference, platform, credentials };
-            let (info, newer) = pull(&self.inner, &wanted, &progress).await.map_err(within)?;
+            let (one, newer) = pull(&self.inner, &wanted, &progress).await.map_err(within)?;
             any_newer |= newer;
-            pulled.push(info);
+            pulled.push(one.image);
         }
         progress.event(PullEvent::Done { name: repository.familiar_name(), newer: any_newer });
         Ok(pulled)
@@ -94,7 +105,7 @@ async fn pull(
     store: &Arc<Inner>,
     wanted: &Wanted<'_>,
     progress: &Arc<dyn Progress>,
-) -> Result<(ImageInfo, bool)> {
+) -> Result<(Pulled, bool)> {
     let reference = wanted.reference;
     wanted.platform.map_or(Ok(()), Platform::check)?;
     let found = find(store, reference, wanted.platform, wanted.credentials).await?;
@@ -131,15 +142,17 @@ async fn pull(
     };
     let mut names = vec![reference.with_digest(&found.digest)];
     names.extend(reference.tag().is_some().then(|| reference.clone()));
+    let accepted = found.repository.accepted();
+    let by = accepted.and_then(|taken| wanted.credentials.iter().position(|given| given == taken));
     let (store, bytes) = (store.clone(), found.manifest_bytes);
-    let info = in_background(move || {
+    let image = in_background(move || {
         store.blobs.write(&bytes)?;
         store.add_image(&id, record, &names)
     })
     .await?;
     drop((blobs, layers));
     progress.event(PullEvent::Resolved { digest: found.digest });
-    Ok((info, !known))
+    Ok((Pulled { image, by }, !known))
 }
 
 /// As Docker does: an image that says of itself that it is for something else is taken, with a warning.

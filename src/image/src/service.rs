@@ -2,13 +2,13 @@
 
 use crate::{ImageStore, Silent};
 use async_trait::async_trait;
-use cri::{Credentials, CriError, ImageInfo, ImageService, Result};
+use cri::{Credentials, CriError, ImageInfo, ImageService, Pulled, Result};
 use std::sync::Arc;
 
 #[async_trait]
 impl ImageService for ImageStore {
-    async fn pull(&self, name: &str, credentials: &[Credentials]) -> Result<ImageInfo> {
-        Ok(self.pull_with(name, credentials, Arc::new(Silent)).await?)
+    async fn pull(&self, name: &str, credentials: &[Credentials]) -> Result<Pulled> {
+        Ok(self.pull_tracked(name, None, credentials, Arc::new(Silent)).await?)
     }
 
     async fn status(&self, name: &str) -> Result<Option<ImageInfo>> {

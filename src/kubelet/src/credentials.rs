@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cri::Credentials;
 use k8s_openapi::api::core::v1::Secret;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const DOCKER_HUB: &str = "index.docker.io";
@@ -24,16 +24,44 @@ struct Entry {
     registrytoken: String,
 }
 
+/// A pull secret, without what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SecretRef {
+    pub uid: String,
+    pub namespace: String,
+    pub name: String,
+}
+
+impl SecretRef {
+    pub fn of(secret: &Secret) -> Self {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        let meta = &secret.metadata;
+        SecretRef { uid: text(&meta.uid), namespace: text(&meta.namespace), name: text(&meta.name) }
+    }
+}
+
+/// What a registry may be shown, and whose it is.
+pub(crate) struct Offered {
+    pub credentials: Credentials,
+    pub secret: SecretRef,
+}
+
 /// Those of all secrets that fit the image's registry and path, the most specific first.
-pub fn for_image<'a>(image: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> Vec<Credentials> {
-    let wanted = registry_and_path(image);
-    let entries = secrets.into_iter().flat_map(entries);
-    let mut fitting: Vec<(usize, Credentials)> = entries
-        .filter(|(place, _)| fits(place, &wanted))
-        .filter_map(|(place, entry)| Some((place.len(), credentials(entry)?)))
+pub(crate) fn for_image<'a>(image: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> Vec<Offered> {
+    let wanted = repository(image);
+    let of = |secret: &'a Secret| {
+        entries(secret).into_iter().map(move |(place, entry)| (place, entry, SecretRef::of(secret)))
+    };
+    let mut fitting: Vec<(usize, Offered)> = secrets
+        .into_iter()
+        .flat_map(of)
+        .filter(|(place, _, _)| fits(place, &wanted))
+        .filter_map(|(place, entry, secret)| {
+            Some((place.len(), Offered { credentials: credentials(entry)?, secret }))
+        })
         .collect();
     fitting.sort_by_key(|(specific, _)| std::cmp::Reverse(*specific));
-    fitting.into_iter().map(|(_, c)| c).collect()
+    fitting.into_iter().map(|(_, offered)| offered).collect()
 }
 
 fn entries(secret: &Secret) -> Vec<(String, Entry)> {
@@ -80,8 +108,8 @@ fn normal_place(place: &str) -> String {
     }
 }
 
-/// `index.docker.io/library/busybox`
-fn registry_and_path(image: &str) -> String {
+/// Without tag and digest: `index.docker.io/library/busybox`
+pub(crate) fn repository(image: &str) -> String {
     let path = image.split('@').next().unwrap_or_default();
     let (first, rest) = path.split_once('/').unwrap_or(("", path));
     let is_host = first.contains(['.', ':']) || first == "localhost";
@@ -144,7 +172,7 @@ mod tests {
         for (name, config, image, want) in cases {
             let got: Vec<String> = for_image(image, [&secret(config)])
                 .into_iter()
-                .map(|c| match c {
+                .map(|offered| match offered.credentials {
                     Credentials::Basic { username, .. } => username,
                     Credentials::Bearer(token) => token,
                 })

@@ -2,10 +2,11 @@
 //! [`pull`](crate::pull), when they are removed in [`image_gc`](crate::image_gc).
 
 use crate::clock::since;
+use crate::pull_access::PullAccess;
 use cri::{CriError, ImageInfo, ImageService};
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub(crate) struct ImageManager {
     /// and what a user built or loaded is the user's.
     pulled: Mutex<HashMap<String, Timestamp>>,
     record: PathBuf,
+    /// Who may use what was pulled.
+    pub access: PullAccess,
 }
 
 impl ImageManager {
@@ -28,7 +31,26 @@ impl ImageManager {
             .and_then(|text| serde_json::from_slice(&text).ok())
             .unwrap_or_default();
         let pulled = Mutex::new(ids.into_iter().map(|id| (id, now)).collect());
-        ImageManager { service, pulled, record }
+        let access = PullAccess::open(record.with_file_name("pull-access.json"));
+        ImageManager { service, pulled, record, access }
+    }
+
+    /// Before the first pod: what the last run of the daemon was about to record, or what was removed meanwhile.
+    pub async fn settle(&self) {
+        let Some(names) = self.access.left() else { return };
+        let settled = async {
+            let mut brought = Vec::new();
+            for name in names {
+                brought.extend(self.service.status(&name).await?.map(|image| image.id));
+            }
+            let images = self.service.list().await?;
+            let present: BTreeSet<&str> = images.iter().map(|image| image.id.as_str()).collect();
+            self.access.settle(brought, &present);
+            Ok::<(), CriError>(())
+        };
+        if let Err(error) = settled.await {
+            tracing::warn!(%error, "which images were pulled with which secrets is looked at with the next start");
+        }
     }
 
     pub async fn list(&self) -> cri::Result<Vec<ImageInfo>> {
@@ -90,6 +112,7 @@ impl ImageManager {
                 Err(error) => return tracing::info!(image = name, %error, "unused image stays"),
             }
         }
+        self.access.forget(&image.id);
         let mut pulled = self.pulled.lock();
         pulled.remove(&image.id);
         self.save(&pulled);
@@ -104,7 +127,7 @@ mod tests {
 
     #[async_trait::async_trait]
     impl ImageService for Nothing {
-        async fn pull(&self, name: &str, _: &[cri::Credentials]) -> cri::Result<ImageInfo> {
+        async fn pull(&self, name: &str, _: &[cri::Credentials]) -> cri::Result<cri::Pulled> {
             Err(CriError::PullFailed(name.to_owned()))
         }
         async fn status(&self, _: &str) -> cri::Result<Option<ImageInfo>> {

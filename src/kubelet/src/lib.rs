@@ -47,6 +47,7 @@ mod probe;
 mod probe_counts;
 mod probes;
 mod pull;
+mod pull_access;
 pub mod quantity;
 mod requests;
 mod resize;

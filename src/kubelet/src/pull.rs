@@ -1,10 +1,12 @@
 //! Whether a container's image is there, and how it gets there: pull policies, events and errors in upstream's words.
 
+use crate::credentials::Offered;
+use crate::pull_access::Access;
 use crate::shared::Shared;
 use crate::sources::Sources;
 use crate::work_counts::Operation;
 use crate::{credentials, image_gc, pod};
-use cri::{CriError, ImageInfo};
+use cri::{CriError, ImageInfo, Pulled};
 use k8s_openapi::api::core::v1::{Container, Pod, Secret};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -56,20 +58,40 @@ async fn ensure(shared: &Arc<Shared>, wanted: Wanted<'_>) -> Result<ImageInfo, N
         Err(error) => return Err(not_inspected(shared, wanted, &error)),
     };
     let policy = policy.unwrap_or("IfNotPresent");
-    match (policy, present) {
-        ("Always", _) | (_, None) if policy != "Never" => pull(shared, wanted).await,
-        (_, Some(info)) => {
+    let usable = present.as_ref().filter(|info| policy != "Always" && may_use(shared, wanted, info));
+    match usable {
+        Some(info) => {
             shared.images.used(&info.id, shared.clock.now());
-            let message = format!("Container image \"{image}\" already present on machine");
+            let message = format!(
+                "Container image \"{image}\" already present on machine and can be accessed by the pod"
+            );
             shared.normal(pod, container, "Pulled", message);
-            Ok(info)
+            Ok(info.clone())
         }
-        (_, None) => {
+        // of what others have brought it is not said that it is there
+        None if policy == "Never" => {
             let message = format!("Container image \"{image}\" is not present with pull policy of Never");
             shared.warn(pod, container, "ErrImageNeverPull", message.clone());
             Err(NoImage { image: image.to_owned(), reason: "ErrImageNeverPull", message })
         }
+        None => pull(shared, wanted, present.as_ref()).await,
     }
+}
+
+/// Upstream's `MustAttemptImagePull`, turned round.
+fn may_use(shared: &Shared, wanted: Wanted<'_>, present: &ImageInfo) -> bool {
+    match shared.images.access.of(&present.id, wanted.image) {
+        Access::Everybody => true,
+        Access::Secrets(known) if known.is_empty() => false,
+        Access::Secrets(known) => {
+            offered(shared, wanted).iter().any(|offered| known.contains(&offered.secret))
+        }
+    }
+}
+
+fn offered(shared: &Shared, wanted: Wanted<'_>) -> Vec<Offered> {
+    let secrets = pull_secrets(shared, wanted.pod);
+    credentials::for_image(wanted.image, secrets.iter().map(|secret| &**secret))
 }
 
 fn not_inspected(shared: &Shared, wanted: Wanted<'_>, error: &CriError) -> NoImage {
@@ -87,15 +109,38 @@ fn not_inspected(shared: &Shared, wanted: Wanted<'_>, error: &CriError) -> NoIma
     NoImage { image: image.to_owned(), reason, message }
 }
 
-async fn pull(shared: &Arc<Shared>, wanted: Wanted<'_>) -> Result<ImageInfo, NoImage> {
+async fn pull(
+    shared: &Arc<Shared>,
+    wanted: Wanted<'_>,
+    present: Option<&ImageInfo>,
+) -> Result<ImageInfo, NoImage> {
     let Wanted { pod, container, image, .. } = wanted;
+    let access = &shared.images.access;
+    let was_free = present.filter(|info| access.of(&info.id, image) == Access::Everybody);
+    let offered = offered(shared, wanted);
+    if !offered.is_empty()
+        && let Err(error) = access.begin(image)
+    {
+        let message = format!("Failed to record image pull intent for container image \"{image}\": {error}");
+        shared.warn(pod, container, "Failed", message.clone());
+        return Err(NoImage { image: image.to_owned(), reason: "ErrImagePull", message });
+    }
     shared.normal(pod, container, "Pulling", format!("Pulling image \"{image}\""));
-    let secrets = pull_secrets(shared, pod);
-    let credentials = credentials::for_image(image, secrets.iter().map(|s| &**s));
+    let credentials: Vec<_> = offered.iter().map(|offered| offered.credentials.clone()).collect();
     let began = Instant::now();
     let pull = shared.images.service.pull(image, &credentials);
-    match shared.work_counts.time(Operation::PullImage, pull).await {
-        Ok(info) => {
+    let pulled = shared.work_counts.time(Operation::PullImage, pull).await;
+    if let Ok(pulled) = &pulled
+        && was_free.is_none_or(|before| before.id != pulled.image.id)
+    {
+        let by = pulled.by.and_then(|by| offered.get(by)).map(|offered| offered.secret.clone());
+        access.record(&pulled.image.id, image, by);
+    }
+    if !offered.is_empty() {
+        access.end(image);
+    }
+    match pulled {
+        Ok(Pulled { image: info, .. }) => {
             let took = durations::print_millis(began.elapsed());
             let size = info.size;
             let message = format!(

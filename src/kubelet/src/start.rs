@@ -112,6 +112,7 @@ pub(crate) async fn start_at(
         client,
         config,
     });
+    shared.images.settle().await;
     let pauser = Pauser(shared.clone());
     pauser.resume().await;
     let manager = Manager::start(shared.clone(), stop.clone()).await.map_err(StartError::Runtime)?;

@@ -27,7 +27,9 @@ pub fn status(view: View<'_>, node_ip: IpAddr, terminal: bool) -> PodStatus {
         Some(_) if terminal => "Failed".to_owned(),
         _ => phase(view, &init, &containers, terminal).to_owned(),
     };
-    let ips = addresses(view, node_ip).or_else(|| old.pod_ips.clone());
+    // one that has ended is remembered where it was; that of another whose sandbox is gone may be somebody else's by now
+    let is_over = matches!(phase.as_str(), "Succeeded" | "Failed");
+    let ips = addresses(view, node_ip).or_else(|| old.pod_ips.clone().filter(|_| is_over));
     let conditions = conditions::of_pod(view, &old, &phase, &init, &containers, terminal);
     let evicted = view.memory.evicted.as_ref();
     PodStatus {

@@ -89,6 +89,33 @@ fn phases() {
 }
 
 #[test]
+fn an_address_is_said_while_it_is_the_pods() {
+    let lost = || {
+        let mut all = sandbox(vec![("a", exited(137))]);
+        all[0].state = SandboxState::NotReady;
+        all
+    };
+    let mut gone = sandbox(vec![("a", exited(0)), ("b", exited(0))]);
+    gone[0].state = SandboxState::NotReady;
+    let cases = [
+        ("it runs", "Always", sandbox(vec![("a", running()), ("b", running())]), false, Some("10.244.0.9")),
+        ("the machine was started anew", "Always", vec![], false, None),
+        ("its sandbox is lost", "Always", lost(), false, None),
+        ("it has ended", "Never", gone, false, Some("10.244.0.5")),
+        ("it was ended", "Always", vec![], true, Some("10.244.0.5")),
+    ];
+    for (name, policy, sandboxes, terminal, want) in cases {
+        let mut pod = pod(policy);
+        let status = pod.status.get_or_insert_default();
+        status.pod_ip = Some("10.244.0.5".into());
+        status.pod_ips = Some(vec![PodIP { ip: "10.244.0.5".into() }]);
+        let got = make(&pod, &sandboxes, &WorkerState::default(), terminal);
+        assert_eq!(got.pod_ip.as_deref(), want, "{name}");
+        assert_eq!(got.pod_ips.is_some(), want.is_some(), "{name}");
+    }
+}
+
+#[test]
 fn a_status_as_clients_read_it() {
     let mut memory = WorkerState::default();
     let message = "back-off 10s restarting failed container=b pod=p_d(u)".to_owned();

@@ -12,12 +12,14 @@ pub(crate) struct Addresses {
     range: Ipv4Net,
     taken: BTreeSet<u32>,
     last: u32,
+    /// It is known which one was given last: those in use tell nothing of it.
+    is_resumed: bool,
 }
 
 impl Addresses {
     pub(crate) fn new(range: Ipv4Net) -> Self {
         let gateway = u32::from(range.network()).wrapping_add(1);
-        Addresses { range, taken: BTreeSet::new(), last: gateway }
+        Addresses { range, taken: BTreeSet::new(), last: gateway, is_resumed: false }
     }
 
     pub(crate) fn take(&mut self) -> Result<Ipv4Addr> {
@@ -36,7 +38,16 @@ impl Addresses {
     /// Takes this very one, which a pod has already.
     pub(crate) fn reserve(&mut self, address: Ipv4Addr) {
         self.taken.insert(address.into());
-        self.last = self.last.max(address.into());
+        if !self.is_resumed {
+            self.last = self.last.max(address.into());
+        }
+    }
+
+    /// Goes on behind the one that was given last before the start.
+    pub(crate) fn resume(&mut self, last: Ipv4Addr) {
+        if self.range.contains(&last) {
+            (self.last, self.is_resumed) = (last.into(), true);
+        }
     }
 
     pub(crate) fn free(&mut self, address: Ipv4Addr) {
@@ -94,6 +105,30 @@ mod tests {
             addresses.reserve(Ipv4Addr::new(10, 0, 0, last));
         }
         assert_eq!([(); 3].map(|()| take(&mut addresses)), [Some(6), Some(2), Some(4)]);
+    }
+
+    #[test]
+    fn a_freed_address_rests_over_a_restart_too() {
+        let cases = [
+            // (reserved before it is known, given last, reserved after, given next)
+            ("the highest has ended", vec![2], Some(4), vec![], [Some(5), Some(6), Some(3)]),
+            ("it has begun anew", vec![6], Some(3), vec![5], [Some(4), Some(2), Some(3)]),
+            ("the last of the range", vec![], Some(6), vec![2], [Some(3), Some(4), Some(5)]),
+            ("nothing is known", vec![2], None, vec![4], [Some(5), Some(6), Some(3)]),
+        ];
+        for (name, before, last, after, want) in cases {
+            let mut addresses = small();
+            let address = |last: u8| Ipv4Addr::new(10, 0, 0, last);
+            before.into_iter().for_each(|one| addresses.reserve(address(one)));
+            if let Some(last) = last {
+                addresses.resume(address(last));
+            }
+            after.into_iter().for_each(|one| addresses.reserve(address(one)));
+            assert_eq!([(); 3].map(|()| take(&mut addresses)), want, "{name}");
+        }
+        let mut elsewhere = small();
+        elsewhere.resume(Ipv4Addr::new(10, 9, 9, 9));
+        assert_eq!(take(&mut elsewhere), Some(2), "of a range that the profile had before");
     }
 
     #[test]

@@ -1,11 +1,14 @@
-//! Who is connected, with which address. Pure but for what [`Ipam::load`] reads.
+//! Who is connected, with which address. Pure but for what [`Ipam::load`] reads, and the file of [`Ipam::resume`].
 
 use crate::addresses::Addresses;
+use crate::last_address::LastAddress;
 use crate::links::Links;
 use crate::{Attachment, NetConfig, Result};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 struct Member {
     link: String,
@@ -15,6 +18,8 @@ struct Member {
 
 pub(crate) struct Ipam {
     addresses: Addresses,
+    /// Where the address is written down that was given last.
+    last: Option<LastAddress>,
     attached: HashMap<String, Attachment>,
     /// Who is in networks beside the pods'.
     members: HashMap<String, Member>,
@@ -26,13 +31,7 @@ pub(crate) struct Ipam {
 
 impl Ipam {
     pub(crate) async fn load(config: &NetConfig, links: &Links) -> Result<Self> {
-        let mut ipam = Ipam {
-            addresses: Addresses::new(config.pod_cidr),
-            attached: HashMap::new(),
-            members: HashMap::new(),
-            found: HashMap::new(),
-            udp: HashSet::new(),
-        };
+        let mut ipam = Ipam::new(config);
         let routes: HashMap<u32, Ipv4Addr> = links.pod_routes().await?.into_iter().collect();
         for link in links.of_profile(config).await? {
             // a link's other addresses are those of networks beside the pods'
@@ -45,11 +44,35 @@ impl Ipam {
         Ok(ipam)
     }
 
+    fn new(config: &NetConfig) -> Self {
+        Ipam {
+            addresses: Addresses::new(config.pod_cidr),
+            last: None,
+            attached: HashMap::new(),
+            members: HashMap::new(),
+            found: HashMap::new(),
+            udp: HashSet::new(),
+        }
+    }
+
+    /// Goes on behind the address that this file says was given last, and writes down there from now on which one is.
+    pub(crate) fn resume(&mut self, path: &Path) -> io::Result<()> {
+        let (record, last) = LastAddress::open(path)?;
+        if let Some(last) = last {
+            self.addresses.resume(last);
+        }
+        self.last = Some(record);
+        Ok(())
+    }
+
     pub(crate) fn take(&mut self, id: &str, config: &NetConfig) -> Result<Attachment> {
         if let Some(attachment) = self.attached.get(id) {
             return Ok(attachment.clone());
         }
         let attachment = Attachment { ip: self.addresses.take()?, link: config.link_name(id) };
+        if let Some(Err(error)) = self.last.as_ref().map(|record| record.write(attachment.ip)) {
+            tracing::warn!(%error, "write down which address was given last");
+        }
         self.attached.insert(id.to_owned(), attachment.clone());
         Ok(attachment)
     }
@@ -103,5 +126,29 @@ impl Ipam {
         for address in std::mem::take(&mut self.found).into_values().filter(|a| !attached.contains(a)) {
             self.addresses.free(address);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::last_address::tests::Scratch;
+
+    #[test]
+    fn an_address_does_not_come_back_because_the_daemon_does() {
+        let (scratch, config) = (Scratch::new("ipam"), crate::config::example());
+        let started = || {
+            let mut ipam = Ipam::new(&config);
+            ipam.resume(&scratch.0).unwrap();
+            ipam
+        };
+        let mut ipam = started();
+        let given = ["a", "b", "c"].map(|id| ipam.take(id, &config).unwrap());
+        ipam.forget("b");
+        ipam.forget("c");
+        let mut ipam = started();
+        ipam.adopt("a", &given[0]);
+        let next = ipam.take("d", &config).unwrap();
+        assert!(given.iter().all(|before| before.ip < next.ip), "{given:?} {next:?}");
     }
 }

@@ -20,6 +20,7 @@ mod heal;
 mod ipam;
 mod isolation;
 mod kept;
+mod last_address;
 mod link_watch;
 mod links;
 mod membership;

@@ -70,6 +70,15 @@ impl Network {
         })))
     }
 
+    /// Keeps in this file which address was given last, so that those of pods that are gone return as late after a restart as
+    /// without one. To be called before anything is attached.
+    ///
+    /// # Errors
+    /// The file can not be opened or read.
+    pub fn resume_addresses(&self, path: &Path) -> Result<()> {
+        self.ipam().resume(path).doing(|| format!("read {}", path.display()))
+    }
+
     /// The address at which pods reach the machine.
     pub fn gateway(&self) -> Ipv4Addr {
         self.0.config.gateway()

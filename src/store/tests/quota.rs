@@ -3,7 +3,7 @@
 mod common;
 
 use common::{delete, key, maps, put};
-use store::{CommitError, Options, Priority, Store};
+use store::{Change, CommitError, Options, Priority, Store, Write};
 
 const QUOTA: usize = 1 << 20;
 
@@ -73,6 +73,27 @@ async fn what_is_worth_little_is_refused_first_and_what_is_needed_last() {
     assert!(is_refused(store.commit_with(Priority::Low, vec![put(&key("low"), "v")]).await));
     assert!(fill(&store, Priority::Essential, "essential", 10_000).await > 0);
     assert!(store.usage().bytes <= QUOTA / 4 * 5, "it has an end too");
+}
+
+#[tokio::test]
+async fn an_object_weighs_what_its_copies_take_and_not_what_is_written() {
+    let list = |of: &str, count: usize| {
+        let elements: Vec<String> = (0..count).map(|number| format!(r#"{{"name":"v{number}"}}"#)).collect();
+        format!(
+            r#"{{"metadata":{{"name":"p","namespace":"default","resourceVersion":"\u0001rv\u0001"}},"{of}":[{}]}}"#,
+            elements.join(",")
+        )
+    };
+    let weight = |json: String| async move {
+        let store = Store::in_memory(Options::default());
+        let object = api::Unstamped::new(json.into_bytes()).unwrap();
+        let put = Write { change: Change::Put(object), ..put(&key("p"), "") };
+        store.commit(vec![put]).await.unwrap();
+        store.usage().bytes
+    };
+    let (volumes, others) = (weight(list("volumes", 1000)).await, weight(list("others", 1000)).await);
+    assert!((3_000_000..4_000_000).contains(&volumes), "{volumes} for a thousand volumes of 3 kB");
+    assert!((300_000..500_000).contains(&others), "{others} for a thousand of a few hundred bytes");
 }
 
 #[tokio::test]

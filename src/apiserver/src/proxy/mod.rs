@@ -325,8 +325,7 @@ fn endpoints(
     let slices = slices_of(root, namespace, name.name)?;
     let addresses_of = |pod: &str| {
         let pod = root.api::<Pod>().find(&ObjectKey::namespaced(namespace, pod)).ok().flatten();
-        let ips = pod.and_then(|pod| pod.status).and_then(|status| status.pod_ips).unwrap_or_default();
-        ips.into_iter().map(|ip| ip.ip).collect()
+        pod.iter().flat_map(target::addresses_of).map(str::to_owned).collect()
     };
     Ok(target::of_service(name, port, namespace, &slices, which, addresses_of))
 }

@@ -5,6 +5,7 @@ use api::Status;
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kinds::endpoints::condition;
+use kinds::pod as ask;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -99,16 +100,36 @@ fn proxyable(address: &str) -> Result<IpAddr, Status> {
     parsed.filter(may).ok_or_else(|| Status::bad_request("address not allowed"))
 }
 
+/// The addresses at which the pod itself answers. One that has ended still says which it had; by now it may be that of a pod of
+/// somebody else, who is reached from here past every NetworkPolicy.
+pub(super) fn addresses_of(pod: &Pod) -> impl Iterator<Item = &str> {
+    let status = pod.status.as_ref().filter(|_| !ask::is_terminal(pod) && is_on_node(pod));
+    let all = status.and_then(|status| status.pod_ips.as_deref()).unwrap_or_default();
+    all.iter().map(|address| address.ip.as_str())
+}
+
+fn is_on_node(pod: &Pod) -> bool {
+    pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).is_some_and(|node| !node.is_empty())
+}
+
 /// Without a port, the first that a container declares.
 ///
 /// # Errors
-/// `BadRequest` for a pod without an address, or with one that nobody is led to.
+/// `ServiceUnavailable` for a pod that has ended or is on no node; `BadRequest` for one without an address, or with one that
+/// nobody is led to.
 pub(super) fn of_pod(name: &Name<'_>, pod: &Pod) -> Result<Target, Status> {
+    if ask::is_terminal(pod) {
+        let phase = ask::phase(pod);
+        return Err(unavailable(format!("cannot proxy to a completed pod; current phase is {phase}")));
+    }
     let address = proxyable(pod.status.as_ref().and_then(|s| s.pod_ip.as_deref()).unwrap_or_default())?;
     let containers = pod.spec.iter().flat_map(|spec| spec.containers.iter());
     let mut first = containers.filter_map(|container| container.ports.as_ref()?.first());
     let declared = || first.next().and_then(|port| u16::try_from(port.container_port).ok());
     let port = name.number()?.or_else(declared);
+    if !is_on_node(pod) {
+        return Err(unavailable(format!("pod {} does not have a host assigned", name.name)));
+    }
     Ok(name.at(address, port))
 }
 
@@ -261,7 +282,8 @@ mod tests {
         let pod = |ports: serde_json::Value| -> Pod {
             let containers = json!([{"name": "a"}, {"name": "b", "ports": ports}]);
             serde_json::from_value(json!({
-                "metadata": {"name": "web"}, "spec": {"containers": containers}, "status": {"podIP": "10.1.0.5"},
+                "metadata": {"name": "web"}, "spec": {"nodeName": "n", "containers": containers},
+                "status": {"podIP": "10.1.0.5"},
             }))
             .unwrap()
         };
@@ -280,6 +302,32 @@ mod tests {
         assert_eq!(none.unwrap_err().message, "address not allowed");
         let words = of_pod(&Name::parse("web:http", "pod").unwrap(), &pod(ports())).unwrap_err();
         assert_eq!(words.code, 400);
+    }
+
+    #[test]
+    fn a_pod_that_has_ended_leads_nowhere() {
+        let pod = |phase: &str, node: &str| -> Pod {
+            serde_json::from_value(json!({
+                "metadata": {"name": "web"}, "spec": {"nodeName": node, "containers": [{"name": "a"}]},
+                "status": {"phase": phase, "podIP": "10.1.0.5", "podIPs": [{"ip": "10.1.0.5"}]},
+            }))
+            .unwrap()
+        };
+        let cases = [
+            ("Running", "n", None),
+            ("Pending", "n", None),
+            ("Succeeded", "n", Some("cannot proxy to a completed pod; current phase is Succeeded")),
+            ("Failed", "n", Some("cannot proxy to a completed pod; current phase is Failed")),
+            ("Pending", "", Some("pod web does not have a host assigned")),
+        ];
+        for (phase, node, refused) in cases {
+            let pod = pod(phase, node);
+            let got = of_pod(&Name::parse("web:80", "pod").unwrap(), &pod);
+            let words = got.err().map(|status| (status.code, status.message));
+            assert_eq!(words, refused.map(|words| (503, words.to_owned())), "{phase} on {node:?}");
+            let own = addresses_of(&pod).count();
+            assert_eq!(own, usize::from(refused.is_none()), "{phase} on {node:?}");
+        }
     }
 
     #[test]

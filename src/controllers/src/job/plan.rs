@@ -185,7 +185,7 @@ fn failures_of(job: &Job, wish: &Wish, pods: &[Arc<Pod>]) -> BTreeMap<i32, i32> 
         let Some(index) = index_of(pod, wish) else { continue };
         let counts = i32::from(failures::meaning(job, pod) != Meaning::Ignore);
         let known: &mut i32 = failures.entry(index).or_default();
-        *known = (*known).max(failures_before(pod) + counts);
+        *known = (*known).max(failures_before(pod).saturating_add(counts));
     }
     failures
 }
@@ -245,7 +245,7 @@ fn ending(
         let message = "Job has exceeded the specified maximal number of failed indexes";
         return Some(End::failure("MaxFailedIndexesExceeded", message));
     }
-    if failed > 0 && failed + counts.succeeded_indexes.count() >= wish.count() {
+    if failed > 0 && failed.saturating_add(counts.succeeded_indexes.count()) >= wish.count() {
         return Some(End::failure("FailedIndexes", "Job has failed indexes"));
     }
     let policy = job.spec.as_ref().and_then(|spec| spec.success_policy.as_ref());
@@ -290,7 +290,8 @@ fn manage(wish: &Wish, pods: &[Arc<Pod>], counts: &Counts, now: jiff::Timestamp,
         None if counts.succeeded > 0 => active,
         None => wish.parallelism,
         Some(all) => {
-            let left = all - counts.succeeded - counts.failed_indexes.count();
+            // both may have been written by somebody else
+            let left = all.saturating_sub(counts.succeeded).saturating_sub(counts.failed_indexes.count());
             left.min(wish.parallelism).max(0)
         }
     };
@@ -336,11 +337,8 @@ fn pending_indexes(
     let waited_for = pods.iter().filter(|pod| wish.replaces_failed_only && is_terminating(pod));
     let taken: BTreeSet<i32> =
         counts.active.iter().chain(waited_for).filter_map(|pod| index_of(pod, wish)).collect();
-    let free = (0..wish.count()).filter(|index| {
-        !taken.contains(index)
-            && !counts.succeeded_indexes.contains(*index)
-            && !counts.failed_indexes.contains(*index)
-    });
+    let over = counts.succeeded_indexes.union(&counts.failed_indexes);
+    let free = over.missing(wish.count()).filter(|index| !taken.contains(index));
     if wish.backoff_limit_per_index.is_none() {
         return free.take(missing).map(|index| New { index: Some(index), failures: None }).collect();
     }

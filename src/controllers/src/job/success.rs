@@ -9,7 +9,7 @@ pub(super) fn met(policy: Option<&SuccessPolicy>, completions: i32, succeeded: &
     let mut holding = rules.filter(|(_, rule)| {
         let asked = rule.succeeded_indexes.as_deref().map(|text| Indexes::lenient(text, completions));
         let count = match &asked {
-            Some(asked) => asked.iter().filter(|index| succeeded.contains(*index)).count() as i32,
+            Some(asked) => asked.count_common(succeeded),
             None => succeeded.count(),
         };
         match (rule.succeeded_count, &asked) {

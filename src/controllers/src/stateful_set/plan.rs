@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Pods made in one round; more come when these have been seen.
+const BURST: usize = 500;
+
 /// What the plan is made from. `current` and `update` are names of revisions.
 pub(super) struct Seen<'s> {
     pub(super) set: &'s StatefulSet,
@@ -110,6 +113,9 @@ pub(super) fn plan(seen: &Seen<'_>) -> Vec<Step> {
 fn grow(seen: &Seen<'_>, replicas: &BTreeMap<i32, &Arc<Pod>>, steps: &mut Vec<Step>) -> bool {
     let first = start(seen.set);
     for number in first..first.saturating_add(wanted(seen.set)) {
+        if steps.len() == BURST {
+            return false;
+        }
         let Some(pod) = replicas.get(&number) else {
             steps.push(Step::Create { ordinal: number, of_update: !is_of_current(seen, number) });
             if seen.is_parallel() {

@@ -52,6 +52,25 @@ fn shown(steps: &[Step]) -> String {
 }
 
 #[test]
+fn so_many_at_once_and_no_more_however_many_are_wanted() {
+    let parallel = || json!({"podManagementPolicy": "Parallel"});
+    let failed: Vec<String> = (0..600).map(|number| format!("{number} new failed")).collect();
+    // (name, pods, the first step, the last)
+    let cases = [
+        ("none is there", String::new(), "+0", "+499"),
+        ("some are", "0 new ok, 1 new no".to_owned(), "+2", "+501"),
+        ("all that are there failed", failed.join(","), "again 0", "again 499"),
+    ];
+    for (name, given, first, last) in cases {
+        let (set, pods) = (set(i32::MAX, parallel()), pods(&given));
+        let now = jiff::Timestamp::from_second(1000).unwrap();
+        let steps = plan(&Seen { set: &set, pods: &pods, current: "new", update: "new", now });
+        assert_eq!(steps.len(), 500, "{name}");
+        assert_eq!((shown(&steps[..1]).as_str(), shown(&steps[499..]).as_str()), (first, last), "{name}");
+    }
+}
+
+#[test]
 fn one_after_another_or_all_at_once() {
     let parallel = || json!({"podManagementPolicy": "Parallel"});
     let rolling = |of: Value| json!({"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": of}});

@@ -208,6 +208,28 @@ async fn refusals_are_told_in_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_is_said_which_credentials_were_taken() {
+    for (name, auth, credentials, want) in [
+        ("nobody asks for them", Auth::None, vec![user("secret")], None),
+        ("the second", Auth::Basic, vec![user("wrong"), user("secret")], Some(1)),
+        ("for a token", Auth::Token, vec![user("secret")], Some(0)),
+        ("a token for anybody", Auth::AnonymousToken, vec![], None),
+    ] {
+        let (registry, t) = (FakeRegistry::start().await, store());
+        registry.put_image("v1", &[layer("a")]);
+        registry.change(|state| state.auth = auth);
+        let image = format!("{}/a:v1", registry.host);
+        // the second time nothing of it is fetched, and it is asked for all the same
+        for _ in 0..2 {
+            let pulled = t.store.pull_tracked(&image, None, &credentials, Arc::new(Silent)).await.unwrap();
+            assert_eq!(pulled.by, want, "{name}");
+        }
+        let refused = t.store.pull_tracked(&image, None, &[user("wrong")], Arc::new(Silent)).await;
+        assert!(want.is_none() || refused.is_err(), "{name}: others may not, though it is there");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn credentials_stay_with_their_registry() {
     let (registry, storage, t) = (FakeRegistry::start().await, FakeRegistry::start().await, store());
     registry.put_image("v1", &[layer("a")]);

@@ -44,6 +44,11 @@ impl Repository {
         Repository(Session::new(transport, endpoint, reference, credentials, Actions::Pull))
     }
 
+    /// The credentials that it is asked with, where the registry wanted some. To be called after an answer that is no refusal.
+    pub(crate) fn accepted(&self) -> Option<&Credentials> {
+        self.0.accepted()
+    }
+
     /// All tags, over as many pages as the registry makes of them.
     pub(crate) async fn tags(&self) -> Result<Vec<String>> {
         let mut uri = self.0.uri("tags/list").await?;

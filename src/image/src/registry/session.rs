@@ -48,6 +48,12 @@ impl Session {
         Session { transport, endpoint, reference, credentials, actions, authorization: Mutex::default() }
     }
 
+    /// The credentials, where the registry has asked for them.
+    pub(super) fn accepted(&self) -> Option<&Credentials> {
+        let was_asked = self.authorization.lock().is_some();
+        self.credentials.as_ref().filter(|_| was_asked)
+    }
+
     /// `tail` is what follows the repository's name.
     pub(super) async fn uri(&self, tail: &str) -> Result<Uri> {
         let scheme = self.transport.scheme(&self.endpoint).await?;

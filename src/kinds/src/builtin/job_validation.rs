@@ -9,6 +9,12 @@ use std::collections::BTreeSet;
 const MOST_RULES: usize = 20;
 const MOST_VALUES: usize = 255;
 const MOST_PARALLEL_INDEXES: i32 = 100_000;
+const MOST_FAILED_INDEXES: i32 = 100_000;
+/// Of more completions than these, where each index has a limit of its own, not so many run and fail at once: what the status
+/// says of them stays short.
+const MANY_COMPLETIONS: i32 = 100_000;
+const MOST_OF_MANY: i32 = 10_000;
+const LONGEST_INDEXES: usize = 64 * 1024;
 const LONGEST_MANAGER: usize = 63;
 
 pub(super) fn is_indexed(spec: &JobSpec) -> bool {
@@ -92,11 +98,35 @@ fn mode(spec: &JobSpec, at: &str, errors: &mut ErrorList) {
             let why = "must be less than or equal to completions";
             errors.invalid(format!("{at}.maxFailedIndexes"), failed, why);
         }
+        if let Some(failed) = spec.max_failed_indexes.filter(|failed| *failed > MOST_FAILED_INDEXES) {
+            let why = format!("must be less than or equal to {MOST_FAILED_INDEXES}");
+            errors.invalid(format!("{at}.maxFailedIndexes"), failed, why);
+        }
+        many_completions(spec, at, errors);
     } else if let Some(limit) = spec.backoff_limit_per_index {
         errors.invalid(format!("{at}.backoffLimitPerIndex"), limit, "requires indexed completion mode");
     }
     if spec.max_failed_indexes.is_some() && spec.backoff_limit_per_index.is_none() {
         errors.required(format!("{at}.backoffLimitPerIndex"), "when maxFailedIndexes is specified");
+    }
+}
+
+fn many_completions(spec: &JobSpec, at: &str, errors: &mut ErrorList) {
+    if spec.completions.is_none_or(|all| all <= MANY_COMPLETIONS) || spec.backoff_limit_per_index.is_none() {
+        return;
+    }
+    if spec.max_failed_indexes.is_none() {
+        let why = format!("must be specified when completions is above {MANY_COMPLETIONS}");
+        errors.required(format!("{at}.maxFailedIndexes"), &why);
+    }
+    for (field, number) in [("parallelism", spec.parallelism), ("maxFailedIndexes", spec.max_failed_indexes)]
+    {
+        if let Some(number) = number.filter(|number| *number > MOST_OF_MANY) {
+            let why = format!(
+                "must be less than or equal to {MOST_OF_MANY} when completions are above {MANY_COMPLETIONS} and used with backoff limit per index"
+            );
+            errors.invalid(format!("{at}.{field}"), number, why);
+        }
     }
 }
 
@@ -218,6 +248,10 @@ fn success_policy(policy: &SuccessPolicy, completions: i32, at: &str, errors: &m
     for (index, rule) in policy.rules.iter().enumerate() {
         let at = format!("{at}.rules[{index}]");
         let mut most = completions;
+        if rule.succeeded_indexes.as_ref().is_some_and(|text| text.len() > LONGEST_INDEXES) {
+            errors.too_long(format!("{at}.succeededIndexes"), LONGEST_INDEXES);
+            continue;
+        }
         match rule.succeeded_indexes.as_deref().map(|text| (text, Indexes::parse(text, completions))) {
             Some((text, Err(why))) => {
                 errors.invalid(
@@ -297,6 +331,31 @@ mod tests {
                 "more failed than all",
                 indexed(json!({"backoffLimitPerIndex": 1, "maxFailedIndexes": 4})),
                 "spec.maxFailedIndexes: Invalid value: 4: must be less than or equal to completions",
+            ),
+            (
+                "as many as there can be",
+                json!({"completionMode": "Indexed", "completions": i32::MAX, "parallelism": 1,
+                    "successPolicy": {"rules": [{"succeededIndexes": "0-2147483646", "succeededCount": 1}]}}),
+                "",
+            ),
+            (
+                "more indexes than a policy may name",
+                success(json!({"succeededIndexes": "0,".repeat(LONGEST_INDEXES)})),
+                "spec.successPolicy.rules[0].succeededIndexes: Too long: may not be more than 65536 bytes",
+            ),
+            (
+                "many with a limit for each",
+                indexed(json!({"backoffLimitPerIndex": 1, "completions": 100_001, "parallelism": 10_001})),
+                "spec.maxFailedIndexes: Required value: must be specified when completions is above 100000; \
+                 spec.parallelism: Invalid value: 10001: must be less than or equal to 10000 when completions are above \
+                 100000 and used with backoff limit per index",
+            ),
+            (
+                "very many that fail",
+                indexed(
+                    json!({"backoffLimitPerIndex": 1, "completions": 100_000, "maxFailedIndexes": 100_000}),
+                ),
+                "",
             ),
             (
                 "failed without a limit",

@@ -350,7 +350,8 @@ impl Runtime for Handle {
     }
 }
 
-/// Has what it is given; a pull brings what is not named `missing`, and one of `endless` never ends.
+/// Has what it is given; a pull brings what is not named `missing`, what is `private` to the user `team` only, and one of `endless`
+/// never ends.
 #[derive(Default)]
 pub struct FakeImages {
     present: Mutex<Vec<String>>,
@@ -379,7 +380,7 @@ fn info(name: &str) -> ImageInfo {
 
 #[async_trait]
 impl ImageService for FakeImages {
-    async fn pull(&self, name: &str, credentials: &[Credentials]) -> Result<ImageInfo> {
+    async fn pull(&self, name: &str, credentials: &[Credentials]) -> Result<Pulled> {
         self.credentials.lock().unwrap().push(credentials.len());
         if name.contains("endless") {
             return std::future::pending().await;
@@ -387,8 +388,13 @@ impl ImageService for FakeImages {
         if name.contains("missing") && !self.present.lock().unwrap().iter().any(|n| n == name) {
             return Err(CriError::PullFailed(format!("pull {name}: manifest unknown")));
         }
+        let is_team = |credentials: &Credentials| matches!(credentials, Credentials::Basic { username, .. } if username == "team");
+        let by = credentials.iter().position(is_team).filter(|_| name.contains("private"));
+        if name.contains("private") && by.is_none() {
+            return Err(CriError::PullFailed(format!("pull {name}: pull access denied")));
+        }
         self.publish(name);
-        Ok(info(name))
+        Ok(Pulled { image: info(name), by })
     }
 
     async fn status(&self, name: &str) -> Result<Option<ImageInfo>> {

@@ -1,5 +1,8 @@
 use super::fake::Script;
 use super::rig::{container, is_ready, phase, rig, waiting, web};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use serde_json::json;
 use std::time::Duration;
@@ -45,6 +48,57 @@ async fn images_that_can_not_be_had() {
     let never = "ErrImageNeverPull Container image \"absent:1\" is not present with pull policy of Never";
     rig.until_event("never", never).await;
     rig.until_event("bad", "InspectFailed Failed to apply default image tag \"not a name\"").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_a_secret_has_brought_is_for_those_who_have_it() {
+    let mut rig = rig().await;
+    let config = json!({"auths": {"reg.example": {"username": "team", "password": "p"}}}).to_string();
+    for name in ["team", "copy"] {
+        let secret: Secret = serde_json::from_value(json!({
+            "metadata": {"name": name, "namespace": "default"},
+            "data": {".dockerconfigjson": STANDARD.encode(&config)},
+        }))
+        .unwrap();
+        rig.root().api().create(secret).await.unwrap();
+    }
+    let pod = |secret: Option<&str>, policy: &str| {
+        let secrets: Vec<_> = secret.iter().map(|name| json!({"name": name})).collect();
+        json!({"imagePullSecrets": secrets,
+            "containers": [{"name": "web", "image": "reg.example/private:1", "imagePullPolicy": policy}]})
+    };
+    // (name, secret, policy, what it comes to, pulls by then with credentials)
+    let before = [
+        ("first", Some("team"), "IfNotPresent", "", 1),
+        ("stranger", None, "Never", "ErrImageNeverPull", 1),
+        ("same", Some("team"), "Never", "", 1),
+        ("unknown", Some("copy"), "Never", "ErrImageNeverPull", 1),
+        ("copy", Some("copy"), "IfNotPresent", "", 2),
+        ("curious", None, "IfNotPresent", "ErrImagePull", 2),
+    ];
+    let after = [
+        ("same-again", Some("team"), "IfNotPresent", "", 2),
+        ("known", Some("copy"), "Never", "", 2),
+        ("stranger-again", None, "Never", "ErrImageNeverPull", 2),
+    ];
+    for (round, cases) in [&before[..], &after[..]].into_iter().enumerate() {
+        if round > 0 {
+            rig.stop().await;
+            rig.start().await;
+        }
+        for (name, secret, policy, want, pulls) in cases {
+            rig.run(name, pod(*secret, policy)).await;
+            match *want {
+                "" => rig.until(name, |p| phase(p) == "Running").await,
+                want => rig.until(name, |p| waiting(p, "web") == want).await,
+            };
+            let asked = rig.images.credentials.lock().unwrap().iter().filter(|count| **count > 0).count();
+            assert_eq!(asked, *pulls, "{name}");
+        }
+    }
+    let words = "ErrImageNeverPull Container image \"reg.example/private:1\" is not present with pull policy of Never";
+    rig.until_event("stranger", words).await;
+    rig.until_event("curious", "Failed Failed to pull image \"reg.example/private:1\"").await;
 }
 
 #[tokio::test(start_paused = true)]

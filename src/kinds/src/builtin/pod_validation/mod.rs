@@ -4,6 +4,7 @@
 
 mod affinity;
 mod annotations;
+mod bounds;
 mod containers;
 mod downward;
 mod env;
@@ -131,6 +132,7 @@ pub(super) fn any_template(template: &PodTemplateSpec, at: &str, errors: &mut Er
 }
 
 fn spec(spec: &PodSpec, at: &str, of: Of, errors: &mut ErrorList) {
+    bounds::bounds(spec, at, errors);
     // upstream bears any number here, and so must whoever adds it to a time
     if spec.termination_grace_period_seconds.is_none() {
         errors.required(format_args!("{at}.terminationGracePeriodSeconds"), "");

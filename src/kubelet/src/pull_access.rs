@@ -1,0 +1,245 @@
+//! Which pods may use an image that is here already: what one tenant's secret has brought is not everybody's (KEP-2535, as upstream's
+//! `imagePullCredentialsVerificationPolicy: NeverVerifyPreloadedImages` has it). An image that the kubelet has pulled with a
+//! credential is for pods that bring the same secret; others pull it with what they have, and so hear from the registry whether
+//! they may. What came without credentials, or was built, loaded or pulled by the user, is everybody's, and is not recorded.
+//!
+//! A secret is known by its uid, as upstream knows it, and not by a hash of what it holds: the record is of no use to anybody who
+//! reads it, and a copy of the secret in another namespace costs one question to the registry.
+
+use crate::credentials::{SecretRef, repository};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Of one repository; pods with further ones ask the registry. Upstream's `writeRecordWhileMatchingLimit`.
+const MOST_SECRETS: usize = 100;
+
+/// Who may use an image under one repository's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Access {
+    Everybody,
+    /// Pods that bring one of these.
+    Secrets(Vec<SecretRef>),
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Records {
+    /// By id and repository: who knows an image's content by one name does not have it by another.
+    images: BTreeMap<String, BTreeMap<String, Access>>,
+    /// What is being pulled with credentials, as the pods name it, and by how many: were the daemon to end between the pull and its
+    /// record, the image would be taken for the user's.
+    pulling: BTreeMap<String, usize>,
+}
+
+pub(crate) struct PullAccess {
+    records: Mutex<Records>,
+    file: PathBuf,
+}
+
+impl PullAccess {
+    pub fn open(file: PathBuf) -> Self {
+        let records = match std::fs::read(&file) {
+            Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
+                tracing::warn!(file = %file.display(), %error, "which secrets brought images is not known any more");
+                Records::default()
+            }),
+            Err(_) => Records::default(),
+        };
+        PullAccess { records: Mutex::new(records), file }
+    }
+
+    pub fn of(&self, id: &str, image: &str) -> Access {
+        let records = self.records.lock();
+        match records.images.get(id) {
+            Some(known) => known.get(&repository(image)).cloned().unwrap_or(Access::Secrets(Vec::new())),
+            None if records.pulling.contains_key(image) => Access::Secrets(Vec::new()),
+            None => Access::Everybody,
+        }
+    }
+
+    /// A pull with credentials begins; [`PullAccess::end`] says that it is over. One that is dropped has no end: what it may have
+    /// brought is asked for until the next start.
+    ///
+    /// # Errors
+    /// It can not be written down, and must not begin.
+    pub fn begin(&self, image: &str) -> io::Result<()> {
+        let mut records = self.records.lock();
+        let pulls = records.pulling.entry(image.to_owned()).or_default();
+        *pulls += 1;
+        if *pulls > 1 {
+            return Ok(());
+        }
+        self.save(&records).inspect_err(|_| {
+            records.pulling.remove(image);
+        })
+    }
+
+    pub fn end(&self, image: &str) {
+        let mut records = self.records.lock();
+        let Some(pulls) = records.pulling.get_mut(image) else { return };
+        *pulls -= 1;
+        if *pulls == 0 {
+            records.pulling.remove(image);
+            self.save_or_warn(&records);
+        }
+    }
+
+    /// The registry gave the image to whoever has this secret; to everybody, where it asked for none.
+    pub fn record(&self, id: &str, image: &str, by: Option<SecretRef>) {
+        let mut records = self.records.lock();
+        let is_new = match by {
+            // of an image that nobody needed a secret for nothing is known
+            None => records.images.get_mut(id).is_some_and(|known| {
+                known.insert(repository(image), Access::Everybody) != Some(Access::Everybody)
+            }),
+            Some(secret) => {
+                let known = records.images.entry(id.to_owned()).or_default();
+                match known.entry(repository(image)).or_insert(Access::Secrets(Vec::new())) {
+                    Access::Secrets(known) if !known.contains(&secret) && known.len() < MOST_SECRETS => {
+                        known.push(secret);
+                        true
+                    }
+                    _ => false,
+                }
+            }
+        };
+        if is_new {
+            self.save_or_warn(&records);
+        }
+    }
+
+    pub fn forget(&self, id: &str) {
+        let mut records = self.records.lock();
+        if records.images.remove(id).is_some() {
+            self.save_or_warn(&records);
+        }
+    }
+
+    /// What the last run of the daemon left: the names whose pulls it did not see end. `None` where nothing was ever recorded.
+    pub fn left(&self) -> Option<Vec<String>> {
+        let records = self.records.lock();
+        let is_empty = records.images.is_empty() && records.pulling.is_empty();
+        (!is_empty).then(|| records.pulling.keys().cloned().collect())
+    }
+
+    /// Before the first pod: `brought` are ids behind those names, whose secrets nobody knows; `present` are all.
+    pub fn settle(&self, brought: Vec<String>, present: &BTreeSet<&str>) {
+        let mut records = self.records.lock();
+        records.pulling.clear();
+        for id in brought {
+            records.images.entry(id).or_default();
+        }
+        records.images.retain(|id, _| present.contains(id.as_str()));
+        self.save_or_warn(&records);
+    }
+
+    fn save_or_warn(&self, records: &Records) {
+        if let Err(error) = self.save(records) {
+            tracing::warn!(file = %self.file.display(), %error, "which secrets brought images is not recorded");
+        }
+    }
+
+    fn save(&self, records: &Records) -> io::Result<()> {
+        let next = self.file.with_extension("next");
+        let mut file = File::create(&next)?;
+        file.write_all(&serde_json::to_vec(records)?)?;
+        file.sync_all()?;
+        std::fs::rename(&next, &self.file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IMAGE: &str = "reg.example/team/app:1";
+
+    fn secret(uid: &str) -> SecretRef {
+        SecretRef { uid: uid.into(), namespace: "n".into(), name: "s".into() }
+    }
+
+    fn only(uids: &[&str]) -> Access {
+        Access::Secrets(uids.iter().map(|uid| secret(uid)).collect())
+    }
+
+    #[test]
+    fn an_image_is_for_those_whom_the_registry_gave_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pull-access.json");
+        let access = PullAccess::open(file.clone());
+        assert_eq!(access.of("preloaded", IMAGE), Access::Everybody);
+        access.record("open", IMAGE, None);
+        assert_eq!((access.of("open", IMAGE), access.left()), (Access::Everybody, None));
+        assert!(!file.exists(), "who never has credentials pays for nothing");
+
+        access.record("private", IMAGE, Some(secret("a")));
+        access.record("private", "reg.example/team/app@sha256:1", Some(secret("b")));
+        access.record("private", IMAGE, Some(secret("a")));
+        let cases = [
+            ("one of the secrets", "private", IMAGE, only(&["a", "b"])),
+            ("another tag of it", "private", "reg.example/team/app", only(&["a", "b"])),
+            ("by another name", "private", "reg.example/else/app:1", only(&[])),
+            ("by its id", "private", "sha256:private", only(&[])),
+            ("another image", "other", IMAGE, Access::Everybody),
+        ];
+        for (name, id, image, want) in &cases {
+            assert_eq!(access.of(id, image), *want, "{name}");
+        }
+        let access = PullAccess::open(file.clone());
+        for (name, id, image, want) in &cases {
+            assert_eq!(access.of(id, image), *want, "{name}, after a restart");
+        }
+        access.record("private", "docker.io/library/app:1", None);
+        assert_eq!(access.of("private", "app:1"), Access::Everybody, "another repository gives it to all");
+        assert_eq!(access.of("private", IMAGE), only(&["a", "b"]), "and this one does not");
+        access.record("private", IMAGE, None);
+        access.record("private", IMAGE, Some(secret("c")));
+        assert_eq!(access.of("private", IMAGE), Access::Everybody, "now it does");
+        access.forget("private");
+        assert_eq!(PullAccess::open(file).left(), None);
+    }
+
+    #[test]
+    fn secrets_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let access = PullAccess::open(dir.path().join("pull-access.json"));
+        (0..150).for_each(|uid| access.record("private", IMAGE, Some(secret(&uid.to_string()))));
+        let Access::Secrets(known) = access.of("private", IMAGE) else { panic!("everybody's") };
+        assert_eq!(known.len(), MOST_SECRETS);
+    }
+
+    #[test]
+    fn what_was_brought_before_it_was_recorded_is_nobodys() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pull-access.json");
+        let access = PullAccess::open(file.clone());
+        access.begin(IMAGE).unwrap();
+        access.begin(IMAGE).unwrap();
+        access.end(IMAGE);
+        assert_eq!(access.of("fresh", IMAGE), only(&[]), "another pull goes on");
+        assert_eq!(access.of("fresh", "reg.example/team/app:2"), Access::Everybody);
+
+        let again = PullAccess::open(file.clone());
+        assert_eq!(again.left().as_deref(), Some(&[IMAGE.to_owned()][..]));
+        again.settle(vec!["fresh".into()], &["fresh", "users"].into());
+        assert_eq!(again.of("fresh", IMAGE), only(&[]));
+        assert_eq!(again.of("users", IMAGE), Access::Everybody);
+
+        let access = PullAccess::open(file.clone());
+        assert_eq!(access.left(), Some(Vec::new()));
+        access.begin(IMAGE).unwrap();
+        access.end(IMAGE);
+        assert_eq!(access.of("users", IMAGE), Access::Everybody, "a pull that failed brought nothing");
+        access.settle(Vec::new(), &["users"].into());
+        assert_eq!(access.left(), None, "what is gone is forgotten");
+
+        let nowhere = PullAccess::open(dir.path().join("missing/pull-access.json"));
+        assert!(nowhere.begin(IMAGE).is_err());
+        assert_eq!(nowhere.of("fresh", IMAGE), Access::Everybody);
+    }
+}
