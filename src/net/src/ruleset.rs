@@ -5,10 +5,10 @@ use crate::isolation::{Layout, change, inventory, replace};
 use crate::nft::{Batch, Element, Flow, Netfilter, OwnPorts, Set};
 use crate::nft_cli::{self, ForeignChain};
 use crate::plan::{FRONTEND_SETS, Frontends, Plan};
-use crate::{Action, Frontend, Isolation, NetConfig, NetError, Result, structure};
-use cri::Protocol;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::net::SocketAddrV4;
+use crate::{Action, Frontend, NetConfig, NetError, Result, ports, structure};
+use cri::{HostPort, Protocol};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// Blocking; callers put it on a thread that may wait.
 pub(crate) struct Ruleset {
@@ -18,7 +18,7 @@ pub(crate) struct Ruleset {
     chains: HashSet<String>,
     frontends: Frontends,
     /// Elements of sandboxes, by the owner's id; put back when somebody flushed the table.
-    sandboxes: std::collections::HashMap<String, BTreeSet<Element>>,
+    sandboxes: HashMap<String, BTreeSet<Element>>,
     /// Of the networks beside the pods', and of ranges of services beside the profile's own; put back as well.
     networks: BTreeSet<Element>,
     service_ranges: BTreeSet<Element>,
@@ -220,9 +220,16 @@ impl Ruleset {
 
     /// What came to these ports before they led there.
     pub(crate) fn forget_strays(&self, ports: &[(Frontend, SocketAddrV4)]) {
-        if ports.iter().any(|(frontend, _)| frontend.protocol == Protocol::Udp) {
+        // by number: there may be as many flows as the kernel remembers
+        let mut of_udp: HashMap<u16, Vec<(Frontend, SocketAddrV4)>> = HashMap::new();
+        for port in ports.iter().filter(|(frontend, _)| frontend.protocol == Protocol::Udp) {
+            of_udp.entry(port.0.port).or_default().push(*port);
+        }
+        if !of_udp.is_empty() {
             let own = own_addresses();
-            self.delete_flows(|flow| strays_from_port(flow, ports, &own));
+            self.delete_flows(|flow| {
+                of_udp.get(&flow.to.1).is_some_and(|ports| strays_from_port(flow, ports, &own))
+            });
         }
     }
 
@@ -297,8 +304,7 @@ impl Ruleset {
     }
 
     /// Makes these connections possible, and no others, in one transaction.
-    pub(crate) fn set_isolation(&mut self, wanted: &Isolation) -> Result<()> {
-        let wanted = Layout::of(wanted);
+    pub(crate) fn set_isolation(&mut self, wanted: Layout) -> Result<()> {
         match self.apply_isolation(&wanted) {
             // somebody flushed the table, or a part of it
             Err(NetError::Refused { errno: libc::ENOENT, .. }) => {
@@ -325,10 +331,27 @@ impl Ruleset {
         self.netfilter.commit(batch)
     }
 
-    /// Who else has this key: two sandboxes can not have the same host port.
-    pub(crate) fn owner_of(&self, element: &Element) -> Option<&str> {
-        let same = |other: &Element| other.set == element.set && other.key == element.key;
-        self.sandboxes.iter().find(|(_, elements)| elements.iter().any(same)).map(|(id, _)| id.as_str())
+    /// The first of these host ports that another sandbox has, and which: two can not have the same. One look through what
+    /// the others have, however many are asked for.
+    pub(crate) fn taken_port<'p>(
+        &self,
+        id: &str,
+        pod: Ipv4Addr,
+        ports: &'p [HostPort],
+    ) -> Option<(&'p HostPort, &str)> {
+        if ports.is_empty() {
+            return None;
+        }
+        let others = self.sandboxes.iter().filter(|(other, _)| *other != id);
+        let taken: HashMap<(Set, &[u8]), &str> = others
+            .flat_map(|(other, elements)| elements.iter().map(move |element| (element, other.as_str())))
+            .map(|(element, other)| ((element.set, &element.key[..]), other))
+            .collect();
+        ports.iter().find_map(|port| {
+            let elements = ports::elements(pod, std::slice::from_ref(port));
+            let other = elements.iter().find_map(|element| taken.get(&(element.set, &element.key[..])))?;
+            Some((port, *other))
+        })
     }
 
     /// Elements of sandboxes that nobody adopted.
@@ -338,7 +361,7 @@ impl Ruleset {
         self.delete_each(found.iter().filter(|element| !kept.contains(element)))
     }
 
-    pub(crate) fn forget_flows_to(&self, pod: std::net::Ipv4Addr) -> Result<()> {
+    pub(crate) fn forget_flows_to(&self, pod: Ipv4Addr) -> Result<()> {
         self.netfilter.delete_flows(|flow| flow.led_to.0 == pod && flow.is_translated())
     }
 }
