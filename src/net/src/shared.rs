@@ -18,6 +18,12 @@ impl<T> Deref for SharedSet<T> {
     }
 }
 
+impl<T> Default for SharedSet<T> {
+    fn default() -> Self {
+        BTreeSet::new().into()
+    }
+}
+
 impl<T> From<BTreeSet<T>> for SharedSet<T> {
     fn from(set: BTreeSet<T>) -> Self {
         SharedSet(Arc::new(set))
