@@ -82,6 +82,17 @@ impl Action {
         }
     }
 
+    /// How many elements a frontend that leads there is made of, at most.
+    pub fn elements(&self) -> usize {
+        match self {
+            Action::Forward { backends, affinity, .. } => {
+                1 + backends.len() + usize::from(affinity.is_some())
+            }
+            Action::Reject | Action::Drop => 1,
+            Action::Restrict { sources, then } => 1 + sources.len() + then.elements(),
+        }
+    }
+
     /// For a client that may come.
     pub(crate) fn for_allowed(&self) -> &Action {
         match self {
@@ -322,6 +333,7 @@ mod tests {
             ),
         ] {
             let want: BTreeSet<Element> = want.into_iter().chain([refuse(), check()]).collect();
+            assert!(want.len() <= restrict(sources, Action::Reject).elements(), "{name}");
             assert_eq!(render(&balancer, &restrict(sources, Action::Reject)), (want, Vec::new()), "{name}");
         }
         let any = frontend(None);
