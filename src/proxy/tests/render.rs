@@ -1,7 +1,7 @@
 //! What services become, against golden files, and that changes add up to the whole.
 
 use api::ObjectKey;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Service, ServicePort};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use net::{Action, Frontend};
 use proxy::{Claims, OwnAddresses, Wanted, render};
@@ -281,7 +281,10 @@ fn many_ports(count: usize) -> Value {
 /// A slice that has them all, each at the same number or at its own.
 fn slice_of_all(service: &Service, same: bool, endpoints: usize) -> EndpointSlice {
     let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
-    let port = |port: &k8s_openapi::api::core::v1::ServicePort| json!({ "name": port.name, "port": if same { 8080 } else { port.port } });
+    let port = |port: &ServicePort| {
+        let number = if same { 8080 } else { port.port };
+        json!({ "name": port.name, "port": number })
+    };
     let endpoint = |n: usize| json!({ "addresses": [format!("10.244.{}.{}", n / 250, n % 250 + 1)] });
     let slice = json!({ "metadata": { "name": "web-1" }, "addressType": "IPv4",
         "ports": ports.map(port).collect::<Vec<_>>(), "endpoints": (0..endpoints).map(endpoint).collect::<Vec<_>>() });
@@ -340,7 +343,7 @@ fn ports_are_no_product_with_endpoints() {
 fn addresses_that_take_no_traffic_are_not_looked_at_for_ever() {
     let service = service(json!({ "ports": many_ports(2000) }));
     let mut slice = slice_of_all(&service, false, 1000);
-    for endpoint in &mut slice.endpoints.iter_mut().flatten() {
+    for endpoint in slice.endpoints.iter_mut().flatten() {
         endpoint.conditions = serde_json::from_value(json!({ "ready": false })).unwrap();
     }
     let rendered = render(&service, &[slice], NODE, &own());
