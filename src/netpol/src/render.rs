@@ -69,7 +69,8 @@ pub fn render(policies: &[&Policy], pods: &[&Pod], namespaces: &Namespaces, dns:
 }
 
 struct World<'a> {
-    pods: &'a [&'a Pod],
+    /// Those that have an address: others may be made without number, and are nobody's peers.
+    pods: Vec<&'a Pod>,
     namespaces: &'a Namespaces,
     by_namespace: BTreeMap<&'a str, Vec<&'a Pod>>,
     dns: Pod,
@@ -115,8 +116,9 @@ struct Peers<'a> {
 
 impl<'a> World<'a> {
     fn new(pods: &'a [&'a Pod], namespaces: &'a Namespaces, dns: Ipv4Addr) -> Self {
+        let pods: Vec<&Pod> = pods.iter().copied().filter(|pod| pod.address.is_some()).collect();
         let mut by_namespace: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
-        for pod in pods.iter().filter(|pod| pod.address.is_some()) {
+        for pod in pods.iter().copied() {
             by_namespace.entry(&pod.namespace).or_default().push(pod);
         }
         let mut dns = Pod {
@@ -173,8 +175,9 @@ impl<'a> World<'a> {
             let (Some(selecting), Some(name)) = (selecting, name) else {
                 // which policies select it is not known; no policy's name has an asterisk
                 let name = format!("{namespace}/*");
-                rendered.note(&name, judging);
-                rendered.too_large.insert(name.clone());
+                if rendered.too_large.insert(name.clone()) {
+                    rendered.note(&name, judging);
+                }
                 let known = classes.entry(name).or_insert_with(|| closed(address));
                 known.members.insert(address);
                 continue;
@@ -474,7 +477,8 @@ mod tests {
     fn rendered(policies: &[Policy], pods: &[Pod]) -> Rendered {
         let policies: Vec<&Policy> = policies.iter().collect();
         let pods: Vec<&Pod> = pods.iter().collect();
-        render(&policies, &pods, &Namespaces::new(), Ipv4Addr::LOCALHOST)
+        let namespaces: Namespaces = ["evil", "shop"].map(|name| (name.to_owned(), BTreeMap::new())).into();
+        render(&policies, &pods, &namespaces, Ipv4Addr::LOCALHOST)
     }
 
     #[test]
@@ -568,6 +572,22 @@ mod tests {
         assert_eq!(rendered.too_large, ["evil/*".to_owned()].into());
         assert!(rendered.isolation.ingress["evil/*"].allows.is_empty());
         assert_eq!(rendered.isolation.ingress["shop/web"].allows.len(), 1);
+    }
+
+    /// Whoever may make pods makes as many as he likes: those that never run cost the policies of others nothing.
+    #[test]
+    fn pods_without_an_address_count_for_nobody() {
+        let mut policy = policy("shop", "web", vec![]);
+        let names = Port::Named { name: "http".to_owned(), protocol: Protocol::Tcp };
+        let any =
+            Peer::Pods { namespaces: Some(LabelSelector::everything()), pods: LabelSelector::everything() };
+        let rule = || Rule { peers: Some(vec![any.clone()]), ports: Some([names.clone()].into()) };
+        policy.egress = Some(Rules::new((0..20).map(|_| rule()).collect()));
+        let mut pods = vec![pod("a", "shop", ["http".to_owned()])];
+        pods.extend((0..MOST_LOOKS / 10).map(|_| Pod { address: None, ..pod("b", "evil", []) }));
+        let rendered = rendered(&[policy], &pods);
+        assert!(rendered.too_large.is_empty(), "{:?}", rendered.too_large);
+        assert_eq!(rendered.isolation.egress["shop/web"].allows.len(), 1);
     }
 
     #[test]
