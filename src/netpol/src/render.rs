@@ -284,6 +284,9 @@ impl<'a> World<'a> {
                 }
             }
         }
+        // several peers may mean the same pod
+        found.pods.sort_by_key(|pod| pod.address);
+        found.pods.dedup_by_key(|pod| pod.address);
         let pods = found.pods.iter().filter_map(|pod| pod.address).map(AddressRange::from);
         found.ranges = found.blocks.iter().copied().chain(pods).collect();
         found
