@@ -318,6 +318,7 @@ fn component_roles() -> impl Iterator<Item = ComponentRole> {
         kubelet::role(),
         scheduler::role(),
         proxy::role(),
+        netpol::role(),
         provisioner::role(),
         dns::role(),
         ingress::role(),

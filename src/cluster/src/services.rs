@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{ErrorList, TypedKind};
 use parking_lot::Mutex;
 use rand::Rng;
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::Ipv4Addr;
@@ -123,6 +124,8 @@ pub(crate) struct ServiceReservation {
 /// The ports of one Service, while a write of it is looked at.
 struct Numbers<'n> {
     had: &'n HashSet<u16>,
+    /// Those of all stored Services: read once, when one is asked for that another had.
+    stored: OnceCell<HashSet<u16>>,
     kept: HashSet<u16>,
     reservation: &'n mut ServiceReservation,
     errors: &'n mut ErrorList,
@@ -269,7 +272,8 @@ impl Allocators {
             "LoadBalancer" => spec.allocate_load_balancer_node_ports != Some(false),
             _ => false,
         };
-        let mut numbers = Numbers { had: &had, kept: HashSet::new(), reservation, errors };
+        let mut numbers =
+            Numbers { had: &had, stored: OnceCell::new(), kept: HashSet::new(), reservation, errors };
         for (index, port) in spec.ports.iter().flatten().enumerate() {
             if let Some(asked) = port.node_port.filter(|asked| *asked != 0) {
                 self.take_port(store, asked, &format!("spec.ports[{index}].nodePort"), &mut numbers);
@@ -319,7 +323,9 @@ impl Allocators {
     /// One that the Service asks for.
     fn take_port(&self, store: &Store, asked: i32, field: &str, numbers: &mut Numbers<'_>) {
         let number = u16::try_from(asked).unwrap_or(0);
-        let held = || stored_services(store).any(|service| ports_of(&service).any(|p| p == number));
+        let all =
+            || stored_services(store).flat_map(|service| ports_of(&service).collect::<Vec<_>>()).collect();
+        let held = || numbers.stored.get_or_init(all).contains(&number);
         let range = &self.config.node_ports;
         if numbers.had.contains(&number) || numbers.kept.contains(&number) {
             numbers.kept.insert(number);

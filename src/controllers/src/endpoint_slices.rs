@@ -18,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kinds::endpoints::SERVICE_LABEL;
 use kinds::{key_of, pod as ask, selectors};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -181,36 +181,54 @@ fn hints(service: &Service, zone: Option<&String>, node: Option<&String>) -> Opt
     (hints != EndpointHints::default()).then_some(hints)
 }
 
+/// A pod's ports by name and protocol; of several of the same the first.
+type NamedPorts<'p> = HashMap<(&'p str, &'p str), i32>;
+
+fn named_ports(pod: &Pod) -> NamedPorts<'_> {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let mut named = NamedPorts::new();
+    for port in containers.flat_map(|container| container.ports.iter().flatten()) {
+        if let Some(name) = port.name.as_deref() {
+            named.entry((name, port.protocol.as_deref().unwrap_or("TCP"))).or_insert(port.container_port);
+        }
+    }
+    named
+}
+
 /// The number behind a service's port in this pod: pods of one service may differ where the port is named.
-fn target_port(port: &ServicePort, pod: &Pod) -> Option<i32> {
+fn target_port(port: &ServicePort, named: &NamedPorts) -> Option<i32> {
     match &port.target_port {
         Some(IntOrString::Int(number)) if *number != 0 => Some(*number),
         Some(IntOrString::String(name)) => {
-            let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-            let mut ports = containers.flat_map(|c| c.ports.iter().flatten());
-            let protocol = port.protocol.as_deref().unwrap_or("TCP");
-            ports
-                .find(|p| p.name.as_ref() == Some(name) && p.protocol.as_deref().unwrap_or("TCP") == protocol)
-                .map(|p| p.container_port)
+            named.get(&(name.as_str(), port.protocol.as_deref().unwrap_or("TCP"))).copied()
         }
         _ => Some(port.port),
     }
 }
 
-type Ports = Vec<(String, String, i32, Option<String>)>;
+/// The numbers behind all of a service's ports in a pod, in their order; `None` of what the pod does not have. All that is
+/// kept for each pod: names are the Service's, and there may be thousands.
+type Targets = Vec<Option<i32>>;
 
-fn ports_of(service: &Service, pod: &Pod) -> Ports {
-    let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
-    let one = |port: &ServicePort| {
-        let protocol = port.protocol.clone().unwrap_or_else(|| "TCP".to_owned());
-        Some((
-            port.name.clone().unwrap_or_default(),
-            protocol,
-            target_port(port, pod)?,
-            port.app_protocol.clone(),
-        ))
-    };
-    ports.filter_map(one).collect()
+fn targets_of(service: &Service, pod: &Pod) -> Targets {
+    let named = named_ports(pod);
+    service_ports(service).map(|port| target_port(port, &named)).collect()
+}
+
+fn service_ports(service: &Service) -> impl Iterator<Item = &ServicePort> {
+    service.spec.iter().flat_map(|spec| spec.ports.iter().flatten())
+}
+
+/// Those that a pod with these targets has.
+fn ports_at<'s>(
+    service: &'s Service,
+    targets: &'s [Option<i32>],
+) -> impl Iterator<Item = (&'s ServicePort, i32)> {
+    service_ports(service).zip(targets).filter_map(|(port, target)| Some((port, (*target)?)))
+}
+
+fn protocol_of(port: &ServicePort) -> String {
+    port.protocol.clone().unwrap_or_else(|| "TCP".to_owned())
 }
 
 fn publishes_not_ready(service: &Service) -> bool {
@@ -219,28 +237,28 @@ fn publishes_not_ready(service: &Service) -> bool {
 
 /// One slice for each set of ports and each hundred pods, in a stable order.
 fn plan_slices(service: &Service, pods: &[Arc<Pod>], zones: &Zones) -> Vec<EndpointSlice> {
-    let mut by_ports: BTreeMap<Ports, Vec<Endpoint>> = BTreeMap::new();
+    let mut by_ports: BTreeMap<Targets, Vec<Endpoint>> = BTreeMap::new();
     for pod in pods {
         if let Some(endpoint) = endpoint_of(pod, service, zones) {
-            by_ports.entry(ports_of(service, pod)).or_default().push(endpoint);
+            by_ports.entry(targets_of(service, pod)).or_default().push(endpoint);
         }
     }
     if by_ports.is_empty() {
         by_ports.insert(Vec::new(), Vec::new());
     }
-    let groups = by_ports.iter().flat_map(|(ports, endpoints)| {
+    let groups = by_ports.iter().flat_map(|(targets, endpoints)| {
         let chunks: Vec<&[Endpoint]> =
             if endpoints.is_empty() { vec![&[]] } else { endpoints.chunks(MOST_ENDPOINTS).collect() };
-        chunks.into_iter().map(move |chunk| (ports, chunk))
+        chunks.into_iter().map(move |chunk| (targets, chunk))
     });
-    groups.map(|(ports, endpoints)| slice(service, ports, endpoints)).collect()
+    groups.map(|(targets, endpoints)| slice(service, targets, endpoints)).collect()
 }
 
 fn is_headless(service: &Service) -> bool {
     service.spec.as_ref().and_then(|s| s.cluster_ip.as_deref()) == Some("None")
 }
 
-fn slice(service: &Service, ports: &Ports, endpoints: &[Endpoint]) -> EndpointSlice {
+fn slice(service: &Service, targets: &[Option<i32>], endpoints: &[Endpoint]) -> EndpointSlice {
     let mut labels = service.metadata.labels.clone().unwrap_or_default();
     let name = service.metadata.name.clone().unwrap_or_default();
     labels.insert(SERVICE_LABEL.into(), name.clone());
@@ -248,11 +266,11 @@ fn slice(service: &Service, ports: &Ports, endpoints: &[Endpoint]) -> EndpointSl
     if is_headless(service) {
         labels.insert(HEADLESS.into(), String::new());
     }
-    let port = |(name, protocol, port, app): &(String, String, i32, Option<String>)| EndpointPort {
-        name: Some(name.clone()),
-        protocol: Some(protocol.clone()),
-        port: Some(*port),
-        app_protocol: app.clone(),
+    let port = |(port, number): (&ServicePort, i32)| EndpointPort {
+        name: Some(port.name.clone().unwrap_or_default()),
+        protocol: Some(protocol_of(port)),
+        port: Some(number),
+        app_protocol: port.app_protocol.clone(),
     };
     EndpointSlice {
         metadata: ObjectMeta {
@@ -264,7 +282,7 @@ fn slice(service: &Service, ports: &Ports, endpoints: &[Endpoint]) -> EndpointSl
         },
         address_type: "IPv4".into(),
         endpoints: Some(endpoints.to_vec()),
-        ports: Some(ports.iter().map(port).collect()),
+        ports: Some(ports_at(service, targets).map(port).collect()),
     }
 }
 
@@ -375,6 +393,28 @@ mod tests {
             assert_eq!(endpoint.zone.as_ref(), zones.get("n"), "{name}");
             assert_eq!(endpoint.hints.map(|hints| json!(hints)).as_ref(), want, "{name}");
         }
+    }
+
+    #[test]
+    fn a_named_port_is_the_first_of_its_protocol() {
+        let port = |name: &str, protocol: &str, number: i32| json!({"name": name, "protocol": protocol, "containerPort": number});
+        let one = json!({"name": "a", "ports": [port("dns", "UDP", 53), port("http", "TCP", 80)]});
+        let other = json!({"name": "b", "ports": [port("dns", "TCP", 5353), port("http", "TCP", 8080)]});
+        let pod = pod(json!({"containers": [one, other]}), true);
+        let service = service(json!({"ports": [
+            {"name": "a", "port": 1, "targetPort": "dns", "protocol": "TCP"},
+            {"name": "b", "port": 2, "targetPort": "dns", "protocol": "UDP"},
+            {"name": "c", "port": 3, "targetPort": "http"},
+            {"name": "d", "port": 4, "targetPort": "none"},
+            {"name": "e", "port": 5, "targetPort": 9},
+            {"name": "f", "port": 6},
+        ]}));
+        let targets = targets_of(&service, &pod);
+        assert_eq!(targets, [Some(5353), Some(53), Some(80), None, Some(9), Some(6)]);
+        let slices = plan_slices(&service, &[Arc::new(pod)], &Zones::new());
+        let ports = slices.iter().flat_map(|slice| slice.ports.iter().flatten());
+        let ports: Vec<_> = ports.map(|port| (port.name.as_deref().unwrap(), port.port.unwrap())).collect();
+        assert_eq!(ports, [("a", 5353), ("b", 53), ("c", 80), ("e", 9), ("f", 6)]);
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! From a question to what the cluster says to it. Pure: read [`Records::answer`] first.
 
 use crate::records::Records;
-use crate::service::{EndpointRecord, Kind, Port, ServiceRecords};
+use crate::service::{EndpointRecord, Kind, ServiceRecords};
 use crate::zone::{Place, Reverse, TTL, bare, labels_of};
 use hickory_proto::rr::rdata::{CNAME, NS, PTR, SRV, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+
+/// SRV records that are given of one name. One takes forty bytes, so that a message, which has 64 KiB, has room for less:
+/// endpoints times ports are never made.
+const MOST_TARGETS: usize = 4096;
 
 /// Of the specification that the names follow.
 const VERSION: &str = "1.1.0";
@@ -151,11 +155,11 @@ fn at_service(service: &ServiceRecords, port: Option<(&str, &str)>, kind: Record
         Kind::External(_) => Found::Nowhere,
         Kind::Headless => at_endpoints(service.endpoints.iter(), port, kind),
         Kind::Addressed { addresses: own, ports } => {
-            let chosen: Vec<&Port> = ports.iter().filter(|p| fits(p, port)).collect();
+            let chosen = ports.those(port);
             match kind {
                 _ if port.is_some() && chosen.is_empty() => Found::Nowhere,
                 RecordType::SRV => {
-                    let targets = chosen.iter().map(|p| (p.number, service.name.clone()));
+                    let targets = chosen.iter().map(|p| (p.number, service.name.clone())).take(MOST_TARGETS);
                     services(targets.collect(), &[(&service.name, own.as_slice())])
                 }
                 _ => plain(addresses(own.iter().copied(), kind)),
@@ -170,14 +174,7 @@ fn at_endpoint(service: &ServiceRecords, label: &str, kind: RecordType) -> Found
     if endpoints.peek().is_some() {
         return at_endpoints(endpoints, None, kind);
     }
-    let of_service: &[Port] = match &service.kind {
-        Kind::Addressed { ports, .. } => ports,
-        _ => &[],
-    };
-    let of_endpoints = service.endpoints.iter().filter(|_| service.kind == Kind::Headless);
-    let mut ports = of_service.iter().chain(of_endpoints.flat_map(|e| &e.ports));
-    let protocol = label.starts_with('_').then(|| bare(label));
-    let above_ports = ports.any(|p| Some(p.protocol.as_str()) == protocol && !p.name.is_empty());
+    let above_ports = label.starts_with('_') && service.protocols.contains(bare(label));
     if above_ports { Found::Nothing } else { Found::Nowhere }
 }
 
@@ -188,24 +185,19 @@ fn at_endpoints<'a>(
     kind: RecordType,
 ) -> Found {
     let chosen: Vec<&EndpointRecord> =
-        endpoints.filter(|e| port.is_none() || e.ports.iter().any(|p| fits(p, port))).collect();
+        endpoints.filter(|e| port.is_none() || !e.ports.those(port).is_empty()).collect();
     match kind {
         _ if chosen.is_empty() => Found::Nowhere,
         RecordType::SRV => {
-            let ports_of = |e: &'a EndpointRecord| {
-                e.ports.iter().filter(move |p| fits(p, port)).map(|p| (p.number, e.name.clone()))
-            };
-            let targets = chosen.iter().copied().flat_map(ports_of).collect();
+            let ports_of =
+                |e: &'a EndpointRecord| e.ports.those(port).iter().map(|p| (p.number, e.name.clone()));
+            let targets = chosen.iter().copied().flat_map(ports_of).take(MOST_TARGETS).collect();
             let glue: Vec<(&Name, &[IpAddr])> =
                 chosen.iter().map(|e| (&e.name, std::slice::from_ref(&e.address))).collect();
             services(targets, &glue)
         }
         _ => plain(addresses(chosen.iter().map(|e| e.address), kind)),
     }
-}
-
-fn fits(port: &Port, asked: Option<(&str, &str)>) -> bool {
-    asked.is_none_or(|(name, protocol)| port.name == name && port.protocol == protocol)
 }
 
 fn plain(data: Vec<RData>) -> Found {

@@ -5,8 +5,10 @@ use hickory_proto::rr::Name;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kinds::endpoints::condition;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// One Service as DNS sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,13 +16,15 @@ pub struct ServiceRecords {
     pub(crate) name: Name,
     pub(crate) kind: Kind,
     pub(crate) endpoints: BTreeSet<EndpointRecord>,
+    /// Those of named ports, which are below them.
+    pub(crate) protocols: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
     Addressed {
         addresses: Vec<IpAddr>,
-        ports: Vec<Port>,
+        ports: Ports,
     },
     Headless,
     /// `None`: the external name is an address, or no name at all, which no CNAME can hold.
@@ -35,6 +39,47 @@ pub(crate) struct Port {
     pub(crate) number: u16,
 }
 
+/// In order. All endpoints of a slice have the same: one copy for all of them, since a slice may have a thousand endpoints and
+/// twenty thousand ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ports(Arc<[Port]>);
+
+impl Ports {
+    /// All, or those of a name and a protocol.
+    pub(crate) fn those(&self, asked: Option<(&str, &str)>) -> &[Port] {
+        let Some(asked) = asked else { return &self.0 };
+        let order = |port: &Port| (port.name.as_str(), port.protocol.as_str()).cmp(&asked);
+        let first = self.0.partition_point(|port| order(port).is_lt());
+        let next = self.0.partition_point(|port| order(port).is_le());
+        &self.0[first..next]
+    }
+
+    fn protocols(&self) -> impl Iterator<Item = &String> {
+        self.0.iter().filter(|port| !port.name.is_empty()).map(|port| &port.protocol)
+    }
+}
+
+impl FromIterator<Port> for Ports {
+    fn from_iter<I: IntoIterator<Item = Port>>(ports: I) -> Self {
+        let mut ports: Vec<Port> = ports.into_iter().collect();
+        ports.sort_unstable();
+        Ports(ports.into())
+    }
+}
+
+impl Ord for Ports {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // an endpoint that stands in its slice twice
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for Ports {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EndpointRecord {
     pub(crate) address: IpAddr,
@@ -43,7 +88,7 @@ pub(crate) struct EndpointRecord {
     /// Only an endpoint with a hostname has a reverse name.
     pub(crate) named: bool,
     pub(crate) name: Name,
-    pub(crate) ports: Vec<Port>,
+    pub(crate) ports: Ports,
 }
 
 impl ServiceRecords {
@@ -58,11 +103,21 @@ impl ServiceRecords {
         let spec = service.spec.as_ref();
         let early = spec.and_then(|s| s.publish_not_ready_addresses) == Some(true);
         let kind = kind_of(service);
-        let endpoints = match kind {
-            Kind::External(_) => BTreeSet::new(),
-            _ => slices.into_iter().flat_map(|slice| endpoints_of(&name, slice, early)).collect(),
-        };
-        Some(ServiceRecords { name, kind, endpoints })
+        let (mut endpoints, mut protocols) = (BTreeSet::new(), BTreeSet::new());
+        if let Kind::Addressed { ports, .. } = &kind {
+            protocols.extend(ports.protocols().cloned());
+        }
+        for slice in slices.into_iter().filter(|_| !matches!(kind, Kind::External(_))) {
+            let ports = slice.ports.iter().flatten();
+            let ports: Ports =
+                ports.filter_map(|p| port(p.name.as_deref(), p.protocol.as_deref(), p.port?)).collect();
+            let records = endpoints_of(&name, slice, &ports, early);
+            if kind == Kind::Headless && !records.is_empty() {
+                protocols.extend(ports.protocols().cloned());
+            }
+            endpoints.extend(records);
+        }
+        Some(ServiceRecords { name, kind, endpoints, protocols })
     }
 
     /// Each address with the name that it leads back to; `true` where it is the service's own.
@@ -103,25 +158,85 @@ fn port(name: Option<&str>, protocol: Option<&str>, number: i32) -> Option<Port>
     })
 }
 
-fn endpoints_of(service: &Name, slice: &EndpointSlice, early: bool) -> Vec<EndpointRecord> {
-    let ports = slice.ports.iter().flatten();
-    let ports: Vec<Port> =
-        ports.filter_map(|p| port(p.name.as_deref(), p.protocol.as_deref(), p.port?)).collect();
+fn endpoints_of(service: &Name, slice: &EndpointSlice, ports: &Ports, early: bool) -> Vec<EndpointRecord> {
     let shown = slice.endpoints.iter().flatten().filter(|endpoint| early || condition(endpoint).ready);
     let records = shown.flat_map(|endpoint| {
         let addresses = endpoint.addresses.iter().filter_map(|address| address.parse().ok());
-        addresses.filter_map(|address| record(service, endpoint, address, &ports))
+        addresses.filter_map(|address| record(service, endpoint, address, ports))
     });
     records.collect()
 }
 
-fn record(service: &Name, endpoint: &Endpoint, address: IpAddr, ports: &[Port]) -> Option<EndpointRecord> {
+fn record(service: &Name, endpoint: &Endpoint, address: IpAddr, ports: &Ports) -> Option<EndpointRecord> {
     let hostname = endpoint.hostname.as_deref().filter(|hostname| !hostname.is_empty());
     let label = hostname.map_or_else(|| dashed(address), str::to_ascii_lowercase);
     let name = service.prepend_label(label.as_str()).ok()?;
-    Some(EndpointRecord { address, label, named: hostname.is_some(), name, ports: ports.to_vec() })
+    Some(EndpointRecord { address, label, named: hostname.is_some(), name, ports: ports.clone() })
 }
 
 fn dashed(address: IpAddr) -> String {
     address.to_string().replace(['.', ':'], "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DnsConfig, Upstream};
+    use k8s_openapi::api::core::v1::ServiceSpec;
+    use k8s_openapi::api::discovery::v1::EndpointPort;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+    #[test]
+    fn endpoints_of_a_slice_have_their_ports_in_common() {
+        let zone = Zone::new(&DnsConfig {
+            listen: "127.0.0.1:53".parse().unwrap(),
+            domain: "cluster.local".into(),
+            pod_cidr: "10.244.0.0/19".parse().unwrap(),
+            service_cidr: "10.96.0.0/16".parse().unwrap(),
+            upstream: Upstream::Servers(Vec::new()),
+            service_ip: "10.96.0.10".parse().unwrap(),
+        })
+        .unwrap();
+        let metadata =
+            ObjectMeta { name: Some("a".into()), namespace: Some("b".into()), ..ObjectMeta::default() };
+        let spec = ServiceSpec { cluster_ip: Some("None".into()), ..ServiceSpec::default() };
+        let service = Service { metadata, spec: Some(spec), status: None };
+        let port =
+            |n: i32| EndpointPort { name: Some(format!("p{n}")), port: Some(n), ..EndpointPort::default() };
+        let endpoint = |n: i32| Endpoint { addresses: vec![format!("10.244.0.{n}")], ..Endpoint::default() };
+        let slice = EndpointSlice {
+            address_type: "IPv4".into(),
+            ports: Some((1..2000).map(port).collect()),
+            endpoints: Some((1..100).map(endpoint).collect()),
+            ..EndpointSlice::default()
+        };
+        let records = ServiceRecords::new(&zone, &service, [&slice]).unwrap();
+        let first = &records.endpoints.first().unwrap().ports;
+        assert_eq!((records.endpoints.len(), first.those(None).len()), (99, 1999));
+        assert!(records.endpoints.iter().all(|endpoint| Arc::ptr_eq(&endpoint.ports.0, &first.0)));
+        assert_eq!(records.protocols, ["tcp".to_owned()].into());
+    }
+
+    #[test]
+    fn a_port_is_found_by_name_and_protocol() {
+        let named = |name: &str, protocol: &str, number| port(Some(name), Some(protocol), number).unwrap();
+        let ports: Ports = [
+            named("http", "TCP", 80),
+            named("dns", "UDP", 53),
+            named("dns", "TCP", 53),
+            named("dns", "UDP", 54),
+        ]
+        .into_iter()
+        .collect();
+        for (name, asked, want) in [
+            ("all", None, vec![53, 53, 54, 80]),
+            ("one", Some(("http", "tcp")), vec![80]),
+            ("two", Some(("dns", "udp")), vec![53, 54]),
+            ("another protocol", Some(("http", "udp")), vec![]),
+            ("none", Some(("a", "tcp")), vec![]),
+        ] {
+            let found: Vec<u16> = ports.those(asked).iter().map(|port| port.number).collect();
+            assert_eq!(found, want, "{name}");
+        }
+    }
 }

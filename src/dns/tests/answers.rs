@@ -257,6 +257,19 @@ fn from_an_address_back_to_a_name() {
     check(&records, &[("8.0.250.10.in-addr.arpa.", PTR, &["forward"])]);
 }
 
+#[test]
+fn endpoints_times_ports_are_never_all_told() {
+    let names: Vec<String> = (1..=500).map(|n| format!("p{n}")).collect();
+    let ports: Vec<(&str, &str, i32)> =
+        names.iter().zip(1..).map(|(name, number)| (name.as_str(), "TCP", number)).collect();
+    let addresses: Vec<String> = (1..=100).map(|n| format!("10.244.1.{n}")).collect();
+    let endpoints: Vec<_> = addresses.iter().map(|address| (address.as_str(), None, Some(true))).collect();
+    let records = records(&[(service("many", &["None"], &[]), vec![slice(&ports, &endpoints)])]);
+    assert_eq!(ask(&records, "_p7._tcp.many.default.svc.cluster.local.", SRV).len(), 200, "with addresses");
+    let all = ask(&records, "many.default.svc.cluster.local.", SRV);
+    assert_eq!(all.iter().filter(|line| !line.starts_with('+')).count(), 4096);
+}
+
 /// `SEED=… cargo test` shows again what failed once.
 fn seeded() -> StdRng {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);

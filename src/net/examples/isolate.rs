@@ -25,7 +25,7 @@ fn policy(shift: u16, rules: u32) -> Isolation {
         Allow { peers: [range(0, 15), range(32, 255)].into(), ports: Ports::Of(ports.into()) }
     };
     let members = (2..52).map(|n| Ipv4Addr::from_bits(0x0af4_0000 + n)).collect();
-    let class = Class { members, allows: (0..rules).map(allow).collect() };
+    let class = Class { members, allows: (0..rules).map(allow).collect(), ..Class::default() };
     Isolation { ingress: [("policy".to_owned(), class)].into(), ..Isolation::default() }
 }
 

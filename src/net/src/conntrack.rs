@@ -103,7 +103,14 @@ pub(crate) fn forgets_client(element: &Element, frontends: &Frontends) -> bool {
     let action = frontends.get(&exact).or_else(|| frontends.get(&Frontend { address: None, ..exact }));
     let action = action.map(Action::for_allowed);
     let Some(Action::Forward { backends, affinity: Some(_), .. }) = action else { return true };
-    !backends.iter().any(|backend| element.data == Data::Value(crate::frontends::socket(*backend)))
+    remembered_backend(element).is_none_or(|backend| !backends.contains(&backend))
+}
+
+/// The affinity map's value: an address and a port, as `socket` in `frontends.rs` writes them.
+fn remembered_backend(element: &Element) -> Option<SocketAddrV4> {
+    let Data::Value(value) = &element.data else { return None };
+    let [a, b, c, d, high, low, ..] = value[..] else { return None };
+    Some(SocketAddrV4::new(Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low])))
 }
 
 /// The affinity map's key has the client's address in front of the frontend.

@@ -4,6 +4,7 @@
 //! The maps are flat. A frontend is one element that leads to a chain, and one for each back end; chains exist for each
 //! *number* of back ends ([`Chain`]), so that neither a packet nor a change gets slower with the number of services.
 
+use crate::SharedSet;
 use crate::nft::{Data, Element, Expression, Register, Set, Verdict};
 use cri::Protocol;
 use ipnet::Ipv4Net;
@@ -24,7 +25,7 @@ pub struct Frontend {
 pub enum Action {
     Forward {
         /// One of these at random, never none.
-        backends: BTreeSet<SocketAddrV4>,
+        backends: SharedSet<SocketAddrV4>,
         /// A client stays with its back end until it was silent for so many seconds.
         affinity: Option<u32>,
         /// The back end sees the gateway's address instead of the client's.
@@ -36,7 +37,7 @@ pub enum Action {
     Drop,
     /// Clients of these ranges are treated as `then` says (which is no restriction itself: it would count for nothing), all
     /// others hear nothing. For a frontend with an address; one of every address lets nobody in then.
-    Restrict { sources: BTreeSet<Ipv4Net>, then: Box<Action> },
+    Restrict { sources: SharedSet<Ipv4Net>, then: Box<Action> },
 }
 
 /// A chain that is made when the first frontend needs it, and then serves all frontends alike.
@@ -62,8 +63,12 @@ impl Action {
     /// wrote them.
     pub(crate) fn without_forbidden(self) -> Action {
         match self {
-            Action::Forward { mut backends, affinity, masquerade } => {
-                backends.retain(|backend| may_be_led_to(*backend.ip()));
+            Action::Forward { backends, affinity, masquerade } => {
+                let is_allowed = |backend: &SocketAddrV4| may_be_led_to(*backend.ip());
+                let backends: SharedSet<SocketAddrV4> = match backends.iter().all(is_allowed) {
+                    true => backends,
+                    false => backends.iter().copied().filter(is_allowed).collect(),
+                };
                 if backends.is_empty() {
                     Action::Reject
                 } else {
@@ -74,6 +79,17 @@ impl Action {
                 Action::Restrict { sources, then: Box::new(then.without_forbidden()) }
             }
             other => other,
+        }
+    }
+
+    /// How many elements a frontend that leads there is made of, at most.
+    pub fn elements(&self) -> usize {
+        match self {
+            Action::Forward { backends, affinity, .. } => {
+                1 + backends.len() + usize::from(affinity.is_some())
+            }
+            Action::Reject | Action::Drop => 1,
+            Action::Restrict { sources, then } => 1 + sources.len() + then.elements(),
         }
     }
 
@@ -317,6 +333,7 @@ mod tests {
             ),
         ] {
             let want: BTreeSet<Element> = want.into_iter().chain([refuse(), check()]).collect();
+            assert!(want.len() <= restrict(sources, Action::Reject).elements(), "{name}");
             assert_eq!(render(&balancer, &restrict(sources, Action::Reject)), (want, Vec::new()), "{name}");
         }
         let any = frontend(None);

@@ -36,6 +36,7 @@ mod ports;
 mod routes;
 mod ruleset;
 mod service_ranges;
+mod shared;
 mod structure;
 mod sysctl;
 
@@ -46,3 +47,4 @@ pub use frontends::{Action, Frontend};
 pub use isolation::{AddressRange, Allow, Class, Isolation, PortRange, Ports};
 pub use network::{Gate, Network};
 pub use service_ranges::Overlap;
+pub use shared::SharedSet;

@@ -3,6 +3,7 @@
 
 use crate::error::Doing;
 use crate::ipam::Ipam;
+use crate::isolation::Layout;
 use crate::kept::{Kept, Lead};
 use crate::links::Links;
 use crate::pod_netns::PodNetns;
@@ -176,12 +177,16 @@ impl Network {
         self.with_ruleset(move |ruleset| ruleset.change_frontends(changes)).await
     }
 
-    /// Lets sandboxes have these connections, and no others, in one transaction. What was let through before goes on.
+    /// Lets sandboxes have these connections, and no others, in one transaction. What was let through before goes on. Gives
+    /// the classes that allow more than there is room for, by name: to their members nothing is allowed.
     ///
     /// # Errors
     /// The kernel refuses; nothing was changed then. Call again: it compares with what the kernel has then.
-    pub async fn set_isolation(&self, isolation: Isolation) -> Result<()> {
-        self.with_ruleset(move |ruleset| ruleset.set_isolation(&isolation)).await
+    pub async fn set_isolation(&self, isolation: Isolation) -> Result<BTreeSet<String>> {
+        // before the ruleset is taken: sandboxes are connected meanwhile
+        let (layout, too_large) = blocking(move || Ok(Layout::of(&isolation))).await?;
+        self.with_ruleset(move |ruleset| ruleset.set_isolation(layout)).await?;
+        Ok(too_large)
     }
 
     /// What a user should know of this machine's other tables: they are not ours to edit.
@@ -282,12 +287,8 @@ impl Network {
         }
         let (id, ports) = (id.to_owned(), ports.to_vec());
         self.with_ruleset(move |ruleset| {
-            for port in &ports {
-                let of_port = ports::elements(pod, std::slice::from_ref(port));
-                let others = of_port.iter().filter_map(|element| ruleset.owner_of(element));
-                if let Some(other) = others.into_iter().find(|other| *other != id) {
-                    return Err(taken(port, other));
-                }
+            if let Some((port, other)) = ruleset.taken_port(&id, pod, &ports) {
+                return Err(taken(port, other));
             }
             ruleset.set_sandbox(&id, elements)?;
             let leads: Vec<_> = ports.iter().filter_map(|port| ports::lead(pod, port)).collect();

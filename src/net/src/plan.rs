@@ -208,6 +208,7 @@ pub(crate) mod tests {
             endpoint(1, 7),
             verdict(Set::Sticky, "remember-60"),
         ];
+        assert_eq!(sticky(to(&[5, 7])).elements(), want.len());
         assert_eq!(elements, want.into());
         let pick = Chain::Pick { any_address: false, backends: 2, sticky: true, masquerade: false };
         assert_eq!(chains, [pick, Chain::Remember(60)]);

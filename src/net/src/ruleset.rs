@@ -2,13 +2,13 @@
 
 use crate::conntrack::{Own, Stale, forgets_client, strays_from_port};
 use crate::isolation::{Layout, change, inventory, replace};
-use crate::nft::{Batch, Data, Element, Flow, Netfilter, OwnPorts, Set};
+use crate::nft::{Batch, Element, Flow, Netfilter, OwnPorts, Set};
 use crate::nft_cli::{self, ForeignChain};
 use crate::plan::{FRONTEND_SETS, Frontends, Plan};
-use crate::{Action, Frontend, Isolation, NetConfig, NetError, Result, structure};
-use cri::Protocol;
+use crate::{Action, Frontend, NetConfig, NetError, Result, ports, structure};
+use cri::{HostPort, Protocol};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// Blocking; callers put it on a thread that may wait.
 pub(crate) struct Ruleset {
@@ -313,8 +313,7 @@ impl Ruleset {
     }
 
     /// Makes these connections possible, and no others, in one transaction.
-    pub(crate) fn set_isolation(&mut self, wanted: &Isolation) -> Result<()> {
-        let wanted = Layout::of(wanted);
+    pub(crate) fn set_isolation(&mut self, wanted: Layout) -> Result<()> {
         match self.apply_isolation(&wanted) {
             // somebody flushed the table, or a part of it
             Err(NetError::Refused { errno: libc::ENOENT, .. }) => {
@@ -341,14 +340,27 @@ impl Ruleset {
         self.netfilter.commit(batch)
     }
 
-    /// Who else has this key: two sandboxes can not have the same host port.
-    pub(crate) fn owner_of(&self, element: &Element) -> Option<&str> {
-        let same = |other: &Element| other.set == element.set && other.key == element.key;
-        // before any that has the key, whatever it holds
-        let from = Element { data: Data::None, ..element.clone() };
-        let has =
-            |elements: &BTreeSet<Element>| elements.range::<Element, _>(&from..).next().is_some_and(same);
-        self.sandboxes.iter().find(|(_, elements)| has(elements)).map(|(id, _)| id.as_str())
+    /// The first of these host ports that another sandbox has, and which: two can not have the same. One look through what
+    /// the others have, however many are asked for.
+    pub(crate) fn taken_port<'p>(
+        &self,
+        id: &str,
+        pod: Ipv4Addr,
+        ports: &'p [HostPort],
+    ) -> Option<(&'p HostPort, &str)> {
+        if ports.is_empty() {
+            return None;
+        }
+        let others = self.sandboxes.iter().filter(|(other, _)| *other != id);
+        let taken: HashMap<(Set, &[u8]), &str> = others
+            .flat_map(|(other, elements)| elements.iter().map(move |element| (element, other.as_str())))
+            .map(|(element, other)| ((element.set, &element.key[..]), other))
+            .collect();
+        ports.iter().find_map(|port| {
+            let elements = ports::elements(pod, std::slice::from_ref(port));
+            let other = elements.iter().find_map(|element| taken.get(&(element.set, &element.key[..])))?;
+            Some((port, *other))
+        })
     }
 
     /// Elements of sandboxes that nobody adopted.
@@ -358,7 +370,7 @@ impl Ruleset {
         self.delete_each(found.iter().filter(|element| !kept.contains(element)))
     }
 
-    pub(crate) fn forget_flows_to(&self, pod: std::net::Ipv4Addr) -> Result<()> {
+    pub(crate) fn forget_flows_to(&self, pod: Ipv4Addr) -> Result<()> {
         self.netfilter.delete_flows(|flow| flow.led_to.0 == pod && flow.is_translated())
     }
 }

@@ -15,7 +15,11 @@ fn at(ip: Ipv4Addr, port: u16) -> SocketAddrV4 {
 }
 
 fn class(members: &[Ipv4Addr], allows: impl IntoIterator<Item = Allow>) -> BTreeMap<String, Class> {
-    let class = Class { members: members.iter().copied().collect(), allows: allows.into_iter().collect() };
+    let class = Class {
+        members: members.iter().copied().collect(),
+        allows: allows.into_iter().collect(),
+        ..Class::default()
+    };
     [("a".to_owned(), class)].into()
 }
 
@@ -241,7 +245,7 @@ fn no_link_comes_up_before_the_gate_has_answered() {
                 if owner == "refused" {
                     return Err(net::NetError::Failed { doing: "judge".into(), why: "no".into() });
                 }
-                network.set_isolation(ingress(class(&[address], []))).await
+                network.set_isolation(ingress(class(&[address], []))).await.map(drop)
             })
         }));
         let before = sh("ip -o link");

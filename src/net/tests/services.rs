@@ -4,8 +4,8 @@ mod world;
 
 use cri::HostPort;
 use cri::Protocol::{self, Tcp, Udp};
-use net::{Action, Frontend, NetConfig, Network};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use net::{Action, Frontend, NetConfig, Network, SharedSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io::ErrorKind::{ConnectionRefused, PermissionDenied, TimedOut, WouldBlock};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use world::{CLIENT, NODE, alone, config, lan, netns, pod, serve, sh, tcp, udp, udp_socket};
@@ -144,7 +144,7 @@ fn a_client_with_affinity_stays_until_its_back_end_goes() {
             assert_eq!(others.len(), 3, "other clients go elsewhere, {to}");
             assert!(sh("nft list ruleset").contains("timeout 10m"), "and it can be listed");
 
-            let left: BTreeSet<SocketAddrV4> = ["a", "b", "c"]
+            let left: SharedSet<SocketAddrV4> = ["a", "b", "c"]
                 .iter()
                 .zip(&ips)
                 .filter(|(name, _)| **name != first)

@@ -5,6 +5,10 @@ use net::Protocol;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+/// How many numbers one name may stand for in one pod, by protocol: containers of a pod may give the same name to ports of
+/// theirs, and each number is a part of every policy that names it, whoever wrote that. More are left out.
+const MOST_NUMBERS: usize = 4;
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pod {
     pub uid: String,
@@ -12,14 +16,8 @@ pub struct Pod {
     pub labels: BTreeMap<String, String>,
     /// `None` while it has none of its own: not yet, not any more, or the node's.
     pub address: Option<Ipv4Addr>,
-    pub ports: Vec<NamedPort>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NamedPort {
-    pub name: String,
-    pub protocol: Protocol,
-    pub number: u16,
+    /// By name: a pod may have as many as a policy asks for.
+    pub ports: BTreeMap<String, Vec<(Protocol, u16)>>,
 }
 
 impl Pod {
@@ -35,29 +33,38 @@ impl Pod {
             let sidecars = sidecars.filter(|container| container.restart_policy.as_deref() == Some("Always"));
             spec.containers.iter().chain(sidecars)
         });
-        Pod {
+        let mut pod = Pod {
             uid: object.metadata.uid.clone().unwrap_or_default(),
             namespace: object.metadata.namespace.clone().unwrap_or_default(),
             labels: object.metadata.labels.clone().unwrap_or_default(),
             address: address.filter(|_| has_address).and_then(|address| address.parse().ok()),
-            ports: containers.flat_map(named_ports).collect(),
+            ports: BTreeMap::new(),
+        };
+        for (name, protocol, number) in containers.flat_map(named_ports) {
+            pod.add_port(name, protocol, number);
+        }
+        pod
+    }
+
+    pub(crate) fn add_port(&mut self, name: &str, protocol: Protocol, number: u16) {
+        let known = self.ports.entry(name.to_owned()).or_default();
+        let of_protocol = known.iter().filter(|(other, _)| *other == protocol).count();
+        if of_protocol < MOST_NUMBERS && !known.contains(&(protocol, number)) {
+            known.push((protocol, number));
         }
     }
 
     /// The numbers that the name stands for in this pod.
     pub(crate) fn numbers(&self, name: &str, protocol: Protocol) -> impl Iterator<Item = u16> {
-        let named = self.ports.iter().filter(move |port| port.name == name && port.protocol == protocol);
-        named.map(|port| port.number)
+        let named = self.ports.get(name).into_iter().flatten();
+        named.filter(move |(other, _)| *other == protocol).map(|(_, number)| *number)
     }
 }
 
-fn named_ports(container: &Container) -> impl Iterator<Item = NamedPort> {
+fn named_ports(container: &Container) -> impl Iterator<Item = (&str, Protocol, u16)> {
     container.ports.iter().flatten().filter_map(|port| {
-        Some(NamedPort {
-            name: port.name.clone().filter(|name| !name.is_empty())?,
-            protocol: protocol(port.protocol.as_deref())?,
-            number: u16::try_from(port.container_port).ok()?,
-        })
+        let name = port.name.as_deref().filter(|name| !name.is_empty())?;
+        Some((name, protocol(port.protocol.as_deref())?, u16::try_from(port.container_port).ok()?))
     })
 }
 

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kinds::selectors;
 use net::{AddressRange, PortRange, Protocol};
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -15,15 +16,29 @@ pub struct Policy {
     pub name: String,
     pub selector: LabelSelector,
     /// `None` where it does not judge that direction.
-    pub ingress: Option<Vec<Rule>>,
-    pub egress: Option<Vec<Rule>>,
+    pub ingress: Option<Rules>,
+    pub egress: Option<Rules>,
+}
+
+/// Names of ports, and of which protocols.
+pub(crate) type Names = BTreeMap<String, BTreeSet<Protocol>>;
+
+/// What a policy says of one direction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    pub rules: Vec<Rule>,
+    /// Of all rules together.
+    pub(crate) names: Names,
+    /// How many rules, peers, ranges of addresses and ports it has: counted once, and not whenever anything changes.
+    pub(crate) size: usize,
 }
 
 /// `None` is everybody, and every port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     pub peers: Option<Vec<Peer>>,
-    pub ports: Option<Vec<Port>>,
+    /// Each once, however often it is said.
+    pub ports: Option<BTreeSet<Port>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +51,7 @@ pub enum Peer {
     Addresses(Vec<AddressRange>),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Port {
     Numbers(PortRange),
     Named { name: String, protocol: Protocol },
@@ -55,9 +70,17 @@ impl Policy {
             namespace: object.metadata.namespace.clone().unwrap_or_default(),
             name: object.metadata.name.clone().unwrap_or_default(),
             selector: parsed(spec.pod_selector.as_ref()),
-            ingress: judges("Ingress").then(|| ingress.collect()),
-            egress: judges("Egress").then(|| egress.collect()),
+            ingress: judges("Ingress").then(|| Rules::new(ingress.collect())),
+            egress: judges("Egress").then(|| Rules::new(egress.collect())),
         }
+    }
+}
+
+impl Rules {
+    pub fn new(rules: Vec<Rule>) -> Self {
+        let names = names(rules.iter());
+        let size = rules.iter().map(Rule::size).sum();
+        Rules { rules, names, size }
     }
 }
 
@@ -70,6 +93,28 @@ impl Rule {
                 .map(|ports| ports.iter().filter_map(Port::of).collect()),
         }
     }
+
+    pub(crate) fn names(&self) -> Names {
+        names([self])
+    }
+
+    fn size(&self) -> usize {
+        let peers = self.peers.iter().flatten().map(|peer| match peer {
+            Peer::Addresses(ranges) => 1 + ranges.len(),
+            Peer::Pods { .. } => 1,
+        });
+        1 + peers.sum::<usize>() + self.ports.as_ref().map_or(0, BTreeSet::len)
+    }
+}
+
+fn names<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Names {
+    let mut names = Names::new();
+    for port in rules.into_iter().flat_map(|rule| rule.ports.iter().flatten()) {
+        if let Port::Named { name, protocol } = port {
+            names.entry(name.clone()).or_default().insert(*protocol);
+        }
+    }
+    names
 }
 
 impl Peer {

@@ -1,11 +1,14 @@
 //! Keeps the kernel as the policies are.
 
-use crate::NetpolConfig;
 use crate::state::State;
-use cluster::Cluster;
+use crate::{ACTOR, NAME, NetpolConfig, Rendered};
+use api::ObjectKey;
+use cluster::roles::{ComponentRole, events};
+use cluster::{Actor, Cluster, Informer, Recorder};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use net::{Gate, Isolation, NetError, Network};
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +18,13 @@ use tokio_util::sync::CancellationToken;
 
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(30); // as the service proxy
+
+/// Upstream has no such thing, and no word for it.
+const TOO_LARGE: &str = "NetworkPolicyTooLarge";
+
+pub fn role() -> ComponentRole {
+    ComponentRole::user(ACTOR, ACTOR, vec![events()])
+}
 
 /// A pod's link waits for this.
 struct Arrival {
@@ -62,6 +72,7 @@ async fn keep(
     let mut pods = cluster.informer::<Pod>().subscribe();
     let mut namespaces = cluster.informer::<Namespace>().subscribe();
     let mut applied = Applied::Unknown { failure: None, failures: 0, retry_at: Instant::now() };
+    let mut closed = Closed::new(cluster);
     let mut waiting: Vec<Arrival> = Vec::new();
     loop {
         while let Ok(arrival) = arrivals.try_recv() {
@@ -78,7 +89,7 @@ async fn keep(
             state.pod_changed(&change);
         }
         waiting = known(&mut state, waiting);
-        applied = apply(network, &mut state, applied, !waiting.is_empty()).await;
+        applied = apply(network, &mut state, applied, &mut closed, !waiting.is_empty()).await;
         for arrival in waiting.drain(..) {
             let _ = arrival.answer.send(applied.as_answer());
         }
@@ -132,28 +143,75 @@ impl Applied {
     }
 }
 
-async fn apply(network: &Network, state: &mut State, before: Applied, somebody_waits: bool) -> Applied {
+async fn apply(
+    network: &Network,
+    state: &mut State,
+    before: Applied,
+    closed: &mut Closed,
+    somebody_waits: bool,
+) -> Applied {
     let changed = state.take_change();
-    let (wanted, failures) = match &before {
-        Applied::Everything(applied) => match changed {
-            Some(wanted) if wanted != *applied => (wanted, 0),
-            _ => return before,
-        },
+    let failures = match &before {
+        Applied::Everything(_) if !changed => return before,
+        Applied::Everything(_) => 0,
         // changes do not hurry it: the kernel said no a moment ago
         Applied::Unknown { failures, retry_at, .. }
             if *failures > 0 && !somebody_waits && Instant::now() < *retry_at =>
         {
             return before;
         }
-        Applied::Unknown { failures, .. } => (state.render(), *failures),
+        Applied::Unknown { failures, .. } => *failures,
     };
-    match network.set_isolation(wanted.clone()).await {
-        Ok(()) => Applied::Everything(wanted),
+    // it may take a part of a second, and what else this thread does is not to wait for it
+    let snapshot = state.snapshot();
+    let rendered = tokio::task::spawn_blocking(move || snapshot.render()).await;
+    let done = match rendered {
+        Ok(rendered) if matches!(&before, Applied::Everything(applied) if *applied == rendered.isolation) => {
+            return before;
+        }
+        Ok(rendered) => network.set_isolation(rendered.isolation.clone()).await.map(|too_large| {
+            closed.tell(&rendered, too_large);
+            rendered.isolation
+        }),
+        Err(error) => {
+            Err(NetError::Failed { doing: "render network policies".into(), why: error.to_string() })
+        }
+    };
+    match done {
+        Ok(isolation) => Applied::Everything(isolation),
         Err(error) => {
             let wait = FIRST_RETRY.saturating_mul(1 << failures.min(16)).min(LAST_RETRY);
             tracing::warn!(%error, ?wait, "network policies could not be applied; those before stay in force, and it is tried again");
             let retry_at = Instant::now() + wait;
             Applied::Unknown { failure: Some(error), failures: failures + 1, retry_at }
         }
+    }
+}
+
+/// Policies that say more than is done for a namespace or a pod: told of once, and again when they had gone or were mended.
+struct Closed {
+    events: Recorder,
+    told: BTreeSet<ObjectKey>,
+    policies: Informer<NetworkPolicy>,
+}
+
+impl Closed {
+    fn new(cluster: &Cluster) -> Self {
+        let events = cluster.acting_as(Actor::component(ACTOR)).recorder(NAME, None);
+        Closed { events, told: BTreeSet::new(), policies: cluster.informer() }
+    }
+
+    fn tell(&mut self, rendered: &Rendered, mut classes: BTreeSet<String>) {
+        classes.extend(rendered.too_large.iter().cloned());
+        let now: BTreeSet<ObjectKey> =
+            classes.iter().filter_map(|class| rendered.largest_policy(class)).cloned().collect();
+        for key in now.difference(&self.told) {
+            tracing::warn!(policy = %key, "a network policy is too large: nothing is allowed to the pods that it selects");
+            if let Some(policy) = self.policies.get(key) {
+                let said = "The policy, with the others of its pods and of its namespace, has more rules, peers and ports than are enforced: nothing is allowed to pods that it selects. Say it in fewer rules, or with fewer blocks that overlap";
+                self.events.warning(&*policy, TOO_LARGE, said);
+            }
+        }
+        self.told = now;
     }
 }

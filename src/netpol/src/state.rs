@@ -1,20 +1,20 @@
 //! What there is of policies, pods and namespaces, and whether what is rendered of it may have changed. Pure.
 
-use crate::{Namespaces, NetpolConfig, Pod, Policy, render};
+use crate::{Namespaces, NetpolConfig, Pod, Policy, Rendered, render};
 use api::ObjectKey;
 use cluster::Change;
 use k8s_openapi::api::core::v1::{Namespace, Pod as PodObject};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kinds::key_of;
-use net::Isolation;
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 pub(crate) struct State {
     config: NetpolConfig,
-    policies: BTreeMap<ObjectKey, Policy>,
-    pods: BTreeMap<ObjectKey, Pod>,
-    namespaces: Namespaces,
+    policies: BTreeMap<ObjectKey, Arc<Policy>>,
+    pods: BTreeMap<ObjectKey, Arc<Pod>>,
+    namespaces: Arc<Namespaces>,
     /// Those that were given out since the start, by the pod's uid: its status says so only later.
     given: HashMap<String, Ipv4Addr>,
     dirty: bool,
@@ -26,7 +26,7 @@ impl State {
             config,
             policies: BTreeMap::new(),
             pods: BTreeMap::new(),
-            namespaces: Namespaces::new(),
+            namespaces: Arc::default(),
             given: HashMap::new(),
             dirty: true,
         }
@@ -37,7 +37,7 @@ impl State {
         let key = key_of(&object.metadata);
         match change {
             Change::Deleted(_) => drop(self.policies.remove(&key)),
-            _ => drop(self.policies.insert(key, Policy::of(object))),
+            _ => drop(self.policies.insert(key, Arc::new(Policy::of(object)))),
         }
         self.dirty = true;
     }
@@ -55,7 +55,7 @@ impl State {
         }
         let before = match change {
             Change::Deleted(_) => self.pods.remove(&key),
-            _ => self.pods.insert(key.clone(), Pod::of(object)),
+            _ => self.pods.insert(key.clone(), Arc::new(Pod::of(object))),
         };
         // most changes are of a status that says nothing of the network
         self.dirty |= before.as_ref() != self.pods.get(&key);
@@ -65,11 +65,12 @@ impl State {
         let object = change.object();
         let name = object.metadata.name.clone().unwrap_or_default();
         let labels = object.metadata.labels.clone().unwrap_or_default();
+        let namespaces = Arc::make_mut(&mut self.namespaces);
         let before = match change {
-            Change::Deleted(_) => self.namespaces.remove(&name),
-            _ => self.namespaces.insert(name.clone(), labels),
+            Change::Deleted(_) => namespaces.remove(&name),
+            _ => namespaces.insert(name.clone(), labels),
         };
-        self.dirty |= before.as_ref() != self.namespaces.get(&name);
+        self.dirty |= before.as_ref() != namespaces.get(&name);
     }
 
     /// A pod gets this address; the empty uid is somebody who is no pod. False where there is no such pod.
@@ -77,7 +78,7 @@ impl State {
         // whoever had it before has it no more
         self.given.retain(|_, given| *given != address);
         for pod in self.pods.values_mut().filter(|pod| pod.address == Some(address) && pod.uid != uid) {
-            pod.address = None;
+            Arc::make_mut(pod).address = None;
             self.dirty = true;
         }
         if uid.is_empty() {
@@ -91,22 +92,42 @@ impl State {
         true
     }
 
-    /// What the kernel should have, where that may differ from what it was asked for last.
-    pub(crate) fn take_change(&mut self) -> Option<Isolation> {
-        std::mem::take(&mut self.dirty).then(|| self.render())
+    /// Whether what the kernel should have may differ from what it was asked for last.
+    pub(crate) fn take_change(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
     }
 
-    pub(crate) fn render(&self) -> Isolation {
-        if self.policies.is_empty() {
-            return Isolation::default();
-        }
-        let at_given = |pod: &Pod| {
-            let given = self.given.get(&pod.uid).copied();
-            Pod { address: given.or(pod.address), ..pod.clone() }
+    /// What there is now: to be rendered elsewhere, and cheap to take, whatever policies and pods say.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let at_given = |pod: &Arc<Pod>| match self.given.get(&pod.uid).copied() {
+            Some(given) if pod.address != Some(given) => {
+                Arc::new(Pod { address: Some(given), ..Pod::clone(pod) })
+            }
+            _ => pod.clone(),
         };
-        let pods: Vec<Pod> = self.pods.values().map(at_given).collect();
-        let (policies, pods): (Vec<&Policy>, Vec<&Pod>) =
-            (self.policies.values().collect(), pods.iter().collect());
-        render(&policies, &pods, &self.namespaces, self.config.dns)
+        Snapshot {
+            dns: self.config.dns,
+            policies: self.policies.values().cloned().collect(),
+            pods: self.pods.values().map(at_given).collect(),
+            namespaces: self.namespaces.clone(),
+        }
+    }
+}
+
+pub(crate) struct Snapshot {
+    dns: Ipv4Addr,
+    policies: Vec<Arc<Policy>>,
+    pods: Vec<Arc<Pod>>,
+    namespaces: Arc<Namespaces>,
+}
+
+impl Snapshot {
+    pub(crate) fn render(&self) -> Rendered {
+        if self.policies.is_empty() {
+            return Rendered::default();
+        }
+        let policies: Vec<&Policy> = self.policies.iter().map(Arc::as_ref).collect();
+        let pods: Vec<&Pod> = self.pods.iter().map(Arc::as_ref).collect();
+        render(&policies, &pods, &self.namespaces, self.dns)
     }
 }

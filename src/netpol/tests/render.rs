@@ -179,7 +179,7 @@ fn rendered(policies: &[(String, Value)]) -> Isolation {
         .collect();
     let pods = pods();
     let (policies, pods): (Vec<&Policy>, Vec<&Pod>) = (policies.iter().collect(), pods.iter().collect());
-    render(&policies, &pods, &namespaces(), DNS)
+    render(&policies, &pods, &namespaces(), DNS).isolation
 }
 
 fn print(text: &mut String, direction: &str, classes: &BTreeMap<String, Class>) {

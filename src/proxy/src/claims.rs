@@ -27,7 +27,8 @@ pub struct Wanted {
 /// first by name, until that one lets go. Pure.
 #[derive(Debug, Default)]
 pub struct Claims {
-    frontends: BTreeMap<Frontend, BTreeMap<(Right, ObjectKey), Action>>,
+    /// In one map: one for each frontend would take ten times as much.
+    frontends: BTreeMap<(Frontend, Right, ObjectKey), Action>,
     of: HashMap<ObjectKey, BTreeMap<Frontend, Right>>,
 }
 
@@ -47,15 +48,11 @@ impl Claims {
         let mut changed = Vec::new();
         for frontend in touched {
             let leads_to = self.action(&frontend).cloned();
-            let claims = self.frontends.entry(frontend).or_default();
             if let Some(right) = before.get(&frontend) {
-                claims.remove(&(*right, service.clone()));
+                self.frontends.remove(&(frontend, *right, service.clone()));
             }
             if let (Some(right), Some(action)) = (rights.get(&frontend), actions.remove(&frontend)) {
-                claims.insert((*right, service.clone()), action);
-            }
-            if claims.is_empty() {
-                self.frontends.remove(&frontend);
+                self.frontends.insert((frontend, *right, service.clone()), action);
             }
             if self.action(&frontend) != leads_to.as_ref() {
                 changed.push(frontend);
@@ -69,14 +66,17 @@ impl Claims {
 
     /// `None` where nobody wants it.
     pub fn action(&self, frontend: &Frontend) -> Option<&Action> {
-        self.frontends.get(frontend)?.values().next()
+        let first = (*frontend, Right::Allocated, ObjectKey::cluster(""));
+        let ((known, ..), action) = self.frontends.range(first..).next()?;
+        (known == frontend).then_some(action)
     }
 
     pub fn all(&self) -> BTreeMap<Frontend, Action> {
-        self.frontends
-            .iter()
-            .filter_map(|(frontend, claims)| Some((*frontend, claims.values().next()?.clone())))
-            .collect()
+        let mut all = BTreeMap::new();
+        for ((frontend, ..), action) in &self.frontends {
+            all.entry(*frontend).or_insert_with(|| action.clone());
+        }
+        all
     }
 }
 

@@ -13,12 +13,13 @@ mod endpoints;
 mod health_checks;
 mod own_addresses;
 mod render;
+mod room;
 mod run;
 
 pub use claims::{Claims, Right, Wanted};
 pub use health_checks::{HealthCheck, health_check};
 pub use own_addresses::OwnAddresses;
-pub use render::render;
+pub use render::{Rendered, render};
 pub use run::{role, run};
 
 use ipnet::Ipv4Net;

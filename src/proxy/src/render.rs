@@ -1,14 +1,15 @@
 //! One Service and its EndpointSlices become frontends: the ClusterIP, node ports, external addresses, each with where it
 //! leads.
 
-use crate::endpoints::{self, Backends};
+use crate::endpoints::{Backends, Endpoints};
 use crate::{OwnAddresses, Right, Wanted};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use net::{Action, Frontend, Protocol};
+use net::{Action, Frontend, Protocol, SharedSet};
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::iter;
 use std::net::Ipv4Addr;
 
 /// Services that another proxy wants to itself.
@@ -18,6 +19,35 @@ const HEADLESS: &str = "service.kubernetes.io/headless";
 const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 const AFFINITY_SECONDS: i32 = 10_800; // upstream's default: three hours
 
+/// Elements of the kernel's sets that one service may take. Upstream limits neither ports nor addresses of a Service; the API
+/// refuses the product of both where it is too large, and what is stored, or comes by many endpoints, ends here.
+const MOST_OF_SERVICE: usize = 1 << 16;
+/// Addresses in slices that are looked at for all ports of a service, whether they take traffic or not.
+const MOST_ADDRESSES: usize = 1 << 18;
+
+/// What a service becomes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Rendered {
+    pub frontends: Vec<Wanted>,
+    /// How many elements of the kernel's sets they are.
+    pub size: usize,
+    /// How many of the ports are not among them, or not at each address: the last ones, where there are too many.
+    pub ports_left_out: usize,
+}
+
+impl Rendered {
+    /// False where there is no room for it.
+    fn add(&mut self, wanted: Wanted) -> bool {
+        let size = self.size + wanted.action.elements();
+        if size > MOST_OF_SERVICE {
+            return false;
+        }
+        self.size = size;
+        self.frontends.push(wanted);
+        true
+    }
+}
+
 /// The frontends of one service, given all slices that carry its name. Pure. A headless service has none, nor has an
 /// ExternalName: names lead to them, not packets.
 pub fn render<S: Borrow<EndpointSlice>>(
@@ -25,37 +55,48 @@ pub fn render<S: Borrow<EndpointSlice>>(
     slices: &[S],
     node: &str,
     own: &OwnAddresses,
-) -> Vec<Wanted> {
-    let Some(spec) = service.spec.as_ref() else { return Vec::new() };
-    let Some(cluster_ip) = cluster_ip(spec).filter(|_| is_proxied(service)) else { return Vec::new() };
+) -> Rendered {
+    let mut rendered = Rendered::default();
+    let Some(spec) = service.spec.as_ref() else { return rendered };
+    let Some(cluster_ip) = cluster_ip(spec).filter(|_| is_proxied(service)) else { return rendered };
     let external = external_addresses(service, spec, own);
     let affinity = affinity(spec);
     let sources = sources(service, spec);
-    let mut frontends = Vec::new();
-    for port in spec.ports.iter().flatten() {
+    let ports = spec.ports.as_deref().unwrap_or_default();
+    let mut endpoints = Endpoints::of(slices, ports, node);
+    for (index, port) in ports.iter().enumerate() {
         let (Some(protocol), Some(number)) = (protocol(port), number(port.port)) else { continue };
-        let backends = endpoints::of_port(slices, port, node);
-        let inside = action(&backends, is_local(&spec.internal_traffic_policy), affinity, false);
-        let mut want = |address, port, right, action| {
-            frontends.push(Wanted { frontend: Frontend { address, protocol, port }, right, action });
+        let backends = endpoints.of_port(port);
+        let want = |address, port, right, action| Wanted {
+            frontend: Frontend { address, protocol, port },
+            right,
+            action,
         };
-        want(Some(cluster_ip), number, Right::Allocated, inside);
+        let inside = action(&backends, is_local(&spec.internal_traffic_policy), affinity, false);
         let keeps_client = is_local(&spec.external_traffic_policy);
         let outside = action(&backends, keeps_client, affinity, !keeps_client);
-        for (address, right) in &external {
+        let of_addresses = external.iter().map(|(address, right)| {
             let action = match (right, &sources) {
                 (Right::Balanced, Some(sources)) => {
                     Action::Restrict { sources: sources.clone(), then: Box::new(outside.clone()) }
                 }
                 _ => outside.clone(),
             };
-            want(Some(*address), number, *right, action);
-        }
-        if let Some(number) = port.node_port.and_then(self::number).filter(|_| has_node_ports(spec)) {
-            want(None, number, Right::Allocated, outside);
+            want(Some(*address), number, *right, action)
+        });
+        let node_port = port.node_port.and_then(self::number).filter(|_| has_node_ports(spec));
+        let of_node = node_port.map(|number| want(None, number, Right::Allocated, outside.clone()));
+        let mut of_port = iter::once(want(Some(cluster_ip), number, Right::Allocated, inside))
+            .chain(of_addresses)
+            .chain(of_node);
+        // one by one: what there is no room for is not made
+        let fits = endpoints.looked_at() <= MOST_ADDRESSES && of_port.all(|wanted| rendered.add(wanted));
+        if !fits {
+            rendered.ports_left_out = ports.len() - index;
+            break;
         }
     }
-    frontends
+    rendered
 }
 
 /// Has an address, and is not left to another.
@@ -101,7 +142,7 @@ fn external_addresses(
 
 /// Who may come to a balancer's addresses: pods and this machine like everybody else. `None` is everybody. One that is not of
 /// IPv4 lets nobody in here, and whoever names only such ones has closed it: upstream's proxy leaves it open then.
-fn sources(service: &Service, spec: &ServiceSpec) -> Option<BTreeSet<Ipv4Net>> {
+fn sources(service: &Service, spec: &ServiceSpec) -> Option<SharedSet<Ipv4Net>> {
     let ranges: Vec<&str> = match spec.load_balancer_source_ranges.as_deref() {
         Some(ranges) if !ranges.is_empty() => ranges.iter().map(String::as_str).collect(),
         _ => {

@@ -3,10 +3,11 @@
 
 use crate::health_checks::{HealthCheck, HealthChecks, WantedCheck, health_check};
 use crate::render::has_external_addresses;
-use crate::{ACTOR, Claims, OwnAddresses, ProxyConfig, balancer, render};
+use crate::room::Room;
+use crate::{ACTOR, Claims, NAME, OwnAddresses, ProxyConfig, Rendered, balancer, render};
 use api::ObjectKey;
 use cluster::roles::{ComponentRole, READ, events, rule};
-use cluster::{Actor, Change, Cluster};
+use cluster::{Actor, Change, Cluster, Recorder};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -18,6 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// Upstream has no such thing, and no word for it.
+const TOO_LARGE: &str = "ServiceTooLarge";
+/// Elements of services that are rendered once although it is not known yet whether they have room.
+const MOST_KEPT: usize = 1 << 16;
 
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(30); // upstream syncs as rarely where nothing happens
@@ -37,8 +43,9 @@ pub fn role() -> ComponentRole {
 pub async fn run(cluster: Cluster, network: Network, config: ProxyConfig, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::component(ACTOR));
     let checks = HealthChecks::new(&client, &config.node_name);
+    let events = client.recorder(NAME, Some(&config.node_name));
     let balancing = tokio::spawn(balancer::run(client, config.load_balancer_cidr, stop.clone()));
-    keep_frontends(&cluster, &network, config.node_name, checks, &stop).await;
+    keep_frontends(&cluster, &network, config.node_name, checks, &events, &stop).await;
     let _ = balancing.await;
 }
 
@@ -47,6 +54,7 @@ async fn keep_frontends(
     network: &Network,
     node: String,
     mut checks: HealthChecks,
+    events: &Recorder,
     stop: &CancellationToken,
 ) {
     let mut services = cluster.informer::<Service>().subscribe();
@@ -67,6 +75,10 @@ async fn keep_frontends(
             state.slice_changed(&change);
         }
         applied = apply(network, &mut state, applied).await;
+        for (service, said) in std::mem::take(&mut state.notes) {
+            tracing::warn!(service = %key_of(&service.metadata), "{said}");
+            events.warning(&*service, TOO_LARGE, said);
+        }
         checks.proxy_is(matches!(applied, Applied::Everything));
         checks.set(&state.checks_changed()).await;
         tokio::select! {
@@ -130,6 +142,10 @@ struct State {
     services: HashMap<ObjectKey, Arc<Service>>,
     slices: HashMap<ObjectKey, BTreeMap<ObjectKey, Arc<EndpointSlice>>>,
     claims: Claims,
+    room: Room,
+    /// What was said of services that are not served whole, and what is to be said.
+    told: HashMap<ObjectKey, String>,
+    notes: Vec<(Arc<Service>, String)>,
     /// To be rendered again.
     dirty: HashSet<ObjectKey>,
     checks: BTreeMap<ObjectKey, HealthCheck>,
@@ -145,6 +161,9 @@ impl State {
             services: HashMap::new(),
             slices: HashMap::new(),
             claims: Claims::default(),
+            room: Room::default(),
+            told: HashMap::new(),
+            notes: Vec::new(),
             dirty: HashSet::new(),
             checks: BTreeMap::new(),
             dirty_checks: BTreeSet::new(),
@@ -194,18 +213,26 @@ impl State {
 
     /// Renders what changed; gives the frontends that lead elsewhere now.
     fn render(&mut self) -> Vec<(Frontend, Option<Action>)> {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        let (mut kept, mut left) = (HashMap::new(), MOST_KEPT);
+        for key in &dirty {
+            let rendered = self.rendered(key);
+            self.room.set(key, rendered.size);
+            if rendered.size <= left {
+                left -= rendered.size;
+                kept.insert(key.clone(), rendered);
+            }
+        }
+        dirty.extend(self.room.divide());
         let mut touched = BTreeSet::new();
-        for key in self.dirty.drain() {
-            let wanted = self.services.get(&key).map(|service| {
-                let slices: Vec<&EndpointSlice> = self
-                    .slices
-                    .get(&key)
-                    .into_iter()
-                    .flat_map(|s| s.values().map(|slice| &**slice))
-                    .collect();
-                (render(service, &slices, &self.node, &self.own), health_check(service, &slices, &self.node))
-            });
-            let (wanted, check) = wanted.unwrap_or_default();
+        for key in dirty {
+            let rendered = match self.room.is_left_out(&key) {
+                true => Rendered::default(),
+                false => kept.remove(&key).unwrap_or_else(|| self.rendered(&key)),
+            };
+            self.note(&key, rendered.ports_left_out);
+            let check = self.services.get(&key);
+            let check = check.and_then(|service| health_check(service, &self.slices_of(&key), &self.node));
             let before = match check {
                 Some(check) => self.checks.insert(key.clone(), check),
                 None => self.checks.remove(&key),
@@ -214,9 +241,43 @@ impl State {
             if before.is_some() || check.is_some() {
                 self.dirty_checks.insert(key.clone());
             }
-            touched.extend(self.claims.set(&key, wanted));
+            touched.extend(self.claims.set(&key, rendered.frontends));
         }
         touched.into_iter().map(|frontend| (frontend, self.claims.action(&frontend).cloned())).collect()
+    }
+
+    fn slices_of(&self, service: &ObjectKey) -> Vec<&EndpointSlice> {
+        self.slices.get(service).into_iter().flat_map(BTreeMap::values).map(Arc::as_ref).collect()
+    }
+
+    fn rendered(&self, key: &ObjectKey) -> Rendered {
+        let service = self.services.get(key);
+        let render = |service: &Arc<Service>| render(service, &self.slices_of(key), &self.node, &self.own);
+        service.map(render).unwrap_or_default()
+    }
+
+    /// What is not served of a service is said once, as long as it is the same.
+    fn note(&mut self, key: &ObjectKey, ports_left_out: usize) {
+        let Some(service) = self.services.get(key) else {
+            self.told.remove(key);
+            return;
+        };
+        let said = if self.room.is_left_out(key) {
+            "The Services of this namespace have more ports, addresses and endpoints than there is room for: this one is not served"
+                .to_owned()
+        } else if ports_left_out > 0 {
+            let all = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten()).count();
+            format!(
+                "The Service has more ports, addresses and endpoints than there is room for: the last {ports_left_out} of {all} ports are not served"
+            )
+        } else {
+            self.told.remove(key);
+            return;
+        };
+        if self.told.get(key) != Some(&said) {
+            self.notes.push((service.clone(), said.clone()));
+            self.told.insert(key.clone(), said);
+        }
     }
 
     fn checks_changed(&mut self) -> Vec<WantedCheck> {

@@ -1,7 +1,7 @@
 //! What services become, against golden files, and that changes add up to the whole.
 
 use api::ObjectKey;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Service, ServicePort};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use net::{Action, Frontend};
 use proxy::{Claims, OwnAddresses, Wanted, render};
@@ -265,12 +265,89 @@ fn services_become_the_doors_of_the_golden_file() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/frontends.txt");
     let mut rendered = String::new();
     for (name, service, slices) in cases() {
-        write!(rendered, "# {name}\n{}\n", show(&render(&service, &slices, NODE, &own()))).unwrap();
+        write!(rendered, "# {name}\n{}\n", show(&render(&service, &slices, NODE, &own()).frontends)).unwrap();
     }
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path, &rendered).unwrap();
     }
     assert_eq!(rendered, std::fs::read_to_string(path).unwrap_or_default());
+}
+
+/// So many ports, named by their numbers.
+fn many_ports(count: usize) -> Value {
+    (1..=count).map(|n| json!({ "name": format!("p{n}"), "port": n })).collect()
+}
+
+/// A slice that has them all, each at the same number or at its own.
+fn slice_of_all(service: &Service, same: bool, endpoints: usize) -> EndpointSlice {
+    let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+    let port = |port: &ServicePort| {
+        let number = if same { 8080 } else { port.port };
+        json!({ "name": port.name, "port": number })
+    };
+    let endpoint = |n: usize| json!({ "addresses": [format!("10.244.{}.{}", n / 250, n % 250 + 1)] });
+    let slice = json!({ "metadata": { "name": "web-1" }, "addressType": "IPv4",
+        "ports": ports.map(port).collect::<Vec<_>>(), "endpoints": (0..endpoints).map(endpoint).collect::<Vec<_>>() });
+    serde_json::from_value(slice).unwrap()
+}
+
+/// More than this no service takes in the kernel.
+const MOST: usize = 65_536;
+
+#[test]
+fn ports_are_no_product_with_addresses() {
+    let addresses: Vec<String> = (0..2000).map(|n| format!("198.18.{}.{}", n / 250, n % 250)).collect();
+    let service = service(json!({ "ports": many_ports(5000), "externalIPs": addresses }));
+    let rendered = render::<EndpointSlice>(&service, &[], NODE, &own());
+    // a ClusterIP and 2000 addresses for each port
+    assert!(rendered.size <= MOST && rendered.frontends.len() > MOST - 2001, "{}", rendered.size);
+    assert_eq!(rendered.ports_left_out, 5000 - MOST / 2001);
+    let again = render::<EndpointSlice>(&service, &[], NODE, &own());
+    assert_eq!(again, rendered, "and it is always the same ones");
+}
+
+#[test]
+fn ports_are_no_product_with_source_ranges() {
+    let ranges: Vec<String> = (0..8000).map(|n| format!("198.18.{}.{}/32", n / 125, n % 125 * 2)).collect();
+    let spec =
+        json!({ "type": "LoadBalancer", "ports": many_ports(8000), "loadBalancerSourceRanges": ranges });
+    let service = balanced(service(spec), json!([{ "ip": "10.98.0.1" }]));
+    let rendered = render::<EndpointSlice>(&service, &[], NODE, &own());
+    assert!(rendered.size <= MOST && rendered.ports_left_out > 7900, "{}", rendered.ports_left_out);
+    let sources = rendered.frontends.iter().filter_map(|wanted| match &wanted.action {
+        Action::Restrict { sources, .. } => Some(&**sources),
+        _ => None,
+    });
+    let sources: Vec<_> = sources.collect();
+    assert!(sources.len() > 1 && sources.iter().all(|one| std::ptr::eq(*one, sources[0])), "no copies");
+}
+
+#[test]
+fn ports_are_no_product_with_endpoints() {
+    let service = service(json!({ "ports": many_ports(20_000) }));
+    for (name, same) in [("all at the same number", true), ("each at its own", false)] {
+        let rendered = render(&service, &[slice_of_all(&service, same, 20)], NODE, &own());
+        assert!(rendered.size <= MOST, "{name}");
+        assert_eq!(rendered.ports_left_out, 20_000 - MOST / 21, "{name}");
+        let backends = rendered.frontends.iter().map(|wanted| match &wanted.action {
+            Action::Forward { backends, .. } => &**backends,
+            other => panic!("{name}: {other:?}"),
+        });
+        let backends: Vec<_> = backends.collect();
+        let shared = backends.iter().filter(|one| std::ptr::eq(**one, backends[0])).count();
+        assert_eq!(shared, if same { backends.len() } else { 1 }, "{name}");
+    }
+}
+
+#[test]
+fn addresses_that_take_no_traffic_are_not_looked_at_for_ever() {
+    let service = service(json!({ "ports": many_ports(2000) }));
+    let mut slice = slice_of_all(&service, false, 1000);
+    for endpoint in slice.endpoints.iter_mut().flatten() {
+        endpoint.conditions = serde_json::from_value(json!({ "ready": false })).unwrap();
+    }
+    let rendered = render(&service, &[slice], NODE, &own());
+    assert!(rendered.frontends.len() < 300 && rendered.ports_left_out > 1700, "{}", rendered.frontends.len());
 }
 
 /// A sequence that is the same in every run.
@@ -298,7 +375,7 @@ fn changes_add_up_to_what_a_fresh_start_would_render() {
                 0 => Vec::new(),
                 _ => {
                     let (_, service, slices) = &cases[dice.roll(cases.len())];
-                    render(service, slices, NODE, &own())
+                    render(service, slices, NODE, &own()).frontends
                 }
             };
             for frontend in claims.set(&key, frontends.clone()) {

@@ -1,6 +1,9 @@
 //! The older Endpoints beside the slices: upstream's endpoints controller. They have no owner, and go when their Service does.
 
-use super::{HEADLESS, Ports, Zones, endpoint_of, is_headless, ports_of, publishes_not_ready, trigger_time};
+use super::{
+    HEADLESS, Targets, Zones, endpoint_of, is_headless, ports_at, protocol_of, publishes_not_ready,
+    targets_of, trigger_time,
+};
 use api::{ObjectKey, Status};
 use cluster::{Client, DeleteOptions, unless_replaced};
 use jiff::Timestamp;
@@ -25,7 +28,7 @@ impl Gone {
 }
 
 pub(super) fn plan(service: &Service, pods: &[Arc<Pod>], zones: &Zones) -> Endpoints {
-    let mut by_ports: BTreeMap<Ports, (Vec<EndpointAddress>, Vec<EndpointAddress>)> = BTreeMap::new();
+    let mut by_ports: BTreeMap<Targets, (Vec<EndpointAddress>, Vec<EndpointAddress>)> = BTreeMap::new();
     for pod in pods {
         let Some(endpoint) = endpoint_of(pod, service, zones) else { continue };
         let is_going = endpoint.conditions.as_ref().and_then(|c| c.terminating) == Some(true);
@@ -39,7 +42,7 @@ pub(super) fn plan(service: &Service, pods: &[Arc<Pod>], zones: &Zones) -> Endpo
             node_name: endpoint.node_name,
             target_ref: endpoint.target_ref,
         };
-        let (is_ready, is_not) = by_ports.entry(ports_of(service, pod)).or_default();
+        let (is_ready, is_not) = by_ports.entry(targets_of(service, pod)).or_default();
         if ready { is_ready.push(address) } else { is_not.push(address) }
     }
     let some = |mut list: Vec<EndpointAddress>| {
@@ -48,17 +51,16 @@ pub(super) fn plan(service: &Service, pods: &[Arc<Pod>], zones: &Zones) -> Endpo
     };
     let subsets: Vec<EndpointSubset> = by_ports
         .into_iter()
-        .map(|(ports, (ready, not_ready))| EndpointSubset {
+        .map(|(targets, (ready, not_ready))| EndpointSubset {
             addresses: some(ready),
             not_ready_addresses: some(not_ready),
             ports: Some(
-                ports
-                    .into_iter()
-                    .map(|(name, protocol, port, app_protocol)| EndpointPort {
-                        name: (!name.is_empty()).then_some(name),
-                        protocol: Some(protocol),
-                        port,
-                        app_protocol,
+                ports_at(service, &targets)
+                    .map(|(port, number)| EndpointPort {
+                        name: port.name.clone().filter(|name| !name.is_empty()),
+                        protocol: Some(protocol_of(port)),
+                        port: number,
+                        app_protocol: port.app_protocol.clone(),
                     })
                     .collect(),
             ),

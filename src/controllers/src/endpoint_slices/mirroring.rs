@@ -1,6 +1,6 @@
 //! Endpoints that somebody wrote by hand, for a Service without a selector, as the slices that proxies and DNS read: pure.
 
-use super::{MANAGED_LABEL, MOST_ENDPOINTS};
+use super::MANAGED_LABEL;
 use crate::owner::controller_reference;
 use k8s_openapi::api::core::v1::{EndpointAddress, EndpointSubset, Endpoints};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
@@ -11,6 +11,9 @@ use std::net::Ipv4Addr;
 pub(super) const MANAGER: &str = "endpointslicemirroring-controller.k8s.io";
 /// Whoever sets it makes the slices too.
 const SKIP_LABEL: &str = "endpointslice.kubernetes.io/skip-mirror";
+/// Upstream's `mirroring-max-endpoints-per-subset`: one slice for each subset. Each slice repeats all of the subset's ports, so that
+/// more slices would be the product of two lists.
+const MOST_OF_SUBSET: usize = 1000;
 /// An old way to elect a leader, not to reach anybody.
 const LEADER: &str = "control-plane.alpha.kubernetes.io/leader";
 
@@ -24,18 +27,18 @@ pub(super) fn plan(endpoints: &Endpoints) -> Vec<EndpointSlice> {
     subsets.flat_map(|subset| of_subset(endpoints, subset)).collect()
 }
 
-fn of_subset(endpoints: &Endpoints, subset: &EndpointSubset) -> Vec<EndpointSlice> {
+/// `None` where it has no address of ours.
+fn of_subset(endpoints: &Endpoints, subset: &EndpointSubset) -> Option<EndpointSlice> {
     let ready = subset.addresses.iter().flatten().map(|address| endpoint(address, true));
     let not_ready = subset.not_ready_addresses.iter().flatten().map(|address| endpoint(address, false));
-    let all: Vec<Endpoint> = ready.chain(not_ready).flatten().collect();
+    let all: Vec<Endpoint> = ready.chain(not_ready).flatten().take(MOST_OF_SUBSET).collect();
     let ports = subset.ports.iter().flatten().map(|port| EndpointPort {
         name: Some(port.name.clone().unwrap_or_default()),
         port: Some(port.port),
         protocol: Some(port.protocol.clone().unwrap_or_else(|| "TCP".to_owned())),
         app_protocol: port.app_protocol.clone(),
     });
-    let ports: Vec<EndpointPort> = ports.collect();
-    all.chunks(MOST_ENDPOINTS).map(|chunk| slice(endpoints, chunk, &ports)).collect()
+    (!all.is_empty()).then(|| slice(endpoints, all, ports.collect()))
 }
 
 /// `None` for an address of another family: the cluster has one.
@@ -51,7 +54,7 @@ fn endpoint(address: &EndpointAddress, ready: bool) -> Option<Endpoint> {
     })
 }
 
-fn slice(endpoints: &Endpoints, chunk: &[Endpoint], ports: &[EndpointPort]) -> EndpointSlice {
+fn slice(endpoints: &Endpoints, all: Vec<Endpoint>, ports: Vec<EndpointPort>) -> EndpointSlice {
     let name = endpoints.metadata.name.clone().unwrap_or_default();
     let mut labels = endpoints.metadata.labels.clone().unwrap_or_default();
     labels.insert(SERVICE_LABEL.to_owned(), name.clone());
@@ -65,7 +68,29 @@ fn slice(endpoints: &Endpoints, chunk: &[Endpoint], ports: &[EndpointPort]) -> E
             ..ObjectMeta::default()
         },
         address_type: "IPv4".to_owned(),
-        endpoints: Some(chunk.to_vec()),
-        ports: Some(ports.to_vec()),
+        endpoints: Some(all),
+        ports: Some(ports),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_subset_is_one_slice_whatever_it_holds() {
+        let address = |n: usize| json!({"ip": format!("192.0.{}.{}", n / 250, n % 250)});
+        let port = |n: usize| json!({"name": format!("p{n}"), "port": n + 1});
+        for (addresses, want) in [(0, vec![]), (150, vec![150]), (5000, vec![1000])] {
+            let subset = json!({"addresses": (0..addresses).map(address).collect::<Vec<_>>(), "ports": (0..9).map(port).collect::<Vec<_>>()});
+            let endpoints: Endpoints =
+                serde_json::from_value(json!({"metadata": {"name": "web"}, "subsets": [subset]})).unwrap();
+            let slices = plan(&endpoints);
+            let sizes: Vec<usize> =
+                slices.iter().map(|slice| slice.endpoints.iter().flatten().count()).collect();
+            assert_eq!(sizes, want, "{addresses}");
+            assert!(slices.iter().all(|slice| slice.ports.iter().flatten().count() == 9), "{addresses}");
+        }
     }
 }

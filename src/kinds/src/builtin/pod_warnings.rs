@@ -370,7 +370,11 @@ fn hidden_variables(container: &AnyContainer<'_>, warnings: &mut Vec<String>) {
     }
 }
 
+/// Of ports that clash, which are told pair by pair: the headers of an answer, where warnings go, have no room for more.
+const MOST_CLASHES: usize = 100;
+
 fn ports(containers: &[AnyContainer<'_>], warnings: &mut Vec<String>) {
+    let mut clashes = 0;
     let mut seen: BTreeMap<(i32, &str), Vec<(String, &ContainerPort)>> = BTreeMap::new();
     let mut by_name: BTreeMap<&str, String> = BTreeMap::new();
     for container in containers {
@@ -380,8 +384,13 @@ fn ports(containers: &[AnyContainer<'_>], warnings: &mut Vec<String>) {
                 warnings.push(format!("{at}: hostIP set without hostPort: {}", as_go_prints(port)));
             }
             let others = seen.entry((port.container_port, protocol(port))).or_default();
-            warnings.extend(others.iter().filter_map(|(other_at, other)| clash(&at, port, other_at, other)));
-            others.push((at.clone(), port));
+            let before = warnings.len();
+            let found = others.iter().filter_map(|(other_at, other)| clash(&at, port, other_at, other));
+            warnings.extend(found.take(MOST_CLASHES - clashes));
+            clashes += warnings.len() - before;
+            if others.len() < MOST_CLASHES {
+                others.push((at.clone(), port));
+            }
             if let Some(name) = port.name.as_deref().filter(|name| container.stays && !name.is_empty()) {
                 match by_name.get(name) {
                     Some(first) => warnings.push(format!(

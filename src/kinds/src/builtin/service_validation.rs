@@ -21,6 +21,9 @@ const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
 const FAMILY_POLICIES: [&str; 3] = ["PreferDualStack", "RequireDualStack", "SingleStack"];
 const DISTRIBUTIONS: [&str; 3] = ["PreferClose", "PreferSameNode", "PreferSameZone"];
 const IP_MODES: [&str; 2] = ["Proxy", "VIP"];
+/// Ports, and ports times each list of what they are reached at or by. Upstream has no bound but the size of an object, in
+/// which both lists have thousands: whatever carries out what the Service says makes the product of them.
+const MOST_COMBINATIONS: usize = 10_000;
 const LONGEST_AFFINITY: i32 = 86400; // a day
 const ONLY_BALANCERS: &str = "may only be used when `type` is 'LoadBalancer'";
 const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
@@ -71,8 +74,27 @@ pub(super) fn validate(service: &Service, errors: &mut ErrorList) {
     node_ports(spec, errors);
     twice(ports, errors);
     source_ranges(spec, notes, errors);
+    combinations(spec, notes, errors);
     balancer(spec, errors);
     traffic(spec, errors);
+}
+
+fn combinations(spec: &ServiceSpec, notes: Option<&BTreeMap<String, String>>, errors: &mut ErrorList) {
+    let ports = list(&spec.ports).len();
+    if ports > MOST_COMBINATIONS {
+        return errors.too_many("spec.ports", ports, MOST_COMBINATIONS);
+    }
+    let ranges = list(&spec.load_balancer_source_ranges).len();
+    let noted = notes.and_then(|notes| notes.get(SOURCE_RANGES)).filter(|_| ranges == 0);
+    for (field, count) in [
+        ("spec.externalIPs".to_owned(), list(&spec.external_ips).len()),
+        ("spec.LoadBalancerSourceRanges".to_owned(), ranges),
+        (format!("metadata.annotations[{SOURCE_RANGES}]"), noted.map_or(0, |noted| noted.split(',').count())),
+    ] {
+        if ports.saturating_mul(count) > MOST_COMBINATIONS {
+            errors.too_many(field, count, MOST_COMBINATIONS / ports);
+        }
+    }
 }
 
 fn topology(notes: Option<&BTreeMap<String, String>>, errors: &mut ErrorList) {
@@ -389,6 +411,67 @@ pub(super) fn balancer_entry(address: &str, hostname: &str, at: &str, errors: &m
         if hostname.parse::<IpAddr>().is_ok() {
             let why = "must be a DNS name, not an IP address";
             errors.invalid(format_args!("{at}.hostname"), hostname, why);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TypedKind;
+
+    #[test]
+    fn ports_are_not_too_many_for_what_they_are_reached_at() {
+        let service = |ports: usize, addresses: usize, ranges: usize, noted: usize| -> Service {
+            let port = |n: usize| json!({"name": format!("p{n}"), "port": n});
+            let address = |n: usize| format!("198.18.{}.{}", n / 250, n % 250);
+            let ranges: Vec<String> = (0..ranges).map(|n| format!("{}/32", address(n))).collect();
+            let noted: Vec<String> = (0..noted).map(|n| format!("{}/32", address(n))).collect();
+            let mut service: Service = serde_json::from_value(json!({
+                "metadata": {"name": "s", "annotations": {SOURCE_RANGES: noted.join(",")}},
+                "spec": {
+                    "type": "LoadBalancer",
+                    "ports": (1..=ports).map(port).collect::<Vec<_>>(),
+                    "externalIPs": (0..addresses).map(address).collect::<Vec<_>>(),
+                    "loadBalancerSourceRanges": ranges,
+                },
+            }))
+            .unwrap();
+            service.set_defaults();
+            service
+        };
+        let (addresses, ranges) = ("spec.externalIPs", "spec.LoadBalancerSourceRanges");
+        let noted = format!("metadata.annotations[{SOURCE_RANGES}]");
+        for (name, given, want) in [
+            ("one port at many addresses", service(1, 10_000, 0, 0), vec![]),
+            ("many ports", service(10_000, 1, 1, 0), vec![]),
+            ("both", service(100, 100, 100, 0), vec![]),
+            (
+                "too many ports",
+                service(10_001, 0, 0, 0),
+                vec!["spec.ports: Too many: 10001: must have at most 10000 items".to_owned()],
+            ),
+            (
+                "at too many addresses",
+                service(5000, 2000, 0, 0),
+                vec![format!("{addresses}: Too many: 2000: must have at most 2 items")],
+            ),
+            (
+                "from too many ranges",
+                service(8000, 0, 8000, 0),
+                vec![format!("{ranges}: Too many: 8000: must have at most 1 item")],
+            ),
+            (
+                "from too many, by annotation",
+                service(101, 0, 0, 100),
+                vec![format!("{noted}: Too many: 100: must have at most 99 items")],
+            ),
+        ] {
+            let mut errors = ErrorList::default();
+            validate(&given, &mut errors);
+            let told: Vec<String> =
+                errors.into_causes().into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
+            assert_eq!(told, want, "{name}");
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::config::hash;
 use crate::frontends::{key, number};
 use crate::nft::Field::{self, Address, Port, Protocol};
 use crate::nft::{Data, Element, Expression, Interval, Register, Set, Verdict};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a class' chain, its sets, and nothing else in the table begins with.
 pub(super) const INGRESS: &str = "ingress-";
@@ -15,6 +15,16 @@ pub(super) const EGRESS: &str = "egress-";
 /// From how many elements more on peers and ports are two sets of their own, with a rule that looks into both, rather than
 /// a set of all pairs.
 const TOO_MANY_PAIRS: usize = 64;
+
+/// How many pairs a class may have in all, lest rules whose peers overlap become the product of their numbers.
+const MOST_PAIRS: usize = 8192;
+
+/// What the elements of a class may number, a rule counted as so many: a packet pays for each rule, and the kernel finds a
+/// set by going through all of them. One set of so many ranges takes the kernel a part of a second to fill.
+const MOST_OF_CLASS: usize = 16_384;
+const RULE: usize = 64;
+/// The same for all classes of one owner, which is four of the largest: with what the others have it has nothing to do.
+const MOST_OF_OWNER: usize = 65_536;
 
 const EVERY_ADDRESS: (u32, u32) = (0, u32::MAX);
 /// A port's place among those of all protocols: one range of numbers for all of them makes one algebra of both.
@@ -48,16 +58,22 @@ enum Direction {
 }
 
 impl Layout {
-    pub(crate) fn of(isolation: &Isolation) -> Self {
-        let mut layout = Layout::default();
+    /// And the classes that allow more than there is room for: such a class lets nothing pass, which its members notice and
+    /// nobody else does.
+    pub(crate) fn of(isolation: &Isolation) -> (Self, BTreeSet<String>) {
+        let (mut layout, mut too_large) = (Layout::default(), BTreeSet::new());
+        let mut left: HashMap<&str, usize> = HashMap::new();
         for (direction, classes) in
             [(Direction::Ingress, &isolation.ingress), (Direction::Egress, &isolation.egress)]
         {
             for (name, class) in classes {
-                layout.add(direction, name, class);
+                let left = left.entry(&class.owner).or_insert(MOST_OF_OWNER);
+                if !layout.add(direction, name, class, left) {
+                    too_large.insert(name.clone());
+                }
             }
         }
-        layout
+        (layout, too_large)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -69,10 +85,18 @@ impl Layout {
         &self.members
     }
 
-    fn add(&mut self, direction: Direction, name: &str, class: &Class) {
-        let parts = Parts::of(&class.allows);
+    /// False where it was too large, and is closed.
+    fn add(&mut self, direction: Direction, name: &str, class: &Class, left: &mut usize) -> bool {
+        let mut parts = Parts::of(&class.allows);
         if class.members.is_empty() || parts.allow_everything() {
-            return;
+            return true;
+        }
+        let size = parts.size();
+        let fits = size <= MOST_OF_CLASS && size <= *left;
+        if fits {
+            *left -= size;
+        } else {
+            parts = Parts::default();
         }
         let chain = format!("{}{:016x}", direction.prefix(), hash(&[name.as_bytes()]));
         self.members.extend(class.members.iter().map(|address| Element {
@@ -82,6 +106,7 @@ impl Layout {
         }));
         let body = parts.chain(direction, &chain);
         self.chains.insert(chain, body);
+        fits
     }
 }
 
@@ -130,34 +155,46 @@ struct Parts {
 
 impl Parts {
     fn of(allows: &BTreeSet<Allow>) -> Self {
-        let mut hosts = Ranges::default();
-        let mut of_peers: BTreeMap<Ranges, Ranges> = BTreeMap::new();
+        // merged once, when all are known: one by one would be a pass over all for each
+        let mut hosts = Vec::new();
+        let mut of_peers: BTreeMap<Ranges, Vec<(u32, u32)>> = BTreeMap::new();
         for Allow { peers, ports } in allows {
-            let peers: Ranges = peers.iter().map(|r| (r.first.to_bits(), r.last.to_bits())).collect();
+            let peers = peers.iter().map(|r| (r.first.to_bits(), r.last.to_bits()));
             match ports {
-                Ports::All => hosts = hosts.union(&peers),
+                Ports::All => hosts.extend(peers),
                 Ports::Of(ports) => {
-                    let known = of_peers.entry(peers).or_default();
-                    *known =
-                        known.union(&ports.iter().map(|r| numbers(r.protocol, r.first, r.last)).collect());
+                    let ports = ports.iter().map(|r| numbers(r.protocol, r.first, r.last));
+                    of_peers.entry(peers.collect()).or_default().extend(ports);
                 }
             }
         }
+        let hosts: Ranges = hosts.into_iter().collect();
         let everybody: Ranges = [EVERY_ADDRESS].into_iter().collect();
-        let ports = of_peers.get(&everybody).cloned().unwrap_or_default();
-        let mut of_ports: BTreeMap<Ranges, Ranges> = BTreeMap::new();
+        let ports: Ranges = of_peers.get(&everybody).into_iter().flatten().copied().collect();
+        let mut of_ports: BTreeMap<Ranges, Vec<(u32, u32)>> = BTreeMap::new();
         for (peers, wanted) in of_peers {
+            let wanted: Ranges = wanted.into_iter().collect();
             let (peers, wanted) = (peers.without(&hosts), wanted.without(&ports));
             if !peers.is_empty() && !wanted.is_empty() {
-                let known = of_ports.entry(wanted).or_default();
-                *known = known.union(&peers);
+                of_ports.entry(wanted).or_default().extend(peers.0);
             }
         }
-        let (products, few): (Vec<_>, Vec<_>) =
-            of_ports.into_iter().map(|(ports, peers)| (peers, ports)).partition(|(peers, ports)| {
-                peers.0.len() * ports.0.len() > peers.0.len() + ports.0.len() + TOO_MANY_PAIRS
-            });
+        let merged =
+            of_ports.into_iter().map(|(ports, peers)| (peers.into_iter().collect::<Ranges>(), ports));
+        let (mut products, mut few): (Vec<_>, Vec<_>) = merged.partition(|(peers, ports)| {
+            peers.0.len() * ports.0.len() > peers.0.len() + ports.0.len() + TOO_MANY_PAIRS
+        });
+        if pieces(&few) > MOST_PAIRS {
+            products.append(&mut few);
+        }
         Parts { hosts, ports, pairs: apart(&few), products }
+    }
+
+    /// Elements, and what its rules count for.
+    fn size(&self) -> usize {
+        let pairs: usize = self.pairs.iter().map(|(_, ports)| ports.0.len()).sum();
+        let products = self.products.iter().map(|(peers, ports)| RULE + peers.0.len() + ports.0.len());
+        self.hosts.0.len() + self.ports.0.len() + pairs + products.sum::<usize>()
     }
 
     fn allow_everything(&self) -> bool {
@@ -211,6 +248,24 @@ impl Chain {
         rule.push(Expression::Go(Verdict::Return));
         self.rules.push(rule);
     }
+}
+
+/// How many pairs [`apart`] makes of them, before neighbours that are alike become one: found without making any.
+fn pieces(products: &[(Ranges, Ranges)]) -> usize {
+    // how many ranges of ports begin and end at an address
+    let mut turns: BTreeMap<u64, (usize, usize)> = BTreeMap::new();
+    for (peers, ports) in products {
+        for (first, last) in &peers.0 {
+            turns.entry(u64::from(*first)).or_default().0 += ports.0.len();
+            turns.entry(u64::from(*last) + 1).or_default().1 += ports.0.len();
+        }
+    }
+    let (mut open, mut all) = (0_usize, 0_usize);
+    for (begin, end) in turns.into_values() {
+        open = open + begin - end;
+        all = all.saturating_add(open);
+    }
+    all
 }
 
 /// The same without any address in two of them: a set's ranges must not overlap.
@@ -292,7 +347,7 @@ fn port(number: u32) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AddressRange, PortRange};
+    use crate::{AddressRange, PortRange, SharedSet};
     use std::net::Ipv4Addr;
 
     /// A sequence that is the same in every run.
@@ -390,12 +445,17 @@ mod tests {
         for round in 0..300 {
             let allows: BTreeSet<Allow> = (0..dice.roll(6)).map(|_| dice.allow()).collect();
             let is_ingress = round % 2 == 0;
-            let class = Class { members: [Ipv4Addr::from_bits(7)].into(), allows: allows.clone() };
+            let class = Class {
+                members: [Ipv4Addr::from_bits(7)].into(),
+                allows: allows.clone(),
+                ..Class::default()
+            };
             let classes = BTreeMap::from([("c".to_owned(), class)]);
-            let layout = Layout::of(&match is_ingress {
+            let (layout, too_large) = Layout::of(&match is_ingress {
                 true => Isolation { ingress: classes, ..Isolation::default() },
                 false => Isolation { egress: classes, ..Isolation::default() },
             });
+            assert!(too_large.is_empty(), "round {round}");
             let chain = layout.chains.values().next();
             for content in chain.iter().flat_map(|chain| chain.sets.values()) {
                 shapes.insert(content.fields.len());
@@ -428,16 +488,12 @@ mod tests {
     #[test]
     fn what_is_the_same_for_many_is_said_once() {
         let tcp = |first, last| PortRange { protocol: crate::Protocol::Tcp, first, last };
-        let peers = |range: std::ops::Range<u32>| -> BTreeSet<AddressRange> {
+        let peers = |range: std::ops::Range<u32>| -> SharedSet<AddressRange> {
             range.map(|n| addresses((2 * n, 2 * n))).collect()
         };
         let ports = |range: std::ops::Range<u16>| Ports::Of(range.map(|n| tcp(2 * n, 2 * n)).collect());
         let sizes = |allows: &[Allow]| {
-            let class =
-                Class { members: [Ipv4Addr::LOCALHOST].into(), allows: allows.iter().cloned().collect() };
-            let isolation =
-                Isolation { ingress: BTreeMap::from([("c".to_owned(), class)]), ..Isolation::default() };
-            let sets = Layout::of(&isolation).chains.into_values().flat_map(|chain| chain.sets);
+            let sets = laid_out(allows.iter().cloned()).0.sets.into_iter();
             let mut sizes: Vec<String> = sets
                 .map(|(name, content)| {
                     format!("{} {}", name.rsplit('-').next().unwrap(), content.intervals.len())
@@ -446,7 +502,7 @@ mod tests {
             sizes.sort();
             sizes.join(", ")
         };
-        let all: BTreeSet<AddressRange> = [AddressRange::ALL].into();
+        let all: SharedSet<AddressRange> = [AddressRange::ALL].into();
         let many: Vec<Allow> = (0..1000_u32)
             .map(|n| Allow { peers: peers(n..n + 1), ports: Ports::Of([tcp(n as u16, n as u16)].into()) })
             .collect();
@@ -472,5 +528,91 @@ mod tests {
         ] {
             assert_eq!(sizes(&allows), want, "{name}");
         }
+    }
+
+    fn class(owner: &str, allows: impl IntoIterator<Item = Allow>) -> Class {
+        let members = [Ipv4Addr::LOCALHOST].into();
+        Class { owner: owner.to_owned(), members, allows: allows.into_iter().collect() }
+    }
+
+    /// The chain of one class, and whether all that it allows is in it.
+    fn laid_out(allows: impl IntoIterator<Item = Allow>) -> (Chain, bool) {
+        let ingress = BTreeMap::from([("c".to_owned(), class("", allows))]);
+        let (layout, too_large) = Layout::of(&Isolation { ingress, ..Isolation::default() });
+        (layout.chains.into_values().next().unwrap(), too_large.is_empty())
+    }
+
+    fn tcp(port: u16) -> Ports {
+        Ports::Of([PortRange { protocol: crate::Protocol::Tcp, first: port, last: port }].into())
+    }
+
+    /// Half of all addresses but one, at a port of its own: no two rules are alike, and each overlaps with all others.
+    fn all_but_one(rules: u32) -> impl Iterator<Item = Allow> {
+        (0..rules).map(|n| {
+            let cut = 0x0a00_0000 + 256 * n;
+            let peers = [addresses((0, cut - 1)), addresses((cut + 1, u32::MAX / 2))].into();
+            Allow { peers, ports: tcp(2 * n as u16 + 1) }
+        })
+    }
+
+    #[test]
+    fn rules_that_overlap_are_no_product() {
+        let parts = |rules| Parts::of(&all_but_one(rules).collect());
+        // (rules, pairs, rules with two sets)
+        for (rules, want) in [(10, (100, 0)), (5000, (0, 5000))] {
+            let parts = parts(rules);
+            let pairs: usize = parts.pairs.iter().map(|(_, ports)| ports.0.len()).sum();
+            assert!(pairs <= MOST_PAIRS, "{rules}");
+            assert_eq!((pairs.min(100), parts.products.len()), want, "{rules}");
+        }
+        let few = Parts::of(&all_but_one(40).collect()).pairs;
+        let made: usize = few.iter().map(|(_, ports)| ports.0.len()).sum();
+        assert!(made > 40 * 40, "what is few is said pair by pair: {made}");
+    }
+
+    #[test]
+    fn pieces_are_counted_as_they_are_made() {
+        let mut dice = Dice(5);
+        for round in 0..100 {
+            let ranges = |dice: &mut Dice| -> Ranges { (0..dice.roll(6)).map(|_| dice.range(60)).collect() };
+            let products: Vec<(Ranges, Ranges)> =
+                (0..dice.roll(6)).map(|_| (ranges(&mut dice), ranges(&mut dice))).collect();
+            let made: usize = apart(&products).iter().map(|(_, ports)| ports.0.len()).sum();
+            assert!(made <= pieces(&products), "round {round}: {products:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_open_to_some_is_not_cut_out_of_each_rule() {
+        let open =
+            (0..2000).map(|n| Allow { peers: [addresses((512 * n, 512 * n))].into(), ports: Ports::All });
+        let parts = Parts::of(&open.chain(all_but_one(2000)).collect());
+        let peers: usize = parts.products.iter().map(|(peers, _)| peers.0.len()).sum();
+        assert_eq!(parts.products.len(), 2000);
+        assert!(peers <= 2000 * (2 + 64), "{peers}");
+    }
+
+    #[test]
+    fn a_class_that_is_too_large_lets_nothing_pass() {
+        let (chain, fits) = laid_out(all_but_one(5000));
+        assert!(!fits && chain.sets.is_empty());
+        assert_eq!(chain.rules, [[Expression::Go(Verdict::Drop)]]);
+        let (chain, fits) = laid_out(all_but_one(100));
+        assert!(fits && chain.rules.len() > 1);
+    }
+
+    #[test]
+    fn nobody_takes_the_room_of_others() {
+        // a quarter of what one owner may have, but for a few
+        let large = || {
+            let peers = (0..MOST_OF_CLASS as u32 - 9).map(|n| addresses((2 * n, 2 * n))).collect();
+            [Allow { peers, ports: Ports::All }]
+        };
+        let mut ingress: BTreeMap<String, Class> =
+            (0..6).map(|n| (format!("a/{n}"), class("a", large()))).collect();
+        ingress.insert("b/0".to_owned(), class("b", large()));
+        let (layout, too_large) = Layout::of(&Isolation { ingress, ..Isolation::default() });
+        assert_eq!(too_large, ["a/4".to_owned(), "a/5".to_owned()].into());
+        assert_eq!((layout.chains.len(), layout.members.len()), (7, 7), "and all are judged");
     }
 }

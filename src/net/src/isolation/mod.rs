@@ -13,7 +13,7 @@ mod ranges;
 pub(crate) use change::{change, inventory, replace};
 pub(crate) use layout::Layout;
 
-use crate::Protocol;
+use crate::{Protocol, SharedSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
@@ -30,6 +30,8 @@ pub struct Isolation {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Class {
+    /// Whose it is. What the classes of one owner may take is bounded, and does not depend on what others have.
+    pub owner: String,
     pub members: BTreeSet<Ipv4Addr>,
     pub allows: BTreeSet<Allow>,
 }
@@ -37,7 +39,7 @@ pub struct Class {
 /// These peers, at these ports of whoever is addressed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Allow {
-    pub peers: BTreeSet<AddressRange>,
+    pub peers: SharedSet<AddressRange>,
     pub ports: Ports,
 }
 

@@ -10,6 +10,13 @@ fn of(metadata: Value, spec: Value) -> Vec<String> {
 }
 
 #[test]
+fn ports_that_clash_are_not_told_pair_by_pair_for_ever() {
+    let ports: Vec<Value> = (0..2000).map(|_| json!({"containerPort": 80})).collect();
+    let said = of(json!({}), json!({"containers": [{"name": "c", "ports": ports}]}));
+    assert_eq!(said.iter().filter(|said| said.contains("duplicate port definition")).count(), 100);
+}
+
+#[test]
 fn what_is_most_likely_not_meant_is_said() {
     let one = |field: &str, value: Value| {
         let mut container = json!({"name": "c"});
