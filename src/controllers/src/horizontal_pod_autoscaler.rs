@@ -99,7 +99,8 @@ impl Entries {
         let has_any = |selector: &LabelSelector| {
             pods.iter().any(|pod| selector.matches(pod.metadata.labels.as_ref().unwrap_or(&none)))
         };
-        let here = entries.iter().filter(|(other, _)| other.namespace == key.namespace);
+        let first = ObjectKey::new(key.namespace.as_deref(), "");
+        let here = entries.range(first..).take_while(|(other, _)| other.namespace == key.namespace);
         let selecting = here.filter(|(_, entry)| entry.selector.as_ref().is_some_and(has_any));
         selecting.map(|(other, _)| other.clone()).collect()
     }
