@@ -35,6 +35,8 @@ use tokio_util::sync::CancellationToken;
 const NAME: &str = "horizontal-pod-autoscaler";
 /// The controller manager's `--horizontal-pod-autoscaler-sync-period`.
 const PERIOD: Duration = Duration::from_secs(15);
+/// Metrics of one autoscaler that could not be read and are told of, each time.
+const TOLD: usize = 10;
 
 /// When an autoscaler is due, and what is remembered of it.
 struct Entry {
@@ -327,8 +329,11 @@ impl Autoscalers {
         let mut best: Option<(i32, String)> = None;
         let (mut statuses, mut failures) = (Vec::new(), Vec::<Failed>::new());
         let at = namespace.unwrap_or_default();
+        let selected = selector.to_string();
         for spec in specs {
-            let foreign = adapters::read(&self.client, at, &selector.to_string(), spec).await;
+            // there may be ten thousand
+            tokio::task::yield_now().await;
+            let foreign = adapters::read(&self.client, at, &selected, spec).await;
             match source.proposal(spec, foreign, current, tolerance, now) {
                 Ok(proposed) => {
                     statuses.push(proposed.status);
@@ -337,7 +342,9 @@ impl Autoscalers {
                     }
                 }
                 Err(failed) => {
-                    self.events.warning(autoscaler, failed.reason, failed.why.as_str());
+                    if failures.len() < TOLD {
+                        self.events.warning(autoscaler, failed.reason, failed.why.as_str());
+                    }
                     statuses.push(MetricStatus::default());
                     failures.push(failed);
                 }
