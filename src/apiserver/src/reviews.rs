@@ -14,9 +14,13 @@ use k8s_openapi::api::authorization::v1::{
     LocalSubjectAccessReview, NonResourceRule, ResourceRule, SelfSubjectAccessReview, SelfSubjectRulesReview,
     SubjectAccessReview,
 };
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use kinds::ErrorList;
 use serde_json::{Value, json};
 use warp::reply::Response;
+
+/// Of the rules that somebody has, in bytes: whoever may write roles and bindings decides how many there are.
+const LISTED: usize = 4 << 20;
 
 pub(crate) async fn answer(
     edge: &ServerState,
@@ -126,10 +130,11 @@ async fn decided(
 
 fn rules(edge: &ServerState, actor: &Actor, review: &SelfSubjectRulesReview) -> Value {
     let namespace = review.spec.namespace.as_deref().unwrap_or_default();
-    let mut all = edge.cluster.rules_of(actor, namespace);
+    let held = edge.cluster.rules_of(actor, namespace);
+    let (mut all, is_cut) = first_of(held.iter(), LISTED);
     if actor.is_in(Actor::MASTERS) {
         let star = || Some(vec!["*".to_owned()]);
-        let everything = k8s_openapi::api::rbac::v1::PolicyRule {
+        let everything = PolicyRule {
             verbs: vec!["*".into()],
             api_groups: star(),
             resources: star(),
@@ -153,7 +158,11 @@ fn rules(edge: &ServerState, actor: &Actor, review: &SelfSubjectRulesReview) -> 
     let (resources, paths): (Vec<_>, Vec<_>) = (resources.collect(), paths.collect());
     let mut answer = json!(review);
     answer["status"] = json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
-    let unlisted = edge.cluster.unlisted_rules_of(actor);
+    let mut unlisted: Vec<String> =
+        edge.cluster.unlisted_rules_of(actor).into_iter().map(str::to_owned).collect();
+    if is_cut {
+        unlisted.push(format!("the rules are larger than {LISTED} bytes together: the rest is left out"));
+    }
     if !unlisted.is_empty() {
         answer["status"]["incomplete"] = true.into();
         answer["status"]["evaluationError"] = unlisted.join(", ").into();
@@ -161,10 +170,46 @@ fn rules(edge: &ServerState, actor: &Actor, review: &SelfSubjectRulesReview) -> 
     answer
 }
 
+/// Those that fit into so many bytes, and whether others do not.
+fn first_of<'r>(rules: impl IntoIterator<Item = &'r PolicyRule>, most: usize) -> (Vec<PolicyRule>, bool) {
+    let (mut first, mut left) = (Vec::new(), most);
+    for rule in rules {
+        let PolicyRule { verbs, api_groups, resources, resource_names, non_resource_urls } = rule;
+        let optional = [api_groups, resources, resource_names, non_resource_urls];
+        let texts = optional.into_iter().flatten().flatten().chain(verbs);
+        // with its quotes and comma, and the names of the fields
+        let size = texts.map(|text| text.len() + 3).sum::<usize>() + 64;
+        match left.checked_sub(size) {
+            Some(rest) => left = rest,
+            None => return (first, true),
+        }
+        first.push(rule.clone());
+    }
+    (first, false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use kinds::Scope;
+
+    #[test]
+    fn rules_are_listed_as_far_as_there_is_room() {
+        let rule = |name: &str| PolicyRule {
+            verbs: vec!["get".into()],
+            api_groups: Some(vec![String::new()]),
+            resources: Some(vec!["pods".into()]),
+            resource_names: Some(vec![name.to_owned()]),
+            non_resource_urls: None,
+        };
+        let rules: Vec<PolicyRule> = (0..1000).map(|n| rule(&n.to_string())).collect();
+        assert_eq!(first_of(&rules, LISTED), (rules.clone(), false));
+        let (first, is_cut) = first_of(&rules, 10_000);
+        assert!(is_cut && first[..] == rules[..first.len()]);
+        let text = serde_json::to_string(&first).unwrap();
+        assert!((8_000..12_000).contains(&text.len()), "{}", text.len());
+        assert_eq!(first_of(&[rule(&"x".repeat(1 << 20))], 10_000), (Vec::new(), true));
+    }
 
     #[test]
     fn every_review_can_be_explained() {

@@ -1,8 +1,9 @@
 //! Roles that gather the rules of others, by labels: upstream's aggregated ClusterRoles.
 
+use crate::rule_coverage::identity;
 use ::api::LabelSelector;
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// The rules that an aggregated role should have, each once, in the order of its selectors and then of the roles' names;
 /// `None` for a role that gathers nothing, or whose selector makes no sense.
@@ -15,11 +16,12 @@ pub fn aggregated_rules<'r>(
     let others: BTreeMap<String, &ClusterRole> =
         all.into_iter().filter(|other| name(other) != name(role)).map(|other| (name(other), other)).collect();
     let mut rules: Vec<PolicyRule> = Vec::new();
+    let mut seen = HashSet::new();
     for selector in selectors {
         let selector = kinds::selectors::from_object(selector).ok()?;
         for other in others.values().filter(|other| matches(&selector, other)) {
             for rule in other.rules.iter().flatten() {
-                if !rules.contains(rule) {
+                if seen.insert(identity(rule)) {
                     rules.push(rule.clone());
                 }
             }

@@ -111,7 +111,7 @@ impl Cluster {
         let budgets = all.filter_map(|object| object.decode::<PodDisruptionBudget>().ok());
         let selects = |budget: &PodDisruptionBudget| {
             let selector = budget.spec.as_ref().and_then(|spec| spec.selector.as_ref());
-            selector.and_then(|s| selectors::from_object(s).ok()).is_some_and(|s| s.matches(&labels))
+            selector.is_some_and(|selector| selectors::selects(selector, &labels))
         };
         budgets.filter(selects).collect()
     }

@@ -59,7 +59,7 @@ pub use aggregated::AggregatedCaller;
 pub use aggregation::aggregated_rules;
 pub use api_handle::{Api, Client};
 pub use apply::{Applied, Wanted};
-pub use authorize::{AccessWebhook, Attributes, Authorizer, Decision, Verdict};
+pub use authorize::{AccessWebhook, Attributes, Authorizer, Decision, HeldRules, Verdict};
 pub use binding::PodBinding;
 pub use bootstrap::{INGRESS_CONTROLLER, STORAGE_PROVISIONER};
 pub use bootstrap_tokens::{NAMESPACE as BOOTSTRAP_TOKENS, expiration as bootstrap_token_expiration};

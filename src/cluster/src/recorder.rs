@@ -13,6 +13,9 @@ use tokio::sync::mpsc;
 /// Distinct events remembered for counting repeats; upstream's correlator keeps as many.
 const REMEMBERED: usize = 4096;
 
+/// Events that wait to be written; further ones are dropped, as upstream's broadcaster drops them (`maxQueuedEvents`).
+const QUEUED: usize = 1000;
+
 /// In bytes, upstream's limit of an event's note: what a message quotes may be as large as an object.
 const LONGEST_MESSAGE: usize = 1024;
 const CUT: &str = "...";
@@ -28,7 +31,7 @@ pub type Subject = ObjectReference;
 
 /// Writes Events without making its caller wait. A repeated event raises the first one's count.
 #[derive(Clone)]
-pub struct Recorder(mpsc::UnboundedSender<Said>);
+pub struct Recorder(mpsc::Sender<Said>);
 
 struct Said {
     about: Subject,
@@ -60,7 +63,7 @@ pub fn subject<K: StoredKind>(object: &K) -> Subject {
 
 impl Recorder {
     pub(crate) fn new(client: Client, component: &str, host: Option<&str>) -> Self {
-        let (sender, mut said) = mpsc::unbounded_channel::<Said>();
+        let (sender, mut said) = mpsc::channel::<Said>(QUEUED);
         let mut writer = Writer {
             client,
             component: component.to_owned(),
@@ -87,7 +90,9 @@ impl Recorder {
         let message = shortened(message.into());
         let said = Said { about, kind, reason, message, at: jiff::Timestamp::now() };
         // the writer ends with the process only
-        let _ = self.0.send(said);
+        if self.0.try_send(said).is_err() {
+            tracing::debug!("an event is not recorded: too many wait to be written");
+        }
     }
 }
 
@@ -199,5 +204,16 @@ mod tests {
         }
         assert_eq!(shortened("x".repeat(1 << 20)), "x".repeat(LONGEST_MESSAGE - 3) + "...");
         assert_eq!(shortened("é".repeat(1 << 20)), "é".repeat(510) + "...");
+    }
+
+    #[tokio::test]
+    async fn what_nobody_could_write_in_time_is_dropped() {
+        let (sender, mut said) = mpsc::channel(QUEUED);
+        let recorder = Recorder(sender);
+        for n in 0..10 * QUEUED {
+            recorder.event(Subject::default(), EventType::Warning, "Failed", n.to_string());
+        }
+        assert_eq!(said.len(), QUEUED);
+        assert_eq!(said.recv().await.unwrap().message, "0", "those that wait stay");
     }
 }

@@ -1,16 +1,62 @@
 //! Comparing access rules with each other: whether somebody who holds some may hand out others. Pure; upstream's
 //! `component-helpers/auth/rbac/validation` (`Covers`) and `registry/rbac/validation` (`CompactRules`).
+//!
+//! A rule of three kilobytes has a hundred million parts (verbs by groups by resources by names). None of them is made: values that the
+//! same rules of the holder name are one, and what is left out is told as far as somebody reads it.
 
 use k8s_openapi::api::rbac::v1::PolicyRule;
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 
 const ALL: &str = "*";
+/// Of parts that are told.
+pub(crate) const TOLD: usize = 100;
+/// Of their text, in bytes.
+const LONGEST: usize = 16 << 10;
+/// What one question may take; a role that somebody wrote by hand takes some thousands.
+pub(crate) const COMPARISONS: usize = 1_000_000;
+
+/// What of rules nobody holds.
+#[derive(Debug, Default)]
+pub(crate) struct Missing {
+    /// Parts of the same resource as one rule.
+    pub(crate) rules: Vec<PolicyRule>,
+    /// Parts that are not among them.
+    pub(crate) more: u128,
+}
+
+impl Missing {
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.rules.is_empty() && self.more == 0
+    }
+}
+
+/// It would take more than [`COMPARISONS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooMany;
 
 /// What of `wanted` no single rule of `held` allows, each part by itself: one verb on one resource (of one name), or on one
-/// path. As in upstream, two rules of `held` never add up to one part.
-pub(crate) fn uncovered(held: &[PolicyRule], wanted: &[PolicyRule]) -> Vec<PolicyRule> {
-    let parts = wanted.iter().flat_map(parts_of);
-    parts.filter(|part| !held.iter().any(|rule| rule_covers(rule, part))).collect()
+/// path. As in upstream, two rules of `held` never add up to one part. Of the parts `told` are listed, all others counted.
+pub(crate) fn uncovered<'r>(
+    held: impl IntoIterator<Item = &'r PolicyRule>,
+    wanted: &[PolicyRule],
+    told: usize,
+) -> Result<Missing, TooMany> {
+    let mut search = Search { left: COMPARISONS, told, text: 0, missing: Missing::default() };
+    let held = search.index(held)?;
+    for rule in wanted {
+        search.resources(&held, rule)?;
+        search.paths(&held, rule)?;
+    }
+    let Missing { rules, more } = search.missing;
+    Ok(Missing { rules: compact(rules), more })
+}
+
+/// What makes two rules the same.
+pub(crate) fn identity(rule: &PolicyRule) -> impl Hash + Eq {
+    let PolicyRule { verbs, api_groups, resources, resource_names, non_resource_urls } = rule;
+    (verbs, api_groups, resources, resource_names, non_resource_urls)
 }
 
 /// Everything: what one must hold to let a role gather rules from others.
@@ -23,7 +69,7 @@ pub(crate) fn full_authority() -> Vec<PolicyRule> {
 }
 
 /// Parts of the same resource become one rule again.
-pub(crate) fn compact(parts: Vec<PolicyRule>) -> Vec<PolicyRule> {
+fn compact(parts: Vec<PolicyRule>) -> Vec<PolicyRule> {
     let mut rules: Vec<PolicyRule> = Vec::new();
     for part in parts {
         let same = |rule: &&mut PolicyRule| {
@@ -67,60 +113,267 @@ fn list(field: &Option<Vec<String>>) -> &[String] {
     field.as_deref().unwrap_or_default()
 }
 
-fn parts_of(rule: &PolicyRule) -> Vec<PolicyRule> {
-    let one = |text: &String| Some(vec![text.clone()]);
-    let mut parts = Vec::new();
-    for verb in &rule.verbs {
-        for group in list(&rule.api_groups) {
-            for resource in list(&rule.resources) {
-                let any = PolicyRule {
-                    verbs: vec![verb.clone()],
-                    api_groups: one(group),
-                    resources: one(resource),
-                    ..PolicyRule::default()
-                };
-                match list(&rule.resource_names) {
-                    [] => parts.push(any),
-                    names => parts.extend(
-                        names.iter().map(|name| PolicyRule { resource_names: one(name), ..any.clone() }),
-                    ),
+/// Numbers of rules, ascending.
+type Numbers = Vec<usize>;
+
+/// Who of the held rules says what, in one of their fields.
+#[derive(Default)]
+struct Field<'h> {
+    /// Those that say everything.
+    all: Numbers,
+    by_value: HashMap<&'h str, Numbers>,
+}
+
+impl<'h> Field<'h> {
+    fn add(&mut self, number: usize, values: &'h [String], is_all: bool) {
+        if is_all {
+            self.all.push(number);
+            return;
+        }
+        for value in values {
+            let numbers = self.by_value.entry(value).or_default();
+            if numbers.last() != Some(&number) {
+                numbers.push(number);
+            }
+        }
+    }
+
+    fn of(&self, value: &str) -> &[usize] {
+        self.by_value.get(value).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+#[derive(Default)]
+struct Held<'h> {
+    verbs: Field<'h>,
+    groups: Field<'h>,
+    resources: Field<'h>,
+    names: Field<'h>,
+    urls: Field<'h>,
+    /// What a path begins with.
+    url_prefixes: Vec<(&'h str, usize)>,
+}
+
+/// Values that the same rules name, and those rules.
+struct Class<'w> {
+    values: Vec<&'w str>,
+    numbers: Cow<'w, [usize]>,
+}
+
+struct Search {
+    left: usize,
+    told: usize,
+    text: usize,
+    missing: Missing,
+}
+
+impl Search {
+    fn spend(&mut self, comparisons: usize) -> Result<(), TooMany> {
+        self.left = self.left.checked_sub(comparisons).ok_or(TooMany)?;
+        Ok(())
+    }
+
+    fn index<'h>(&mut self, rules: impl IntoIterator<Item = &'h PolicyRule>) -> Result<Held<'h>, TooMany> {
+        let mut held = Held::default();
+        for (number, rule) in rules.into_iter().enumerate() {
+            let [groups, resources] = [list(&rule.api_groups), list(&rule.resources)];
+            let [names, urls] = [list(&rule.resource_names), list(&rule.non_resource_urls)];
+            self.spend(1 + rule.verbs.len() + groups.len() + resources.len() + names.len() + urls.len())?;
+            let has_all = |values: &[String]| values.iter().any(|value| value == ALL);
+            held.verbs.add(number, &rule.verbs, has_all(&rule.verbs));
+            held.groups.add(number, groups, has_all(groups));
+            held.resources.add(number, resources, has_all(resources));
+            held.names.add(number, names, names.is_empty());
+            held.urls.add(number, urls, false);
+            let prefixes = urls.iter().filter(|url| url.ends_with('*'));
+            held.url_prefixes.extend(prefixes.map(|url| (url.trim_end_matches('*'), number)));
+        }
+        Ok(held)
+    }
+
+    fn resources(&mut self, held: &Held<'_>, wanted: &PolicyRule) -> Result<(), TooMany> {
+        let verbs =
+            self.classes(distinct(&wanted.verbs), &held.verbs.all, |verb| held.verbs.of(verb).to_vec())?;
+        let groups = distinct(list(&wanted.api_groups));
+        let groups = self.classes(groups, &held.groups.all, |group| held.groups.of(group).to_vec())?;
+        let resources = self.classes(distinct(list(&wanted.resources)), &held.resources.all, |resource| {
+            let of_any = resource.split_once('/').map(|(_, subresource)| format!("*/{subresource}"));
+            let of_any = of_any.as_deref().map(|any| held.resources.of(any)).unwrap_or_default();
+            union(held.resources.of(resource), of_any)
+        })?;
+        let names = match list(&wanted.resource_names) {
+            // any name: no rule for some of them is enough
+            [] => vec![Class { values: Vec::new(), numbers: Cow::Borrowed(&held.names.all) }],
+            names => self.classes(distinct(names), &held.names.all, |name| held.names.of(name).to_vec())?,
+        };
+        if self.is_held_by_one(&[&verbs, &groups, &resources, &names])? {
+            return Ok(());
+        }
+        for group in &groups {
+            for resource in &resources {
+                let of_both = self.both(&group.numbers, &resource.numbers)?;
+                for name in &names {
+                    let of_all = self.both(&of_both, &name.numbers)?;
+                    let lacking = self.lacking(&wanted.verbs, &verbs, &of_all)?;
+                    self.miss(
+                        [&group.values, &resource.values, &name.values],
+                        &lacking,
+                        |[group, resource, name]| PolicyRule {
+                            api_groups: group.map(|group| vec![group.to_owned()]),
+                            resources: resource.map(|resource| vec![resource.to_owned()]),
+                            resource_names: name.map(|name| vec![name.to_owned()]),
+                            ..PolicyRule::default()
+                        },
+                    );
                 }
             }
         }
-        for url in list(&rule.non_resource_urls) {
-            parts.push(PolicyRule {
-                verbs: vec![verb.clone()],
-                non_resource_urls: one(url),
+        Ok(())
+    }
+
+    fn paths(&mut self, held: &Held<'_>, wanted: &PolicyRule) -> Result<(), TooMany> {
+        let urls = distinct(list(&wanted.non_resource_urls));
+        if urls.is_empty() {
+            return Ok(());
+        }
+        self.spend(urls.len().saturating_mul(held.url_prefixes.len()))?;
+        let verbs =
+            self.classes(distinct(&wanted.verbs), &held.verbs.all, |verb| held.verbs.of(verb).to_vec())?;
+        let urls = self.classes(urls, &[], |url| {
+            let begun = held.url_prefixes.iter().filter(|(prefix, _)| url.starts_with(prefix));
+            let begun: BTreeSet<usize> = begun.map(|(_, number)| *number).collect();
+            union(held.urls.of(url), &begun.into_iter().collect::<Numbers>())
+        })?;
+        for url in &urls {
+            let of_all = self.both(&url.numbers, &held.names.all)?;
+            let lacking = self.lacking(&wanted.verbs, &verbs, &of_all)?;
+            self.miss([&url.values, &[], &[]], &lacking, |[url, _, _]| PolicyRule {
+                non_resource_urls: url.map(|url| vec![url.to_owned()]),
                 ..PolicyRule::default()
             });
         }
+        Ok(())
     }
-    parts
+
+    /// `all` says everything, and `of` who says a value beside those.
+    fn classes<'w>(
+        &mut self,
+        values: Vec<&'w str>,
+        all: &'w [usize],
+        of: impl Fn(&str) -> Numbers,
+    ) -> Result<Vec<Class<'w>>, TooMany> {
+        let mut classes: Vec<(Numbers, Vec<&'w str>)> = Vec::new();
+        let mut places: HashMap<Numbers, usize> = HashMap::new();
+        for value in values {
+            let numbers = of(value);
+            self.spend(1 + numbers.len())?;
+            let place = *places.entry(numbers).or_insert_with_key(|numbers| {
+                classes.push((numbers.clone(), Vec::new()));
+                classes.len() - 1
+            });
+            classes[place].1.push(value);
+        }
+        let mut whole = Vec::new();
+        for (numbers, values) in classes {
+            let numbers = if numbers.is_empty() {
+                Cow::Borrowed(all)
+            } else {
+                self.spend(all.len())?;
+                Cow::Owned(union(all, &numbers))
+            };
+            whole.push(Class { values, numbers });
+        }
+        Ok(whole)
+    }
+
+    /// What mostly is so, and is soon seen.
+    fn is_held_by_one(&mut self, fields: &[&[Class<'_>]]) -> Result<bool, TooMany> {
+        let classes = || fields.iter().copied().flatten();
+        let Some(rarest) = classes().min_by_key(|class| class.numbers.len()) else { return Ok(false) };
+        self.spend(rarest.numbers.len())?;
+        let mut numbers = rarest.numbers.to_vec();
+        for class in classes() {
+            if numbers.is_empty() {
+                break;
+            }
+            numbers = self.both(&numbers, &class.numbers)?;
+        }
+        Ok(!numbers.is_empty())
+    }
+
+    fn both(&mut self, one: &[usize], other: &[usize]) -> Result<Numbers, TooMany> {
+        let (short, long) = if one.len() < other.len() { (one, other) } else { (other, one) };
+        self.spend(1 + short.len())?;
+        Ok(short.iter().filter(|number| long.binary_search(number).is_ok()).copied().collect())
+    }
+
+    /// The verbs that none of these rules has, in the order in which they are wanted.
+    fn lacking<'w>(
+        &mut self,
+        wanted: &'w [String],
+        classes: &[Class<'w>],
+        numbers: &[usize],
+    ) -> Result<Vec<&'w str>, TooMany> {
+        let mut missing: HashSet<&str> = HashSet::new();
+        for class in classes {
+            if self.both(numbers, &class.numbers)?.is_empty() {
+                missing.extend(&class.values);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.spend(wanted.len())?;
+        Ok(distinct(wanted).into_iter().filter(|verb| missing.contains(verb)).collect())
+    }
+
+    /// Each of `fields` with each of the others, as far as somebody reads it; an empty one says nothing.
+    fn miss(&mut self, fields: [&[&str]; 3], verbs: &[&str], rule: impl Fn([Option<&str>; 3]) -> PolicyRule) {
+        if verbs.is_empty() {
+            return;
+        }
+        let lengths = fields.map(|values| values.len().max(1) as u128);
+        self.missing.more += lengths.iter().product::<u128>() * verbs.len() as u128;
+        if self.told == 0 {
+            return;
+        }
+        let [first, second, third] = fields.map(or_none);
+        for one in &first {
+            for two in &second {
+                for three in &third {
+                    let told = verbs.len().min(self.told);
+                    let text = [one, two, three].into_iter().flatten().map(|text| text.len()).sum::<usize>();
+                    let text = text + verbs[..told].iter().map(|verb| verb.len()).sum::<usize>();
+                    if told == 0 || (self.told != usize::MAX && self.text + text > LONGEST) {
+                        self.told = 0;
+                        return;
+                    }
+                    self.text += text;
+                    // who wants to hear all hears all
+                    self.told -= if self.told == usize::MAX { 0 } else { told };
+                    self.missing.more -= told as u128;
+                    let verbs = verbs[..told].iter().map(|verb| (*verb).to_owned()).collect();
+                    self.missing.rules.push(PolicyRule { verbs, ..rule([*one, *two, *three]) });
+                }
+            }
+        }
+    }
 }
 
-fn rule_covers(held: &PolicyRule, part: &PolicyRule) -> bool {
-    let within = |held: &[String], wanted: &[String]| {
-        held.iter().any(|text| text == ALL) || wanted.iter().all(|text| held.contains(text))
-    };
-    let names = list(&held.resource_names);
-    let names_cover = names.is_empty()
-        || (!list(&part.resource_names).is_empty()
-            && list(&part.resource_names).iter().all(|name| names.contains(name)));
-    within(&held.verbs, &part.verbs)
-        && within(list(&held.api_groups), list(&part.api_groups))
-        && list(&part.resources).iter().all(|resource| resource_covers(list(&held.resources), resource))
-        && list(&part.non_resource_urls).iter().all(|url| url_covers(list(&held.non_resource_urls), url))
-        && names_cover
+fn or_none<'v>(values: &[&'v str]) -> Vec<Option<&'v str>> {
+    if values.is_empty() { vec![None] } else { values.iter().copied().map(Some).collect() }
 }
 
-fn resource_covers(held: &[String], wanted: &str) -> bool {
-    let of_any = wanted.split_once('/').map(|(_, subresource)| format!("*/{subresource}"));
-    held.iter().any(|held| held == ALL || held == wanted || Some(held) == of_any.as_ref())
+fn distinct(values: &[String]) -> Vec<&str> {
+    let mut seen = HashSet::new();
+    values.iter().map(String::as_str).filter(|value| seen.insert(*value)).collect()
 }
 
-fn url_covers(held: &[String], wanted: &str) -> bool {
-    held.iter()
-        .any(|held| held == wanted || (held.ends_with('*') && wanted.starts_with(held.trim_end_matches('*'))))
+fn union(one: &[usize], other: &[usize]) -> Numbers {
+    let mut numbers = [one, other].concat();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
 }
 
 #[cfg(test)]
@@ -227,8 +480,157 @@ mod tests {
             ("a rule for nothing", vec![], vec![rule(&["get"], &[], &["pods"], &[])], &[]),
         ];
         for (name, held, wanted, missing) in cases {
-            let found: Vec<String> = describe(&compact(uncovered(held, wanted))).into_iter().collect();
+            let found = uncovered(held, wanted, usize::MAX).unwrap();
+            assert_eq!(found.more, 0, "{name}");
+            let found: Vec<String> = describe(&found.rules).into_iter().collect();
             assert_eq!(found, *missing, "{name}");
         }
+    }
+
+    fn numbered(letter: &str, count: usize) -> Vec<String> {
+        (0..count).map(|n| format!("{letter}{n}")).collect()
+    }
+
+    fn cube(count: usize) -> PolicyRule {
+        PolicyRule {
+            verbs: numbered("v", count),
+            api_groups: Some(numbered("g", count)),
+            resources: Some(numbered("r", count)),
+            resource_names: Some(numbered("n", count)),
+            non_resource_urls: None,
+        }
+    }
+
+    #[test]
+    fn a_rule_of_a_hundred_million_parts_is_compared_at_once() {
+        let mut other = cube(100);
+        other.verbs = numbered("v", 99);
+        for (name, held, more) in [
+            ("nothing", vec![], 100_000_000),
+            ("the same", vec![cube(100)], 0),
+            ("others", vec![rule(&["get"], &[""], &["pods"], &[]); 100], 100_000_000),
+            ("one verb less", vec![other], 1_000_000),
+        ] {
+            let mut search = Search { left: COMPARISONS, told: TOLD, text: 0, missing: Missing::default() };
+            let index = search.index(&held).unwrap();
+            search.resources(&index, &cube(100)).unwrap();
+            assert!(COMPARISONS - search.left < 5_000, "{name}: {}", COMPARISONS - search.left);
+            let told: usize = search.missing.rules.iter().map(|rule| rule.verbs.len()).sum();
+            assert_eq!(told, if more == 0 { 0 } else { TOLD }, "{name}");
+            assert_eq!(search.missing.more + told as u128, more, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_is_short() {
+        let long = "x".repeat(1 << 20);
+        let found = uncovered([], &[rule(&["get", &long], &["a", "b"], &["pods"], &[&long])], TOLD).unwrap();
+        assert_eq!((found.rules.len(), found.more), (0, 4));
+        let names: Vec<String> = numbered(&"y".repeat(200), 10_000);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let found = uncovered([], &[rule(&["get"], &[""], &["pods"], &names)], TOLD).unwrap();
+        let text: usize = describe(&found.rules).iter().map(String::len).sum();
+        assert!(text < 2 * LONGEST && found.more > 9_000, "{text} {}", found.more);
+    }
+
+    /// No two values are named by the same rules.
+    #[test]
+    fn what_takes_too_many_comparisons_ends() {
+        let mut dice = Dice(7);
+        let whole = cube(60);
+        let mut some = |of: &[String]| of.iter().filter(|_| dice.roll(2) == 0).cloned().collect::<Vec<_>>();
+        let mut part = || PolicyRule {
+            verbs: some(&whole.verbs),
+            api_groups: whole.api_groups.as_deref().map(&mut some),
+            resources: whole.resources.as_deref().map(&mut some),
+            resource_names: whole.resource_names.as_deref().map(&mut some),
+            non_resource_urls: None,
+        };
+        let held: Vec<PolicyRule> = (0..200).map(|_| part()).collect();
+        assert_eq!(uncovered(&held, &[whole.clone()], TOLD).unwrap_err(), TooMany);
+        assert!(uncovered(&held, &held[..1], TOLD).is_ok());
+    }
+
+    struct Dice(u64);
+
+    impl Dice {
+        fn roll(&mut self, sides: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % sides
+        }
+    }
+
+    /// As upstream does it: each part by itself, with each rule that is held.
+    fn one_by_one(held: &[PolicyRule], wanted: &[PolicyRule]) -> u128 {
+        let mut missing = 0;
+        for rule in wanted {
+            let names = or_none(&distinct(list(&rule.resource_names)));
+            for verb in distinct(&rule.verbs) {
+                let says = |values: &[String], value: &str| values.iter().any(|v| v == ALL || v == value);
+                for url in distinct(list(&rule.non_resource_urls)) {
+                    let covers = |held: &PolicyRule| {
+                        let begins =
+                            |of: &String| of.ends_with('*') && url.starts_with(of.trim_end_matches('*'));
+                        let urls = list(&held.non_resource_urls);
+                        says(&held.verbs, verb) && urls.iter().any(|of| of == url || begins(of))
+                    };
+                    missing += u128::from(!held.iter().any(covers));
+                }
+                for group in distinct(list(&rule.api_groups)) {
+                    for resource in distinct(list(&rule.resources)) {
+                        for name in &names {
+                            let covers = |held: &PolicyRule| {
+                                let of_any = resource.split_once('/').map(|(_, part)| format!("*/{part}"));
+                                let resources = list(&held.resources);
+                                let of_any = of_any.is_some_and(|any| resources.contains(&any));
+                                let names = list(&held.resource_names);
+                                let named = name.is_some_and(|name| names.iter().any(|n| n == name));
+                                says(&held.verbs, verb)
+                                    && says(list(&held.api_groups), group)
+                                    && (says(resources, resource) || of_any)
+                                    && (names.is_empty() || named)
+                            };
+                            missing += u128::from(!held.iter().any(covers));
+                        }
+                    }
+                }
+            }
+        }
+        missing
+    }
+
+    #[test]
+    fn it_finds_what_comparing_one_by_one_finds() {
+        let mut dice = Dice(11);
+        let mut pick = |of: &[&str], most: u64| {
+            let count = dice.roll(most + 1);
+            (0..count).map(|_| of[dice.roll(of.len() as u64) as usize].to_owned()).collect::<Vec<_>>()
+        };
+        let mut random = |is_path: bool| match is_path {
+            true => PolicyRule {
+                verbs: pick(&["get", "put", "*"], 2),
+                non_resource_urls: Some(pick(&["/a", "/a/*", "/a/b", "*"], 3)),
+                ..PolicyRule::default()
+            },
+            false => PolicyRule {
+                verbs: pick(&["get", "list", "watch", "*"], 3),
+                api_groups: Some(pick(&["", "apps", "*"], 3)),
+                resources: Some(pick(&["pods", "pods/log", "*/log", "*", "nodes"], 3)),
+                resource_names: Some(pick(&["a", "b"], 2)),
+                non_resource_urls: None,
+            },
+        };
+        let mut found = 0;
+        for round in 0..2000 {
+            let held: Vec<PolicyRule> = (0..4).map(|n| random(n == 0)).collect();
+            let wanted = [random(round % 4 == 0), random(false)];
+            let missing = uncovered(&held, &wanted, 5).unwrap();
+            let told: usize = missing.rules.iter().map(|rule| rule.verbs.len()).sum();
+            assert_eq!(missing.more + told as u128, one_by_one(&held, &wanted), "{held:?} {wanted:?}");
+            found += told;
+        }
+        assert!(found > 1000, "{found}");
     }
 }

@@ -181,3 +181,15 @@ async fn the_verbs_escalate_and_bind_pass() {
     refused(binder.api().create(binding("edit", "edit", "bob")).await, "another role");
     refused(binder.api().create(cluster_role("all-2", &everything())).await, "bind is not escalate");
 }
+
+#[tokio::test]
+async fn a_rule_of_a_hundred_million_parts_is_refused_in_a_few_words() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let mallory = mallory(&cluster).await;
+    let numbered = |letter: &str| (0..100).map(|n| format!("{letter}{n}")).collect::<Vec<_>>();
+    let rules = json!([{"verbs": numbered("v"), "apiGroups": numbered("g"), "resources": numbered("r"),
+        "resourceNames": numbered("n")}]);
+    let role = json!({"metadata": {"name": "cube", "namespace": "default"}, "rules": rules});
+    let why = refused(mallory.api().create(object::<Role>(&role)).await, "a cube");
+    assert!(why.ends_with("\nand 99999900 more") && why.len() < 10_000, "{} {why:.1000}", why.len());
+}

@@ -55,7 +55,11 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let (owners, known) = (cluster.informer::<DaemonSet>(), cluster.informer::<DaemonSet>());
     let controller = Controller::new(NAME, &cluster)
         .reconciles::<DaemonSet>()
-        .watches::<Pod>(move |queue, change| wake_owners(queue, change, &owners, selector))
+        .watches::<Pod>(move |queue, change| {
+            wake_owners(queue, change, &owners, |owner, labels| {
+                selectors::finds(&owner.spec.selector, labels)
+            })
+        })
         .watches::<Node>(move |queue, change| {
             if concerns(change) {
                 known.list(None).iter().for_each(|set| queue.add(key_of(&set.metadata)));

@@ -42,9 +42,11 @@ pub(crate) fn role() -> ComponentRole {
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
     let known = cluster.informer::<Deployment>();
-    let controller = Controller::new(NAME, &cluster)
-        .reconciles::<Deployment>()
-        .watches::<ReplicaSet>(move |queue, change| wake_owners(queue, change, &known, selector));
+    let controller = Controller::new(NAME, &cluster).reconciles::<Deployment>().watches::<ReplicaSet>(
+        move |queue, change| {
+            wake_owners(queue, change, &known, |owner, labels| selectors::finds(&owner.spec.selector, labels))
+        },
+    );
     let reconciler = Arc::new(Reconciler::new(&client, controller.queue()));
     controller.run(stop, reconciler, |reconciler, key| async move { reconciler.reconcile(&key).await }).await;
 }

@@ -81,7 +81,7 @@ fn selects(budget: &PodDisruptionBudget, pod: &Pod) -> bool {
     let selector = budget.spec.as_ref().and_then(|spec| spec.selector.as_ref());
     let none = BTreeMap::new();
     let labels = pod.metadata.labels.as_ref().unwrap_or(&none);
-    selector.and_then(|s| selectors::from_object(s).ok()).is_some_and(|s| s.matches(labels))
+    selector.is_some_and(|selector| selectors::selects(selector, labels))
 }
 
 struct Reconciler {

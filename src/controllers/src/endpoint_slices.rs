@@ -5,7 +5,7 @@ mod mirroring;
 mod trigger_time;
 
 use crate::owner::controller_reference;
-use api::{LabelSelector, ObjectKey, Status};
+use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, Informer, WorkQueue, unless_gone};
 use endpoints::Gone;
@@ -92,7 +92,7 @@ fn wake_services_of(pod: &Pod, services: &Informer<Service>, queue: &WorkQueue<O
     let labels = pod.metadata.labels.as_ref().unwrap_or(&none);
     for service in services.list(pod.metadata.namespace.as_deref()) {
         let selector = service.spec.as_ref().and_then(|s| s.selector.as_ref());
-        if selector.is_some_and(|selector| selectors::from_map(selector).matches(labels)) {
+        if selector.is_some_and(|selector| selectors::selects_by_map(selector, labels)) {
             queue.add(key_of(&service.metadata));
         }
     }
@@ -288,14 +288,11 @@ fn slice(service: &Service, targets: &[Option<i32>], endpoints: &[Endpoint]) -> 
 
 /// Those of the manager. From the store: a cache that lags behind our own writes would make a slice twice.
 fn known_slices(client: &Client, key: &ObjectKey, manager: &str) -> Result<Vec<EndpointSlice>, Status> {
-    let mine = |slice: &EndpointSlice| {
-        let labels = slice.metadata.labels.as_ref();
-        let is = |label: &str, value: &str| labels.and_then(|l| l.get(label)).is_some_and(|v| v == value);
-        is(SERVICE_LABEL, &key.name) && is(MANAGED_LABEL, manager)
-    };
-    let mut known = client.api::<EndpointSlice>().list(key.namespace.as_deref(), LabelSelector::default())?;
-    known.retain(mine);
-    Ok(known)
+    let labels = BTreeMap::from([
+        (SERVICE_LABEL.to_owned(), key.name.to_string()),
+        (MANAGED_LABEL.to_owned(), manager.to_owned()),
+    ]);
+    client.api::<EndpointSlice>().list(key.namespace.as_deref(), selectors::from_map(&labels))
 }
 
 /// The known slices are reused in their order; what is too many goes.
@@ -368,6 +365,22 @@ mod tests {
             let endpoint = endpoint_of(&pod, &service(json!({})), &Zones::new()).unwrap();
             assert_eq!(endpoint.hostname.as_deref(), want, "{name}");
         }
+    }
+
+    #[test]
+    fn a_port_by_name_is_the_pods_of_that_protocol() {
+        let port = |name: &str, protocol: &str, number: i32| json!({"name": name, "protocol": protocol, "containerPort": number});
+        let ports = json!([port("a", "TCP", 1), port("a", "UDP", 2), port("b", "TCP", 3)]);
+        let pod = pod(
+            json!({"containers": [{"name": "c", "ports": ports}, {"name": "d", "ports": [port("b", "TCP", 4)]}]}),
+            true,
+        );
+        let of = |name: &str, protocol: &str| json!({"name": format!("{name}-{protocol}").to_lowercase(), "port": 80, "protocol": protocol, "targetPort": name});
+        let service =
+            service(json!({"ports": [of("a", "TCP"), of("a", "UDP"), of("b", "TCP"), of("c", "TCP")]}));
+        let numbers: Vec<(String, i32)> =
+            ports_of(&service, &pod).into_iter().map(|port| (port.0, port.2)).collect();
+        assert_eq!(numbers, [("a-tcp".to_owned(), 1), ("a-udp".to_owned(), 2), ("b-tcp".to_owned(), 3)]);
     }
 
     #[test]

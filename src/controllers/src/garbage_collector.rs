@@ -19,10 +19,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{Scope, TypedKind, Version};
 use parking_lot::Mutex;
 use plan::{OwnerState, Verdict, plan};
+use std::collections::HashSet;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "generic-garbage-collector";
+/// Owners of one object that are looked for in all other namespaces, to tell who wrote them of his mistake: an object may name
+/// forty thousand.
+const SOUGHT_ELSEWHERE: usize = 10;
+/// Owners that are looked at before others have their turn.
+const AT_ONCE: usize = 256;
 /// As upstream's events name it.
 const COMPONENT: &str = "garbage-collector-controller";
 
@@ -136,7 +142,7 @@ impl Collector {
         let meta = object.meta();
         let owns = self.look_at(object.revision(), |graph| graph.has_dependents(&meta.uid)).await;
         let owners = match Deletion::of(meta) {
-            Deletion::NotAsked => self.owner_states(&target, &object)?,
+            Deletion::NotAsked => self.owner_states(&target, &object).await?,
             _ => Vec::new(),
         };
         match plan(meta, &owners, owns) {
@@ -153,12 +159,26 @@ impl Collector {
         Some(Target::object(&version, item.key.namespace.as_deref(), &item.key.name))
     }
 
-    fn owner_states(&self, target: &Target, object: &Object) -> Result<Vec<OwnerState>, Status> {
-        let owners = object.meta().owner_references.iter();
-        owners.map(|owner| self.owner_state(target, object, owner)).collect()
+    async fn owner_states(&self, target: &Target, object: &Object) -> Result<Vec<OwnerState>, Status> {
+        let mut states = Vec::new();
+        let mut left = SOUGHT_ELSEWHERE;
+        for owner in &object.meta().owner_references {
+            if states.len() % AT_ONCE == AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
+            states.push(self.owner_state(target, object, owner, &mut left)?);
+        }
+        Ok(states)
     }
 
-    fn owner_state(&self, target: &Target, object: &Object, owner: &OwnerRef) -> Result<OwnerState, Status> {
+    /// `left` is how many may still be looked for where they are not meant to be.
+    fn owner_state(
+        &self,
+        target: &Target,
+        object: &Object,
+        owner: &OwnerRef,
+        left: &mut usize,
+    ) -> Result<OwnerState, Status> {
         let gvk = api::Gvk::parse(&owner.api_version, &owner.kind);
         let cluster = self.client.cluster();
         let Some(version) = cluster.registry().by_gvk(&gvk) else { return Ok(OwnerState::Unknown) };
@@ -170,8 +190,11 @@ impl Collector {
         let there = Target::object(&version, own_namespace.filter(|_| namespaced), &owner.name);
         let live = unless_gone(cluster.get(self.client.actor(), &there))?;
         let Some(live) = live.filter(|live| live.meta().uid == owner.uid) else {
-            if namespaced && self.lives_in_another_namespace(&version, owner) {
-                self.tell_of_another_namespace(target, object, owner);
+            if namespaced && *left > 0 {
+                *left -= 1;
+                if self.lives_in_another_namespace(&version, owner) {
+                    self.tell_of_another_namespace(target, object, owner);
+                }
             }
             return Ok(OwnerState::Dangling);
         };
@@ -229,7 +252,8 @@ impl Collector {
         let uid = &owner.meta().uid;
         for item in self.look(|graph| graph.dependents_of(uid)) {
             let Some(dependent) = self.target_of(&item) else { continue };
-            let let_go = |meta: &mut ObjectMeta| drop_references(meta, std::slice::from_ref(uid));
+            let gone = HashSet::from([uid.as_str()]);
+            let let_go = |meta: &mut ObjectMeta| drop_references(meta, &gone);
             self.edit(&dependent, None, let_go).await?;
         }
         self.drop_finalizer(target, uid, ORPHAN).await
@@ -260,7 +284,8 @@ impl Collector {
     }
 
     async fn drop_owners(&self, target: &Target, uid: &str, gone: &[String]) -> Result<(), Status> {
-        self.edit(target, Some(uid), |meta| drop_references(meta, gone)).await
+        let gone: HashSet<&str> = gone.iter().map(String::as_str).collect();
+        self.edit(target, Some(uid), |meta| drop_references(meta, &gone)).await
     }
 
     async fn drop_finalizer(&self, target: &Target, uid: &str, finalizer: &str) -> Result<(), Status> {
@@ -298,14 +323,29 @@ fn item_of(version: &Arc<Version>, object: &Object) -> Item {
     Item { gvr: version.info().gvr.clone(), key: object.key() }
 }
 
-fn drop_references(meta: &mut ObjectMeta, owners: &[String]) {
+fn drop_references(meta: &mut ObjectMeta, owners: &HashSet<&str>) {
     if let Some(references) = meta.owner_references.as_mut() {
-        references.retain(|reference| !owners.contains(&reference.uid));
+        references.retain(|reference| !owners.contains(reference.uid.as_str()));
     }
 }
 
 fn unblock_owners(meta: &mut ObjectMeta) {
     for reference in meta.owner_references.iter_mut().flatten() {
         reference.block_owner_deletion = Some(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+    #[test]
+    fn references_go_with_those_whom_they_name() {
+        let reference = |uid: &str| OwnerReference { uid: uid.to_owned(), ..OwnerReference::default() };
+        let references = Some(["a", "b", "a", "c"].map(reference).to_vec());
+        let mut meta = ObjectMeta { owner_references: references, ..ObjectMeta::default() };
+        drop_references(&mut meta, &HashSet::from(["a", "x"]));
+        assert_eq!(meta.owner_references, Some(vec![reference("b"), reference("c")]));
     }
 }

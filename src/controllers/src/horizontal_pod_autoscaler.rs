@@ -26,7 +26,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kinds::{key_of, whole_second};
 use metrics::{Failed, Source};
 use parking_lot::{Mutex, MutexGuard};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -35,38 +35,68 @@ use tokio_util::sync::CancellationToken;
 const NAME: &str = "horizontal-pod-autoscaler";
 /// The controller manager's `--horizontal-pod-autoscaler-sync-period`.
 const PERIOD: Duration = Duration::from_secs(15);
+/// Autoscalers that have the same pods and are named.
+const NAMED: usize = 100;
+/// Metrics of one autoscaler that could not be read and are told of, each time.
+const TOLD: usize = 10;
 
 /// When an autoscaler is due, and what is remembered of it.
 struct Entry {
     uid: Option<String>,
     due: Instant,
     history: History,
-    /// Of its target's pods, when it was last read.
-    selector: Option<LabelSelector>,
+    /// Its target's, when they were last looked for, by uid.
+    pods: Vec<String>,
 }
 
 /// Of each autoscaler that there is.
 #[derive(Clone, Default)]
-struct Entries(Arc<Mutex<BTreeMap<ObjectKey, Entry>>>);
+struct Entries(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    entries: BTreeMap<ObjectKey, Entry>,
+    /// By a pod's uid: a namespace may have thousands of autoscalers, and none looks through all others.
+    of_pod: HashMap<String, BTreeSet<ObjectKey>>,
+}
+
+impl Known {
+    fn forget(&mut self, key: &ObjectKey) {
+        if let Some(entry) = self.entries.remove(key) {
+            self.release(key, &entry.pods);
+        }
+    }
+
+    fn release(&mut self, key: &ObjectKey, pods: &[String]) {
+        for uid in pods {
+            if let Some(autoscalers) = self.of_pod.get_mut(uid) {
+                autoscalers.remove(key);
+                if autoscalers.is_empty() {
+                    self.of_pod.remove(uid);
+                }
+            }
+        }
+    }
+}
 
 impl Entries {
     /// A new wish is looked at at once; a status that was written is none.
     fn note(&self, change: &Change<HorizontalPodAutoscaler>, queue: &WorkQueue<ObjectKey>) {
         let meta = &change.object().metadata;
-        let (key, mut entries) = (key_of(meta), self.locked());
+        let (key, mut known) = (key_of(meta), self.locked());
         let wishes = match change {
-            Change::Deleted(_) => return drop(entries.remove(&key)),
+            Change::Deleted(_) => return known.forget(&key),
             Change::Added(_) => true,
             Change::Modified { old, new } => old.spec != new.spec || old.metadata.uid != new.metadata.uid,
         };
-        if entries.get(&key).is_some_and(|entry| entry.uid != meta.uid) {
-            entries.remove(&key);
+        if known.entries.get(&key).is_some_and(|entry| entry.uid != meta.uid) {
+            known.forget(&key);
         }
-        let entry = entries.entry(key.clone()).or_insert_with(|| Entry {
+        let entry = known.entries.entry(key.clone()).or_insert_with(|| Entry {
             uid: meta.uid.clone(),
             due: Instant::now(),
             history: History::default(),
-            selector: None,
+            pods: Vec::new(),
         });
         if wishes {
             entry.due = Instant::now();
@@ -76,35 +106,37 @@ impl Entries {
 
     /// The history of one that is due, which is not due again for a period. A key may come sooner: it was woken between.
     fn begin(&self, key: &ObjectKey) -> Option<History> {
-        let (mut entries, now) = (self.locked(), Instant::now());
-        let entry = entries.get_mut(key).filter(|entry| entry.due <= now)?;
+        let (mut known, now) = (self.locked(), Instant::now());
+        let entry = known.entries.get_mut(key).filter(|entry| entry.due <= now)?;
         entry.due = now + PERIOD;
         Some(std::mem::take(&mut entry.history))
     }
 
     fn keep(&self, key: &ObjectKey, autoscaler: &HorizontalPodAutoscaler, history: History) {
-        let mut entries = self.locked();
-        if let Some(entry) = entries.get_mut(key).filter(|entry| entry.uid == autoscaler.metadata.uid) {
+        let mut known = self.locked();
+        let entry = known.entries.get_mut(key).filter(|entry| entry.uid == autoscaler.metadata.uid);
+        if let Some(entry) = entry {
             entry.history = history;
         }
     }
 
-    /// Those of its namespace that have any of the pods, which its selector finds; the names are in order.
-    fn selecting(&self, key: &ObjectKey, selector: &LabelSelector, pods: &[Arc<Pod>]) -> Vec<ObjectKey> {
-        let mut entries = self.locked();
-        if let Some(entry) = entries.get_mut(key) {
-            entry.selector = Some(selector.clone());
+    /// Those that have any of the pods, which its selector finds; the names are in order, and no more than somebody reads.
+    fn selecting(&self, key: &ObjectKey, pods: &[Arc<Pod>]) -> Vec<ObjectKey> {
+        let uids: Vec<String> = pods.iter().filter_map(|pod| pod.metadata.uid.clone()).collect();
+        let mut known = self.locked();
+        let Some(entry) = known.entries.get_mut(key) else { return Vec::new() };
+        let before = std::mem::replace(&mut entry.pods, uids.clone());
+        known.release(key, &before);
+        let mut selecting = BTreeSet::new();
+        for uid in uids {
+            let autoscalers = known.of_pod.entry(uid).or_default();
+            autoscalers.insert(key.clone());
+            selecting.extend(autoscalers.iter().take(NAMED).cloned());
         }
-        let none = BTreeMap::new();
-        let has_any = |selector: &LabelSelector| {
-            pods.iter().any(|pod| selector.matches(pod.metadata.labels.as_ref().unwrap_or(&none)))
-        };
-        let here = entries.iter().filter(|(other, _)| other.namespace == key.namespace);
-        let selecting = here.filter(|(_, entry)| entry.selector.as_ref().is_some_and(has_any));
-        selecting.map(|(other, _)| other.clone()).collect()
+        selecting.into_iter().take(NAMED).collect()
     }
 
-    fn locked(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Entry>> {
+    fn locked(&self) -> MutexGuard<'_, Known> {
         self.0.lock()
     }
 }
@@ -311,7 +343,7 @@ impl Autoscalers {
         })?;
         let namespace = autoscaler.metadata.namespace.as_deref();
         let pods = self.client.cluster().informer::<Pod>().select(namespace, &selector);
-        let selecting = self.entries.selecting(&key_of(&autoscaler.metadata), &selector, &pods);
+        let selecting = self.entries.selecting(&key_of(&autoscaler.metadata), &pods);
         if selecting.len() > 1 {
             let each: Vec<String> = selecting.iter().map(ToString::to_string).collect();
             let why =
@@ -326,8 +358,11 @@ impl Autoscalers {
         let mut best: Option<(i32, String)> = None;
         let (mut statuses, mut failures) = (Vec::new(), Vec::<Failed>::new());
         let at = namespace.unwrap_or_default();
+        let selected = selector.to_string();
         for spec in specs {
-            let foreign = adapters::read(&self.client, at, &selector.to_string(), spec).await;
+            // there may be ten thousand
+            tokio::task::yield_now().await;
+            let foreign = adapters::read(&self.client, at, &selected, spec).await;
             match source.proposal(spec, foreign, current, tolerance, now) {
                 Ok(proposed) => {
                     statuses.push(proposed.status);
@@ -336,7 +371,9 @@ impl Autoscalers {
                     }
                 }
                 Err(failed) => {
-                    self.events.warning(autoscaler, failed.reason, failed.why.as_str());
+                    if failures.len() < TOLD {
+                        self.events.warning(autoscaler, failed.reason, failed.why.as_str());
+                    }
                     statuses.push(MetricStatus::default());
                     failures.push(failed);
                 }
@@ -407,6 +444,36 @@ mod tests {
         assert!(entries.begin(&key).is_some(), "a period is over");
         entries.note(&Change::Deleted(hpa(5, 1)), &queue);
         assert!(entries.begin(&key).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn autoscalers_of_the_same_pods_are_found_by_their_pods() {
+        let pod = |uid: &str| -> Arc<Pod> {
+            serde_json::from_value(json!({"metadata": {"name": uid, "uid": uid}})).map(Arc::new).unwrap()
+        };
+        let hpa = |name: &str| -> Arc<HorizontalPodAutoscaler> {
+            serde_json::from_value(json!({
+                "metadata": {"name": name, "namespace": "d", "uid": name},
+                "spec": {"maxReplicas": 1, "scaleTargetRef": {"kind": "Deployment", "name": "web"}},
+            }))
+            .map(Arc::new)
+            .unwrap()
+        };
+        let key = |name: &str| ObjectKey::namespaced("d", name);
+        let (entries, queue) = (Entries::default(), WorkQueue::new());
+        for name in ["a", "b", "c"] {
+            entries.note(&Change::Added(hpa(name)), &queue);
+        }
+        assert_eq!(entries.selecting(&key("a"), &[pod("1"), pod("2")]), [key("a")]);
+        assert_eq!(entries.selecting(&key("b"), &[pod("2")]), [key("a"), key("b")]);
+        assert_eq!(entries.selecting(&key("c"), &[pod("3")]), [key("c")]);
+        assert_eq!(entries.selecting(&key("a"), &[pod("1")]), [key("a")]);
+        assert_eq!(entries.selecting(&key("b"), &[pod("2")]), [key("b")]);
+        for name in ["a", "b", "c"] {
+            entries.note(&Change::Deleted(hpa(name)), &queue);
+        }
+        assert!(entries.locked().of_pod.is_empty(), "what is gone is forgotten");
+        assert!(entries.selecting(&key("a"), &[pod("1")]).is_empty() && entries.locked().of_pod.is_empty());
     }
 
     #[test]

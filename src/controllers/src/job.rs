@@ -28,6 +28,7 @@ use kinds::{key_of, selectors};
 pub(crate) use plan::{COMPLETE, FAILED, condition, is_finished};
 use plan::{Plan, plan};
 use pods::{New, TRACKING, is_tracked, pod_of};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -83,7 +84,11 @@ fn wake(pod: &Pod, known: &Informer<Job>, queue: &WorkQueue<Item>) {
     if controller_of(&pod.metadata).is_none() && is_tracked(pod) {
         queue.add(Item::Orphan(key_of(&pod.metadata)));
     }
-    owners_of(&pod.metadata, known, selector).into_iter().for_each(|job| queue.add(Item::Job(job)));
+    let finds = |job: &Job, labels: &BTreeMap<String, String>| {
+        let selector = job.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+        selector.is_some_and(|selector| selectors::finds(selector, labels))
+    };
+    owners_of(&pod.metadata, known, finds).into_iter().for_each(|job| queue.add(Item::Job(job)));
 }
 
 fn selector(job: &Job) -> LabelSelector {

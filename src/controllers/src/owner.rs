@@ -52,19 +52,21 @@ pub(crate) fn claim<K: TypedKind>(meta: &ObjectMeta, owner: &K, selector: &Label
     }
 }
 
-/// Which owners a dependent is for: its own, or, where it has none, those whose selector finds it.
+/// Which owners a dependent is for: its own, or, where it has none, those whose selector `finds` it.
 pub(crate) fn owners_of<K: TypedKind>(
     meta: &ObjectMeta,
     known: &Informer<K>,
-    selector: impl Fn(&K) -> LabelSelector,
+    finds: impl Fn(&K, &BTreeMap<String, String>) -> bool,
 ) -> Vec<ObjectKey> {
     let namespace = meta.namespace.as_deref();
     match controller_of(meta) {
         Some(owner) if owner.kind == K::KIND => vec![ObjectKey::new(namespace, &owner.name)],
         Some(_) => Vec::new(),
         None => {
-            let finds = |owner: &&Arc<K>| claim(meta, &***owner, &selector(owner)) == Claim::Orphan;
-            known.list(namespace).iter().filter(finds).map(|owner| key_of(owner.metadata())).collect()
+            let none = BTreeMap::new();
+            let labels = meta.labels.as_ref().unwrap_or(&none);
+            let finding = known.list(namespace).into_iter().filter(|owner| finds(owner, labels));
+            finding.map(|owner| key_of(owner.metadata())).collect()
         }
     }
 }
@@ -74,10 +76,10 @@ pub(crate) fn wake_owners<D: TypedKind, K: TypedKind>(
     queue: &WorkQueue<ObjectKey>,
     change: &Change<D>,
     known: &Informer<K>,
-    selector: impl Fn(&K) -> LabelSelector,
+    finds: impl Fn(&K, &BTreeMap<String, String>) -> bool,
 ) {
     for dependent in change.versions() {
-        owners_of(dependent.metadata(), known, &selector).into_iter().for_each(|owner| queue.add(owner));
+        owners_of(dependent.metadata(), known, &finds).into_iter().for_each(|owner| queue.add(owner));
     }
 }
 

@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::{
 };
 use kinds::{TypedKind, pod as ask, selectors};
 use parking_lot::Mutex;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,8 @@ trait Replicated: TypedKind {
     fn wanted(&self) -> usize;
     fn min_ready(&self) -> i32;
     fn selector(&self) -> LabelSelector;
+    /// Whether it finds a pod with these labels.
+    fn finds(&self, labels: &BTreeMap<String, String>) -> bool;
     fn template(&self) -> Option<&PodTemplateSpec>;
     /// `None` where nothing changes.
     fn with_status(&self, counts: Counts, managed: &Managed, now: jiff::Timestamp) -> Option<Self>;
@@ -66,6 +68,9 @@ impl Replicated for ReplicaSet {
     fn selector(&self) -> LabelSelector {
         selectors::from_object(&self.spec.selector).unwrap_or_default()
     }
+    fn finds(&self, labels: &BTreeMap<String, String>) -> bool {
+        selectors::finds(&self.spec.selector, labels)
+    }
     fn template(&self) -> Option<&PodTemplateSpec> {
         self.spec.template.as_ref()
     }
@@ -100,6 +105,11 @@ impl Replicated for ReplicationController {
     }
     fn selector(&self) -> LabelSelector {
         self.spec.as_ref().and_then(|s| s.selector.as_ref()).map(selectors::from_map).unwrap_or_default()
+    }
+    fn finds(&self, labels: &BTreeMap<String, String>) -> bool {
+        let selector = self.spec.as_ref().and_then(|s| s.selector.as_ref());
+        // an empty one would find everything
+        selector.is_some_and(|pairs| !pairs.is_empty() && selectors::selects_by_map(pairs, labels))
     }
     fn template(&self) -> Option<&PodTemplateSpec> {
         self.spec.as_ref()?.template.as_ref()
@@ -207,7 +217,7 @@ async fn run<K: Replicated>(name: &'static str, cluster: Cluster, stop: Cancella
             if let Change::Deleted(pod) = change {
                 awaited.forget_created(pod.metadata.uid.as_deref().unwrap_or_default());
             }
-            wake_owners(queue, change, &known, K::selector);
+            wake_owners(queue, change, &known, K::finds);
         });
     let reconciler = Arc::new(Reconciler::<K> {
         owners: cluster.informer(),

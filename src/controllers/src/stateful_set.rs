@@ -50,9 +50,10 @@ pub(crate) fn role() -> ComponentRole {
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
     let known = cluster.informer::<StatefulSet>();
-    let controller = Controller::new(NAME, &cluster)
-        .reconciles::<StatefulSet>()
-        .watches::<Pod>(move |queue, change| wake_owners(queue, change, &known, selector));
+    let controller =
+        Controller::new(NAME, &cluster).reconciles::<StatefulSet>().watches::<Pod>(move |queue, change| {
+            wake_owners(queue, change, &known, |owner, labels| selectors::finds(&owner.spec.selector, labels))
+        });
     let reconciler = Arc::new(Reconciler {
         sets: client.api(),
         pods: client.api(),

@@ -31,6 +31,10 @@ pub(crate) fn unavailable(why: &NoBackend) -> Response<Body> {
     text(StatusCode::SERVICE_UNAVAILABLE, words)
 }
 
+pub(crate) fn too_long() -> Response<Body> {
+    text(StatusCode::URI_TOO_LONG, "the path is too long".to_owned())
+}
+
 /// Permanent, and the method and body stay (RFC 9110, 15.4.9).
 pub(crate) fn to_https(host: &str, path_and_query: &str) -> Response<Body> {
     let mut response = text(StatusCode::PERMANENT_REDIRECT, String::new());

@@ -86,11 +86,11 @@ impl<F: Fn(&str) -> Option<Arc<CertifiedKey>> + Send + Sync> ResolvesServerCert 
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use k8s_openapi::ByteString;
 
-    fn secret(certificate: &str, key: &str) -> Secret {
+    pub(crate) fn secret(certificate: &str, key: &str) -> Secret {
         let data =
             [(CERTIFICATE, certificate), (KEY, key)].map(|(n, v)| (n.to_owned(), ByteString(v.into())));
         Secret { data: Some(data.into()), ..Secret::default() }

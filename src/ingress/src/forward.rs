@@ -4,6 +4,7 @@
 use crate::answers::{self, Body};
 use crate::guarded::Guarded;
 use crate::patience::{Patience, Stalled};
+use crate::rewrite::TooLong;
 use crate::table::Shared;
 use crate::{host, path};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
@@ -61,17 +62,20 @@ pub(crate) async fn answer(
     let Some(path) = path::normalised(request.uri().path()) else {
         return refused("the path can be read in more than one way");
     };
-    let Some(found) = table.routes.find(&host, &path.matched) else {
-        return answers::nobody(&host, &path.matched);
+    let found = match table.routes.find(&host, &path.matched) {
+        Ok(Some(found)) => found,
+        Ok(None) => return answers::nobody(&host, &path.matched),
+        Err(TooLong) => return answers::too_long(),
     };
     if found.to_https && !downstream.secure {
         return answers::to_https(&host, &with_query(&path.passed, request.uri()));
     }
-    let target = with_query(found.path.as_deref().unwrap_or(&path.passed), request.uri());
     let addresses = match table.addresses(found.backend) {
         Ok(addresses) => addresses,
         Err(why) => return answers::unavailable(&why),
     };
+    let Ok(rewritten) = found.rewritten(&path.matched) else { return answers::too_long() };
+    let target = with_query(rewritten.as_deref().unwrap_or(&path.passed), request.uri());
     let open = Arc::new(seat.also(&shared.open));
     let first = shared.turn.fetch_add(1, Ordering::Relaxed);
     let mut order = (0..addresses.len()).map(|n| addresses[(first.wrapping_add(n)) % addresses.len()]);

@@ -1,11 +1,12 @@
 //! Ingress: HTTP and HTTPS at the node's ports 80 and 443, by host and path to the pods of Services.
 //!
 //! It serves the ingresses of its own class, and those whose class nobody has declared: manifests are written for other
-//! controllers, and mean the same. `routes.rs` (pure) turns ingresses into a table, `backends.rs` (pure) Services into
-//! addresses; `certificates.rs` finds the certificate for a name; `forward.rs` carries one request,
-//! whose host (`host.rs`) and path (`path.rs`) can be read in one way only, and `seated.rs` its body. Requests that are open
-//! have a number, tunnels among them. The ports are bound only while there is an ingress. It makes no endpoints and knows
-//! nothing of the kernel's rules.
+//! controllers, and mean the same. `routes.rs` (pure) turns ingresses into a table, whose paths may be patterns (`patterns.rs`)
+//! and rewritten (`rewrite.rs`), `backends.rs` (pure) Services into addresses; `claims.rs` (pure) says which Secret is whose
+//! certificate, and `certificates.rs` finds the one for a name; `renewal.rs` makes anew what a change concerns. `forward.rs`
+//! carries one request, whose host (`host.rs`) and path (`path.rs`) can be read in one way only, and `seated.rs` its body.
+//! Requests that are open have a number, tunnels among them. The ports are bound only while there is an ingress. It makes no
+//! endpoints and knows nothing of the kernel's rules.
 //!
 //! Read [`run`] first, then `routes.rs`.
 
@@ -14,6 +15,7 @@
 mod answers;
 mod backends;
 mod certificates;
+mod claims;
 mod classes;
 mod forward;
 mod guarded;
@@ -22,6 +24,10 @@ mod listen;
 mod options;
 mod path;
 mod patience;
+mod patterns;
+mod remarks;
+mod renewal;
+mod rewrite;
 mod routes;
 mod run;
 mod seated;

@@ -2,12 +2,21 @@
 //! before a wildcard and that before none, an exact path before the longest prefix.
 
 use crate::options::{self, Options};
+use crate::patterns::{Pattern, Patterns, Round};
+use crate::remarks::Remarks;
+use crate::rewrite::TooLong;
 use api::ObjectKey;
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend};
 use kinds::key_of;
-use regex::{Regex, RegexBuilder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Of all patterns that one request may meet, in bytes of them by bytes of its path: a tenth of a second of the worst.
+const MOST_MATCHING: usize = 1 << 30;
+/// Letters of a path that is left out.
+const SHOWN: usize = 200;
+/// What is a letter as any other in a path, and has a meaning in a pattern.
+const SPECIAL: [char; 14] = ['\\', '.', '+', '*', '?', '(', ')', '|', '[', ']', '{', '}', '^', '$'];
 
 /// A port of a Service, as ingresses name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +35,8 @@ pub(crate) enum Port {
 #[derive(Debug)]
 pub(crate) struct Found<'r> {
     pub(crate) backend: &'r Backend,
-    /// In the place of the request's own.
-    pub(crate) path: Option<String>,
+    /// `None` for the default.
+    route: Option<&'r Route>,
     pub(crate) to_https: bool,
 }
 
@@ -51,22 +60,28 @@ enum Match {
     Exact(String),
     /// Without a slash at the end.
     Prefix(String),
-    Pattern(Regex, usize),
+    /// As patterns are matched, of a text in which nothing is special.
+    Beginning(String),
+    /// With the length of its text.
+    Pattern(Arc<Pattern>, usize),
 }
 
 /// The oldest first: a host's certificate and paths stay whose they were first.
 pub(crate) fn by_age(ingresses: &[Arc<Ingress>]) -> Vec<&Arc<Ingress>> {
     let mut sorted: Vec<&Arc<Ingress>> = ingresses.iter().collect();
-    sorted.sort_by_key(|ingress| (ingress.metadata.creation_timestamp.clone(), key_of(&ingress.metadata)));
+    sorted.sort_by_cached_key(|ingress| {
+        (ingress.metadata.creation_timestamp.clone(), key_of(&ingress.metadata))
+    });
     sorted
 }
 
 impl Routes {
     /// The older ingress wins where two say the same.
-    pub(crate) fn new(ingresses: &[Arc<Ingress>]) -> Routes {
+    pub(crate) fn new(ingresses: &[Arc<Ingress>], patterns: &mut Patterns, remarks: &mut Remarks) -> Routes {
         let mut routes = Routes::default();
+        let mut round = patterns.begin();
         for ingress in by_age(ingresses) {
-            routes.add(ingress);
+            routes.add(ingress, &mut round, remarks);
         }
         for of_host in routes.hosts.values_mut() {
             of_host.sort_by_key(|route| std::cmp::Reverse(route.path.weight()));
@@ -74,27 +89,37 @@ impl Routes {
         routes
     }
 
-    fn add(&mut self, ingress: &Ingress) {
+    fn add(&mut self, ingress: &Arc<Ingress>, patterns: &mut Round<'_>, remarks: &mut Remarks) {
         let Some(spec) = &ingress.spec else { return };
         let namespace = ingress.metadata.namespace.as_deref();
-        let options = Arc::new(options::of(ingress));
         let secure = spec.tls.iter().flatten().flat_map(|tls| tls.hosts.iter().flatten());
         let secure: BTreeSet<&str> = secure.map(String::as_str).collect();
         let default = spec.default_backend.as_ref().and_then(|backend| backend_of(backend, namespace));
         if self.default.is_none() {
             self.default.clone_from(&default);
         }
+        let options = match options::of(ingress) {
+            Ok(options) => Arc::new(options),
+            Err(why) => {
+                remarks.add(ingress, "BadAnnotation", || format!("its rules are left out: {why}"));
+                return;
+            }
+        };
+        let key = key_of(&ingress.metadata);
         for rule in spec.rules.iter().flatten() {
             let host = rule.host.as_deref().unwrap_or_default().to_ascii_lowercase();
             let of_host = self.hosts.entry(host.clone()).or_default();
             let paths = rule.http.iter().flat_map(|http| &http.paths);
             of_host.extend(paths.filter_map(|path| {
-                Some(Route {
-                    path: Match::new(path, &options)?,
-                    backend: backend_of(&path.backend, namespace)?,
-                    options: options.clone(),
-                    has_certificate: secure.contains(host.as_str()),
-                })
+                let backend = backend_of(&path.backend, namespace)?;
+                let matched = Match::new(path, &options, |text| patterns.get(&key, text));
+                let left_out = |(text, why): (&str, String)| {
+                    let text: String = text.chars().take(SHOWN).collect();
+                    format!("the path {text:?} is left out: {why}")
+                };
+                let path = matched.map_err(|bad| remarks.add(ingress, "BadPath", || left_out(bad))).ok()?;
+                let has_certificate = secure.contains(host.as_str());
+                Some(Route { path, backend, options: options.clone(), has_certificate })
             }));
         }
     }
@@ -106,7 +131,10 @@ impl Routes {
     }
 
     /// `host` as the request has it, perhaps with a port and the root's dot; `path` normalised, without its query.
-    pub(crate) fn find(&self, host: &str, path: &str) -> Option<Found<'_>> {
+    ///
+    /// # Errors
+    /// That the path is too long for the patterns that it would have to be compared with.
+    pub(crate) fn find(&self, host: &str, path: &str) -> Result<Option<Found<'_>>, TooLong> {
         let host = host
             .rsplit_once(':')
             .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
@@ -114,62 +142,75 @@ impl Routes {
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let wildcard = host.split_once('.').map(|(_, rest)| format!("*.{rest}"));
         let candidates = [Some(host), wildcard, Some(String::new())];
-        let found = candidates
-            .into_iter()
-            .flatten()
-            .filter_map(|host| self.hosts.get(&host))
-            .find_map(|of_host| of_host.iter().find(|route| route.path.takes(path)));
-        match found {
-            Some(route) => Some(Found {
-                backend: &route.backend,
-                path: route.rewritten(path),
-                to_https: route.options.ssl_redirect.unwrap_or(route.has_certificate),
-            }),
-            None => self.default.as_ref().map(|backend| Found { backend, path: None, to_https: false }),
+        let routes = candidates.iter().flatten().filter_map(|host| self.hosts.get(host)).flatten();
+        let mut matching = 0usize;
+        for route in routes {
+            matching = matching.saturating_add(route.path.cost(path));
+            if matching > MOST_MATCHING {
+                return Err(TooLong);
+            }
+            if route.path.takes(path) {
+                let to_https = route.options.ssl_redirect.unwrap_or(route.has_certificate);
+                return Ok(Some(Found { backend: &route.backend, route: Some(route), to_https }));
+            }
         }
+        Ok(self.default.as_ref().map(|backend| Found { backend, route: None, to_https: false }))
+    }
+}
+
+impl Found<'_> {
+    /// In the place of the request's own path, which is the one that was found by; `None` for that itself.
+    ///
+    /// # Errors
+    /// That it is too long.
+    pub(crate) fn rewritten(&self, path: &str) -> Result<Option<String>, TooLong> {
+        self.route.map_or(Ok(None), |route| route.rewritten(path))
     }
 }
 
 impl Route {
-    fn rewritten(&self, path: &str) -> Option<String> {
-        let target = self.options.rewrite_target.as_ref()?;
-        let Match::Pattern(pattern, _) = &self.path else { return Some(target.clone()) };
-        let mut rewritten = String::new();
-        pattern.captures(path)?.expand(&braced(target), &mut rewritten);
-        Some(if rewritten.starts_with('/') { rewritten } else { format!("/{rewritten}") })
-    }
-}
-
-/// `$1x` means the first group and then an x, not a group of that name.
-fn braced(target: &str) -> String {
-    let mut out = String::new();
-    let mut rest = target;
-    while let Some((before, after)) = rest.split_once('$') {
-        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
-        out += before;
-        match digits {
-            0 => out += "$$",
-            digits => out += &format!("${{{}}}", &after[..digits]),
+    fn rewritten(&self, path: &str) -> Result<Option<String>, TooLong> {
+        let Some(target) = &self.options.rewrite_target else { return Ok(None) };
+        let whole = |number: usize, end: usize| match number {
+            0 => path.get(..end).unwrap_or_default(),
+            _ => "",
+        };
+        match &self.path {
+            Match::Pattern(pattern, _) => match pattern.captures(path) {
+                None => Ok(None),
+                Some(groups) => {
+                    let group = |number| groups.get(number).and_then(|found| path.get(found.range()));
+                    target.expand(|number| group(number).unwrap_or_default()).map(Some)
+                }
+            },
+            Match::Beginning(text) => target.expand(|number| whole(number, text.len())).map(Some),
+            Match::Exact(_) | Match::Prefix(_) => target.expand(|number| whole(number, path.len())).map(Some),
         }
-        rest = &after[digits..];
     }
-    out + rest
 }
 
 impl Match {
-    /// `None` for a pattern that is none; its ingress is served without it.
-    fn new(path: &HTTPIngressPath, options: &Options) -> Option<Match> {
+    /// # Errors
+    /// The text, and why no pattern is made of it: the ingress is served without it.
+    fn new<'p>(
+        path: &'p HTTPIngressPath,
+        options: &Options,
+        compile: impl FnOnce(&str) -> Result<Arc<Pattern>, String>,
+    ) -> Result<Match, (&'p str, String)> {
         let text = path.path.as_deref().filter(|text| !text.is_empty()).unwrap_or("/");
         if path.path_type == "Exact" {
-            return Some(Match::Exact(crate::path::of_rule(text)));
+            return Ok(Match::Exact(crate::path::of_rule(text)));
         }
-        if options.use_regex {
-            // as ingress-nginx has it: from the beginning, whatever the letters' case, and on from there
-            let pattern =
-                RegexBuilder::new(&format!("^{text}")).case_insensitive(true).size_limit(1 << 20).build();
-            return pattern.ok().map(|pattern| Match::Pattern(pattern, text.len()));
+        if !options.use_regex {
+            return Ok(Match::Prefix(crate::path::of_rule(text).trim_end_matches('/').to_owned()));
         }
-        Some(Match::Prefix(crate::path::of_rule(text).trim_end_matches('/').to_owned()))
+        if text.is_ascii() && !text.contains(SPECIAL) {
+            return Ok(Match::Beginning(text.to_owned()));
+        }
+        match compile(text) {
+            Ok(pattern) => Ok(Match::Pattern(pattern, text.len())),
+            Err(why) => Err((text, why)),
+        }
     }
 
     fn takes(&self, path: &str) -> bool {
@@ -178,7 +219,17 @@ impl Match {
             Match::Prefix(prefix) => path
                 .strip_prefix(prefix.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            Match::Beginning(text) => {
+                path.get(..text.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(text))
+            }
             Match::Pattern(pattern, _) => pattern.is_match(path),
+        }
+    }
+
+    fn cost(&self, path: &str) -> usize {
+        match self {
+            Match::Pattern(pattern, _) => pattern.cost(path),
+            Match::Exact(_) | Match::Prefix(_) | Match::Beginning(_) => 0,
         }
     }
 
@@ -186,7 +237,7 @@ impl Match {
     fn weight(&self) -> (bool, usize) {
         match self {
             Match::Exact(path) => (true, path.len()),
-            Match::Prefix(path) => (false, path.len()),
+            Match::Prefix(path) | Match::Beginning(path) => (false, path.len()),
             Match::Pattern(_, length) => (false, *length),
         }
     }
@@ -221,8 +272,19 @@ mod tests {
         json!({"host": host, "http": {"paths": paths}})
     }
 
+    fn routes(ingresses: &[Arc<Ingress>]) -> (Routes, Vec<String>) {
+        let mut remarks = Remarks::default();
+        let routes = Routes::new(ingresses, &mut Patterns::default(), &mut remarks);
+        (routes, remarks.0.into_iter().map(|remark| remark.words).collect())
+    }
+
+    fn found<'r>(routes: &'r Routes, host: &str, path: &str) -> Option<Found<'r>> {
+        routes.find(host, path).unwrap()
+    }
+
     fn service(routes: &Routes, host: &str, path: &str) -> String {
-        routes.find(host, path).map_or_else(|| "-".to_owned(), |found| found.backend.service.name.to_string())
+        found(routes, host, path)
+            .map_or_else(|| "-".to_owned(), |found| found.backend.service.name.to_string())
     }
 
     #[test]
@@ -232,7 +294,7 @@ mod tests {
             rule("*.example", &[path("/", "Prefix", "wild")]),
             rule("", &[path("/any", "ImplementationSpecific", "any")]),
         ]});
-        let routes = Routes::new(&[ingress(&json!({}), &rules)]);
+        let (routes, _) = routes(&[ingress(&json!({}), &rules)]);
         for (host, path, want) in [
             ("a.example", "/", "root"),
             ("A.Example:8080", "/x", "root"),
@@ -252,9 +314,9 @@ mod tests {
     #[test]
     fn what_nobody_takes_goes_to_the_default() {
         let backend = json!({"service": {"name": "default", "port": {"name": "http"}}});
-        let routes = Routes::new(&[ingress(&json!({}), &json!({"defaultBackend": backend}))]);
+        let (routes, _) = routes(&[ingress(&json!({}), &json!({"defaultBackend": backend}))]);
         assert_eq!(service(&routes, "x", "/"), "default");
-        assert_eq!(routes.find("x", "/").unwrap().backend.port, Port::Name("http".into()));
+        assert_eq!(found(&routes, "x", "/").unwrap().backend.port, Port::Name("http".into()));
     }
 
     #[test]
@@ -267,20 +329,71 @@ mod tests {
             ("/x$1y", "/(.)", "/z", "/xzy"),
         ] {
             let rules = json!({"rules": [rule("", &[path(pattern, "ImplementationSpecific", "web")])]});
-            let routes = Routes::new(&[ingress(&rewrite(target), &rules)]);
-            assert_eq!(
-                routes.find("x", asked).unwrap().path.as_deref(),
-                Some(want),
-                "{target} {pattern} {asked}"
-            );
+            let (routes, _) = routes(&[ingress(&rewrite(target), &rules)]);
+            let rewritten = found(&routes, "x", asked).unwrap().rewritten(asked).unwrap();
+            assert_eq!(rewritten.as_deref(), Some(want), "{target} {pattern} {asked}");
         }
+    }
+
+    #[test]
+    fn a_text_without_anything_special_needs_no_pattern() {
+        let regex = json!({"nginx.ingress.kubernetes.io/use-regex": "true"});
+        let paths: Vec<Value> = (0..3000)
+            .map(|n| path(&format!("/Shop-{n}/"), "ImplementationSpecific", &n.to_string()))
+            .collect();
+        let mut patterns = Patterns::default();
+        let ingress = ingress(&regex, &json!({"rules": [rule("", &paths)]}));
+        let routes = Routes::new(&[ingress], &mut patterns, &mut Remarks::default());
+        assert_eq!(patterns.kept(), 0);
+        assert_eq!(service(&routes, "x", "/shop-7/x"), "7");
+        assert_eq!(service(&routes, "x", "/shop-7"), "-", "as the pattern ^/shop-7/ has it");
+    }
+
+    #[test]
+    fn what_is_too_much_is_left_out_and_said() {
+        let target = format!("/{}", "$1".repeat(120_000));
+        let rewrite = json!({"nginx.ingress.kubernetes.io/rewrite-target": target});
+        let rules = json!({"rules": [rule("", &[path("/(.*)", "ImplementationSpecific", "web")])]});
+        let (of_target, words) = routes(&[ingress(&rewrite, &rules)]);
+        assert!(found(&of_target, "x", "/a").is_none());
+        assert!(words[0].contains("rewrite-target: it is longer than 1024 bytes"), "{words:?}");
+
+        let regex = json!({"nginx.ingress.kubernetes.io/use-regex": "true"});
+        let many = (0..1500).map(|n| path(&format!("/{n}.{{0,1000}}"), "ImplementationSpecific", "web"));
+        let mut many: Vec<Value> = many.collect();
+        many.push(path("/plain", "ImplementationSpecific", "plain"));
+        let (of_many, words) = routes(&[ingress(&regex, &json!({"rules": [rule("", &many)]}))]);
+        assert_eq!(service(&of_many, "x", "/plain"), "plain");
+        assert!(
+            words.len() <= 16 && words[0].starts_with("the path \"/0.{0,1000}\" is left out: "),
+            "{words:?}"
+        );
+    }
+
+    #[test]
+    fn a_path_becomes_no_longer_than_a_pod_reads() {
+        let rewrite = json!({"nginx.ingress.kubernetes.io/rewrite-target": format!("/{}", "$1".repeat(32))});
+        let rules = json!({"rules": [rule("", &[path("/(.*)", "ImplementationSpecific", "web")])]});
+        let (routes, _) = routes(&[ingress(&rewrite, &rules)]);
+        let asked = format!("/{}", "a".repeat(60 << 10));
+        assert_eq!(found(&routes, "x", &asked).unwrap().rewritten(&asked), Err(TooLong));
+    }
+
+    #[test]
+    fn a_long_path_meets_so_much_of_patterns() {
+        let regex = json!({"nginx.ingress.kubernetes.io/use-regex": "true"});
+        let paths = (0..100).map(|n| path(&format!("/{n}(a|b){{1,20}}c"), "ImplementationSpecific", "web"));
+        let rules = json!({"rules": [rule("", &paths.collect::<Vec<_>>())]});
+        let (routes, _) = routes(&[ingress(&regex, &rules)]);
+        assert_eq!(service(&routes, "x", "/7abac"), "web");
+        assert!(routes.find("x", &format!("/{}", "a".repeat(60 << 10))).is_err());
     }
 
     #[test]
     fn a_host_with_a_certificate_is_served_securely_unless_told_otherwise() {
         let spec = json!({"tls": [{"hosts": ["a"], "secretName": "s"}], "rules": [rule("a", &[path("/", "Prefix", "web")])]});
         let no = json!({"nginx.ingress.kubernetes.io/ssl-redirect": "false"});
-        assert!(Routes::new(&[ingress(&json!({}), &spec)]).find("a", "/").unwrap().to_https);
-        assert!(!Routes::new(&[ingress(&no, &spec)]).find("a", "/").unwrap().to_https);
+        assert!(found(&routes(&[ingress(&json!({}), &spec)]).0, "a", "/").unwrap().to_https);
+        assert!(!found(&routes(&[ingress(&no, &spec)]).0, "a", "/").unwrap().to_https);
     }
 }

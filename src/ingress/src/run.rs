@@ -1,9 +1,9 @@
 //! Follows what routes are made of, and hands each request the newest table of them. Read [`run`] first.
 
-use crate::certificates::{Certificates, of_secret};
 use crate::listen::Ports;
-use crate::routes::{Routes, by_age};
-use crate::table::{Behind, Shared, Table};
+use crate::remarks::Told;
+use crate::renewal::{Due, Maker, Sources};
+use crate::table::Shared;
 use crate::{ACTOR, IngressConfig, NAME, classes, status};
 use api::ObjectKey;
 use cluster::roles::{ComponentRole, READ, events, rule};
@@ -13,9 +13,13 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kinds::endpoints::service_of;
 use kinds::{TypedKind, key_of};
-use std::collections::{HashMap, HashSet};
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// For ports that another program had, and what was not written.
+const RETRY: Duration = Duration::from_secs(30);
 
 pub fn role() -> ComponentRole {
     let rules = vec![
@@ -39,32 +43,48 @@ pub async fn run(cluster: Cluster, config: IngressConfig, stop: CancellationToke
         events,
         shared: Arc::default(),
         ports: None,
-        told: HashSet::new(),
+        told: Told::default(),
         written: status::Written::default(),
+        maker: Maker::default(),
     };
     let mut ingresses = Changes::<Ingress>::of(&controller.cluster);
     let mut classes = Changes::<IngressClass>::of(&controller.cluster);
     let mut services = Changes::<Service>::of(&controller.cluster);
     let mut slices = Changes::<EndpointSlice>::of(&controller.cluster);
     let mut secrets = Changes::<Secret>::of(&controller.cluster);
+    let mut due = Due::default();
     loop {
         // a burst, as the one of the start, makes one table
-        let all = [ingresses.drain(), classes.drain(), services.drain(), slices.drain(), secrets.drain()];
-        if all.contains(&true) {
-            controller.renew().await;
+        let maker = &controller.maker;
+        let routes = [ingresses.drain(|_| true), classes.drain(|_| true)].contains(&true);
+        let behind = [
+            services.drain(|service| maker.leads_to(&key_of(&service.metadata))),
+            slices.drain(|slice| service_of(slice).is_some_and(|service| maker.leads_to(&service))),
+        ];
+        due.routes |= routes;
+        due.services |= behind.contains(&true);
+        due.certificates |= secrets.drain(|secret| maker.shows(&key_of(&secret.metadata)));
+        let mut is_owing = false;
+        if due.is_any() {
+            (due, is_owing) = controller.renew(due).await;
+            if due.is_any() {
+                continue;
+            }
         }
+        let maker = &controller.maker;
         tokio::select! {
             () = stop.cancelled() => return,
-            () = ingresses.wait() => {}
-            () = classes.wait() => {}
-            () = services.wait() => {}
-            () = slices.wait() => {}
-            () = secrets.wait() => {}
+            () = ingresses.wait(|_| true) => {}
+            () = classes.wait(|_| true) => {}
+            () = services.wait(|service| maker.leads_to(&key_of(&service.metadata))) => {}
+            () = slices.wait(|slice| service_of(slice).is_some_and(|service| maker.leads_to(&service))) => {}
+            () = secrets.wait(|secret| maker.shows(&key_of(&secret.metadata))) => {}
+            () = tokio::time::sleep(RETRY), if is_owing => due.routes = true,
         }
     }
 }
 
-/// Whether anything changed is all that counts.
+/// Whether anything changed that concerns somebody is all that counts.
 struct Changes<K> {
     subscription: Subscription<K>,
     pending: bool,
@@ -75,18 +95,20 @@ impl<K: TypedKind> Changes<K> {
         Changes { subscription: cluster.informer::<K>().subscribe(), pending: true }
     }
 
-    fn drain(&mut self) -> bool {
-        while self.subscription.try_next().is_some() {
-            self.pending = true;
+    fn drain(&mut self, concerns: impl Fn(&K) -> bool) -> bool {
+        while let Some(change) = self.subscription.try_next() {
+            self.pending = self.pending || change.versions().any(|object| concerns(object));
         }
         std::mem::take(&mut self.pending)
     }
 
-    async fn wait(&mut self) {
-        match self.subscription.next().await {
-            Some(_) => self.pending = true,
-            // the cluster ends, and this controller with it
-            None => std::future::pending().await,
+    async fn wait(&mut self, concerns: impl Fn(&K) -> bool) {
+        while !self.pending {
+            match self.subscription.next().await {
+                Some(change) => self.pending = change.versions().any(|object| concerns(object)),
+                // the cluster ends, and this controller with it
+                None => std::future::pending().await,
+            }
         }
     }
 }
@@ -98,92 +120,67 @@ struct Controller {
     events: Recorder,
     shared: Arc<Shared>,
     ports: Option<Ports>,
-    /// What was said already.
-    told: HashSet<(ObjectKey, String)>,
+    told: Told,
     written: status::Written,
+    maker: Maker,
 }
 
 impl Controller {
-    async fn renew(&mut self) {
-        let ingresses = self.ours();
-        if ingresses.is_empty() {
-            self.ports = None;
-            self.told.clear();
-            self.shared.table.store(Arc::default());
-            return;
+    /// What is due after it, and whether something has to be tried again later.
+    async fn renew(&mut self, due: Due) -> (Due, bool) {
+        let (mut maker, cluster) = (std::mem::take(&mut self.maker), self.cluster.clone());
+        let made = tokio::task::spawn_blocking(move || {
+            let made = maker.renew(due, &cluster);
+            (maker, made)
+        });
+        let made = match made.await {
+            Ok((maker, made)) => {
+                self.maker = maker;
+                made
+            }
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // the runtime ends, and this controller with it
+                Err(_) => return std::future::pending().await,
+            },
+        };
+        self.shared.table.store(Arc::new(made.table));
+        self.told.keep(self.maker.ingresses());
+        for remark in made.remarks.0 {
+            self.tell(&remark.ingress, remark.reason, remark.words);
         }
-        let table = self.table(&ingresses);
-        self.shared.table.store(Arc::new(table));
-        if self.ports.is_none() {
-            match Ports::open(&self.config, &self.shared).await {
-                Ok(ports) => self.ports = Some(ports),
-                Err(why) => {
-                    for ingress in &ingresses {
-                        self.tell(ingress, "PortUnavailable", format!("it can not be served: {why}"));
-                    }
-                    return;
+        if self.maker.ingresses().is_empty() {
+            self.ports = None;
+            return (made.rest, false);
+        }
+        let is_owing = !self.open_ports().await || !self.write_status().await;
+        (made.rest, is_owing)
+    }
+
+    async fn open_ports(&mut self) -> bool {
+        if self.ports.is_some() {
+            return true;
+        }
+        match Ports::open(&self.config, &self.shared).await {
+            Ok(ports) => self.ports = Some(ports),
+            Err(why) => {
+                for ingress in self.maker.ingresses().to_vec() {
+                    self.tell(&ingress, "PortUnavailable", format!("it can not be served: {why}"));
                 }
             }
         }
-        for ingress in self.written.due(&ingresses, self.config.node_ip) {
+        self.ports.is_some()
+    }
+
+    /// Whether all is written.
+    async fn write_status(&mut self) -> bool {
+        let mut all = true;
+        for ingress in self.written.due(self.maker.ingresses(), self.config.node_ip) {
             match status::write(&self.client, &ingress, self.config.node_ip).await {
                 Ok(()) => self.written.done(&ingress, self.config.node_ip),
                 Err(error) => {
+                    all = false;
                     tracing::warn!(ingress = %key_of(&ingress.metadata), %error, "the status of an ingress was not written");
-                }
-            }
-        }
-    }
-
-    fn ours(&self) -> Vec<Arc<Ingress>> {
-        let classes = self.cluster.informer::<IngressClass>();
-        let controller =
-            |name: &str| classes.get(&ObjectKey::cluster(name)).map(|class| classes::controller(&class));
-        let mut all = self.cluster.informer::<Ingress>().list(None);
-        all.retain(|ingress| {
-            ingress.metadata.deletion_timestamp.is_none() && classes::is_ours(ingress, controller)
-        });
-        all
-    }
-
-    fn table(&mut self, ingresses: &[Arc<Ingress>]) -> Table {
-        let routes = Routes::new(ingresses);
-        let mut services: HashMap<ObjectKey, Behind> = HashMap::new();
-        let known = self.cluster.informer::<Service>();
-        for key in routes.services() {
-            services
-                .entry(key.clone())
-                .or_insert_with(|| Behind { service: known.get(key), slices: Vec::new() });
-        }
-        for slice in self.cluster.informer::<EndpointSlice>().list(None) {
-            if let Some(behind) = service_of(&slice).and_then(|key| services.get_mut(&key)) {
-                behind.slices.push(slice.clone());
-            }
-        }
-        Table { certificates: self.certificates(ingresses), routes, services }
-    }
-
-    fn certificates(&mut self, ingresses: &[Arc<Ingress>]) -> Certificates {
-        let secrets = self.cluster.informer::<Secret>();
-        let mut all = Certificates::default();
-        for ingress in by_age(ingresses) {
-            let named = ingress.spec.iter().flat_map(|spec| spec.tls.iter().flatten());
-            for tls in named {
-                let Some(name) = tls.secret_name.as_deref().filter(|name| !name.is_empty()) else { continue };
-                let key = ObjectKey::new(ingress.metadata.namespace.as_deref(), name);
-                let found = secrets.get(&key).ok_or_else(|| "it does not exist".to_owned());
-                match found.and_then(|secret| of_secret(&secret)) {
-                    Ok(certificate) => {
-                        let hosts = tls.hosts.iter().flatten().map(|host| host.to_ascii_lowercase());
-                        // a newer one, of another namespace perhaps, does not speak for the host of an older one
-                        for host in hosts {
-                            all.0.entry(host).or_insert_with(|| certificate.clone());
-                        }
-                    }
-                    Err(why) => {
-                        let words = format!("the secret {name} holds no certificate: {why}");
-                        self.tell(ingress, "BadCertificate", words);
-                    }
                 }
             }
         }
@@ -192,8 +189,33 @@ impl Controller {
 
     /// Once.
     fn tell(&mut self, ingress: &Ingress, reason: &'static str, words: String) {
-        if self.told.insert((key_of(&ingress.metadata), words.clone())) {
+        if self.told.is_new(ingress, &words) {
             self.events.warning(ingress, reason, words);
         }
+    }
+}
+
+impl Sources for Cluster {
+    fn ingresses(&self) -> Vec<Arc<Ingress>> {
+        let classes = self.informer::<IngressClass>();
+        let controller =
+            |name: &str| classes.get(&ObjectKey::cluster(name)).map(|class| classes::controller(&class));
+        let mut all = self.informer::<Ingress>().list(None);
+        all.retain(|ingress| {
+            ingress.metadata.deletion_timestamp.is_none() && classes::is_ours(ingress, controller)
+        });
+        all
+    }
+
+    fn service(&self, key: &ObjectKey) -> Option<Arc<Service>> {
+        self.informer::<Service>().get(key)
+    }
+
+    fn slices(&self) -> Vec<Arc<EndpointSlice>> {
+        self.informer::<EndpointSlice>().list(None)
+    }
+
+    fn secret(&self, key: &ObjectKey) -> Option<Arc<Secret>> {
+        self.informer::<Secret>().get(key)
     }
 }

@@ -2,6 +2,10 @@
 
 use crate::backends::{self, NoBackend};
 use crate::certificates::Certificates;
+#[cfg(test)]
+use crate::patterns::Patterns;
+#[cfg(test)]
+use crate::remarks::Remarks;
 use crate::routes::{Backend, Routes};
 use api::ObjectKey;
 use arc_swap::ArcSwap;
@@ -24,11 +28,13 @@ const MOST_OPEN: usize = 2048;
 /// What requests are answered by.
 #[derive(Default)]
 pub(crate) struct Table {
-    pub(crate) routes: Routes,
-    pub(crate) certificates: Certificates,
-    /// By namespace and name of a service, of those that ingresses lead to.
-    pub(crate) services: HashMap<ObjectKey, Behind>,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) certificates: Arc<Certificates>,
+    pub(crate) services: Arc<Services>,
 }
+
+/// By namespace and name, those that ingresses lead to.
+pub(crate) type Services = HashMap<ObjectKey, Behind>;
 
 /// What a service leads to.
 #[derive(Default)]
@@ -62,8 +68,9 @@ impl Table {
             let key = key_of(&service.metadata);
             (key, Behind { service: Some(Arc::new(service)), slices: vec![Arc::new(slice)] })
         };
-        let services = services.into_iter().map(behind).collect();
-        Table { routes: Routes::new(ingresses), services, ..Table::default() }
+        let services = Arc::new(services.into_iter().map(behind).collect());
+        let routes = Routes::new(ingresses, &mut Patterns::default(), &mut Remarks::default());
+        Table { routes: Arc::new(routes), services, ..Table::default() }
     }
 
     pub(crate) fn addresses(&self, backend: &Backend) -> Result<Vec<SocketAddr>, NoBackend> {

@@ -28,6 +28,37 @@ pub fn from_map(pairs: &BTreeMap<String, String>) -> LabelSelector {
     LabelSelector::from_pairs(pairs)
 }
 
+/// Whether it matches, without being read first: whoever writes one decides how long it is, and mostly the first of its terms tells.
+/// An empty one matches everything, one that makes no sense nothing.
+pub fn selects(selector: &meta::LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+    selector.match_labels.iter().all(|pairs| selects_by_map(pairs, labels))
+        && selector.match_expressions.iter().flatten().all(|expression| is_met(expression, labels))
+}
+
+/// The same of a selector by which an owner finds what is its own: an empty one finds nothing.
+pub fn finds(selector: &meta::LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+    let is_empty = selector.match_labels.iter().all(BTreeMap::is_empty)
+        && selector.match_expressions.iter().all(Vec::is_empty);
+    !is_empty && selects(selector, labels)
+}
+
+/// A Service's; an empty one matches everything.
+pub fn selects_by_map(pairs: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> bool {
+    pairs.iter().all(|(key, value)| labels.get(key) == Some(value))
+}
+
+fn is_met(expression: &meta::LabelSelectorRequirement, labels: &BTreeMap<String, String>) -> bool {
+    let value = labels.get(&expression.key);
+    let is_among = |value: &String| expression.values.iter().flatten().any(|one| one == value);
+    match expression.operator.as_str() {
+        "In" => value.is_some_and(is_among),
+        "NotIn" => !value.is_some_and(is_among),
+        "Exists" => value.is_some(),
+        "DoesNotExist" => value.is_none(),
+        _ => false,
+    }
+}
+
 /// As `kubectl get -o wide` prints it; `<none>` where there is none.
 pub fn print(selector: Option<&meta::LabelSelector>) -> String {
     let text = selector.and_then(|s| from_object(s).ok()).map(|s| s.to_string()).unwrap_or_default();
@@ -40,4 +71,38 @@ pub fn print_map(pairs: Option<&BTreeMap<String, String>>) -> String {
 
 fn or_none(text: String) -> String {
     if text.is_empty() { "<none>".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_selector_matches_read_or_unread() {
+        let expression = |key: &str, operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
+        let selectors: Vec<Value> = vec![
+            json!({}),
+            json!({"matchLabels": {}}),
+            json!({"matchLabels": {"a": "1"}}),
+            json!({"matchLabels": {"a": "1", "b": "2"}}),
+            expression("a", "In", &["1", "2"]),
+            expression("a", "NotIn", &["1"]),
+            expression("a", "Exists", &[]),
+            expression("a", "DoesNotExist", &[]),
+            expression("a", "Near", &["1"]),
+        ];
+        let labels = [json!({}), json!({"a": "1"}), json!({"a": "2"}), json!({"a": "1", "b": "2"})];
+        for selector in &selectors {
+            let selector: meta::LabelSelector = serde_json::from_value(selector.clone()).unwrap();
+            for labels in &labels {
+                let labels: BTreeMap<String, String> = serde_json::from_value(labels.clone()).unwrap();
+                let read = from_object(&selector);
+                let want = read.as_ref().is_ok_and(|read| read.matches(&labels));
+                assert_eq!(selects(&selector, &labels), want, "{selector:?} {labels:?}");
+                let has_some = read.is_ok_and(|read| !read.requirements.is_empty());
+                assert_eq!(finds(&selector, &labels), want && has_some, "{selector:?} {labels:?}");
+            }
+        }
+    }
 }

@@ -9,7 +9,9 @@
 use super::plugin::{Plugin, Step};
 use super::review::Review;
 use crate::reservations::Reservations;
-use crate::rule_coverage::{compact, describe, full_authority, quoted, uncovered};
+use crate::rule_coverage::{
+    COMPARISONS, Missing, TOLD, TooMany, describe, full_authority, quoted, uncovered,
+};
 use crate::{Actor, Attributes, Cluster, Target};
 use ::api::{GroupResource, ObjectKey, Status};
 use async_trait::async_trait;
@@ -108,11 +110,14 @@ impl Check<'_> {
     }
 
     fn holds(&self, wanted: &[PolicyRule]) -> Result<(), Status> {
-        let missing = self.missing(wanted);
-        if missing.is_empty() {
+        let missing = self.missing(wanted)?;
+        if missing.is_nothing() {
             return Ok(());
         }
-        let each: Vec<String> = describe(&compact(missing)).into_iter().collect();
+        let mut each: Vec<String> = describe(&missing.rules).into_iter().collect();
+        if missing.more > 0 {
+            each.push(format!("and {} more", missing.more));
+        }
         self.refused(&format!(
             "user {:?} (groups={}) is attempting to grant RBAC permissions not currently held:\n{}",
             self.actor.name,
@@ -122,15 +127,22 @@ impl Check<'_> {
     }
 
     fn may_aggregate(&self) -> Result<(), Status> {
-        match self.missing(&full_authority()).is_empty() {
+        match self.missing(&full_authority())?.is_nothing() {
             true => Ok(()),
             false => self.refused("must have cluster-admin privileges to use the aggregationRule"),
         }
     }
 
-    fn missing(&self, wanted: &[PolicyRule]) -> Vec<PolicyRule> {
+    fn missing(&self, wanted: &[PolicyRule]) -> Result<Missing, Status> {
         let namespace = self.target.namespace.as_deref().unwrap_or_default();
-        uncovered(&self.cluster.rules_of(self.actor, namespace), wanted)
+        let held = self.cluster.rules_of(self.actor, namespace);
+        uncovered(held.iter(), wanted, TOLD).or_else(|TooMany| {
+            let refused = self.refused(&format!(
+                "more than {COMPARISONS} comparisons would tell whether user {:?} holds its rules: write fewer or shorter ones",
+                self.actor.name
+            ));
+            refused.map(|()| Missing::default())
+        })
     }
 
     /// # Errors

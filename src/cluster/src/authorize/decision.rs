@@ -115,7 +115,7 @@ impl Attributes {
     }
 
     /// `pods/log`
-    fn full_resource(&self) -> String {
+    pub(super) fn full_resource(&self) -> String {
         match self.subresource.as_str() {
             "" => self.resource.clone(),
             part => format!("{}/{part}", self.resource),

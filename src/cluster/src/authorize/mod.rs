@@ -6,16 +6,17 @@ mod decision;
 mod node;
 mod rbac;
 mod review;
+mod role_rules;
 
 pub use decision::{Attributes, Decision, Verdict};
 pub(crate) use node::{LEASES as NODE_LEASES, rules as node_rules};
+pub use rbac::HeldRules;
 pub(crate) use rbac::{Rbac, keep_current};
 
 use crate::{Actor, Cluster};
 use ::api::Status;
 use async_trait::async_trait;
 use k8s_openapi::api::authorization::v1::SubjectAccessReviewSpec;
-use k8s_openapi::api::rbac::v1::PolicyRule;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -136,7 +137,7 @@ impl Cluster {
     }
 
     /// The rules that apply to an actor in a namespace, for `kubectl auth can-i --list`.
-    pub fn rules_of(&self, actor: &Actor, namespace: &str) -> Vec<PolicyRule> {
+    pub fn rules_of(&self, actor: &Actor, namespace: &str) -> HeldRules {
         self.0.rbac.rules_of(actor, namespace)
     }
 

@@ -1,37 +1,74 @@
-//! Role-based access control, decided from an index of all rules that is rebuilt when one changes.
+//! Role-based access control, decided from an index of all rules. What changed is read again: a role or a binding that did not is
+//! neither decoded nor indexed anew, and what is in a namespace is kept, and looked at, by itself.
 
 use super::decision::{Attributes, Decision};
+use super::role_rules::RoleRules;
 use crate::{Actor, Cluster};
+use ::api::{ObjectKey, ResourceVersion};
 use arc_swap::ArcSwap;
 use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
 };
 use kinds::TypedKind;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use store::{Resource, Snapshot, Store};
+
+const ACCOUNT: &str = "system:serviceaccount:";
 
 pub(crate) struct Rbac {
     rules: ArcSwap<Rules>,
     /// Held from the look at the store until the rules are in place: an older look never replaces a newer one.
-    refreshing: Mutex<()>,
+    read: Mutex<Read>,
 }
 
-/// Rules by who they are for; `None` is every namespace.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Rules {
+    everywhere: Arc<Bound>,
+    namespaces: HashMap<Arc<str>, Arc<Bound>>,
+}
+
+/// Rules by who they are for.
+#[derive(Default)]
+struct Bound {
     users: HashMap<String, Vec<Grant>>,
     groups: HashMap<String, Vec<Grant>>,
 }
 
-#[derive(Clone)]
 struct Grant {
-    namespace: Option<String>,
-    rules: Arc<Vec<PolicyRule>>,
-    /// Who gave it to whom: `RBAC: allowed by ClusterRoleBinding "a" of ClusterRole "b" to User "c"`.
-    reason: Arc<str>,
+    rules: Arc<RoleRules>,
+    /// `ClusterRoleBinding "a" of ClusterRole "b"`
+    origin: Arc<str>,
+    to: Kind,
 }
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    User,
+    Group,
+    ServiceAccount,
+}
+
+/// What the store had at the last look.
+#[derive(Default)]
+struct Read {
+    cluster_roles: Kept<Arc<RoleRules>>,
+    roles: Kept<Arc<RoleRules>>,
+    cluster_bindings: Kept<Binding>,
+    bindings: Kept<Binding>,
+}
+
+struct Binding {
+    role: RoleRef,
+    subjects: Vec<Subject>,
+}
+
+/// Of one kind; what is made of an object stays until there is another version of it.
+struct Kept<T>(BTreeMap<ObjectKey, (ResourceVersion, T)>);
+
+/// The rules that somebody has, each role's once.
+pub struct HeldRules(Vec<Arc<RoleRules>>);
 
 const RULE_RESOURCES: [fn() -> Resource; 4] =
     [stored::<ClusterRole>, stored::<ClusterRoleBinding>, stored::<Role>, stored::<RoleBinding>];
@@ -40,7 +77,7 @@ fn stored<K: TypedKind>() -> Resource {
     Resource::from(&K::info().storage)
 }
 
-/// Rebuilds the index whenever a role or a binding changes.
+/// Renews the index whenever a role or a binding changes.
 pub(crate) fn keep_current(cluster: &Cluster) {
     for resource in RULE_RESOURCES {
         let (store, weak) = (cluster.store().clone(), Arc::downgrade(&cluster.0));
@@ -62,111 +99,213 @@ pub(crate) fn keep_current(cluster: &Cluster) {
     }
 }
 
+impl HeldRules {
+    pub fn iter(&self) -> impl Iterator<Item = &PolicyRule> {
+        self.0.iter().flat_map(|role| role.rules())
+    }
+
+    pub fn contains(&self, rule: &PolicyRule) -> bool {
+        self.iter().any(|held| held == rule)
+    }
+}
+
 impl Rbac {
     pub(crate) fn load(snapshot: &Snapshot) -> Self {
-        Rbac { rules: ArcSwap::from_pointee(Rules::read(snapshot)), refreshing: Mutex::default() }
+        let mut read = Read::default();
+        let rules = read.follow(snapshot, &Rules::default());
+        Rbac { rules: ArcSwap::from_pointee(rules), read: Mutex::new(read) }
     }
 
     pub(crate) fn decide(&self, actor: &Actor, asked: &Attributes) -> Decision {
-        match self.rules.load().granting(actor, asked) {
-            Some(grant) => Decision::allow(grant.reason.clone()),
+        let rules = self.rules.load();
+        let mut granted = rules.grants(actor, asked.namespace.as_deref());
+        match granted.find(|(grant, _)| grant.rules.allows(asked)) {
+            Some((grant, to)) => Decision::allow(grant.reason(to)),
             None => Decision::default(),
         }
     }
 
     /// Those of an actor in a namespace.
-    pub(crate) fn rules_of(&self, actor: &Actor, namespace: &str) -> Vec<PolicyRule> {
+    pub(crate) fn rules_of(&self, actor: &Actor, namespace: &str) -> HeldRules {
         let rules = self.rules.load();
-        let grants = rules.grants(actor).filter(|g| g.namespace.as_deref().is_none_or(|n| n == namespace));
-        grants.flat_map(|grant| grant.rules.iter().cloned()).collect()
+        let mut seen = HashSet::new();
+        let roles = rules.grants(actor, Some(namespace)).map(|(grant, _)| &grant.rules);
+        HeldRules(roles.filter(|role| seen.insert(Arc::as_ptr(role))).cloned().collect())
     }
 
     pub(crate) fn refresh(&self, store: &Store) {
-        let _one_at_a_time = self.refreshing.lock();
-        self.rules.store(Arc::new(Rules::read(&store.snapshot())));
+        let mut read = self.read.lock();
+        let rules = read.follow(&store.snapshot(), &self.rules.load());
+        self.rules.store(Arc::new(rules));
+    }
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Kept(BTreeMap::new())
+    }
+}
+
+impl<T> Kept<T> {
+    /// The namespaces in which something is other than it was.
+    fn follow<K: TypedKind>(
+        &mut self,
+        snapshot: &Snapshot,
+        make: impl Fn(K) -> T,
+    ) -> HashSet<Option<Arc<str>>> {
+        let mut before = std::mem::take(&mut self.0);
+        let mut changed = HashSet::new();
+        for object in snapshot.list(&stored::<K>(), None, None) {
+            let (key, revision) = (object.key(), object.revision());
+            if let Some(known) = before.remove(&key).filter(|known| known.0 == revision) {
+                self.0.insert(key, known);
+                continue;
+            }
+            changed.insert(key.namespace.clone());
+            if let Ok(object) = object.decode::<K>() {
+                self.0.insert(key, (revision, make(object)));
+            }
+        }
+        changed.extend(before.into_keys().map(|key| key.namespace));
+        changed
+    }
+
+    fn get(&self, key: &ObjectKey) -> Option<&T> {
+        self.0.get(key).map(|(_, kept)| kept)
+    }
+
+    fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = (&ObjectKey, &T)> {
+        let from = self.0.range(ObjectKey::namespaced(namespace, "")..);
+        let within = from.take_while(move |(key, _)| key.namespace.as_deref() == Some(namespace));
+        within.map(|(key, (_, kept))| (key, kept))
+    }
+}
+
+impl Read {
+    fn follow(&mut self, snapshot: &Snapshot, before: &Rules) -> Rules {
+        let rules = |given: Option<Vec<PolicyRule>>| Arc::new(RoleRules::new(given.unwrap_or_default()));
+        let binding = |role: RoleRef, subjects: Option<Vec<Subject>>| Binding {
+            role,
+            subjects: subjects.unwrap_or_default(),
+        };
+        let cluster_roles = self.cluster_roles.follow(snapshot, |role: ClusterRole| rules(role.rules));
+        let cluster_bindings = self
+            .cluster_bindings
+            .follow(snapshot, |bound: ClusterRoleBinding| binding(bound.role_ref, bound.subjects));
+        let mut changed = self.roles.follow(snapshot, |role: Role| rules(role.rules));
+        changed.extend(
+            self.bindings.follow(snapshot, |bound: RoleBinding| binding(bound.role_ref, bound.subjects)),
+        );
+        if !cluster_roles.is_empty() {
+            // any binding may be one of theirs
+            changed.extend(self.bindings.0.keys().map(|key| key.namespace.clone()));
+        }
+        let mut now = before.clone();
+        if !cluster_roles.is_empty() || !cluster_bindings.is_empty() {
+            now.everywhere = Arc::new(self.everywhere());
+        }
+        for namespace in changed.into_iter().flatten() {
+            let bound = self.within(&namespace);
+            if bound.users.is_empty() && bound.groups.is_empty() {
+                now.namespaces.remove(&namespace);
+            } else {
+                now.namespaces.insert(namespace, Arc::new(bound));
+            }
+        }
+        now
+    }
+
+    fn everywhere(&self) -> Bound {
+        let mut bound = Bound::default();
+        for (key, (_, binding)) in &self.cluster_bindings.0 {
+            if let Some(found) = self.cluster_roles.get(&ObjectKey::cluster(&binding.role.name)) {
+                let origin = format!("ClusterRoleBinding {:?} of {}", key.name, shown(&binding.role));
+                bound.grant(&binding.subjects, "", found, &Arc::from(origin));
+            }
+        }
+        bound.each_role_once();
+        bound
+    }
+
+    fn within(&self, namespace: &str) -> Bound {
+        let mut bound = Bound::default();
+        for (key, binding) in self.bindings.of_namespace(namespace) {
+            let RoleRef { kind, name, .. } = &binding.role;
+            let found = match kind.as_str() {
+                "ClusterRole" => self.cluster_roles.get(&ObjectKey::cluster(name)),
+                _ => self.roles.get(&ObjectKey::namespaced(namespace, name)),
+            };
+            if let Some(found) = found {
+                let name = format!("{}/{namespace}", key.name);
+                let origin = format!("RoleBinding {name:?} of {}", shown(&binding.role));
+                bound.grant(&binding.subjects, namespace, found, &Arc::from(origin));
+            }
+        }
+        bound.each_role_once();
+        bound
+    }
+}
+
+impl Bound {
+    fn grant(&mut self, subjects: &[Subject], at: &str, rules: &Arc<RoleRules>, origin: &Arc<str>) {
+        for subject in subjects {
+            let name = subject.name.as_str();
+            let (of, key, to) = match subject.kind.as_str() {
+                "Group" => (&mut self.groups, name.to_owned(), Kind::Group),
+                "ServiceAccount" => {
+                    let home = subject.namespace.as_deref().unwrap_or(at);
+                    (&mut self.users, format!("{ACCOUNT}{home}:{name}"), Kind::ServiceAccount)
+                }
+                _ => (&mut self.users, name.to_owned(), Kind::User),
+            };
+            of.entry(key).or_default().push(Grant { rules: rules.clone(), origin: origin.clone(), to });
+        }
+    }
+
+    /// By the first binding of several.
+    fn each_role_once(&mut self) {
+        for grants in self.users.values_mut().chain(self.groups.values_mut()) {
+            let mut seen = HashSet::new();
+            grants.retain(|grant| seen.insert(Arc::as_ptr(&grant.rules)));
+        }
+    }
+
+    /// With whom each is for.
+    fn grants<'a>(&'a self, actor: &'a Actor) -> impl Iterator<Item = (&'a Grant, &'a str)> {
+        let own = self.users.get(&actor.name).map(|grants| (grants, actor.name.as_str()));
+        let of_groups =
+            actor.groups.iter().filter_map(|group| Some((self.groups.get(group)?, group.as_str())));
+        own.into_iter().chain(of_groups).flat_map(|(grants, to)| grants.iter().map(move |grant| (grant, to)))
     }
 }
 
 impl Rules {
-    fn read(snapshot: &Snapshot) -> Self {
-        let cluster_roles = named::<ClusterRole>(snapshot, |r| r.rules.clone());
-        let roles = named::<Role>(snapshot, |r| r.rules.clone());
-        let mut rules = Rules::default();
-        for binding in all::<ClusterRoleBinding>(snapshot) {
-            if let Some(found) = cluster_roles.get(&(None, binding.role_ref.name.clone())) {
-                let name = binding.metadata.name.as_deref().unwrap_or_default();
-                let origin = format!("ClusterRoleBinding {name:?} of {}", shown(&binding.role_ref));
-                rules.grant(binding.subjects.as_deref(), None, found, &origin);
-            }
-        }
-        for binding in all::<RoleBinding>(snapshot) {
-            let namespace = binding.metadata.namespace.clone();
-            let RoleRef { kind, name, .. } = &binding.role_ref;
-            let found = match kind.as_str() {
-                "ClusterRole" => cluster_roles.get(&(None, name.clone())),
-                _ => roles.get(&(namespace.clone(), name.clone())),
-            };
-            if let Some(found) = found {
-                let at = namespace.as_deref().unwrap_or_default();
-                let name = format!("{}/{at}", binding.metadata.name.as_deref().unwrap_or_default());
-                let origin = format!("RoleBinding {name:?} of {}", shown(&binding.role_ref));
-                rules.grant(binding.subjects.as_deref(), namespace, found, &origin);
-            }
-        }
-        rules
+    /// The cluster's before the namespace's.
+    fn grants<'a>(
+        &'a self,
+        actor: &'a Actor,
+        namespace: Option<&str>,
+    ) -> impl Iterator<Item = (&'a Grant, &'a str)> {
+        let here = namespace.and_then(|namespace| self.namespaces.get(namespace));
+        [Some(&self.everywhere), here].into_iter().flatten().flat_map(move |bound| bound.grants(actor))
     }
+}
 
-    fn grant(
-        &mut self,
-        subjects: Option<&[Subject]>,
-        namespace: Option<String>,
-        rules: &Arc<Vec<PolicyRule>>,
-        origin: &str,
-    ) {
-        for subject in subjects.unwrap_or_default() {
-            let (kind, name) = (subject.kind.as_str(), subject.name.as_str());
-            let (of, key, to) = match kind {
-                "Group" => (&mut self.groups, name.to_owned(), name.to_owned()),
-                "ServiceAccount" => {
-                    let home = subject.namespace.as_deref().or(namespace.as_deref()).unwrap_or_default();
-                    let account = format!("system:serviceaccount:{home}:{name}");
-                    (&mut self.users, account, format!("{name}/{home}"))
-                }
-                _ => (&mut self.users, name.to_owned(), name.to_owned()),
-            };
-            let reason = format!("RBAC: allowed by {origin} to {kind} {to:?}").into();
-            let grant = Grant { namespace: namespace.clone(), rules: rules.clone(), reason };
-            of.entry(key).or_default().push(grant);
-        }
-    }
-
-    fn grants<'a>(&'a self, actor: &'a Actor) -> impl Iterator<Item = &'a Grant> {
-        let own = self.users.get(&actor.name).into_iter().flatten();
-        own.chain(actor.groups.iter().filter_map(|group| self.groups.get(group)).flatten())
-    }
-
-    /// The first that allows it.
-    fn granting<'a>(&'a self, actor: &'a Actor, asked: &Attributes) -> Option<&'a Grant> {
-        let here = |grant: &&Grant| grant.namespace.is_none() || grant.namespace == asked.namespace;
-        self.grants(actor).filter(here).find(|grant| grant.rules.iter().any(|rule| covers(rule, asked)))
+impl Grant {
+    /// Who gave it to whom: `RBAC: allowed by ClusterRoleBinding "a" of ClusterRole "b" to User "c"`.
+    fn reason(&self, to: &str) -> Arc<str> {
+        let Grant { origin, to: kind, .. } = self;
+        let account = match kind {
+            Kind::ServiceAccount => to.strip_prefix(ACCOUNT).and_then(|rest| rest.split_once(':')),
+            Kind::User | Kind::Group => None,
+        };
+        let to = account.map_or_else(|| to.to_owned(), |(home, name)| format!("{name}/{home}"));
+        format!("RBAC: allowed by {origin} to {kind:?} {to:?}").into()
     }
 }
 
 fn shown(role: &RoleRef) -> String {
     format!("{} {:?}", role.kind, role.name)
-}
-
-fn all<K: TypedKind>(snapshot: &Snapshot) -> Vec<K> {
-    snapshot.list(&stored::<K>(), None, None).filter_map(|object| object.decode().ok()).collect()
-}
-
-fn named<K: TypedKind>(
-    snapshot: &Snapshot,
-    rules: impl Fn(&K) -> Option<Vec<PolicyRule>>,
-) -> HashMap<(Option<String>, String), Arc<Vec<PolicyRule>>> {
-    let key =
-        |role: &K| (role.metadata().namespace.clone(), role.metadata().name.clone().unwrap_or_default());
-    all::<K>(snapshot).iter().map(|role| (key(role), Arc::new(rules(role).unwrap_or_default()))).collect()
 }
 
 /// Upstream's `RuleAllows`.

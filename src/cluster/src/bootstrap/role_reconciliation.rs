@@ -3,7 +3,7 @@
 
 use crate::Actor;
 use crate::roles::AUTO_UPDATE;
-use crate::rule_coverage::{compact, uncovered};
+use crate::rule_coverage::uncovered;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -30,8 +30,10 @@ pub(super) fn role(stored: &ClusterRole, wanted: &ClusterRole) -> Option<Cluster
         }
         None => {
             let has = role.rules.get_or_insert_default();
-            let missing = compact(uncovered(has, wanted.rules.as_deref().unwrap_or_default()));
-            has.extend(missing);
+            let wanted = wanted.rules.as_deref().unwrap_or_default();
+            // of a role that can not be compared nothing is known
+            let missing = uncovered(&*has, wanted, usize::MAX).map(|missing| missing.rules);
+            has.extend(missing.unwrap_or_else(|_| wanted.to_vec()));
         }
     }
     (role != *stored).then_some(role)

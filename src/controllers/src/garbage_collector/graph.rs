@@ -42,6 +42,8 @@ impl Deletion {
 struct Node {
     item: Item,
     owners: Vec<OwnerRef>,
+    /// Whose deletion waits for it, by uid: whoever writes an object decides how many owners it has.
+    blocks: HashSet<String>,
     deletion: Deletion,
 }
 
@@ -52,21 +54,26 @@ pub(super) struct Graph {
     dependents: HashMap<String, BTreeSet<String>>,
 }
 
-fn blocks(reference: &OwnerRef, owner: &str) -> bool {
-    reference.uid == owner && reference.block_owner_deletion == Some(true)
+fn blocked(owners: &[OwnerRef]) -> HashSet<String> {
+    let blocking = owners.iter().filter(|owner| owner.block_owner_deletion == Some(true));
+    blocking.map(|owner| owner.uid.clone()).collect()
 }
 
 impl Graph {
     /// Takes in what an object is now, and says whom to look at.
     pub(super) fn put(&mut self, item: Item, meta: &Meta) -> Vec<Item> {
-        let new =
-            Node { item: item.clone(), owners: meta.owner_references.clone(), deletion: Deletion::of(meta) };
+        let new = Node {
+            item: item.clone(),
+            owners: meta.owner_references.clone(),
+            blocks: blocked(&meta.owner_references),
+            deletion: Deletion::of(meta),
+        };
         let old = self.forget(&meta.uid);
         let (old_owners, old_deletion) =
             old.map_or((Vec::new(), Deletion::NotAsked), |node| (node.owners, node.deletion));
         let mut woken = Vec::new();
         for before in old_owners.iter().filter(|before| before.block_owner_deletion == Some(true)) {
-            if !new.owners.iter().any(|owner| blocks(owner, &before.uid)) {
+            if !new.blocks.contains(&before.uid) {
                 woken.extend(self.waiting(&before.uid));
             }
         }
@@ -138,7 +145,7 @@ impl Graph {
     fn blocking<'g>(&'g self, uid: &'g str) -> impl Iterator<Item = (&'g String, &'g Node)> {
         let namespaced = self.nodes.get(uid).is_some_and(|owner| owner.item.key.namespace.is_some());
         self.dependent_nodes(uid)
-            .filter(move |(_, node)| node.owners.iter().any(|owner| blocks(owner, uid)))
+            .filter(move |(_, node)| node.blocks.contains(uid))
             .filter(move |(_, node)| !namespaced || node.item.key.namespace.is_some())
     }
 
@@ -289,6 +296,21 @@ mod tests {
             let waits = objects.iter().map(|m| m.uid.as_str()).filter(|uid| graph.waits_for_itself(uid));
             assert_eq!(waits.collect::<Vec<_>>().join(" "), want, "{name}");
         }
+    }
+
+    /// Among ten thousand owners it is looked up, not sought.
+    #[test]
+    fn what_blocks_is_known_of_each_owner() {
+        let names: Vec<String> = (0..10_000).map(|n| format!("o{n}!")).collect();
+        let owners: Vec<&str> = names.iter().map(String::as_str).chain(["plain"]).collect();
+        let mut graph = Graph::default();
+        put(&mut graph, &meta("pod", &owners, NotAsked));
+        assert_eq!(graph.nodes["pod"].blocks.len(), 10_000);
+        put(&mut graph, &meta("o9999", &[], DeletingDependents));
+        put(&mut graph, &meta("plain", &[], DeletingDependents));
+        assert_eq!(graph.blocking_dependents("o9999").len(), 1);
+        assert_eq!(graph.blocking_dependents("plain").len(), 0);
+        assert_eq!(put(&mut graph, &meta("pod", &owners[..9_999], NotAsked)), "o9999 pod");
     }
 
     #[test]

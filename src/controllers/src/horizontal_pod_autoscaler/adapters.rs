@@ -101,16 +101,7 @@ impl Adapters<'_> {
             "" => version.info().gvr.resource.to_string(),
             group => format!("{}.{group}", version.info().gvr.resource),
         };
-        // a namespace's own are not those of something in it
-        let path = match resource.as_str() {
-            "namespaces" => format!("namespaces/{}/metrics/{}", encode(&object.name), encode(&metric.name)),
-            _ => format!(
-                "namespaces/{}/{resource}/{}/{}",
-                encode(self.namespace),
-                encode(&object.name),
-                encode(&metric.name)
-            ),
-        };
+        let path = path_of(self.namespace, &resource, &object.name, &metric.name);
         let items = self.custom(metric, &path, &[("metricLabelSelector", selector(metric)?)]).await?;
         let first = items.first().ok_or_else(|| failed("the server returned no metrics".to_owned()))?;
         Ok(Foreign::Value(first.milli()?))
@@ -184,7 +175,34 @@ impl Value {
     }
 }
 
+/// A namespace's own metrics are not those of something in it. They are the autoscaler's namespace's, whatever name it gives: it reads
+/// those of no other, as upstream has it.
+fn path_of(namespace: &str, resource: &str, name: &str, metric: &str) -> String {
+    let (namespace, metric) = (encode(namespace), encode(metric));
+    match resource {
+        "namespaces" => format!("namespaces/{namespace}/metrics/{metric}"),
+        _ => format!("namespaces/{namespace}/{resource}/{}/{metric}", encode(name)),
+    }
+}
+
 fn selector(metric: &MetricIdentifier) -> Result<String, String> {
     let Some(given) = &metric.selector else { return Ok(String::new()) };
     kinds::selectors::from_object(given).map(|selector| selector.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_autoscaler_reads_its_own_namespace() {
+        for (resource, name, want) in [
+            ("services", "web", "namespaces/shop/services/web/hits"),
+            ("ingresses.networking.k8s.io", "a/b", "namespaces/shop/ingresses.networking.k8s.io/a%2Fb/hits"),
+            ("namespaces", "shop", "namespaces/shop/metrics/hits"),
+            ("namespaces", "other", "namespaces/shop/metrics/hits"),
+        ] {
+            assert_eq!(path_of("shop", resource, name, "hits"), want, "{resource} {name}");
+        }
+    }
 }
