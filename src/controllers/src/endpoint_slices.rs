@@ -378,8 +378,10 @@ mod tests {
         let of = |name: &str, protocol: &str| json!({"name": format!("{name}-{protocol}").to_lowercase(), "port": 80, "protocol": protocol, "targetPort": name});
         let service =
             service(json!({"ports": [of("a", "TCP"), of("a", "UDP"), of("b", "TCP"), of("c", "TCP")]}));
-        let numbers: Vec<(String, i32)> =
-            ports_of(&service, &pod).into_iter().map(|port| (port.0, port.2)).collect();
+        let targets = targets_of(&service, &pod);
+        let numbers: Vec<(String, i32)> = ports_at(&service, &targets)
+            .map(|(port, number)| (port.name.clone().unwrap_or_default(), number))
+            .collect();
         assert_eq!(numbers, [("a-tcp".to_owned(), 1), ("a-udp".to_owned(), 2), ("b-tcp".to_owned(), 3)]);
     }
 
