@@ -51,10 +51,6 @@ async fn a_mirror_pod_has_nothing_of_the_cluster_whoever_makes_it() {
         (json!({"serviceAccountName": "default"}), "may not reference service accounts"),
         (json!({"imagePullSecrets": [{"name": "s"}]}), "may not reference secrets"),
         (volume(json!({"secret": {"name": "s"}})), "may not reference secrets"),
-        (
-            volume(json!({"serviceAccountToken": {"path": "t"}})),
-            "may not use ServiceAccountToken volume projections",
-        ),
     ] {
         let refused = root.api().create(mirror(spec)).await.unwrap_err();
         assert_eq!(refused.message, format!("pods \"m\" is forbidden: a mirror pod {want}"));

@@ -713,7 +713,7 @@ async fn a_scale_is_asked_about_as_what_it_is() {
         {"op": "add", "path": "/metadata/labels", "value": {"nobody": "stores it"}},
     ]);
     let lab = Lab::new(move |review| match review["url"].as_str() {
-        Some("https://changes/") => Ok(allow(patch.clone())),
+        Some("https://changes/?timeout=10s") => Ok(allow(patch.clone())),
         _ => Ok(json!({"allowed": true})),
     })
     .await;

@@ -7,6 +7,7 @@ mod node;
 mod rbac;
 mod review;
 mod role_rules;
+mod rule;
 
 pub use decision::{Attributes, Decision, Verdict};
 pub(crate) use node::{LEASES as NODE_LEASES, rules as node_rules};
@@ -98,7 +99,7 @@ impl Cluster {
         if actor.is_own_kubelet() {
             // it runs whomever a file names
             let rules = self.0.kubelet_rules.load();
-            return Asked::Decided(match rules.iter().any(|rule| rbac::covers(rule, attributes)) {
+            return Asked::Decided(match rules.iter().any(|rule| rule::covers(rule, attributes)) {
                 true => Decision::allow(Arc::default()),
                 false => Decision::default(),
             });

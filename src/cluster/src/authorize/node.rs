@@ -2,7 +2,7 @@
 //! and its `NodeRules`. Looked up in the store, so that a pod that was just bound counts at once.
 
 use super::decision::{Attributes, Decision};
-use super::rbac::covers;
+use super::rule::covers;
 use crate::pod_references::{self as refers, MIRROR};
 use crate::roles::{READ, rule};
 use crate::{Actor, Cluster};

@@ -2,7 +2,7 @@
 //! others' requests meet them.
 
 use super::decision::Attributes;
-use super::rbac::covers;
+use super::rule::covers;
 use crate::rule_coverage::identity;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use std::collections::{HashMap, HashSet};
