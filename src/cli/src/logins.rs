@@ -45,6 +45,11 @@ pub fn known() -> Result<Vec<Login>> {
     let Some(file) = docker_config() else { return Ok(Vec::new()) };
     let text = match user_files::act_on(&file, || user_files::read(&file)) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // as docker says it, and goes on: what `sudo docker login` wrote is root's, and most images need no login
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+            eprintln!("WARNING: Error loading config file: {}: {e}", file.display());
+            return Ok(Vec::new());
+        }
         read => read.map_err(|e| failures::REGISTRY.because(format!("{}: {e}", file.display())))?,
     };
     parse(&text).map_err(|e| failures::REGISTRY.because(format!("{}: {e}", file.display())))
