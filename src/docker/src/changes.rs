@@ -103,7 +103,8 @@ impl Comparison<'_> {
             if meta.is_dir() {
                 let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
                 match open(folder, &name, flags, Mode::empty()).map_err(io::Error::from) {
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    // gone, or something else by now
+                    Err(e) if e.kind() == io::ErrorKind::NotFound || is_no_directory(&e) => {}
                     opened => self.walk(&opened?, &path, depth + 1)?,
                 }
             }
