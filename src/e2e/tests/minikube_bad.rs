@@ -102,6 +102,20 @@ fn a_kubeconfig_that_is_roots_in_a_users_directory_stops_no_start() {
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     cluster.kubectl(&["get", "nodes"]).ok("the cluster runs");
+    // a user whom /etc/passwd does not have
+    let mut unknown = cluster.command(monopod.to_str().unwrap());
+    unknown.env("SUDO_USER", "of-a-directory").env("SUDO_UID", "65534").env("SUDO_GID", "65534");
+    unknown.env("KUBECONFIG", &path).args(["-p", "e2e-bad-owner", "update-context"]);
+    says(&Answer(unknown.output().unwrap()), 61, &["with the rights of of-a-directory"]);
+    // where nothing on the way is the user's, root's own file is root's to write, as in a shell of `sudo -i`
+    let roots = cluster.home().join("roots");
+    let mut of_root = cluster.command(monopod.to_str().unwrap());
+    of_root.env("SUDO_USER", "nobody").env("KUBECONFIG", &roots);
+    Answer(of_root.args(["-p", "e2e-bad-owner", "update-context"]).output().unwrap()).ok("update-context");
+    assert!(std::fs::read_to_string(&roots).unwrap().contains("e2e-bad-owner"));
+    // nobody's rights do not reach the file at all: whether it is there, nobody can say
+    let answer = call(&monopod, &["delete"]);
+    assert_eq!(answer.0.status.code(), Some(0), "{}{}", answer.out(), answer.err());
 }
 
 #[test]

@@ -144,7 +144,9 @@ impl Delete {
                     .advise("run it again with `sudo`"));
             }
             say(as_json, "Deleting", Mark::Waiting, &format!("Deleting \"{name}\" ..."));
-            crate::commands::delete_quietly(&setting)?;
+            if let Some(note) = crate::commands::delete_quietly(&setting)? {
+                output::problem(Mark::Warning, &note);
+            }
             say(as_json, "Done", Mark::Deleted, &format!("Removed all traces of the \"{name}\" cluster."));
         }
         if self.purge {
