@@ -50,6 +50,7 @@ failures! {
     SERVICE_UNREACHABLE = 42, "SERVICE_UNREACHABLE", "the service has no port that can be reached from outside the cluster", "give it the type NodePort or LoadBalancer";
     REGISTRY = 51, "REGISTRY", "the registry did not do what was asked", "check the image's name, the network and the password; a registry of your own may need `monopod start --insecure-registry HOST` or its authority in /etc/docker/certs.d";
     IMAGE = 50, "IMAGE", "the image store refused", "see `monopod image ls` for what is there";
+    KUBECONFIG_OWNER = 61, "KUBECONFIG_OWNER", "the kubeconfig, or the directory that it is in, is not the user's who typed `sudo`, as `sudo kubectl` leaves it behind", "give it back with `sudo chown -R \"$USER\" ~/.kube`, then run `monopod update-context`";
     KUBECONFIG = 60, "KUBECONFIG", "the kubeconfig file can not be used", "mend or move the file, then run `monopod update-context`";
 }
 

@@ -20,7 +20,8 @@ pub struct Entry {
     pub key_pem: String,
 }
 
-/// The user's who typed `sudo`, where one did: only that user's rights are used then, wherever `KUBECONFIG` leads.
+/// The user's who typed `sudo`, where it is that user's to replace: only that user's rights are used then. What `KUBECONFIG` names
+/// of root's own, in a shell of root's, is root's.
 pub struct Kubeconfig {
     path: PathBuf,
     owner: Option<SudoUser>,
@@ -32,14 +33,15 @@ impl Kubeconfig {
         let owner = SudoUser::of_environment();
         let named = std::env::var("KUBECONFIG").ok();
         let first = named.as_deref().and_then(|list| list.split(':').find(|path| !path.is_empty()));
-        let path = match (first, &owner) {
-            (Some(path), _) => PathBuf::from(path),
-            (None, Some(user)) => user.home.join(".kube/config"),
-            (None, None) => {
-                let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
-                home.join(".kube/config")
+        let home = owner.as_ref().and_then(|user| user.home.clone());
+        let path = match first {
+            Some(path) => PathBuf::from(path),
+            None => {
+                let home = home.or_else(|| std::env::var_os("HOME").map(PathBuf::from));
+                home.unwrap_or_else(|| PathBuf::from("/root")).join(".kube/config")
             }
         };
+        let owner = owner.filter(|user| user.holds(&path));
         Kubeconfig { path, owner }
     }
 
@@ -64,7 +66,7 @@ impl Kubeconfig {
         self.write(config)
     }
 
-    /// Takes the entry out. A file that holds nothing else afterwards is removed.
+    /// Takes the entry out. A file that holds nothing else afterwards is removed; one that does not have it stays as it is.
     ///
     /// # Errors
     /// As [`Kubeconfig::merge`].
@@ -73,14 +75,20 @@ impl Kubeconfig {
             return Ok(());
         }
         let mut config = self.read()?;
-        let mut left = 0;
+        let (mut left, mut taken) = (0, 0);
         for list in ["clusters", "users", "contexts"] {
             if let Some(Value::Sequence(items)) = config.get_mut(list) {
+                let before = items.len();
                 items.retain(|item| item.get("name").and_then(Value::as_str) != Some(name));
                 left += items.len();
+                taken += before - items.len();
             }
         }
-        if config.get("current-context").and_then(Value::as_str) == Some(name) {
+        let is_current = config.get("current-context").and_then(Value::as_str) == Some(name);
+        if taken == 0 && !is_current {
+            return Ok(());
+        }
+        if is_current {
             config.insert("current-context".into(), "".into());
         }
         if left == 0 {
@@ -188,9 +196,9 @@ impl Kubeconfig {
         };
         done.map_err(|e| match self.owner.as_ref().filter(|user| !user.is_root()) {
             // as `sudo kubectl` leaves it behind
-            Some(SudoUser { name, .. }) if e.kind() == io::ErrorKind::PermissionDenied => self.failed(
-                format!("{e}: it is used with the rights of {name}, who typed sudo; `chown` gives it back"),
-            ),
+            Some(_) if e.kind() == io::ErrorKind::PermissionDenied => {
+                failures::KUBECONFIG_OWNER.because(format!("{}: {e}", self.path.display()))
+            }
             _ => self.failed(e),
         })
     }
@@ -307,6 +315,7 @@ mod tests {
         let config = Kubeconfig { path: path.clone(), owner: Some(user.clone()) };
         let refused = config.merge(&entry("a")).unwrap_err().to_string();
         assert!(refused.contains("with the rights of nobody"), "{refused}");
+        assert!(failures::is(&config.merge(&entry("a")).unwrap_err(), failures::KUBECONFIG_OWNER));
         assert!(config.remove("a").is_err());
         assert_eq!(std::fs::read_to_string(&secret).unwrap(), "password: x\n");
         let meta = secret.metadata().unwrap();
@@ -319,6 +328,23 @@ mod tests {
             let owner = made.metadata().unwrap().uid();
             assert_eq!(owner, home.path().metadata().unwrap().uid(), "{}", made.display());
         }
+    }
+
+    /// As `sudo kubectl` leaves `~/.kube` behind.
+    #[test]
+    fn where_its_owner_may_only_read_there_is_nothing_to_take_out() {
+        let Some(user) = user_files::testing::nobody() else { return };
+        let home = user_files::testing::home_of(&user);
+        std::fs::create_dir(home.path().join(".kube")).unwrap();
+        std::fs::set_permissions(home.path().join(".kube"), Permissions::from_mode(0o755)).unwrap();
+        let path = home.path().join(".kube/config");
+        std::fs::write(&path, "clusters:\n- name: other\n").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let config = Kubeconfig { path, owner: Some(user) };
+        let refused = config.merge(&entry("a")).unwrap_err();
+        assert!(failures::is(&refused, failures::KUBECONFIG_OWNER), "{refused}");
+        config.remove("a").unwrap();
+        assert!(failures::is(&config.remove("other").unwrap_err(), failures::KUBECONFIG_OWNER));
     }
 
     #[test]
@@ -346,6 +372,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let config = Kubeconfig::at(folder.path().join("new/config"));
         config.merge(&entry("a")).unwrap();
+        config.remove("b").unwrap();
+        assert!(config.path().exists());
         config.remove("a").unwrap();
         assert!(!config.path().exists());
     }

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// For commands that speak to a registry.
@@ -43,9 +43,18 @@ impl LoginArguments {
 /// `REGISTRY` where the file can not be understood.
 pub fn known() -> Result<Vec<Login>> {
     let Some(file) = docker_config() else { return Ok(Vec::new()) };
-    let text = match user_files::act_on(&file, || user_files::read(&file)) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        read => read.map_err(|e| failures::REGISTRY.because(format!("{}: {e}", file.display())))?,
+    understood(&file, user_files::act_on(&file, || user_files::read(&file)))
+}
+
+fn understood(file: &Path, text: io::Result<String>) -> Result<Vec<Login>> {
+    let text = match text {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // as docker says it, and goes on: what `sudo docker login` wrote is root's, and most images need no login
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            eprintln!("WARNING: Error loading config file: {}: {e}", file.display());
+            return Ok(Vec::new());
+        }
+        text => text.map_err(|e| failures::REGISTRY.because(format!("{}: {e}", file.display())))?,
     };
     parse(&text).map_err(|e| failures::REGISTRY.because(format!("{}: {e}", file.display())))
 }
@@ -101,5 +110,20 @@ mod tests {
             assert_eq!(got, want, "{name}");
         }
         assert!(parse("auths:").is_err());
+    }
+
+    #[test]
+    fn a_configuration_that_is_not_there_or_not_the_users_has_no_logins() {
+        let understood = |text| understood(Path::new("/c"), text);
+        for kind in [io::ErrorKind::NotFound, io::ErrorKind::PermissionDenied] {
+            assert!(understood(Err(kind.into())).unwrap().is_empty(), "{kind}");
+        }
+        let refused = [Err(io::Error::other("a disk")), Ok("auths:".to_owned())];
+        for error in refused.map(|text| understood(text).unwrap_err()) {
+            assert!(
+                failures::is(&error, failures::REGISTRY) && error.to_string().starts_with("/c: "),
+                "{error}"
+            );
+        }
     }
 }

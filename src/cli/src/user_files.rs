@@ -4,8 +4,8 @@
 
 use nix::fcntl::OFlag;
 use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
-use std::fs::{Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,11 +15,15 @@ const LARGEST: u64 = 4 << 20;
 /// What opening waits for nobody with: a FIFO that nobody writes to, a terminal.
 pub const AT_ONCE: i32 = OFlag::O_NONBLOCK.bits() | OFlag::O_NOCTTY.bits();
 
+/// As many links as Linux follows in one path.
+const MAX_LINKS: usize = 40;
+
 /// The user who typed `sudo`.
 #[derive(Debug, Clone)]
 pub struct SudoUser {
     pub name: String,
-    pub home: PathBuf,
+    /// `None` of a user whom `/etc/passwd` does not have, but a directory service.
+    pub home: Option<PathBuf>,
     uid: u32,
     gid: u32,
     groups: Vec<u32>,
@@ -31,11 +35,15 @@ impl SudoUser {
         if !nix::unistd::geteuid().is_root() {
             return None;
         }
-        let name = std::env::var("SUDO_USER").ok()?;
-        let user = nix::unistd::User::from_name(&name).ok()??;
-        // getgrouplist(3) would load what a program that is linked statically can not load
+        let name = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty())?;
+        let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+        // getpwnam(3) and getgrouplist(3) would load what a program that is linked statically can not load
+        let (home, uid, gid) = match nix::unistd::User::from_name(&name).ok().flatten() {
+            Some(user) => (Some(user.dir), user.uid.as_raw(), user.gid.as_raw()),
+            None => (None, number("SUDO_UID")?, number("SUDO_GID")?),
+        };
         let groups = groups_of(&name, &std::fs::read_to_string("/etc/group").unwrap_or_default());
-        Some(SudoUser { name, home: user.dir, uid: user.uid.as_raw(), gid: user.gid.as_raw(), groups })
+        Some(SudoUser { name, home, uid, gid, groups })
     }
 
     pub fn is_root(&self) -> bool {
@@ -45,7 +53,8 @@ impl SudoUser {
     /// Does something with this user's rights alone.
     ///
     /// # Errors
-    /// Those of `act`, and where the rights can not be taken on.
+    /// Those of `act`, and where the rights can not be taken on. What is refused says whose rights these were: `sudo` leaves
+    /// files of root's behind, where root's rights would do.
     pub fn act<T: Send>(&self, act: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
         if self.is_root() {
             return act();
@@ -57,10 +66,20 @@ impl SudoUser {
                 act()
             })?;
             match thread.join() {
-                Ok(done) => done,
+                Ok(done) => done.map_err(|e| self.told(e)),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         })
+    }
+
+    fn told(&self, error: io::Error) -> io::Error {
+        match error.kind() {
+            ErrorKind::PermissionDenied => io::Error::new(
+                ErrorKind::PermissionDenied,
+                format!("{error}: it is used with the rights of {}, who typed sudo", self.name),
+            ),
+            _ => error,
+        }
     }
 
     /// Of the calling thread, for good. The groups come first: who is not root any more can not change them.
@@ -73,12 +92,33 @@ impl SudoUser {
         Ok(())
     }
 
-    /// Whether the user could put something else in the place of this file.
-    fn holds(&self, path: &Path) -> bool {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let is_theirs = |meta: io::Result<Metadata>| meta.is_ok_and(|meta| meta.uid() == self.uid);
-        path.ancestors().any(|part| is_theirs(part.symlink_metadata()) || is_theirs(part.metadata()))
+    /// Whether the user could put something else in the place of this file: something on the way there is the user's, wherever
+    /// links of others lead it along.
+    pub fn holds(&self, path: &Path) -> bool {
+        let is_theirs = |part: &Path| part.symlink_metadata().is_ok_and(|meta| meta.uid() == self.uid);
+        let mut path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        for _ in 0..=MAX_LINKS {
+            if path.ancestors().any(is_theirs) {
+                return true;
+            }
+            match followed(&path) {
+                Some(next) => path = next,
+                None => return false,
+            }
+        }
+        // a path that leads nowhere is nobody's to be trusted with
+        true
     }
+}
+
+/// The path with its first link followed; `None` where there is none in it.
+fn followed(path: &Path) -> Option<PathBuf> {
+    let mut parts: Vec<&Path> = path.ancestors().collect();
+    parts.reverse();
+    let (link, target) = parts.into_iter().find_map(|part| Some((part, part.read_link().ok()?)))?;
+    let rest = path.strip_prefix(link).ok()?;
+    let target = link.parent()?.join(target);
+    Some(if rest.as_os_str().is_empty() { target } else { target.join(rest) })
 }
 
 /// The groups that `/etc/group` counts a user among.
@@ -105,14 +145,15 @@ pub fn act_on<T: Send>(path: &Path, act: impl FnOnce() -> io::Result<T> + Send) 
 /// A file of configuration, whole.
 ///
 /// # Errors
-/// It can not be read, is no regular file, or is larger than any configuration.
+/// It can not be read, is no regular file, or is larger than any configuration (`FileTooLarge`).
 pub fn read(path: &Path) -> io::Result<String> {
     let file = OpenOptions::new().read(true).custom_flags(AT_ONCE).open(path)?;
     let meta = file.metadata()?;
     if !meta.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    let too_large = || io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20));
+    let too_large =
+        || io::Error::new(ErrorKind::FileTooLarge, format!("it is larger than {} MiB", LARGEST >> 20));
     if meta.len() > LARGEST {
         return Err(too_large());
     }
@@ -135,7 +176,7 @@ pub mod testing {
             eprintln!("SKIPPED: another user's rights need root");
             return None;
         }
-        let (name, home) = ("nobody".to_owned(), PathBuf::from("/nonexistent"));
+        let (name, home) = ("nobody".to_owned(), None);
         Some(SudoUser { name, home, uid: 65_534, gid: 65_534, groups: Vec::new() })
     }
 
@@ -183,6 +224,7 @@ mod tests {
         std::os::unix::fs::symlink(&secret, &link).unwrap();
         let refused = user.act(|| read(&link)).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+        assert!(refused.to_string().ends_with("with the rights of nobody, who typed sudo"), "{refused}");
         let made = home.path().join("made");
         user.act(|| std::fs::write(&made, "")).unwrap();
         let meta = made.metadata().unwrap();
@@ -201,6 +243,39 @@ mod tests {
         let link = own.path().join("link");
         std::os::unix::fs::symlink(home.path(), &link).unwrap();
         assert!(user.holds(&link.join("config.json")));
+        // a link of root's in the user's directory, to something of root's, behind another link
+        let (target, inner) = (own.path().join("target"), home.path().join("inner"));
+        std::fs::write(&target, "").unwrap();
+        std::os::unix::fs::symlink(&target, &inner).unwrap();
+        let outer = own.path().join("outer");
+        std::os::unix::fs::symlink(&inner, &outer).unwrap();
+        assert!(user.holds(&outer));
+        let (direct, around) = (own.path().join("direct"), own.path().join("around"));
+        std::os::unix::fs::symlink("target", &direct).unwrap();
+        assert!(!user.holds(&direct), "all of it is root's");
+        std::os::unix::fs::symlink("around", &around).unwrap();
+        assert!(user.holds(&around), "a ring");
+    }
+
+    #[test]
+    fn another_thread_keeps_its_rights_whatever_becomes_of_the_one_that_gave_them_up() {
+        let Some(user) = testing::nobody() else { return };
+        let ids = || {
+            std::fs::read_to_string("/proc/thread-self/status").map(|text| {
+                let wanted =
+                    |line: &&str| ["Uid:", "Gid:", "Groups:", "CapEff:"].iter().any(|w| line.starts_with(w));
+                text.lines().filter(wanted).map(str::to_owned).collect::<Vec<_>>()
+            })
+        };
+        let before = ids().unwrap();
+        let theirs = user.act(ids).unwrap();
+        let all = "65534\t65534\t65534\t65534";
+        assert_eq!(theirs[..2], [format!("Uid:\t{all}"), format!("Gid:\t{all}")], "saved and fs ids, too");
+        assert_eq!(theirs[2].trim_end(), "Groups:");
+        assert_eq!(theirs[3], "CapEff:\t0000000000000000");
+        let panics = || user.act::<()>(|| panic!("in the middle of it"));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
+        assert_eq!(ids().unwrap(), before);
     }
 
     #[test]

@@ -110,14 +110,15 @@ impl<W: Write> Writer<W> {
     }
 
     fn file(&mut self, folder: &OwnedFd, name: &OsStr, path: &OsStr, found: &FileStat) -> io::Result<()> {
-        let id = FileId { device: found.st_dev, inode: found.st_ino, names: found.st_nlink as _ };
-        if let Some(first) = self.links.see(name, id)? {
-            return self.put(path, Some(first.as_os_str()), header(found, EntryType::Link), io::empty());
-        }
         // a device may have taken its place since it was looked at, and must not be opened
         let Some(file) = trees::read_regular(open(folder, name, OFlag::O_PATH, Mode::empty())?)? else {
             return Ok(());
         };
+        // a name that has gone meanwhile is in no archive, and no first one
+        let id = FileId { device: found.st_dev, inode: found.st_ino, names: found.st_nlink as _ };
+        if let Some(first) = self.links.see(name, id)? {
+            return self.put(path, Some(first.as_os_str()), header(found, EntryType::Link), io::empty());
+        }
         let meta = file.metadata()?;
         let mut header = header(found, EntryType::Regular);
         header.set_size(meta.len());

@@ -59,12 +59,14 @@ fn find(
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         upper => upper?,
     };
+    // each is opened once, not for each of a container's files; one that is gone has nothing
+    let lower = lower.iter().filter_map(|layer| Theirs::open(layer).ok()).collect();
     let (listings, unchanged) = (Listings::default(), Vec::new());
     Comparison { lower, mounted, listings, unchanged, tell }.walk(&upper, Path::new(""), 0)
 }
 
 struct Comparison<'a> {
-    lower: &'a [PathBuf],
+    lower: Vec<Theirs>,
     mounted: &'a [PathBuf],
     listings: Listings,
     /// The folders, above the place where it is, that are changes only where something in them is: with the first of those they
@@ -86,7 +88,7 @@ impl Comparison<'_> {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 meta => meta?,
             };
-            let below = find_below(self.lower, &path);
+            let below = find_below(&self.lower, &path);
             let shown = Path::new("/").join(&path);
             let (kind, is_change) = match &below {
                 _ if is_whiteout(&meta) => (DELETED, true),
@@ -103,7 +105,8 @@ impl Comparison<'_> {
             if meta.is_dir() {
                 let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
                 match open(folder, &name, flags, Mode::empty()).map_err(io::Error::from) {
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    // gone, or something else by now
+                    Err(e) if e.kind() == io::ErrorKind::NotFound || is_no_directory(&e) => {}
                     opened => self.walk(&opened?, &path, depth + 1)?,
                 }
             }
@@ -133,12 +136,9 @@ fn is_whiteout(meta: &Metadata) -> bool {
 
 /// The topmost layer that has it, or its whiteout, decides. A link on the way there is an image's own, and may lead anywhere: it
 /// is not followed.
-fn find_below(lower: &[PathBuf], path: &Path) -> Option<Metadata> {
+fn find_below(lower: &[Theirs], path: &Path) -> Option<Metadata> {
     for layer in lower {
-        let found = Theirs::open(layer).and_then(|layer| {
-            let (_above, place) = layer.place(path)?;
-            std::fs::symlink_metadata(place)
-        });
+        let found = layer.place(path).and_then(|(_above, place)| std::fs::symlink_metadata(place));
         match found {
             Ok(meta) => return Some(meta).filter(|meta| !is_whiteout(meta)),
             // overlayfs merges directories alone: what is no directory here hides what the layers below have there

@@ -115,6 +115,7 @@ impl Engine {
             publish::check_count(config, host)?;
             let mut taken: BTreeSet<_> =
                 self.containers().iter().flat_map(|c| c.see(publish::published)).collect();
+            taken.extend(publish::said(host));
             let network = self.networks.find(&host.network_mode).ok();
             plan::bind_ports(host, network.as_ref().and_then(Network::host_binding));
             plan::choose_ports(config, host, |protocol, said| {

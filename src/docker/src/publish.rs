@@ -80,7 +80,16 @@ pub(crate) fn published(record: &Record) -> Vec<(Protocol, u16)> {
     ports.into_iter().map(|port| (port.protocol, port.host_port)).collect()
 }
 
-/// Any that neither a program nor a container has, or the first of a range (`8000-8010`) that neither a program nor a container has.
+/// What a container that is made names itself: none of them is chosen for another of its ports.
+pub(crate) fn said(host: &HostConfig) -> impl Iterator<Item = (Protocol, u16)> {
+    host.port_bindings.iter().flat_map(|(text, bindings)| {
+        let protocol = plan::port(text).ok().map(|(_, protocol)| protocol);
+        let ports = bindings.iter().flatten().filter_map(|binding| binding.host_port.parse::<u16>().ok());
+        ports.filter(|port| *port != 0).filter_map(move |port| Some((protocol?, port)))
+    })
+}
+
+/// Any, or the first of a range (`8000-8010`), that neither a program nor a container has.
 pub(crate) fn choose(
     protocol: Protocol,
     said: &str,
@@ -204,6 +213,17 @@ mod tests {
         assert_eq!(choose(Protocol::Udp, "", &taken).unwrap(), free);
         let all = (first..=last).map(|port| (Protocol::Udp, port)).collect();
         assert_eq!(choose(Protocol::Udp, "0", &all).unwrap_err().message, "all ports are allocated");
+    }
+
+    #[test]
+    fn what_a_container_names_itself() {
+        let binding = |port: &str| PortBinding { host_port: port.to_owned(), ..Default::default() };
+        let bindings = ["80", "", "0", "8000-8010", "81"].map(binding).to_vec();
+        let host = HostConfig {
+            port_bindings: [("53/udp".to_owned(), Some(bindings)), ("54/tcp".to_owned(), None)].into(),
+            ..Default::default()
+        };
+        assert_eq!(said(&host).collect::<Vec<_>>(), [(Protocol::Udp, 80), (Protocol::Udp, 81)]);
     }
 
     #[test]

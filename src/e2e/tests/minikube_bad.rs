@@ -74,6 +74,50 @@ fn a_kubeconfig_that_is_broken_or_anothers() {
     std::fs::write(&path, whole).unwrap();
 }
 
+/// As `sudo kubectl` leaves it behind: the user's rights do not reach there.
+#[test]
+fn a_kubeconfig_that_is_roots_in_a_users_directory_stops_no_start() {
+    let Some(cluster) = appliance("bad-owner") else { return };
+    let theirs = cluster.home().join("theirs");
+    let path = theirs.join("kube/config");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::os::unix::fs::chown(&theirs, Some(65_534), Some(65_534)).unwrap();
+    std::fs::write(&path, "").unwrap();
+    let monopod = PathBuf::from(std::env::var_os("MONOPOD_BIN").unwrap());
+    let call = |program: &PathBuf, words: &[&str]| {
+        let mut command = cluster.command(program.to_str().unwrap());
+        command.env("SUDO_USER", "nobody").env("KUBECONFIG", &path).args(["-p", "e2e-bad-owner"]).args(words);
+        Answer(command.output().unwrap())
+    };
+    for (program, code, cure) in
+        [(&monopod, 61, "monopod update-context"), (&link(&cluster), 18, "minikube update-context")]
+    {
+        let answer = call(program, &["start"]);
+        let said = answer.out() + &answer.err();
+        assert_eq!(answer.0.status.code(), Some(0), "{said}");
+        for word in [path.to_str().unwrap(), "with the rights of nobody, who typed sudo", cure] {
+            assert!(said.contains(word), "wanted {word:?} in {said}");
+        }
+        says(&call(program, &["update-context"]), code, &["with the rights of nobody, who typed sudo"]);
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+    cluster.kubectl(&["get", "nodes"]).ok("the cluster runs");
+    // a user whom /etc/passwd does not have
+    let mut unknown = cluster.command(monopod.to_str().unwrap());
+    unknown.env("SUDO_USER", "of-a-directory").env("SUDO_UID", "65534").env("SUDO_GID", "65534");
+    unknown.env("KUBECONFIG", &path).args(["-p", "e2e-bad-owner", "update-context"]);
+    says(&Answer(unknown.output().unwrap()), 61, &["with the rights of of-a-directory"]);
+    // where nothing on the way is the user's, root's own file is root's to write, as in a shell of `sudo -i`
+    let roots = cluster.home().join("roots");
+    let mut of_root = cluster.command(monopod.to_str().unwrap());
+    of_root.env("SUDO_USER", "nobody").env("KUBECONFIG", &roots);
+    Answer(of_root.args(["-p", "e2e-bad-owner", "update-context"]).output().unwrap()).ok("update-context");
+    assert!(std::fs::read_to_string(&roots).unwrap().contains("e2e-bad-owner"));
+    // nobody's rights do not reach the file at all: whether it is there, nobody can say
+    let answer = call(&monopod, &["delete"]);
+    assert_eq!(answer.0.status.code(), Some(0), "{}{}", answer.out(), answer.err());
+}
+
 #[test]
 fn a_home_of_another_minikube_or_one_that_can_not_be_written() {
     let Some(cluster) = appliance("bad-home") else { return };

@@ -15,15 +15,24 @@ pub struct Delete {}
 impl Delete {
     /// Goes on where a part fails, and says at the end what is left: the next `delete` takes it up again.
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
-        delete_quietly(setting)?;
-        println!("{} is gone: nothing of it is left on this machine", setting.places.profile);
+        let profile = &setting.places.profile;
+        match delete_quietly(setting)? {
+            None => println!("{profile} is gone: nothing of it is left on this machine"),
+            Some(note) => {
+                eprintln!("! {note}");
+                println!("{profile} is gone");
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
 
+/// Gives what was not looked at: a kubeconfig that is not the user's, as `sudo kubectl` leaves it behind, is none that `start`
+/// has written.
+///
 /// # Errors
 /// `NOT_ROOT`; what is left.
-pub fn delete_quietly(setting: &Setting) -> Result<()> {
+pub fn delete_quietly(setting: &Setting) -> Result<Option<String>> {
     let places = &setting.places;
     if !nix::unistd::geteuid().is_root() {
         return Err(failures::NOT_ROOT.because(format!("delete {}", places.profile)));
@@ -32,11 +41,16 @@ pub fn delete_quietly(setting: &Setting) -> Result<()> {
     at_boot::disable(&places.profile)?;
     // not those of a daemon of an older version, which has ended now
     let mut left = appliance::purge(&Places::of(&places.profile));
-    if let Err(error) = Kubeconfig::of_user().remove(places.profile.as_str()) {
-        left.push(format!("{error:#}"));
+    let mut note = None;
+    match Kubeconfig::of_user().remove(places.profile.as_str()) {
+        Err(error) if failures::is(&error, failures::KUBECONFIG_OWNER) => {
+            note = Some(format!("{error:#}: a context {} would be there still", places.profile));
+        }
+        Err(error) => left.push(format!("{error:#}")),
+        Ok(()) => {}
     }
     if left.is_empty() {
-        return Ok(());
+        return Ok(note);
     }
     Err(failures::OTHER.because(format!("delete {}: {}", places.profile, left.join("; "))))
 }

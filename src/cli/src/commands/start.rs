@@ -175,10 +175,12 @@ impl MachineFlags {
     }
 }
 
-/// Whether it ran before.
-enum Came {
-    Before,
-    Now { without_kubernetes: bool },
+/// A daemon that runs as wanted.
+struct Up {
+    ran_before: bool,
+    without_kubernetes: bool,
+    /// Whether the user's kubeconfig has the context.
+    has_context: bool,
 }
 
 impl Start {
@@ -205,19 +207,15 @@ impl Start {
             let what = format!("{flag} has no effect: pods run on this machine itself");
             progress.show(&Step::Noted { what });
         }
-        let came = self.bring_up(setting, &mut |step| progress.show(step))?;
+        let up = self.bring_up(setting, &mut |step| progress.show(step))?;
         self.set_at_boot(setting, &progress)?;
         at_boot::hand_over(&setting.places)?;
-        match came {
-            Came::Before => {
-                progress.bar.finish_and_clear();
-                println!("{} is running already", setting.places.profile);
-                Ok(ExitCode::SUCCESS)
-            }
-            Came::Now { without_kubernetes } => {
-                progress.say_done(setting, began.elapsed(), without_kubernetes)
-            }
+        if up.ran_before {
+            progress.bar.finish_and_clear();
+            println!("{} is running already", setting.places.profile);
+            return Ok(ExitCode::SUCCESS);
         }
+        progress.say_done(setting, began.elapsed(), &up)
     }
 
     fn set_at_boot(&self, setting: &Setting, progress: &Progress) -> Result<()> {
@@ -238,7 +236,7 @@ impl Start {
     }
 
     /// Starts the daemon where it does not run as wanted; what was paused goes on, and no stop is scheduled any more.
-    fn bring_up(&self, setting: &Setting, show: &mut dyn FnMut(&Step)) -> Result<Came> {
+    fn bring_up(&self, setting: &Setting, show: &mut dyn FnMut(&Step)) -> Result<Up> {
         let places = &setting.places;
         let runs = match presence(places) {
             Presence::Broken(why) => return Err(failures::NO_ANSWER.because(why)),
@@ -277,13 +275,8 @@ impl Start {
             let count = control_client::unpause(places, None)?;
             show(&Step::Noted { what: format!("it was paused: {count} containers go on") });
         }
-        if !status.without_kubernetes {
-            self.point_kubectl(setting)?;
-        }
-        Ok(match runs {
-            true => Came::Before,
-            false => Came::Now { without_kubernetes: status.without_kubernetes },
-        })
+        let has_context = !status.without_kubernetes && self.point_kubectl(setting, show)?;
+        Ok(Up { ran_before: runs, without_kubernetes: status.without_kubernetes, has_context })
     }
 
     /// What was given of what the daemon looks at when it starts.
@@ -421,16 +414,26 @@ impl Start {
         }
     }
 
-    fn point_kubectl(&self, setting: &Setting) -> Result<()> {
+    /// Whether the user's kubeconfig has the context now. One that is not the user's keeps nobody from starting: that is how
+    /// `sudo kubectl` leaves it behind, and nothing is wrong with the cluster.
+    fn point_kubectl(&self, setting: &Setting, show: &mut dyn FnMut(&Step)) -> Result<bool> {
         if self.no_kubeconfig {
-            return Ok(());
+            return Ok(false);
         }
         let user = Kubeconfig::of_user();
         let before = user.current_context();
-        update_context::merge(setting, &user)?;
-        match before {
+        let merged = update_context::merge(setting, &user).and_then(|()| match before {
             Some(before) if self.keep_context => user.use_context(&before),
             _ => Ok(()),
+        });
+        match merged {
+            Err(error) if failures::is(&error, failures::KUBECONFIG_OWNER) => {
+                let cure = failures::KUBECONFIG_OWNER.cure;
+                let what = format!("kubectl is not pointed at the cluster, which runs: {error:#}; {cure}");
+                show(&Step::Noted { what });
+                Ok(false)
+            }
+            merged => merged.map(|()| true),
         }
     }
 }
@@ -450,11 +453,11 @@ pub(super) fn spawn_daemon(
     Ok(daemon.spawn()?)
 }
 
-/// Starts with these flags and says nothing but what `note` is told.
+/// Starts with these flags and says nothing but what `note` is told. Gives whether the user's kubeconfig has the context.
 ///
 /// # Errors
 /// As `monopod start`.
-pub fn start_quietly(setting: Setting, words: &[String], mut note: impl FnMut(String)) -> Result<()> {
+pub fn start_quietly(setting: Setting, words: &[String], mut note: impl FnMut(String)) -> Result<bool> {
     #[derive(clap::Parser)]
     struct Line {
         #[command(flatten)]
@@ -465,12 +468,13 @@ pub fn start_quietly(setting: Setting, words: &[String], mut note: impl FnMut(St
     if let Some(missing) = appliance::preflight().first() {
         return Err(Failure::from(*missing).because(format!("start {}", setting.places.profile)));
     }
-    start.bring_up(&setting, &mut |step| {
+    let up = start.bring_up(&setting, &mut |step| {
         if let Step::Noted { what } = step {
             note(what.clone());
         }
     })?;
-    at_boot::hand_over(&setting.places)
+    at_boot::hand_over(&setting.places)?;
+    Ok(up.has_context)
 }
 
 /// Reads the daemon's steps until it is ready, or has failed.
@@ -527,7 +531,7 @@ impl Progress {
         }
     }
 
-    fn say_done(&self, setting: &Setting, took: Duration, without_kubernetes: bool) -> Result<ExitCode> {
+    fn say_done(&self, setting: &Setting, took: Duration, up: &Up) -> Result<ExitCode> {
         self.bar.finish_and_clear();
         let profile = &setting.places.profile;
         if self.format == Format::Json {
@@ -536,9 +540,14 @@ impl Progress {
             )?;
             return Ok(ExitCode::SUCCESS);
         }
-        if without_kubernetes {
+        if up.without_kubernetes {
             println!("{profile} is ready after {:.2} s, without Kubernetes", took.as_secs_f64());
             println!("  next: eval $({} docker-env)", setting.typed());
+            return Ok(ExitCode::SUCCESS);
+        }
+        if !up.has_context {
+            println!("{profile} is ready after {:.2} s", took.as_secs_f64());
+            println!("  next: {} update-context   # points kubectl at it", setting.typed());
             return Ok(ExitCode::SUCCESS);
         }
         println!(

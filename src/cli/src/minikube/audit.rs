@@ -17,6 +17,8 @@ const NOT_RECORDED: [&str; 6] = ["status", "version", "logs", "profile", "comple
 const MOST_ENTRIES: usize = 1000; // upstream's MaxAuditEntries
 /// A file that is larger is cut to the newest entries.
 const LARGEST: u64 = 1 << 20;
+/// Of the newest entries, whatever number of them is wanted: a file that is larger than any that is read would never be cut.
+const MOST_KEPT: usize = 2 << 20;
 /// Flags whose values may be secrets.
 const SECRETS: [&str; 7] =
     ["--build-arg", "--build-env", "--build-opt", "--docker-env", "--docker-opt", "--password", "--token"];
@@ -135,10 +137,22 @@ fn cut(path: &Path, most: usize) -> io::Result<()> {
     if !path.metadata().is_ok_and(|meta| meta.len() > LARGEST) {
         return Ok(());
     }
-    let text = user_files::read(path)?;
-    let lines: Vec<&str> = text.lines().collect();
+    let text = match user_files::read(path) {
+        // of a version that kept more
+        Err(e) if e.kind() == io::ErrorKind::FileTooLarge => String::new(),
+        read => read?,
+    };
+    let mut left = MOST_KEPT;
+    let fits = |line: &&str| {
+        let still = left.checked_sub(line.len() + 1);
+        left = still.unwrap_or(0);
+        still.is_some()
+    };
     // an entry is two lines
-    let kept = lines[lines.len().saturating_sub(most.max(1) * 2)..].join("\n") + "\n";
+    let newest = text.lines().rev().take(most.max(1).saturating_mul(2)).take_while(fits);
+    let mut lines: Vec<&str> = newest.collect();
+    lines.reverse();
+    let kept = lines.join("\n") + "\n";
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut fresh =
         tempfile::Builder::new().permissions(Permissions::from_mode(0o600)).tempfile_in(directory)?;

@@ -132,7 +132,7 @@ impl From<anyhow::Error> for Exit {
             id if id == failures::MANIFEST.id => ADDON_ENABLE,
             id if id == failures::REGISTRY.id => INTERNET,
             id if id == failures::IMAGE.id => GUEST_IMAGE,
-            id if id == failures::KUBECONFIG.id => KUBECONFIG,
+            id if id == failures::KUBECONFIG.id || id == failures::KUBECONFIG_OWNER.id => KUBECONFIG,
             id if id == failures::OTHER.id => INTERNAL,
             _ => GUEST_PROVISION,
         };

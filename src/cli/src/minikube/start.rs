@@ -72,8 +72,9 @@ impl Start {
                 }
             },
         );
-        crate::commands::start_quietly(session.setting()?, &self.monopod_words(&extra_config), |what| {
-            told.note(&what)
+        let words = self.monopod_words(&extra_config);
+        let has_context = crate::commands::start_quietly(session.setting()?, &words, |what| {
+            told.note(&what.replace("monopod update-context", "minikube update-context"))
         })?;
         for addon in self.flags.all("addons") {
             super::addons::enable(session, addon, &|mark, line| told.line(mark, line))?;
@@ -83,7 +84,9 @@ impl Start {
             told.line(Mark::Tip, &format!("eval $({})", session.typed("docker-env")));
             return Ok(ExitCode::SUCCESS);
         }
-        let context = if self.flags.is_set("keep-context") {
+        let context = if !has_context {
+            "minikube is ready, and your kubeconfig has no context for it".to_owned()
+        } else if self.flags.is_set("keep-context") {
             "the context is there beside yours".to_owned()
         } else {
             format!(

@@ -4,6 +4,7 @@ use super::output::{self, Mark};
 use super::{Outcome, Session, profiles, reason, setting_of};
 use crate::at_boot;
 use crate::control_client::{self, Presence, presence};
+use crate::failures;
 use crate::kubeconfig::Kubeconfig;
 use serde_json::json;
 use std::io;
@@ -53,7 +54,13 @@ impl Stop {
                 stopped += 1;
             }
             if !self.keep_context_active {
-                Kubeconfig::of_user().leave_context(name)?;
+                match Kubeconfig::of_user().leave_context(name) {
+                    // the machines that are left have to stop all the same
+                    Err(error) if failures::is(&error, failures::KUBECONFIG_OWNER) => {
+                        output::problem(Mark::Warning, &format!("{error:#}"));
+                    }
+                    left => left?,
+                }
             }
         }
         say(
@@ -137,7 +144,9 @@ impl Delete {
                     .advise("run it again with `sudo`"));
             }
             say(as_json, "Deleting", Mark::Waiting, &format!("Deleting \"{name}\" ..."));
-            crate::commands::delete_quietly(&setting)?;
+            if let Some(note) = crate::commands::delete_quietly(&setting)? {
+                output::problem(Mark::Warning, &note);
+            }
             say(as_json, "Done", Mark::Deleted, &format!("Removed all traces of the \"{name}\" cluster."));
         }
         if self.purge {

@@ -9,7 +9,6 @@ use crate::store::{ImageRecord, ImageStore, Pruned};
 use crate::{Digest, ImageRef, upper};
 use cri::ImageInfo;
 use rustix::fs::FileType;
-use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -92,13 +91,7 @@ impl ImageStore {
             (_, Node::Missing) => None,
             (_, node @ Node::Folder(_)) => {
                 let Some(source) = place(&node) else { return Ok(None) };
-                let found = entries(&node, &Listings::default()).filter_map(|entry| {
-                    let named = |(name, node): (OsString, Node)| {
-                        Some((name.to_string_lossy().into_owned(), place(&node)?))
-                    };
-                    entry.map(named).transpose()
-                });
-                let entries = found.collect::<io::Result<_>>().map_err(doing(format!("list {path}")))?;
+                let entries = listed_in(&node, MOST_LISTED).map_err(doing(format!("list {path}")))?;
                 Some(FoundPath { source, entries })
             }
         })
@@ -161,14 +154,36 @@ fn walk(root: &Node, take: &mut dyn FnMut(String, PathBuf) -> io::Result<()>) ->
 }
 
 fn listed(root: &Node, most: usize) -> io::Result<Vec<(String, PathBuf)>> {
-    let (mut found, mut left) = (Vec::new(), most);
-    walk(root, &mut |path, source| {
-        let bytes = LISTED + path.len() + source.as_os_str().len();
-        left = left.checked_sub(bytes).ok_or_else(|| io::Error::other("too many files for a directory"))?;
-        found.push((path, source));
+    let mut list = List { found: Vec::new(), left: most };
+    walk(root, &mut |path, source| list.add(path, source))?;
+    Ok(list.found)
+}
+
+/// What is in a folder itself.
+fn listed_in(folder: &Node, most: usize) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut list = List { found: Vec::new(), left: most };
+    for entry in entries(folder, &Listings::default()) {
+        let (name, node) = entry?;
+        if let Some(source) = place(&node) {
+            list.add(name.to_string_lossy().into_owned(), source)?;
+        }
+    }
+    Ok(list.found)
+}
+
+struct List {
+    found: Vec<(String, PathBuf)>,
+    /// Bytes that it may still take.
+    left: usize,
+}
+
+impl List {
+    fn add(&mut self, path: String, source: PathBuf) -> io::Result<()> {
+        let left = self.left.checked_sub(LISTED + path.len() + source.as_os_str().len());
+        self.left = left.ok_or_else(|| io::Error::other("too many files for a directory"))?;
+        self.found.push((path, source));
         Ok(())
-    })?;
-    Ok(found)
+    }
 }
 
 fn append(tar: &mut Builder<impl Write>, path: &Path, source: &Path) -> io::Result<()> {
@@ -228,5 +243,8 @@ mod tests {
         ];
         assert_eq!(found, want.map(|(path, source)| (path.to_owned(), source)));
         assert_eq!(listed(&root, 200).unwrap_err().to_string(), "too many files for a directory");
+        let found = listed_in(&root, MOST_LISTED).unwrap();
+        assert_eq!(found.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "a-file", "b"]);
+        assert_eq!(listed_in(&root, 100).unwrap_err().to_string(), "too many files for a directory");
     }
 }

@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use tar::{Builder, EntryType};
 use tokio_util::sync::CancellationToken;
-use trees::TempDir;
+use trees::{Listings, TempDir, each_name};
 
 /// What is ignored is not read; `needed` comes along by all means.
 pub(super) fn copy(
@@ -24,7 +24,8 @@ pub(super) fn copy(
     let unpacking = Unpacking::start(store)?;
     let what = format!("read {}", folder.display());
     let written = unpacking.write(|sink| {
-        let mut walk = Walk { tar: Builder::new(io::BufWriter::new(sink)), ignore, needed, gone };
+        let tar = Builder::new(io::BufWriter::new(sink));
+        let mut walk = Walk { tar, ignore, needed, gone, listings: Listings::default() };
         walk.folder(folder, "")?;
         walk.tar.into_inner()?.flush()
     });
@@ -39,18 +40,19 @@ struct Walk<'w, W: Write> {
     ignore: &'w Ignore,
     needed: &'w [String],
     gone: &'w CancellationToken,
+    listings: Listings,
 }
 
 impl<W: Write> Walk<'_, W> {
     fn folder(&mut self, folder: &Path, inside: &str) -> io::Result<()> {
         trees::check_depth(inside.matches('/').count())?;
-        let mut entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-        entries.sort_by_key(std::fs::DirEntry::file_name);
-        for entry in entries {
-            let name = entry.file_name();
+        let mut names = self.listings.names();
+        // opened anew for each batch: a descriptor for each level would be too many
+        while let Some(name) = names.next_of(|take| each_name(File::open(folder)?, take))? {
+            let real = folder.join(&name);
             let name = name.to_string_lossy();
             let path = if inside.is_empty() { name.into_owned() } else { format!("{inside}/{name}") };
-            self.entry(&entry.path(), &path)?;
+            self.entry(&real, &path)?;
         }
         Ok(())
     }
