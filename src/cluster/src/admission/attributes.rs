@@ -223,6 +223,7 @@ impl Admission<'_> {
             keep_identity(&mut *scaled, &***new);
             prepare(&mut *scaled);
             **new = scaled;
+            draft.is_changed = true;
             return Ok(());
         }
         let mut after = self.cluster.value_in_version(&self.target.version, after).await?;
