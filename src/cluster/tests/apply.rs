@@ -175,7 +175,7 @@ async fn what_the_server_adds_to_a_new_object_is_nobodys() {
     let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "web"}, "spec": {"template": template}});
     let made = created_as::<Job>(&cluster, "kubectl-create", job).await;
     assert!(made["spec"]["selector"]["matchLabels"][UID].is_string(), "{made}");
-    let own = &fields(&made, "kubectl-create")["f:spec"];
+    let own = fields(&made, "kubectl-create")["f:spec"].clone();
     // defaults are the creator's
     assert!(own["f:backoffLimit"].is_object() && own["f:selector"].is_null(), "{own}");
     let labels = &own["f:template"]["f:metadata"]["f:labels"];
