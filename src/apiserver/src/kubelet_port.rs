@@ -80,6 +80,7 @@ fn bare(request: hyper::Request<Incoming>, peer: Arc<Peer>) -> Request {
 async fn answer(edge: &ServerState, node: &str, mut request: Request) -> Response {
     let known = authenticate(edge, &request).await.ok().filter(|actor| *actor != Actor::anonymous());
     let Some(actor) = known else { return responses::text(401, "Unauthorized") };
+    request.count_stream(&edge.streams, &actor);
     let rights = rights(&request.path);
     for verb in verbs(&request) {
         if !may(edge, &actor, verb, &rights, node).await {

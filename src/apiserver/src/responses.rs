@@ -9,7 +9,6 @@ use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use std::io::Write as _;
 use std::pin::Pin;
-
 use std::task::{Context, Poll};
 use warp::reply::{Reply, Response};
 

@@ -3,24 +3,13 @@
 
 mod common;
 
-use common::{Answer, Server, Who, limit_memory, memory};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use common::{Answer, Server, Who, limit_memory, many_files, memory};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
-
-/// Both ends are in this process.
-fn many_files() {
-    let most = getrlimit(Resource::Nofile).maximum;
-    setrlimit(
-        Resource::Nofile,
-        Rlimit { current: most.map(|most| most.min(16_384)).or(Some(16_384)), maximum: most },
-    )
-    .unwrap();
-}
 
 /// A client of good will, on a connection of its own.
 async fn gets_in(server: &Server, when: &str) {

@@ -4,7 +4,7 @@ mod common;
 
 use bytes::Bytes;
 use cluster::Actor;
-use common::{Server, Who};
+use common::{Server, Who, many_files};
 use cri::{
     AttachStreams, CriError, Duplex, ExecConfig, ExecSession, KubeletPage, LogOptions, PodAccess,
     PodContainer,
@@ -15,6 +15,10 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use serde_json::json;
 use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// Says what it was asked for, where something would print; commands that begin with `no` fail.
 struct Kubelet;
@@ -54,10 +58,15 @@ impl PodAccess for Kubelet {
         Err(CriError::Invalid("no ports".to_owned()))
     }
     async fn page(&self, node: &str, path: &str) -> cri::Result<Option<KubeletPage>> {
+        if path == "/runningpods/" {
+            return Ok(Some(KubeletPage { content_type: "application/json", body: POD_LIST.to_owned() }));
+        }
         let is_there = node == "n" && ["/pods", "/healthz"].contains(&path);
         Ok(is_there.then(|| KubeletPage { content_type: "text/plain", body: format!("{path} of {node}") }))
     }
 }
+
+const POD_LIST: &str = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[]}"#;
 
 /// With the pod `p`, its container `main` has run, and a pod of another node.
 async fn server() -> Server {
@@ -159,16 +168,22 @@ async fn logs_and_containers_are_reached_at_the_port_and_through_the_proxy() {
     }
 }
 
+/// What nobody else may.
+async fn let_use_proxy(server: &Server, verbs: &[&str]) {
+    let root = server.cluster.acting_as(Actor::root());
+    let rule = json!({"apiGroups": [""], "resources": ["nodes/proxy"], "verbs": verbs});
+    let role = json!({"metadata": {"name": "proxy"}, "rules": [rule]});
+    root.api().create(serde_json::from_value::<ClusterRole>(role).unwrap()).await.unwrap();
+    let binding = json!({"metadata": {"name": "proxy"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "proxy"},
+        "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "nobody"}]});
+    root.api().create(serde_json::from_value::<ClusterRoleBinding>(binding).unwrap()).await.unwrap();
+}
+
 /// As monitoring is often given it: `get nodes/proxy` for the pages, which is not to be a way into every container.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_only_read_through_a_kubelet_opens_nothing() {
     let mut server = server().await;
-    let root = server.cluster.acting_as(Actor::root());
-    let role = json!({"metadata": {"name": "reader"}, "rules": [{"apiGroups": [""], "resources": ["nodes/proxy"], "verbs": ["get"]}]});
-    root.api().create(serde_json::from_value::<ClusterRole>(role).unwrap()).await.unwrap();
-    let binding = json!({"metadata": {"name": "reader"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "reader"},
-        "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "nobody"}]});
-    root.api().create(serde_json::from_value::<ClusterRoleBinding>(binding).unwrap()).await.unwrap();
+    let_use_proxy(&server, &["get"]).await;
     for prefix in ["/api/v1/nodes/n/proxy", ""] {
         if prefix.is_empty() {
             server.ask_kubelet().await;
@@ -188,5 +203,52 @@ async fn who_may_only_read_through_a_kubelet_opens_nothing() {
             let unknown = server.ask(Who::Anonymous, &line, &SOCKET, b"").await;
             assert_eq!(unknown.code, if prefix.is_empty() { 401 } else { 403 }, "{line}");
         }
+    }
+}
+
+/// A tunnel for ports, and what is answered: it stays for as long as its connection does.
+async fn tunnel(server: &Server, tls: &TlsConnector, prefix: &str) -> (TlsStream<TcpStream>, String) {
+    let ask = format!(
+        "GET {prefix}/portForward/default/p HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+         Sec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io\r\n\r\n"
+    );
+    let mut stream = server.connect_with(tls).await.unwrap();
+    stream.write_all(ask.as_bytes()).await.unwrap();
+    let mut head = vec![0; 4096];
+    let read = stream.read(&mut head).await.unwrap();
+    (stream, String::from_utf8_lossy(&head[..read]).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_of_the_kubelet_s_port_are_counted_with_the_others_of_their_user() {
+    many_files();
+    let mut server = server().await;
+    let_use_proxy(&server, &["get", "create"]).await;
+    let (nobody, admin) = (server.tls(Who::Nobody, "http/1.1"), server.tls(Who::Admin, "http/1.1"));
+    let mut streams = Vec::new();
+    for prefix in ["/api/v1/nodes/n/proxy", ""] {
+        if prefix.is_empty() {
+            server.ask_kubelet().await;
+        }
+        for number in 0..250 {
+            let (stream, head) = tunnel(&server, &nobody, prefix).await;
+            assert!(head.starts_with("HTTP/1.1 101"), "{prefix} {number}: {head}");
+            streams.push(stream);
+        }
+    }
+    let (_refused, head) = tunnel(&server, &nobody, "").await;
+    assert!(head.starts_with("HTTP/1.1 429"), "{head}");
+    let (_of_another, head) = tunnel(&server, &admin, "").await;
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_comes_through_the_proxy_as_the_kubelet_has_it() {
+    let server = server().await;
+    for accept in ["application/vnd.kubernetes.protobuf", "application/yaml"] {
+        let line = "GET /api/v1/nodes/n/proxy/runningpods/?pretty=true";
+        let answer = server.ask(Who::Admin, line, &[("Accept", accept)], b"").await;
+        assert_eq!((answer.code, answer.body.as_str()), (200, POD_LIST), "{accept}");
     }
 }

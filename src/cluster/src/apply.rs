@@ -1,8 +1,9 @@
 //! Server-side apply, and the managed fields: who set which field.
 //!
 //! As upstream keeps them: of whatever is written, by clients and by the components of this process, from the first write on,
-//! events and leases as well. What upstream writes below its API has nobody's name here either: a binding, the condition of a
-//! pod that is evicted, the mark of a deletion. An object that was stored without any goes on without them until it is applied.
+//! events and leases as well. What upstream writes below its API has nobody's name here either: what it adds to a new object, a
+//! binding, the condition of a pod that is evicted, the mark of a deletion. An object that was stored without any goes on without
+//! them until it is applied.
 //!
 //! A pod's status is written several times while it starts, so an update reads no more of an object than what differs.
 

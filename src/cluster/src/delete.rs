@@ -60,7 +60,8 @@ impl Cluster {
         self.delete_authorized(actor, target, options).await
     }
 
-    /// Deletes what a list with these parameters would give. Each is deleted by itself; the first refusal ends it.
+    /// Deletes what a list with these parameters would give now, whatever revision they name: what was selected then may be another
+    /// object, or one that the actor may not delete, by now. Each is deleted by itself; the first refusal ends it.
     ///
     /// # Errors
     /// As [`Cluster::list_in_version`] and [`Cluster::delete`].
@@ -73,7 +74,7 @@ impl Cluster {
     ) -> Result<List, Status> {
         let asked = Attributes::of("deletecollection", target).selecting(&params.labels, &params.fields);
         self.authorize(actor, &asked)?;
-        let list = self.list_selected(&Actor::root(), target, params).await?;
+        let list = self.list_selected(&Actor::root(), target, &params.of_now()?).await?;
         for object in &list.objects {
             let meta = object.meta();
             let one = Target::object(&target.version, meta.namespace.as_deref(), &meta.name);

@@ -263,6 +263,19 @@ impl ListParams {
         if self.limit == 0 { usize::MAX } else { self.limit.saturating_add(1) }
     }
 
+    /// The same of what there is now, also where it goes on with an earlier list: who acts on what is selected must not act on what was.
+    ///
+    /// # Errors
+    /// `BadRequest` for a token that is none.
+    pub(crate) fn of_now(&self) -> Result<ListParams, Status> {
+        let now = |token: &str| ContinueToken::decode(token).map(|token| token.inconsistent().encode());
+        Ok(ListParams {
+            continue_token: self.continue_token.as_deref().map(now).transpose()?,
+            version_match: Some(VersionMatch::NotOlderThan),
+            ..self.clone()
+        })
+    }
+
     /// Of exactly the revision that is asked for. Without a word about it, the first of several pages is (upstream's legacy case); no
     /// revision is 0, which is "any".
     fn is_of_one_revision(&self) -> bool {

@@ -94,12 +94,13 @@ impl Cluster {
         object.set_defaults();
         fill_system_fields(object.meta_mut());
         drop_empty(object.meta_mut());
-        object.prepare_create();
         if managed == ManagedFields::Follow {
             object.meta_mut().managed_fields = None;
             let entries = of_created(options.manager(actor), target, &mut *object)?;
             object.meta_mut().managed_fields = entries;
         }
+        // what it adds (a Job's selector, a Namespace's finalizer) is nobody's, as what admission does
+        object.prepare_create();
         let asked = self.admission(actor, target, Operation::Create, options);
         let prepare = |changed: &mut dyn Instance| {
             changed.set_defaults();

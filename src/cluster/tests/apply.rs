@@ -4,6 +4,7 @@ use api::{Object, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, rule};
 use cluster::{Actor, Applied, Client, Cluster, DeleteOptions, Target, Verb, Wanted, WriteOptions};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Service, ServiceAccount};
 use kinds::{FieldValidation, Subresource, TypedKind};
 use serde_json::{Value, json};
@@ -80,7 +81,11 @@ fn by(manager: &str) -> WriteOptions {
 }
 
 async fn created(cluster: &Cluster, manager: &str, object: Value) -> Value {
-    let target = target::<Deployment>(cluster, "web");
+    created_as::<Deployment>(cluster, manager, object).await
+}
+
+async fn created_as<K: TypedKind>(cluster: &Cluster, manager: &str, object: Value) -> Value {
+    let target = target::<K>(cluster, "web");
     let bytes = serde_json::to_vec(&object).unwrap();
     let made = target.version.decode(&bytes, FieldValidation::Strict).unwrap().instance;
     let target = Target { name: None, ..target };
@@ -159,6 +164,22 @@ async fn what_clients_write_has_owners_from_the_first_write_on() {
     changed(&cluster, None, "kubectl-edit", |d| d["spec"]["paused"] = false.into()).await;
     let applied = apply::<Deployment>(&cluster, "helm", true, web(&json!({"replicas": 3}))).await.unwrap();
     assert_eq!(owners(&json_of(&applied)), ["helm Apply ", "before-first-apply Update "]);
+}
+
+#[tokio::test]
+async fn what_the_server_adds_to_a_new_object_is_nobodys() {
+    const UID: &str = "batch.kubernetes.io/controller-uid";
+    let cluster = testkit::cluster(testkit::config()).await;
+    let pod = json!({"restartPolicy": "Never", "containers": [{"name": "c", "image": "i:1"}]});
+    let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": pod});
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "web"}, "spec": {"template": template}});
+    let made = created_as::<Job>(&cluster, "kubectl-create", job).await;
+    assert!(made["spec"]["selector"]["matchLabels"][UID].is_string(), "{made}");
+    let own = fields(&made, "kubectl-create")["f:spec"].clone();
+    // defaults are the creator's
+    assert!(own["f:backoffLimit"].is_object() && own["f:selector"].is_null(), "{own}");
+    let labels = &own["f:template"]["f:metadata"]["f:labels"];
+    assert!(labels["f:app"].is_object() && labels[format!("f:{UID}")].is_null(), "{labels}");
 }
 
 /// What an entry of the manager and this part has.

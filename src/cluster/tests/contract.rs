@@ -343,6 +343,45 @@ async fn a_list_is_of_the_revision_that_is_asked_for_while_it_is_known() {
 }
 
 #[tokio::test]
+async fn what_is_selected_now_is_deleted_and_not_what_was() {
+    let cluster = cluster().await;
+    let (maps, all) = (root(&cluster).api::<ConfigMap>(), target::<ConfigMap>(&cluster, None));
+    for name in ["a", "b", "c"] {
+        maps.create(map(name, "old")).await.unwrap();
+    }
+    let then = cluster.store().revision();
+    let selected = ListParams { labels: LabelSelector::parse("app=old").unwrap(), ..ListParams::default() };
+    let one = ListParams { limit: 1, ..selected.clone() };
+    let token = cluster.list(&Actor::root(), &all, &one).unwrap().continue_token;
+    for name in ["a", "b"] {
+        let keep = |map: &mut ConfigMap| {
+            map.metadata.labels = Some([("app".to_owned(), "kept".to_owned())].into());
+            Ok(())
+        };
+        maps.modify(&key(name), keep).await.unwrap();
+    }
+    let exact = ListParams {
+        resource_version: Some(then),
+        version_match: Some(VersionMatch::Exact),
+        ..selected.clone()
+    };
+    let rest = ListParams { continue_token: token, ..selected };
+    let names = |list: &cluster::List| -> Vec<String> {
+        list.objects.iter().map(|object| object.key().name.to_string()).collect()
+    };
+    for (params, was) in [(&exact, vec!["a", "b", "c"]), (&rest, vec!["b", "c"])] {
+        assert_eq!(names(&cluster.list(&Actor::root(), &all, params).unwrap()), was);
+    }
+    let options = DeleteOptions::default();
+    for (params, is) in [(&rest, vec!["c"]), (&exact, Vec::new())] {
+        let deleted = cluster.delete_collection(&Actor::root(), &all, params, &options).await.unwrap();
+        assert_eq!(names(&deleted), is);
+    }
+    let left = maps.list(Some("default"), LabelSelector::default()).unwrap();
+    assert_eq!(left.len(), 2);
+}
+
+#[tokio::test]
 async fn a_watch_of_a_selection_sees_what_comes_into_it_and_what_leaves() {
     let cluster = cluster().await;
     let maps = root(&cluster).api::<ConfigMap>();

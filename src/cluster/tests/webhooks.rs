@@ -713,7 +713,7 @@ async fn a_scale_is_asked_about_as_what_it_is() {
         {"op": "add", "path": "/metadata/labels", "value": {"nobody": "stores it"}},
     ]);
     let lab = Lab::new(move |review| match review["url"].as_str() {
-        Some("https://changes/?timeout=10s") => Ok(allow(patch.clone())),
+        Some(url) if url.starts_with("https://changes/") => Ok(allow(patch.clone())),
         _ => Ok(json!({"allowed": true})),
     })
     .await;
@@ -724,7 +724,8 @@ async fn a_scale_is_asked_about_as_what_it_is() {
         hook["rules"][0]["apiGroups"] = json!(["apps"]);
         hook
     };
-    lab.mutating("m", vec![on_scale("changes", json!({}))]).await;
+    let again = json!({"reinvocationPolicy": "IfNeeded"});
+    lab.mutating("m", vec![on_scale("again", again), on_scale("changes", json!({}))]).await;
     let labelled = json!({"objectSelector": {"matchLabels": {"app": "web"}}});
     lab.validating("v", vec![on_scale("judges", json!({})), on_scale("selects", labelled)]).await;
     let part = lab.part(&Deployment::info().gvr, "d", Subresource::Scale);
@@ -737,14 +738,12 @@ async fn a_scale_is_asked_about_as_what_it_is() {
     lab.cluster.modify(&Actor::root(), &part, Verb::Update, &options, &five).await.unwrap();
     let asked = lab.asked();
     let urls: Vec<&str> = asked.iter().filter_map(|review| review["url"].as_str()).collect();
-    assert_eq!(
-        urls,
-        ["https://changes/?timeout=10s", "https://judges/?timeout=10s"],
-        "a scale has no labels"
-    );
+    // who wants to see what others have made of it is asked twice, and who selects by labels never: a scale has none
+    let want = ["again", "changes", "again", "judges"].map(|who| format!("https://{who}/?timeout=10s"));
+    assert_eq!(urls, want);
     let scale = json!({"group": "autoscaling", "version": "v1", "kind": "Scale"});
     let deployments = json!({"group": "apps", "version": "v1", "resource": "deployments"});
-    for (review, replicas) in asked.iter().zip([5, 2]) {
+    for (review, replicas) in asked.iter().zip([5, 5, 2, 2]) {
         let request = &review["request"];
         assert_eq!((&request["kind"], &request["requestKind"]), (&scale, &scale));
         assert_eq!((&request["resource"], &request["requestResource"]), (&deployments, &deployments));

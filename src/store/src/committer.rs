@@ -135,8 +135,8 @@ impl Committer {
         let revision = root.revision;
         let root = Arc::new(root);
         self.shared.root.store(root.clone());
-        self.shared.windows.publish(group.events, revision);
-        self.shared.published.store(root);
+        // whoever hears of one of them can list what there was at its revision
+        self.shared.windows.publish(group.events, revision, || self.shared.published.store(root));
         self.shared.newest.send_replace(revision);
         answer_all(group.outcomes);
     }

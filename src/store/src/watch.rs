@@ -107,8 +107,13 @@ impl Windows {
     }
 
     /// In the order of their revisions, up to `revision`. Must be called after the root that holds them is shown: who hears
-    /// of an object can also read it.
-    pub(crate) fn publish(&self, events: Vec<(Resource, Event)>, revision: ResourceVersion) {
+    /// of an object can also read it. `held` is called when all are in their windows, and before anybody hears of them.
+    pub(crate) fn publish(
+        &self,
+        events: Vec<(Resource, Event)>,
+        revision: ResourceVersion,
+        held: impl FnOnce(),
+    ) {
         let mut touched: HashMap<Resource, Vec<Event>> = HashMap::new();
         for (resource, event) in events {
             touched.entry(resource).or_default().push(event);
@@ -116,6 +121,7 @@ impl Windows {
         let (resources, touched): (Vec<Resource>, Vec<_>) =
             touched.into_iter().map(|(of, events)| (of.clone(), (self.of(&of), events))).unzip();
         let windows: Vec<_> = touched.into_iter().map(|(window, events)| window.push(events)).collect();
+        held();
         self.published.store(revision.0, Ordering::Release);
         for window in windows {
             window.woken.send_replace(());
@@ -322,5 +328,38 @@ impl WatchAll {
             self.of.insert(resource.clone(), watch);
         }
         Ok(self.of.get_mut(resource).expect("it was put there"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::{REVISION_PLACEHOLDER, Unstamped};
+
+    #[tokio::test]
+    async fn nobody_is_woken_before_all_is_held() {
+        let windows = Windows::new(&Options::default(), ResourceVersion(0));
+        let (maps, pods) = (Resource::from("configmaps"), Resource::from("pods"));
+        let mut watch = windows.watch(&maps, ResourceVersion(0)).unwrap();
+        let event = |revision| {
+            let json =
+                serde_json::json!({"metadata": {"name": "a", "resourceVersion": REVISION_PLACEHOLDER}});
+            let draft = Unstamped::new(json.to_string().into_bytes()).unwrap();
+            let object = draft.stamp(ResourceVersion(revision));
+            Event { kind: EventKind::Added, object, previous: None }
+        };
+        let events = vec![(maps.clone(), event(1)), (pods.clone(), event(2))];
+        let mut is_held = false;
+        windows.publish(events, ResourceVersion(2), || {
+            for (resource, revision) in [(&maps, 1), (&pods, 2)] {
+                let held = windows.between(resource, ResourceVersion(0), ResourceVersion(2)).unwrap();
+                assert_eq!(held.len(), 1, "{resource}");
+                assert_eq!(held[0].object.revision(), ResourceVersion(revision));
+            }
+            assert!(!watch.woken.has_changed().unwrap());
+            is_held = true;
+        });
+        assert!(is_held && watch.woken.has_changed().unwrap());
+        assert_eq!(watch.next().await.unwrap().object.revision(), ResourceVersion(1));
     }
 }

@@ -99,10 +99,11 @@ pub(crate) async fn answer(
     let (prefix, behind) = split(&request.path, depth(info));
     let behind = if options == asked { behind.to_owned() } else { encoded(&options.path) };
     let prefix = prefix.to_owned();
-    if let Some(answer) = of_own_kubelet(edge, actor, request, info, &behind).await? {
-        return Ok(responses::with_warnings(answer, &warnings));
-    }
-    let mut response = responses::with_warnings(lead(request, prefix, &behind, target).await?, &warnings);
+    let answer = match of_own_kubelet(edge, actor, request, info, &behind).await? {
+        Some(answer) => answer,
+        None => lead(request, prefix, &behind, target).await?,
+    };
+    let mut response = responses::with_warnings(answer, &warnings);
     response.extensions_mut().insert(Verbatim);
     Ok(response)
 }

@@ -31,6 +31,14 @@ pub fn limit_memory() {
     rustix::process::setrlimit(rustix::process::Resource::Data, limit).unwrap();
 }
 
+/// For tests with many connections: both ends are in this process.
+pub fn many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let most = getrlimit(Resource::Nofile).maximum;
+    let current = most.map(|most| most.min(16_384)).or(Some(16_384));
+    setrlimit(Resource::Nofile, Rlimit { current, maximum: most }).unwrap();
+}
+
 /// Of this process, in bytes: `RssAnon` or `VmHWM`.
 pub fn memory(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
