@@ -67,7 +67,7 @@ pub async fn run(cluster: Cluster, config: IngressConfig, stop: CancellationToke
         let mut is_owing = false;
         if due.is_any() {
             (due, is_owing) = controller.renew(due).await;
-            if due.is_any() {
+            if due.is_any() && !stop.is_cancelled() {
                 continue;
             }
         }

@@ -41,7 +41,7 @@ impl ImageManager {
         let settled = async {
             let mut brought = Vec::new();
             for name in names {
-                brought.extend(self.service.status(&name).await?.map(|image| image.id));
+                brought.extend(self.service.status(&name).await?.map(|image| (name, image.id)));
             }
             let images = self.service.list().await?;
             let present: BTreeSet<&str> = images.iter().map(|image| image.id.as_str()).collect();
@@ -50,6 +50,16 @@ impl ImageManager {
         };
         if let Err(error) = settled.await {
             tracing::warn!(%error, "which images were pulled with which secrets is looked at with the next start");
+        }
+    }
+
+    /// A pull with credentials was given up, and has perhaps brought its image nevertheless.
+    pub async fn give_up(&self, name: &str) {
+        match self.service.status(name).await {
+            Ok(found) => self.access.give_up(name, found.map(|image| image.id)),
+            Err(error) => {
+                tracing::warn!(image = name, %error, "what a pull has brought that was given up is looked at with the next start");
+            }
         }
     }
 
@@ -139,6 +149,17 @@ mod tests {
         async fn remove(&self, _: &str) -> cri::Result<()> {
             Ok(())
         }
+    }
+
+    #[tokio::test]
+    async fn a_pull_that_is_given_up_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let manager =
+            ImageManager::new(Arc::new(Nothing), dir.path().join("pulled.json"), Timestamp::UNIX_EPOCH);
+        manager.access.begin("reg.example/a", None).unwrap();
+        assert!(manager.access.left().is_some());
+        manager.give_up("reg.example/a").await;
+        assert_eq!(manager.access.left(), None);
     }
 
     #[test]

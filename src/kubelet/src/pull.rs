@@ -8,7 +8,10 @@ use crate::work_counts::Operation;
 use crate::{credentials, image_gc, pod};
 use cri::{CriError, ImageInfo, Pulled};
 use k8s_openapi::api::core::v1::{Container, Pod, Secret};
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 /// Why there is no image: the reason and message of the container's waiting state.
@@ -17,6 +20,43 @@ pub(crate) struct NoImage {
     pub image: String,
     pub reason: &'static str,
     pub message: String,
+}
+
+/// How long a pull may still bring its image after it was given up: it is not asked for any more, but what is being unpacked at that
+/// moment comes.
+const SETTLES: Duration = Duration::from_secs(60);
+
+/// A pull with credentials, from what is written before it to what is recorded of it.
+struct Intent {
+    shared: Arc<Shared>,
+    image: String,
+    is_over: bool,
+}
+
+impl Intent {
+    fn begin(shared: &Arc<Shared>, image: &str, free: Option<&str>) -> io::Result<Self> {
+        shared.images.access.begin(image, free)?;
+        Ok(Intent { shared: shared.clone(), image: image.to_owned(), is_over: false })
+    }
+
+    fn end(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for Intent {
+    fn drop(&mut self) {
+        if self.is_over {
+            return self.shared.images.access.end(&self.image);
+        }
+        // where the daemon ends, the next one settles it
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (shared, image) = (self.shared.clone(), std::mem::take(&mut self.image));
+        runtime.spawn(async move {
+            tokio::time::sleep(SETTLES).await;
+            shared.images.give_up(&image).await;
+        });
+    }
 }
 
 /// Whose image it is, and where events about it belong.
@@ -117,27 +157,31 @@ async fn pull(
     let Wanted { pod, container, image, .. } = wanted;
     let access = &shared.images.access;
     let was_free = present.filter(|info| access.of(&info.id, image) == Access::Everybody);
+    let was_free = was_free.map(|info| info.id.as_str());
     let offered = offered(shared, wanted);
-    if !offered.is_empty()
-        && let Err(error) = access.begin(image)
-    {
-        let message = format!("Failed to record image pull intent for container image \"{image}\": {error}");
-        shared.warn(pod, container, "Failed", message.clone());
-        return Err(NoImage { image: image.to_owned(), reason: "ErrImagePull", message });
-    }
+    let intent = (!offered.is_empty()).then(|| Intent::begin(shared, image, was_free)).transpose();
+    let intent = match intent {
+        Ok(intent) => intent,
+        Err(error) => {
+            let message =
+                format!("Failed to record image pull intent for container image \"{image}\": {error}");
+            shared.warn(pod, container, "Failed", message.clone());
+            return Err(NoImage { image: image.to_owned(), reason: "ErrImagePull", message });
+        }
+    };
     shared.normal(pod, container, "Pulling", format!("Pulling image \"{image}\""));
     let credentials: Vec<_> = offered.iter().map(|offered| offered.credentials.clone()).collect();
     let began = Instant::now();
     let pull = shared.images.service.pull(image, &credentials);
     let pulled = shared.work_counts.time(Operation::PullImage, pull).await;
     if let Ok(pulled) = &pulled
-        && was_free.is_none_or(|before| before.id != pulled.image.id)
+        && was_free.is_none_or(|before| before != pulled.image.id)
     {
         let by = pulled.by.and_then(|by| offered.get(by)).map(|offered| offered.secret.clone());
         access.record(&pulled.image.id, image, by);
     }
-    if !offered.is_empty() {
-        access.end(image);
+    if let Some(intent) = intent {
+        intent.end();
     }
     match pulled {
         Ok(Pulled { image: info, .. }) => {

@@ -31,9 +31,18 @@ pub(crate) enum Access {
 struct Records {
     /// By id and repository: who knows an image's content by one name does not have it by another.
     images: BTreeMap<String, BTreeMap<String, Access>>,
-    /// What is being pulled with credentials, as the pods name it, and by how many: were the daemon to end between the pull and its
-    /// record, the image would be taken for the user's.
-    pulling: BTreeMap<String, usize>,
+    /// What is being pulled with credentials, as the pods name it: were the daemon to end between the pull and its record, the image
+    /// would be taken for the user's.
+    pulling: BTreeMap<String, Pulling>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Pulling {
+    /// By how many.
+    count: usize,
+    /// Ids that are everybody's whatever the pull brings: what had the name before, and what came without credentials.
+    free: BTreeSet<String>,
 }
 
 pub(crate) struct PullAccess {
@@ -57,21 +66,24 @@ impl PullAccess {
         let records = self.records.lock();
         match records.images.get(id) {
             Some(known) => known.get(&repository(image)).cloned().unwrap_or(Access::Secrets(Vec::new())),
-            None if records.pulling.contains_key(image) => Access::Secrets(Vec::new()),
-            None => Access::Everybody,
+            None => match records.pulling.get(image) {
+                Some(pulling) if !pulling.free.contains(id) => Access::Secrets(Vec::new()),
+                _ => Access::Everybody,
+            },
         }
     }
 
-    /// A pull with credentials begins; [`PullAccess::end`] says that it is over. One that is dropped has no end: what it may have
-    /// brought is asked for until the next start.
+    /// A pull with credentials begins; [`PullAccess::end`] or [`PullAccess::give_up`] says that it is over. `free` is the id that has
+    /// the name now, where that is everybody's.
     ///
     /// # Errors
     /// It can not be written down, and must not begin.
-    pub fn begin(&self, image: &str) -> io::Result<()> {
+    pub fn begin(&self, image: &str, free: Option<&str>) -> io::Result<()> {
         let mut records = self.records.lock();
-        let pulls = records.pulling.entry(image.to_owned()).or_default();
-        *pulls += 1;
-        if *pulls > 1 {
+        let pulling = records.pulling.entry(image.to_owned()).or_default();
+        pulling.count += 1;
+        pulling.free.extend(free.map(str::to_owned));
+        if pulling.count > 1 {
             return Ok(());
         }
         self.save(&records).inspect_err(|_| {
@@ -81,12 +93,25 @@ impl PullAccess {
 
     pub fn end(&self, image: &str) {
         let mut records = self.records.lock();
-        let Some(pulls) = records.pulling.get_mut(image) else { return };
-        *pulls -= 1;
-        if *pulls == 0 {
+        let Some(pulling) = records.pulling.get_mut(image) else { return };
+        pulling.count = pulling.count.saturating_sub(1);
+        if pulling.count == 0 {
             records.pulling.remove(image);
             self.save_or_warn(&records);
         }
+    }
+
+    /// The end of a pull of which nobody heard what it has brought: `found` is what has the name now.
+    pub fn give_up(&self, image: &str, found: Option<String>) {
+        {
+            let mut records = self.records.lock();
+            let is_free =
+                |id: &String| records.pulling.get(image).is_none_or(|pulling| pulling.free.contains(id));
+            if let Some(id) = found.filter(|id| !is_free(id)) {
+                records.images.entry(id).or_default();
+            }
+        }
+        self.end(image);
     }
 
     /// The registry gave the image to whoever has this secret; to everybody, where it asked for none.
@@ -94,9 +119,14 @@ impl PullAccess {
         let mut records = self.records.lock();
         let is_new = match by {
             // of an image that nobody needed a secret for nothing is known
-            None => records.images.get_mut(id).is_some_and(|known| {
-                known.insert(repository(image), Access::Everybody) != Some(Access::Everybody)
-            }),
+            None => {
+                if let Some(pulling) = records.pulling.get_mut(image) {
+                    pulling.free.insert(id.to_owned());
+                }
+                records.images.get_mut(id).is_some_and(|known| {
+                    known.insert(repository(image), Access::Everybody) != Some(Access::Everybody)
+                })
+            }
             Some(secret) => {
                 let known = records.images.entry(id.to_owned()).or_default();
                 match known.entry(repository(image)).or_insert(Access::Secrets(Vec::new())) {
@@ -127,12 +157,14 @@ impl PullAccess {
         (!is_empty).then(|| records.pulling.keys().cloned().collect())
     }
 
-    /// Before the first pod: `brought` are ids behind those names, whose secrets nobody knows; `present` are all.
-    pub fn settle(&self, brought: Vec<String>, present: &BTreeSet<&str>) {
+    /// Before the first pod: `brought` are those names with the ids behind them, whose secrets nobody knows; `present` are all.
+    pub fn settle(&self, brought: Vec<(String, String)>, present: &BTreeSet<&str>) {
         let mut records = self.records.lock();
-        records.pulling.clear();
-        for id in brought {
-            records.images.entry(id).or_default();
+        let pulling = std::mem::take(&mut records.pulling);
+        for (image, id) in brought {
+            if pulling.get(&image).is_none_or(|pulling| !pulling.free.contains(&id)) {
+                records.images.entry(id).or_default();
+            }
         }
         records.images.retain(|id, _| present.contains(id.as_str()));
         self.save_or_warn(&records);
@@ -218,28 +250,57 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pull-access.json");
         let access = PullAccess::open(file.clone());
-        access.begin(IMAGE).unwrap();
-        access.begin(IMAGE).unwrap();
+        access.begin(IMAGE, Some("mine")).unwrap();
+        access.begin(IMAGE, None).unwrap();
         access.end(IMAGE);
         assert_eq!(access.of("fresh", IMAGE), only(&[]), "another pull goes on");
+        assert_eq!(access.of("mine", IMAGE), Access::Everybody, "what was the user's stays so");
         assert_eq!(access.of("fresh", "reg.example/team/app:2"), Access::Everybody);
 
         let again = PullAccess::open(file.clone());
         assert_eq!(again.left().as_deref(), Some(&[IMAGE.to_owned()][..]));
-        again.settle(vec!["fresh".into()], &["fresh", "users"].into());
+        let brought = ["fresh", "mine"].map(|id| (IMAGE.to_owned(), id.to_owned()));
+        again.settle(brought.to_vec(), &["fresh", "users", "mine"].into());
         assert_eq!(again.of("fresh", IMAGE), only(&[]));
         assert_eq!(again.of("users", IMAGE), Access::Everybody);
+        assert_eq!(again.of("mine", IMAGE), Access::Everybody);
 
         let access = PullAccess::open(file.clone());
         assert_eq!(access.left(), Some(Vec::new()));
-        access.begin(IMAGE).unwrap();
+        access.begin(IMAGE, None).unwrap();
         access.end(IMAGE);
         assert_eq!(access.of("users", IMAGE), Access::Everybody, "a pull that failed brought nothing");
         access.settle(Vec::new(), &["users"].into());
         assert_eq!(access.left(), None, "what is gone is forgotten");
 
         let nowhere = PullAccess::open(dir.path().join("missing/pull-access.json"));
-        assert!(nowhere.begin(IMAGE).is_err());
+        assert!(nowhere.begin(IMAGE, None).is_err());
         assert_eq!(nowhere.of("fresh", IMAGE), Access::Everybody);
+    }
+
+    #[test]
+    fn a_pull_that_is_given_up_is_over_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let access = PullAccess::open(dir.path().join("pull-access.json"));
+        access.begin(IMAGE, Some("mine")).unwrap();
+        access.give_up(IMAGE, Some("mine".into()));
+        assert_eq!(access.left(), None, "nothing has come");
+        access.begin(IMAGE, None).unwrap();
+        access.give_up(IMAGE, None);
+        assert_eq!(access.left(), None, "nothing is here");
+
+        access.begin(IMAGE, None).unwrap();
+        access.begin(IMAGE, None).unwrap();
+        access.record("open", IMAGE, None);
+        access.end(IMAGE);
+        assert_eq!(access.of("open", IMAGE), Access::Everybody, "the registry gave it to all");
+        access.give_up(IMAGE, Some("open".into()));
+        assert_eq!((access.of("open", IMAGE), access.left()), (Access::Everybody, None));
+
+        access.begin(IMAGE, None).unwrap();
+        access.give_up(IMAGE, Some("fresh".into()));
+        assert_eq!(access.of("fresh", IMAGE), only(&[]), "it has come, and nobody knows by whom");
+        assert_eq!(access.of("built", IMAGE), Access::Everybody, "the name is the user's again");
+        assert_eq!(access.left(), Some(Vec::new()));
     }
 }

@@ -7,7 +7,7 @@
 use crate::limits::{Budget, MOST_LOOKS, MOST_OF_CLASS, MOST_OF_NAMESPACE, weight};
 use crate::policy::Names;
 use crate::{Peer, Pod, Policy, Port, Rule, Rules};
-use api::ObjectKey;
+use api::{LabelSelector, ObjectKey};
 use net::{AddressRange, Allow, Class, Isolation, PortRange, Ports, Protocol, SharedSet};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -233,11 +233,15 @@ impl<'a> World<'a> {
         if !looks.spend(rules.size) {
             return None;
         }
-        let all = rules.rules.iter().flat_map(|rule| rule.peers.iter().flatten());
-        let peers = all.map(|peer| self.looks(policy, peer)).fold(0, usize::saturating_add);
+        let all = || rules.rules.iter().flat_map(|rule| rule.peers.iter().flatten());
+        let namespaces = all().map(|peer| self.looks_at_namespaces(peer)).fold(0, usize::saturating_add);
+        if !looks.spend(namespaces) {
+            return None;
+        }
+        let pods = all().map(|peer| self.looks_at_pods(policy, peer)).fold(0, usize::saturating_add);
         let named = rules.rules.iter().map(|rule| (direction.lookups)(self, rule));
         let named = named.fold(0, usize::saturating_add);
-        if !looks.spend(peers.saturating_add(named)) {
+        if !looks.spend(pods.saturating_add(named)) {
             return None;
         }
         let peers: Vec<Peers> = rules.rules.iter().map(|rule| self.peers(policy, rule)).collect();
@@ -245,19 +249,42 @@ impl<'a> World<'a> {
         Some(Whom { peers, size: rules.size.saturating_add(found).saturating_add(named) })
     }
 
-    /// How much there is to compare.
-    fn looks(&self, policy: &Policy, peer: &Peer) -> usize {
-        let namespaces = self.by_namespace.len();
+    /// How much there is to compare before it is known whose pods are meant.
+    fn looks_at_namespaces(&self, peer: &Peer) -> usize {
         match peer {
             Peer::Addresses(ranges) => ranges.len(),
-            Peer::Pods { namespaces: None, pods } => {
-                let own = self.by_namespace.get(policy.namespace.as_str()).map_or(0, Vec::len);
-                weight(pods).saturating_mul(own + 1).saturating_add(namespaces)
+            Peer::Pods { namespaces, .. } => {
+                namespaces.as_ref().map_or(1, weight).saturating_mul(self.by_namespace.len() + 1)
             }
-            Peer::Pods { namespaces: Some(selector), pods } => {
-                let of_namespaces = weight(selector).saturating_mul(namespaces + 1);
-                weight(pods).saturating_mul(self.pods.len() + 1).saturating_add(of_namespaces)
+        }
+    }
+
+    /// And then. Pods of other namespaces than those that are meant are not looked at, and do not count.
+    fn looks_at_pods(&self, policy: &Policy, peer: &Peer) -> usize {
+        match peer {
+            Peer::Addresses(_) => 0,
+            Peer::Pods { namespaces, pods } => {
+                let meant: usize = self.meant(policy, namespaces.as_ref()).map(Vec::len).sum();
+                weight(pods).saturating_mul(meant + 1)
             }
+        }
+    }
+
+    /// The pods of each namespace that a peer means.
+    fn meant<'s>(
+        &'s self,
+        policy: &'s Policy,
+        selector: Option<&'s LabelSelector>,
+    ) -> impl Iterator<Item = &'s Vec<&'a Pod>> {
+        let meant = self.by_namespace.iter().filter(move |(name, _)| self.is_meant(policy, selector, name));
+        meant.map(|(_, pods)| pods)
+    }
+
+    /// Without a selector the policy's own.
+    fn is_meant(&self, policy: &Policy, selector: Option<&LabelSelector>, namespace: &str) -> bool {
+        match selector {
+            None => namespace == policy.namespace,
+            Some(selector) => self.namespaces.get(namespace).is_some_and(|labels| selector.matches(labels)),
         }
     }
 
@@ -271,16 +298,11 @@ impl<'a> World<'a> {
             match peer {
                 Peer::Addresses(ranges) => found.blocks.extend(ranges),
                 Peer::Pods { namespaces, pods } => {
-                    let is_meant = |namespace: &str| match namespaces {
-                        None => namespace == policy.namespace,
-                        Some(selector) => {
-                            self.namespaces.get(namespace).is_some_and(|labels| selector.matches(labels))
-                        }
-                    };
-                    let meant = self.by_namespace.iter().filter(|(namespace, _)| is_meant(namespace));
-                    let meant = meant.flat_map(|(_, pods)| pods);
+                    let selector = namespaces.as_ref();
+                    let meant = self.meant(policy, selector).flatten();
                     found.pods.extend(meant.filter(|pod| pods.matches(&pod.labels)));
-                    found.dns |= is_meant(DNS_NAMESPACE) && pods.matches(&self.dns.labels);
+                    found.dns |=
+                        self.is_meant(policy, selector, DNS_NAMESPACE) && pods.matches(&self.dns.labels);
                 }
             }
         }
@@ -445,7 +467,6 @@ fn at(protocol: Protocol, number: u16) -> PortRange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api::LabelSelector;
 
     fn pod(name: &str, namespace: &str, ports: impl IntoIterator<Item = String>) -> Pod {
         let last = name.bytes().last().unwrap();
@@ -591,6 +612,36 @@ mod tests {
         let rendered = rendered(&[policy], &pods);
         assert!(rendered.too_large.is_empty(), "{:?}", rendered.too_large);
         assert_eq!(rendered.isolation.egress["shop/web"].allows.len(), 1);
+    }
+
+    /// A hundred rules that let pods of one namespace in, on a machine that is full of others.
+    #[test]
+    fn pods_of_other_namespaces_than_those_that_are_meant_cost_nothing() {
+        let named = |name: &str| LabelSelector::from_pairs([(&"name".to_owned(), &name.to_owned())]);
+        let peer = Peer::Pods { namespaces: Some(named("shop")), pods: named("a") };
+        let rule = || Rule { peers: Some(vec![peer.clone()]), ports: None };
+        let mut policies = vec![policy("shop", "web", (0..100).map(|_| rule()).collect())];
+        let mut pods = vec![pod("a", "shop", [])];
+        let many = MOST_LOOKS / 100;
+        let address = |n: usize| Some(Ipv4Addr::from_bits(0x0af5_0000 + n as u32));
+        pods.extend((0..many).map(|n| Pod { address: address(n), ..pod("b", "evil", []) }));
+        let namespaces: Namespaces = ["evil", "shop"]
+            .map(|name| (name.to_owned(), BTreeMap::from([("name".to_owned(), name.to_owned())])))
+            .into();
+        let rendered = |policies: &[Policy]| {
+            let policies: Vec<&Policy> = policies.iter().collect();
+            let pods: Vec<&Pod> = pods.iter().collect();
+            render(&policies, &pods, &namespaces, Ipv4Addr::LOCALHOST)
+        };
+        let of_few = rendered(&policies);
+        assert!(of_few.too_large.is_empty(), "{:?}", of_few.too_large);
+        let peers = &of_few.isolation.ingress["shop/web"].allows.first().unwrap().peers;
+        assert_eq!(**peers, [AddressRange::from(pods[0].address.unwrap())].into());
+
+        let all = || Peer::Pods { namespaces: Some(LabelSelector::everything()), pods: named("a") };
+        let rule = || Rule { peers: Some(vec![all()]), ports: None };
+        policies[0].ingress = Some(Rules::new((0..100).map(|_| rule()).collect()));
+        assert_eq!(rendered(&policies).too_large, ["shop/web".to_owned()].into(), "these are looked at");
     }
 
     #[test]

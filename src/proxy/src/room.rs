@@ -3,8 +3,9 @@
 //! What a client can write of one Service is bounded ([`crate::render`]), and so is the sum of all: the daemon remembers what is
 //! applied, and must be able to apply it anew. The sum is divided among namespaces by max-min fairness: each has its share
 //! of it, and what some do not need is shared among those who want more. So a namespace that wants no more than its share
-//! always has it, whatever is written in others. Where one wants more than it gets, its first services by name have room:
-//! whoever writes Services there decides himself which those are.
+//! always has it, whatever is written in others. Where one wants more than it gets, its smallest services have room, and of
+//! those of the same size the first by name: what is of the usual size is served beside what is not, above all the API
+//! server's own Service, which stands in a namespace where others write.
 
 use api::ObjectKey;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,9 +52,12 @@ impl Room {
         let share = fair_share(self.most, self.namespaces.values().map(|namespace| namespace.sum));
         let mut left_out = BTreeSet::new();
         for namespace in self.namespaces.values().filter(|namespace| namespace.sum > share) {
+            let mut services: Vec<_> =
+                namespace.services.iter().map(|(service, size)| (*size, service)).collect();
+            services.sort_unstable();
             let mut left = share;
-            for (service, size) in &namespace.services {
-                if *size <= left {
+            for (size, service) in services {
+                if size <= left {
                     left -= size;
                 } else {
                     left_out.insert(service.clone());
@@ -100,6 +104,19 @@ mod tests {
         ] {
             assert_eq!(fair_share(100, wanted.iter().copied()), want, "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_small_is_served_beside_what_is_large() {
+        let mut room = Room { most: 100, ..Room::default() };
+        let key = |name: &str| ObjectKey::namespaced("default", name);
+        for (name, size) in [("a", 60), ("b", 40), ("c", 40), ("kubernetes", 2)] {
+            room.set(&key(name), size);
+        }
+        assert_eq!(room.divide(), [key("a")]);
+        room.set(&key("d"), 50);
+        assert_eq!(room.divide(), [key("d")], "and stays so");
+        assert!(!room.is_left_out(&key("kubernetes")));
     }
 
     #[test]

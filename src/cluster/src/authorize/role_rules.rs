@@ -73,8 +73,8 @@ impl RoleRules {
     }
 
     /// The rules that a question has to be compared with: those for its name, and for any name those for its resource.
-    fn met<'a>(&'a self, asked: &Attributes, said: &[String; 3]) -> impl Iterator<Item = usize> + use<'a> {
-        let of_resource = said.each_ref().map(|key| self.by_resource.get(key));
+    fn met<'a>(&'a self, asked: &Attributes, said: &Said) -> impl Iterator<Item = usize> + use<'a> {
+        let of_resource = said.each_ref().map(|key| self.by_resource.get(key.as_ref()?));
         let of_name = asked.name.as_ref().and_then(|name| self.by_name.get(name));
         of_resource.into_iter().chain([of_name]).flatten().flatten().copied()
     }
@@ -82,17 +82,20 @@ impl RoleRules {
 
 impl Wide {
     /// Whether its names do is known.
-    fn covers(&self, asked: &Attributes, said: &[String; 3]) -> bool {
+    fn covers(&self, asked: &Attributes, said: &Said) -> bool {
         let has = |set: &HashSet<String>, text: &str| set.contains("*") || set.contains(text);
         has(&self.verbs, &asked.verb)
             && has(&self.groups, &asked.group)
-            && said.iter().any(|resource| self.resources.contains(resource))
+            && said.iter().flatten().any(|resource| self.resources.contains(resource))
     }
 }
 
 /// How a rule may name what is asked for.
-fn said_of(asked: &Attributes) -> [String; 3] {
-    ["*".to_owned(), asked.full_resource(), format!("*/{}", asked.subresource)]
+type Said = [Option<String>; 3];
+
+fn said_of(asked: &Attributes) -> Said {
+    let of_any = Some(&asked.subresource).filter(|part| !part.is_empty()).map(|part| format!("*/{part}"));
+    [Some("*".to_owned()), Some(asked.full_resource()), of_any]
 }
 
 fn distinct(mut rules: Vec<PolicyRule>) -> Vec<PolicyRule> {
@@ -143,6 +146,10 @@ mod tests {
             rule(&with(&["delete"]), &with(&["nodes", "*/status"]), &[]),
             rule(&with(&["patch"]), &with(&["nodes"]), &["n"]),
             rule(&with(&["*"]), &["secrets/of"], &[]),
+            // which name nothing
+            rule(&["list"], &["*/", "nodes/"], &[]),
+            rule(&["list"], &with(&["*/", "nodes/"]), &[]),
+            rule(&["list"], &["nodes/"], &["n"]),
             PolicyRule {
                 verbs: vec!["get".into()],
                 non_resource_urls: Some(vec!["/healthz/*".into()]),

@@ -9,9 +9,10 @@ pub(super) fn covers(rule: &PolicyRule, asked: &Attributes) -> bool {
         return false;
     }
     if let Some(path) = &asked.path {
-        return any(rule.non_resource_urls.as_ref(), |url| match url.strip_suffix('*') {
-            Some(prefix) => path.starts_with(prefix),
-            None => url == path,
+        // as many stars as there are, as in the comparison of rules with each other
+        return any(rule.non_resource_urls.as_ref(), |url| match url.trim_end_matches('*') {
+            prefix if prefix.len() < url.len() => path.starts_with(prefix),
+            _ => url == path,
         });
     }
     any(rule.api_groups.as_ref(), |group| group == "*" || group == asked.group)
@@ -19,15 +20,17 @@ pub(super) fn covers(rule: &PolicyRule, asked: &Attributes) -> bool {
         && names_allow(rule, asked)
 }
 
+/// Upstream's `ResourceMatches`: what ends with a slash names nothing, neither `pods/` nor `*/`.
 fn covers_resource(resource: &str, asked: &Attributes) -> bool {
-    if resource == "*" {
-        return true;
-    }
-    match resource.split_once('/') {
-        Some(("*", part)) => part == asked.subresource,
-        Some((of, part)) => of == asked.resource && part == asked.subresource,
-        None => resource == asked.resource && asked.subresource.is_empty(),
-    }
+    let part = asked.subresource.as_str();
+    let is_part = |rest: &str| match part {
+        "" => rest.is_empty(),
+        part => rest.strip_prefix('/') == Some(part),
+    };
+    // `*` alone is every subresource too
+    resource == "*"
+        || resource.strip_prefix(asked.resource.as_str()).is_some_and(is_part)
+        || resource.strip_prefix('*').is_some_and(is_part)
 }
 
 fn names_allow(rule: &PolicyRule, asked: &Attributes) -> bool {
@@ -90,6 +93,24 @@ mod tests {
                 true,
             ),
             ("all resources", rule(&["*"], &["*"], &["*"], &[]), asked("get", "pods", "log", None), true),
+            (
+                "an empty subresource of any resource is nothing",
+                rule(&["*"], &["*"], &["*/"], &[]),
+                asked("get", "secrets", "", None),
+                false,
+            ),
+            (
+                "and so is one of a resource",
+                rule(&["*"], &["*"], &["pods/"], &[]),
+                asked("get", "pods", "", None),
+                false,
+            ),
+            (
+                "a name that begins alike",
+                rule(&["*"], &["*"], &["pods/logs", "podsx", "pod"], &[]),
+                asked("get", "pods", "log", None),
+                false,
+            ),
             ("other group", rule(&["get"], &["apps"], &["pods"], &[]), asked("get", "pods", "", None), false),
             ("by name", rule(&["get"], &[""], &["pods"], &["a"]), asked("get", "pods", "", Some("a")), true),
             (
@@ -107,6 +128,28 @@ mod tests {
         ];
         for (name, rule, asked, want) in cases {
             assert_eq!(covers(&rule, &asked), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_covered_by_what_it_begins_with() {
+        for (url, path, want) in [
+            ("/healthz", "/healthz", true),
+            ("/healthz", "/healthz/etcd", false),
+            ("/healthz/*", "/healthz/etcd", true),
+            ("/healthz/*", "/healthz", false),
+            ("/healthz/**", "/healthz/etcd", true),
+            ("*", "/version", true),
+            ("**", "/version", true),
+            ("/a*b", "/axb", false),
+            ("", "/version", false),
+        ] {
+            let rule = PolicyRule {
+                verbs: vec!["get".into()],
+                non_resource_urls: Some(vec![url.into()]),
+                ..PolicyRule::default()
+            };
+            assert_eq!(covers(&rule, &Attributes::non_resource("get", path)), want, "{url} {path}");
         }
     }
 }

@@ -31,9 +31,11 @@ pub(super) fn role(stored: &ClusterRole, wanted: &ClusterRole) -> Option<Cluster
         None => {
             let has = role.rules.get_or_insert_default();
             let wanted = wanted.rules.as_deref().unwrap_or_default();
-            // of a role that can not be compared nothing is known
             let missing = uncovered(&*has, wanted, usize::MAX).map(|missing| missing.rules);
-            has.extend(missing.unwrap_or_else(|_| wanted.to_vec()));
+            // of a role that can not be compared it is known which rules it has word for word: others come once, not at each start
+            let missing = missing
+                .unwrap_or_else(|_| wanted.iter().filter(|rule| !has.contains(rule)).cloned().collect());
+            has.extend(missing);
         }
     }
     (role != *stored).then_some(role)
@@ -84,6 +86,7 @@ mod tests {
     use super::super::roles::{cluster_role_bindings, cluster_roles};
     use super::*;
     use crate::roles::{role as made, rule};
+    use crate::rule_coverage::COMPARISONS;
     use k8s_openapi::api::rbac::v1::PolicyRule;
 
     fn of<'r>(roles: &'r [ClusterRole], name: &str) -> &'r ClusterRole {
@@ -148,10 +151,14 @@ mod tests {
 
         let wanted_node = &made("system:node", vec![rule(&["create"], &[""], &["pods"])]);
         let mut node = wanted_node.clone();
-        node.rules = Some(vec![endpoints]);
+        node.rules = Some(vec![endpoints.clone()]);
         let updated = role(&node, wanted_node).unwrap();
         assert!(touches(&updated, "pods", "create"), "what is missing is added");
         assert!(touches(&updated, "endpoints", "create"), "what a user added stays");
+        node.rules = Some(vec![PolicyRule { verbs: vec![String::new(); COMPARISONS + 1], ..endpoints }]);
+        let updated = role(&node, wanted_node).unwrap();
+        assert!(touches(&updated, "pods", "create"), "also where it is too large to be compared");
+        assert_eq!(role(&updated, wanted_node), None, "once");
         node.metadata.annotations = Some([(AUTO_UPDATE.to_owned(), "false".to_owned())].into());
         assert_eq!(role(&node, wanted_node), None, "a user's word");
 
