@@ -547,7 +547,7 @@ mod tests {
             non_resource_urls: None,
         };
         let held: Vec<PolicyRule> = (0..200).map(|_| part()).collect();
-        assert_eq!(uncovered(&held, &[whole.clone()], TOLD).unwrap_err(), TooMany);
+        assert_eq!(uncovered(&held, std::slice::from_ref(&whole), TOLD).unwrap_err(), TooMany);
         assert!(uncovered(&held, &held[..1], TOLD).is_ok());
     }
 
