@@ -32,7 +32,7 @@ impl JsonPatch {
                 format!("The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {count}"),
             ));
         }
-        let operations: Result<_, _> = operations.into_iter().map(operation).collect();
+        let operations: Result<Vec<_>, _> = operations.into_iter().map(operation).collect();
         operations.map(|operations| JsonPatch(json_patch::Patch(operations))).map_err(refused)
     }
 
