@@ -140,12 +140,12 @@ need_compose() {
 }
 
 # lists_of SUITE [ARCHITECTURE] : another release's lists, in this folder, and in $own the options with which apt-get and apt-cache read
-# them; the machine's own lists stay as they are. Of another architecture nothing is installed yet.
+# them; the machine's own lists stay as they are. Of another architecture nothing is installed yet. With $archive=deb-src, of sources.
 lists_of() {
     local mirror
     mirror="$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | grep -v security | head -1)"
     mkdir -p lists/partial cache
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main" >sources.list
+    echo "${archive:-deb} [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main" >sources.list
     own=(-o "Dir::Etc::SourceList=$PWD/sources.list" -o Dir::Etc::SourceParts=/dev/null
         -o "Dir::State::Lists=$PWD/lists" -o "Dir::Cache=$PWD/cache" -o APT::Sandbox::User=root)
     if [ -n "${2:-}" ]; then
@@ -161,6 +161,32 @@ download_from() {
     shift
     lists_of "$suite"
     apt-get "${own[@]}" download -qq "$@"
+}
+
+# source_from SUITE PACKAGE : the sources of a Debian package of another release, unpacked in this folder as PACKAGE-VERSION
+source_from() {
+    local own archive=deb-src
+    need_packages dpkg-dev
+    lists_of "$1"
+    apt-get "${own[@]}" source -qq --only-source "$2"
+}
+
+# need_go SUITE VERSION : prints the folder of a Go toolchain out of Debian's packages, unpacked and not installed
+need_go() {
+    local at="$PWD/target/tools/go-$2"
+    if [ ! -d "$at" ]; then
+        local work package
+        work="$(mktemp -d)"
+        (
+            cd "$work"
+            download_from "$1" "golang-$2-go" "golang-$2-src"
+            for package in *.deb; do dpkg -x "$package" unpacked; done
+        ) >&2
+        mkdir -p "$(dirname "$at")"
+        mv "$work/unpacked/usr" "$at"
+        rm -r "$work"
+    fi
+    echo "$at/lib/go-$2"
 }
 
 # need_buildx : prints where Docker's buildx plugin is: that of the machine's own packages, else of Debian's next release

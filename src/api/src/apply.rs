@@ -11,10 +11,10 @@ mod element;
 mod fields;
 mod managers;
 mod merge;
-mod undeclared;
+mod misfits;
 
 pub use managers::{ApplyError, Conflict, Who, apply, create, update};
-pub use undeclared::undeclared;
+pub use misfits::misfits;
 
 /// How a list of an object is to be understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::negotiate::{self, Chosen, Shape, Shown, View};
 use crate::patch_body::{APPLY_YAML, Patch};
-use crate::request::{Request, typed_body};
+use crate::request::{Request, typed, typed_body};
 use crate::request_info::RequestInfo;
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
@@ -327,7 +327,11 @@ impl Call<'_> {
         let patch = Patch::read(request).await?;
         self.write_scale(request, Verb::Patch, &|scale| {
             let current = serde_json::to_value(scale).map_err(Status::internal)?;
-            let patched = patch.apply_value(current, schema::table::named("autoscaling.v1.Scale"))?;
+            let fields = schema::table::named("autoscaling.v1.Scale");
+            let mut patched = patch.apply_value(current, fields)?;
+            if let Some(fields) = fields {
+                schema::zero_nulls(&mut patched, fields);
+            }
             let mut patched: Scale =
                 serde_json::from_value(patched).map_err(|e| Status::bad_request(e.to_string()))?;
             // nobody asked for a revision: where somebody was faster it is tried again
@@ -363,8 +367,7 @@ impl Call<'_> {
     async fn evict(&self, request: &mut Request) -> Result<Response, Status> {
         negotiate::no_table(request)?;
         let body = request.json_body().await?;
-        let eviction: Eviction =
-            serde_json::from_slice(&body).map_err(|e| Status::bad_request(format!("Eviction: {e}")))?;
+        let eviction: Eviction = typed(&body).map_err(|e| Status::bad_request(format!("Eviction: {e}")))?;
         let read = |eviction: &Eviction| match &eviction.delete_options {
             Some(options) => params::delete(request, &serde_json::to_vec(options).map_err(Status::internal)?),
             None => params::delete(request, &[]),

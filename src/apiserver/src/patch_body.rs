@@ -35,14 +35,7 @@ impl Patch {
         // what is no JSON is refused below
         let mut doubled = schema::doubled_fields(&body).unwrap_or_default();
         let change = match media.as_str() {
-            "application/json-patch+json" if doubled.is_empty() => {
-                JsonPatch::parse(&body).map(Change::Json)?
-            }
-            // its own reader takes no key twice; of Go's the last counts
-            "application/json-patch+json" => {
-                let once = serde_json::to_vec(&value()?).map_err(Status::internal)?;
-                JsonPatch::parse(&once).map(Change::Json)?
-            }
+            "application/json-patch+json" => JsonPatch::parse(&body).map(Change::Json)?,
             "application/merge-patch+json" => Change::Merge(value()?),
             "application/strategic-merge-patch+json" => Change::Strategic(value()?),
             other => {

@@ -11,7 +11,10 @@ use cluster::Actor;
 use futures::{Stream, StreamExt};
 use http::{HeaderMap, Method};
 use hyper::upgrade::{OnUpgrade, Upgraded};
+use k8s_openapi::Resource;
 use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -279,10 +282,19 @@ async fn throw_away(chunks: &mut Chunks, most: usize) {
 ///
 /// # Errors
 /// `BadRequest` for what does not fit the type.
-pub(crate) async fn typed_body<T: serde::de::DeserializeOwned>(request: &mut Request) -> Result<T, Status> {
+pub(crate) async fn typed_body<T: Resource + DeserializeOwned>(request: &mut Request) -> Result<T, Status> {
     let body = request.json_body().await?;
-    serde_json::from_slice(&body)
-        .map_err(|e| Status::bad_request(format!("the object provided is unrecognized: {e}")))
+    typed(&body).map_err(|e| Status::bad_request(format!("the object provided is unrecognized: {e}")))
+}
+
+/// As Go's decoder reads it: a null among values is the zero of its type.
+pub(crate) fn typed<T: Resource + DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+    let mut value: Value = serde_json::from_slice(json)?;
+    let known = schema::table::type_of(T::GROUP, T::VERSION, T::KIND).and_then(schema::table::named);
+    if let Some(known) = known {
+        schema::zero_nulls(&mut value, known);
+    }
+    serde_json::from_value(value)
 }
 
 #[cfg(test)]
@@ -297,6 +309,18 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::api::authorization::v1::SubjectAccessReview;
+
+    #[test]
+    fn a_null_among_values_is_the_zero_of_its_type() {
+        let json = br#"{"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {"labels": {"a": null}},
+            "spec": {"user": null, "groups": [null, "a"], "extra": {"b": null}}}"#;
+        let review: SubjectAccessReview = typed(json).unwrap();
+        assert_eq!(review.metadata.labels.unwrap()["a"], "");
+        assert_eq!(review.spec.groups.unwrap(), ["", "a"]);
+        assert_eq!(review.spec.extra.unwrap()["b"], [""; 0]);
+        assert_eq!(review.spec.user, None);
+    }
 
     #[tokio::test]
     async fn a_body_that_is_too_large_is_read_to_its_end_before_it_is_refused() {

@@ -291,6 +291,42 @@ async fn what_is_applied_no_more_goes_through_both_doors() {
     }
 }
 
+/// `null` in a map or a list of strings is what Go's decoder makes of it: ""; to merge patches it says that a key goes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_null_among_strings_is_an_empty_one() {
+    let server = Server::start().await;
+    let labels = json!({"isolated": null, "tier": "front"});
+    let args =
+        json!({"template": {"spec": {"containers": [{"name": "c", "image": "i:1", "args": [null, "y"]}]}}});
+    let merged = json!({"app": "web", "tier": "front"});
+    let added = json!({"app": "web", "isolated": ""});
+    let applied = json!({"app": "web", "isolated": "", "tier": "front"});
+    let first = "/spec/template/spec/containers/0/args/0";
+    let cases = [
+        ("no value", Json, json!([{"op": "add", "path": "/metadata/labels/isolated"}]), &added, "x"),
+        (
+            "null",
+            Json,
+            json!([{"op": "add", "path": "/metadata/labels/isolated", "value": null}, {"op": "replace", "path": first}]),
+            &added,
+            "",
+        ),
+        ("merged", Merge, json!({"metadata": {"labels": labels}, "spec": args}), &merged, ""),
+        ("merged by keys", Strategic, json!({"metadata": {"labels": labels}, "spec": args}), &merged, ""),
+        ("applied", ForcedApply, config(json!({"labels": labels}), args), &applied, ""),
+    ];
+    for (name, patch, body, labels, arg) in cases {
+        fresh(&server, "http").await;
+        let patched = by_http(&server, patch, &body).await.unwrap();
+        assert_eq!(patched["metadata"]["labels"], *labels, "{name}");
+        assert_eq!(patched.pointer(first), Some(&json!(arg)), "{name}");
+    }
+    let nobody = config(json!({"finalizers": [null]}), json!({}));
+    let (code, message) = by_http(&server, Apply, &nobody).await.unwrap_err();
+    let words = ".metadata.finalizers: element 0: associative list without keys has an element that's an explicit null";
+    assert!(code == 500 && message.contains(words), "{code} {message}");
+}
+
 /// What upstream's `FieldValidation` cases expect of each way to write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_strict_reader_refuses_is_refused_in_the_words_of_its_door() {

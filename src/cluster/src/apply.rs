@@ -9,7 +9,7 @@
 
 use crate::clock::now;
 use crate::{Actor, Attributes, Cluster, Target, WriteOptions};
-use ::api::apply::{ApplyError, Conflict, Who, apply, create, undeclared, update};
+use ::api::apply::{ApplyError, Conflict, Who, apply, create, misfits, update};
 use ::api::{Cause, Object, Reason, Status};
 use bytes::Bytes;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
@@ -120,11 +120,15 @@ fn prepare(config: &mut Value, target: &Target) -> Result<(), Status> {
     {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
-    let undeclared = undeclared(config, target.version.schema());
-    match undeclared.as_slice() {
+    let misfits = misfits(config, target.version.schema());
+    match misfits.as_slice() {
         [] => {}
         [one] => return Err(malformed(config, target, one)),
         many => return Err(malformed(config, target, &format!("errors:\n  {}", many.join("\n  ")))),
+    }
+    if let Some(built_in) = target.version.merge_keys() {
+        // as upstream converts what it has merged to the type of the kind; so what others have is compared with what it will be
+        schema::zero_nulls(config, built_in);
     }
     strip_nulls(config);
     let Some(fields) = config.as_object_mut() else { return Ok(()) };

@@ -1,6 +1,7 @@
 //! A client's bytes beside their schema, in one pass that keeps nothing: types that do not fit, fields that the schema does
 //! not name, and keys that stand twice. The words are those of upstream's decoder (`sigs.k8s.io/json`).
 
+use crate::zero::zero_of;
 use crate::{Schema, Type, base64_fields, table};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
@@ -19,6 +20,8 @@ pub struct Checked {
     pub loose_bytes: bool,
     /// A field of a feature that is off: see [`drop_off`](crate::drop_off).
     pub off: bool,
+    /// A null as the value of a map or the item of a list: see [`zero_nulls`](crate::zero_nulls).
+    pub nulls: bool,
 }
 
 /// `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`, or what is wrong with
@@ -190,8 +193,10 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         f.write_str("JSON")
     }
 
-    /// Null is nothing, wherever it stands.
+    /// Null fits wherever it stands.
     fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        let is_element = matches!(self.walk.path.last(), Some(Step::Key(_) | Step::Index(_)));
+        self.walk.checked.nulls |= is_element && self.schema.is_some_and(|schema| zero_of(schema).is_some());
         Ok(())
     }
 

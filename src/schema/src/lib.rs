@@ -2,7 +2,8 @@
 //!
 //! It owns what a schema is ([`Schema`]), where one comes from (the table of the built-in types: [`table::named`]; the
 //! OpenAPI of a CustomResourceDefinition: [`from_openapi`], which says why one is not structural), and the walks over a value
-//! beside its schema node: [`check()`] reads a client's bytes, [`prune()`] drops unknown fields and names them,
+//! beside its schema node: [`check()`] reads a client's bytes, [`zero_nulls`] makes values of nulls as Go's decoder does,
+//! [`prune()`] drops unknown fields and names them,
 //! [`set_defaults`] fills in what was left out, [`validate()`] says what is wrong in upstream's words; server-side apply and
 //! strategic merge ask the same nodes. [`re2`] reads the patterns that schemas and expressions have. Pure: JSON in, JSON out. It knows no kinds, no versions and no store.
 //!
@@ -29,6 +30,7 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod zero;
 
 pub use check::{Checked, WrongType, check, check_custom, doubled_fields};
 pub use checks::Checks;
@@ -38,6 +40,7 @@ pub use link::Link;
 pub use parse::from_openapi;
 pub use prune::{drop_off, drop_unset_nulls, prune};
 pub use validate::{validate, validate_default, validate_update};
+pub use zero::zero_nulls;
 
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 
 use crate::{Reason, Status};
 use json_patch::{PatchError, PatchErrorKind, PatchOperation};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::io;
 
 /// Upstream's `maxJSONPatchOperations`.
@@ -22,15 +22,18 @@ impl JsonPatch {
     /// # Errors
     /// `BadRequest` for what is no patch, `RequestEntityTooLarge` for one with too many operations.
     pub fn parse(body: &[u8]) -> Result<Self, Status> {
-        let patch: json_patch::Patch = serde_json::from_slice(body)
-            .map_err(|e| Status::bad_request(format!("error decoding patch: {e}")))?;
-        match patch.0.len() {
-            count if count > MOST_OPERATIONS => Err(Status::new(
+        let refused = |why: serde_json::Error| Status::bad_request(format!("error decoding patch: {why}"));
+        // of a key that stands twice the last counts, as Go reads it
+        let operations: Vec<Map<String, Value>> = serde_json::from_slice(body).map_err(refused)?;
+        let count = operations.len();
+        if count > MOST_OPERATIONS {
+            return Err(Status::new(
                 Reason::RequestEntityTooLarge,
                 format!("The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {count}"),
-            )),
-            _ => Ok(JsonPatch(patch)),
+            ));
         }
+        let operations: Result<Vec<_>, _> = operations.into_iter().map(operation).collect();
+        operations.map(|operations| JsonPatch(json_patch::Patch(operations))).map_err(refused)
     }
 
     /// Whether it has no operation.
@@ -70,6 +73,15 @@ impl JsonPatch {
         }
         Ok(target)
     }
+}
+
+/// Without a value it is `null`, as upstream's library has it: Go's clients leave a value out that is nil.
+fn operation(mut fields: Map<String, Value>) -> serde_json::Result<PatchOperation> {
+    let takes_value = |op: &str| matches!(op, "add" | "replace" | "test");
+    if fields.get("op").and_then(Value::as_str).is_some_and(takes_value) {
+        fields.entry("value").or_insert(Value::Null);
+    }
+    serde_json::from_value(Value::Object(fields))
 }
 
 /// What an object has not is `null` to a test, as upstream's library has it: so operators ask that nobody else has set a field.
@@ -194,6 +206,21 @@ mod tests {
     }
 
     #[test]
+    fn an_operation_without_a_value_has_null() {
+        for (op, given, want) in [
+            ("add", json!({}), Some(json!({"a": null}))),
+            ("add", json!({"a": 1}), Some(json!({"a": null}))),
+            ("replace", json!({"a": 1}), Some(json!({"a": null}))),
+            ("test", json!({"a": null}), Some(json!({"a": null}))),
+            ("test", json!({}), Some(json!({}))),
+            ("test", json!({"a": 1}), None),
+        ] {
+            let patched = patch(&json!([{"op": op, "path": "/a"}])).apply(given.clone());
+            assert_eq!(patched.ok(), want, "{op} {given}");
+        }
+    }
+
+    #[test]
     fn copies_are_bounded_together() {
         let mut operations = vec![json!({"op": "add", "path": "/a", "value": ["x".repeat(1000)]})];
         operations.extend((0..40).map(|_| json!({"op": "copy", "from": "/a", "path": "/a/-"})));
@@ -223,6 +250,9 @@ mod tests {
             ("as many operations as upstream takes", many(10_000), 0),
             ("one more", many(10_001), 413),
             ("no list", "{}".to_owned(), 400),
+            ("no operation", r#"[{"path": "/a"}]"#.to_owned(), 400),
+            ("no path", r#"[{"op": "add"}]"#.to_owned(), 400),
+            ("from nowhere", r#"[{"op": "copy", "path": "/a"}]"#.to_owned(), 400),
             ("no JSON", "[".to_owned(), 400),
         ] {
             let outcome = JsonPatch::parse(body.as_bytes());

@@ -213,7 +213,7 @@ impl Served {
     }
 }
 
-/// A field of `null` is one that is not there; an item of a list stays what it is.
+/// A field of `null` is one that is not there; what is null in a list is a value.
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {

@@ -1,12 +1,13 @@
-//! Fields that a kind does not have, in what somebody applies.
+//! What of an applied configuration does not fit its kind: fields that there are not, items of null.
 
 use super::compare::element_of;
 use super::{ListType, Structure};
 use serde_json::Value;
 
 /// `.spec.containers[name="web"].imag: field not declared in schema`; of each object the first, for there upstream's typed walk
-/// (structured-merge-diff, `visitMapItems`) leaves it.
-pub fn undeclared(value: &Value, structure: &dyn Structure) -> Vec<String> {
+/// (structured-merge-diff, `visitMapItems`) leaves it. An item of null has no owner where each item has: `.spec.containers: element
+/// 0: associative list with keys may not have a null element`.
+pub fn misfits(value: &Value, structure: &dyn Structure) -> Vec<String> {
     let mut found = Vec::new();
     walk(value, &mut Vec::new(), "", structure, &mut found);
     found
@@ -38,6 +39,10 @@ fn walk<'v>(
         Value::Array(items) => {
             let list = structure.list(path);
             for (index, item) in items.iter().enumerate() {
+                if let (Value::Null, Some(why)) = (item, refuses_null(&list)) {
+                    found.push(format!("{shown}: element {index}: {why}"));
+                    return;
+                }
                 let element = match list {
                     ListType::Atomic => None,
                     // an item without its key is refused elsewhere
@@ -48,6 +53,14 @@ fn walk<'v>(
             }
         }
         _ => {}
+    }
+}
+
+fn refuses_null(list: &ListType) -> Option<&'static str> {
+    match list {
+        ListType::Atomic => None,
+        ListType::Set => Some("associative list without keys has an element that's an explicit null"),
+        ListType::Map(_) => Some("associative list with keys may not have a null element"),
     }
 }
 
@@ -74,7 +87,29 @@ mod tests {
         ] {
             let want: Vec<String> =
                 want.iter().map(|path| format!("{path}: field not declared in schema")).collect();
-            assert_eq!(undeclared(&value, &Sample), want, "{name}");
+            assert_eq!(misfits(&value, &Sample), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_item_that_has_an_owner_is_not_null() {
+        for (name, value, want) in [
+            ("a field", json!({"env": null}), &[][..]),
+            ("an item of an atomic list", json!({"args": [null]}), &[]),
+            (
+                "an item with a key",
+                json!({"env": [{"name": "a"}, null, null]}),
+                &[".env: element 1: associative list with keys may not have a null element"],
+            ),
+            (
+                "an item of a set",
+                json!({"metadata": {"finalizers": [null]}}),
+                &[
+                    ".metadata.finalizers: element 0: associative list without keys has an element that's an explicit null",
+                ],
+            ),
+        ] {
+            assert_eq!(misfits(&value, &Sample), want, "{name}");
         }
     }
 }
