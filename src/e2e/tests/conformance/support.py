@@ -342,7 +342,7 @@ def all_operations(cluster, api, resource, body, namespace=None, status=None):
 
         at = listing["metadata"]["resourceVersion"]
         events = cluster.watch(path, all_deleted, labelSelector=f"case%3D{label}", resourceVersion=at)
-        of_one = [(kind, it["metadata"]["annotations"]) for kind, it in events if identity(it) == identity(made[0])]
+        of_one = [(kind, it["metadata"].get("annotations")) for kind, it in events if identity(it) == identity(made[0])]
         assert ("MODIFIED", {"patched": "true"}) in of_one and ("MODIFIED", {"patched": "true", "updated": "true"}) in of_one
     finally:
         cluster.delete(some)

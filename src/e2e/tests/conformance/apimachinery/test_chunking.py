@@ -58,9 +58,10 @@ def test_expired(cluster, ns, templates):
     first = cluster.get(f"{path}?limit=4").ok()
     assert named(first) == names[:4]
     token = first["metadata"]["continue"]
-    # other lists at other revisions push it out, where time does not
-    for number in range(40):
-        cluster.patch(f"{path}/{names[0]}", {"metadata": {"labels": {"number": str(number)}}}).ok()
+    # other lists at other revisions push it out, where time does not, and more has happened since than is held (8 MiB)
+    for number in range(60):
+        change = {"labels": {"number": str(number)}, "annotations": {"filler": "x" * 200_000}}
+        cluster.patch(f"{path}/{names[0]}", {"metadata": change}).ok()
         cluster.get(f"{path}?limit=1").ok()
     answer = cluster.get(f"{path}?limit=4&continue={token}")
     cluster.delete(f"{path}/{names[-1]}").ok()
