@@ -1,4 +1,4 @@
-//! A layer, packed or not: refused in words, or a folder from which it comes back byte for byte.
+//! A layer, packed or not: refused in words, or a directory from which it comes back byte for byte.
 
 #![no_main]
 

@@ -118,7 +118,7 @@ class Monopod(Started):
 
 
 class Debian(Started):
-    """dockerd, containerd and runc, unpacked into a folder. Its PID namespace ends with it, and so does whatever it started."""
+    """dockerd, containerd and runc, unpacked into a directory. Its PID namespace ends with it, and so does whatever it started."""
 
     CGROUP = "bench-docker"
 

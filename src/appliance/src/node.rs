@@ -276,7 +276,7 @@ fn own_ports(settings: &Settings, kubelet: Option<(Ipv4Addr, u16)>) -> Vec<OwnPo
     others.into_iter().chain(kubelet).collect()
 }
 
-/// Makes the folder a mount of its own whose mounts spread: a volume that is mounted on the machine later on appears in the
+/// Makes the directory a mount of its own whose mounts spread: a volume that is mounted on the machine later on appears in the
 /// pods that run already, whatever the machine does with its root.
 fn share_volumes(folder: &Path) -> std::io::Result<()> {
     use nix::mount::{MsFlags, mount};

@@ -1,4 +1,4 @@
-//! Where a result goes: names in the image store, a registry, a file or a folder of the client.
+//! Where a result goes: names in the image store, a registry, a file or a directory of the client.
 
 use crate::BuildKit;
 use crate::builds::Build;

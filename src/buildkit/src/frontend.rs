@@ -10,7 +10,7 @@ use tonic::Status;
 pub(crate) struct Frontend {
     pub(crate) filename: String,
     pub(crate) context: Context,
-    /// The folder of the Dockerfile, where it does not come with the context.
+    /// The directory of the Dockerfile, where it does not come with the context.
     pub(crate) dockerfile: Option<String>,
     pub(crate) contexts: BTreeMap<String, Named>,
     pub(crate) args: BTreeMap<String, Option<String>>,
@@ -22,13 +22,13 @@ pub(crate) struct Frontend {
     pub(crate) run: RunSettings,
     /// `docker build --call`: a question about the Dockerfile instead of a build.
     pub(crate) question: Option<String>,
-    /// Folder → the session that has it, where it is not the build's own.
+    /// Directory → the session that has it, where it is not the build's own.
     pub(crate) sessions: HashMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Context {
-    /// A folder of the client, by its name.
+    /// A directory of the client, by its name.
     Folder(String),
     /// An archive that the client has, by its address.
     Upload(String),

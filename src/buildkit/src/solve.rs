@@ -104,7 +104,7 @@ impl Solving<'_> {
         errors::of_build(error, source, lines)
     }
 
-    /// The session that has a folder: bake lets several builds share one.
+    /// The session that has a directory: bake lets several builds share one.
     async fn session_of(&self, folder: &str) -> Result<Arc<Session>, Status> {
         match self.frontend.sessions.get(folder) {
             Some(id) => self.kit.sessions.get(id).await,
@@ -139,7 +139,7 @@ impl Solving<'_> {
         Ok((as_text(text), found.remove(&ignore).map(as_text)))
     }
 
-    /// The context, of a folder only these paths where they are known, and the vertex of one that the builder will fetch
+    /// The context, of a directory only these paths where they are known, and the vertex of one that the builder will fetch
     /// itself.
     async fn load_context(
         &self,

@@ -66,7 +66,7 @@ pub struct ContainerConfig {
     pub log_path: PathBuf,
     /// A signal's name or number that overrides the image's STOPSIGNAL.
     pub stop_signal: Option<String>,
-    /// The caller's own folders for what the container writes; without, they go with the container.
+    /// The caller's own directories for what the container writes; without, they go with the container.
     #[serde(default)]
     pub root: Option<RootFolders>,
     /// Targets of bind mounts whose empty source is first filled with what the image has there.
@@ -128,7 +128,7 @@ pub enum Logging {
     Dropped,
 }
 
-/// Where a container's root file system comes from and what it writes goes to. The caller keeps and removes the folders.
+/// Where a container's root file system comes from and what it writes goes to. The caller keeps and removes the directories.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootFolders {
     /// Unpacked layers, topmost first, that the caller holds; empty for the image's own. With them no image is needed.

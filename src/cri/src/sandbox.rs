@@ -19,7 +19,7 @@ impl fmt::Display for SandboxId {
     }
 }
 
-/// What a pod is to the runtime: namespaces, an address, a folder for logs.
+/// What a pod is to the runtime: namespaces, an address, a directory for logs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SandboxConfig {
     /// Who it is for: pod name, namespace and uid, and which try at that pod this is.

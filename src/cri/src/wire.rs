@@ -14,9 +14,9 @@ use std::path::PathBuf;
 /// No frame is larger: a length above it is a peer that speaks something else.
 pub const MAX_FRAME: usize = 4 << 20;
 
-/// What a shim has in its folder ([`ShimConfig::dir`]): the socket that it serves,
+/// What a shim has in its directory ([`ShimConfig::dir`]): the socket that it serves,
 pub const SOCKET: &str = "shim.sock";
-/// the folder that is the sandbox's /dev/shm (a tmpfs, seen in the shim's mount namespace only),
+/// the directory that is the sandbox's /dev/shm (a tmpfs, seen in the shim's mount namespace only),
 pub const SHM: &str = "shm";
 /// and, where the sandbox shares one, a link to its PID namespace: a `path` for a container's OCI spec.
 pub const PID_NAMESPACE: &str = "pidns";
@@ -25,7 +25,7 @@ pub const PID_NAMESPACE: &str = "pidns";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ShimConfig {
     pub id: SandboxId,
-    /// The sandbox's folder in the run directory: the socket, mount points and libcontainer's state are in it.
+    /// The sandbox's directory in the run directory: the socket, mount points and libcontainer's state are in it.
     pub dir: PathBuf,
     pub hostname: String,
     pub host_network: bool,
@@ -47,7 +47,7 @@ pub struct ShimConfig {
     /// Another sandbox's network namespace, instead of a new one.
     #[serde(default)]
     pub shared_network: Option<PathBuf>,
-    /// The folder of a cgroup that it enters before anything else, so that what it needs is counted there.
+    /// The directory of a cgroup that it enters before anything else, so that what it needs is counted there.
     #[serde(default)]
     pub memory_cgroup: Option<PathBuf>,
 }
@@ -81,7 +81,7 @@ pub struct SharedIpc {
     /// `/proc/<pid>/ns/ipc` and `…/mnt` of the other shim.
     pub namespace: PathBuf,
     pub mounts: PathBuf,
-    /// Its folder [`SHM`], as that mount namespace has it.
+    /// Its directory [`SHM`], as that mount namespace has it.
     pub shm: PathBuf,
 }
 
@@ -155,7 +155,7 @@ pub struct MountRequest {
     /// Whether this kernel's overlayfs takes its layers one by one; where it is not said the shim tries.
     #[serde(default)]
     pub stacks: Option<bool>,
-    /// Folders of the machine whose mounts must reach the machine again (`Bidirectional`), or must not reach the container.
+    /// Directories of the machine whose mounts must reach the machine again (`Bidirectional`), or must not reach the container.
     #[serde(default)]
     pub shared: Vec<SharedMount>,
     /// Before the parts, which may be of them. A shim that is too old to know them makes none, and the container's create fails.
@@ -238,7 +238,7 @@ pub struct LateMount {
 /// Where the kernel keeps a container's cgroups.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CgroupFiles {
-    /// One folder a hierarchy (v1), or the one folder (v2).
+    /// One directory a hierarchy (v1), or the one directory (v2).
     pub dirs: Vec<PathBuf>,
     /// The one whose `cgroup.procs` tells the members.
     pub members: Option<PathBuf>,

@@ -97,7 +97,7 @@ impl<W: Write> Writer<W> {
         while let Some(name) = names.next_in(folder)? {
             let path = joined(path, &name);
             match self.entry(folder, &name, &path) {
-                // gone since the folder was read
+                // gone since the directory was read
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) if !self.is_named => {
                     self.is_named = true;
@@ -188,16 +188,16 @@ fn header(found: &FileStat, kind: EntryType) -> Header {
 /// How entries are put into a root.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Unpack {
-    /// A folder never takes a file's place, nor a file a folder's.
+    /// A directory never takes a file's place, nor a file a directory's.
     pub(crate) keep_kinds: bool,
     /// Whose everything is to be; without, the archive tells.
     pub(crate) owner: Option<(u32, u32)>,
 }
 
-/// Unpacks a tar, packed or not, below `target`, a folder of the root.
+/// Unpacks a tar, packed or not, below `target`, a directory of the root.
 pub(crate) fn unpack(root: &Root, target: &Path, tar: impl Read, how: Unpack) -> io::Result<()> {
     let (plain, bound) = image::BoundedHeaders::new(image::unpacked(io::BufReader::new(tar))?);
-    // what is put into a folder changes its time, so these come last
+    // what is put into a directory changes its time, so these come last
     let mut folders = Vec::new();
     for entry in Archive::new(plain).entries()? {
         let mut entry = entry?;
@@ -222,7 +222,7 @@ fn below(target: &Path, path: &Path) -> PathBuf {
     plain(target).join(parts.collect::<PathBuf>())
 }
 
-/// Gives the time that a folder is to have when all is done.
+/// Gives the time that a directory is to have when all is done.
 fn put(
     root: &Root,
     target: &Path,
@@ -285,7 +285,7 @@ fn device(header: &Header) -> io::Result<u64> {
     Ok(makedev(number(header.device_major()?), number(header.device_minor()?)))
 }
 
-/// What is in the way goes, but for a folder where a folder is to be.
+/// What is in the way goes, but for a directory where a directory is to be.
 fn make_room(parent: &OwnedFd, name: &OsStr, wanted: EntryType, how: Unpack, path: &Path) -> io::Result<()> {
     let Ok(found) = stat(parent, name) else { return Ok(()) };
     let (is_folder, wants_folder) = (kind(&found) == SFlag::S_IFDIR, wanted == EntryType::Directory);
@@ -301,7 +301,7 @@ fn make_room(parent: &OwnedFd, name: &OsStr, wanted: EntryType, how: Unpack, pat
     remove(parent, name, is_folder)
 }
 
-/// By descriptors: a link that comes in a folder's place is removed itself.
+/// By descriptors: a link that comes in a directory's place is removed itself.
 fn remove(parent: &OwnedFd, name: &OsStr, is_folder: bool) -> io::Result<()> {
     if !is_folder {
         return Ok(unlinkat(parent, name, UnlinkatFlags::NoRemoveDir)?);

@@ -1,4 +1,4 @@
-//! RUN of a Dockerfile: a sandbox of its own over the builder's folders.
+//! RUN of a Dockerfile: a sandbox of its own over the builder's directories.
 
 mod places;
 
@@ -41,7 +41,7 @@ pub(crate) trait ShownRun: Send + Sync {
     async fn commit(self: Box<Self>, upper: &Path);
 }
 
-/// The name of a step's log in its folder.
+/// The name of a step's log in its directory.
 const LOG: &str = "run.log";
 
 /// A sandbox that goes with its owner, however it ends.
@@ -51,7 +51,7 @@ struct Lease {
     folders: Folders,
 }
 
-/// What the sandbox stands on, beside the builder's folders.
+/// What the sandbox stands on, beside the builder's directories.
 #[derive(Default)]
 struct Folders {
     dir: PathBuf,
@@ -85,7 +85,7 @@ impl Drop for Lease {
     }
 }
 
-/// The folders go after what uses them.
+/// The directories go after what uses them.
 async fn take_away(runtime: &dyn Runtime, id: &SandboxId, folders: Folders) {
     if let Err(error) = runtime.remove_sandbox(id).await {
         tracing::error!(sandbox = %id, %error, "a build's sandbox was not removed");

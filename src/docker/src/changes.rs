@@ -1,4 +1,4 @@
-//! `docker diff`: what a container's writable folder says against the layers below it.
+//! `docker diff`: what a container's writable directory says against the layers below it.
 
 use crate::files::Theirs;
 use crate::root::open;
@@ -69,7 +69,7 @@ struct Comparison<'a> {
     lower: Vec<Theirs>,
     mounted: &'a [PathBuf],
     listings: Listings,
-    /// The folders, above the place where it is, that are changes only where something in them is: with the first of those they
+    /// The directories, above the place where it is, that are changes only where something in them is: with the first of those they
     /// are told of.
     unchanged: Vec<Change>,
     tell: &'a mut dyn FnMut(Change) -> io::Result<()>,
@@ -82,7 +82,7 @@ impl Comparison<'_> {
         let mut names = self.listings.names();
         while let Some(name) = names.next_in(folder)? {
             let path = inside.join(&name);
-            // by the folder that is open: the last name alone could be a link, and nobody follows that
+            // by the directory that is open: the last name alone could be a link, and nobody follows that
             let meta = match std::fs::symlink_metadata(here.join(&name)) {
                 // gone meanwhile
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
@@ -93,7 +93,7 @@ impl Comparison<'_> {
             let (kind, is_change) = match &below {
                 _ if is_whiteout(&meta) => (DELETED, true),
                 None => (ADDED, !self.is_place(&shown)),
-                // a folder is copied up for whatever happens in it
+                // a directory is copied up for whatever happens in it
                 Some(below) => (MODIFIED, !meta.is_dir() || differ(&meta, below)),
             };
             let change = Change { path: shown.to_string_lossy().into_owned(), kind };
@@ -124,7 +124,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Two folders, as things of their own.
+/// Two directories, as things of their own.
 fn differ(one: &Metadata, other: &Metadata) -> bool {
     (one.mode(), one.uid(), one.gid()) != (other.mode(), other.uid(), other.gid())
 }
@@ -170,7 +170,7 @@ mod tests {
             std::fs::write(dir.path().join(path), "x").unwrap();
         }
         std::fs::set_permissions(upper.join("tmp"), Permissions::from_mode(0o700)).unwrap();
-        // a folder that was copied up only to mount something in it has not changed
+        // a directory that was copied up only to mount something in it has not changed
         let mounted = [PathBuf::from("/mnt"), "/run/place".into()];
         let found = found(&upper, &[lower], &mounted);
         let found: Vec<_> = found.iter().map(|c| (c.path.as_str(), c.kind)).collect();
@@ -197,7 +197,7 @@ mod tests {
         };
         assert_eq!(written(&dir.path().join("nowhere")), "[]");
         assert_eq!(written(dir.path()), "[]");
-        // names sort by what is in a folder, not by the whole path
+        // names sort by what is in a directory, not by the whole path
         for path in ["a/b", "a-b"] {
             std::fs::create_dir_all(dir.path().join(path)).unwrap();
         }

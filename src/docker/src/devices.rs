@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// Every device that was asked for; a folder stands for those in it.
+/// Every device that was asked for; a directory stands for those in it.
 pub(crate) fn of(mappings: &[DeviceMapping]) -> Result<Vec<Device>> {
     let mut all = Vec::new();
     for mapping in mappings {
@@ -44,7 +44,7 @@ fn all_at(host: &Path, inside: &Path) -> Result<Vec<(PathBuf, PathBuf)>, String>
     }
     let mut all = Vec::new();
     for entry in std::fs::read_dir(host).map_err(missing)?.flatten() {
-        // what is neither a device nor a folder of some is passed over
+        // what is neither a device nor a directory of some is passed over
         all.extend(all_at(&entry.path(), &inside.join(entry.file_name())).unwrap_or_default());
     }
     Ok(all)

@@ -28,7 +28,7 @@ pub(crate) fn private_dir(dir: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-/// A folder that a container may change while it is read: no link in it is followed, whatever it is swapped for.
+/// A directory that a container may change while it is read: no link in it is followed, whatever it is swapped for.
 pub(crate) struct Theirs(OwnedFd);
 
 impl Theirs {
@@ -36,13 +36,13 @@ impl Theirs {
         Ok(Self(cri::subpath::open_base(folder)?))
     }
 
-    /// What is in a folder of it; the entries tell of themselves by the folder that was opened, not by its path.
+    /// What is in a directory of it; the entries tell of themselves by the directory that was opened, not by its path.
     pub(crate) fn read(&self, inside: &Path) -> io::Result<ReadDir> {
         let folder = self.folder(inside)?;
         std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()))
     }
 
-    /// Where something of it is: a path that holds as long as the folder beside it is open. Its last name alone may be a link.
+    /// Where something of it is: a path that holds as long as the directory beside it is open. Its last name alone may be a link.
     pub(crate) fn place(&self, inside: &Path) -> io::Result<(OwnedFd, PathBuf)> {
         let (Some(above), Some(name)) = (inside.parent(), inside.file_name()) else {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -76,7 +76,7 @@ impl Theirs {
     }
 }
 
-/// Bytes that a folder tree takes, links not followed.
+/// Bytes that a directory tree takes, links not followed.
 pub(crate) fn size(dir: &Path) -> u64 {
     Theirs::open(dir).map_or(0, |dir| dir.size())
 }

@@ -1,7 +1,7 @@
 //! The Docker Engine API (1.24 to 1.51) on a unix socket, for the stock `docker` program, the SDKs and compose.
 //!
-//! It owns the records of Docker's containers, networks and volumes in its folder, and what Docker says in which words.
-//! A container is one sandbox with one container, made anew at every start over the same writable folder; what carries
+//! It owns the records of Docker's containers, networks and volumes in its directory, and what Docker says in which words.
+//! A container is one sandbox with one container, made anew at every start over the same writable directory; what carries
 //! our [`LABEL`] is ours, the kubelet's pods are shown only to who asks for them. It knows `cri` and the image store and
 //! neither Kubernetes nor the kernel, and it keeps no image: those of the store are Kubernetes' as well.
 //!

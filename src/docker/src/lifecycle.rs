@@ -1,4 +1,4 @@
-//! A container's life: made, started, stopped, removed. Each start is a new sandbox over the same writable folder; when it
+//! A container's life: made, started, stopped, removed. Each start is a new sandbox over the same writable directory; when it
 //! ends the sandbox goes, and with it address and ports.
 
 use crate::engine::Engine;

@@ -167,7 +167,7 @@ fn is_over(record: &Record, begun: u64) -> bool {
     record.running().is_none() || record.exits != begun
 }
 
-/// The folder: a rotation makes another file of the same name.
+/// The directory: a rotation makes another file of the same name.
 fn watch(folder: &Path) -> io::Result<Watcher> {
     let watcher = Watcher::new()?;
     watcher.add(folder, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Component, Path, PathBuf};
 
-/// A mount before its volume or folder was looked for.
+/// A mount before its volume or directory was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) kind: MountKind,
@@ -28,7 +28,7 @@ pub(crate) struct Wanted {
     pub(crate) non_recursive: bool,
     /// Those that are brought along are not read-only with it.
     pub(crate) writable_below: bool,
-    /// A folder of the machine that is missing is made, as for `-v`.
+    /// A directory of the machine that is missing is made, as for `-v`.
     pub(crate) make: bool,
     pub(crate) labels: BTreeMap<String, String>,
     /// A new volume's.

@@ -1,4 +1,4 @@
-//! The mounts of a container: what was asked for, with the volumes and folders behind it.
+//! The mounts of a container: what was asked for, with the volumes and directories behind it.
 
 use crate::engine::Engine;
 use crate::error::{ApiError, Result};
@@ -56,7 +56,7 @@ fn from(text: &str) -> Result<(&str, &str)> {
 }
 
 impl Engine {
-    /// Makes the volumes and folders that are missing.
+    /// Makes the volumes and directories that are missing.
     pub(crate) fn resolve_mounts(&self, config: &Config, host: &HostConfig) -> Result<Vec<Mounted>> {
         let mut all = Vec::new();
         let own = wanted(config, host)?;
@@ -160,7 +160,7 @@ fn find_propagation(source: &Path, propagation: &str) -> Result<()> {
     )))
 }
 
-/// A folder that holds the engine's own one, or lies in it, takes part in what is mounted and unmounted there later: else the
+/// A directory that holds the engine's own one, or lies in it, takes part in what is mounted and unmounted there later: else the
 /// container would keep it in use.
 fn beside_own_root(source: &Path, root: &Path, said: String) -> Result<String> {
     if !source.starts_with(root) && !root.starts_with(source) {

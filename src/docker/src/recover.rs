@@ -55,7 +55,7 @@ fn reserve_addresses(engine: &Engine, record: &Record) {
     }
 }
 
-/// Folders of builds that were cut off, with what is mounted there.
+/// Directories of builds that were cut off, with what is mounted there.
 fn sweep_builds(builds: &Path) {
     let below = |dir: &Path| {
         let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();

@@ -37,7 +37,7 @@ pub(crate) fn sweep(container: &Path) {
     }
 }
 
-/// Something in a root: the folder that holds it, and its name there (`.` for the root itself).
+/// Something in a root: the directory that holds it, and its name there (`.` for the root itself).
 pub(crate) struct Place {
     pub(crate) folder: OwnedFd,
     pub(crate) name: PathBuf,
@@ -60,7 +60,7 @@ impl Drop for Overlay {
     }
 }
 
-/// At once, so that who starts the container next finds its folders free; lazily what is still in use.
+/// At once, so that who starts the container next finds its directories free; lazily what is still in use.
 fn unmount(at: &Path) {
     if umount2(at, MntFlags::UMOUNT_NOFOLLOW).is_err() {
         let _ = umount2(at, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
@@ -68,11 +68,11 @@ fn unmount(at: &Path) {
 }
 
 impl Overlay {
-    /// `layers` topmost first; with an upper and a work folder it can be written to.
+    /// `layers` topmost first; with an upper and a work directory it can be written to.
     pub(crate) fn mount(layers: &[PathBuf], upper: Option<(&Path, &Path)>, at: &Path) -> io::Result<Overlay> {
         std::fs::create_dir_all(at)?;
         if let (true, Some((upper, _))) = (layers.is_empty(), upper) {
-            // an image FROM scratch: overlayfs wants at least one lower folder
+            // an image FROM scratch: overlayfs wants at least one lower directory
             std::fs::create_dir_all(upper)?;
             mount(Some(upper), at, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
             return Ok(Overlay(at.to_owned()));
@@ -254,7 +254,7 @@ impl Root {
         read().unwrap_or_default()
     }
 
-    /// A folder, links followed.
+    /// A directory, links followed.
     pub(crate) fn folder(&self, path: &Path) -> io::Result<OwnedFd> {
         Ok(self.resolve(path, FOLDER)?)
     }
@@ -280,12 +280,12 @@ impl Root {
         }
     }
 
-    /// A folder as a place of its own, links followed.
+    /// A directory as a place of its own, links followed.
     pub(crate) fn inside(&self, path: &Path) -> io::Result<Place> {
         Ok(Place { folder: self.folder(path)?, name: ".".into() })
     }
 
-    /// The folder, made with its parents where they are missing.
+    /// The directory, made with its parents where they are missing.
     pub(crate) fn make_folder(&self, path: &Path) -> io::Result<OwnedFd> {
         let mut at = PathBuf::from("/");
         for part in plain(path).components().filter(|c| matches!(c, Component::Normal(_))) {

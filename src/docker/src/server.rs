@@ -29,7 +29,7 @@ pub enum ServeError {
 /// Binds the socket, takes up what an earlier run left, and serves until `stop`. Containers go on running afterwards.
 ///
 /// # Errors
-/// The folder or the socket can not be made.
+/// The directory or the socket can not be made.
 pub async fn serve(
     config: DockerConfig,
     runtime: Arc<dyn cri::Runtime>,
@@ -44,7 +44,7 @@ pub async fn serve(
 /// The same on sockets that were bound before: whoever comes early waits instead of finding nobody.
 ///
 /// # Errors
-/// The folder can not be made.
+/// The directory can not be made.
 pub async fn serve_on(
     sockets: Vec<Socket>,
     config: DockerConfig,

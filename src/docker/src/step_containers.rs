@@ -140,7 +140,7 @@ fn keep(engine: &Engine, record: Record, dir: &Path, upper: &Path) -> io::Result
     std::fs::create_dir_all(own.parent().unwrap_or(dir))?;
     match failed && std::fs::rename(upper, &own).is_ok() {
         true => {}
-        // the layer's own folder, or one of another file system
+        // the layer's own directory, or one of another file system
         false => copy::tree(upper, &own)?,
     }
     container.save()?;

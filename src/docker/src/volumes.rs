@@ -1,4 +1,4 @@
-//! Named and anonymous volumes: a folder each, ours or (`-o type=none -o o=bind -o device=PATH`) one of the machine's.
+//! Named and anonymous volumes: a directory each, ours or (`-o type=none -o o=bind -o device=PATH`) one of the machine's.
 
 use crate::error::{ApiError, Result};
 use crate::files;
@@ -22,13 +22,13 @@ pub(crate) struct Volume {
 }
 
 impl Volume {
-    /// The folder of the machine that it stands for.
+    /// The directory of the machine that it stands for.
     fn device(&self) -> Option<&Path> {
         self.options.get("device").map(Path::new)
     }
 }
 
-/// Docker's local driver also mounts file systems of any kind; here a volume can be a folder of the machine.
+/// Docker's local driver also mounts file systems of any kind; here a volume can be a directory of the machine.
 fn check(name: &str, options: &BTreeMap<String, String>) -> Result<()> {
     if let Some(option) = options.keys().find(|key| !["type", "o", "device"].contains(&key.as_str())) {
         return Err(ApiError::bad(format_args!("create {name}: invalid option: \"{option}\"")));

@@ -105,7 +105,7 @@ fn a_full_disk_is_said_and_what_was_acknowledged_stays() {
     at.shell(&format!("umount {folder} && rmdir {folder}")).ok("take the disk away");
 }
 
-/// A tmpfs at a folder of the state.
+/// A tmpfs at a directory of the state.
 fn small_disk(at: &Appliance, folder: &str, options: &str) -> String {
     let path = state(at, folder).display().to_string();
     at.shell(&format!("mkdir -p {path} && mount -t tmpfs -o {options},mode=700 none {path}"))
@@ -237,7 +237,7 @@ fn what_the_store_has_lost_is_said_and_nothing_goes_on_without_a_word() {
 
     std::fs::remove_file(&store).unwrap();
     says(&at.monopod(&["start"]), 21, &[store.to_str().unwrap(), "the file is missing, though it held"]);
-    // neither is a whole folder that has gone taken for a first start
+    // neither is a whole directory that has gone taken for a first start
     std::fs::remove_dir_all(store.parent().unwrap()).unwrap();
     says(&at.monopod(&["start"]), 21, &["the file is missing, though the cluster had one"]);
     let accepted = at.monopod(&["start", "--accept-loss"]);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::SystemTime;
 
-/// A Python that has kr8s, and a folder whose `node_modules` has @kubernetes/client-node; `scripts/test` sets both.
+/// A Python that has kr8s, and a directory whose `node_modules` has @kubernetes/client-node; `scripts/test` sets both.
 const CLIENTS: &str = "MONOPOD_CLIENTS";
 const NODE_CLIENT: &str = "MONOPOD_NODE_CLIENT";
 /// A Python that has schemathesis; `scripts/test` sets it.

@@ -18,7 +18,7 @@ const LINES: &str = include_str!("conformance/lines.tsv");
 /// The name of a case that is not shown here, and why, on each line.
 const LEFT_OUT: &str = include_str!("conformance/left_out.tsv");
 
-/// Runs the cases of a folder on a cluster of its own, some at a time. What they are said to show they must have shown.
+/// Runs the cases of a directory on a cluster of its own, some at a time. What they are said to show they must have shown.
 fn run(area: &str) {
     let Ok(python) = std::env::var(CLIENTS) else {
         eprintln!("SKIPPED: {CLIENTS} says where Kubernetes' clients for Python are; `scripts/test` sets it");
@@ -34,7 +34,7 @@ fn run(area: &str) {
         pytest.args(["-k", &only]);
     }
     let answer = Answer(pytest.output().unwrap());
-    // nothing was collected: where only some are wanted, they may be of another folder
+    // nothing was collected: where only some are wanted, they may be of another directory
     let none = answer.0.status.code() == Some(5) && std::env::var_os(ONLY).is_some();
     assert!(answer.0.status.success() || none, "{}\n{}{}", answer.0.status, answer.out(), answer.err());
     eprintln!("{}", answer.out());

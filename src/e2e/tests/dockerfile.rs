@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Longer than anything here takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A folder with these files.
+/// A directory with these files.
 fn context(at: &Appliance, files: &[(&str, &str)]) -> PathBuf {
     let folder = at.home().join("files");
     let _ = std::fs::remove_dir_all(&folder);

@@ -1,5 +1,5 @@
 //! NFS volumes by the host's own `mount`. Its helper, which distributions have in a package of its own, is here one that knows a
-//! single export: a folder of this machine. What comes before and after the protocol is all real.
+//! single export: a directory of this machine. What comes before and after the protocol is all real.
 
 mod common;
 
@@ -33,11 +33,11 @@ metadata: {name: export}
 spec: {accessModes: [ReadWriteMany], storageClassName: '', volumeName: export, resources: {requests: {storage: 1Gi}}}
 ";
 
-/// The folders that are mounted over others; gone when it is dropped, whatever the test said.
+/// The directories that are mounted over others; gone when it is dropped, whatever the test said.
 struct Helper(String);
 
 impl Helper {
-    /// For this test's mounts alone: the machine's own folder is below.
+    /// For this test's mounts alone: the machine's own directory is below.
     fn install(at: &Appliance) -> Self {
         let home = at.home().display().to_string();
         at.shell(&format!("mkdir {home}/export {home}/over && mount -t tmpfs none {home}/over"))

@@ -70,7 +70,7 @@ fn a_registry_with_passwords_and_an_authority_of_its_own() {
     run(&at, "untrusted", image);
     let why = why_not(&at, "untrusted");
     assert!(why.contains("certificate"), "{why}");
-    // as Docker has it: the authorities of a registry lie in a folder of its name
+    // as Docker has it: the authorities of a registry lie in a directory of its name
     // a layer over /etc, which nobody but this test sees
     let certs = format!("/etc/docker/certs.d/{address}");
     at.shell(&format!(
@@ -188,7 +188,7 @@ fn images_go_out_and_come_back_in_the_words_of_docker() {
     assert!(!logs.contains("sesame") && !logs.contains("dXNlcjp"), "a password is in the logs: {logs}");
 }
 
-/// Entries of a folder of the image store.
+/// Entries of a directory of the image store.
 fn entries(at: &Appliance, folder: &str) -> usize {
     std::fs::read_dir(at.places()[0].join("images").join(folder)).unwrap().count()
 }

@@ -7,7 +7,7 @@ use common::registry::{Registry, registry};
 use common::{Answer, Appliance, appliance};
 use std::process::Command;
 
-/// A Python that has them, and a folder with the SDK's own tests and a Python for these; `scripts/test` sets both.
+/// A Python that has them, and a directory with the SDK's own tests and a Python for these; `scripts/test` sets both.
 const SDK: &str = "MONOPOD_SDK";
 const SUITE: &str = "MONOPOD_SDK_SUITE";
 /// What the scripts of several libraries share.

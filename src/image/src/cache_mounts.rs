@@ -1,4 +1,4 @@
-//! Which step of a build uses which folder of `RUN --mount=type=cache`: they are kept over builds, and shared as each mount
+//! Which step of a build uses which directory of `RUN --mount=type=cache`: they are kept over builds, and shared as each mount
 //! says.
 
 use crate::Digest;
@@ -23,7 +23,7 @@ pub(crate) struct CacheMounts {
     users: Arc<Users>,
 }
 
-/// Folder → how many steps use it.
+/// Directory → how many steps use it.
 type Users = Mutex<HashMap<PathBuf, usize>>;
 
 /// A cache, for as long as a step uses it.
@@ -34,7 +34,7 @@ pub(crate) struct CacheFolder {
     _alone: Option<OwnedMutexGuard<()>>,
 }
 
-/// Nobody takes the folder away meanwhile.
+/// Nobody takes the directory away meanwhile.
 struct Used {
     users: Arc<Users>,
     path: PathBuf,
@@ -91,7 +91,7 @@ impl CacheMounts {
     }
 }
 
-/// The first of a private cache's folders that nobody uses.
+/// The first of a private cache's directories that nobody uses.
 fn free(users: &HashMap<PathBuf, usize>, path: &Path) -> PathBuf {
     let more = (1..=users.len()).map(|number| PathBuf::from(format!("{}-{number}", path.display())));
     let mut names = std::iter::once(path.to_owned()).chain(more);

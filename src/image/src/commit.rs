@@ -1,4 +1,4 @@
-//! New images from what is here: the upper folder of a container, a tar, a changed configuration.
+//! New images from what is here: the upper directory of a container, a tar, a changed configuration.
 
 use crate::background::in_background;
 use crate::digest::chain_ids;
@@ -25,7 +25,7 @@ pub(crate) struct Draft {
 }
 
 impl ImageStore {
-    /// A new image: `parent`'s layers, what `upper` (an overlayfs upper folder) changed, and `document`'s configuration.
+    /// A new image: `parent`'s layers, what `upper` (an overlayfs upper directory) changed, and `document`'s configuration.
     /// The document's list of layers is not looked at; its history gets `step`. The container should not write meanwhile.
     pub async fn commit(
         &self,
@@ -76,11 +76,11 @@ impl ImageStore {
         let folder = self.inner.layers.temporary()?;
         let file = folder.path().join("download");
         crate::registry::fetch(&self.inner.transport, url, &file).await?;
-        // the folder goes here; what is open stays
+        // the directory goes here; what is open stays
         tokio::fs::File::open(&file).await.map_err(doing(format!("read what {url} had")))
     }
 
-    /// The tar of a folder tree as one layer would have it: what `docker export` gives.
+    /// The tar of a directory tree as one layer would have it: what `docker export` gives.
     pub async fn export(
         &self,
         folder: &Path,
@@ -113,7 +113,7 @@ impl Draft {
         Ok(Draft { document, layers, pins: vec![pin] })
     }
 
-    /// Reads an overlayfs upper folder as the next layer.
+    /// Reads an overlayfs upper directory as the next layer.
     pub(crate) fn add_upper(&mut self, store: &Arc<Inner>, upper: &Path) -> Result<()> {
         let unpacking = Unpacking::start(store)?;
         let read = |sink| upper::write_tar(upper, sink);

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// A layer as a registry sends it: refused in words, or a folder from which it comes back as it came. Nothing beside the
-/// folder is touched.
+/// A layer as a registry sends it: refused in words, or a directory from which it comes back as it came. Nothing beside the
+/// directory is touched.
 ///
 /// # Panics
 /// Where that does not hold.

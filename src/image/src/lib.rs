@@ -1,9 +1,9 @@
 //! The one image store: references, blobs, unpacked layers, and the ways in and out (pull, push, load, save, commit,
 //! import, build).
 //!
-//! It owns its folder and everything in it, and what it asks of registries. It knows neither Kubernetes nor the Docker
-//! API nor containers: who uses an image holds a [`Lease`], and mounts the folders of a [`Rootfs`] itself. It keeps no
-//! compressed layers: a layer is its unpacked folder plus a recipe from which its tar comes back byte for byte.
+//! It owns its directory and everything in it, and what it asks of registries. It knows neither Kubernetes nor the Docker
+//! API nor containers: who uses an image holds a [`Lease`], and mounts the directories of a [`Rootfs`] itself. It keeps no
+//! compressed layers: a layer is its unpacked directory plus a recipe from which its tar comes back byte for byte.
 //!
 //! On disk: `blobs/sha256/<hex>` (manifests, configurations), `layers/<chain id>/` (`diff`, `recipe`, `layer.json`),
 //! `images.json` (which names mean which image), `cache/` (of builds' cache mounts), `tmp/` (whatever is not

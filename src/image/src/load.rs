@@ -1,4 +1,4 @@
-//! Images out of files: docker-archives, OCI archives, OCI layout folders. A tar is read once, front to back: what looks
+//! Images out of files: docker-archives, OCI archives, OCI layout directories. A tar is read once, front to back: what looks
 //! like a layer is unpacked as it comes by, and found its place when the manifest, often the last entry, is known.
 
 mod archive;
@@ -49,7 +49,7 @@ impl ImageStore {
         loaded.await.map_err(|e| self.inner.say_if_full(e))
     }
 
-    /// From a file, or from a folder in OCI layout.
+    /// From a file, or from a directory in OCI layout.
     pub async fn load_path(&self, path: &Path) -> Result<Vec<ImageInfo>> {
         let (store, path) = (self.inner.clone(), path.to_owned());
         in_background(move || {

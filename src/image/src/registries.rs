@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-/// A folder for each registry, named by its host and port.
+/// A directory for each registry, named by its host and port.
 const CERTS_DIR: &str = "/etc/docker/certs.d";
 
 /// Where Docker Hub's registry is.
@@ -24,7 +24,7 @@ pub struct Registries {
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// `host:port` → a PEM file with certificate authorities to trust for it, beside the machine's.
     pub ca_files: BTreeMap<String, PathBuf>,
-    /// Where else than in `/etc/docker/certs.d` there is a folder for each registry.
+    /// Where else than in `/etc/docker/certs.d` there is a directory for each registry.
     pub certs_dir: Option<PathBuf>,
     /// Of this run only: settings that are written down do not hold them.
     #[serde(skip)]
@@ -107,7 +107,7 @@ impl Registries {
         self.insecure.iter().any(|insecure| insecure == host)
     }
 
-    /// As Docker has it: in the registry's folder `*.crt` are authorities, `NAME.cert` and `NAME.key` belong together.
+    /// As Docker has it: in the registry's directory `*.crt` are authorities, `NAME.cert` and `NAME.key` belong together.
     ///
     /// # Errors
     /// A certificate without its key, or the reverse.

@@ -70,7 +70,7 @@ pub(crate) struct State {
 pub struct Rootfs {
     /// `sha256:…` of the configuration.
     pub id: String,
-    /// overlayfs' lower folders, topmost first.
+    /// overlayfs' lower directories, topmost first.
     pub layers: Vec<PathBuf>,
     pub config: ImageConfiguration,
     pub hold: Lease,
@@ -186,7 +186,7 @@ impl Inner {
         result
     }
 
-    /// For what is done in the store's folder: a full disk is said, and which one.
+    /// For what is done in the store's directory: a full disk is said, and which one.
     pub(crate) fn say_if_full(&self, error: ImageError) -> ImageError {
         match error.is_full_disk() {
             true => error.within(format!("the disk of {} is full", self.dir.display())),
@@ -202,7 +202,7 @@ impl Inner {
         Ok(state.leases.take(self, id))
     }
 
-    /// Folders of RUN --mount=type=cache.
+    /// Directories of RUN --mount=type=cache.
     pub(crate) fn cache_dir(&self) -> PathBuf {
         self.dir.join("cache")
     }

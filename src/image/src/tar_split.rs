@@ -1,4 +1,4 @@
-//! How a layer's tar comes back byte for byte from its unpacked folder: everything of the archive that is not the content
+//! How a layer's tar comes back byte for byte from its unpacked directory: everything of the archive that is not the content
 //! of a regular file (headers, padding), and in between which file's content follows. A few bytes a file once compressed;
 //! the alternative is to keep every layer twice.
 
@@ -70,7 +70,7 @@ pub(crate) fn shadowed(layer: &Path, path: &[u8], n: usize) -> PathBuf {
     layer.join("shadowed").join(crate::Digest::of(path).hex()).join(n.to_string())
 }
 
-/// Folders whose content was moved after the recipe was written, in that order: from where, to where.
+/// Directories whose content was moved after the recipe was written, in that order: from where, to where.
 #[derive(Default)]
 pub(crate) struct Moved(Vec<(PathBuf, PathBuf)>);
 
@@ -128,7 +128,7 @@ enum Source {
 }
 
 impl TarSplitReader {
-    /// `layer` is the folder with `diff` and `recipe` in it.
+    /// `layer` is the directory with `diff` and `recipe` in it.
     pub(crate) fn open(layer: &Path) -> Result<TarSplitReader> {
         let what = || format!("read layer {}", layer.display());
         let file = File::open(layer.join("recipe")).map_err(doing(what()))?;

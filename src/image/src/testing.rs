@@ -101,7 +101,7 @@ pub(crate) fn unpack(bytes: &[u8]) -> Result<Unpacked, ImageError> {
     unpacked
 }
 
-/// A store in a folder of its own.
+/// A store in a directory of its own.
 pub(crate) struct TestStore {
     pub(crate) store: Arc<ImageStore>,
     pub(crate) dir: TempDir,

@@ -1,8 +1,8 @@
-//! One layer, from the bytes as they arrive to a folder ready to be renamed into its place.
+//! One layer, from the bytes as they arrive to a directory ready to be renamed into its place.
 //!
 //! Two threads overlap with whoever feeds them: this one hashes, inflates and hashes again; the other untars. Memory is a
 //! few bounded buffers, whatever the layer's size. Nothing is trusted before the digests are compared by the caller, and
-//! nothing is written outside the folder, whatever the archive says (see `tree.rs`).
+//! nothing is written outside the directory, whatever the archive says (see `tree.rs`).
 
 mod apply;
 mod attributes;
@@ -41,7 +41,7 @@ const FEED_DEPTH: usize = 8;
 /// Blocks of [`decode::BLOCK`] that wait between the inflater and the untarer.
 const BLOCKS: usize = 8;
 
-/// A layer's folder, complete but not yet in its place: `diff`, `recipe` and perhaps `shadowed` are in it.
+/// A layer's directory, complete but not yet in its place: `diff`, `recipe` and perhaps `shadowed` are in it.
 #[derive(Debug)]
 pub(crate) struct Unpacked {
     pub(crate) folder: TempDir,
@@ -55,12 +55,12 @@ pub(crate) struct Unpacked {
     pub(crate) compression: Compression,
     /// Bytes of all regular files.
     pub(crate) size: u64,
-    /// Folders that the archive used without describing them: see `lower.rs`.
+    /// Directories that the archive used without describing them: see `lower.rs`.
     pub(crate) implied: Vec<PathBuf>,
 }
 
 /// Starts unpacking into `folder`. `told` hears how many bytes of the input are through. Dropping the sender without
-/// [`Feed::End`] gives up, and the folder goes.
+/// [`Feed::End`] gives up, and the directory goes.
 pub(crate) fn start(
     folder: TempDir,
     told: impl FnMut(u64) + Send + 'static,

@@ -1,7 +1,7 @@
-//! A folder as a layer's tar: overlayfs' marks become the whiteouts of the OCI image-spec. Sorted, so that the same
+//! A directory as a layer's tar: overlayfs' marks become the whiteouts of the OCI image-spec. Sorted, so that the same
 //! files give the same layer.
 //!
-//! A container may be at work in the folder: all in it is found by the descriptor of what holds it, and no link is followed,
+//! A container may be at work in the directory: all in it is found by the descriptor of what holds it, and no link is followed,
 //! whatever is swapped for one. What is kept meanwhile of names and links has its bounds in `trees`.
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, openat};
@@ -23,7 +23,7 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLO
 const ITSELF: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC);
 
 /// # Errors
-/// What could not be read or written; folders too deep in each other; more files with several names than can be kept.
+/// What could not be read or written; directories too deep in each other; more files with several names than can be kept.
 pub(crate) fn write_tar(folder: &Path, out: impl Write) -> io::Result<()> {
     let mut writer = Writer::new(BufWriter::with_capacity(BLOCK, out));
     writer.folder(&openat(CWD, folder, FOLDER, Mode::empty())?, Path::new(""), 0)?;
@@ -54,9 +54,9 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// What is called `name` in a folder that is `depth` folders down.
+    /// What is called `name` in a directory that is `depth` directories down.
     fn entry(&mut self, folder: &OwnedFd, name: &OsStr, inside: &Path, depth: usize) -> io::Result<()> {
-        // by the folder that is open: of such a path the last name alone could be a link, and nobody follows that
+        // by the directory that is open: of such a path the last name alone could be a link, and nobody follows that
         let path = &Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
         let meta = std::fs::symlink_metadata(path)?;
         match FileType::from_raw_mode(meta.mode()) {

@@ -204,7 +204,7 @@ fn enter_working_dir(request: &ExecRequest) -> Result<(), String> {
     chdir(cwd).map_err(|e| {
         format!("chdir to cwd ({cwd:?}) set in config.json failed: {}", e.desc().to_lowercase())
     })?;
-    // a folder outside of the root has no name here; CVE-2024-21626
+    // a directory outside of the root has no name here; CVE-2024-21626
     getcwd().map(drop).map_err(said("the working directory is outside of the container"))
 }
 

@@ -58,7 +58,7 @@ fn overlay(request: &MountRequest) -> Outcome<()> {
     fs::create_dir_all(&request.target).because(&what)?;
     let MountRequest { layers, upper, work, target, .. } = request;
     if layers.is_empty() {
-        // an image FROM scratch: overlayfs wants at least one lower folder, and there is nothing to lie over
+        // an image FROM scratch: overlayfs wants at least one lower directory, and there is nothing to lie over
         return mount(Some(upper), target, None::<&str>, MsFlags::MS_BIND, None::<&str>).because(what);
     }
     let written = Written { upper, work };

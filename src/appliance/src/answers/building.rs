@@ -80,7 +80,7 @@ async fn options(images: &ImageStore, wanted: BuildRequest) -> Result<BuildOptio
     })
 }
 
-/// All steps see the same files, whatever happens to the folder meanwhile.
+/// All steps see the same files, whatever happens to the directory meanwhile.
 async fn copied(images: &ImageStore, place: &str) -> Result<TempDir, String> {
     images.copy_folder(Path::new(place)).await.map_err(|e| format!("build context {place}: {e}"))
 }

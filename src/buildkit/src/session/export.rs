@@ -1,4 +1,4 @@
-//! Results that go to the client: a tar into a file of its, or files into a folder.
+//! Results that go to the client: a tar into a file of its, or files into a directory.
 
 use super::Session;
 use super::packing::go_mode;
@@ -48,9 +48,9 @@ pub(crate) async fn file(
     Ok(())
 }
 
-/// One file of a folder to be sent: parents first, names in order.
+/// One file of a directory to be sent: parents first, names in order.
 pub(crate) struct Item {
-    /// From the folder on.
+    /// From the directory on.
     pub(crate) path: String,
     /// Where it lies.
     pub(crate) source: PathBuf,

@@ -1,4 +1,4 @@
-//! Folders of the client: the build context, named contexts, the Dockerfile.
+//! Directories of the client: the build context, named contexts, the Dockerfile.
 
 use super::Session;
 use super::transfer::Transfer;
@@ -24,10 +24,10 @@ const MAX_SMALL: u64 = 16 << 20;
 /// As many links as Linux follows.
 const MAX_LINKS: usize = 40;
 
-/// Which files of which folder.
+/// Which files of which directory.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(crate) struct Wanted {
-    /// The name that the client knows the folder by: `context`, `dockerfile`.
+    /// The name that the client knows the directory by: `context`, `dockerfile`.
     pub(crate) folder: String,
     /// As `.dockerignore` has them.
     pub(crate) exclude: Vec<String>,
@@ -180,7 +180,7 @@ fn follow<'f>(found: &'f BTreeMap<String, Found>, name: &str) -> Option<&'f [u8]
     None
 }
 
-/// What a link in a folder leads to, the folder being the root of everything.
+/// What a link in a directory leads to, the directory being the root of everything.
 fn beside(link: &str, target: &str) -> String {
     let folder = link.rsplit_once('/').map_or("", |(folder, _)| folder);
     let start = if target.starts_with('/') { "" } else { folder };

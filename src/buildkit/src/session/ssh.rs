@@ -62,7 +62,7 @@ impl Agents {
         let folder = TempDir::new_in(&self.folder)?;
         let path = folder.path().join("agent.sock");
         let listener = UnixListener::bind(&path)?;
-        // the command may be anybody; who may come to the folder, the mount decides
+        // the command may be anybody; who may come to the directory, the mount decides
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))?;
         let serves = tokio::spawn(serve(listener, self.session.clone(), id.to_owned()));
         Ok(Agent { folder, _serves: AbortOnDropHandle::new(serves) })

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 const SMALL: u64 = 256 << 10;
 /// Files asked for whose pieces may lie here, and bytes of them.
 const AHEAD: (usize, u64) = (64, 4 << 20);
-/// Files told while one of them is on its way: more than any folder has, and less than would fill the memory.
+/// Files told while one of them is on its way: more than any directory has, and less than would fill the memory.
 const MAX_WAITING: usize = 2 << 20;
 /// What a name may have: Linux's own limit.
 const MAX_PATH: usize = 4096;
@@ -178,7 +178,7 @@ fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.size).unwrap_or(0)
 }
 
-/// Only names that lie below the folder and say so plainly.
+/// Only names that lie below the directory and say so plainly.
 fn check(path: &str) -> Result<(), String> {
     let is_plain = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('\0');
     match path.len() <= MAX_PATH && path.split('/').all(is_plain) {

@@ -64,7 +64,7 @@ enum ImageCommand {
         #[arg(short, long)]
         all: bool,
     },
-    /// Read images from a docker-archive, an OCI archive, or the folder of an OCI layout.
+    /// Read images from a docker-archive, an OCI archive, or the directory of an OCI layout.
     Load { path: PathBuf },
     /// List the images.
     #[command(alias = "list")]

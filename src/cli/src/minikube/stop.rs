@@ -110,7 +110,7 @@ pub(super) struct Delete {
     /// Set flag to delete all profiles
     #[arg(long)]
     all: bool,
-    /// Set this flag to delete the '.minikube' folder from your user directory.
+    /// Set this flag to delete the '.minikube' directory from your user directory.
     #[arg(long)]
     purge: bool,
     /// Format to print stdout in. Options include: [text,json]

@@ -36,7 +36,7 @@ pub(super) fn mount(wanted: &RunMount, at: &Path, overlays: &mut Vec<Overlay>) -
     })
 }
 
-/// One folder of several layers. Where it may be written to, what is written lies beside and goes with the step: the
+/// One directory of several layers. Where it may be written to, what is written lies beside and goes with the step: the
 /// layers belong to the store.
 fn joined(
     layers: &[PathBuf],
@@ -57,7 +57,7 @@ fn joined(
 pub(super) struct Places {
     /// That are not in the image, parents first.
     new: Vec<PathBuf>,
-    /// Folders of the image above them, and what they are there.
+    /// Directories of the image above them, and what they are there.
     touched: Vec<(PathBuf, Metadata)>,
 }
 
@@ -105,7 +105,7 @@ impl Places {
     }
 }
 
-/// An empty folder that hides what the image has in it is a change.
+/// An empty directory that hides what the image has in it is a change.
 fn is_opaque(path: &Path) -> bool {
     let mut value = [0; 8];
     ["trusted.overlay.opaque", "user.overlay.opaque"]

@@ -1,4 +1,4 @@
-//! `docker commit`: a container's writable folder becomes the top layer of an image.
+//! `docker commit`: a container's writable directory becomes the top layer of an image.
 
 use crate::error::{ApiError, Result};
 use crate::plan;

@@ -1,4 +1,4 @@
-//! A folder of an overlay, copied with all that counts there: whiteouts, attributes, owners, times, and which names are one
+//! A directory of an overlay, copied with all that counts there: whiteouts, attributes, owners, times, and which names are one
 //! file. Nobody writes to it meanwhile.
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps};

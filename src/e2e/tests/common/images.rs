@@ -48,7 +48,7 @@ const TOOLS: &[&str] = &[
     "df",
 ];
 
-/// Writes `busybox.tar` into the folder: the image `NAME` with a shell and the usual tools, and with programs of this machine
+/// Writes `busybox.tar` into the directory: the image `NAME` with a shell and the usual tools, and with programs of this machine
 /// and the libraries that they need.
 pub fn busybox(folder: &Path, name: &str, programs: &[&str]) -> PathBuf {
     let mut layer = tar::Builder::new(Vec::new());
@@ -97,7 +97,7 @@ pub fn busybox(folder: &Path, name: &str, programs: &[&str]) -> PathBuf {
     path
 }
 
-/// Writes `FILE` into the folder: a docker-archive of an image with these layers, whatever they are.
+/// Writes `FILE` into the directory: a docker-archive of an image with these layers, whatever they are.
 pub fn of_layers(folder: &Path, file: &str, name: &str, layers: &[Vec<u8>]) -> PathBuf {
     let diff_ids: Vec<String> = layers.iter().map(|layer| format!("sha256:{}", hex(layer))).collect();
     let config = json!({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/none"]},

@@ -238,7 +238,7 @@ impl Appliance {
         self.home.path().join("config")
     }
 
-    /// A folder with a Dockerfile and what it copies.
+    /// A directory with a Dockerfile and what it copies.
     pub fn build_context(&self, dockerfile: &str) -> String {
         let folder = self.home.path().join("context");
         std::fs::create_dir_all(&folder).unwrap();

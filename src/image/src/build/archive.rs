@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 use tar::{Builder, EntryType};
 
-/// Modes stay as the archive has them, and owners where none is given; the folder itself stays as it is. Its names are checked when the layer is unpacked.
+/// Modes stay as the archive has them, and owners where none is given; the directory itself stays as it is. Its names are checked when the layer is unpacked.
 pub(super) fn append(
     tar: &mut Builder<impl Write>,
     dest: &Path,

@@ -1,4 +1,4 @@
-//! New folders for `RUN --mount=type=cache`.
+//! New directories for `RUN --mount=type=cache`.
 
 use super::view::{Node, View};
 use crate::error::{ImageError, Result, doing};

@@ -21,7 +21,7 @@ use trees::TempDir;
 /// Longer Dockerfiles are something else.
 const MAX_DOCKERFILE: u64 = 16 << 20;
 
-/// The build context in a folder of its own, which goes with it.
+/// The build context in a directory of its own, which goes with it.
 #[derive(Debug)]
 pub(super) struct Context {
     _folder: TempDir,
@@ -225,7 +225,7 @@ fn read_text(file: &std::fs::File) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A folder that is ignored may hold something that is not.
+/// A directory that is ignored may hold something that is not.
 fn remove_ignored(
     ignore: &Ignore,
     folder: &Path,

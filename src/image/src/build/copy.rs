@@ -20,7 +20,7 @@ use tar::{Builder, EntryType, Header};
 use tokio_util::sync::CancellationToken;
 use walk::Below;
 
-/// Of what is kept of the files that an instruction names; what is in its folders is not kept.
+/// Of what is kept of the files that an instruction names; what is in its directories is not kept.
 const MOST_NAMED: usize = 256 << 20;
 /// What one takes beside its paths.
 const ENTRY: usize = 128;
@@ -56,7 +56,7 @@ enum What {
     File(PathBuf),
     Symlink(PathBuf),
     Text(String),
-    /// To be unpacked into this folder.
+    /// To be unpacked into this directory.
     Archive(PathBuf),
     /// Made because something is to be in it.
     NewFolder,
@@ -84,7 +84,7 @@ pub(super) fn absolute(workdir: &str, path: &str) -> PathBuf {
 }
 
 impl Files {
-    /// A folder that is not there yet, and those above it.
+    /// A directory that is not there yet, and those above it.
     pub(super) fn new_folder(target: &View, path: PathBuf, owner: Owner) -> Files {
         let mut files = Files {
             entries: vec![(path, Entry::One(What::NewFolder))],
@@ -116,14 +116,14 @@ impl Files {
         Ok(())
     }
 
-    /// Folders that nobody describes belong to whom the files belong to.
+    /// Directories that nobody describes belong to whom the files belong to.
     fn add_missing_parents(&mut self) {
         let missing = self.missing_parents().into_iter();
         self.entries.splice(0..0, missing.map(|path| (path, Entry::One(What::NewFolder))));
     }
 
     fn missing_parents(&self) -> Vec<PathBuf> {
-        // an archive is unpacked into its folder, and a folder's content goes into one
+        // an archive is unpacked into its directory, and a directory's content goes into one
         let is_into = |entry: &Entry| matches!(entry, Entry::Below(_) | Entry::One(What::Archive(_)));
         let into = self.entries.iter().filter(|(_, entry)| is_into(entry));
         let inner: Vec<PathBuf> = into.map(|(path, _)| path.join("x")).collect();

@@ -1,4 +1,4 @@
-//! For doors that send a result elsewhere than into the store, or get folders beside the context.
+//! For doors that send a result elsewhere than into the store, or get directories beside the context.
 
 use super::ignore::Ignore;
 use super::view::{Node, View, entries, next_entry};
@@ -28,7 +28,7 @@ const LISTED: usize = 64;
 pub struct FoundPath {
     /// Where it lies.
     pub source: PathBuf,
-    /// Of a folder: names, and where they lie.
+    /// Of a directory: names, and where they lie.
     pub entries: Vec<(String, PathBuf)>,
 }
 
@@ -38,7 +38,7 @@ impl ImageStore {
         self.inner.publish(&Digest::parse(id)?, names, false)
     }
 
-    /// A folder of a client, sent as a tar; nothing in it leads out. It goes when it is dropped, or with the next start.
+    /// A directory of a client, sent as a tar; nothing in it leads out. It goes when it is dropped, or with the next start.
     pub async fn unpack_context(&self, tar: impl AsyncRead + Send + Unpin + 'static) -> Result<TempDir> {
         let (store, tar) = (self.inner.clone(), SyncIoBridge::new(tar));
         in_background(move || {
@@ -52,7 +52,7 @@ impl ImageStore {
         .await
     }
 
-    /// A folder of this machine as a context that has a name.
+    /// A directory of this machine as a context that has a name.
     pub async fn copy_folder(&self, folder: &Path) -> Result<TempDir> {
         let (store, from) = (self.inner.clone(), folder.to_owned());
         let gone = CancellationToken::new();
@@ -123,7 +123,7 @@ impl ImageStore {
     }
 }
 
-/// Where it lies; of a folder, the part that has its attributes.
+/// Where it lies; of a directory, the part that has its attributes.
 fn place(node: &Node) -> Option<PathBuf> {
     match node {
         Node::Missing => None,
@@ -132,7 +132,7 @@ fn place(node: &Node) -> Option<PathBuf> {
     }
 }
 
-/// All below a folder, without a stack for each level: an image may have two thousand of them.
+/// All below a directory, without a stack for each level: an image may have two thousand of them.
 fn walk(root: &Node, take: &mut dyn FnMut(String, PathBuf) -> io::Result<()>) -> io::Result<()> {
     let listings = Listings::default();
     let mut levels = vec![(String::new(), root.clone(), listings.names())];
@@ -159,7 +159,7 @@ fn listed(root: &Node, most: usize) -> io::Result<Vec<(String, PathBuf)>> {
     Ok(list.found)
 }
 
-/// What is in a folder itself.
+/// What is in a directory itself.
 fn listed_in(folder: &Node, most: usize) -> io::Result<Vec<(String, PathBuf)>> {
     let mut list = List { found: Vec::new(), left: most };
     for entry in entries(folder, &Listings::default()) {

@@ -1,4 +1,4 @@
-//! A folder of this machine, copied once, so that all steps see the same files whatever happens to it meanwhile.
+//! A directory of this machine, copied once, so that all steps see the same files whatever happens to it meanwhile.
 
 use super::GIVEN_UP;
 use super::ignore::Ignore;

@@ -65,7 +65,7 @@ impl Repository {
         Ok(Repository { remote: remote.to_owned(), reference, folder })
     }
 
-    /// Makes `place` and gives the folder in it that is meant.
+    /// Makes `place` and gives the directory in it that is meant.
     pub(super) async fn clone_into(
         &self,
         place: &Path,

@@ -1,4 +1,4 @@
-//! `.dockerignore` and `--exclude`: the last pattern that matches a path, or a folder above it, decides.
+//! `.dockerignore` and `--exclude`: the last pattern that matches a path, or a directory above it, decides.
 
 use super::view::in_class;
 
@@ -25,7 +25,7 @@ enum Token {
     One,
     /// `*`: any number of those.
     Some,
-    /// `**` in front of something: nothing, or whole folders.
+    /// `**` in front of something: nothing, or whole directories.
     Folders,
     /// `**` at the end, or in front of mere text: everything.
     All,
@@ -74,7 +74,7 @@ impl Ignore {
         ignored
     }
 
-    /// Whether anything in an ignored folder may be kept.
+    /// Whether anything in an ignored directory may be kept.
     pub(super) fn brings_back(&self) -> bool {
         self.patterns.iter().any(|pattern| pattern.brings_back)
     }
@@ -137,7 +137,7 @@ fn tokens(pattern: &str) -> Result<Vec<Token>, String> {
     Ok(tokens)
 }
 
-/// Token by token for all beginnings of the path at once: by trial, a row of stars takes for ever. The folders above it are
+/// Token by token for all beginnings of the path at once: by trial, a row of stars takes for ever. The directories above it are
 /// among these.
 fn matches_or_holds(tokens: &[Token], path: &[char]) -> bool {
     // how many characters the tokens so far may have taken

@@ -30,7 +30,7 @@ pub(super) struct Mounts {
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) view: View,
-    /// The image; `None` where it is a folder.
+    /// The image; `None` where it is a directory.
     id: Option<Digest>,
     _hold: Option<Lease>,
 }
@@ -271,7 +271,7 @@ fn cache_id(now: &Now, spec: &RunMountSpec) -> String {
         .unwrap_or_else(|| absolute(&now.document.config.working_dir, target).display().to_string())
 }
 
-/// Other steps write to the cache meanwhile: what they put in a folder's place leads nobody out of it.
+/// Other steps write to the cache meanwhile: what they put in a directory's place leads nobody out of it.
 fn part_of_cache(base: PathBuf, spec: &RunMountSpec) -> Result<MountSource, BuildError> {
     let part = source_in_cache(spec)?;
     if part.as_os_str().is_empty() {
@@ -289,7 +289,7 @@ fn leads_out_of_cache(source: &Path) -> BuildError {
     BuildError::Failed(format!("RUN --mount: source {source:?} leads out of the cache"))
 }
 
-/// Without a `from`, the source is a folder in the cache.
+/// Without a `from`, the source is a directory in the cache.
 fn source_in_cache(spec: &RunMountSpec) -> Result<PathBuf, BuildError> {
     let source = spec.source.as_deref().filter(|_| spec.from.is_none()).unwrap_or("");
     let inside: PathBuf = Path::new(source)

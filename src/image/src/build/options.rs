@@ -13,9 +13,9 @@ use trees::TempDir;
 pub enum BuildContext {
     /// A tar, which may be packed.
     Tar(Box<dyn AsyncRead + Send + Unpin>),
-    /// A folder of this machine. It is copied once, at the beginning.
+    /// A directory of this machine. It is copied once, at the beginning.
     Folder(PathBuf),
-    /// The folder that a client sent; it goes with the build.
+    /// The directory that a client sent; it goes with the build.
     Owned(TempDir),
     /// A repository, an archive, or a Dockerfile, somewhere else.
     Url(String),
@@ -153,9 +153,9 @@ pub struct RunSpec {
     pub id: String,
     /// The id of the image that it runs on; empty upon nothing.
     pub image: String,
-    /// overlayfs' lower folders, topmost first.
+    /// overlayfs' lower directories, topmost first.
     pub layers: Vec<PathBuf>,
-    /// Empty folders for overlayfs; what is in `upper` afterwards becomes the layer.
+    /// Empty directories for overlayfs; what is in `upper` afterwards becomes the layer.
     pub upper: PathBuf,
     pub work: PathBuf,
     /// `NAME=value`
@@ -180,9 +180,9 @@ pub struct RunMount {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MountSource {
-    /// A folder, file or socket of the machine.
+    /// A directory, file or socket of the machine.
     Host(PathBuf),
-    /// What is at `part` beneath a folder that others write to: found by descriptors when it is mounted, as
+    /// What is at `part` beneath a directory that others write to: found by descriptors when it is mounted, as
     /// [`cri::subpath`] has it.
     Part {
         base: PathBuf,

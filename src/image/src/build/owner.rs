@@ -43,7 +43,7 @@ pub(super) fn owner(view: &View, text: &str) -> Result<Owner, BuildError> {
     Ok(Owner::Given { uid: uid.into(), gid: gid.into() })
 }
 
-/// Who makes folders for WORKDIR: the image's USER, whose group is the one that it has in the image.
+/// Who makes directories for WORKDIR: the image's USER, whose group is the one that it has in the image.
 pub(super) fn of_user(view: &View, user: &str) -> Result<Owner, BuildError> {
     if user.is_empty() { Ok(ROOT) } else { owner(view, user) }
 }

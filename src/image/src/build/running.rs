@@ -101,7 +101,7 @@ impl Builder<'_> {
             std::fs::create_dir(path)
                 .map_err(|e| BuildError::Failed(format!("make {}: {e}", path.display())))?;
         }
-        // the folder becomes the root's own
+        // the directory becomes the root's own
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(&upper, open).map_err(|e| BuildError::Failed(e.to_string()))?;
         let config = &now.document.config;

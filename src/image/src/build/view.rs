@@ -26,7 +26,7 @@ pub(super) struct View {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Node {
     Missing,
-    /// Everything that makes up the folder, topmost first.
+    /// Everything that makes up the directory, topmost first.
     Folder(Vec<PathBuf>),
     Symlink(PathBuf),
     /// A file, a device, a pipe.
@@ -93,7 +93,7 @@ fn components(path: &Path) -> Vec<OsString> {
     names
 }
 
-/// What is called `name` in a folder, not followed.
+/// What is called `name` in a directory, not followed.
 pub(super) fn child(folder: &Node, name: &OsStr) -> Node {
     let Node::Folder(parts) = folder else { return Node::Missing };
     let mut found = Vec::new();
@@ -113,7 +113,7 @@ pub(super) fn child(folder: &Node, name: &OsStr) -> Node {
     if found.is_empty() { Node::Missing } else { Node::Folder(until_opaque(found.into_iter())) }
 }
 
-/// What is in a folder, sorted by name, one by one: it may hold more than memory should.
+/// What is in a directory, sorted by name, one by one: it may hold more than memory should.
 pub(super) struct Entries<'f> {
     folder: &'f Node,
     names: Names,
@@ -131,7 +131,7 @@ impl Iterator for Entries<'_> {
     }
 }
 
-/// The next thing in a folder whose `names` are always these.
+/// The next thing in a directory whose `names` are always these.
 pub(super) fn next_entry(folder: &Node, names: &mut Names) -> io::Result<Option<(OsString, Node)>> {
     let Node::Folder(parts) = folder else { return Ok(None) };
     loop {
@@ -172,7 +172,7 @@ const MOST_FOUND: usize = 128 << 20;
 /// Of one name in a pattern: longer than any path (`PATH_MAX`).
 const LONGEST_NAME: usize = 4096;
 
-/// All paths that a pattern of the Go kind (`*`, `?`, `[a-z]`, `\`, and `**` for any folders) means; a path without any
+/// All paths that a pattern of the Go kind (`*`, `?`, `[a-z]`, `\`, and `**` for any directories) means; a path without any
 /// means itself. The last name is followed where it is a link, as Docker does.
 pub(super) fn glob(
     view: &View,
@@ -243,7 +243,7 @@ impl<'s> Search<'s> {
         Ok(next)
     }
 
-    /// The folder that it is in is where links led already: only a last one has to be followed.
+    /// The directory that it is in is where links led already: only a last one has to be followed.
     fn add(&mut self, path: PathBuf, node: Node, found: &mut Found) -> Result<(), String> {
         let node = match node {
             Node::Symlink(_) => self.view.resolve(&path)?.1,
@@ -257,7 +257,7 @@ impl<'s> Search<'s> {
         Ok(())
     }
 
-    /// The folder itself and all below it; links are not followed. What was found already has all below it there too.
+    /// The directory itself and all below it; links are not followed. What was found already has all below it there too.
     fn folders_below(&mut self, path: PathBuf, folder: Node, found: &mut Found) -> Result<(), String> {
         self.take(&path, &folder)?;
         let mut todo = vec![(path, folder)];
@@ -416,7 +416,7 @@ mod tests {
         assert!(!matches(&format!("{}b", "*a".repeat(40)), &"a".repeat(200)), "and at once");
     }
 
-    /// With folders `d/d/…/d`, a file `x` in each, a folder `e` beside the first and a link to it.
+    /// With directories `d/d/…/d`, a file `x` in each, a directory `e` beside the first and a link to it.
     fn nested(levels: usize) -> (tempfile::TempDir, View) {
         let folder = tempfile::tempdir().unwrap();
         let deepest = folder.path().join("d/".repeat(levels));
@@ -462,7 +462,7 @@ mod tests {
         let all = search(&view, "**/x", 1_000, 1 << 20).unwrap();
         assert_eq!(all.len(), 101);
         assert_eq!(search(&view, "**/**/**/**/x", 1_000, 1 << 20).unwrap(), all);
-        // every name of the pattern looks at every folder once, and not once for each way that leads there
+        // every name of the pattern looks at every directory once, and not once for each way that leads there
         assert_eq!(search(&view, "**/d/**/d/**/d/**/x", 2_500, 1 << 20).unwrap().len(), 98);
     }
 

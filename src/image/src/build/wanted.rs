@@ -67,7 +67,7 @@ fn taken(step: &Step) -> Option<Vec<String>> {
     }
 }
 
-/// A path without anything that has to be worked out; of one with a pattern, the folder above it.
+/// A path without anything that has to be worked out; of one with a pattern, the directory above it.
 fn plain(source: &str) -> Option<String> {
     let mut names: Vec<&str> = Vec::new();
     for name in source.split('/') {

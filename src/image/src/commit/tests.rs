@@ -11,7 +11,7 @@ fn step(by: &str) -> HistoryItem {
     }
 }
 
-/// What a container's writes leave in an overlay's upper folder.
+/// What a container's writes leave in an overlay's upper directory.
 fn upper() -> tempfile::TempDir {
     let dir = tempfile::TempDir::new().unwrap();
     std::fs::create_dir_all(dir.path().join("d/deep")).unwrap();

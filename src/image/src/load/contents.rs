@@ -1,10 +1,10 @@
-//! What is read of an archive or a folder: its files, and the images that they are parts of.
+//! What is read of an archive or a directory: its files, and the images that they are parts of.
 
 use crate::error::Result;
 use crate::unpack::Unpacked;
 use crate::{Digest, ImageRef};
 
-/// Where the parts of images lie: an archive that was read, or a folder.
+/// Where the parts of images lie: an archive that was read, or a directory.
 pub(super) trait Contents {
     /// A small file, whole.
     fn small(&mut self, path: &str) -> Result<Vec<u8>>;

@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A folder in OCI layout. Links in it that lead out are not followed.
+/// A directory in OCI layout. Links in it that lead out are not followed.
 pub(super) struct Folder {
     store: Arc<Inner>,
     root: OwnedFd,

@@ -1,4 +1,4 @@
-//! Archives of Docker before 1.10: no list of images, but a folder for each layer, which says what it stands on.
+//! Archives of Docker before 1.10: no list of images, but a directory for each layer, which says what it stands on.
 
 use super::contents::{Contents, Described};
 use crate::document::{HistoryItem, ImageDocument, RootfsList, RunConfig};

@@ -77,7 +77,7 @@ impl LayerJob {
             }
             Ok(false) => {}
             Err(error) => {
-                // its folder is gone before anybody hears of it
+                // its directory is gone before anybody hears of it
                 drop(sender);
                 _ = unpacked.await;
                 return Err(error);

@@ -46,7 +46,7 @@ impl Blobs {
     }
 }
 
-/// The digests that are names in a folder; anything else there is not ours.
+/// The digests that are names in a directory; anything else there is not ours.
 pub(super) fn digests_in(dir: &Path) -> Vec<Digest> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries.filter_map(|e| Digest::parse(&format!("sha256:{}", e.file_name().to_str()?)).ok()).collect()

@@ -70,7 +70,7 @@ impl Inner {
     }
 
     /// At the start: drops images whose files did not survive (a power cut before they were synced, a hand in the
-    /// folder), and layers that waited long enough for a second try.
+    /// directory), and layers that waited long enough for a second try.
     pub(super) fn forget_what_the_disk_lost(&self) -> Result<()> {
         let mut lost: Vec<Digest> = Vec::new();
         {

@@ -73,7 +73,7 @@ impl Layers {
         serde_json::from_slice(&std::fs::read(self.path(chain).join(FACTS)).ok()?).ok()
     }
 
-    /// A folder for one that is being made; removed with its guard.
+    /// A directory for one that is being made; removed with its guard.
     pub(crate) fn temporary(&self) -> Result<TempDir> {
         TempDir::new_in(&self.tmp).map_err(doing("make a directory for a layer"))
     }
@@ -128,9 +128,9 @@ impl Layers {
     }
 }
 
-/// ext4 takes no inode again that was freed in the last minutes, and places a folder's files near it: where layers and build
+/// ext4 takes no inode again that was freed in the last minutes, and places a directory's files near it: where layers and build
 /// contexts come and go in one place, it passes over thousands of inodes for each new file, which takes longer than all the
-/// rest. What is made in a folder with this mark (`T` of chattr(1)) begins somewhere else each time. Other file systems do not
+/// rest. What is made in a directory with this mark (`T` of chattr(1)) begins somewhere else each time. Other file systems do not
 /// know it, and need not.
 fn spread(dir: &Path) {
     let marked = std::fs::File::open(dir).and_then(|dir| {

@@ -76,7 +76,7 @@ enum Holes {
 struct Applier {
     tree: Tree,
     tap: Rc<std::cell::RefCell<TeeState>>,
-    /// Folders' times, set when nothing more is written into them.
+    /// Directories' times, set when nothing more is written into them.
     times: Vec<(PathBuf, Timespec)>,
     size: u64,
     /// Bytes of files with [`Holes::AsZeros`].
@@ -120,7 +120,7 @@ impl Applier {
         }
     }
 
-    /// The folder that `path` goes into, with room made for it.
+    /// The directory that `path` goes into, with room made for it.
     fn room_for<'p>(&mut self, path: &'p Path) -> Result<(Rc<OwnedFd>, &'p OsStr, Displaced)> {
         let (parent, name) = split(path)?;
         let above = self.tree.folder(parent)?;
@@ -306,7 +306,7 @@ impl Applier {
         attributes.apply_at(&*above, name, path, false)
     }
 
-    /// OCI image-spec, "Whiteouts", in overlayfs' words: a device 0:0 hides a name, an attribute hides a folder's content.
+    /// OCI image-spec, "Whiteouts", in overlayfs' words: a device 0:0 hides a name, an attribute hides a directory's content.
     fn whiteout(&mut self, path: &Path, name: &OsStr) -> Result<()> {
         let parent = path.parent().unwrap_or(Path::new(""));
         if name.as_bytes() == OPAQUE {
@@ -337,9 +337,9 @@ impl Applier {
     }
 
     fn finish(self) -> Result<Applied> {
-        // the last word about a folder counts, and it is the last in the list
+        // the last word about a directory counts, and it is the last in the list
         for (path, mtime) in &self.times {
-            // a folder may have been replaced by something else since
+            // a directory may have been replaced by something else since
             if let Ok(fd) = self.open_folder(path) {
                 rustix::fs::futimens(&fd, &times(*mtime)).map_err(|e| refusal(path, e))?;
             }

@@ -87,7 +87,7 @@ impl Attributes {
                 .map_err(|e| refusal(path, e))?;
         }
         if !is_link {
-            // made a moment ago by us in a folder that nobody else sees: it is no link
+            // made a moment ago by us in a directory that nobody else sees: it is no link
             rustix::fs::chmodat(above, name, Mode::from_raw_mode(self.mode), AtFlags::empty())
                 .map_err(|e| refusal(path, e))?;
         }
@@ -112,7 +112,7 @@ pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Makes a folder hide what layers below have under its name.
+/// Makes a directory hide what layers below have under its name.
 pub(super) fn set_opaque(fd: impl AsFd, path: &Path) -> Result<()> {
     rustix::fs::fsetxattr(fd, opaque(), b"y", XattrFlags::empty()).map_err(|e| refusal(path, e))
 }

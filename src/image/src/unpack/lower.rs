@@ -1,8 +1,8 @@
-//! What a layer's archive could not know of the layers below it: it was unpacked alone, perhaps before them. A folder that it
+//! What a layer's archive could not know of the layers below it: it was unpacked alone, perhaps before them. A directory that it
 //! only used on the way to something may be a link there: then what it brings belongs where the link leads, as it does for
-//! who unpacks layer over layer (`var/run/x` over `var/run -> /run`). And where it is a folder there, it has that
-//! folder's attributes: without this a layer that only brings `tmp/x` would take the sticky bit from `/tmp`, because in an
-//! overlay the uppermost folder's attributes count.
+//! who unpacks layer over layer (`var/run/x` over `var/run -> /run`). And where it is a directory there, it has that
+//! directory's attributes: without this a layer that only brings `tmp/x` would take the sticky bit from `/tmp`, because in an
+//! overlay the uppermost directory's attributes count.
 
 use super::attributes::{is_opaque, is_root, set_opaque, times};
 use super::refusal::refusal;
@@ -25,7 +25,7 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLO
 /// the same paths moved over and over. What is on the way to one file is some hundred bytes.
 const MAX_MOVED: usize = 256 << 20;
 
-/// Fits the layer in `layer/diff` over `lower`, their `diff` folders, topmost first. `implied`: the folders that its archive
+/// Fits the layer in `layer/diff` over `lower`, their `diff` directories, topmost first. `implied`: the directories that its archive
 /// used without describing them.
 pub(crate) fn fit(layer: &Path, implied: &[PathBuf], lower: &[PathBuf]) -> Result<()> {
     let mut fitting = Fitting {
@@ -36,7 +36,7 @@ pub(crate) fn fit(layer: &Path, implied: &[PathBuf], lower: &[PathBuf]) -> Resul
         moved: Moved::default(),
         moved_names: 0,
     };
-    // a folder above another comes before it, and takes it along
+    // a directory above another comes before it, and takes it along
     let mut todo = fitting.implied.clone();
     while let Some(path) = todo.pop_first() {
         if let Some(to) = fitting.link_below(&path)? {
@@ -83,12 +83,12 @@ struct Fitting<'a> {
 }
 
 impl Fitting<'_> {
-    /// Where the layers below have a link at `path`: the folder that it leads to.
+    /// Where the layers below have a link at `path`: the directory that it leads to.
     fn link_below(&self, path: &Path) -> Result<Option<PathBuf>> {
         if !matches!(self.below.look(path), Some(Entry::Link(_))) {
             return Ok(None);
         }
-        // this layer's own folder hides the link from itself
+        // this layer's own directory hides the link from itself
         let link = |at: &Path| match at == path {
             true => self.below.look(at).and_then(Entry::link),
             false => self.look(at).and_then(Entry::link),
@@ -109,7 +109,7 @@ impl Fitting<'_> {
         }
     }
 
-    /// Moves what is in the folder at `from` to the one at `to`, which is made where it is missing.
+    /// Moves what is in the directory at `from` to the one at `to`, which is made where it is missing.
     fn carry(&mut self, from: &Path, to: &Path) -> Result<()> {
         self.make(to)?;
         self.merge(from, to)?;
@@ -184,7 +184,7 @@ impl Fitting<'_> {
         Ok((self.open(parent)?, name))
     }
 
-    /// Owner, mode and time of the folders that were only implied.
+    /// Owner, mode and time of the directories that were only implied.
     fn inherit(&self) -> Result<()> {
         for path in &self.implied {
             let Some(Entry::Folder(model)) = self.below.look(path) else { continue };
@@ -262,7 +262,7 @@ fn look_in(layer: &OwnedFd, path: &Path) -> Seen {
         Ok(found) => entry_of(&found),
         Err(Errno::NOENT) if hides(layer, path) => Seen::Hidden,
         Err(Errno::NOENT) => Seen::Through,
-        // a folder on the way is something else here
+        // a directory on the way is something else here
         Err(_) => Seen::Hidden,
     }
 }
@@ -280,7 +280,7 @@ fn entry_of(found: &OwnedFd) -> Seen {
     }
 }
 
-/// Whether a folder on the way is opaque.
+/// Whether a directory on the way is opaque.
 fn hides(layer: &OwnedFd, path: &Path) -> bool {
     let above = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
     above.into_iter().any(|above| {
@@ -298,7 +298,7 @@ mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use tar::EntryType::Symlink;
 
-    /// Fits the last of these layers over the others, and gives it back with what its folder holds.
+    /// Fits the last of these layers over the others, and gives it back with what its directory holds.
     fn fitted(layers: &[Vec<u8>]) -> (crate::unpack::Unpacked, Vec<String>) {
         let mut unpacked: Vec<_> = layers.iter().map(|tar| unpack(tar).unwrap()).collect();
         let top = unpacked.pop().unwrap();

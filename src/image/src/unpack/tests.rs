@@ -20,7 +20,7 @@ fn is_opaque(path: &Path) -> bool {
     rustix::fs::lgetxattr(path, name, &mut value).is_ok_and(|length| &value[..length] == b"y")
 }
 
-/// The layer's tar again, from its folder.
+/// The layer's tar again, from its directory.
 pub(super) fn rebuilt(unpacked: &Unpacked) -> Vec<u8> {
     let mut bytes = Vec::new();
     TarSplitReader::open(unpacked.folder.path()).unwrap().read_to_end(&mut bytes).unwrap();

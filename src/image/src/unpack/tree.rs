@@ -1,4 +1,4 @@
-//! A folder that is written into by names from an archive. Links that earlier entries made are followed as by one whose root
+//! A directory that is written into by names from an archive. Links that earlier entries made are followed as by one whose root
 //! this is ([`Tree::real`]): absolute ones begin here, and `..` does not lead out, as Docker and containerd have it. What comes
 //! out of that has no links, and the kernel makes sure of it (`openat2` with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS).
 
@@ -18,13 +18,13 @@ use std::rc::Rc;
 
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-/// What folders get that the archive does not describe, until the layers below say better.
+/// What directories get that the archive does not describe, until the layers below say better.
 pub(super) const IMPLIED_MODE: u32 = 0o755;
 
 pub(super) struct Tree {
     layer: PathBuf,
     root: Rc<OwnedFd>,
-    /// The folder of the last entry: archives come folder by folder.
+    /// The directory of the last entry: archives come directory by directory.
     last: Option<(PathBuf, Rc<OwnedFd>)>,
     /// And, where a link leads to one, its name in the archive and the real one.
     through: Option<(PathBuf, PathBuf)>,
@@ -37,13 +37,13 @@ pub(super) struct Tree {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Displaced {
     Nothing,
-    /// It hid something in a layer below; a folder in its place must hide it as well.
+    /// It hid something in a layer below; a directory in its place must hide it as well.
     Whiteout,
     Other,
 }
 
 impl Tree {
-    /// `layer` gets a folder `diff`.
+    /// `layer` gets a directory `diff`.
     pub(super) fn create(layer: &Path) -> Result<Tree> {
         let diff = layer.join("diff");
         std::fs::create_dir(&diff).map_err(crate::error::doing(format!("create {}", diff.display())))?;
@@ -98,7 +98,7 @@ impl Tree {
         Some(OsStr::from_bytes(target.to_bytes()).into())
     }
 
-    /// Opens the folder at `path`, and makes what is missing on the way.
+    /// Opens the directory at `path`, and makes what is missing on the way.
     pub(super) fn folder(&mut self, path: &Path) -> Result<Rc<OwnedFd>> {
         if path.as_os_str().is_empty() {
             return Ok(self.root.clone());
@@ -107,7 +107,7 @@ impl Tree {
             return Ok(fd.clone());
         }
         match self.open(path, FOLDER) {
-            // not a folder: perhaps a whiteout, which a folder may follow
+            // not a directory: perhaps a whiteout, which a directory may follow
             Err(Errno::NOENT | Errno::NOTDIR) => self.make_all(path),
             other => Ok(self.keep(path, other.map_err(|e| refusal(path, e))?)),
         }
@@ -148,7 +148,7 @@ impl Tree {
         self.open(path, FOLDER).map_err(|e| refusal(path, e))
     }
 
-    /// A folder in a whiteout's place hides what the whiteout hid. What is no whiteout stays.
+    /// A directory in a whiteout's place hides what the whiteout hid. What is no whiteout stays.
     fn make_over_whiteout(&mut self, path: &Path, above: &OwnedFd, name: &OsStr) -> Result<()> {
         if self.kind(above, name) != Some((FileType::CharacterDevice, 0)) {
             return Ok(());
@@ -164,7 +164,7 @@ impl Tree {
         rustix::fs::openat2(&*self.root, path, flags | OFlags::CLOEXEC, Mode::empty(), BENEATH)
     }
 
-    /// The archive describes this folder itself after all.
+    /// The archive describes this directory itself after all.
     pub(super) fn described(&mut self, path: &Path) {
         self.implied.remove(path);
     }
@@ -186,7 +186,7 @@ impl Tree {
     }
 
     /// Makes room at `path` for a later entry of the same name. A file whose content the recipe needs is put aside; a
-    /// folder goes with all that is in it, as in Docker.
+    /// directory goes with all that is in it, as in Docker.
     pub(super) fn displace(&mut self, path: &Path, above: &OwnedFd, name: &OsStr) -> Result<Displaced> {
         let Some((kind, device)) = self.kind(above, name) else { return Ok(Displaced::Nothing) };
         self.through = None;
@@ -209,7 +209,7 @@ impl Tree {
         })
     }
 
-    /// Empties a folder.
+    /// Empties a directory.
     fn clear(&mut self, path: &Path, above: &OwnedFd, name: &OsStr) -> Result<()> {
         trees::check_depth(path.components().count())
             .map_err(|e| ImageError::Refused(format!("layer: {}: {e}", path.display())))?;
@@ -245,7 +245,7 @@ fn hash(path: &Path) -> u64 {
     hasher.finish()
 }
 
-/// The folder and the name in it.
+/// The directory and the name in it.
 pub(super) fn split(path: &Path) -> Result<(&Path, &OsStr)> {
     match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => Ok((parent, name)),

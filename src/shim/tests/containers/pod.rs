@@ -1,4 +1,4 @@
-//! A shim in a temporary folder, with a busybox for its containers.
+//! A shim in a temporary directory, with a busybox for its containers.
 
 use crate::connection::Connection;
 use cri::wire::*;

@@ -92,7 +92,7 @@ fn exec_is_in_the_container_as_the_user_it_names() {
     let status = ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000021", "NoNewPrivs:\t1"];
     assert_eq!(lines[5..8], status);
     assert_ne!(lines[8], "0", "in the container's cgroups");
-    // the fourth is the folder that ls reads
+    // the fourth is the directory that ls reads
     let (out, _, _) = output(&mut pod, &container, command(3, &["ls", "/proc/self/fd"]));
     assert_eq!(out, "0\n1\n2\n3\n");
     let mut request = command(2, &["grep", "-E", "Cap(Eff|Inh|Amb)", "/proc/self/status"]);

@@ -17,14 +17,14 @@ const LONGEST_DOCKERFILE: u64 = 1 << 20;
 
 #[derive(clap::Args)]
 pub struct Build {
-    /// The folder or the archive whose files COPY and ADD may take; or the URL of a git repository, an archive or a Dockerfile; or
+    /// The directory or the archive whose files COPY and ADD may take; or the URL of a git repository, an archive or a Dockerfile; or
     /// `-` for an archive on the standard input, or a Dockerfile and no files.
     #[arg(default_value = ".")]
     context: String,
     /// Name the image; may be given several times.
     #[arg(short, long = "tag")]
     tags: Vec<String>,
-    /// The Dockerfile, `Dockerfile` in the folder where none is named.
+    /// The Dockerfile, `Dockerfile` in the directory where none is named.
     #[arg(short, long)]
     file: Option<PathBuf>,
     /// Set an ARG: NAME=VALUE, or NAME to take it from the environment.
@@ -192,7 +192,7 @@ fn dockerfile(context: &Path, file: &Path) -> Result<(String, Option<String>)> {
     }
 }
 
-/// `NAME=FOLDER`; a folder is said from its root.
+/// `NAME=FOLDER`; a directory is said from its root.
 fn named(text: &str) -> Result<(String, String)> {
     let Some((name, place)) = text.split_once('=') else {
         bail!("--build-context {text}: expected NAME=FOLDER or NAME=docker-image://IMAGE");

@@ -30,7 +30,7 @@ pub(in crate::build) struct Wanted {
     pub(in crate::build) mode: Option<Mode>,
     /// Archives among the sources.
     pub(in crate::build) unpack: bool,
-    /// The folders above each source come along.
+    /// The directories above each source come along.
     pub(in crate::build) parents: bool,
     pub(in crate::build) exclude: Ignore,
     pub(in crate::build) dialect: Dialect,
@@ -212,7 +212,7 @@ impl Files {
         }
     }
 
-    /// What is in it, and the folder itself only where nothing is there yet.
+    /// What is in it, and the directory itself only where nothing is there yet.
     fn add_folder(&mut self, wanted: &Wanted, place: &Place, source: &Source) -> Result<(), String> {
         match place.there {
             Node::File(_) => return Err(format!("cannot copy to non-directory: {}", wanted.dest)),
@@ -248,7 +248,7 @@ impl Files {
         }
     }
 
-    /// A folder without what is in it.
+    /// A directory without what is in it.
     fn add_itself(&mut self, dest: PathBuf, node: &Node) -> Result<(), String> {
         match node {
             Node::Folder(parts) => match parts.first() {

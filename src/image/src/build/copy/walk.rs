@@ -1,4 +1,4 @@
-//! All that an instruction copies, in order. What is in a folder of the source is found anew each time that it is gone through:
+//! All that an instruction copies, in order. What is in a directory of the source is found anew each time that it is gone through:
 //! how much it is, whoever made the image or the context decides, so it is not kept.
 
 use super::{Entry, Files, What};
@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use trees::Listings;
 
-/// All that is in a folder of the source.
+/// All that is in a directory of the source.
 #[derive(Debug)]
 pub(super) struct Below {
     pub(super) folder: Node,
@@ -19,7 +19,7 @@ pub(super) struct Below {
 struct Walk<'w> {
     files: &'w Files,
     listings: Listings,
-    /// The folders above the place where it is that are left out themselves: made where something in them is not.
+    /// The directories above the place where it is that are left out themselves: made where something in them is not.
     left_out: Vec<PathBuf>,
     take: &'w mut dyn FnMut(&Path, &What) -> io::Result<()>,
 }
