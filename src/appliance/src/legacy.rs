@@ -12,8 +12,18 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// In the order in which they are moved: what the old state is known by goes last.
-const STATE: [&str; 9] =
-    ["runtime", "kubelet", "docker", "images", "monopod.log", "kubeconfig", "pki", "store", "settings.json"];
+const STATE: [&str; 10] = [
+    "runtime",
+    "last-address",
+    "kubelet",
+    "docker",
+    "images",
+    "monopod.log",
+    "kubeconfig",
+    "pki",
+    "store",
+    "settings.json",
+];
 const RUN: [&str; 4] = ["sandboxes", "docker.sock", "control.sock", "lock"];
 /// Below the old profile's cgroup, where the cgroups of newer profiles are as well if its name was `monopod`.
 const CGROUPS: [&str; 3] = ["shims", "kubepods", "docker"];
