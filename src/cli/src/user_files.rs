@@ -37,12 +37,13 @@ impl SudoUser {
         }
         let name = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty())?;
         let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
-        // getpwnam(3) and getgrouplist(3) would load what a program that is linked statically can not load
-        let (home, uid, gid) = match nix::unistd::User::from_name(&name).ok().flatten() {
-            Some(user) => (Some(user.dir), user.uid.as_raw(), user.gid.as_raw()),
+        // getpwnam(3) and getgrouplist(3) load modules of the C library, which crash a program that is linked statically
+        let table = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let (home, uid, gid) = match account_of(&name, &table("/etc/passwd")) {
+            Some((home, uid, gid)) => (Some(home), uid, gid),
             None => (None, number("SUDO_UID")?, number("SUDO_GID")?),
         };
-        let groups = groups_of(&name, &std::fs::read_to_string("/etc/group").unwrap_or_default());
+        let groups = groups_of(&name, &table("/etc/group"));
         Some(SudoUser { name, home, uid, gid, groups })
     }
 
@@ -119,6 +120,14 @@ fn followed(path: &Path) -> Option<PathBuf> {
     let rest = path.strip_prefix(link).ok()?;
     let target = link.parent()?.join(target);
     Some(if rest.as_os_str().is_empty() { target } else { target.join(rest) })
+}
+
+/// Home, uid and gid that `/etc/passwd` has for a user.
+fn account_of(user: &str, table: &str) -> Option<(PathBuf, u32, u32)> {
+    let line = table.lines().find_map(|line| line.strip_prefix(user)?.strip_prefix(':'))?;
+    let fields: Vec<&str> = line.split(':').collect();
+    let [_, uid, gid, _, home, ..] = fields[..] else { return None };
+    Some((home.into(), uid.parse().ok()?, gid.parse().ok()?))
 }
 
 /// The groups that `/etc/group` counts a user among.
@@ -283,5 +292,15 @@ mod tests {
         let table = "root:x:0:\nadm:x:4:syslog,ann\nann:x:1000:\nodd\nmore:x:30:ann\nbad:x:many:ann\n";
         assert_eq!(groups_of("ann", table), [4, 30]);
         assert_eq!(groups_of("an", table), [0_u32; 0]);
+    }
+
+    #[test]
+    fn an_account_is_the_line_of_that_name() {
+        let table = "root:x:0:0:root:/root:/bin/sh\nannie:x:1:1::/no:\nann:x:1000:100:Ann,,:/home/ann:/bin/zsh\nodd:x:1\nbad:x:u:1::/no:\n";
+        assert_eq!(account_of("ann", table), Some(("/home/ann".into(), 1000, 100)));
+        assert_eq!(account_of("root", table), Some(("/root".into(), 0, 0)));
+        for nobody in ["an", "odd", "bad", "x", ""] {
+            assert_eq!(account_of(nobody, table), None, "{nobody:?}");
+        }
     }
 }
