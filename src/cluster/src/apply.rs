@@ -128,7 +128,7 @@ fn prepare(config: &mut Value, target: &Target) -> Result<(), Status> {
     }
     if let Some(built_in) = target.version.merge_keys() {
         // as upstream converts what it has merged to the type of the kind; so what others have is compared with what it will be
-        schema::zero_nulls(config, built_in);
+        kinds::zero_nulls(config, built_in);
     }
     strip_nulls(config);
     let Some(fields) = config.as_object_mut() else { return Ok(()) };

@@ -46,7 +46,7 @@ pub use kind::{Durability, Kind, ResourceInfo, Scope, VERBS};
 pub use meta::{keep_all_metadata, key_of, validate_meta, validate_meta_update, whole_second};
 pub use registry::{Registry, all};
 pub use scale::ScaleNumbers;
-pub use schema::ErrorList;
+pub use schema::{ErrorList, zero_nulls};
 pub use stored_kind::{CustomKind, StoredKind};
 pub use strategy::{Decoded, Strategy};
 pub use subresource::Subresource;
