@@ -267,7 +267,7 @@ complete -c minikube -n "__fish_minikube_using_subcommand delete" -l rootless -d
 complete -c minikube -n "__fish_minikube_using_subcommand delete" -l interactive -d 'Taken, and without effect: nothing is asked' -r
 complete -c minikube -n "__fish_minikube_using_subcommand delete" -s b -l bootstrapper -d 'Taken, and without effect: the control plane is one process' -r
 complete -c minikube -n "__fish_minikube_using_subcommand delete" -l all -d 'Set flag to delete all profiles'
-complete -c minikube -n "__fish_minikube_using_subcommand delete" -l purge -d 'Set this flag to delete the \'.minikube\' folder from your user directory'
+complete -c minikube -n "__fish_minikube_using_subcommand delete" -l purge -d 'Set this flag to delete the \'.minikube\' directory from your user directory'
 complete -c minikube -n "__fish_minikube_using_subcommand delete" -s h -l help -d 'Print help'
 complete -c minikube -n "__fish_minikube_using_subcommand dashboard" -l port -d 'Exposed port of the proxyfied dashboard' -r
 complete -c minikube -n "__fish_minikube_using_subcommand dashboard" -s p -l profile -d 'The name of the cluster: everything on disk and in the kernel is named by it' -r

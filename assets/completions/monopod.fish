@@ -136,7 +136,7 @@ complete -c monopod -n "__fish_monopod_using_subcommand image; and not __fish_se
 complete -c monopod -n "__fish_monopod_using_subcommand image; and not __fish_seen_subcommand_from pull push build tag save prune load ls rm help" -f -a "tag" -d 'Give an image one more name'
 complete -c monopod -n "__fish_monopod_using_subcommand image; and not __fish_seen_subcommand_from pull push build tag save prune load ls rm help" -f -a "save" -d 'Write images into one docker-archive'
 complete -c monopod -n "__fish_monopod_using_subcommand image; and not __fish_seen_subcommand_from pull push build tag save prune load ls rm help" -f -a "prune" -d 'Remove images without a name, and what builds keep for the next one'
-complete -c monopod -n "__fish_monopod_using_subcommand image; and not __fish_seen_subcommand_from pull push build tag save prune load ls rm help" -f -a "load" -d 'Read images from a docker-archive, an OCI archive, or the folder of an OCI layout'
+complete -c monopod -n "__fish_monopod_using_subcommand image; and not __fish_seen_subcommand_from pull push build tag save prune load ls rm help" -f -a "load" -d 'Read images from a docker-archive, an OCI archive, or the directory of an OCI layout'
 complete -c monopod -n "__fish_monopod_using_subcommand image; and not __fish_seen_subcommand_from pull push build tag save prune load ls rm help" -f -a "ls" -d 'List the images'
 complete -c monopod -n "__fish_monopod_using_subcommand image; and not __fish_seen_subcommand_from pull push build tag save prune load ls rm help" -f -a "rm" -d 'Remove an image\'s name, and with its last name the image'
 complete -c monopod -n "__fish_monopod_using_subcommand image; and not __fish_seen_subcommand_from pull push build tag save prune load ls rm help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -152,7 +152,7 @@ complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_s
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from push" -l password-stdin -d 'Read the password from the standard input'
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from push" -s h -l help -d 'Print help'
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from build" -s t -l tag -d 'Name the image; may be given several times' -r
-complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from build" -s f -l file -d 'The Dockerfile, `Dockerfile` in the folder where none is named' -r -F
+complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from build" -s f -l file -d 'The Dockerfile, `Dockerfile` in the directory where none is named' -r -F
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from build" -l build-arg -d 'Set an ARG: NAME=VALUE, or NAME to take it from the environment' -r
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from build" -l label -d 'Give the image a label: NAME=VALUE' -r
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from build" -l target -d 'Stop at this stage' -r
@@ -189,7 +189,7 @@ complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_s
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "tag" -d 'Give an image one more name'
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "save" -d 'Write images into one docker-archive'
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove images without a name, and what builds keep for the next one'
-complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "load" -d 'Read images from a docker-archive, an OCI archive, or the folder of an OCI layout'
+complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "load" -d 'Read images from a docker-archive, an OCI archive, or the directory of an OCI layout'
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List the images'
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove an image\'s name, and with its last name the image'
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -281,7 +281,7 @@ complete -c monopod -n "__fish_monopod_using_subcommand help; and __fish_seen_su
 complete -c monopod -n "__fish_monopod_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "tag" -d 'Give an image one more name'
 complete -c monopod -n "__fish_monopod_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "save" -d 'Write images into one docker-archive'
 complete -c monopod -n "__fish_monopod_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "prune" -d 'Remove images without a name, and what builds keep for the next one'
-complete -c monopod -n "__fish_monopod_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "load" -d 'Read images from a docker-archive, an OCI archive, or the folder of an OCI layout'
+complete -c monopod -n "__fish_monopod_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "load" -d 'Read images from a docker-archive, an OCI archive, or the directory of an OCI layout'
 complete -c monopod -n "__fish_monopod_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "ls" -d 'List the images'
 complete -c monopod -n "__fish_monopod_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "rm" -d 'Remove an image\'s name, and with its last name the image'
 complete -c monopod -n "__fish_monopod_using_subcommand help; and __fish_seen_subcommand_from addons" -f -a "enable" -d 'Apply the manifests of a directory, a file or an http(s) URL, and remember them. Nothing is applied where something is wrong with one of them. `volumesnapshots` comes with the program: the kinds of snapshots, and a class of them'
