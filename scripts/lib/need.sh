@@ -171,21 +171,27 @@ source_from() {
     apt-get "${own[@]}" source -qq --only-source "$2"
 }
 
+# unpacked_in DIRECTORY PART DOWNLOAD... : what is in PART of the packages that DOWNLOAD brings into an empty directory, unpacked and not
+# installed, once
+unpacked_in() {
+    local at="$1" part="$2" work package
+    shift 2
+    [ ! -d "$at" ] || return 0
+    work="$(mktemp -d)"
+    (
+        cd "$work"
+        "$@"
+        for package in *.deb; do dpkg -x "$package" unpacked; done
+    ) >&2
+    mkdir -p "$(dirname "$at")"
+    mv "$work/unpacked/$part" "$at"
+    rm -r "$work"
+}
+
 # need_go SUITE VERSION : prints the directory of a Go toolchain out of Debian's packages, unpacked and not installed
 need_go() {
     local at="$PWD/target/tools/go-$2"
-    if [ ! -d "$at" ]; then
-        local work package
-        work="$(mktemp -d)"
-        (
-            cd "$work"
-            download_from "$1" "golang-$2-go" "golang-$2-src"
-            for package in *.deb; do dpkg -x "$package" unpacked; done
-        ) >&2
-        mkdir -p "$(dirname "$at")"
-        mv "$work/unpacked/usr" "$at"
-        rm -r "$work"
-    fi
+    unpacked_in "$at" usr download_from "$1" "golang-$2-go" "golang-$2-src"
     echo "$at/lib/go-$2"
 }
 
@@ -198,20 +204,13 @@ need_buildx() {
 # the machine's own release, or of another one. runc is always the machine's own: a newer one wants a newer C library.
 need_engine() {
     local at="$PWD/target/tools/docker-engine${1:+-$1}"
-    if [ ! -d "$at" ]; then
-        local work package
-        work="$(mktemp -d)"
-        (
-            cd "$work"
-            apt-get -o APT::Sandbox::User=root download -qq runc $([ -n "${1:-}" ] || echo docker.io containerd)
-            [ -z "${1:-}" ] || download_from "$1" docker.io containerd
-            for package in *.deb; do dpkg -x "$package" unpacked; done
-        ) >&2
-        mkdir -p "$(dirname "$at")"
-        mv "$work/unpacked" "$at"
-        rm -r "$work"
-    fi
+    unpacked_in "$at" "" packages_of_engine "${1:-}"
     echo "$at"
+}
+
+packages_of_engine() {
+    apt-get -o APT::Sandbox::User=root download -qq runc $([ -n "$1" ] || echo docker.io containerd)
+    [ -z "$1" ] || download_from "$1" docker.io containerd
 }
 
 # need_prometheus : prints where Prometheus is; its package would start a server
@@ -221,20 +220,7 @@ need_prometheus() {
 
 # need_etcd : prints where etcd is, out of Debian's package, which is not installed: it would start a server
 need_etcd() {
-    local at="$PWD/target/tools/etcd"
-    if [ ! -x "$at" ]; then
-        local work
-        work="$(mktemp -d)"
-        (
-            cd "$work"
-            apt-get -o APT::Sandbox::User=root download -qq etcd-server
-            dpkg -x etcd-server_*.deb .
-        ) >&2
-        mkdir -p "$(dirname "$at")"
-        install -m 755 "$work/usr/bin/etcd" "$at"
-        rm -r "$work"
-    fi
-    echo "$at"
+    program_of etcd-server usr/bin/etcd etcd
 }
 
 # need_sdk : prints a Python that has Docker's SDK, testcontainers and aiodocker
