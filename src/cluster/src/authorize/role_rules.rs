@@ -110,27 +110,12 @@ fn distinct(mut rules: Vec<PolicyRule>) -> Vec<PolicyRule> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rule::tests::{asked, rule as of_groups};
     use super::*;
 
+    /// Of the core group.
     fn rule(verbs: &[&str], resources: &[&str], names: &[&str]) -> PolicyRule {
-        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        PolicyRule {
-            verbs: owned(verbs),
-            api_groups: Some(vec![String::new()]),
-            resources: Some(owned(resources)),
-            resource_names: Some(owned(names)),
-            non_resource_urls: None,
-        }
-    }
-
-    fn asked(verb: &str, resource: &str, subresource: &str, name: Option<&str>) -> Attributes {
-        Attributes {
-            verb: verb.into(),
-            resource: resource.into(),
-            subresource: subresource.into(),
-            name: name.map(Into::into),
-            ..Attributes::default()
-        }
+        of_groups(verbs, &[""], resources, names)
     }
 
     /// Whether it is looked up or compared one by one.

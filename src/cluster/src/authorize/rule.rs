@@ -45,10 +45,15 @@ fn any(of: Option<&Vec<String>>, test: impl Fn(&str) -> bool) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn rule(verbs: &[&str], groups: &[&str], resources: &[&str], names: &[&str]) -> PolicyRule {
+    pub(in crate::authorize) fn rule(
+        verbs: &[&str],
+        groups: &[&str],
+        resources: &[&str],
+        names: &[&str],
+    ) -> PolicyRule {
         let owned = |texts: &[&str]| texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
         PolicyRule {
             verbs: owned(verbs),
@@ -59,7 +64,12 @@ mod tests {
         }
     }
 
-    fn asked(verb: &str, resource: &str, subresource: &str, name: Option<&str>) -> Attributes {
+    pub(in crate::authorize) fn asked(
+        verb: &str,
+        resource: &str,
+        subresource: &str,
+        name: Option<&str>,
+    ) -> Attributes {
         Attributes {
             verb: verb.into(),
             resource: resource.into(),
