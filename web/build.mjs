@@ -34,9 +34,9 @@ async function copyModule(from, to) {
 
 async function writeLicences() {
   const texts = licences.map(async (name) => {
-    const folder = join(here, 'node_modules', name);
-    const file = (await readdir(folder)).find((entry) => /^licen[cs]e/i.test(entry));
-    const text = file ? await readFile(join(folder, file), 'utf8') : '';
+    const directory = join(here, 'node_modules', name);
+    const file = (await readdir(directory)).find((entry) => /^licen[cs]e/i.test(entry));
+    const text = file ? await readFile(join(directory, file), 'utf8') : '';
     return `${name}\n${'='.repeat(name.length)}\n\n${text.trim()}\n`;
   });
   await writeFile(join(dist, 'vendor', 'licences.txt'), (await Promise.all(texts)).join('\n\n'));
@@ -57,8 +57,8 @@ async function writeIndex() {
   await writeFile(join(dist, 'index.html'), filled);
 }
 
-async function pack(folder) {
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
+async function pack(directory) {
+  for (const entry of await readdir(directory, { withFileTypes: true, recursive: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath ?? entry.path, entry.name);
     const plain = await readFile(path);
@@ -68,10 +68,10 @@ async function pack(folder) {
 }
 
 /** Every file below a directory, by its path there. */
-async function filesOf(folder) {
-  const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => []);
+async function filesOf(directory) {
+  const entries = await readdir(directory, { withFileTypes: true, recursive: true }).catch(() => []);
   const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name));
-  const read = async (path) => [relative(folder, path), await readFile(path)];
+  const read = async (path) => [relative(directory, path), await readFile(path)];
   return new Map(await Promise.all(paths.sort().map(read)));
 }
 

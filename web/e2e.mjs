@@ -1,5 +1,5 @@
-// Looks at a running dashboard with a browser, as a user would: `node e2e.mjs LOGIN_URL FOLDER [NAMESPACE/POD]`. Goes through every view in
-// light and dark, wide and narrow, and leaves pictures in FOLDER. It makes a Secret and a Deployment without pods, and deletes them through the
+// Looks at a running dashboard with a browser, as a user would: `node e2e.mjs LOGIN_URL DIRECTORY [NAMESPACE/POD]`. Goes through every view in
+// light and dark, wide and narrow, and leaves pictures in DIRECTORY. It makes a Secret and a Deployment without pods, and deletes them through the
 // page. With a pod it also reads its log and types into its terminal.
 // Ends with 1 and a sentence for each thing that is not as it should be. CHROMIUM names the browser's program.
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-const [url, folder, pod] = process.argv.slice(2);
-if (!folder) {
-  console.error('usage: node e2e.mjs LOGIN_URL FOLDER [NAMESPACE/POD]');
+const [url, directory, pod] = process.argv.slice(2);
+if (!directory) {
+  console.error('usage: node e2e.mjs LOGIN_URL DIRECTORY [NAMESPACE/POD]');
   process.exit(2);
 }
 const VIEWS = ['overview', 'workloads', 'pods', 'services', 'ingresses', 'configmaps', 'secrets', 'events', 'nodes', 'namespaces', 'more'];
@@ -39,7 +39,7 @@ const expect = (condition, words) => {
   if (!condition) throw new Error(words);
 };
 
-await mkdir(folder, { recursive: true });
+await mkdir(directory, { recursive: true });
 const profile = await mkdtemp(join(tmpdir(), 'dashboard-'));
 const context = await chromium.launchPersistentContext(profile, {
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS, headless: true, viewport: SIZES[0],
@@ -49,7 +49,7 @@ const page = await context.newPage();
 const complaints = [];
 page.on('pageerror', (error) => complaints.push(error.message));
 page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
-const picture = (name) => page.screenshot({ path: join(folder, `${name}.png`) });
+const picture = (name) => page.screenshot({ path: join(directory, `${name}.png`) });
 const origin = new URL(url).origin;
 const visit = (hash) => page.evaluate((target) => { location.hash = target; }, hash);
 

@@ -161,7 +161,7 @@ complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_s
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from build" -l platform -d 'What the image is to run on: os/arch[/variant]' -r
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from build" -l network -d 'The network of RUN: default, none or host' -r
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from build" -l add-host -d 'A name in /etc/hosts of RUN: NAME:ADDRESS' -r
-complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from build" -l build-context -d 'What FROM and --from mean by a name: NAME=FOLDER or NAME=docker-image://IMAGE' -r
+complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from build" -l build-context -d 'What FROM and --from mean by a name: NAME=DIRECTORY or NAME=docker-image://IMAGE' -r
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from build" -s p -l profile -d 'Which cluster: everything on disk and in the kernel is named by it' -r
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from build" -l no-cache -d 'Do every step again'
 complete -c monopod -n "__fish_monopod_using_subcommand image; and __fish_seen_subcommand_from build" -l pull -d 'Ask the registry for a newer base image'

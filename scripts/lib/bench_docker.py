@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Measures Docker engines beside each other: the same images and the same client, a turn each, on the spot.
 
-usage: bench_docker.py MONOPOD DOCKER-CLI [--engine FOLDER | --host unix://SOCKET] [--buildx FOLDER] [--only WORD] [--out FILE]
+usage: bench_docker.py MONOPOD DOCKER-CLI [--engine DIRECTORY | --host unix://SOCKET] [--buildx DIRECTORY] [--only WORD] [--out FILE]
 
---engine: dockerd, containerd and runc are in FOLDER (usr/bin, usr/sbin), and are started for this. --host: one that runs.
+--engine: dockerd, containerd and runc are in DIRECTORY (usr/bin, usr/sbin), and are started for this. --host: one that runs.
 """
 
 import argparse

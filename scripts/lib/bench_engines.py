@@ -122,16 +122,16 @@ class Debian(Started):
 
     CGROUP = "bench-docker"
 
-    def __init__(self, folder, work):
+    def __init__(self, directory, work):
         config = os.path.join(work, "daemon.json")
         os.makedirs(work, exist_ok=True)
         with open(config, "w") as file:
             file.write("{}")
         self.data = os.path.join(work, "data")
         socket = os.path.join(work, "docker.sock")
-        path = ":".join([f"{folder}/usr/bin", f"{folder}/usr/sbin", f"{folder}/usr/libexec/docker", os.environ["PATH"]])
+        path = ":".join([f"{directory}/usr/bin", f"{directory}/usr/sbin", f"{directory}/usr/libexec/docker", os.environ["PATH"]])
         super().__init__(
-            "Docker", socket, folder, os.path.join(work, "engine"), ["--pid", "--fork", "--kill-child", "--mount-proc"],
+            "Docker", socket, directory, os.path.join(work, "engine"), ["--pid", "--fork", "--kill-child", "--mount-proc"],
             "mount -t tmpfs run /run && exec dockerd --storage-driver overlay2 "
             f"--config-file {config} --data-root {self.data} --exec-root {work}/exec --pidfile {work}/pid "
             f"--cgroup-parent {self.CGROUP} -H unix://{socket}", {"PATH": path},

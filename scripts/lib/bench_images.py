@@ -38,9 +38,9 @@ def large_layers():
         mine = sizes[number::LAYERS]
         for at, size in enumerate(mine):
             if at % 20 == 0:
-                layer.folder(f"usr/lib/part{number}/folder{at // 20}")
+                layer.directory(f"usr/lib/part{number}/directory{at // 20}")
             content = text(pick, words, int(size * scale)) if at % 2 else pick.randbytes(int(size * scale))
-            layer.file(f"usr/lib/part{number}/folder{at // 20}/file{at}", content)
+            layer.file(f"usr/lib/part{number}/directory{at // 20}/file{at}", content)
         layers.append(layer.done())
     return layers
 
@@ -72,7 +72,7 @@ class Layer:
     def file(self, name, content, mode=0o644):
         self.add(name, tarfile.REGTYPE, mode, content)
 
-    def folder(self, name):
+    def directory(self, name):
         self.add(name, tarfile.DIRTYPE, 0o755)
 
     def link(self, name, target):
@@ -100,18 +100,18 @@ def archive(path, name, contents):
             tar.addfile(member, io.BytesIO(content))
 
 
-def context(folder):
+def context(directory):
     """A Dockerfile of 20 steps, and some 4 MB in 200 files to copy."""
     pick = random.Random(2)
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)
     for number in range(200):
-        path = os.path.join(folder, "src", f"part{number % 10}", f"file{number}")
+        path = os.path.join(directory, "src", f"part{number % 10}", f"file{number}")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
             file.write(pick.randbytes(20_000))
-    with open(os.path.join(folder, "app.sh"), "w") as file:
+    with open(os.path.join(directory, "app.sh"), "w") as file:
         file.write("#!/bin/sh\necho hello\n")
-    with open(os.path.join(folder, "Dockerfile"), "w") as file:
+    with open(os.path.join(directory, "Dockerfile"), "w") as file:
         file.write(DOCKERFILE)
 
 

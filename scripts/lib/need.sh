@@ -296,7 +296,7 @@ need_sdk_suite() {
     echo "$at"
 }
 
-# python_with FOLDER REQUIREMENT... : an environment of its own
+# python_with DIRECTORY REQUIREMENT... : an environment of its own
 python_with() {
     local at="$1"
     shift

@@ -3,7 +3,7 @@
 
     types.py DEFINITIONS PROTOBUF OLD > NEW
 
-DEFINITIONS is `_definitions.json` of a release in the Python package `kubernetes-validate`; PROTOBUF is the folder `src` of
+DEFINITIONS is `_definitions.json` of a release in the Python package `kubernetes-validate`; PROTOBUF is the directory `src` of
 the crate `k8s-pb`; OLD is the table as it stands. What OLD says and no package does is kept: which zeros count (`zero`), defaults, what is
 of a feature that is off by default (`off`: upstream's `kube_features.go`), and numbers of fields that are younger than the crate.
 """

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # images.sh KUBERNETES PROGRAMS ETCD : builds the images that the conformance tests start (test/utils/image/manifest.go) by the
-# Docker engine at $DOCKER_HOST: nothing is pulled. KUBERNETES is upstream's source, PROGRAMS the folder of what was built of it.
+# Docker engine at $DOCKER_HOST: nothing is pulled. KUBERNETES is upstream's source, PROGRAMS the directory of what was built of it.
 set -euo pipefail
 here="$(dirname "$(realpath "$0")")"
 kubernetes="$1" programs="$2" etcd="$3"

@@ -23,10 +23,10 @@ def suite(path):
     return names
 
 
-def outcomes(folder):
+def outcomes(directory):
     """Of each test that ran: whether it passed, its seconds, and what it says."""
     found = {}
-    for path in sorted(folder.glob("*/junit_*.xml")):
+    for path in sorted(directory.glob("*/junit_*.xml")):
         for case in ElementTree.parse(path).getroot().iter("testcase"):
             if case.find("skipped") is not None:
                 continue
@@ -38,12 +38,12 @@ def outcomes(folder):
 
 
 def main():
-    folder, listed, known_file = map(pathlib.Path, sys.argv[1:4])
+    directory, listed, known_file = map(pathlib.Path, sys.argv[1:4])
     only = re.compile(sys.argv[4] if len(sys.argv) > 4 else "")
     rows = [line.split("\t") for line in known_file.read_text().splitlines() if not line.startswith("#")]
     known = {one_line(name): reason for name, reason in rows}
-    ran = outcomes(folder)
-    with open(folder / "table.tsv", "w") as table:
+    ran = outcomes(directory)
+    with open(directory / "table.tsv", "w") as table:
         for name, (passed, seconds, words) in sorted(ran.items()):
             print("pass" if passed else "FAIL", f"{seconds:.1f}", name, words[:400], sep="\t", file=table)
     failed = sorted(name for name, (passed, *_) in ran.items() if not passed)

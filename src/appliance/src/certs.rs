@@ -73,19 +73,19 @@ impl Certificates {
         settings: &Settings,
         addresses: &[IpAddr],
     ) -> Result<Self, CertificateError> {
-        let folder = places.certificates();
-        std::fs::create_dir_all(&folder).map_err(|e| file(&folder, e))?;
+        let directory = places.certificates();
+        std::fs::create_dir_all(&directory).map_err(|e| file(&directory, e))?;
         let (ca_pem, ca_key) =
-            load_or_make_authority(&folder, "ca", &format!("{}-ca", places.profile.as_str()))?;
+            load_or_make_authority(&directory, "ca", &format!("{}-ca", places.profile.as_str()))?;
         let issuer = Issuer::from_ca_cert_pem(&ca_pem, &ca_key)?;
         let server_key = KeyPair::generate()?;
         let server = server(settings, addresses)?.signed_by(&server_key, &issuer)?;
-        let admin = load_or_make_admin(&folder, &issuer)?;
+        let admin = load_or_make_admin(&directory, &issuer)?;
         let (front_proxy_ca_pem, front_proxy_ca_key) =
-            load_or_make_authority(&folder, "front-proxy-ca", "front-proxy-ca")?;
+            load_or_make_authority(&directory, "front-proxy-ca", "front-proxy-ca")?;
         let front_proxy_issuer = Issuer::from_ca_cert_pem(&front_proxy_ca_pem, &front_proxy_ca_key)?;
         let front_proxy = front_proxy(&front_proxy_issuer)?;
-        let token_key = load_or_make_key(&folder.join("sa.key"))?.serialize_der();
+        let token_key = load_or_make_key(&directory.join("sa.key"))?.serialize_der();
         Ok(Certificates {
             server_chain_pem: server.pem(),
             server_key_pem: server_key.serialize_pem(),
@@ -100,12 +100,12 @@ impl Certificates {
 
 /// Certificate and key of an authority, from `FILE.crt` and `FILE.key`.
 fn load_or_make_authority(
-    folder: &Path,
+    directory: &Path,
     file: &str,
     common: &str,
 ) -> Result<(String, KeyPair), CertificateError> {
-    let key = load_or_make_key(&folder.join(format!("{file}.key")))?;
-    let path = folder.join(format!("{file}.crt"));
+    let key = load_or_make_key(&directory.join(format!("{file}.key")))?;
+    let path = directory.join(format!("{file}.crt"));
     let pem = match read(&path)? {
         Some(pem) => pem,
         None => {
@@ -172,10 +172,10 @@ fn server(settings: &Settings, addresses: &[IpAddr]) -> Result<CertificateParams
 }
 
 fn load_or_make_admin(
-    folder: &Path,
+    directory: &Path,
     issuer: &Issuer<'_, &KeyPair>,
 ) -> Result<AdminCredentials, CertificateError> {
-    let (certificate_path, key_path) = (folder.join("admin.crt"), folder.join("admin.key"));
+    let (certificate_path, key_path) = (directory.join("admin.crt"), directory.join("admin.key"));
     let key = load_or_make_key(&key_path)?;
     if let Some(certificate_pem) = read(&certificate_path)? {
         return Ok(AdminCredentials { certificate_pem, key_pem: key.serialize_pem() });

@@ -145,7 +145,7 @@ pub struct BuildRequest {
 #[serde(rename_all = "kebab-case")]
 pub enum BuildContextAt {
     /// A directory of the machine.
-    Folder(PathBuf),
+    Directory(PathBuf),
     /// A tar of the machine, which may be packed.
     Archive(PathBuf),
     /// A repository, an archive or a Dockerfile.

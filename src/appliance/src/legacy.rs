@@ -161,8 +161,8 @@ impl Legacy {
     /// Records name the places that they were made in.
     fn rewrite_paths(&self, new: &Places) -> Result<(), LegacyError> {
         let moved = Moved { from: &self.0, to: new };
-        for folder in [new.runtime().join("sandboxes"), new.docker()] {
-            moved.rewrite_below(&folder, RECORD_DEPTH)?;
+        for directory in [new.runtime().join("sandboxes"), new.docker()] {
+            moved.rewrite_below(&directory, RECORD_DEPTH)?;
         }
         Ok(())
     }
@@ -213,8 +213,8 @@ struct Moved<'a> {
 
 impl Moved<'_> {
     /// Records are files of JSON; what containers wrote, and what is in volumes, is not looked at.
-    fn rewrite_below(&self, folder: &Path, depth: usize) -> Result<(), LegacyError> {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+    fn rewrite_below(&self, directory: &Path, depth: usize) -> Result<(), LegacyError> {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
             let (path, name) = (entry.path(), entry.file_name());
             let kind = entry.file_type().map_err(at(&path))?;
             let of_users = ["upper", "work", "volumes", "merged"].iter().any(|users| name == *users);
@@ -305,11 +305,12 @@ mod tests {
         fn with_cluster(&self, profile: &str) -> Places {
             let old = self.old(profile);
             let (sandbox, container) = ("ab".repeat(32), "cd".repeat(32));
-            let folder = old.runtime().join("sandboxes").join(&sandbox).join("containers").join(&container);
+            let directory =
+                old.runtime().join("sandboxes").join(&sandbox).join("containers").join(&container);
             let volume = old.docker().join("volumes/data/_data");
             let of_docker = old.docker().join("containers").join(&container);
             for dir in
-                [&folder, &volume, &of_docker.join("upper"), &old.store(), &old.certificates(), &old.run]
+                [&directory, &volume, &of_docker.join("upper"), &old.store(), &old.certificates(), &old.run]
             {
                 std::fs::create_dir_all(dir).unwrap();
             }
@@ -319,7 +320,7 @@ mod tests {
                 .unwrap();
             let record = json!({"log_path": old.state.join("kubelet/logs/0.log"), "cgroup": format!("{profile}/docker/{container}"),
                 "source": "/etc/hosts", "deep": [{"path": volume}]});
-            std::fs::write(folder.join("container.json"), record.to_string()).unwrap();
+            std::fs::write(directory.join("container.json"), record.to_string()).unwrap();
             std::fs::write(
                 of_docker.join("record.json"),
                 json!({"mounts": [{"source": volume}]}).to_string(),

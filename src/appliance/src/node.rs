@@ -278,13 +278,13 @@ fn own_ports(settings: &Settings, kubelet: Option<(Ipv4Addr, u16)>) -> Vec<OwnPo
 
 /// Makes the directory a mount of its own whose mounts spread: a volume that is mounted on the machine later on appears in the
 /// pods that run already, whatever the machine does with its root.
-fn share_volumes(folder: &Path) -> std::io::Result<()> {
+fn share_volumes(directory: &Path) -> std::io::Result<()> {
     use nix::mount::{MsFlags, mount};
-    std::fs::create_dir_all(folder)?;
-    if !kubelet::volumes::is_mount(folder)? {
-        mount(Some(folder), folder, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+    std::fs::create_dir_all(directory)?;
+    if !kubelet::volumes::is_mount(directory)? {
+        mount(Some(directory), directory, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
     }
-    mount(None::<&str>, folder, None::<&str>, MsFlags::MS_SHARED, None::<&str>)?;
+    mount(None::<&str>, directory, None::<&str>, MsFlags::MS_SHARED, None::<&str>)?;
     Ok(())
 }
 

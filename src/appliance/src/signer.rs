@@ -13,12 +13,12 @@ const BACKDATE: Duration = Duration::from_secs(5 * 60); // for clocks that are b
 
 /// Reads the key anew for each signature: it is in memory for no longer than that.
 pub(crate) struct Signer {
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Signer {
     pub(crate) fn new(places: &Places) -> Self {
-        Signer { folder: places.certificates() }
+        Signer { directory: places.certificates() }
     }
 }
 
@@ -46,7 +46,7 @@ impl Authority for Signer {
 
     fn sign(&self, request: &[u8], usages: &[String], lifetime: Duration) -> Result<Vec<u8>, String> {
         let read = |name: &str| {
-            let path = self.folder.join(name);
+            let path = self.directory.join(name);
             std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))
         };
         let wrong = |e: rcgen::Error| e.to_string();

@@ -26,7 +26,7 @@ impl BuildKit {
             match exporter.r#type.as_str() {
                 "moby" | "image" => self.to_store(build, built, exporter, &mut response).await?,
                 "docker" | "oci" => self.to_archive(build, built, exporter, number, &mut response).await?,
-                "local" => self.to_folder(build, built, number).await?,
+                "local" => self.to_directory(build, built, number).await?,
                 "tar" => self.to_tar(build, built, number).await?,
                 other => return Err(Status::unknown(format!("exporter {other:?} is not offered"))),
             }
@@ -131,7 +131,7 @@ impl BuildKit {
         build.progress.end(vertex, done)
     }
 
-    async fn to_folder(&self, build: &Build, built: &BuildResult, number: usize) -> Result<(), Status> {
+    async fn to_directory(&self, build: &Build, built: &BuildResult, number: usize) -> Result<(), Status> {
         let vertex = build.progress.begin("exporting to client directory");
         let session = self.sessions.get(&build.session).await?;
         let (images, id) = (self.images.clone(), built.image.id.clone());
@@ -139,7 +139,7 @@ impl BuildKit {
         let items = items.map_err(|e| Status::internal(e.to_string()))?.map_err(errors::of_image)?;
         let items = items.into_iter().map(|(path, source)| send::Item { path, source });
         build.progress.part(vertex, "copying files", 0, 0, false);
-        let done = send::folder(session, number, items.collect()).await;
+        let done = send::directory(session, number, items.collect()).await;
         build.progress.part(vertex, "copying files", 0, 0, done.is_ok());
         build.progress.end(vertex, done)
     }

@@ -29,7 +29,7 @@ pub(crate) struct Frontend {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Context {
     /// A directory of the client, by its name.
-    Folder(String),
+    Directory(String),
     /// An archive that the client has, by its address.
     Upload(String),
     /// A repository, an archive or a Dockerfile somewhere else.
@@ -40,14 +40,14 @@ pub(crate) enum Context {
 
 impl Default for Context {
     fn default() -> Self {
-        Context::Folder("context".to_owned())
+        Context::Directory("context".to_owned())
     }
 }
 
 /// `--build-context`
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Named {
-    Folder(String),
+    Directory(String),
     Image(String),
     /// The result of another build, by its name among the inputs.
     Input(String),
@@ -80,7 +80,7 @@ pub(crate) fn parse(attrs: &HashMap<String, String>) -> Result<Frontend, Status>
     }
     let dockerfile = match (get("dockerfilekey"), &context) {
         (Some(name), _) => Some(name.to_owned()),
-        (None, Context::Folder(_)) => Some("dockerfile".to_owned()),
+        (None, Context::Directory(_)) => Some("dockerfile".to_owned()),
         (None, Context::Upload(_) | Context::Remote(_) | Context::Sent) => None,
     };
     let mut contexts = BTreeMap::new();
@@ -122,7 +122,7 @@ fn context(at: Option<&str>) -> Context {
 fn named(name: &str, value: &str) -> Result<Named, Status> {
     let (kind, rest) = value.split_once(':').unwrap_or((value, ""));
     match kind {
-        "local" => Ok(Named::Folder(rest.to_owned())),
+        "local" => Ok(Named::Directory(rest.to_owned())),
         "input" => Ok(Named::Input(rest.to_owned())),
         "docker-image" => Ok(Named::Image(rest.trim_start_matches("//").to_owned())),
         _ => Err(refused(format!(
@@ -279,12 +279,12 @@ mod tests {
             parsed.run.rlimits.iter().map(|l| (l.name.as_str(), l.soft, l.hard)).collect();
         assert_eq!(limits, [("nofile", 10, 20), ("core", u64::MAX, u64::MAX)]);
         assert_eq!(parsed.contexts["base"], Named::Image("busybox".into()));
-        assert_eq!(parsed.contexts["src"], Named::Folder("src".into()));
+        assert_eq!(parsed.contexts["src"], Named::Directory("src".into()));
         assert_eq!(parsed.contexts["other"], Named::Input("other::linux/amd64".into()));
         assert_eq!(parsed.sessions["context"], "s2");
         assert_eq!(
             (parsed.context, parsed.dockerfile.as_deref()),
-            (Context::Folder("context".into()), Some("dockerfile"))
+            (Context::Directory("context".into()), Some("dockerfile"))
         );
     }
 

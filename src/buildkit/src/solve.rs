@@ -66,9 +66,9 @@ impl Solving<'_> {
                 progress.done(definition);
                 (None, None)
             }
-            Some(folder) => {
+            Some(directory) => {
                 let meter = Meter::new(progress, definition, "transferring dockerfile:");
-                let (text, ignore) = self.load_dockerfile(folder, meter).await?;
+                let (text, ignore) = self.load_dockerfile(directory, meter).await?;
                 (Some(text), ignore)
             }
         };
@@ -85,7 +85,7 @@ impl Solving<'_> {
         let source = SourceText { filename, text: text.unwrap_or_default() };
         let named = self.frontend.contexts.iter().filter_map(|(name, context)| match context {
             Named::Image(image) => Some((name.clone(), image.clone())),
-            Named::Folder(_) | Named::Input(_) => None,
+            Named::Directory(_) | Named::Input(_) => None,
         });
         let door = Arc::new(Vertices::new(progress.clone(), definition, named.collect(), remote));
         let built = self.kit.images.build(context, options, self.kit.runner.clone(), door.clone()).await;
@@ -105,8 +105,8 @@ impl Solving<'_> {
     }
 
     /// The session that has a directory: bake lets several builds share one.
-    async fn session_of(&self, folder: &str) -> Result<Arc<Session>, Status> {
-        match self.frontend.sessions.get(folder) {
+    async fn session_of(&self, directory: &str) -> Result<Arc<Session>, Status> {
+        match self.frontend.sessions.get(directory) {
             Some(id) => self.kit.sessions.get(id).await,
             None => self.session(),
         }
@@ -120,7 +120,7 @@ impl Solving<'_> {
     /// The Dockerfile, and the ignore file that is its own.
     async fn load_dockerfile(
         &self,
-        folder: &str,
+        directory: &str,
         meter: Arc<Meter>,
     ) -> Result<(String, Option<String>), Status> {
         let name = self.frontend.filename.trim_start_matches("./").to_owned();
@@ -128,8 +128,8 @@ impl Solving<'_> {
             name.rsplit_once('/').map_or("dockerfile".to_owned(), |(dir, _)| format!("{dir}/dockerfile"));
         let ignore = format!("{name}.dockerignore");
         let follow = vec![name.clone(), ignore.clone(), lower.clone()];
-        let wanted = Wanted { folder: folder.to_owned(), follow, ..Wanted::default() };
-        let mut found = files::small(self.session_of(folder).await?, &wanted, meter).await?;
+        let wanted = Wanted { directory: directory.to_owned(), follow, ..Wanted::default() };
+        let mut found = files::small(self.session_of(directory).await?, &wanted, meter).await?;
         let is_default = name.rsplit('/').next() == Some("Dockerfile");
         let text = found.remove(&name).or_else(|| found.remove(&lower).filter(|_| is_default));
         let text = text.ok_or_else(|| {
@@ -147,8 +147,8 @@ impl Solving<'_> {
         paths: Option<Vec<String>>,
     ) -> Result<(BuildContext, Option<VertexId>), Status> {
         let progress = &self.build.progress;
-        let folder = match &self.frontend.context {
-            Context::Folder(folder) => folder,
+        let directory = match &self.frontend.context {
+            Context::Directory(directory) => directory,
             Context::Sent => {
                 let vertex = progress.begin("[internal] load remote build context");
                 let meter = Meter::new(progress, vertex, "transferring context:");
@@ -171,7 +171,7 @@ impl Solving<'_> {
                 return Ok((BuildContext::Url(url.clone()), Some(vertex)));
             }
         };
-        let session = self.session_of(folder).await?;
+        let session = self.session_of(directory).await?;
         let vertex = progress.begin("[internal] load .dockerignore");
         let ignore = match own_ignore {
             Some(text) => {
@@ -180,7 +180,7 @@ impl Solving<'_> {
             }
             None => {
                 let follow = vec![".dockerignore".to_owned()];
-                let wanted = Wanted { folder: folder.clone(), follow, ..Wanted::default() };
+                let wanted = Wanted { directory: directory.clone(), follow, ..Wanted::default() };
                 let meter = Meter::new(progress, vertex, "transferring context:");
                 let found = files::small(session.clone(), &wanted, meter).await?;
                 found.values().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
@@ -192,7 +192,7 @@ impl Solving<'_> {
         let vertex = progress.begin("[internal] load build context");
         let meter = Meter::new(progress, vertex, "transferring context:");
         let exclude = frontend::ignore_patterns(&ignore);
-        let wanted = Wanted { folder: folder.clone(), exclude, follow: paths.unwrap_or_default() };
+        let wanted = Wanted { directory: directory.clone(), exclude, follow: paths.unwrap_or_default() };
         let tar = files::receive(session, &wanted, meter).await?;
         Ok((BuildContext::Tar(Box::new(tar)), None))
     }
@@ -203,7 +203,7 @@ impl Solving<'_> {
             let context = match context {
                 Named::Image(image) => NamedContext::Image(image.clone()),
                 Named::Input(input) => NamedContext::Image(self.input(name, input)?),
-                Named::Folder(folder) => self.load_folder(name, folder).await?,
+                Named::Directory(directory) => self.load_directory(name, directory).await?,
             };
             named.insert(name.clone(), context);
         }
@@ -217,12 +217,12 @@ impl Solving<'_> {
         })
     }
 
-    async fn load_folder(&self, name: &str, folder: &str) -> Result<NamedContext, Status> {
+    async fn load_directory(&self, name: &str, directory: &str) -> Result<NamedContext, Status> {
         let progress = &self.build.progress;
-        let session = self.session_of(folder).await?;
+        let session = self.session_of(directory).await?;
         let vertex = progress.begin(&format!("[context {name}] load .dockerignore"));
         let follow = vec![".dockerignore".to_owned()];
-        let wanted = Wanted { folder: folder.to_owned(), follow, ..Wanted::default() };
+        let wanted = Wanted { directory: directory.to_owned(), follow, ..Wanted::default() };
         let meter = Meter::new(progress, vertex, &format!("transferring {name}:"));
         let ignore = files::small(session.clone(), &wanted, meter).await?;
         let ignore: String =
@@ -230,10 +230,10 @@ impl Solving<'_> {
         let vertex = progress.begin(&format!("[context {name}] load from client"));
         let meter = Meter::new(progress, vertex, &format!("transferring {name}:"));
         let exclude = frontend::ignore_patterns(&ignore);
-        let wanted = Wanted { folder: folder.to_owned(), exclude, ..Wanted::default() };
+        let wanted = Wanted { directory: directory.to_owned(), exclude, ..Wanted::default() };
         let tar = files::receive(session, &wanted, meter).await?;
         let unpacked = self.kit.images.unpack_context(tar).await;
-        Ok(NamedContext::Folder(Arc::new(unpacked.map_err(errors::of_image)?)))
+        Ok(NamedContext::Directory(Arc::new(unpacked.map_err(errors::of_image)?)))
     }
 
     fn options(&self, dockerfile_text: Option<String>) -> BuildOptions {
@@ -255,7 +255,7 @@ impl Solving<'_> {
             platform: frontend.platform.clone(),
             secrets: session.clone().map(|session| Arc::new(Secrets(session)) as _),
             ssh: session.clone().map(|session| {
-                Arc::new(Agents { session, folder: self.kit.config.state_dir.join("agents") }) as _
+                Arc::new(Agents { session, directory: self.kit.config.state_dir.join("agents") }) as _
             }),
             credentials: session.map(|session| Arc::new(Logins(session)) as _),
             run: frontend.run.clone(),

@@ -269,8 +269,8 @@ mod tests {
 
     #[test]
     fn what_others_wrote_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = Kubeconfig::at(folder.path().join("config"));
+        let directory = tempfile::tempdir().unwrap();
+        let config = Kubeconfig::at(directory.path().join("config"));
         std::fs::write(
             config.path(),
             "clusters:\n- name: other\n  cluster: {server: https://x}\ncurrent-context: other\nusers: []\n",
@@ -288,15 +288,15 @@ mod tests {
 
     #[test]
     fn what_others_have_put_beside_it_is_not_written_to() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = Kubeconfig::at(folder.path().join("config"));
-        let planted = folder.path().join("config.monopod-new");
-        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &planted).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let config = Kubeconfig::at(directory.path().join("config"));
+        let planted = directory.path().join("config.monopod-new");
+        std::os::unix::fs::symlink(directory.path().join("elsewhere"), &planted).unwrap();
         config.merge(&entry("a")).unwrap();
-        assert!(!folder.path().join("elsewhere").exists());
+        assert!(!directory.path().join("elsewhere").exists());
         let mode = std::fs::metadata(config.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let names = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name());
+        let names = std::fs::read_dir(directory.path()).unwrap().flatten().map(|entry| entry.file_name());
         let mut names: Vec<_> = names.collect();
         names.sort();
         assert_eq!(names, ["config", "config.monopod-new"], "nothing of its own is left");
@@ -349,8 +349,8 @@ mod tests {
 
     #[test]
     fn what_is_no_file_is_not_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = Kubeconfig::at(folder.path().join("config"));
+        let directory = tempfile::tempdir().unwrap();
+        let config = Kubeconfig::at(directory.path().join("config"));
         nix::unistd::mkfifo(config.path(), nix::sys::stat::Mode::S_IRWXU).unwrap();
         let refused = config.merge(&entry("a")).unwrap_err().to_string();
         assert!(refused.ends_with("it is no regular file"), "{refused}");
@@ -360,17 +360,17 @@ mod tests {
 
     #[test]
     fn a_directory_that_it_makes_is_the_users_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = Kubeconfig::at(folder.path().join("new/config"));
+        let directory = tempfile::tempdir().unwrap();
+        let config = Kubeconfig::at(directory.path().join("new/config"));
         config.merge(&entry("a")).unwrap();
-        let mode = std::fs::metadata(folder.path().join("new")).unwrap().permissions().mode();
+        let mode = std::fs::metadata(directory.path().join("new")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
     }
 
     #[test]
     fn a_file_of_its_own_goes_with_its_last_entry() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = Kubeconfig::at(folder.path().join("new/config"));
+        let directory = tempfile::tempdir().unwrap();
+        let config = Kubeconfig::at(directory.path().join("new/config"));
         config.merge(&entry("a")).unwrap();
         config.remove("b").unwrap();
         assert!(config.path().exists());
@@ -380,8 +380,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_kubeconfig_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = Kubeconfig::at(folder.path().join("config"));
+        let directory = tempfile::tempdir().unwrap();
+        let config = Kubeconfig::at(directory.path().join("config"));
         std::fs::write(config.path(), "- just\n- a list\n").unwrap();
         assert!(config.merge(&entry("a")).is_err());
         assert_eq!(std::fs::read_to_string(config.path()).unwrap(), "- just\n- a list\n");

@@ -61,8 +61,8 @@ fn understood(file: &Path, text: io::Result<String>) -> Result<Vec<Login>> {
 
 fn docker_config() -> Option<PathBuf> {
     let given = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-    let folder = given.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".docker")))?;
-    Some(folder.join("config.json"))
+    let directory = given.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".docker")))?;
+    Some(directory.join("config.json"))
 }
 
 #[derive(Deserialize)]

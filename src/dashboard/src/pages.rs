@@ -8,7 +8,7 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 use std::borrow::Cow;
 
 #[derive(RustEmbed)]
-#[folder = "../../web/dist"]
+#[directory = "../../web/dist"]
 #[allow_missing = true]
 struct Dist;
 

@@ -24,7 +24,7 @@ use trees::{FileId, LinkNames, Listings};
 /// left out.
 pub(crate) fn write(place: &Place, name: &OsStr, out: impl Write) -> io::Result<()> {
     let mut writer = Writer::new(out);
-    writer.entry(&place.folder, place.name.as_os_str(), name)?;
+    writer.entry(&place.directory, place.name.as_os_str(), name)?;
     writer.tar.into_inner()?.flush()
 }
 
@@ -59,13 +59,13 @@ impl<W: Write> Writer<W> {
         Writer { tar: Builder::new(out), links, listings, depth: 0, is_named: false }
     }
 
-    fn entry(&mut self, folder: &OwnedFd, name: &OsStr, path: &OsStr) -> io::Result<()> {
-        let found = stat(folder, name)?;
+    fn entry(&mut self, directory: &OwnedFd, name: &OsStr, path: &OsStr) -> io::Result<()> {
+        let found = stat(directory, name)?;
         match kind(&found) {
-            SFlag::S_IFDIR => self.folder(folder, name, path, &found),
-            SFlag::S_IFREG => self.file(folder, name, path, &found),
+            SFlag::S_IFDIR => self.directory(directory, name, path, &found),
+            SFlag::S_IFREG => self.file(directory, name, path, &found),
             SFlag::S_IFLNK => {
-                let target = readlinkat(folder, name)?;
+                let target = readlinkat(directory, name)?;
                 self.put(path, Some(&target), header(&found, EntryType::Symlink), io::empty())
             }
             SFlag::S_IFCHR => self.device(path, &found, EntryType::Char),
@@ -76,12 +76,18 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    fn folder(&mut self, folder: &OwnedFd, name: &OsStr, path: &OsStr, found: &FileStat) -> io::Result<()> {
+    fn directory(
+        &mut self,
+        directory: &OwnedFd,
+        name: &OsStr,
+        path: &OsStr,
+        found: &FileStat,
+    ) -> io::Result<()> {
         if !path.is_empty() {
             let named = if path == "/" { path.to_owned() } else { joined(path, OsStr::new("")) };
             self.put(&named, None, header(found, EntryType::Directory), io::empty())?;
         }
-        let inside = open(folder, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
+        let inside = open(directory, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
         trees::check_depth(self.depth)?;
         // the first one is called as the archive has it
         self.links.enter(if self.depth == 0 { path } else { name });
@@ -92,11 +98,11 @@ impl<W: Write> Writer<W> {
         done
     }
 
-    fn contents(&mut self, folder: &OwnedFd, path: &OsStr) -> io::Result<()> {
+    fn contents(&mut self, directory: &OwnedFd, path: &OsStr) -> io::Result<()> {
         let mut names = self.listings.names();
-        while let Some(name) = names.next_in(folder)? {
+        while let Some(name) = names.next_in(directory)? {
             let path = joined(path, &name);
-            match self.entry(folder, &name, &path) {
+            match self.entry(directory, &name, &path) {
                 // gone since the directory was read
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) if !self.is_named => {
@@ -109,9 +115,9 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    fn file(&mut self, folder: &OwnedFd, name: &OsStr, path: &OsStr, found: &FileStat) -> io::Result<()> {
+    fn file(&mut self, directory: &OwnedFd, name: &OsStr, path: &OsStr, found: &FileStat) -> io::Result<()> {
         // a device may have taken its place since it was looked at, and must not be opened
-        let Some(file) = trees::read_regular(open(folder, name, OFlag::O_PATH, Mode::empty())?)? else {
+        let Some(file) = trees::read_regular(open(directory, name, OFlag::O_PATH, Mode::empty())?)? else {
             return Ok(());
         };
         // a name that has gone meanwhile is in no archive, and no first one
@@ -198,7 +204,7 @@ pub(crate) struct Unpack {
 pub(crate) fn unpack(root: &Root, target: &Path, tar: impl Read, how: Unpack) -> io::Result<()> {
     let (plain, bound) = image::BoundedHeaders::new(image::unpacked(io::BufReader::new(tar))?);
     // what is put into a directory changes its time, so these come last
-    let mut folders = Vec::new();
+    let mut directories = Vec::new();
     for entry in Archive::new(plain).entries()? {
         let mut entry = entry?;
         bound.entry(&mut entry)?;
@@ -207,11 +213,11 @@ pub(crate) fn unpack(root: &Root, target: &Path, tar: impl Read, how: Unpack) ->
             io::ErrorKind::Other => e,
             kind => io::Error::new(kind, format!("{}: {e}", path.display())),
         })?;
-        folders.extend(time.map(|time| (below(target, &path), time)));
+        directories.extend(time.map(|time| (below(target, &path), time)));
     }
-    for (path, time) in folders.iter().rev() {
+    for (path, time) in directories.iter().rev() {
         let place = root.place(path)?;
-        set_time(&place.folder, place.name.as_os_str(), *time)?;
+        set_time(&place.directory, place.name.as_os_str(), *time)?;
     }
     Ok(())
 }
@@ -238,7 +244,7 @@ fn put(
     if path == plain(target) {
         return Ok(None);
     }
-    let parent = root.make_folder(path.parent().unwrap_or(target))?;
+    let parent = root.make_directory(path.parent().unwrap_or(target))?;
     let name = path.file_name().unwrap_or_default();
     make_room(&parent, name, kind_wanted, how, &path)?;
     let mode = Mode::from_bits_truncate(entry.header().mode()? & 0o7777);
@@ -254,7 +260,7 @@ fn put(
         EntryType::Link => {
             let to = entry.link_name()?.ok_or_else(|| io::Error::other("a link without a target"))?;
             let first = root.place(&below(target, &to))?;
-            linkat(&first.folder, first.name.as_os_str(), &parent, name, AtFlags::empty())?;
+            linkat(&first.directory, first.name.as_os_str(), &parent, name, AtFlags::empty())?;
             return Ok(None);
         }
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
@@ -288,22 +294,22 @@ fn device(header: &Header) -> io::Result<u64> {
 /// What is in the way goes, but for a directory where a directory is to be.
 fn make_room(parent: &OwnedFd, name: &OsStr, wanted: EntryType, how: Unpack, path: &Path) -> io::Result<()> {
     let Ok(found) = stat(parent, name) else { return Ok(()) };
-    let (is_folder, wants_folder) = (kind(&found) == SFlag::S_IFDIR, wanted == EntryType::Directory);
-    if is_folder && wants_folder {
+    let (is_directory, wants_directory) = (kind(&found) == SFlag::S_IFDIR, wanted == EntryType::Directory);
+    if is_directory && wants_directory {
         return Ok(());
     }
-    if is_folder != wants_folder && how.keep_kinds {
+    if is_directory != wants_directory && how.keep_kinds {
         let (what, with) =
-            if wants_folder { ("non-directory", "directory") } else { ("directory", "non-directory") };
+            if wants_directory { ("non-directory", "directory") } else { ("directory", "non-directory") };
         let target = path.parent().unwrap_or(path);
         return Err(io::Error::other(format!("cannot overwrite {what} {path:?} with {with} {target:?}")));
     }
-    remove(parent, name, is_folder)
+    remove(parent, name, is_directory)
 }
 
 /// By descriptors: a link that comes in a directory's place is removed itself.
-fn remove(parent: &OwnedFd, name: &OsStr, is_folder: bool) -> io::Result<()> {
-    if !is_folder {
+fn remove(parent: &OwnedFd, name: &OsStr, is_directory: bool) -> io::Result<()> {
+    if !is_directory {
         return Ok(unlinkat(parent, name, UnlinkatFlags::NoRemoveDir)?);
     }
     trees::remove_at(parent, name)
@@ -354,14 +360,14 @@ mod tests {
     fn a_tree_that_is_too_deep_is_refused_and_removed() {
         let dir = tempfile::tempdir().unwrap();
         let deep = |levels: usize| dir.path().join("d/".repeat(levels));
-        let tree = || Place { folder: File::open(dir.path()).unwrap().into(), name: "d".into() };
+        let tree = || Place { directory: File::open(dir.path()).unwrap().into(), name: "d".into() };
         create_dir_all(deep(trees::MAX_DEPTH)).unwrap();
         write(&tree(), OsStr::new("d"), io::sink()).unwrap();
         create_dir_all(deep(trees::MAX_DEPTH + 1)).unwrap();
         let refused = write(&tree(), OsStr::new("d"), io::sink()).unwrap_err().to_string();
         let place = "d/".repeat(trees::MAX_DEPTH) + "d";
         assert_eq!(refused, format!("{place}: more than 256 directories in each other"));
-        remove(&tree().folder, OsStr::new("d"), true).unwrap();
+        remove(&tree().directory, OsStr::new("d"), true).unwrap();
         assert!(!deep(1).exists());
     }
 
@@ -384,7 +390,7 @@ mod tests {
             std::fs::hard_link(dir.path().join("d/e/one"), dir.path().join(other)).unwrap();
         }
         for (name, prefix) in [("d", "d/"), (".", "./"), ("/", "/"), ("", "")] {
-            let place = Place { folder: File::open(dir.path()).unwrap().into(), name: "d".into() };
+            let place = Place { directory: File::open(dir.path()).unwrap().into(), name: "d".into() };
             let mut tar = Vec::new();
             write(&place, OsStr::new(name), &mut tar).unwrap();
             let first = format!("{prefix}e/one");
@@ -397,18 +403,18 @@ mod tests {
     #[test]
     fn more_links_than_can_be_kept_end_the_archive() {
         let dir = tempfile::tempdir().unwrap();
-        for folder in ["d/a", "d/b"] {
-            create_dir_all(dir.path().join(folder)).unwrap();
+        for directory in ["d/a", "d/b"] {
+            create_dir_all(dir.path().join(directory)).unwrap();
         }
         for number in 0..100 {
             let file = dir.path().join(format!("d/a/{number}"));
             write_file(&file, "x").unwrap();
             std::fs::hard_link(&file, dir.path().join(format!("d/b/{number}"))).unwrap();
         }
-        let folder = OwnedFd::from(File::open(dir.path()).unwrap());
+        let directory = OwnedFd::from(File::open(dir.path()).unwrap());
         let (d, sink) = (OsStr::new("d"), io::sink());
         let mut writer = Writer { links: LinkNames::bounded(10_000), ..Writer::new(sink) };
-        let refused = writer.entry(&folder, d, d).unwrap_err().to_string();
+        let refused = writer.entry(&directory, d, d).unwrap_err().to_string();
         assert!(
             refused.contains("d/a/") && refused.contains("too many files with several names"),
             "{refused}"
@@ -477,15 +483,15 @@ mod tests {
         use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
         let dir = tempfile::tempdir().unwrap();
         write_file(dir.path().join("file"), "x").unwrap();
-        let open = |folder: &Path| OwnedFd::from(File::open(folder).unwrap());
+        let open = |directory: &Path| OwnedFd::from(File::open(directory).unwrap());
         let found = stat(&open(dir.path()), OsStr::new("file")).unwrap();
         let mut master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let terminal = PathBuf::from(ptsname_r(&master).unwrap());
-        let (folder, name) = (terminal.parent().unwrap(), terminal.file_name().unwrap());
+        let (directory, name) = (terminal.parent().unwrap(), terminal.file_name().unwrap());
         let mut writer = Writer::new(Vec::new());
-        writer.file(&open(folder), name, name, &found).unwrap();
+        writer.file(&open(directory), name, name, &found).unwrap();
         assert!(names(&writer.tar.into_inner().unwrap()).is_empty());
         // the end of a terminal that somebody has opened and closed
         let told = master.read(&mut [0]).unwrap_err();

@@ -8,7 +8,7 @@ use crate::record::LABEL;
 use crate::root::Overlay;
 use async_trait::async_trait;
 use cri::{
-    AttachStreams, ContainerConfig, CriError, Mount, Output, Result, RootFolders, Runtime, SandboxConfig,
+    AttachStreams, ContainerConfig, CriError, Mount, Output, Result, RootDirectories, Runtime, SandboxConfig,
     SandboxId, Seccomp,
 };
 use image::{BuildOutput, BuildRunner, Channel, RunSettings, RunSpec};
@@ -48,17 +48,17 @@ const LOG: &str = "run.log";
 struct Lease {
     runtime: Arc<dyn Runtime>,
     id: Option<SandboxId>,
-    folders: Folders,
+    directories: Directories,
 }
 
 /// What the sandbox stands on, beside the builder's directories.
 #[derive(Default)]
-struct Folders {
+struct Directories {
     dir: PathBuf,
     mounted: Vec<Overlay>,
 }
 
-impl Drop for Folders {
+impl Drop for Directories {
     fn drop(&mut self) {
         self.mounted.clear();
         if !self.dir.as_os_str().is_empty() {
@@ -70,9 +70,9 @@ impl Drop for Folders {
 impl Lease {
     async fn end(mut self) {
         if let Some(id) = self.id.take() {
-            let (runtime, folders) = (self.runtime.clone(), std::mem::take(&mut self.folders));
+            let (runtime, directories) = (self.runtime.clone(), std::mem::take(&mut self.directories));
             // to its end, even where the build is dropped meanwhile
-            let _ = tokio::spawn(async move { take_away(&*runtime, &id, folders).await }).await;
+            let _ = tokio::spawn(async move { take_away(&*runtime, &id, directories).await }).await;
         }
     }
 }
@@ -80,17 +80,17 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
-        let (runtime, folders) = (self.runtime.clone(), std::mem::take(&mut self.folders));
-        tokio::spawn(async move { take_away(&*runtime, &id, folders).await });
+        let (runtime, directories) = (self.runtime.clone(), std::mem::take(&mut self.directories));
+        tokio::spawn(async move { take_away(&*runtime, &id, directories).await });
     }
 }
 
 /// The directories go after what uses them.
-async fn take_away(runtime: &dyn Runtime, id: &SandboxId, folders: Folders) {
+async fn take_away(runtime: &dyn Runtime, id: &SandboxId, directories: Directories) {
     if let Err(error) = runtime.remove_sandbox(id).await {
         tracing::error!(sandbox = %id, %error, "a build's sandbox was not removed");
     }
-    drop(folders);
+    drop(directories);
 }
 
 #[async_trait]
@@ -98,15 +98,15 @@ impl BuildRunner for Runner {
     async fn run(&self, spec: RunSpec, output: &dyn BuildOutput) -> Result<i32> {
         check_network(&spec.settings)?;
         let dir = self.config.state_dir.join("builds").join(&spec.id);
-        let mut folders = Folders { dir: dir.clone(), mounted: Vec::new() };
+        let mut directories = Directories { dir: dir.clone(), mounted: Vec::new() };
         let mounts = spec.mounts.iter().enumerate();
         let mounts = mounts
-            .map(|(number, wanted)| mount(wanted, &dir.join(number.to_string()), &mut folders.mounted))
+            .map(|(number, wanted)| mount(wanted, &dir.join(number.to_string()), &mut directories.mounted))
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(|e| CriError::failed("mount for RUN", e))?;
         let places = Places::of(&spec);
         let mut container = self.shown.as_ref().map(|all| all.create(&spec));
-        let (sandbox, lease) = self.lease(self.sandbox(&spec, &dir), folders).await?;
+        let (sandbox, lease) = self.lease(self.sandbox(&spec, &dir), directories).await?;
         let code = self.run_in(&sandbox, &spec, mounts, container.as_deref_mut(), output).await;
         if let (Some(container), Ok(code)) = (&mut container, &code) {
             container.ended(*code, &dir.join(LOG));
@@ -135,11 +135,11 @@ impl Runner {
     }
 
     /// A build that is dropped while its sandbox is being made leaves a lease that ends as soon as it begins.
-    async fn lease(&self, config: SandboxConfig, folders: Folders) -> Result<(SandboxId, Lease)> {
+    async fn lease(&self, config: SandboxConfig, directories: Directories) -> Result<(SandboxId, Lease)> {
         let runtime = self.runtime.clone();
         let made = tokio::spawn(async move {
             let sandbox = runtime.run_sandbox(config).await?;
-            Ok((sandbox.id.clone(), Lease { runtime, id: Some(sandbox.id), folders }))
+            Ok((sandbox.id.clone(), Lease { runtime, id: Some(sandbox.id), directories }))
         });
         made.await.map_err(|e| CriError::failed("make a sandbox for RUN", e))?
     }
@@ -183,7 +183,7 @@ impl Runner {
             resources: spec.settings.resources.clone(),
             rlimits: spec.settings.rlimits.clone(),
             log_path: LOG.into(),
-            root: Some(RootFolders {
+            root: Some(RootDirectories {
                 layers: spec.layers.clone(),
                 upper: spec.upper.clone(),
                 work: spec.work.clone(),

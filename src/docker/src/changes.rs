@@ -55,7 +55,7 @@ fn find(
     mounted: &[PathBuf],
     tell: &mut dyn FnMut(Change) -> io::Result<()>,
 ) -> io::Result<()> {
-    let upper = match Theirs::open(upper).and_then(|upper| upper.folder(Path::new(""))) {
+    let upper = match Theirs::open(upper).and_then(|upper| upper.directory(Path::new(""))) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         upper => upper?,
     };
@@ -76,11 +76,11 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    fn walk(&mut self, folder: &OwnedFd, inside: &Path, depth: usize) -> io::Result<()> {
+    fn walk(&mut self, directory: &OwnedFd, inside: &Path, depth: usize) -> io::Result<()> {
         trees::check_depth(depth)?;
-        let here = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string());
+        let here = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string());
         let mut names = self.listings.names();
-        while let Some(name) = names.next_in(folder)? {
+        while let Some(name) = names.next_in(directory)? {
             let path = inside.join(&name);
             // by the directory that is open: the last name alone could be a link, and nobody follows that
             let meta = match std::fs::symlink_metadata(here.join(&name)) {
@@ -104,7 +104,7 @@ impl Comparison<'_> {
             }
             if meta.is_dir() {
                 let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
-                match open(folder, &name, flags, Mode::empty()).map_err(io::Error::from) {
+                match open(directory, &name, flags, Mode::empty()).map_err(io::Error::from) {
                     // gone, or something else by now
                     Err(e) if e.kind() == io::ErrorKind::NotFound || is_no_directory(&e) => {}
                     opened => self.walk(&opened?, &path, depth + 1)?,
@@ -220,10 +220,10 @@ mod tests {
     }
 
     #[test]
-    fn folders_far_down_are_compared_too() {
+    fn directories_far_down_are_compared_too() {
         let dir = tempfile::tempdir().unwrap();
         let name = "d".repeat(250);
-        let mut at = Theirs::open(dir.path()).and_then(|top| top.folder(Path::new(""))).unwrap();
+        let mut at = Theirs::open(dir.path()).and_then(|top| top.directory(Path::new(""))).unwrap();
         for _ in 0..40 {
             nix::sys::stat::mkdirat(&at, name.as_str(), Mode::S_IRWXU).unwrap();
             at = open(&at, std::ffi::OsStr::new(&name), OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())

@@ -32,14 +32,14 @@ pub(crate) fn private_dir(dir: &Path) -> io::Result<()> {
 pub(crate) struct Theirs(OwnedFd);
 
 impl Theirs {
-    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
-        Ok(Self(cri::subpath::open_base(folder)?))
+    pub(crate) fn open(directory: &Path) -> io::Result<Self> {
+        Ok(Self(cri::subpath::open_base(directory)?))
     }
 
     /// What is in a directory of it; the entries tell of themselves by the directory that was opened, not by its path.
     pub(crate) fn read(&self, inside: &Path) -> io::Result<ReadDir> {
-        let folder = self.folder(inside)?;
-        std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()))
+        let directory = self.directory(inside)?;
+        std::fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd()))
     }
 
     /// Where something of it is: a path that holds as long as the directory beside it is open. Its last name alone may be a link.
@@ -47,12 +47,12 @@ impl Theirs {
         let (Some(above), Some(name)) = (inside.parent(), inside.file_name()) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let above = self.folder(above)?;
+        let above = self.directory(above)?;
         let path = Path::new("/proc/self/fd").join(above.as_raw_fd().to_string()).join(name);
         Ok((above, path))
     }
 
-    pub(crate) fn folder(&self, inside: &Path) -> io::Result<OwnedFd> {
+    pub(crate) fn directory(&self, inside: &Path) -> io::Result<OwnedFd> {
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
         let how = OpenHow::new()
             .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
@@ -62,11 +62,11 @@ impl Theirs {
 
     /// As deep as a path can name it.
     fn size(&self) -> u64 {
-        let (mut size, mut folders) = (0, vec![PathBuf::new()]);
-        while let Some(inside) = folders.pop() {
+        let (mut size, mut directories) = (0, vec![PathBuf::new()]);
+        while let Some(inside) = directories.pop() {
             for entry in self.read(&inside).into_iter().flatten().flatten() {
                 match entry.metadata() {
-                    Ok(meta) if meta.is_dir() => folders.push(inside.join(entry.file_name())),
+                    Ok(meta) if meta.is_dir() => directories.push(inside.join(entry.file_name())),
                     Ok(meta) => size += meta.len(),
                     Err(_) => {}
                 }

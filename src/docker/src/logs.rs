@@ -168,9 +168,10 @@ fn is_over(record: &Record, begun: u64) -> bool {
 }
 
 /// The directory: a rotation makes another file of the same name.
-fn watch(folder: &Path) -> io::Result<Watcher> {
+fn watch(directory: &Path) -> io::Result<Watcher> {
     let watcher = Watcher::new()?;
-    watcher.add(folder, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?;
+    watcher
+        .add(directory, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?;
     Ok(watcher)
 }
 

@@ -157,7 +157,7 @@ pub(crate) fn is_driver(name: &str) -> Result<()> {
 /// `--mount`
 pub(crate) fn mount(spec: &MountSpec) -> Result<Wanted> {
     let made = match spec.kind.as_str() {
-        "bind" => of_folder(spec),
+        "bind" => of_directory(spec),
         "volume" | "" => of_volume(spec),
         "tmpfs" => of_tmpfs(spec),
         _ => Err(ApiError::bad("mount type unknown")),
@@ -176,7 +176,7 @@ fn extra(is_said: bool, field: &str) -> Result<()> {
     }
 }
 
-fn of_folder(spec: &MountSpec) -> Result<Wanted> {
+fn of_directory(spec: &MountSpec) -> Result<Wanted> {
     let wanted = Wanted::new(MountKind::Bind, &spec.source, &spec.target)?;
     if spec.source.is_empty() {
         return Err(ApiError::bad("field Source must not be empty"));

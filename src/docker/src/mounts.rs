@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bind_that_holds_the_engine_s_own_folder_follows_it() {
+    fn a_bind_that_holds_the_engine_s_own_directory_follows_it() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("engine");
         std::fs::create_dir_all(root.join("volumes")).unwrap();

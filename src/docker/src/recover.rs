@@ -66,7 +66,7 @@ fn sweep_builds(builds: &Path) {
     }
     match trees::remove(builds) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::error!(%error, "folders of builds stay");
+            tracing::error!(%error, "directories of builds stay");
         }
         _ => {}
     }

@@ -20,7 +20,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-const FOLDER: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 /// No account file is larger.
 const MOST_TEXT: u64 = 4 << 20;
 /// See `cri::subpath`.
@@ -39,7 +39,7 @@ pub(crate) fn sweep(container: &Path) {
 
 /// Something in a root: the directory that holds it, and its name there (`.` for the root itself).
 pub(crate) struct Place {
-    pub(crate) folder: OwnedFd,
+    pub(crate) directory: OwnedFd,
     pub(crate) name: PathBuf,
 }
 
@@ -77,7 +77,7 @@ impl Overlay {
             mount(Some(upper), at, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
             return Ok(Overlay(at.to_owned()));
         }
-        let open = |path: &Path| nix::fcntl::open(path, FOLDER, Mode::empty());
+        let open = |path: &Path| nix::fcntl::open(path, DIRECTORY, Mode::empty());
         let layers = layers.iter().map(|layer| open(layer)).collect::<nix::Result<Vec<_>>>()?;
         // by descriptor: the kernel takes one page of options, and layers have long names
         let short = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
@@ -109,7 +109,7 @@ pub(crate) fn look<T: Send>(
         // nothing of ours gets out, and what the machine unmounts is not held by us
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)?;
         let base = base(container, layers)?;
-        let root = Root { fd: nix::fcntl::open(&base.0, FOLDER, Mode::empty())?, at: base.0.clone() };
+        let root = Root { fd: nix::fcntl::open(&base.0, DIRECTORY, Mode::empty())?, at: base.0.clone() };
         let mut made = Covers(Vec::new());
         let mut mounts: Vec<&Mount> = mounts.iter().collect();
         // a mount below another one is made after it, or it would be covered
@@ -155,7 +155,7 @@ fn base(container: &Container, layers: &[PathBuf]) -> io::Result<Overlay> {
 /// A copy of a running container's root mount alone, which is nowhere yet. Only from inside of its mount namespace can it be
 /// copied; open_tree(2).
 fn own_mount(pid: i32, id: &str) -> io::Result<OwnedFd> {
-    let process = nix::fcntl::open(format!("/proc/{pid}").as_str(), FOLDER, Mode::empty())?;
+    let process = nix::fcntl::open(format!("/proc/{pid}").as_str(), DIRECTORY, Mode::empty())?;
     let open = |name: &str| openat(&process, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
     let theirs = open("ns/mnt")?;
     // its number may be another's by now, and whoever has it then is in no cgroup of this container
@@ -176,7 +176,7 @@ fn attach(tree: &OwnedFd, at: &Path) -> io::Result<()> {
     Ok(move_mount(tree, "", rustix::fs::CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }
 
-fn is_folder(fd: impl AsFd) -> bool {
+fn is_directory(fd: impl AsFd) -> bool {
     fstat(fd).is_ok_and(|found| kind(&found) == SFlag::S_IFDIR)
 }
 
@@ -197,20 +197,21 @@ impl Root {
             | OpenTreeFlags::AT_EMPTY_PATH
             | OpenTreeFlags::AT_RECURSIVE;
         let tree = open_tree(&opened, "", flags)?;
-        let target = self.place_for(&mount.target, is_folder(&opened))?;
-        let _named = mount.read_only.then(|| read_only(&tree, &self.at, is_folder(&opened))).transpose()?;
+        let target = self.place_for(&mount.target, is_directory(&opened))?;
+        let _named =
+            mount.read_only.then(|| read_only(&tree, &self.at, is_directory(&opened))).transpose()?;
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         move_mount(&tree, "", &target, "", flags)?;
         Ok(Some(std::fs::read_link(format!("/proc/self/fd/{}", target.as_raw_fd()))?))
     }
 
     /// What is there, made where it is missing.
-    fn place_for(&self, path: &Path, folder: bool) -> io::Result<OwnedFd> {
-        if folder {
-            return self.make_folder(path);
+    fn place_for(&self, path: &Path, directory: bool) -> io::Result<OwnedFd> {
+        if directory {
+            return self.make_directory(path);
         }
         let path = plain(path);
-        let parent = self.make_folder(path.parent().unwrap_or(Path::new("/")))?;
+        let parent = self.make_directory(path.parent().unwrap_or(Path::new("/")))?;
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
         match openat(&parent, path.file_name().unwrap_or_default(), flags, Mode::from_bits_truncate(0o755)) {
             Ok(_) | Err(Errno::EEXIST) => {}
@@ -237,7 +238,7 @@ impl Root {
     /// A running process's own root, with all that is mounted in it. Only to read a file of: it is not walked.
     pub(crate) fn of_process(pid: i32) -> io::Result<Root> {
         let at = PathBuf::from(format!("/proc/{pid}/root"));
-        Ok(Root { fd: nix::fcntl::open(&at, FOLDER, Mode::empty())?, at })
+        Ok(Root { fd: nix::fcntl::open(&at, DIRECTORY, Mode::empty())?, at })
     }
 
     /// A text file's content; empty where there is none, or something that is no file.
@@ -255,8 +256,8 @@ impl Root {
     }
 
     /// A directory, links followed.
-    pub(crate) fn folder(&self, path: &Path) -> io::Result<OwnedFd> {
-        Ok(self.resolve(path, FOLDER)?)
+    pub(crate) fn directory(&self, path: &Path) -> io::Result<OwnedFd> {
+        Ok(self.resolve(path, DIRECTORY)?)
     }
 
     /// Anything, links followed.
@@ -275,26 +276,26 @@ impl Root {
     pub(crate) fn place(&self, path: &Path) -> io::Result<Place> {
         let path = plain(path);
         match (path.parent(), path.file_name()) {
-            (Some(parent), Some(name)) => Ok(Place { folder: self.folder(parent)?, name: name.into() }),
+            (Some(parent), Some(name)) => Ok(Place { directory: self.directory(parent)?, name: name.into() }),
             _ => self.inside(&path),
         }
     }
 
     /// A directory as a place of its own, links followed.
     pub(crate) fn inside(&self, path: &Path) -> io::Result<Place> {
-        Ok(Place { folder: self.folder(path)?, name: ".".into() })
+        Ok(Place { directory: self.directory(path)?, name: ".".into() })
     }
 
     /// The directory, made with its parents where they are missing.
-    pub(crate) fn make_folder(&self, path: &Path) -> io::Result<OwnedFd> {
+    pub(crate) fn make_directory(&self, path: &Path) -> io::Result<OwnedFd> {
         let mut at = PathBuf::from("/");
         for part in plain(path).components().filter(|c| matches!(c, Component::Normal(_))) {
             let parent = at.clone();
             at.push(part);
-            match self.folder(&at) {
+            match self.directory(&at) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     let mode = Mode::from_bits_truncate(0o755);
-                    match mkdirat(self.folder(&parent)?, part.as_os_str(), mode) {
+                    match mkdirat(self.directory(&parent)?, part.as_os_str(), mode) {
                         Ok(()) | Err(Errno::EEXIST) => {}
                         Err(e) => return Err(e.into()),
                     }
@@ -302,7 +303,7 @@ impl Root {
                 found => drop(found?),
             }
         }
-        self.folder(path)
+        self.directory(path)
     }
 }
 
@@ -316,9 +317,9 @@ impl Drop for Named {
 }
 
 /// A mount's attributes can be set where it has a name: so for a moment it is at one that is nobody's but ours, beside `at`.
-fn read_only(tree: &OwnedFd, at: &Path, folder: bool) -> io::Result<Named> {
+fn read_only(tree: &OwnedFd, at: &Path, directory: bool) -> io::Result<Named> {
     let named = Named(at.with_extension("part"));
-    if folder {
+    if directory {
         std::fs::create_dir_all(&named.0)?;
     } else {
         File::create(&named.0)?;
@@ -346,16 +347,16 @@ pub(crate) fn plain(path: &Path) -> PathBuf {
 
 impl Place {
     pub(crate) fn stat(&self) -> nix::Result<FileStat> {
-        stat(&self.folder, self.name.as_os_str())
+        stat(&self.directory, self.name.as_os_str())
     }
 
     pub(crate) fn link_target(&self) -> Option<PathBuf> {
-        readlinkat(&self.folder, self.name.as_os_str()).ok().map(PathBuf::from)
+        readlinkat(&self.directory, self.name.as_os_str()).ok().map(PathBuf::from)
     }
 }
 
-pub(crate) fn stat(folder: &OwnedFd, name: &OsStr) -> nix::Result<FileStat> {
-    fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+pub(crate) fn stat(directory: &OwnedFd, name: &OsStr) -> nix::Result<FileStat> {
+    fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)
 }
 
 pub(crate) fn kind(stat: &FileStat) -> SFlag {
@@ -363,8 +364,8 @@ pub(crate) fn kind(stat: &FileStat) -> SFlag {
 }
 
 /// Opens what is no link.
-pub(crate) fn open(folder: &OwnedFd, name: &OsStr, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
-    openat(folder, name, flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, mode)
+pub(crate) fn open(directory: &OwnedFd, name: &OsStr, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
+    openat(directory, name, flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, mode)
 }
 
 #[cfg(test)]
@@ -402,7 +403,7 @@ pub(crate) mod tests {
         unlockpt(&master).unwrap();
         let terminal = PathBuf::from(ptsname_r(&master).unwrap());
         let at = terminal.parent().unwrap().to_owned();
-        let root = Root { fd: nix::fcntl::open(&at, FOLDER, Mode::empty()).unwrap(), at };
+        let root = Root { fd: nix::fcntl::open(&at, DIRECTORY, Mode::empty()).unwrap(), at };
         assert_eq!(root.read_text(Path::new(terminal.file_name().unwrap())), "");
         // the end of a terminal that somebody has opened and closed
         let told = master.read(&mut [0]).unwrap_err();
@@ -445,7 +446,7 @@ pub(crate) mod tests {
             assert_eq!(read(root, "/file"), own("secret"));
             assert_eq!(read(root, "/ro/secret"), own("secret"));
             assert!(root.resolve(Path::new("/ro/new"), OFlag::O_CREAT | OFlag::O_WRONLY).is_err());
-            assert!(root.folder(Path::new("/gone")).is_err());
+            assert!(root.directory(Path::new("/gone")).is_err());
             let seen = root.path_of(&root.at(Path::new("/link/deep")).unwrap()).unwrap();
             assert_eq!(seen, Path::new("/x/deep"));
             assert_eq!(table(), before, "the machine sees nothing of it");

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_volume_is_a_folder_of_ours_or_of_the_machine() {
+    fn a_volume_is_a_directory_of_ours_or_of_the_machine() {
         let dir = tempfile::tempdir().unwrap();
         let volumes = Volumes::open(dir.path().into()).unwrap();
         let options = |pairs: &[(&str, &str)]| {

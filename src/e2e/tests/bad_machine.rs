@@ -82,8 +82,9 @@ fn damaged_state_is_named_and_left_alone() {
 fn a_full_disk_is_said_and_what_was_acknowledged_stays() {
     let Some(at) = appliance("full") else { return };
     at.monopod(&["delete"]).ok("delete");
-    let folder = at.places()[0].display().to_string();
-    at.shell(&format!("mkdir -p {folder} && mount -t tmpfs -o size=4m none {folder}")).ok("a small disk");
+    let directory = at.places()[0].display().to_string();
+    at.shell(&format!("mkdir -p {directory} && mount -t tmpfs -o size=4m none {directory}"))
+        .ok("a small disk");
     at.monopod(&["start"]).ok("start on a small disk");
     let data = "x".repeat(500_000);
     let map = |n: usize| {
@@ -96,18 +97,18 @@ fn a_full_disk_is_said_and_what_was_acknowledged_stays() {
     let all = at.kubectl(&["get", "configmaps", "-o", "name"]).ok("reads go on");
     assert_eq!(all.lines().filter(|name| name.contains("/m")).count(), written, "{all}");
     at.monopod(&["stop"]).ok("stop");
-    at.shell(&format!("mount -o remount,size=200m {folder}")).ok("a larger disk");
+    at.shell(&format!("mount -o remount,size=200m {directory}")).ok("a larger disk");
     at.monopod(&["start"]).ok("start with room");
     let all = at.kubectl(&["get", "configmaps", "-o", "name"]).ok("everything is there");
     assert_eq!(all.lines().filter(|name| name.contains("/m")).count(), written, "{all}");
     at.kubectl_with(&["create"], &map(written)).ok("and there is room again");
     at.monopod(&["delete"]).ok("delete");
-    at.shell(&format!("umount {folder} && rmdir {folder}")).ok("take the disk away");
+    at.shell(&format!("umount {directory} && rmdir {directory}")).ok("take the disk away");
 }
 
 /// A tmpfs at a directory of the state.
-fn small_disk(at: &Appliance, folder: &str, options: &str) -> String {
-    let path = state(at, folder).display().to_string();
+fn small_disk(at: &Appliance, directory: &str, options: &str) -> String {
+    let path = state(at, directory).display().to_string();
     at.shell(&format!("mkdir -p {path} && mount -t tmpfs -o {options},mode=700 none {path}"))
         .ok("a small disk");
     path
@@ -168,10 +169,10 @@ fn a_full_disk_of_volumes_is_told_and_the_rest_goes_on() {
     // who fills a volume hears of it, and goes on
     at.kubectl_with(&["create"], &pod_with("writer", "persistentVolumeClaim: {claimName: one}")).ok("writer");
     at.kubectl(&["wait", "--for=condition=ready", "pod/writer", "--timeout=60s"]).ok("writer");
-    for folder in ["/data", "/scratch"] {
-        let fill = format!("dd if=/dev/zero of={folder}/fill bs=64k count=100");
-        let refused = at.kubectl(&["exec", "writer", "--", "sh", "-c", &fill]).refused(folder);
-        assert!(refused.contains("No space left on device"), "{folder}: {refused}");
+    for directory in ["/data", "/scratch"] {
+        let fill = format!("dd if=/dev/zero of={directory}/fill bs=64k count=100");
+        let refused = at.kubectl(&["exec", "writer", "--", "sh", "-c", &fill]).refused(directory);
+        assert!(refused.contains("No space left on device"), "{directory}: {refused}");
     }
     let large = "x".repeat(200_000);
     let large =
@@ -194,14 +195,16 @@ fn a_full_disk_of_volumes_is_told_and_the_rest_goes_on() {
 fn a_cluster_that_was_stopped_starts_on_a_full_disk_and_images_can_be_removed() {
     let Some(at) = appliance("prune") else { return };
     at.monopod(&["delete"]).ok("delete");
-    let folder = at.places()[0].display().to_string();
-    at.shell(&format!("mkdir -p {folder} && mount -t tmpfs -o size=80m none {folder}")).ok("a small disk");
+    let directory = at.places()[0].display().to_string();
+    at.shell(&format!("mkdir -p {directory} && mount -t tmpfs -o size=80m none {directory}"))
+        .ok("a small disk");
     at.monopod(&["start"]).ok("start on a small disk");
     at.load_busybox();
     at.kubectl(&["create", "configmap", "kept", "--from-literal=a=b"]).ok("create");
     at.monopod(&["stop"]).ok("stop");
-    let full =
-        |how: &str| at.shell(&format!("cat /dev/zero >{folder}/{how}; df --output=avail {folder} | tail -1"));
+    let full = |how: &str| {
+        at.shell(&format!("cat /dev/zero >{directory}/{how}; df --output=avail {directory} | tail -1"))
+    };
     assert_eq!(full("filler").out().trim(), "0");
     at.monopod(&["start"]).ok("start without room");
     assert!(at.kubectl(&["get", "configmap", "kept", "-o", "name"]).ok("reads").contains("kept"));
@@ -212,7 +215,7 @@ fn a_cluster_that_was_stopped_starts_on_a_full_disk_and_images_can_be_removed() 
     assert_eq!(full("filler2").out().trim(), "0");
     at.monopod(&["start"]).ok("start without room once more");
     at.monopod(&["delete"]).ok("delete on a full disk");
-    at.shell(&format!("umount {folder} && rmdir {folder}")).ok("take the disk away");
+    at.shell(&format!("umount {directory} && rmdir {directory}")).ok("take the disk away");
 }
 
 #[test]
@@ -250,11 +253,12 @@ fn what_the_store_has_lost_is_said_and_nothing_goes_on_without_a_word() {
 fn a_start_on_a_disk_without_room_says_so() {
     let Some(at) = appliance("noroom") else { return };
     at.monopod(&["delete"]).ok("delete");
-    let folder = at.places()[0].display().to_string();
-    at.shell(&format!("mkdir -p {folder} && mount -t tmpfs -o size=64k none {folder}")).ok("a tiny disk");
+    let directory = at.places()[0].display().to_string();
+    at.shell(&format!("mkdir -p {directory} && mount -t tmpfs -o size=64k none {directory}"))
+        .ok("a tiny disk");
     says(&at.monopod(&["start"]), 23, &["no space left"]);
     at.monopod(&["delete"]).ok("delete");
-    at.shell(&format!("umount {folder} && rmdir {folder}")).ok("take the disk away");
+    at.shell(&format!("umount {directory} && rmdir {directory}")).ok("take the disk away");
 }
 
 #[test]

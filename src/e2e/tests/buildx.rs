@@ -164,16 +164,16 @@ fn a_build_gets_what_it_is_given() {
         "FROM busybox:1 AS one\nARG X=unset\nRUN echo x=$X; cat /etc/hosts; cat /run/secrets/file; ip link | wc -l\n\
          RUN --mount=type=secret,id=file cat /run/secrets/file\n\
          RUN --mount=type=secret,id=var,env=VAR echo var=$VAR\n\
-         FROM named AS two\nCOPY --from=folder deep/f /f\nRUN cat /f\nFROM one\nRUN never\n",
+         FROM named AS two\nCOPY --from=directory deep/f /f\nRUN cat /f\nFROM one\nRUN never\n",
     );
-    write(&at, "folder/deep/f", "from a folder\n");
+    write(&at, "directory/deep/f", "from a directory\n");
     write(&at, "secret", "from a file\n");
     let given = &[
         "--secret=id=file,src=secret",
         "--secret=id=var,env=GIVEN",
         "--add-host=db:10.1.2.3",
         "--build-arg=X=7",
-        "--build-context=folder=folder",
+        "--build-context=directory=directory",
         "--build-context=named=docker-image://busybox:1",
     ];
     let one = [given, &["--network=none", "--label=l=v", "--target=one", "--iidfile=iid"][..]].concat();
@@ -190,7 +190,7 @@ fn a_build_gets_what_it_is_given() {
     let two = [given, &["--target=two", "g"][..]].concat();
     let shown = build(&at, &two);
     shown.ok("two");
-    shows(&shown.err(), &["[two 1/3] FROM docker.io/library/busybox:1", " from a folder\n"]);
+    shows(&shown.err(), &["[two 1/3] FROM docker.io/library/busybox:1", " from a directory\n"]);
     let anew = build(&at, &[&["--no-cache-filter=two"], &two[..]].concat());
     anew.ok("anew");
     assert!(!anew.err().contains("CACHED"), "{}", anew.err());
@@ -202,11 +202,11 @@ fn a_build_gets_what_it_is_given() {
 #[test]
 fn a_dockerfile_and_a_context_may_come_by_standard_input() {
     let Some(at) = with_buildx("bx-stdin") else { return };
-    write(&at, "c/file", "in the folder\n");
+    write(&at, "c/file", "in the directory\n");
     let dockerfile = b"FROM busybox:1\nCOPY file /\nRUN cat /file\n";
     let shown = fed(&at, &["build", "--progress=plain", "-f", "-", "c"], dockerfile);
     shown.ok("-f -");
-    shows(&shown.err(), &[" in the folder\n"]);
+    shows(&shown.err(), &[" in the directory\n"]);
     let alone = fed(&at, &["build", "--progress=plain", "-"], b"FROM busybox:1\nRUN echo alone\n");
     alone.ok("-");
     shows(&alone.err(), &[" alone\n"]);
@@ -229,8 +229,8 @@ fn results_go_where_they_are_wanted() {
     let dockerfile = "FROM busybox:1 AS b\nRUN mkdir -p /out/dir && echo made > /out/dir/file && ln -s dir/file /out/link\n\
                       FROM scratch\nCOPY --from=b /out /\n";
     write(&at, "r/Dockerfile", dockerfile);
-    build(&at, &["-o", "folder", "r"]).ok("a folder");
-    assert_eq!(read(&at, "folder/link"), "made\n");
+    build(&at, &["-o", "directory", "r"]).ok("a directory");
+    assert_eq!(read(&at, "directory/link"), "made\n");
     build(&at, &["-o", "type=tar,dest=files.tar", "r"]).ok("a tar");
     let home = at.home().display();
     assert_eq!(at.shell(&format!("tar tf {home}/files.tar")).ok("tar"), "dir/\ndir/file\nlink\n");

@@ -264,7 +264,7 @@ fn a_backup_is_made_by_hand_too_and_what_it_kept_outlives_the_release() {
     release.install("");
     assert_eq!(release.field("cronjob/nightly-backup", ".spec.schedule"), "0 3 * * *");
     let volume = release.field("pvc/nightly-backup", ".spec.volumeName");
-    let folder = release.field(&format!("pv/{volume}"), ".spec.hostPath.path");
+    let directory = release.field(&format!("pv/{volume}"), ".spec.hostPath.path");
     // what lies there when it is done
     let back_up = |job: &str| {
         at.kubectl(&["create", "job", job, "--from=cronjob/nightly-backup"]).ok("create");
@@ -272,7 +272,7 @@ fn a_backup_is_made_by_hand_too_and_what_it_kept_outlives_the_release() {
         at.kubectl(&["wait", "--for=condition=complete", &job, "--timeout=60s"]).ok("complete");
         at.kubectl(&["logs", &job]).ok("logs")
     };
-    let kept = |n: u32| at.shell(&format!("tar -xOf {folder}/{n}.tar ./notes.txt")).ok("an archive");
+    let kept = |n: u32| at.shell(&format!("tar -xOf {directory}/{n}.tar ./notes.txt")).ok("an archive");
     assert_eq!(back_up("first"), "1001.tar\n");
     assert_eq!(kept(1001), "remember");
 

@@ -42,9 +42,9 @@ fn of_python(at: &Appliance, python: &str) -> Command {
     command
 }
 
-fn of_node(at: &Appliance, folder: &str) -> Command {
+fn of_node(at: &Appliance, directory: &str) -> Command {
     // the package wants a newer Node than a machine may have, and so one may lie beside it
-    let own = PathBuf::from(folder).join("node_modules/.bin/node");
+    let own = PathBuf::from(directory).join("node_modules/.bin/node");
     let mut command = at.command(if own.exists() { own.to_str().unwrap() } else { "node" });
     command.arg(EVERYDAY_OF_NODE);
     command
@@ -58,7 +58,8 @@ fn everyday_calls() {
     }
     let Some(at) = appliance("clients") else { return };
     at.load_busybox();
-    let commands = [python.map(|python| of_python(&at, &python)), node.map(|folder| of_node(&at, &folder))];
+    let commands =
+        [python.map(|python| of_python(&at, &python)), node.map(|directory| of_node(&at, &directory))];
     let answers = commands.into_iter().flatten().map(|mut command| Answer(command.output().unwrap()));
     // both are asked, whatever the first one says
     let failed: Vec<_> = answers

@@ -51,12 +51,12 @@ fn run(area: &str) {
 }
 
 macro_rules! areas {
-    ($($test:ident: $folder:literal,)*) => {
+    ($($test:ident: $directory:literal,)*) => {
         $(#[test]
         fn $test() {
-            run($folder);
+            run($directory);
         })*
-        const AREAS: &[&str] = &[$($folder),*];
+        const AREAS: &[&str] = &[$($directory),*];
     };
 }
 
@@ -73,11 +73,11 @@ areas! {
     volumes: "common/storage",
 }
 
-fn case_files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
-    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+fn case_files(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().flatten().map(|entry| entry.path());
+    let (directories, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
     let files = files.into_iter().filter(|path| path.extension().is_some_and(|end| end == "py"));
-    files.chain(folders.iter().flat_map(|folder| case_files(folder))).collect()
+    files.chain(directories.iter().flat_map(|directory| case_files(directory))).collect()
 }
 
 fn lines() -> BTreeSet<&'static str> {
@@ -97,7 +97,7 @@ fn each_line_has_a_case_or_a_reason() {
     let outside: Vec<_> = files
         .iter()
         .map(|file| file.strip_prefix(CASES).unwrap().parent().unwrap().to_str().unwrap())
-        .filter(|folder| !folder.is_empty() && !AREAS.contains(folder))
+        .filter(|directory| !directory.is_empty() && !AREAS.contains(directory))
         .collect();
     assert!(outside.is_empty(), "no test runs the cases of {outside:?}");
     let (lines, shown) = (lines(), named_in(&files));

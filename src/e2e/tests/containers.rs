@@ -257,10 +257,10 @@ fn users_devices_and_profiles() {
 fn mounts_are_what_their_words_say() {
     let Some(at) = appliance("mounts") else { return };
     at.load_busybox();
-    let folder = at.build_context(
+    let directory = at.build_context(
         "FROM busybox:1\nRUN mkdir -p /data/sub && echo seed > /data/sub/file\nVOLUME /data\n",
     );
-    at.docker(&["build", "-q", "-t", "seeded", &folder]).ok("build");
+    at.docker(&["build", "-q", "-t", "seeded", &directory]).ok("build");
     let seeded = |flags: &[&str], line: &str| {
         at.docker(&[&["run", "--rm"], flags, &["seeded", "sh", "-c", line]].concat()).ok(line)
     };
@@ -300,7 +300,7 @@ fn mounts_are_what_their_words_say() {
     let host = at.home().join("host");
     let bind = |mode: &str| format!("{}:/h{mode}", host.display());
     assert_eq!(
-        run(&at, &["-v", &bind("")], "touch /h/made; ls /h").ok("a folder that was missing"),
+        run(&at, &["-v", &bind("")], "touch /h/made; ls /h").ok("a directory that was missing"),
         "made\n"
     );
     assert_eq!(

@@ -112,12 +112,12 @@ fn exec_has_a_terminal_and_exit_codes() {
 fn what_is_built_runs_at_once_in_a_container_and_in_a_pod() {
     let Some(at) = appliance("build") else { return };
     at.load_busybox();
-    let folder = at.build_context(
+    let directory = at.build_context(
         "FROM busybox:1\nARG GREETING=hello\nENV GREETING=$GREETING\nCOPY app.txt /app.txt\nRUN echo \"$GREETING from a step\" > /step.txt\nWORKDIR /work\nENTRYPOINT [\"cat\", \"/app.txt\", \"/step.txt\"]\n",
     );
-    let built = at.docker(&["build", "-t", "kubia", &folder]).ok("build");
+    let built = at.docker(&["build", "-t", "kubia", &directory]).ok("build");
     assert!(built.contains("Successfully tagged kubia:latest"), "{built}");
-    let again = at.docker(&["build", "-t", "kubia", &folder]).ok("build again");
+    let again = at.docker(&["build", "-t", "kubia", &directory]).ok("build again");
     assert!(again.contains("Using cache"), "{again}");
     let want = "made from a file\nhello from a step\n";
     assert_eq!(at.docker(&["run", "--rm", "kubia"]).ok("run"), want);
@@ -126,7 +126,7 @@ fn what_is_built_runs_at_once_in_a_container_and_in_a_pod() {
     at.until(&["get", "pod", "kubia", "-o", "jsonpath={.status.phase}"], "Succeeded");
     assert_eq!(at.kubectl(&["logs", "kubia"]).ok("logs"), want);
     let other = at
-        .docker(&["build", "--build-arg", "GREETING=bye", "-t", "other", &folder])
+        .docker(&["build", "--build-arg", "GREETING=bye", "-t", "other", &directory])
         .ok("build with an argument");
     assert!(other.contains("Successfully tagged other:latest"), "{other}");
     assert_eq!(at.docker(&["run", "--rm", "other"]).ok("run"), "made from a file\nbye from a step\n");

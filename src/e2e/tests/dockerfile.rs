@@ -12,18 +12,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A directory with these files.
 fn context(at: &Appliance, files: &[(&str, &str)]) -> PathBuf {
-    let folder = at.home().join("files");
-    let _ = std::fs::remove_dir_all(&folder);
+    let directory = at.home().join("files");
+    let _ = std::fs::remove_dir_all(&directory);
     for (name, content) in files {
-        let path = folder.join(name);
+        let path = directory.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
-    folder
+    directory
 }
 
-fn build(at: &Appliance, folder: &Path, more: &[&str]) -> Answer {
-    at.docker(&[&["build", "-t", "made"], more, &[folder.to_str().unwrap()]].concat())
+fn build(at: &Appliance, directory: &Path, more: &[&str]) -> Answer {
+    at.docker(&[&["build", "-t", "made"], more, &[directory.to_str().unwrap()]].concat())
 }
 
 fn run(at: &Appliance, line: &str) -> String {
@@ -82,8 +82,8 @@ CMD ["/h/A"]
         ("secret/key", "k\n"),
         (".dockerignore", "**/*.log\nsecret\n"),
     ];
-    let folder = context(&at, &files);
-    let built = build(&at, &folder, &["--build-arg", "WHO=you", "--build-arg", "NOPE=1"]);
+    let directory = context(&at, &files);
+    let built = build(&at, &directory, &["--build-arg", "WHO=you", "--build-arg", "NOPE=1"]);
     let built = built.ok("build");
     assert!(built.contains("One or more build-args [NOPE] were not consumed"), "{built}");
     assert_eq!(at.docker(&["run", "--rm", "made"]).ok("run"), "v=none\n");
@@ -107,9 +107,9 @@ CMD ["/h/A"]
     ] {
         assert!(history.lines().any(|known| known == line), "{line}: {history}");
     }
-    let again = build(&at, &folder, &["--build-arg", "WHO=you"]).ok("build again");
+    let again = build(&at, &directory, &["--build-arg", "WHO=you"]).ok("build again");
     assert!(!again.contains("Running in"), "{again}");
-    let quiet = build(&at, &folder, &["-q", "--build-arg", "WHO=you"]).ok("quiet");
+    let quiet = build(&at, &directory, &["-q", "--build-arg", "WHO=you"]).ok("quiet");
     let id = at.docker(&["inspect", "-f", "{{.Id}}", "made"]).ok("inspect");
     assert_eq!(quiet, id);
 }
@@ -129,10 +129,10 @@ RUN --mount=type=tmpfs,target=/t,size=1m df /t | tail -n 1 && touch /t/x
 RUN --network=none ip -o link | wc -l
 RUN cat /etc/hosts; ulimit -n; df /dev/shm | tail -n 1
 "#;
-    let folder = context(&at, &[("Dockerfile", dockerfile), ("a.txt", "a\n")]);
+    let directory = context(&at, &[("Dockerfile", dockerfile), ("a.txt", "a\n")]);
     let more =
         ["--no-cache", "--add-host", "elsewhere:10.9.8.7", "--ulimit", "nofile=77:77", "--shm-size", "8m"];
-    let told = build(&at, &folder, &more).ok("build");
+    let told = build(&at, &directory, &more).ok("build");
     for part in [
         "1\n750 7\n",
         "kept\n",
@@ -149,7 +149,7 @@ RUN cat /etc/hosts; ulimit -n; df /dev/shm | tail -n 1
         2 + 2,
         "each is said by the step and by its title: {told}"
     );
-    let again = build(&at, &folder, &more).ok("build again");
+    let again = build(&at, &directory, &more).ok("build again");
     assert!(again.contains("2\n750 7\n"), "the cache lives on: {again}");
     assert!(again.contains("kept\n"), "what was written to a mount is gone: {again}");
     let left = run(&at, "ls -d /c /one /g /ctx /t /etc/hosts 2>/dev/null; true");
@@ -187,10 +187,10 @@ fn contexts_from_elsewhere() {
     let Some(at) = appliance("contexts") else { return };
     at.load_busybox();
     let home = at.home().display().to_string();
-    let folder = context(&at, &[("a.txt", "a\n")]);
+    let directory = context(&at, &[("a.txt", "a\n")]);
     let outside = at.home().join("Outside");
     std::fs::write(&outside, "FROM busybox:1\nCOPY a.txt /a\n").unwrap();
-    build(&at, &folder, &["-f", outside.to_str().unwrap()]).ok("a Dockerfile from outside");
+    build(&at, &directory, &["-f", outside.to_str().unwrap()]).ok("a Dockerfile from outside");
     assert_eq!(run(&at, "cat /a"), "a\n");
     let fed = |line: &str| {
         let mut command = at.command("sh");
@@ -248,10 +248,10 @@ fn a_build_that_is_killed_leaves_nothing_and_the_next_goes_on() {
     let Some(at) = appliance("killedbuild") else { return };
     at.load_busybox();
     let slow = "FROM busybox:1\nRUN echo done > /done\nRUN --mount=from=busybox:1,target=/m,rw sleep 98761\n";
-    let folder = context(&at, &[("Dockerfile", slow)]);
+    let directory = context(&at, &[("Dockerfile", slow)]);
     let start = || {
         let mut command = at.command("docker");
-        command.args(["build", "-t", "made", folder.to_str().unwrap()]);
+        command.args(["build", "-t", "made", directory.to_str().unwrap()]);
         let build = at.of_docker(&mut command).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let build = build.unwrap();
         until("the step runs", || sleeper().is_some());
@@ -259,7 +259,8 @@ fn a_build_that_is_killed_leaves_nothing_and_the_next_goes_on() {
     };
     let nothing_is_left = || {
         let [state, _] = at.places();
-        let left = |folder: &str| std::fs::read_dir(state.join(folder)).map_or(0, |entries| entries.count());
+        let left =
+            |directory: &str| std::fs::read_dir(state.join(directory)).map_or(0, |entries| entries.count());
         until("nothing is left", || left("docker/builds") == 0 && left("images/tmp") == 0);
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
         assert!(!mounts.contains("/builds/"), "{mounts}");
@@ -277,8 +278,8 @@ fn a_build_that_is_killed_leaves_nothing_and_the_next_goes_on() {
     assert!(ends(&step), "the step ends with the next start");
     nothing_is_left();
 
-    std::fs::write(folder.join("Dockerfile"), slow.replace("sleep 98761", "true")).unwrap();
-    let built = self::build(&at, &folder, &[]).ok("the next build");
+    std::fs::write(directory.join("Dockerfile"), slow.replace("sleep 98761", "true")).unwrap();
+    let built = self::build(&at, &directory, &[]).ok("the next build");
     assert_eq!(built.matches("Using cache").count(), 1, "{built}");
     assert_eq!(run(&at, "cat /done"), "done\n");
 }
@@ -313,11 +314,11 @@ fn the_program_itself_builds_the_same() {
     std::fs::write(more.join("f"), "named\n").unwrap();
     let socket = at.home().join("agent.sock");
     let _agent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    let folder = context(&at, &[("a.txt", "a\n"), (".dockerignore", "modules\n"), ("modules/large", "x")]);
-    let (folder, outside) = (folder.display().to_string(), outside.display().to_string());
+    let directory = context(&at, &[("a.txt", "a\n"), (".dockerignore", "modules\n"), ("modules/large", "x")]);
+    let (directory, outside) = (directory.display().to_string(), outside.display().to_string());
     let (more, ssh) = (format!("more={}", more.display()), format!("default={}", socket.display()));
     let flags = [
-        &["image", "build", &folder, "-t", "made", "-f", &outside, "--add-host", "far:10.9.8.7"][..],
+        &["image", "build", &directory, "-t", "made", "-f", &outside, "--add-host", "far:10.9.8.7"][..],
         &["--build-context", "base=docker-image://busybox:1", "--build-context", &more],
         &["--ssh", &ssh, "--platform", "linux/amd64"],
     ];
@@ -360,14 +361,14 @@ fn mistakes_are_told_in_dockers_words() {
         ("FROM scratch\n", "No image was generated. Is your Dockerfile empty?"),
         ("FROM $NO\n", "base name ($NO) should not be blank"),
     ] {
-        let folder = context(&at, &[("Dockerfile", dockerfile), ("a", "a")]);
-        let answer = build(&at, &folder, &[]);
+        let directory = context(&at, &[("Dockerfile", dockerfile), ("a", "a")]);
+        let answer = build(&at, &directory, &[]);
         let why = answer.refused(dockerfile);
         assert!(why.trim_end().ends_with(want), "{dockerfile}: {why}");
         at.docker(&["inspect", "made"]).refused("nothing was tagged");
     }
-    let folder = context(&at, &[("Dockerfile", "FROM busybox:1\nRUN exit 7\n")]);
-    assert_eq!(build(&at, &folder, &[]).0.status.code(), Some(7), "the client ends with the step's code");
+    let directory = context(&at, &[("Dockerfile", "FROM busybox:1\nRUN exit 7\n")]);
+    assert_eq!(build(&at, &directory, &[]).0.status.code(), Some(7), "the client ends with the step's code");
     let squash = at.shell(&format!(
         "curl -sS --unix-socket {}/docker.sock -X POST 'http://d/build?squash=1'",
         at.places()[1].display()
@@ -387,10 +388,10 @@ fn events(at: &Appliance) -> Vec<String> {
 fn containers_of_steps_stay_as_in_docker() {
     let Some(at) = appliance("steps") else { return };
     at.load_busybox();
-    let folder = context(&at, &[("Dockerfile", "FROM busybox:1\nRUN echo said; echo one > /one\n")]);
+    let directory = context(&at, &[("Dockerfile", "FROM busybox:1\nRUN echo said; echo one > /one\n")]);
     let all = || at.docker(&["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Status}}"]).ok("ps");
     let removed = "Removed intermediate container";
-    assert!(build(&at, &folder, &[]).ok("build").contains(removed));
+    assert!(build(&at, &directory, &[]).ok("build").contains(removed));
     assert_eq!(all(), "");
     let told = events(&at);
     let from = told.iter().position(|event| event == "container create").expect("the step's container");
@@ -401,7 +402,7 @@ fn containers_of_steps_stay_as_in_docker() {
     let image = at.docker(&["inspect", "-f", "{{.Id}}", "made"]).ok("inspect");
     assert_eq!(told[from + 5..], [&format!("image create {}", image.trim()), "image tag made:latest"]);
 
-    let shown = build(&at, &folder, &["--no-cache", "--rm=false"]).ok("build");
+    let shown = build(&at, &directory, &["--no-cache", "--rm=false"]).ok("build");
     let id = shown.split("Running in ").nth(1).unwrap().split_whitespace().next().unwrap();
     assert!(!shown.contains(removed) && all().starts_with(id), "{shown}{}", all());
     assert!(all().contains("Exited (0)"), "{}", all());

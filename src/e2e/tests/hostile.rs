@@ -112,17 +112,17 @@ fn a_registry_that_lies_is_found_out() {
         assert!(why.contains(want), "{name}: {why}");
         std::fs::write(path, bytes).unwrap();
         assert_eq!(at.docker(&["images", "-q"]).ok("images"), "", "{name}");
-        for folder in ["tmp", "layers"] {
-            let left = std::fs::read_dir(at.places()[0].join("images").join(folder)).unwrap().count();
-            assert_eq!(left, 0, "{name}: {folder}");
+        for directory in ["tmp", "layers"] {
+            let left = std::fs::read_dir(at.places()[0].join("images").join(directory)).unwrap().count();
+            assert_eq!(left, 0, "{name}: {directory}");
         }
     }
     at.docker(&["pull", image]).ok("an honest registry");
 }
 
 /// Every `data` file below, with its content.
-fn blobs_in(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
-    let entries = std::fs::read_dir(folder).unwrap().flatten();
+fn blobs_in(directory: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let entries = std::fs::read_dir(directory).unwrap().flatten();
     entries
         .flat_map(|entry| match entry.file_type().unwrap().is_dir() {
             true => blobs_in(&entry.path()),

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn an_image_is_built_tagged_saved_and_pruned() {
     let Some(at) = appliance("ibuild") else { return };
     at.load_busybox();
-    let folder = at.build_context(
+    let directory = at.build_context(
         "FROM busybox:1\nARG WHO\nCOPY app.txt /app.txt\n\
          RUN --mount=type=secret,id=token echo \"$WHO has $(cat /run/secrets/token)\" > /step.txt\n\
          CMD [\"cat\", \"/app.txt\", \"/step.txt\"]\n",
@@ -23,7 +23,7 @@ fn an_image_is_built_tagged_saved_and_pruned() {
     std::fs::write(at.home().join("token"), "a token").unwrap();
     let secret = format!("id=token,src={}", at.home().join("token").display());
     let flags = ["-t", "kubia", "--build-arg", "WHO=somebody", "--secret", &secret];
-    let built = at.monopod(&[&["image", "build", &folder][..], &flags].concat()).ok("build");
+    let built = at.monopod(&[&["image", "build", &directory][..], &flags].concat()).ok("build");
     assert!(built.contains("Step 5/5") && built.contains("Successfully tagged kubia:latest"), "{built}");
     at.kubectl(&["run", "kubia", "--image=kubia", "--image-pull-policy=IfNotPresent", "--restart=Never"])
         .ok("pod");
@@ -32,20 +32,22 @@ fn an_image_is_built_tagged_saved_and_pruned() {
     assert_eq!(said, "made from a file\nsomebody has a token\n");
 
     // the same files in an archive, by name and on the standard input
-    at.shell(&format!("tar -C {folder} -czf {folder}.tgz .")).ok("tar");
+    at.shell(&format!("tar -C {directory} -czf {directory}.tgz .")).ok("tar");
     let program = std::env::var("MONOPOD_BIN").unwrap();
     let build = |rest: &str| {
         at.shell(&format!(
             "{program} -p e2e-ibuild image build -t kubia --build-arg WHO=somebody --secret {secret} {rest}"
         ))
     };
-    for rest in
-        [format!("{folder}.tgz"), format!("- <{folder}.tgz"), format!("-f Dockerfile - <{folder}.tgz")]
-    {
+    for rest in [
+        format!("{directory}.tgz"),
+        format!("- <{directory}.tgz"),
+        format!("-f Dockerfile - <{directory}.tgz"),
+    ] {
         let built = build(&rest).ok(&rest);
         assert!(built.contains("Step 5/5") && built.contains("Successfully tagged kubia:latest"), "{built}");
     }
-    build(&format!("{folder}/app.txt")).refused("a file that is no archive");
+    build(&format!("{directory}/app.txt")).refused("a file that is no archive");
 
     at.monopod(&["image", "tag", "kubia", "other:2"]).ok("tag");
     let file = at.home().join("saved.tar").display().to_string();
@@ -72,12 +74,12 @@ fn an_image_is_built_tagged_saved_and_pruned() {
 fn a_build_ends_with_who_asked_for_it() {
     let Some(at) = appliance("iquit") else { return };
     at.load_busybox();
-    let folder = at.build_context("FROM busybox:1\nRUN sleep 3600\n");
+    let directory = at.build_context("FROM busybox:1\nRUN sleep 3600\n");
     let [state, run] = at.places();
     let sandboxes = || std::fs::read_dir(run.join("sandboxes")).map_or(0, Iterator::count);
     let profile = state.file_name().unwrap().to_str().unwrap().to_owned();
     let mut command = at.command(&std::env::var("MONOPOD_BIN").unwrap());
-    let command = command.args(["-p", &profile, "image", "build", &folder]).stdout(Stdio::piped());
+    let command = command.args(["-p", &profile, "image", "build", &directory]).stdout(Stdio::piped());
     let mut build = command.spawn().unwrap();
     let lines = BufReader::new(build.stdout.take().unwrap()).lines();
     assert!(lines.map_while(Result::ok).any(|line| line.contains("Running in")), "no step began");

@@ -20,8 +20,8 @@ fn images_are_found_by_filters_and_pruned_by_them() {
     let Some(at) = appliance("filters") else { return };
     at.load_busybox();
     for (name, label) in [("old", "kind=old"), ("team/app", "kind=new")] {
-        let folder = at.build_context(&format!("FROM busybox:1\nLABEL {label}\nENV NAME={name}\n"));
-        at.docker(&["build", "-q", "-t", name, &folder]).ok("build");
+        let directory = at.build_context(&format!("FROM busybox:1\nLABEL {label}\nENV NAME={name}\n"));
+        at.docker(&["build", "-q", "-t", name, &directory]).ok("build");
     }
     let named = |filter: &str| {
         let mut names = lines(&at, &["images", "--filter", filter, "--format", "{{.Repository}}:{{.Tag}}"]);

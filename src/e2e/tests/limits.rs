@@ -61,17 +61,17 @@ fn connections_that_take_every_descriptor_do_not_make_the_daemon_deaf() {
     at.monopod(&["start"]).ok("start again");
 }
 
-fn memory_folder(cgroup: &str) -> PathBuf {
+fn memory_directory(cgroup: &str) -> PathBuf {
     let v1 = Path::new("/sys/fs/cgroup/memory");
     if v1.exists() { v1.join(cgroup) } else { Path::new("/sys/fs/cgroup").join(cgroup) }
 }
 
 /// The file of the limit, and that of what is used.
-fn memory_files(folder: &Path) -> [PathBuf; 2] {
-    let v1 = folder.join("memory.limit_in_bytes");
+fn memory_files(directory: &Path) -> [PathBuf; 2] {
+    let v1 = directory.join("memory.limit_in_bytes");
     match v1.exists() {
-        true => [v1, folder.join("memory.usage_in_bytes")],
-        false => [folder.join("memory.max"), folder.join("memory.current")],
+        true => [v1, directory.join("memory.usage_in_bytes")],
+        false => [directory.join("memory.max"), directory.join("memory.current")],
     }
 }
 
@@ -131,10 +131,10 @@ fn a_daemon_that_takes_too_much_memory_dies_alone_and_it_is_said() {
     at.kubectl(&["create", "deployment", "web", "--image=monopod/kubia", "--replicas=2"]).ok("create");
     at.kubectl(&["rollout", "status", "deploy/web", "--timeout=60s"]).ok("rollout");
     let pods = at.processes("");
-    let folder = memory_folder("monopod/e2e-memory/daemon");
-    let members = std::fs::read_to_string(folder.join("cgroup.procs")).unwrap();
+    let directory = memory_directory("monopod/e2e-memory/daemon");
+    let members = std::fs::read_to_string(directory.join("cgroup.procs")).unwrap();
     assert_eq!(members.trim(), at.pid(), "the daemon is in it, and no shim and no container");
-    let [limit, used] = memory_files(&folder);
+    let [limit, used] = memory_files(&directory);
     at.monopod(&["stop"]).ok("stop");
     at.monopod(&["start", "--daemon-memory", "600Mi"]).ok("start with a limit");
     assert_eq!(number(&limit), 600 << 20);
@@ -150,7 +150,7 @@ fn a_daemon_that_takes_too_much_memory_dies_alone_and_it_is_said() {
     let least = resident.trim().parse::<u64>().unwrap() * 1024;
     let small = (least + (24 << 20)).max(number(&used).min(least * 2));
     std::fs::write(&limit, small.to_string()).unwrap();
-    let swap = folder.join("memory.swap.max");
+    let swap = directory.join("memory.swap.max");
     let _ = std::fs::write(&swap, "0");
     let (began, data) = (Instant::now(), "x".repeat(900_000));
     for number in 0.. {

@@ -28,9 +28,9 @@ const CRD: &str = r#"{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomRe
 fn a_directory_of_manifests_is_an_addon() {
     let Some(cluster) = appliance("own-addons") else { return };
     let call = |words: &[&str]| minikube(&cluster, words);
-    let folder = cluster.home().join("Hat_Shop");
-    std::fs::create_dir(&folder).unwrap();
-    let file = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    let directory = cluster.home().join("Hat_Shop");
+    std::fs::create_dir(&directory).unwrap();
+    let file = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
     // the kind and the namespace come with it, and after what needs them
     file(
         "1.yaml",
@@ -42,7 +42,7 @@ fn a_directory_of_manifests_is_an_addon() {
         containers: [{name: c, image: monopod/kubia}]}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n",
     );
     file("3.json", CRD);
-    let path = folder.to_str().unwrap();
+    let path = directory.to_str().unwrap();
     let said = call(&["addons", "enable", path]).ok("enable");
     assert!(said.contains("Hat shop/tall") && said.contains("The 'hat-shop' addon is enabled"), "{said}");
     cluster.until(&["get", "hat", "tall", "-n", "shop", "-o", "jsonpath={.spec.size}"], "7");

@@ -154,13 +154,13 @@ fn a_full_disk() {
     let Some(cluster) = appliance("bad-disk") else { return };
     let call = |words: &[&str]| cluster.program(&link(&cluster), &[&["-p", "e2e-bad-disk"], words].concat());
     call(&["delete"]).ok("delete");
-    let folder = cluster.places()[0].display().to_string();
+    let directory = cluster.places()[0].display().to_string();
     cluster
-        .shell(&format!("mkdir -p {folder} && mount -t tmpfs -o size=64k none {folder}"))
+        .shell(&format!("mkdir -p {directory} && mount -t tmpfs -o size=64k none {directory}"))
         .ok("a tiny disk");
     says(&call(&["start"]), 26, &["RSRC_DOCKER_STORAGE", "no space left", "free some space"]);
     call(&["delete"]).ok("delete");
-    cluster.shell(&format!("umount {folder} && rmdir {folder}")).ok("take the disk away");
+    cluster.shell(&format!("umount {directory} && rmdir {directory}")).ok("take the disk away");
 }
 
 #[test]

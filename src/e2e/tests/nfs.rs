@@ -42,8 +42,8 @@ impl Helper {
         let home = at.home().display().to_string();
         at.shell(&format!("mkdir {home}/export {home}/over && mount -t tmpfs none {home}/over"))
             .ok("a tmpfs");
-        for folder in ["upper", "work"] {
-            std::fs::create_dir(at.home().join("over").join(folder)).unwrap();
+        for directory in ["upper", "work"] {
+            std::fs::create_dir(at.home().join("over").join(directory)).unwrap();
         }
         let program = at.home().join("over/upper/mount.nfs");
         std::fs::write(&program, HELPER.replace("HOME", &home)).unwrap();

@@ -112,18 +112,18 @@ fn nobody_else_can_look_into_the_state() {
     }
     at.monopod(&["delete"]).ok("delete");
     // a disk of its own, as mount(8) makes it
-    let folder = state.display();
-    at.shell(&format!("mkdir -p {folder} && mount -t tmpfs -o size=100m,mode=0755 none {folder}"))
+    let directory = state.display();
+    at.shell(&format!("mkdir -p {directory} && mount -t tmpfs -o size=100m,mode=0755 none {directory}"))
         .ok("a disk");
     at.monopod(&["start"]).ok("start on a disk of its own");
     assert_eq!(mode(&state), 0o700);
     at.monopod(&["stop"]).ok("stop");
-    at.shell(&format!("chown 1000 {folder}")).ok("give it away");
+    at.shell(&format!("chown 1000 {directory}")).ok("give it away");
     let refused = at.monopod(&["start"]);
     assert_eq!(refused.0.status.code(), Some(25), "{}", refused.err());
-    at.shell(&format!("chown 0 {folder}")).ok("take it back");
+    at.shell(&format!("chown 0 {directory}")).ok("take it back");
     at.monopod(&["delete"]).ok("delete");
-    at.shell(&format!("umount {folder} && rmdir {folder}")).ok("take the disk away");
+    at.shell(&format!("umount {directory} && rmdir {directory}")).ok("take the disk away");
 }
 
 /// As a version had it that kept profiles in `/var/lib/NAME` and `/run/NAME`, on a machine that was switched off since.

@@ -189,8 +189,8 @@ fn images_go_out_and_come_back_in_the_words_of_docker() {
 }
 
 /// Entries of a directory of the image store.
-fn entries(at: &Appliance, folder: &str) -> usize {
-    std::fs::read_dir(at.places()[0].join("images").join(folder)).unwrap().count()
+fn entries(at: &Appliance, directory: &str) -> usize {
+    std::fs::read_dir(at.places()[0].join("images").join(directory)).unwrap().count()
 }
 
 fn until(what: &str, done: impl Fn() -> bool) {
@@ -254,8 +254,8 @@ fn what_is_saved_and_pushed_is_what_others_understand() {
     }
     let _registry = registry(&at, "127.0.0.1:5000", "");
     at.load_busybox();
-    let folder = at.build_context("FROM busybox:1\nCOPY app.txt /app.txt\nRUN rm /etc/group\n");
-    at.docker(&["build", "-q", "-t", "127.0.0.1:5000/app:1", &folder]).ok("build");
+    let directory = at.build_context("FROM busybox:1\nCOPY app.txt /app.txt\nRUN rm /etc/group\n");
+    at.docker(&["build", "-q", "-t", "127.0.0.1:5000/app:1", &directory]).ok("build");
     at.docker(&["tag", "127.0.0.1:5000/app:1", "app:2"]).ok("tag");
     let home = at.home().display().to_string();
     at.docker(&["save", "-o", &format!("{home}/saved.tar"), "127.0.0.1:5000/app:1", "app:2", "busybox:1"])

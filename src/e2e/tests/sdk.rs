@@ -56,8 +56,8 @@ fn docker_hub(at: &Appliance) -> Registry {
         ("hello-world:latest", "CMD echo Hello from Docker!"),
     ] {
         let image = format!("127.0.0.1:5000/library/{name}");
-        let folder = at.build_context(&format!("FROM busybox:1\n{more}\n"));
-        at.docker(&["build", "-t", &image, &folder]).ok("build");
+        let directory = at.build_context(&format!("FROM busybox:1\n{more}\n"));
+        at.docker(&["build", "-t", &image, &directory]).ok("build");
         at.docker(&["push", &image]).ok("push");
         at.docker(&["rmi", &image]).ok("rmi");
     }
@@ -66,14 +66,14 @@ fn docker_hub(at: &Appliance) -> Registry {
 
 #[test]
 fn the_tests_of_the_sdk_itself() {
-    let Some(folder) = place(SUITE) else { return };
+    let Some(directory) = place(SUITE) else { return };
     let Some(at) = appliance("suite") else { return };
     let _registry = docker_hub(&at);
-    let mut command = at.command(&format!("{folder}/venv/bin/python"));
+    let mut command = at.command(&format!("{directory}/venv/bin/python"));
     let left_out = LEFT_OUT.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let left_out =
         left_out.map(|line| format!("--deselect=tests/integration/{}", line.split_once(": ").unwrap().0));
-    command.current_dir(format!("{folder}/docker")).args([
+    command.current_dir(format!("{directory}/docker")).args([
         "-m",
         "pytest",
         "tests/integration",

@@ -86,9 +86,9 @@ fn pods_find_services_by_name() {
     assert!(ips.split(' ').count() == 2 && ips.split(' ').all(|ip| found.contains(ip)), "{ips}: {found}");
     let missing = in_pod(&at, "nslookup -type=a missing.default.svc.cluster.local");
     assert!(missing.refused("a name that nobody has").is_empty() || missing.out().contains("NXDOMAIN"));
-    let folder = "/var/run/secrets/kubernetes.io/serviceaccount";
+    let directory = "/var/run/secrets/kubernetes.io/serviceaccount";
     let ask = format!(
-        "/usr/bin/curl -sS --max-time 10 --cacert {folder}/ca.crt -H \"Authorization: Bearer $(cat {folder}/token)\" https://kubernetes.default/api/v1/pods"
+        "/usr/bin/curl -sS --max-time 10 --cacert {directory}/ca.crt -H \"Authorization: Bearer $(cat {directory}/token)\" https://kubernetes.default/api/v1/pods"
     );
     let api = in_pod(&at, &ask).ok("the API server");
     assert!(api.contains("system:serviceaccount:default:default") && api.contains("403"), "{api}");

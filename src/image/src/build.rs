@@ -17,8 +17,8 @@ mod context;
 mod copy;
 mod copying;
 mod delivery;
+mod directory;
 mod fetching;
-mod folder;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod git;

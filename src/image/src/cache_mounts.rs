@@ -27,7 +27,7 @@ pub(crate) struct CacheMounts {
 type Users = Mutex<HashMap<PathBuf, usize>>;
 
 /// A cache, for as long as a step uses it.
-pub(crate) struct CacheFolder {
+pub(crate) struct CacheDirectory {
     /// Not made yet where it is new.
     pub(crate) path: PathBuf,
     _used: Used,
@@ -53,7 +53,7 @@ impl Drop for Used {
 }
 
 impl CacheMounts {
-    pub(crate) async fn folder(&self, dir: &Path, id: &str, sharing: Sharing) -> CacheFolder {
+    pub(crate) async fn directory(&self, dir: &Path, id: &str, sharing: Sharing) -> CacheDirectory {
         let alone = match sharing {
             Sharing::Locked => Some(self.lock_of(id).lock_owned().await),
             Sharing::Shared | Sharing::Private => None,
@@ -62,7 +62,7 @@ impl CacheMounts {
         let mut users = self.users.lock();
         let path = if sharing == Sharing::Private { free(&users, &path) } else { path };
         *users.entry(path.clone()).or_default() += 1;
-        CacheFolder { _used: Used { users: self.users.clone(), path: path.clone() }, path, _alone: alone }
+        CacheDirectory { _used: Used { users: self.users.clone(), path: path.clone() }, path, _alone: alone }
     }
 
     fn lock_of(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
@@ -100,12 +100,12 @@ fn free(users: &HashMap<PathBuf, usize>, path: &Path) -> PathBuf {
 }
 
 /// Bytes of all files below, as deep as a path can name them.
-fn size(folder: &Path) -> u64 {
-    let (mut size, mut folders) = (0, vec![folder.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+fn size(directory: &Path) -> u64 {
+    let (mut size, mut directories) = (0, vec![directory.to_owned()]);
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
             match entry.metadata() {
-                Ok(meta) if meta.is_dir() => folders.push(entry.path()),
+                Ok(meta) if meta.is_dir() => directories.push(entry.path()),
                 Ok(meta) => size += meta.len(),
                 Err(_) => {}
             }
@@ -121,25 +121,25 @@ mod tests {
     #[tokio::test]
     async fn a_locked_cache_is_waited_for_and_a_private_one_is_another() {
         let (caches, dir) = (CacheMounts::default(), Path::new("/x"));
-        let locked = caches.folder(dir, "a", Sharing::Locked).await;
-        let second = caches.folder(dir, "a", Sharing::Locked);
+        let locked = caches.directory(dir, "a", Sharing::Locked).await;
+        let second = caches.directory(dir, "a", Sharing::Locked);
         tokio::select! {
             biased;
             _ = second => panic!("nobody waited"),
             () = std::future::ready(()) => {}
         }
-        let other = caches.folder(dir, "b", Sharing::Locked).await;
+        let other = caches.directory(dir, "b", Sharing::Locked).await;
         assert_ne!(locked.path, other.path);
         drop(locked);
-        caches.folder(dir, "a", Sharing::Locked).await;
+        caches.directory(dir, "a", Sharing::Locked).await;
 
-        let first = caches.folder(dir, "a", Sharing::Private).await;
-        let second = caches.folder(dir, "a", Sharing::Private).await;
+        let first = caches.directory(dir, "a", Sharing::Private).await;
+        let second = caches.directory(dir, "a", Sharing::Private).await;
         assert_ne!(first.path, second.path);
         let path = first.path.clone();
         drop(first);
-        assert_eq!(caches.folder(dir, "a", Sharing::Private).await.path, path);
-        assert_eq!(caches.folder(dir, "a", Sharing::Shared).await.path, path);
+        assert_eq!(caches.directory(dir, "a", Sharing::Private).await.path, path);
+        assert_eq!(caches.directory(dir, "a", Sharing::Shared).await.path, path);
     }
 
     #[tokio::test]
@@ -148,8 +148,8 @@ mod tests {
         let (kept, trash) = (dir.path().join("cache"), dir.path().join("trash"));
         std::fs::create_dir(&trash).unwrap();
         let caches = CacheMounts::default();
-        let used = caches.folder(&kept, "used", Sharing::Shared).await;
-        let free = caches.folder(&kept, "free", Sharing::Locked).await.path;
+        let used = caches.directory(&kept, "used", Sharing::Shared).await;
+        let free = caches.directory(&kept, "free", Sharing::Locked).await.path;
         for path in [&used.path, &free] {
             std::fs::create_dir_all(path.join("sub")).unwrap();
             std::fs::write(path.join("sub/f"), "12345").unwrap();

@@ -73,8 +73,8 @@ impl ImageStore {
 
     /// What a URL has, in a file that nobody else sees and that goes with its reader: for [`ImageStore::import`].
     pub async fn download(&self, url: &str) -> Result<impl AsyncRead + Send + Unpin + use<>> {
-        let folder = self.inner.layers.temporary()?;
-        let file = folder.path().join("download");
+        let directory = self.inner.layers.temporary()?;
+        let file = directory.path().join("download");
         crate::registry::fetch(&self.inner.transport, url, &file).await?;
         // the directory goes here; what is open stays
         tokio::fs::File::open(&file).await.map_err(doing(format!("read what {url} had")))
@@ -83,12 +83,13 @@ impl ImageStore {
     /// The tar of a directory tree as one layer would have it: what `docker export` gives.
     pub async fn export(
         &self,
-        folder: &Path,
+        directory: &Path,
         out: impl tokio::io::AsyncWrite + Send + Unpin + 'static,
     ) -> Result<()> {
-        let (folder, out) = (folder.to_owned(), SyncIoBridge::new(out));
+        let (directory, out) = (directory.to_owned(), SyncIoBridge::new(out));
         in_background(move || {
-            upper::write_tar(&folder, out).map_err(|e| out_of_io(&format!("read {}", folder.display()), e))
+            upper::write_tar(&directory, out)
+                .map_err(|e| out_of_io(&format!("read {}", directory.display()), e))
         })
         .await
     }

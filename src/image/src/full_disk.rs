@@ -63,8 +63,8 @@ impl BuildOutput for Nobody {
 async fn child() {
     let Some(disk) = std::env::var_os(DISK) else { return };
     let disk = Path::new(&disk);
-    let folder = disk.join("store");
-    let store = ImageStore::open(&folder, Registries::default()).unwrap();
+    let directory = disk.join("store");
+    let store = ImageStore::open(&directory, Registries::default()).unwrap();
     let small = docker_archive(&["small"], &[Tar::new().file("f", noise(1, 7)).bytes()]);
     store.load(Cursor::new(small)).await.unwrap();
     let registry = FakeRegistry::start().await;
@@ -89,9 +89,9 @@ async fn child() {
         ("build", build(&store).await.map(drop)),
     ] {
         let why = failed.expect_err(what).to_string();
-        let full = format!("the disk of {} is full", folder.display());
+        let full = format!("the disk of {} is full", directory.display());
         assert!(why.contains(&full) && why.ends_with("no space left on device"), "{what}: {why}");
-        assert_eq!(std::fs::read_dir(folder.join("tmp")).unwrap().count(), 0, "{what}");
+        assert_eq!(std::fs::read_dir(directory.join("tmp")).unwrap().count(), 0, "{what}");
         assert_eq!(store.images().len(), 1, "{what}");
     }
     // the configuration of the image that was pulled may wait for the next try
@@ -105,7 +105,7 @@ async fn child() {
     let out = tokio::fs::File::create(disk.join("saved")).await.unwrap();
     assert!(store.save(&["small".to_owned()], out).await.unwrap_err().is_full_disk());
     drop(store);
-    let store = ImageStore::open(&folder, Registries::default()).unwrap();
+    let store = ImageStore::open(&directory, Registries::default()).unwrap();
     assert!(store.rootfs("small").is_ok(), "the store is sound");
     std::fs::remove_file(disk.join("filler")).unwrap();
     store.remove_image("small").unwrap();
@@ -117,8 +117,8 @@ async fn child() {
 async fn child_without_inodes() {
     let Some(disk) = std::env::var_os(DISK) else { return };
     let disk = Path::new(&disk);
-    let folder = disk.join("store");
-    let store = ImageStore::open(&folder, Registries::default()).unwrap();
+    let directory = disk.join("store");
+    let store = ImageStore::open(&directory, Registries::default()).unwrap();
     for name in ["small", "other"] {
         let archive = docker_archive(&[name], &[Tar::new().file(name, name).bytes()]);
         store.load(Cursor::new(archive)).await.unwrap();
@@ -131,21 +131,21 @@ async fn child_without_inodes() {
     let first = fill(0);
     store.tag("small", "another").unwrap();
     store.remove_image("other").unwrap();
-    assert_eq!(std::fs::read_dir(folder.join("layers")).unwrap().count(), 1, "it is not put off");
+    assert_eq!(std::fs::read_dir(directory.join("layers")).unwrap().count(), 1, "it is not put off");
     drop(store);
-    let half = folder.join("tmp/half");
+    let half = directory.join("tmp/half");
     std::fs::create_dir(&half).unwrap();
     (0..8).for_each(|number| std::fs::write(half.join(number.to_string()), "x").unwrap());
     fill(first as u32);
-    let store = ImageStore::open(&folder, Registries::default()).unwrap();
-    assert_eq!(std::fs::read_dir(folder.join("tmp")).unwrap().count(), 0);
+    let store = ImageStore::open(&directory, Registries::default()).unwrap();
+    assert_eq!(std::fs::read_dir(directory.join("tmp")).unwrap().count(), 0);
     store.remove_image("small").unwrap();
     store.remove_image("another").unwrap();
-    assert_eq!(std::fs::read_dir(folder.join("layers")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(directory.join("layers")).unwrap().count(), 0);
     drop(store);
     std::fs::remove_dir_all(&filler).unwrap();
-    drop(ImageStore::open(&folder, Registries::default()).unwrap());
-    assert_eq!(std::fs::read_dir(folder.join("ballast-inodes")).unwrap().count(), 64, "aboard again");
+    drop(ImageStore::open(&directory, Registries::default()).unwrap());
+    assert_eq!(std::fs::read_dir(directory.join("ballast-inodes")).unwrap().count(), 64, "aboard again");
     println!("the disk was full, and nothing came of it");
 }
 

@@ -20,17 +20,17 @@ pub fn layer(bytes: &[u8]) {
     let outside = tempfile::tempdir().expect("a directory can be made");
     let kept = outside.path().join("kept");
     std::fs::write(&kept, "as it was").expect("a file can be written");
-    let folder = trees::TempDir::new_in(outside.path()).expect("a directory can be made");
+    let directory = trees::TempDir::new_in(outside.path()).expect("a directory can be made");
     let (sender, receiver) = tokio::sync::mpsc::channel(2);
     for feed in [Feed::Data(Bytes::copy_from_slice(bytes)), Feed::End] {
         assert!(sender.try_send(feed).is_ok(), "there is room for both");
     }
-    match unpack::unpack(folder, receiver, |_| {}) {
+    match unpack::unpack(directory, receiver, |_| {}) {
         Ok(unpacked) => {
             assert_eq!(unpacked.blob, Digest::of(bytes));
-            let (diff_id, size) = hash(unpacked.folder.path());
+            let (diff_id, size) = hash(unpacked.directory.path());
             assert_eq!((diff_id, size), (unpacked.diff_id, unpacked.tar_size), "it does not come back");
-            check_links(&unpacked.folder.path().join("diff"), outside.path());
+            check_links(&unpacked.directory.path().join("diff"), outside.path());
         }
         Err(why) => assert!(!why.to_string().is_empty()),
     }
@@ -52,11 +52,11 @@ fn hash(layer: &Path) -> (Digest, u64) {
 }
 
 /// No file of the layer is one from outside under another name.
-fn check_links(folder: &Path, outside: &Path) {
+fn check_links(directory: &Path, outside: &Path) {
     use std::os::unix::fs::MetadataExt;
     let kept = std::fs::metadata(outside.join("kept")).expect("it is there").ino();
-    let entries: io::Result<Vec<_>> = std::fs::read_dir(folder).and_then(Iterator::collect);
-    for entry in entries.expect("a folder of the layer") {
+    let entries: io::Result<Vec<_>> = std::fs::read_dir(directory).and_then(Iterator::collect);
+    for entry in entries.expect("a directory of the layer") {
         let meta = entry.metadata().expect("a file of the layer");
         assert_ne!(meta.ino(), kept, "a link to a file outside");
         if meta.is_dir() {

@@ -3,7 +3,7 @@
 
 mod archive;
 mod contents;
-mod folder;
+mod directory;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod images;
@@ -54,7 +54,7 @@ impl ImageStore {
         let (store, path) = (self.inner.clone(), path.to_owned());
         in_background(move || {
             if path.is_dir() {
-                return load(&store, folder::Folder::open(&store, &path)?, None);
+                return load(&store, directory::Directory::open(&store, &path)?, None);
             }
             let file = std::fs::File::open(&path).map_err(doing(format!("open {}", path.display())))?;
             load(&store, archive::read(&store, file)?, None)

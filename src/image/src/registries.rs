@@ -112,9 +112,9 @@ impl Registries {
     /// # Errors
     /// A certificate without its key, or the reverse.
     pub(crate) fn certificates(&self, host: &str) -> Result<Certificates> {
-        let folder = self.certs_dir.as_deref().unwrap_or(Path::new(CERTS_DIR));
+        let directory = self.certs_dir.as_deref().unwrap_or(Path::new(CERTS_DIR));
         let name = if host == HUB { "docker.io" } else { host };
-        let files = if name.is_empty() { Vec::new() } else { files_in(&folder.join(name)) };
+        let files = if name.is_empty() { Vec::new() } else { files_in(&directory.join(name)) };
         let of_kind =
             |kind: &'static str| files.iter().filter(move |f| f.extension().is_some_and(|e| e == kind));
         let named = self.ca_files.get(host).cloned();
@@ -167,8 +167,8 @@ impl Certificates {
     }
 }
 
-fn files_in(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     files.sort();
     files
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_has_its_folder_of_certificates() {
+    fn a_registry_has_its_directory_of_certificates() {
         for (name, files, authorities, identity) in [
             ("nothing", &[][..], Ok(0), false),
             ("an authority", &["ca.crt", "readme"][..], Ok(1), false),
@@ -231,9 +231,9 @@ mod tests {
             ("no certificate", &["client.key"], Err("missing client certificate client.cert"), false),
         ] {
             let dir = tempfile::TempDir::new().unwrap();
-            let folder = dir.path().join("reg.lan:5000");
-            std::fs::create_dir(&folder).unwrap();
-            files.iter().for_each(|file| std::fs::write(folder.join(file), "").unwrap());
+            let directory = dir.path().join("reg.lan:5000");
+            std::fs::create_dir(&directory).unwrap();
+            files.iter().for_each(|file| std::fs::write(directory.join(file), "").unwrap());
             let registries = Registries { certs_dir: Some(dir.path().to_owned()), ..Default::default() };
             match (registries.certificates("reg.lan:5000"), authorities) {
                 (Ok(found), Ok(count)) => {

@@ -53,7 +53,7 @@ impl Tar {
         self.entry(EntryType::Regular, path, "", content.as_ref())
     }
 
-    pub(crate) fn folder(self, path: &str) -> Tar {
+    pub(crate) fn directory(self, path: &str) -> Tar {
         self.entry(EntryType::Directory, path, "", b"")
     }
 

@@ -44,7 +44,7 @@ const BLOCKS: usize = 8;
 /// A layer's directory, complete but not yet in its place: `diff`, `recipe` and perhaps `shadowed` are in it.
 #[derive(Debug)]
 pub(crate) struct Unpacked {
-    pub(crate) folder: TempDir,
+    pub(crate) directory: TempDir,
     /// sha256 of the uncompressed tar.
     pub(crate) diff_id: Digest,
     /// What came in: its digest and length.
@@ -59,23 +59,23 @@ pub(crate) struct Unpacked {
     pub(crate) implied: Vec<PathBuf>,
 }
 
-/// Starts unpacking into `folder`. `told` hears how many bytes of the input are through. Dropping the sender without
+/// Starts unpacking into `directory`. `told` hears how many bytes of the input are through. Dropping the sender without
 /// [`Feed::End`] gives up, and the directory goes.
 pub(crate) fn start(
-    folder: TempDir,
+    directory: TempDir,
     told: impl FnMut(u64) + Send + 'static,
 ) -> (FeedSender, tokio::task::JoinHandle<Result<Unpacked>>) {
     let (sender, receiver) = mpsc::channel(FEED_DEPTH);
-    (sender, tokio::task::spawn_blocking(move || unpack(folder, receiver, told)))
+    (sender, tokio::task::spawn_blocking(move || unpack(directory, receiver, told)))
 }
 
 pub(crate) fn unpack(
-    folder: TempDir,
+    directory: TempDir,
     mut input: mpsc::Receiver<Feed>,
     told: impl FnMut(u64) + Send,
 ) -> Result<Unpacked> {
     let (blocks, untar_input) = sync_channel(BLOCKS);
-    let path = folder.path();
+    let path = directory.path();
     let (decoded, applied) = std::thread::scope(|scope| {
         let untar = std::thread::Builder::new()
             .name("untar".into())
@@ -106,6 +106,6 @@ pub(crate) fn unpack(
         compression: decoded.compression,
         size: applied.size,
         implied: applied.implied,
-        folder,
+        directory,
     })
 }

@@ -18,15 +18,15 @@ const OPAQUE: [&str; 2] = ["trusted.overlay.opaque", "user.overlay.opaque"];
 const BLOCK: usize = 128 << 10;
 /// Longer than Linux allows for all names or one value.
 const MAX_XATTR: usize = 64 << 10;
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// Never what a link leads to.
 const ITSELF: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC);
 
 /// # Errors
 /// What could not be read or written; directories too deep in each other; more files with several names than can be kept.
-pub(crate) fn write_tar(folder: &Path, out: impl Write) -> io::Result<()> {
+pub(crate) fn write_tar(directory: &Path, out: impl Write) -> io::Result<()> {
     let mut writer = Writer::new(BufWriter::with_capacity(BLOCK, out));
-    writer.folder(&openat(CWD, folder, FOLDER, Mode::empty())?, Path::new(""), 0)?;
+    writer.directory(&openat(CWD, directory, DIRECTORY, Mode::empty())?, Path::new(""), 0)?;
     writer.tar.into_inner()?.flush()
 }
 
@@ -45,19 +45,19 @@ impl<W: Write> Writer<W> {
         Writer { tar, links: LinkNames::default(), listings: Listings::default() }
     }
 
-    fn folder(&mut self, folder: &OwnedFd, inside: &Path, depth: usize) -> io::Result<()> {
+    fn directory(&mut self, directory: &OwnedFd, inside: &Path, depth: usize) -> io::Result<()> {
         trees::check_depth(depth)?;
         let mut names = self.listings.names();
-        while let Some(name) = names.next_in(folder)? {
-            self.entry(folder, &name, &inside.join(&name), depth)?;
+        while let Some(name) = names.next_in(directory)? {
+            self.entry(directory, &name, &inside.join(&name), depth)?;
         }
         Ok(())
     }
 
     /// What is called `name` in a directory that is `depth` directories down.
-    fn entry(&mut self, folder: &OwnedFd, name: &OsStr, inside: &Path, depth: usize) -> io::Result<()> {
+    fn entry(&mut self, directory: &OwnedFd, name: &OsStr, inside: &Path, depth: usize) -> io::Result<()> {
         // by the directory that is open: of such a path the last name alone could be a link, and nobody follows that
-        let path = &Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+        let path = &Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
         let meta = std::fs::symlink_metadata(path)?;
         match FileType::from_raw_mode(meta.mode()) {
             FileType::Directory => {
@@ -65,9 +65,9 @@ impl<W: Write> Writer<W> {
                 if is_opaque(path) {
                     self.whiteout(inside.join(".wh..wh..opq"))?;
                 }
-                let below = openat(folder, name, FOLDER | ITSELF, Mode::empty())?;
+                let below = openat(directory, name, DIRECTORY | ITSELF, Mode::empty())?;
                 self.links.enter(name);
-                self.folder(&below, inside, depth + 1)?;
+                self.directory(&below, inside, depth + 1)?;
                 self.links.leave();
                 Ok(())
             }
@@ -78,7 +78,7 @@ impl<W: Write> Writer<W> {
             }
             FileType::RegularFile => {
                 // a device may have taken its place since it was looked at, and must not be opened
-                let found = openat(folder, name, OFlags::PATH | ITSELF, Mode::empty())?;
+                let found = openat(directory, name, OFlags::PATH | ITSELF, Mode::empty())?;
                 self.file(found, name, path, inside)
             }
             FileType::Symlink => {
@@ -197,8 +197,8 @@ mod tests {
     fn what_is_swapped_for_a_link_shows_nothing_of_the_machine() {
         let dir = tempfile::tempdir().unwrap();
         let (upper, outside) = (dir.path().join("upper"), dir.path().join("outside"));
-        for folder in [&upper.join("d"), &outside] {
-            std::fs::create_dir_all(folder).unwrap();
+        for directory in [&upper.join("d"), &outside] {
+            std::fs::create_dir_all(directory).unwrap();
         }
         for file in [upper.join("f"), upper.join("d/in")] {
             std::fs::write(file, "inside").unwrap();
@@ -237,8 +237,8 @@ mod tests {
     #[test]
     fn names_of_one_file_are_links_and_more_than_can_be_kept_are_no_layer() {
         let dir = tempfile::tempdir().unwrap();
-        for folder in ["a", "b"] {
-            std::fs::create_dir(dir.path().join(folder)).unwrap();
+        for directory in ["a", "b"] {
+            std::fs::create_dir(dir.path().join(directory)).unwrap();
         }
         for number in 0..100 {
             let file = dir.path().join(format!("a/{number}"));
@@ -259,13 +259,13 @@ mod tests {
         assert_eq!(links.len(), 100);
         assert!(links.contains(&("b/7".to_owned(), "a/7".to_owned())), "{links:?}");
         let mut writer = Writer { links: LinkNames::bounded(10_000), ..Writer::new(io::sink()) };
-        let folder = openat(CWD, dir.path(), FOLDER, Mode::empty()).unwrap();
-        let refused = writer.folder(&folder, Path::new(""), 0).unwrap_err();
+        let directory = openat(CWD, dir.path(), DIRECTORY, Mode::empty()).unwrap();
+        let refused = writer.directory(&directory, Path::new(""), 0).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::TooManyLinks, "{refused}");
     }
 
     #[test]
-    fn folders_too_deep_in_each_other_are_no_layer() {
+    fn directories_too_deep_in_each_other_are_no_layer() {
         let dir = tempfile::tempdir().unwrap();
         let deep = |levels: usize| dir.path().join("d/".repeat(levels));
         std::fs::create_dir_all(deep(trees::MAX_DEPTH - 1)).unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-const FOLDER: &str = "IMAGE_TEST_FOLDER";
+const DIRECTORY: &str = "IMAGE_TEST_DIRECTORY";
 
 fn archive(n: usize) -> Vec<u8> {
     let mut layer = tar::Builder::new(Vec::new());
@@ -35,8 +35,8 @@ fn archive(n: usize) -> Vec<u8> {
 }
 
 /// What the killed process does. Says each image that it has, and forgets every third.
-async fn load_and_remove(folder: &Path) {
-    let store = ImageStore::open(folder, Registries::default()).unwrap();
+async fn load_and_remove(directory: &Path) {
+    let store = ImageStore::open(directory, Registries::default()).unwrap();
     for n in 0.. {
         store.load(Cursor::new(archive(n % 50))).await.unwrap();
         let mut out = std::io::stdout();
@@ -48,8 +48,8 @@ async fn load_and_remove(folder: &Path) {
     }
 }
 
-fn check(folder: &Path) -> usize {
-    let store = ImageStore::open(folder, Registries::default()).unwrap();
+fn check(directory: &Path) -> usize {
+    let store = ImageStore::open(directory, Registries::default()).unwrap();
     for image in store.images() {
         let rootfs = store.rootfs(&image.id).unwrap();
         let n: u8 = image.repo_tags[0].rsplit(':').next().unwrap().parse().unwrap();
@@ -58,23 +58,23 @@ fn check(folder: &Path) -> usize {
             assert!(content == vec![n; 5000], "{} is not whole", image.repo_tags[0]);
         }
     }
-    assert_eq!(std::fs::read_dir(folder.join("tmp")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(directory.join("tmp")).unwrap().count(), 0);
     store.images().len()
 }
 
 /// It starts its own program once more, as the process that is killed.
 #[test]
 fn a_killed_store_is_whole_at_the_next_start() {
-    if let Some(folder) = std::env::var_os(FOLDER) {
-        return tokio::runtime::Runtime::new().unwrap().block_on(load_and_remove(Path::new(&folder)));
+    if let Some(directory) = std::env::var_os(DIRECTORY) {
+        return tokio::runtime::Runtime::new().unwrap().block_on(load_and_remove(Path::new(&directory)));
     }
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     let program = std::env::current_exe().unwrap();
     let mut kept = 0;
     for round in 1..8 {
         let mut child = Command::new(&program)
             .args(["a_killed_store_is_whole_at_the_next_start", "--exact", "--nocapture"])
-            .env(FOLDER, folder.path())
+            .env(DIRECTORY, directory.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -85,7 +85,7 @@ fn a_killed_store_is_whole_at_the_next_start() {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(said.len(), round * 2);
-        kept = check(folder.path());
+        kept = check(directory.path());
     }
     assert!(kept >= 8, "what was acknowledged is there: {kept}");
 }

@@ -37,9 +37,9 @@ fn archive(layers: &[Vec<u8>]) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-fn files(folder: &Path, inside: &str) -> BTreeSet<String> {
+fn files(directory: &Path, inside: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+    for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
         let path = format!("{inside}{}", entry.file_name().to_string_lossy());
         if entry.file_type().unwrap().is_dir() {
             found.extend(files(&entry.path(), &format!("{path}/")));

@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_takes_the_place_of_what_is_no_folder() {
+    fn a_node_takes_the_place_of_what_is_no_directory() {
         if !Uid::effective().is_root() {
             println!("SKIPPED: only root makes nodes of devices");
             return;

@@ -115,21 +115,21 @@ mod tests {
     #[test]
     fn the_server_answers_with_the_host_s_name_and_ends_when_told() {
         let layer = files(&archive().unwrap()).remove("layer.tar").unwrap();
-        let folder = std::env::temp_dir().join(format!("monopod-sample-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let program = folder.join("kubia");
+        let directory = std::env::temp_dir().join(format!("monopod-sample-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let program = directory.join("kubia");
         std::fs::write(&program, &files(&layer)["kubia"]).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         if std::net::TcpListener::bind(("0.0.0.0", PORT)).is_err() {
             eprintln!("SKIPPED: port {PORT} is taken on this machine");
-            std::fs::remove_dir_all(&folder).unwrap();
+            std::fs::remove_dir_all(&directory).unwrap();
             return;
         }
         let mut server = Command::new(&program).spawn().unwrap();
         let answer = ask();
         let told = Command::new("kill").arg(server.id().to_string()).status().unwrap();
         let ended = server.wait().unwrap();
-        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
         assert!(answer.ends_with(&format!("\r\n\r\nYou've hit {}\n", host.trim())), "{answer}");
         assert!(told.success() && ended.success(), "{ended}");

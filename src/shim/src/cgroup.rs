@@ -27,14 +27,14 @@ pub(crate) fn signal_others(cgroup: &CgroupFiles, signal: i32, but: Pid) {
     }
 }
 
-fn signal_tree(folder: &Path, signal: i32, but: Option<i32>) {
-    for pid in fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default().lines() {
+fn signal_tree(directory: &Path, signal: i32, but: Option<i32>) {
+    for pid in fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default().lines() {
         // 0 is a process that this PID namespace does not see; to kill() it would mean ourselves
         if let Some(pid) = pid.parse().ok().filter(|pid| *pid > 0 && Some(*pid) != but) {
             send(Pid::from_raw(pid), signal).ok();
         }
     }
-    for below in subfolders(folder) {
+    for below in subdirectories(directory) {
         signal_tree(&below, signal, but);
     }
 }
@@ -48,13 +48,13 @@ pub(crate) fn send(pid: Pid, signal: i32) -> Result<(), Errno> {
     }
 }
 
-/// Moves this process, which has one thread, to the cgroup in `folder`.
-pub(crate) fn join(folder: &Path) -> io::Result<()> {
+/// Moves this process, which has one thread, to the cgroup in `directory`.
+pub(crate) fn join(directory: &Path) -> io::Result<()> {
     // v1: for a process other than one's own only thread the kernel waits until nobody forks, for some 10 ms
     // (cgroup_procs_write_start)
-    match fs::OpenOptions::new().write(true).open(folder.join("tasks")) {
+    match fs::OpenOptions::new().write(true).open(directory.join("tasks")) {
         Ok(mut tasks) => tasks.write_all(b"0"),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => fs::write(folder.join("cgroup.procs"), "0"),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => fs::write(directory.join("cgroup.procs"), "0"),
         Err(e) => Err(e),
     }
 }
@@ -64,9 +64,9 @@ pub(crate) fn remove(cgroup: &CgroupFiles) -> Result<(), String> {
     let failures: Vec<String> = cgroup
         .dirs
         .iter()
-        .filter_map(|folder| match remove_tree(folder) {
+        .filter_map(|directory| match remove_tree(directory) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                Some(format!("remove cgroup {}: {e}", folder.display()))
+                Some(format!("remove cgroup {}: {e}", directory.display()))
             }
             _ => None,
         })
@@ -74,15 +74,15 @@ pub(crate) fn remove(cgroup: &CgroupFiles) -> Result<(), String> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }
 
-fn remove_tree(folder: &Path) -> io::Result<()> {
-    for below in subfolders(folder) {
+fn remove_tree(directory: &Path) -> io::Result<()> {
+    for below in subdirectories(directory) {
         remove_tree(&below)?;
     }
-    fs::remove_dir(folder)
+    fs::remove_dir(directory)
 }
 
-fn subfolders(folder: &Path) -> Vec<std::path::PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+fn subdirectories(directory: &Path) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     entries
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))

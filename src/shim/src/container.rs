@@ -225,11 +225,11 @@ mod tests {
 
     #[test]
     fn a_last_line_is_logged_before_the_end_is_told_whoever_holds_the_pipe() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
         let (end, held) = pipes::from_them().unwrap();
         let mut run = Run {
-            bundle: folder.path().into(),
+            bundle: directory.path().into(),
             cgroup: CgroupFiles::default(),
             stop_signal: 15,
             tty: false,

@@ -46,8 +46,8 @@ fn begin() -> Result<Role> {
     if fs::read_dir("/proc/self/task").because("list threads")?.count() != 1 {
         return fault("the shim must be started in a process with a single thread");
     }
-    if let Some(folder) = &config.memory_cgroup {
-        cgroup::join(folder).because(format_args!("join cgroup {}", folder.display()))?;
+    if let Some(directory) = &config.memory_cgroup {
+        cgroup::join(directory).because(format_args!("join cgroup {}", directory.display()))?;
     }
     if !leave_parent()? {
         return Ok(Role::Launcher);

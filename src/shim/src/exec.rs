@@ -140,15 +140,15 @@ fn take_on_limits(limits: &[PosixRlimit]) -> Result<(), String> {
 }
 
 fn join_cgroups(execution: &Execution) -> Result<(), String> {
-    execution.cgroup.dirs.iter().try_for_each(|folder| {
-        cgroup::join(folder)
+    execution.cgroup.dirs.iter().try_for_each(|directory| {
+        cgroup::join(directory)
             .or_else(|e| match e.kind() {
                 // v2 has no processes in a cgroup with others below it that have controllers, as an init system in the
                 // container makes them: go where the first process went
                 ErrorKind::ResourceBusy => cgroup::join(&unified_cgroup(execution.first)?),
                 _ => Err(e),
             })
-            .map_err(said(format_args!("join cgroup {}", folder.display())))
+            .map_err(said(format_args!("join cgroup {}", directory.display())))
     })
 }
 

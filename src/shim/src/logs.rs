@@ -39,8 +39,8 @@ impl Log {
     /// After a rotation renamed the file: begins a new one.
     pub(crate) fn reopen(&mut self) -> Result<()> {
         let what = format!("open log {}", self.path.display());
-        if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder).because(&what)?;
+        if let Some(directory) = self.path.parent() {
+            fs::create_dir_all(directory).because(&what)?;
         }
         let file = File::options().append(true).create(true).mode(0o640).open(&self.path).because(&what)?;
         self.size = file.metadata().because(&what)?.len();
@@ -178,8 +178,8 @@ mod tests {
     #[test]
     fn a_log_that_is_rotated_stays_small_and_loses_the_oldest_only() {
         for (files, want) in [(1, vec!["log"]), (3, vec!["log", "log.1", "log.2"])] {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("log");
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("log");
             let limit = Logging::Rotated { max_bytes: 75, max_files: files };
             let mut log = Log::open(&path, &limit).unwrap();
             let line = |number: u32| format!("line {number:04}\n");
@@ -187,16 +187,16 @@ mod tests {
             // one that is opened again goes on where it was
             drop(log);
             Log::open(&path, &limit).unwrap().append(line(50).as_bytes());
-            let mut found: Vec<_> = fs::read_dir(folder.path())
+            let mut found: Vec<_> = fs::read_dir(directory.path())
                 .unwrap()
                 .map(|entry| entry.unwrap().file_name().into_string().unwrap())
                 .collect();
             found.sort();
             assert_eq!(found, want);
-            let sizes = found.iter().map(|name| fs::metadata(folder.path().join(name)).unwrap().len());
+            let sizes = found.iter().map(|name| fs::metadata(directory.path().join(name)).unwrap().len());
             assert!(sizes.into_iter().all(|size| size <= 75), "{files} files");
             let oldest_first =
-                found.iter().rev().map(|name| fs::read_to_string(folder.path().join(name)).unwrap());
+                found.iter().rev().map(|name| fs::read_to_string(directory.path().join(name)).unwrap());
             let kept = oldest_first.collect::<String>();
             let all: String = (0..50).map(|number| line(number).repeat(2)).collect::<String>() + &line(50);
             assert!(all.ends_with(&kept) && kept.len() > 20, "{kept}");
@@ -205,9 +205,9 @@ mod tests {
 
     #[test]
     fn a_log_that_nobody_wants_is_not_there() {
-        let folder = tempfile::tempdir().unwrap();
-        Log::open(&folder.path().join("log"), &Logging::Dropped).unwrap().append(b"line\n");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let directory = tempfile::tempdir().unwrap();
+        Log::open(&directory.path().join("log"), &Logging::Dropped).unwrap().append(b"line\n");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -21,8 +21,9 @@ pub(crate) struct OomWatch {
 impl OomWatch {
     /// `None` where there is no memory controller, or it does not tell.
     pub(crate) fn open(cgroup: &CgroupFiles) -> Option<OomWatch> {
-        let folder = cgroup.memory.as_ref()?;
-        let (wake, counter) = if cgroup.unified { watch_unified(folder)? } else { watch_legacy(folder)? };
+        let directory = cgroup.memory.as_ref()?;
+        let (wake, counter) =
+            if cgroup.unified { watch_unified(directory)? } else { watch_legacy(directory)? };
         let seen = count(&counter);
         Some(OomWatch { wake, counter, seen, unified: cgroup.unified })
     }
@@ -54,19 +55,19 @@ impl AsFd for OomWatch {
 }
 
 /// Kernel documentation, admin-guide/cgroup-v1/memory.rst, section 10.
-fn watch_legacy(folder: &Path) -> Option<(OwnedFd, PathBuf)> {
+fn watch_legacy(directory: &Path) -> Option<(OwnedFd, PathBuf)> {
     let event = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).ok()?;
-    let counter = folder.join("memory.oom_control");
+    let counter = directory.join("memory.oom_control");
     let control = File::open(&counter).ok()?;
     let line = format!("{} {}", event.as_fd().as_raw_fd(), control.as_raw_fd());
-    fs::write(folder.join("cgroup.event_control"), line).ok()?;
+    fs::write(directory.join("cgroup.event_control"), line).ok()?;
     Some((event.into(), counter))
 }
 
 /// `memory.events` is modified with each event; Kernel documentation, admin-guide/cgroup-v2.rst.
-fn watch_unified(folder: &Path) -> Option<(OwnedFd, PathBuf)> {
+fn watch_unified(directory: &Path) -> Option<(OwnedFd, PathBuf)> {
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok()?;
-    let counter = folder.join("memory.events");
+    let counter = directory.join("memory.events");
     inotify.add_watch(&counter, AddWatchFlags::IN_MODIFY).ok()?;
     Some((inotify.into(), counter))
 }

@@ -17,8 +17,8 @@ pub(crate) fn look_up(name: &str, env: &[String]) -> Result<PathBuf, String> {
     }
     let path = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
     let mut failure = "executable file not found in $PATH".to_owned();
-    for folder in path.split(':').filter(|folder| !folder.is_empty()) {
-        let file = Path::new(folder).join(name);
+    for directory in path.split(':').filter(|directory| !directory.is_empty()) {
+        let file = Path::new(directory).join(name);
         match check(&file) {
             Ok(()) => return Ok(file),
             Err(why) if why == "permission denied" => failure = why,
@@ -48,12 +48,12 @@ mod tests {
 
     #[test]
     fn commands_are_found_or_refused_in_the_words_that_users_know() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().display().to_string();
-        fs::create_dir(folder.path().join("bin")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().display().to_string();
+        fs::create_dir(directory.path().join("bin")).unwrap();
         for (file, mode) in [("bin/run", 0o755), ("bin/plain", 0o644)] {
-            fs::write(folder.path().join(file), "").unwrap();
-            fs::set_permissions(folder.path().join(file), Permissions::from_mode(mode)).unwrap();
+            fs::write(directory.path().join(file), "").unwrap();
+            fs::set_permissions(directory.path().join(file), Permissions::from_mode(mode)).unwrap();
         }
         let env = ["PATH=/nowhere".to_owned(), format!("PATH={root}/none::{root}/bin")];
         for (name, want) in [

@@ -21,7 +21,7 @@ pub(super) async fn build(
     say: &mpsc::Sender<ControlReply>,
 ) -> ControlReply {
     let context = match wanted.context.clone() {
-        BuildContextAt::Folder(folder) => BuildContext::Folder(folder),
+        BuildContextAt::Directory(directory) => BuildContext::Directory(directory),
         BuildContextAt::Archive(path) => match tokio::fs::File::open(&path).await {
             Ok(archive) => BuildContext::Tar(Box::new(archive)),
             Err(why) => return refused(format!("{}: {why}", path.display())),
@@ -56,7 +56,7 @@ async fn options(images: &ImageStore, wanted: BuildRequest) -> Result<BuildOptio
     for (name, place) in wanted.build_contexts {
         let context = match place.strip_prefix("docker-image://") {
             Some(image) => NamedContext::Image(image.to_owned()),
-            None => NamedContext::Folder(Arc::new(copied(images, &place).await?)),
+            None => NamedContext::Directory(Arc::new(copied(images, &place).await?)),
         };
         named_contexts.insert(name, context);
     }
@@ -82,7 +82,7 @@ async fn options(images: &ImageStore, wanted: BuildRequest) -> Result<BuildOptio
 
 /// All steps see the same files, whatever happens to the directory meanwhile.
 async fn copied(images: &ImageStore, place: &str) -> Result<TempDir, String> {
-    images.copy_folder(Path::new(place)).await.map_err(|e| format!("build context {place}: {e}"))
+    images.copy_directory(Path::new(place)).await.map_err(|e| format!("build context {place}: {e}"))
 }
 
 /// Agents of this machine, by id.

@@ -57,7 +57,11 @@ pub(crate) struct Item {
 }
 
 /// fsutil's protocol as its sender.
-pub(crate) async fn folder(session: Arc<Session>, exporter: usize, items: Vec<Item>) -> Result<(), Status> {
+pub(crate) async fn directory(
+    session: Arc<Session>,
+    exporter: usize,
+    items: Vec<Item>,
+) -> Result<(), Status> {
     check(&session)?;
     let (give, given) = mpsc::channel(PENDING);
     let given = stream::unfold(given, |mut given| async move { Some((given.recv().await?, given)) });

@@ -28,7 +28,7 @@ const MAX_LINKS: usize = 40;
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(crate) struct Wanted {
     /// The name that the client knows the directory by: `context`, `dockerfile`.
-    pub(crate) folder: String,
+    pub(crate) directory: String,
     /// As `.dockerignore` has them.
     pub(crate) exclude: Vec<String>,
     /// Only these, and what links lead to from them.
@@ -39,7 +39,7 @@ impl Wanted {
     fn request<T>(&self, body: T) -> Result<Request<T>, Status> {
         let mut request = Request::new(body);
         let lists = [
-            ("dir-name", std::slice::from_ref(&self.folder)),
+            ("dir-name", std::slice::from_ref(&self.directory)),
             ("exclude-patterns", &self.exclude[..]),
             ("followpaths", &self.follow[..]),
         ];
@@ -136,7 +136,7 @@ pub(crate) async fn small(
     let files = receive(session, wanted, meter).await?;
     let read = files.take(MAX_SMALL).read_to_end(&mut tar).await;
     read.map_err(|e| Status::unknown(e.to_string()))?;
-    pick(&tar, &wanted.follow).map_err(|e| Status::unknown(format!("read {}: {e}", wanted.folder)))
+    pick(&tar, &wanted.follow).map_err(|e| Status::unknown(format!("read {}: {e}", wanted.directory)))
 }
 
 enum Found {
@@ -182,8 +182,8 @@ fn follow<'f>(found: &'f BTreeMap<String, Found>, name: &str) -> Option<&'f [u8]
 
 /// What a link in a directory leads to, the directory being the root of everything.
 fn beside(link: &str, target: &str) -> String {
-    let folder = link.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let start = if target.starts_with('/') { "" } else { folder };
+    let directory = link.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let start = if target.starts_with('/') { "" } else { directory };
     let mut names: Vec<&str> = Vec::new();
     for name in start.split('/').chain(target.split('/')) {
         match name {
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_are_followed_inside_of_the_folder() {
+    fn links_are_followed_inside_of_the_directory() {
         for (link, target, want) in [
             ("Dockerfile", "real", "real"),
             ("a/Dockerfile", "../b/real", "b/real"),
@@ -222,10 +222,11 @@ mod tests {
 
     #[test]
     fn what_is_wanted_is_said_in_the_metadata() {
-        let wanted =
-            Wanted {
-                folder: "context".into(), exclude: vec!["a".into(), "ä b".into()], ..Wanted::default()
-            };
+        let wanted = Wanted {
+            directory: "context".into(),
+            exclude: vec!["a".into(), "ä b".into()],
+            ..Wanted::default()
+        };
         let request = wanted.request(()).unwrap();
         let all = |key: &str| {
             request.metadata().get_all(key).iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>()

@@ -167,7 +167,7 @@ mod tests {
             ..Stat::default()
         };
         for (name, stat, entry, mode) in [
-            ("folder", of(DIRECTORY | STICKY | 0o777, ""), EntryType::Directory, 0o1777),
+            ("directory", of(DIRECTORY | STICKY | 0o777, ""), EntryType::Directory, 0o1777),
             ("symlink", of(SYMLINK | 0o777, "../there"), EntryType::Symlink, 0o777),
             ("hard link", of(0o600, "first"), EntryType::Link, 0o600),
             ("file", of(SET_UID | 0o755, ""), EntryType::Regular, 0o4755),

@@ -23,17 +23,17 @@ const FORWARD: &str = "/moby.sshforward.v1.SSH/ForwardAgent";
 pub(crate) struct Agents {
     pub(crate) session: Arc<Session>,
     /// Where sockets may lie; what is in it is swept away when the engine starts.
-    pub(crate) folder: PathBuf,
+    pub(crate) directory: PathBuf,
 }
 
 struct Agent {
-    folder: TempDir,
+    directory: TempDir,
     _serves: AbortOnDropHandle<()>,
 }
 
 impl SshAgent for Agent {
     fn socket(&self) -> PathBuf {
-        self.folder.path().join("agent.sock")
+        self.directory.path().join("agent.sock")
     }
 }
 
@@ -58,14 +58,14 @@ impl BuildSsh for Agents {
 
 impl Agents {
     fn listen(&self, id: &str) -> io::Result<Agent> {
-        std::fs::create_dir_all(&self.folder)?;
-        let folder = TempDir::new_in(&self.folder)?;
-        let path = folder.path().join("agent.sock");
+        std::fs::create_dir_all(&self.directory)?;
+        let directory = TempDir::new_in(&self.directory)?;
+        let path = directory.path().join("agent.sock");
         let listener = UnixListener::bind(&path)?;
         // the command may be anybody; who may come to the directory, the mount decides
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))?;
         let serves = tokio::spawn(serve(listener, self.session.clone(), id.to_owned()));
-        Ok(Agent { folder, _serves: AbortOnDropHandle::new(serves) })
+        Ok(Agent { directory, _serves: AbortOnDropHandle::new(serves) })
     }
 }
 

@@ -48,10 +48,10 @@ impl Logs {
 /// The directory of the log: in it a file is begun anew where the log is set aside.
 fn watch(path: &Path) -> Result<Inotify> {
     let changes = Inotify::init(InitFlags::empty())?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
+    let directory = path.parent().unwrap_or(Path::new("/"));
     changes
-        .add_watch(folder, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE)
-        .map_err(|e| failures::NOT_RUNNING.because(format!("{}: {e}", folder.display())))?;
+        .add_watch(directory, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE)
+        .map_err(|e| failures::NOT_RUNNING.because(format!("{}: {e}", directory.display())))?;
     Ok(changes)
 }
 

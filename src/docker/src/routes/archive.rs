@@ -33,7 +33,7 @@ struct Asked {
     /// Absolute, without dots.
     path: PathBuf,
     /// `dir/` and `dir/.` are what a link leads to, and always a directory.
-    is_folder: bool,
+    is_directory: bool,
     /// `dir/.` is what is in it: names in an archive begin with `.`.
     is_content: bool,
 }
@@ -44,7 +44,7 @@ impl Asked {
         Asked {
             text: text.to_owned(),
             path: plain(&Path::new("/").join(text)),
-            is_folder: text.ends_with('/') || bare == "." || bare.ends_with("/."),
+            is_directory: text.ends_with('/') || bare == "." || bare.ends_with("/."),
             is_content: bare == "." || bare.ends_with("/."),
         }
     }
@@ -52,7 +52,7 @@ impl Asked {
     /// As Docker would write it in a message.
     fn shown(&self) -> String {
         let mut shown = self.path.display().to_string();
-        if self.is_folder && !shown.ends_with('/') {
+        if self.is_directory && !shown.ends_with('/') {
             shown.push('/');
         }
         if self.is_content {
@@ -71,7 +71,7 @@ impl Asked {
     }
 
     fn find(&self, root: &Root) -> io::Result<(Place, FileStat)> {
-        let place = if self.is_folder { root.inside(&self.path)? } else { root.place(&self.path)? };
+        let place = if self.is_directory { root.inside(&self.path)? } else { root.place(&self.path)? };
         let found = place.stat()?;
         Ok((place, found))
     }
@@ -265,7 +265,7 @@ pub(super) async fn put(request: ApiRequest) -> ApiResponse {
             if kind(&nix::sys::stat::fstat(&found).map_err(|e| ApiError::failed("stat", e))?)
                 != SFlag::S_IFDIR
             {
-                return Err(match asked.is_folder {
+                return Err(match asked.is_directory {
                     true => subject.refuse(&asked, &Errno::ENOTDIR.into()),
                     false => ApiError::bad("extraction point is not a directory"),
                 });
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn how_a_path_ends_says_what_is_meant() {
-        for (text, shown, name, is_folder) in [
+        for (text, shown, name, is_directory) in [
             ("/", "/", "/", true),
             (".", "/.", ".", true),
             ("/.", "/.", ".", true),
@@ -319,8 +319,8 @@ mod tests {
         ] {
             let asked = Asked::parse(text);
             assert_eq!(
-                (asked.shown().as_str(), asked.name().to_str().unwrap(), asked.is_folder),
-                (shown, name, is_folder),
+                (asked.shown().as_str(), asked.name().to_str().unwrap(), asked.is_directory),
+                (shown, name, is_directory),
                 "{text}"
             );
         }

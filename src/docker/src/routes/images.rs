@@ -156,7 +156,7 @@ pub(super) async fn list(request: ApiRequest) -> ApiResponse {
 pub(super) async fn inspect(request: ApiRequest) -> ApiResponse {
     transfer::provides(&request, request.name())?;
     let details = request.engine.images.details(request.name())?;
-    let mut folders: Vec<String> = request
+    let mut directories: Vec<String> = request
         .engine
         .images
         .rootfs(&details.info.id)?
@@ -164,17 +164,17 @@ pub(super) async fn inspect(request: ApiRequest) -> ApiResponse {
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    let upper = if folders.is_empty() { String::new() } else { folders.remove(0) };
+    let upper = if directories.is_empty() { String::new() } else { directories.remove(0) };
     let mut data = BTreeMap::from([("UpperDir", upper)]);
-    if !folders.is_empty() {
-        data.insert("LowerDir", folders.join(":"));
+    if !directories.is_empty() {
+        data.insert("LowerDir", directories.join(":"));
     }
     let mut shown = inspected(&details, &data);
     versions::fit(&mut shown, request.version);
     json(&shown)
 }
 
-fn inspected(details: &ImageDetails, folders: &BTreeMap<&str, String>) -> Value {
+fn inspected(details: &ImageDetails, directories: &BTreeMap<&str, String>) -> Value {
     let (info, document) = (&details.info, &details.document);
     let layers: Vec<String> = details.layers.iter().map(|(digest, _)| digest.to_string()).collect();
     let history = document.history.last();
@@ -184,7 +184,7 @@ fn inspected(details: &ImageDetails, folders: &BTreeMap<&str, String>) -> Value 
         "Created": crate::inspect::time(document.created), "DockerVersion": "",
         "Author": document.author.clone().unwrap_or_default(), "Config": document.config,
         "Architecture": document.architecture, "Os": document.os, "Size": info.size, "VirtualSize": info.size,
-        "GraphDriver": {"Name": "overlay2", "Data": folders}, "RootFS": {"Type": "layers", "Layers": layers},
+        "GraphDriver": {"Name": "overlay2", "Data": directories}, "RootFS": {"Type": "layers", "Layers": layers},
         "Metadata": {"LastTagTime": details.added_at.to_string()},
     });
     for (name, own) in [("Variant", "variant"), ("OsVersion", "os.version")] {

@@ -99,11 +99,11 @@ fn open_files() -> usize {
 }
 
 /// As Docker calls what overlayfs lies on.
-fn file_system(folder: &Path) -> &'static str {
+fn file_system(directory: &Path) -> &'static str {
     use nix::sys::statfs::{
         BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC,
     };
-    match nix::sys::statfs::statfs(folder).map(|found| found.filesystem_type()) {
+    match nix::sys::statfs::statfs(directory).map(|found| found.filesystem_type()) {
         Ok(EXT4_SUPER_MAGIC) => "extfs",
         Ok(XFS_SUPER_MAGIC) => "xfs",
         Ok(BTRFS_SUPER_MAGIC) => "btrfs",

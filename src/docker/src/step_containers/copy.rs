@@ -103,8 +103,8 @@ mod tests {
     fn a_step_with_more_links_than_can_be_kept_has_no_copy() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
-        for folder in ["a", "b"] {
-            std::fs::create_dir_all(from.join(folder)).unwrap();
+        for directory in ["a", "b"] {
+            std::fs::create_dir_all(from.join(directory)).unwrap();
         }
         for number in 0..100 {
             std::fs::write(from.join(format!("a/{number}")), "x").unwrap();

@@ -13,7 +13,7 @@ import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 
-// the folder that has the package is not above this file
+// the directory that has the package is not above this file
 const { resolve } = createRequire(`${process.env.MONOPOD_NODE_CLIENT}/`);
 const k8s = await import(pathToFileURL(resolve("@kubernetes/client-node")));
 
@@ -601,19 +601,19 @@ const checks = {
         assert.equal(first.toString(), "got it\n");
         socket.close();
 
-        const folder = await mkdtemp(join(tmpdir(), "client-node-"));
+        const directory = await mkdtemp(join(tmpdir(), "client-node-"));
         try {
-            await mkdir(join(folder, "there"));
-            await mkdir(join(folder, "back"));
-            await writeFile(join(folder, "there", "a.txt"), "to the pod\n");
+            await mkdir(join(directory, "there"));
+            await mkdir(join(directory, "back"));
+            await writeFile(join(directory, "there", "a.txt"), "to the pod\n");
             const copy = new k8s.Cp(config);
-            await copy.cpToPod(namespace, made, "main", join(folder, "there"), "/tmp");
+            await copy.cpToPod(namespace, made, "main", join(directory, "there"), "/tmp");
             await until(async () => (await run(namespace, made, ["cat", "/tmp/a.txt"])).out === "to the pod\n", "the file in the pod");
-            await copy.cpFromPod(namespace, made, "main", "a.txt", join(folder, "back"), "/tmp");
-            const back = () => readFile(join(folder, "back", "a.txt"), "utf8").catch(() => "");
+            await copy.cpFromPod(namespace, made, "main", "a.txt", join(directory, "back"), "/tmp");
+            const back = () => readFile(join(directory, "back", "a.txt"), "utf8").catch(() => "");
             await until(async () => (await back()) === "to the pod\n", "the file that came back");
         } finally {
-            await rm(folder, { recursive: true });
+            await rm(directory, { recursive: true });
         }
         await remove(namespace, made);
     },

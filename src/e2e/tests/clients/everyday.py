@@ -107,8 +107,8 @@ spec:
 
 def web(namespace):
     """The Deployment and its Service, ready."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "web.yaml"
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "web.yaml"
         path.write_text(MANIFEST)
         deployment, service = objects_from_files(path)
     assert isinstance(deployment, Deployment) and isinstance(service, Service)

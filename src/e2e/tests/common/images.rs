@@ -50,7 +50,7 @@ const TOOLS: &[&str] = &[
 
 /// Writes `busybox.tar` into the directory: the image `NAME` with a shell and the usual tools, and with programs of this machine
 /// and the libraries that they need.
-pub fn busybox(folder: &Path, name: &str, programs: &[&str]) -> PathBuf {
+pub fn busybox(directory: &Path, name: &str, programs: &[&str]) -> PathBuf {
     let mut layer = tar::Builder::new(Vec::new());
     add(&mut layer, "bin/busybox", 0o755, &std::fs::read(BUSYBOX).unwrap());
     for tool in TOOLS {
@@ -92,13 +92,13 @@ pub fn busybox(folder: &Path, name: &str, programs: &[&str]) -> PathBuf {
     add(&mut archive, "layer.tar", 0o644, &layer);
     add(&mut archive, "config.json", 0o644, config.as_bytes());
     add(&mut archive, "manifest.json", 0o644, manifest.to_string().as_bytes());
-    let path = folder.join("busybox.tar");
+    let path = directory.join("busybox.tar");
     std::fs::write(&path, archive.into_inner().unwrap()).unwrap();
     path
 }
 
 /// Writes `FILE` into the directory: a docker-archive of an image with these layers, whatever they are.
-pub fn of_layers(folder: &Path, file: &str, name: &str, layers: &[Vec<u8>]) -> PathBuf {
+pub fn of_layers(directory: &Path, file: &str, name: &str, layers: &[Vec<u8>]) -> PathBuf {
     let diff_ids: Vec<String> = layers.iter().map(|layer| format!("sha256:{}", hex(layer))).collect();
     let config = json!({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/none"]},
         "rootfs": {"type": "layers", "diff_ids": diff_ids}});
@@ -108,7 +108,7 @@ pub fn of_layers(folder: &Path, file: &str, name: &str, layers: &[Vec<u8>]) -> P
     names.iter().zip(layers).for_each(|(name, layer)| add(&mut archive, name, 0o644, layer));
     add(&mut archive, "config.json", 0o644, config.to_string().as_bytes());
     add(&mut archive, "manifest.json", 0o644, manifest.to_string().as_bytes());
-    let path = folder.join(file);
+    let path = directory.join(file);
     std::fs::write(&path, archive.into_inner().unwrap()).unwrap();
     path
 }

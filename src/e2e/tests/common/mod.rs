@@ -240,11 +240,11 @@ impl Appliance {
 
     /// A directory with a Dockerfile and what it copies.
     pub fn build_context(&self, dockerfile: &str) -> String {
-        let folder = self.home.path().join("context");
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
-        std::fs::write(folder.join("app.txt"), "made from a file\n").unwrap();
-        folder.display().to_string()
+        let directory = self.home.path().join("context");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("Dockerfile"), dockerfile).unwrap();
+        std::fs::write(directory.join("app.txt"), "made from a file\n").unwrap();
+        directory.display().to_string()
     }
 
     pub fn kubectl_path(&self) -> String {

@@ -16,7 +16,7 @@ CMD [\"redis-server\", \"--protected-mode\", \"no\"]
 /// The images `redis:7` and `busybox:1`.
 pub fn load_redis(at: &Appliance) {
     at.load_busybox_with(&[SERVER, "/usr/bin/redis-cli"]);
-    let folder = at.build_context(DOCKERFILE);
-    at.docker(&["build", "-t", "redis:7", &folder]).ok("build redis");
+    let directory = at.build_context(DOCKERFILE);
+    at.docker(&["build", "-t", "redis:7", &directory]).ok("build redis");
     at.load_busybox();
 }

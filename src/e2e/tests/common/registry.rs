@@ -15,13 +15,13 @@ impl Drop for Registry {
 
 /// Starts one at the address, with these sections in its configuration, and waits until it listens.
 pub fn registry(at: &Appliance, address: &str, more: &str) -> Registry {
-    let folder = at.home().join("registry");
-    std::fs::create_dir_all(&folder).unwrap();
+    let directory = at.home().join("registry");
+    std::fs::create_dir_all(&directory).unwrap();
     let config = format!(
         "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp:\n  addr: {address}\n{more}",
-        folder.join("data").display()
+        directory.join("data").display()
     );
-    let file = folder.join("config.yml");
+    let file = directory.join("config.yml");
     std::fs::write(&file, config).unwrap();
     let mut command = at.command("docker-registry");
     let child = command.args(["serve", file.to_str().unwrap()]).stdout(Stdio::null()).stderr(Stdio::null());

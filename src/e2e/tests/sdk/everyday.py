@@ -312,13 +312,13 @@ def events_are_told(client):
 @check
 def an_image_is_built_and_runs(client):
     tag = name("built")
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "Dockerfile").write_text(
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "Dockerfile").write_text(
             "FROM busybox:1 AS base\nARG WHO\nRUN echo hello $WHO > /greeting\n"
             'FROM base\nCOPY file /file\nLABEL by=test\nCMD ["cat", "/greeting", "/file"]\n'
         )
-        Path(folder, "file").write_text("from the context\n")
-        options = {"path": folder, "tag": tag, "buildargs": {"WHO": "you"}, "rm": True}
+        Path(directory, "file").write_text("from the context\n")
+        options = {"path": directory, "tag": tag, "buildargs": {"WHO": "you"}, "rm": True}
         image, said = client.images.build(**options)
         again, cached = client.images.build(**options)
     said, cached = ("".join(line.get("stream", "") for line in lines) for lines in (said, cached))
@@ -377,7 +377,7 @@ def buildkit_builds_a_context_in_the_request(client):
     client.images.remove(tag)
     told = asks_buildkit(client, tar_of(Dockerfile=b"FROM busybox:1\nRUN exit 3\n"))
     assert "did not complete successfully: exit code: 3" in told[-1]["error"], told
-    # a folder of the client's needs a session
+    # a directory of the client's needs a session
     told = asks_buildkit(client, b"", remote="client-session")
     assert "no active sessions" in told[-1]["error"], told
 
@@ -508,9 +508,9 @@ def answers(url):
 
 @check
 def testcontainers_mounts_and_connects(_):
-    with tempfile.TemporaryDirectory() as folder, Network() as network:
-        Path(folder, "index.html").write_text("mounted")
-        web = DockerContainer(BUSYBOX).with_command("httpd -f -p 80 -h /www").with_volume_mapping(folder, "/www")
+    with tempfile.TemporaryDirectory() as directory, Network() as network:
+        Path(directory, "index.html").write_text("mounted")
+        web = DockerContainer(BUSYBOX).with_command("httpd -f -p 80 -h /www").with_volume_mapping(directory, "/www")
         with web.with_network(network).with_network_aliases("web"):
             other = DockerContainer(BUSYBOX).with_command("sleep 1000").with_env("A", "b").with_network(network)
             with other as box:

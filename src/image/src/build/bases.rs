@@ -15,7 +15,7 @@ impl Builder<'_> {
     ) -> Result<Built, BuildError> {
         let name = match self.options.named_contexts.get(name) {
             Some(NamedContext::Image(image)) => image.strip_prefix("docker-image://").unwrap_or(image),
-            Some(NamedContext::Folder(_)) => {
+            Some(NamedContext::Directory(_)) => {
                 return Err(BuildError::Failed(format!("build context {name} is a directory, and no image")));
             }
             None => name,

@@ -21,7 +21,7 @@ pub(super) fn make(
         Some((view, path)) => {
             let path = path.unwrap_or_else(|| "/".into());
             let (_, there) = view.resolve(Path::new(&path)).map_err(ImageError::Refused)?;
-            if !matches!(there, Node::Folder(_)) {
+            if !matches!(there, Node::Directory(_)) {
                 return Err(ImageError::Refused(format!("RUN --mount: {path:?}: not found")));
             }
             let files = super::copy::Files::all_at(&view, &path, gone).map_err(ImageError::Refused)?;
@@ -30,7 +30,7 @@ pub(super) fn make(
                 .write(|sink| files.write(sink))
                 .map_err(|e| crate::error::out_of_io("fill a cache", e))?;
             let unpacked = unpacking.wait()?;
-            std::fs::rename(unpacked.folder.path().join("diff"), at).map_err(doing("fill a cache"))?;
+            std::fs::rename(unpacked.directory.path().join("diff"), at).map_err(doing("fill a cache"))?;
         }
     }
     std::os::unix::fs::chown(at, Some(uid), Some(gid))

@@ -5,7 +5,7 @@ use super::ignore::Ignore;
 use super::options::BuildSsh;
 use super::remote::is_http;
 use super::view::View;
-use super::{BuildContext, BuildError, GIVEN_UP, archive, folder};
+use super::{BuildContext, BuildError, GIVEN_UP, archive, directory};
 use crate::background::in_background;
 use crate::error::{ImageError, Result, doing};
 use crate::load::Unpacking;
@@ -24,7 +24,7 @@ const MAX_DOCKERFILE: u64 = 16 << 20;
 /// The build context in a directory of its own, which goes with it.
 #[derive(Debug)]
 pub(super) struct Context {
-    _folder: TempDir,
+    _directory: TempDir,
     root: PathBuf,
     /// A context that is no more than this.
     dockerfile: Option<String>,
@@ -45,10 +45,10 @@ impl Context {
                 let reader = tokio_util::io::SyncIoBridge::new(tar);
                 in_background(move || Context::unpack(&store, reader)).await
             }
-            BuildContext::Folder(folder) => {
-                in_background(move || Context::copy(&store, &folder, &dockerfile, &gone)).await
+            BuildContext::Directory(directory) => {
+                in_background(move || Context::copy(&store, &directory, &dockerfile, &gone)).await
             }
-            BuildContext::Owned(folder) => Ok(Context::owned(folder)),
+            BuildContext::Owned(directory) => Ok(Context::owned(directory)),
             BuildContext::Empty => store.layers.temporary().map(Context::owned),
             BuildContext::Url(url) if git::is_repository(&url) => {
                 return Context::clone(&store, &url, ssh).await;
@@ -58,18 +58,18 @@ impl Context {
         Ok(opened?)
     }
 
-    fn owned(folder: TempDir) -> Context {
-        Context { root: folder.path().to_owned(), _folder: folder, dockerfile: None }
+    fn owned(directory: TempDir) -> Context {
+        Context { root: directory.path().to_owned(), _directory: directory, dockerfile: None }
     }
 
     async fn clone(store: &Arc<Inner>, url: &str, ssh: Option<&dyn BuildSsh>) -> Result<Context, BuildError> {
         let repository = Repository::parse(url).map_err(BuildError::Failed)?;
-        let folder = store.layers.temporary()?;
+        let directory = store.layers.temporary()?;
         let agent = git::agent(ssh).await.map_err(BuildError::Failed)?;
-        let place = folder.path().join("context");
+        let place = directory.path().join("context");
         let root = repository.clone_into(&place, false, agent.as_deref()).await;
         let root = root.map_err(|e| BuildError::Failed(format!("unable to prepare context: {e}")))?;
-        Ok(Context { root, _folder: folder, dockerfile: None })
+        Ok(Context { root, _directory: directory, dockerfile: None })
     }
 
     /// An archive, or else a Dockerfile.
@@ -79,8 +79,8 @@ impl Context {
                 "unable to prepare context: {url:?} is no address of one"
             )));
         }
-        let folder = store.layers.temporary()?;
-        let file = folder.path().join("context");
+        let directory = store.layers.temporary()?;
+        let file = directory.path().join("context");
         crate::registry::fetch(&store.transport, url, &file).await?;
         let store = store.clone();
         let opened = in_background(move || {
@@ -92,7 +92,7 @@ impl Context {
             let text = read_text(&std::fs::File::open(&file).map_err(doing(format!("open {name}")))?);
             let text = text.map_err(doing(format!("read {name}")))?;
             std::fs::remove_file(&file).map_err(doing(format!("remove {name}")))?;
-            Ok(Context { dockerfile: Some(text), ..Context::owned(folder) })
+            Ok(Context { dockerfile: Some(text), ..Context::owned(directory) })
         });
         Ok(opened.await?)
     }
@@ -106,20 +106,24 @@ impl Context {
 
     fn copy(
         store: &Arc<Inner>,
-        folder: &Path,
+        directory: &Path,
         dockerfile: &str,
         gone: &CancellationToken,
     ) -> Result<Context> {
-        let ignore = ignored(folder, dockerfile)?;
+        let ignore = ignored(directory, dockerfile)?;
         let needed = [if dockerfile.is_empty() { "Dockerfile" } else { dockerfile }, ".dockerignore"];
         let own = format!("{}.dockerignore", needed[0]);
         let needed: Vec<String> = needed.iter().map(|name| clean(name)).chain([clean(&own)]).collect();
-        Ok(Context::owned(folder::copy(store, folder, &ignore, &needed, gone)?))
+        Ok(Context::owned(directory::copy(store, directory, &ignore, &needed, gone)?))
     }
 
     fn unpacked(unpacking: Unpacking) -> Result<Context> {
         let unpacked = unpacking.wait().map_err(|e| e.within("build context"))?;
-        Ok(Context { root: unpacked.folder.path().join("diff"), _folder: unpacked.folder, dockerfile: None })
+        Ok(Context {
+            root: unpacked.directory.path().join("diff"),
+            _directory: unpacked.directory,
+            dockerfile: None,
+        })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -228,12 +232,12 @@ fn read_text(file: &std::fs::File) -> std::io::Result<String> {
 /// A directory that is ignored may hold something that is not.
 fn remove_ignored(
     ignore: &Ignore,
-    folder: &Path,
+    directory: &Path,
     inside: &str,
     gone: &CancellationToken,
 ) -> std::io::Result<()> {
     trees::check_depth(inside.matches('/').count())?;
-    for entry in std::fs::read_dir(folder)? {
+    for entry in std::fs::read_dir(directory)? {
         if gone.is_cancelled() {
             return Err(std::io::Error::other(GIVEN_UP));
         }

@@ -52,14 +52,14 @@ enum Entry {
 
 #[derive(Debug)]
 enum What {
-    Folder(PathBuf),
+    Directory(PathBuf),
     File(PathBuf),
     Symlink(PathBuf),
     Text(String),
     /// To be unpacked into this directory.
     Archive(PathBuf),
     /// Made because something is to be in it.
-    NewFolder,
+    NewDirectory,
 }
 
 impl What {
@@ -72,7 +72,7 @@ impl What {
                 is_file.then(|| What::File(real.clone()))
             }
             Node::Symlink(real) => Some(What::Symlink(real.clone())),
-            Node::Folder(_) | Node::Missing => None,
+            Node::Directory(_) | Node::Missing => None,
         })
     }
 }
@@ -85,9 +85,9 @@ pub(super) fn absolute(workdir: &str, path: &str) -> PathBuf {
 
 impl Files {
     /// A directory that is not there yet, and those above it.
-    pub(super) fn new_folder(target: &View, path: PathBuf, owner: Owner) -> Files {
+    pub(super) fn new_directory(target: &View, path: PathBuf, owner: Owner) -> Files {
         let mut files = Files {
-            entries: vec![(path, Entry::One(What::NewFolder))],
+            entries: vec![(path, Entry::One(What::NewDirectory))],
             left: MOST_NAMED,
             exclude: Ignore::default(),
             gone: CancellationToken::new(),
@@ -103,12 +103,12 @@ impl Files {
 
     fn add(&mut self, path: PathBuf, entry: Entry) -> Result<(), String> {
         let bytes = match &entry {
-            Entry::One(What::Folder(real) | What::File(real) | What::Symlink(real) | What::Archive(real)) => {
-                real.as_os_str().len()
-            }
+            Entry::One(
+                What::Directory(real) | What::File(real) | What::Symlink(real) | What::Archive(real),
+            ) => real.as_os_str().len(),
             Entry::One(What::Text(text)) => text.len(),
-            Entry::One(What::NewFolder) => 0,
-            Entry::Below(below) => below.folder.bytes() + below.source.as_os_str().len(),
+            Entry::One(What::NewDirectory) => 0,
+            Entry::Below(below) => below.directory.bytes() + below.source.as_os_str().len(),
         };
         let left = self.left.checked_sub(ENTRY + path.as_os_str().len() + bytes);
         self.left = left.ok_or("more files are named than can be copied at once")?;
@@ -119,7 +119,7 @@ impl Files {
     /// Directories that nobody describes belong to whom the files belong to.
     fn add_missing_parents(&mut self) {
         let missing = self.missing_parents().into_iter();
-        self.entries.splice(0..0, missing.map(|path| (path, Entry::One(What::NewFolder))));
+        self.entries.splice(0..0, missing.map(|path| (path, Entry::One(What::NewDirectory))));
     }
 
     fn missing_parents(&self) -> Vec<PathBuf> {
@@ -155,13 +155,13 @@ impl Files {
         let mut block = vec![0; 128 << 10];
         self.each(&mut |path, what| {
             let text = match what {
-                What::Folder(real) | What::File(real) => self.described(real)?,
+                What::Directory(real) | What::File(real) => self.described(real)?,
                 What::Symlink(real) => {
                     format!("-> {} {}", std::fs::read_link(real)?.display(), self.described(real)?)
                 }
                 What::Text(text) => text.clone(),
                 What::Archive(_) => "archive".into(),
-                What::NewFolder => String::new(),
+                What::NewDirectory => String::new(),
             };
             hasher.update(
                 format!("{path:?} {text} {:?} {:?} {:?}\0", self.owner, self.owner_in_archives, self.mode)
@@ -200,7 +200,7 @@ impl Files {
 
     fn entry(&self, tar: &mut Builder<impl Write>, path: &Path, what: &What) -> io::Result<()> {
         match what {
-            What::Folder(real) => {
+            What::Directory(real) => {
                 let mut header = self.header(&std::fs::symlink_metadata(real)?, EntryType::Directory);
                 tar.append_data(&mut header, path.join(""), io::empty())
             }
@@ -228,7 +228,7 @@ impl Files {
                 header.set_size(text.len() as u64);
                 tar.append_data(&mut header, path, text.as_bytes())
             }
-            What::NewFolder => {
+            What::NewDirectory => {
                 tar.append_data(&mut self.made(EntryType::Directory, 0o755), path.join(""), io::empty())
             }
             What::Archive(real) => {
@@ -276,8 +276,8 @@ mod tests {
 
     fn tree() -> (tempfile::TempDir, View) {
         let dir = tempfile::tempdir().unwrap();
-        for folder in ["b/c", "a"] {
-            std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+        for directory in ["b/c", "a"] {
+            std::fs::create_dir_all(dir.path().join(directory)).unwrap();
         }
         for number in 0..100 {
             std::fs::write(dir.path().join(format!("b/c/{number:02}")), "x").unwrap();
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_a_folder_is_gone_through_and_not_kept() {
+    fn what_is_in_a_directory_is_gone_through_and_not_kept() {
         let (_dir, view) = tree();
         let files = Files::all_at(&view, "/", &CancellationToken::new()).unwrap();
         assert_eq!(files.entries.len(), 1);
@@ -307,7 +307,7 @@ mod tests {
         let mut files = Files::all_at(&view, "/b/c/*", &CancellationToken::new()).unwrap();
         assert_eq!(files.entries.len(), 100);
         files.left = 300;
-        let mut add = || files.add("x".repeat(20).into(), Entry::One(What::NewFolder));
+        let mut add = || files.add("x".repeat(20).into(), Entry::One(What::NewDirectory));
         assert_eq!((add(), add()), (Ok(()), Ok(())));
         assert_eq!(add(), Err("more files are named than can be copied at once".to_owned()));
     }

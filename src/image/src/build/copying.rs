@@ -40,7 +40,7 @@ impl Builder<'_> {
         if self.reuse(now, &key) {
             return Ok(());
         }
-        let mut draft = self.layer(now, Arc::new(Files::new_folder(&view, real, owner))).await?;
+        let mut draft = self.layer(now, Arc::new(Files::new_directory(&view, real, owner))).await?;
         draft.document.config.working_dir = working_dir;
         let item = item(created_by, draft.document.author.as_deref());
         draft.step(item);
@@ -59,11 +59,11 @@ impl Builder<'_> {
             false => BuildError::Failed(format!("{word} failed: {why}")),
         };
         // what is fetched lies in it
-        let folder = self.store.inner.layers.temporary()?;
+        let directory = self.store.inner.layers.temporary()?;
         let from = self.source(now, copy.from.as_deref()).await?;
         let copy = copy.clone();
         let (copy, exclude) = words.read(move |words| put_in(copy, words)).await?;
-        let wanted = self.wanted(now, &copy, exclude, (&from, folder.path())).await?;
+        let wanted = self.wanted(now, &copy, exclude, (&from, directory.path())).await?;
         let (dest, chown) = (wanted.dest.clone(), copy.chown);
         let found = in_background(move || {
             Ok(Files::find(&wanted).and_then(|files| {
@@ -80,7 +80,7 @@ impl Builder<'_> {
             return Ok(());
         }
         let mut draft = self.layer(now, Arc::new(files)).await?;
-        drop((folder, from));
+        drop((directory, from));
         let item = item(created_by, draft.document.author.as_deref());
         draft.step(item);
         self.keep(now, draft, key).await
@@ -92,9 +92,9 @@ impl Builder<'_> {
         now: &Now,
         copy: &CopyFiles,
         exclude: Ignore,
-        (from, folder): (&Source, &Path),
+        (from, directory): (&Source, &Path),
     ) -> Result<Wanted, BuildError> {
-        let (sources, fetched) = self.fetched(now, copy, folder).await?;
+        let (sources, fetched) = self.fetched(now, copy, directory).await?;
         let texts = copy.heredocs.iter().map(|heredoc| (heredoc.name.clone(), heredoc.content.clone()));
         let target = self.view(now)?;
         let owner = match &copy.chown {

@@ -45,19 +45,20 @@ impl ImageStore {
             let mut unpacking = Unpacking::start(&store)?;
             unpacking.feed(tar)?;
             let unpacked = unpacking.wait()?;
-            let folder = store.layers.temporary()?;
-            std::fs::rename(unpacked.folder.path().join("diff"), folder.path()).map_err(doing("unpack"))?;
-            Ok(folder)
+            let directory = store.layers.temporary()?;
+            std::fs::rename(unpacked.directory.path().join("diff"), directory.path())
+                .map_err(doing("unpack"))?;
+            Ok(directory)
         })
         .await
     }
 
     /// A directory of this machine as a context that has a name.
-    pub async fn copy_folder(&self, folder: &Path) -> Result<TempDir> {
-        let (store, from) = (self.inner.clone(), folder.to_owned());
+    pub async fn copy_directory(&self, directory: &Path) -> Result<TempDir> {
+        let (store, from) = (self.inner.clone(), directory.to_owned());
         let gone = CancellationToken::new();
         let _left = gone.clone().drop_guard();
-        in_background(move || super::folder::copy(&store, &from, &Ignore::default(), &[], &gone)).await
+        in_background(move || super::directory::copy(&store, &from, &Ignore::default(), &[], &gone)).await
     }
 
     /// Removes the steps of builds that no visible image is, those of before this time. Blocks.
@@ -89,7 +90,7 @@ impl ImageStore {
                 Some(FoundPath { source, entries: Vec::new() })
             }
             (_, Node::Missing) => None,
-            (_, node @ Node::Folder(_)) => {
+            (_, node @ Node::Directory(_)) => {
                 let Some(source) = place(&node) else { return Ok(None) };
                 let entries = listed_in(&node, MOST_LISTED).map_err(doing(format!("list {path}")))?;
                 Some(FoundPath { source, entries })
@@ -128,7 +129,7 @@ fn place(node: &Node) -> Option<PathBuf> {
     match node {
         Node::Missing => None,
         Node::Symlink(source) | Node::File(source) => Some(source.clone()),
-        Node::Folder(parts) => parts.first().cloned(),
+        Node::Directory(parts) => parts.first().cloned(),
     }
 }
 
@@ -136,8 +137,8 @@ fn place(node: &Node) -> Option<PathBuf> {
 fn walk(root: &Node, take: &mut dyn FnMut(String, PathBuf) -> io::Result<()>) -> io::Result<()> {
     let listings = Listings::default();
     let mut levels = vec![(String::new(), root.clone(), listings.names())];
-    while let Some((inside, folder, names)) = levels.last_mut() {
-        let Some((name, node)) = next_entry(folder, names)? else {
+    while let Some((inside, directory, names)) = levels.last_mut() {
+        let Some((name, node)) = next_entry(directory, names)? else {
             levels.pop();
             continue;
         };
@@ -146,7 +147,7 @@ fn walk(root: &Node, take: &mut dyn FnMut(String, PathBuf) -> io::Result<()>) ->
         if let Some(source) = place(&node) {
             take(path.clone(), source)?;
         }
-        if matches!(node, Node::Folder(_)) {
+        if matches!(node, Node::Directory(_)) {
             levels.push((path, node, listings.names()));
         }
     }
@@ -160,9 +161,9 @@ fn listed(root: &Node, most: usize) -> io::Result<Vec<(String, PathBuf)>> {
 }
 
 /// What is in a directory itself.
-fn listed_in(folder: &Node, most: usize) -> io::Result<Vec<(String, PathBuf)>> {
+fn listed_in(directory: &Node, most: usize) -> io::Result<Vec<(String, PathBuf)>> {
     let mut list = List { found: Vec::new(), left: most };
-    for entry in entries(folder, &Listings::default()) {
+    for entry in entries(directory, &Listings::default()) {
         let (name, node) = entry?;
         if let Some(source) = place(&node) {
             list.add(name.to_string_lossy().into_owned(), source)?;
@@ -228,8 +229,8 @@ mod tests {
     fn files_come_parents_first_and_a_list_has_a_bound() {
         let dir = tempfile::tempdir().unwrap();
         let (upper, lower) = (dir.path().join("upper"), dir.path().join("lower"));
-        for folder in [upper.join("b/d"), lower.join("b/c"), lower.join("a")] {
-            std::fs::create_dir_all(folder).unwrap();
+        for directory in [upper.join("b/d"), lower.join("b/c"), lower.join("a")] {
+            std::fs::create_dir_all(directory).unwrap();
         }
         std::fs::write(lower.join("a-file"), "x").unwrap();
         let root = View { layers: vec![upper.clone(), lower.clone()] }.root();

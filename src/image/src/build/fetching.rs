@@ -14,12 +14,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 impl Builder<'_> {
-    /// The sources that are paths, and those that were fetched into `folder`; of an instruction with all variables in.
+    /// The sources that are paths, and those that were fetched into `directory`; of an instruction with all variables in.
     pub(super) async fn fetched(
         &self,
         now: &Now,
         copy: &CopyFiles,
-        folder: &Path,
+        directory: &Path,
     ) -> Result<(Vec<String>, Vec<Fetched>), BuildError> {
         let sources = copy.sources.clone();
         if !copy.is_add {
@@ -40,7 +40,7 @@ impl Builder<'_> {
             sources.into_iter().partition(|source| is_remote(source));
         let mut fetched = Vec::new();
         for (number, url) in urls.iter().enumerate() {
-            let place = folder.join(number.to_string());
+            let place = directory.join(number.to_string());
             fetched.push(match git::is_repository(url) {
                 true => self.clone(now.step, url, copy.keep_git_dir, place).await?,
                 false => {
@@ -66,7 +66,7 @@ impl Builder<'_> {
             .clone_into(&place, keep_git_dir, agent.as_deref())
             .await
             .map_err(BuildError::Failed)
-            .map(Fetched::Folder)
+            .map(Fetched::Directory)
     }
 
     /// Docker gives what it downloads to root alone.

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::Command;
 
-/// `https://host/repo.git#ref:folder`, `git@host:repo.git#ref:folder`
+/// `https://host/repo.git#ref:directory`, `git@host:repo.git#ref:directory`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Repository {
     remote: String,
     /// A branch, a tag or a commit; the remote's HEAD where empty.
     reference: String,
-    folder: String,
+    directory: String,
 }
 
 /// Whether it means a repository, and no file that is to be downloaded.
@@ -51,18 +51,18 @@ pub(super) async fn agent(ssh: Option<&dyn BuildSsh>) -> Result<Option<Box<dyn S
 impl Repository {
     pub(super) fn parse(source: &str) -> Result<Repository, String> {
         let (remote, fragment) = source.split_once('#').unwrap_or((source, ""));
-        let (reference, folder) = match fragment.strip_prefix('#') {
+        let (reference, directory) = match fragment.strip_prefix('#') {
             Some(fields) => named_parts(fields)?,
             None => {
-                let (reference, folder) = fragment.split_once(':').unwrap_or((fragment, ""));
-                (reference.to_owned(), folder.to_owned())
+                let (reference, directory) = fragment.split_once(':').unwrap_or((fragment, ""));
+                (reference.to_owned(), directory.to_owned())
             }
         };
         // git would take it for an option
         if remote.starts_with('-') || reference.starts_with('-') {
             return Err(format!("invalid git reference {source:?}"));
         }
-        Ok(Repository { remote: remote.to_owned(), reference, folder })
+        Ok(Repository { remote: remote.to_owned(), reference, directory })
     }
 
     /// Makes `place` and gives the directory in it that is meant.
@@ -80,7 +80,7 @@ impl Repository {
         self.fetch(&git, wanted).await?;
         git.run(&["submodule", "update", "--quiet", "--init", "--recursive", "--depth=1"]).await?;
         if !keep_git_dir {
-            remove_git_folders(place).map_err(|e| format!("{}: {e}", self.remote))?;
+            remove_git_directories(place).map_err(|e| format!("{}: {e}", self.remote))?;
         }
         self.inside(place)
     }
@@ -109,24 +109,24 @@ impl Repository {
 
     fn inside(&self, place: &Path) -> Result<PathBuf, String> {
         let view = View { layers: vec![place.to_owned()] };
-        match view.resolve(Path::new(&self.folder))? {
-            (real, Node::Folder(_)) => Ok(place.join(real)),
-            (_, Node::Missing) => Err(format!("{}: no directory {} in it", self.remote, self.folder)),
-            _ => Err(format!("{}: {} is not a directory", self.remote, self.folder)),
+        match view.resolve(Path::new(&self.directory))? {
+            (real, Node::Directory(_)) => Ok(place.join(real)),
+            (_, Node::Missing) => Err(format!("{}: no directory {} in it", self.remote, self.directory)),
+            _ => Err(format!("{}: {} is not a directory", self.remote, self.directory)),
         }
     }
 }
 
 /// `ref=v1,subdir=docs` after a double `#`.
 fn named_parts(fields: &str) -> Result<(String, String), String> {
-    let (mut reference, mut folder, mut commit) = (String::new(), String::new(), String::new());
+    let (mut reference, mut directory, mut commit) = (String::new(), String::new(), String::new());
     for field in fields.split(',').filter(|field| !field.is_empty()) {
         let (key, value) = field
             .split_once('=')
             .ok_or_else(|| format!("invalid field '{field}' must be a key=value pair"))?;
         match key.to_ascii_lowercase().as_str() {
             "ref" => reference = value.to_owned(),
-            "subdir" => folder = value.to_owned(),
+            "subdir" => directory = value.to_owned(),
             "commit" => commit = value.to_owned(),
             _ => {
                 return Err(format!(
@@ -135,7 +135,7 @@ fn named_parts(fields: &str) -> Result<(String, String), String> {
             }
         }
     }
-    Ok((if commit.is_empty() { reference } else { commit }, folder))
+    Ok((if commit.is_empty() { reference } else { commit }, directory))
 }
 
 struct Git<'g> {
@@ -192,16 +192,16 @@ impl Git<'_> {
 }
 
 /// Those of submodules as well, where they are files.
-fn remove_git_folders(place: &Path) -> std::io::Result<()> {
-    let mut folders = vec![place.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder)? {
+fn remove_git_directories(place: &Path) -> std::io::Result<()> {
+    let mut directories = vec![place.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory)? {
             let entry = entry?;
-            let is_folder = entry.file_type()?.is_dir();
-            match (entry.file_name() == ".git", is_folder) {
+            let is_directory = entry.file_type()?.is_dir();
+            match (entry.file_name() == ".git", is_directory) {
                 (true, true) => trees::remove(&entry.path())?,
                 (true, false) => std::fs::remove_file(entry.path())?,
-                (false, true) => folders.push(entry.path()),
+                (false, true) => directories.push(entry.path()),
                 (false, false) => {}
             }
         }
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_parts_of_an_address() {
-        for (source, remote, reference, folder) in [
+        for (source, remote, reference, directory) in [
             ("https://h/r.git", "https://h/r.git", "", ""),
             ("https://h/r.git#v1:docs/x", "https://h/r.git", "v1", "docs/x"),
             ("git@h:r.git#:docs", "git@h:r.git", "", "docs"),
@@ -269,8 +269,8 @@ mod tests {
         ] {
             let got = Repository::parse(source).unwrap();
             assert_eq!(
-                (got.remote.as_str(), got.reference.as_str(), got.folder.as_str()),
-                (remote, reference, folder),
+                (got.remote.as_str(), got.reference.as_str(), got.directory.as_str()),
+                (remote, reference, directory),
                 "{source}"
             );
         }

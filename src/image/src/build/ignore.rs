@@ -26,7 +26,7 @@ enum Token {
     /// `*`: any number of those.
     Some,
     /// `**` in front of something: nothing, or whole directories.
-    Folders,
+    Directories,
     /// `**` at the end, or in front of mere text: everything.
     All,
     Class(Vec<char>),
@@ -111,7 +111,7 @@ fn tokens(pattern: &str) -> Result<Vec<Token>, String> {
                     let is_text = !rest.contains(['*', '?', '[', '\\']);
                     match rest.is_empty() || (is_first && !has_slash && is_text) {
                         true => Token::All,
-                        false => Token::Folders,
+                        false => Token::Directories,
                     }
                 }
             },
@@ -174,7 +174,7 @@ fn after(token: &Token, taken: &[bool], path: &[char]) -> Vec<bool> {
         Token::Class(class) => one(&|c| c != '/' && in_class(class, c)),
         Token::Some => more(&|c| c != '/'),
         Token::All => more(&|_| true),
-        Token::Folders => {
+        Token::Directories => {
             let mut began = false;
             let mut follows_slash = false;
             let next = taken.iter().enumerate().map(|(at, taken)| {

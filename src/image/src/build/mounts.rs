@@ -7,7 +7,7 @@ use super::stage::{Builder, Now};
 use super::view::{Node, View};
 use super::{BuildError, MountSource, NamedContext, RunMount};
 use crate::background::in_background;
-use crate::cache_mounts::{CacheFolder, Sharing};
+use crate::cache_mounts::{CacheDirectory, Sharing};
 use crate::{Digest, Lease};
 use cri::subpath;
 use std::os::unix::fs::PermissionsExt;
@@ -20,8 +20,8 @@ pub(super) struct Mounts {
     pub(super) list: Vec<RunMount>,
     /// `NAME=value`
     pub(super) env: Vec<String>,
-    folders: Vec<TempDir>,
-    caches: Vec<CacheFolder>,
+    directories: Vec<TempDir>,
+    caches: Vec<CacheDirectory>,
     agents: Vec<Box<dyn SshAgent>>,
     leases: Vec<Source>,
 }
@@ -41,9 +41,9 @@ impl Builder<'_> {
         let Some(from) = from else {
             return Ok(Source { view: self.context.view(), id: None, _hold: None });
         };
-        if let Some(NamedContext::Folder(folder)) = self.options.named_contexts.get(from) {
+        if let Some(NamedContext::Directory(directory)) = self.options.named_contexts.get(from) {
             return Ok(Source {
-                view: View { layers: vec![folder.path().to_owned()] },
+                view: View { layers: vec![directory.path().to_owned()] },
                 id: None,
                 _hold: None,
             });
@@ -88,16 +88,16 @@ impl Builder<'_> {
         let mut order: Vec<&RunMountSpec> = specs.iter().filter(|spec| spec.kind == Kind::Cache).collect();
         order.sort_by_key(|spec| cache_id(now, spec));
         order.dedup_by_key(|spec| cache_id(now, spec));
-        let mut folders = std::collections::BTreeMap::new();
+        let mut directories = std::collections::BTreeMap::new();
         for spec in order {
-            let folder = self.cache(now, spec, &mut mounts).await?;
-            folders.insert(cache_id(now, spec), folder);
+            let directory = self.cache(now, spec, &mut mounts).await?;
+            directories.insert(cache_id(now, spec), directory);
         }
         for spec in specs {
             match spec.kind {
                 Kind::Cache => {
-                    let folder = folders.get(&cache_id(now, spec)).cloned().unwrap_or_default();
-                    mounts.add(target(now, spec)?, spec.read_only, part_of_cache(folder, spec)?);
+                    let directory = directories.get(&cache_id(now, spec)).cloned().unwrap_or_default();
+                    mounts.add(target(now, spec)?, spec.read_only, part_of_cache(directory, spec)?);
                 }
                 Kind::Tmpfs => {
                     mounts.add(target(now, spec)?, false, MountSource::Tmpfs { size: spec.size });
@@ -119,8 +119,8 @@ impl Builder<'_> {
         let store = &self.store.inner;
         let id = cache_id(now, spec);
         let (dir, sharing) = (store.cache_dir(), spec.sharing.unwrap_or(Sharing::Shared));
-        let folder = store.cache_mounts.folder(&dir, &id, sharing).await;
-        let path = folder.path.clone();
+        let directory = store.cache_mounts.directory(&dir, &id, sharing).await;
+        let path = directory.path.clone();
         if !path.exists() {
             let source = match &spec.from {
                 Some(from) => Some(self.source(now, Some(from)).await?),
@@ -128,14 +128,14 @@ impl Builder<'_> {
             };
             self.fill(spec, source, &path).await?;
         }
-        mounts.caches.push(folder);
+        mounts.caches.push(directory);
         Ok(path)
     }
 
     /// A new cache, with what its `from` has. It comes into sight when it is whole.
     async fn fill(&self, spec: &RunMountSpec, source: Option<Source>, path: &Path) -> Result<(), BuildError> {
-        let folder = self.store.inner.layers.temporary()?;
-        let (made_at, path) = (folder.path().join("cache"), path.to_owned());
+        let directory = self.store.inner.layers.temporary()?;
+        let (made_at, path) = (directory.path().join("cache"), path.to_owned());
         let owner = (spec.uid.unwrap_or(0), spec.gid.unwrap_or(0), spec.mode.unwrap_or(0o755));
         let from = source.as_ref().map(|source| (source.view.clone(), spec.source.clone()));
         let (store, gone) = (self.store.inner.clone(), self.gone.clone());
@@ -149,7 +149,7 @@ impl Builder<'_> {
                 .map_err(crate::error::doing(format!("make cache {}", path.display())))
         })
         .await?;
-        drop((folder, source));
+        drop((directory, source));
         Ok(())
     }
 
@@ -162,7 +162,9 @@ impl Builder<'_> {
             Node::Missing => return Err(source_is_missing()),
             // what is in one layer needs no mount of its own, but nobody may write to it
             Node::File(file) if spec.read_only => MountSource::Host(file),
-            Node::Folder(parts) if spec.read_only && parts.len() == 1 => MountSource::Host(parts[0].clone()),
+            Node::Directory(parts) if spec.read_only && parts.len() == 1 => {
+                MountSource::Host(parts[0].clone())
+            }
             _ => MountSource::Layers { layers: source.view.layers.clone(), path: real },
         };
         mounts.add(target(now, spec)?, spec.read_only, mount);
@@ -210,14 +212,14 @@ impl Builder<'_> {
         mode: u32,
         mounts: &mut Mounts,
     ) -> Result<PathBuf, BuildError> {
-        let folder = self.store.inner.layers.temporary()?;
-        let file = folder.path().join("file");
+        let directory = self.store.inner.layers.temporary()?;
+        let file = directory.path().join("file");
         let mode = std::fs::Permissions::from_mode(spec.mode.unwrap_or(mode));
         std::fs::write(&file, content)
             .and_then(|()| std::fs::set_permissions(&file, mode))
             .and_then(|()| std::os::unix::fs::chown(&file, spec.uid, spec.gid))
             .map_err(|e| made(&file, e))?;
-        mounts.folders.push(folder);
+        mounts.directories.push(directory);
         Ok(file)
     }
 

@@ -14,7 +14,7 @@ pub enum BuildContext {
     /// A tar, which may be packed.
     Tar(Box<dyn AsyncRead + Send + Unpin>),
     /// A directory of this machine. It is copied once, at the beginning.
-    Folder(PathBuf),
+    Directory(PathBuf),
     /// The directory that a client sent; it goes with the build.
     Owned(TempDir),
     /// A repository, an archive, or a Dockerfile, somewhere else.
@@ -67,7 +67,7 @@ pub struct BuildOptions {
 
 #[derive(Debug, Clone)]
 pub enum NamedContext {
-    Folder(Arc<TempDir>),
+    Directory(Arc<TempDir>),
     /// An image's name, with or without `docker-image://`.
     Image(String),
 }

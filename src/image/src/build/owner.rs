@@ -96,11 +96,11 @@ impl Mode {
         changes.map(|changes| Mode::Changes(changes.concat())).ok_or_else(bad)
     }
 
-    pub(super) fn applied(&self, mode: u32, is_folder: bool) -> u32 {
+    pub(super) fn applied(&self, mode: u32, is_directory: bool) -> u32 {
         match self {
             Mode::Is(mode) => *mode,
             Mode::Changes(changes) => {
-                changes.iter().fold(mode & 0o7777, |mode, change| change.applied(mode, is_folder))
+                changes.iter().fold(mode & 0o7777, |mode, change| change.applied(mode, is_directory))
             }
         }
     }
@@ -133,7 +133,7 @@ fn changes(clause: &str) -> Option<Vec<Change>> {
 }
 
 impl Change {
-    fn applied(&self, mode: u32, is_folder: bool) -> u32 {
+    fn applied(&self, mode: u32, is_directory: bool) -> u32 {
         let copied = |shift: u32| {
             let bits = (mode >> shift) & 7;
             bits << 6 | bits << 3 | bits
@@ -143,7 +143,7 @@ impl Change {
                 'r' => 0o444 & self.who,
                 'w' => 0o222 & self.who,
                 'x' => 0o111 & self.who,
-                'X' if is_folder || mode & 0o111 != 0 => 0o111 & self.who,
+                'X' if is_directory || mode & 0o111 != 0 => 0o111 & self.who,
                 's' => {
                     (if self.who & 0o700 != 0 { 0o4000 } else { 0 })
                         | (if self.who & 0o070 != 0 { 0o2000 } else { 0 })
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn modes_in_numbers_and_letters() {
-        for (text, file, folder) in [
+        for (text, file, directory) in [
             ("600", 0o600, 0o600),
             ("0755", 0o755, 0o755),
             ("u+x", 0o744, 0o755),
@@ -183,7 +183,7 @@ mod tests {
         ] {
             let mode = Mode::parse(text).unwrap();
             let got = (mode.applied(0o100644, false), mode.applied(0o40755, true));
-            assert_eq!(got, (file, folder), "{text}: {:o} {:o}", got.0, got.1);
+            assert_eq!(got, (file, directory), "{text}: {:o} {:o}", got.0, got.1);
         }
         for text in ["", "8", "10000", "u", "z+x", "u+q", "rwx"] {
             let why = Mode::parse(text).unwrap_err().to_string();

@@ -56,8 +56,8 @@ impl Builder<'_> {
                 self.file_for(&RunMountSpec::default(), script.content.as_bytes(), 0o755, &mut mounts)?;
             mounts.add(PathBuf::from("/dev/pipes").join(&script.name), true, MountSource::Host(file));
         }
-        let folder = self.store.inner.layers.temporary()?;
-        let spec = self.spec(now, run, (&key, &folder), (args, &mounts))?;
+        let directory = self.store.inner.layers.temporary()?;
+        let spec = self.spec(now, run, (&key, &directory), (args, &mounts))?;
         let (upper, id) = (spec.upper.clone(), spec.id.clone());
         let slot = self.slots.acquire().await;
         self.tell(BuildEvent::Running { step: now.step, container: &id });
@@ -67,7 +67,7 @@ impl Builder<'_> {
         if code != 0 {
             return Err(BuildError::Run { command: argv.join(" "), code });
         }
-        self.keep_changes(now, (folder, upper), created_by, key).await
+        self.keep_changes(now, (directory, upper), created_by, key).await
     }
 
     /// BuildKit's entitlement `network.host`. Who asks for the whole build to have the machine's network has granted it.
@@ -93,10 +93,10 @@ impl Builder<'_> {
         &self,
         now: &Now,
         run: &Run,
-        (key, folder): (&Digest, &TempDir),
+        (key, directory): (&Digest, &TempDir),
         (args, mounts): (Vec<String>, &Mounts),
     ) -> Result<RunSpec, BuildError> {
-        let (upper, work) = (folder.path().join("upper"), folder.path().join("work"));
+        let (upper, work) = (directory.path().join("upper"), directory.path().join("work"));
         for path in [&upper, &work] {
             std::fs::create_dir(path)
                 .map_err(|e| BuildError::Failed(format!("make {}: {e}", path.display())))?;
@@ -113,7 +113,7 @@ impl Builder<'_> {
             .iter()
             .filter_map(|name| Some(format!("{name}={}", self.options.args.get(*name)?.as_ref()?)));
         env.extend(args.into_iter().chain(predefined).chain(mounts.env.iter().cloned()));
-        let unique = format!("{key}{}", folder.path().display());
+        let unique = format!("{key}{}", directory.path().display());
         let mut settings = self.options.run.clone();
         settings.network = run.network.clone().or(settings.network).filter(|network| network != "default");
         Ok(RunSpec {
@@ -135,7 +135,7 @@ impl Builder<'_> {
     async fn keep_changes(
         &self,
         now: &mut Now,
-        (folder, upper): (TempDir, PathBuf),
+        (directory, upper): (TempDir, PathBuf),
         created_by: String,
         key: Digest,
     ) -> Result<(), BuildError> {
@@ -148,7 +148,7 @@ impl Builder<'_> {
             if !empty {
                 draft.add_upper(&store, &upper)?;
             }
-            drop(folder);
+            drop(directory);
             Ok((draft, empty))
         })
         .await?;

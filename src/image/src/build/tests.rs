@@ -61,8 +61,8 @@ impl Lab {
         let layer = Tar::new()
             .file("etc/passwd", "root:x:0:0::/:/bin/sh\nweb:x:101:102::/:/bin/sh\n")
             .file("etc/group", "staff:x:50:\n")
-            .folder("run")
-            .folder("var")
+            .directory("run")
+            .directory("var")
             .entry(tar::EntryType::Symlink, "var/run", "/run", b"")
             .bytes();
         let t = store();
@@ -110,7 +110,7 @@ impl Lab {
         let view = view::View { layers: self.t.store.rootfs("made").unwrap().layers };
         match view.resolve(std::path::Path::new(path)).unwrap().1 {
             view::Node::Missing => None,
-            view::Node::Folder(parts) => parts.first().cloned(),
+            view::Node::Directory(parts) => parts.first().cloned(),
             view::Node::File(real) | view::Node::Symlink(real) => Some(real),
         }
     }
@@ -179,7 +179,7 @@ async fn the_configuration_is_what_the_instructions_say() {
     let check = config.healthcheck.unwrap();
     assert_eq!((check.test, check.interval), (vec!["CMD-SHELL".into(), "check $A".into()], 5_000_000_000));
     assert_eq!(config.on_build, ["RUN touch y"]);
-    assert!(lab.find("w/sub/1").unwrap().is_dir(), "WORKDIR makes its folder");
+    assert!(lab.find("w/sub/1").unwrap().is_dir(), "WORKDIR makes its directory");
     assert!(lab.screen().contains("build-args [UNUSED] were not consumed"));
     let spec = lab.runner.0.lock().unwrap().pop().unwrap();
     assert_eq!((spec.cwd.as_str(), spec.user.as_str()), ("/w/sub/1", "web"));
@@ -237,7 +237,7 @@ async fn files_go_where_docker_puts_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_is_left_out_is_made_for_what_is_brought_back() {
+async fn a_directory_that_is_left_out_is_made_for_what_is_brought_back() {
     let lab = Lab::new().await;
     let context = Tar::new()
         .with(tar::EntryType::Directory, "d/", "", b"", |h| h.set_mode(0o700))
@@ -265,8 +265,8 @@ async fn mounts_of_a_run_are_handed_to_the_runner() {
     let spec = lab.runner.0.lock().unwrap().pop().unwrap();
     let targets: Vec<String> = spec.mounts.iter().map(|m| m.target.display().to_string()).collect();
     assert_eq!(targets, ["/c", "/t", "/e", "/run/secrets/key"]);
-    assert!(matches!(&spec.mounts[0].source, MountSource::Host(folder) if folder.is_dir()));
-    assert!(matches!(&spec.mounts[2].source, MountSource::Host(folder) if folder.ends_with("etc")));
+    assert!(matches!(&spec.mounts[0].source, MountSource::Host(directory) if directory.is_dir()));
+    assert!(matches!(&spec.mounts[2].source, MountSource::Host(directory) if directory.ends_with("etc")));
     assert!(
         matches!(&spec.mounts[3].source, MountSource::Host(file) if !file.exists()),
         "the secret went with the step"
@@ -346,10 +346,10 @@ async fn where_the_two_builders_differ_each_keeps_its_own_rules() {
             .file("Dockerfile", file)
             .file("a.json", "a")
             .file("b.json", "b")
-            .folder("links")
+            .directory("links")
             .entry(tar::EntryType::Symlink, "links/bin", "usr/bin", b"")
-            .folder("rootfs")
-            .folder("rootfs/bin")
+            .directory("rootfs")
+            .directory("rootfs/bin")
             .file("rootfs/bin/x", "x");
         let options = BuildOptions { dialect, no_cache: true, ..options() };
         let built = lab.build_with(context, options).await.map(drop).map_err(|e| e.to_string());
@@ -487,10 +487,10 @@ async fn a_url_is_downloaded_and_not_unpacked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_of_the_machine_is_a_context_by_all_means() {
+async fn a_directory_of_the_machine_is_a_context_by_all_means() {
     let lab = Lab::new().await;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
     for (file, text) in [
         ("Dockerfile", "FROM base\nCOPY . /app/\n"),
         (".dockerignore", "secret\nmodules\n!modules/kept\n*ile\n"),
@@ -505,7 +505,7 @@ async fn a_folder_of_the_machine_is_a_context_by_all_means() {
     let build = |path: PathBuf| {
         let options = BuildOptions { tags: vec!["made".into()], ..BuildOptions::default() };
         lab.screen.0.lock().unwrap().clear();
-        lab.build_context(BuildContext::Folder(path), options)
+        lab.build_context(BuildContext::Directory(path), options)
     };
     build(path.to_owned()).await.unwrap();
     assert_eq!(lab.read("app/kept"), "y");

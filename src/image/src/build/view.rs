@@ -27,7 +27,7 @@ pub(super) struct View {
 pub(super) enum Node {
     Missing,
     /// Everything that makes up the directory, topmost first.
-    Folder(Vec<PathBuf>),
+    Directory(Vec<PathBuf>),
     Symlink(PathBuf),
     /// A file, a device, a pipe.
     File(PathBuf),
@@ -38,7 +38,7 @@ impl Node {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Node::Missing => 0,
-            Node::Folder(parts) => parts.iter().map(|part| ENTRY + part.as_os_str().len()).sum(),
+            Node::Directory(parts) => parts.iter().map(|part| ENTRY + part.as_os_str().len()).sum(),
             Node::Symlink(real) | Node::File(real) => ENTRY + real.as_os_str().len(),
         }
     }
@@ -46,7 +46,7 @@ impl Node {
 
 impl View {
     pub(super) fn root(&self) -> Node {
-        Node::Folder(until_opaque(self.layers.iter().cloned()))
+        Node::Directory(until_opaque(self.layers.iter().cloned()))
     }
 
     /// Follows links as if the view were the root of everything. Gives the real path, also where nothing is there (yet).
@@ -94,8 +94,8 @@ fn components(path: &Path) -> Vec<OsString> {
 }
 
 /// What is called `name` in a directory, not followed.
-pub(super) fn child(folder: &Node, name: &OsStr) -> Node {
-    let Node::Folder(parts) = folder else { return Node::Missing };
+pub(super) fn child(directory: &Node, name: &OsStr) -> Node {
+    let Node::Directory(parts) = directory else { return Node::Missing };
     let mut found = Vec::new();
     for part in parts {
         let path = part.join(name);
@@ -110,30 +110,30 @@ pub(super) fn child(folder: &Node, name: &OsStr) -> Node {
             return Node::File(path);
         }
     }
-    if found.is_empty() { Node::Missing } else { Node::Folder(until_opaque(found.into_iter())) }
+    if found.is_empty() { Node::Missing } else { Node::Directory(until_opaque(found.into_iter())) }
 }
 
 /// What is in a directory, sorted by name, one by one: it may hold more than memory should.
 pub(super) struct Entries<'f> {
-    folder: &'f Node,
+    directory: &'f Node,
     names: Names,
 }
 
-pub(super) fn entries<'f>(folder: &'f Node, listings: &Listings) -> Entries<'f> {
-    Entries { folder, names: listings.names() }
+pub(super) fn entries<'f>(directory: &'f Node, listings: &Listings) -> Entries<'f> {
+    Entries { directory, names: listings.names() }
 }
 
 impl Iterator for Entries<'_> {
     type Item = io::Result<(OsString, Node)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        next_entry(self.folder, &mut self.names).transpose()
+        next_entry(self.directory, &mut self.names).transpose()
     }
 }
 
 /// The next thing in a directory whose `names` are always these.
-pub(super) fn next_entry(folder: &Node, names: &mut Names) -> io::Result<Option<(OsString, Node)>> {
-    let Node::Folder(parts) = folder else { return Ok(None) };
+pub(super) fn next_entry(directory: &Node, names: &mut Names) -> io::Result<Option<(OsString, Node)>> {
+    let Node::Directory(parts) = directory else { return Ok(None) };
     loop {
         let found = names.next_of(|take| {
             parts.iter().try_for_each(|part| {
@@ -142,7 +142,7 @@ pub(super) fn next_entry(folder: &Node, names: &mut Names) -> io::Result<Option<
             })
         });
         let Some(name) = found? else { return Ok(None) };
-        match child(folder, &name) {
+        match child(directory, &name) {
             Node::Missing => {}
             node => return Ok(Some((name, node))),
         }
@@ -223,11 +223,11 @@ impl<'s> Search<'s> {
 
     fn next(&mut self, component: &str, found: Found) -> Result<Found, String> {
         let (mut next, bytes) = (Found::new(), self.bytes);
-        for (path, folder) in found {
+        for (path, directory) in found {
             if component == "**" {
-                self.folders_below(path, folder, &mut next)?;
+                self.directories_below(path, directory, &mut next)?;
             } else if is_pattern(component) {
-                for entry in entries(&folder, &self.listings) {
+                for entry in entries(&directory, &self.listings) {
                     let (name, node) = self.looked_at(entry)?;
                     if matches(component, &name.to_string_lossy()) {
                         self.add(path.join(name), node, &mut next)?;
@@ -235,7 +235,7 @@ impl<'s> Search<'s> {
                 }
             } else {
                 self.look(1)?;
-                let node = child(&folder, OsStr::new(component));
+                let node = child(&directory, OsStr::new(component));
                 self.add(path.join(component), node, &mut next)?;
             }
         }
@@ -258,24 +258,24 @@ impl<'s> Search<'s> {
     }
 
     /// The directory itself and all below it; links are not followed. What was found already has all below it there too.
-    fn folders_below(&mut self, path: PathBuf, folder: Node, found: &mut Found) -> Result<(), String> {
-        self.take(&path, &folder)?;
-        let mut todo = vec![(path, folder)];
-        while let Some((path, folder)) = todo.pop() {
-            self.bytes += size(&path, &folder);
+    fn directories_below(&mut self, path: PathBuf, directory: Node, found: &mut Found) -> Result<(), String> {
+        self.take(&path, &directory)?;
+        let mut todo = vec![(path, directory)];
+        while let Some((path, directory)) = todo.pop() {
+            self.bytes += size(&path, &directory);
             if found.contains_key(&path) {
                 continue;
             }
             self.look(1)?;
-            for entry in entries(&folder, &self.listings) {
+            for entry in entries(&directory, &self.listings) {
                 let (name, node) = self.looked_at(entry)?;
-                if matches!(node, Node::Folder(_)) {
+                if matches!(node, Node::Directory(_)) {
                     let path = path.join(name);
                     self.take(&path, &node)?;
                     todo.push((path, node));
                 }
             }
-            self.add(path, folder, found)?;
+            self.add(path, directory, found)?;
         }
         Ok(())
     }
@@ -418,17 +418,17 @@ mod tests {
 
     /// With directories `d/d/…/d`, a file `x` in each, a directory `e` beside the first and a link to it.
     fn nested(levels: usize) -> (tempfile::TempDir, View) {
-        let folder = tempfile::tempdir().unwrap();
-        let deepest = folder.path().join("d/".repeat(levels));
+        let directory = tempfile::tempdir().unwrap();
+        let deepest = directory.path().join("d/".repeat(levels));
         std::fs::create_dir_all(&deepest).unwrap();
-        for inner in deepest.ancestors().take_while(|path| *path != folder.path()) {
+        for inner in deepest.ancestors().take_while(|path| *path != directory.path()) {
             std::fs::write(inner.join("x"), "").unwrap();
         }
-        std::fs::create_dir(folder.path().join("e")).unwrap();
-        std::fs::write(folder.path().join("e/x"), "").unwrap();
-        std::os::unix::fs::symlink("e", folder.path().join("link")).unwrap();
-        let view = View { layers: vec![folder.path().to_owned()] };
-        (folder, view)
+        std::fs::create_dir(directory.path().join("e")).unwrap();
+        std::fs::write(directory.path().join("e/x"), "").unwrap();
+        std::os::unix::fs::symlink("e", directory.path().join("link")).unwrap();
+        let view = View { layers: vec![directory.path().to_owned()] };
+        (directory, view)
     }
 
     fn search(view: &View, pattern: &str, names: usize, bytes: usize) -> Result<Vec<String>, String> {
@@ -439,7 +439,7 @@ mod tests {
 
     #[test]
     fn each_path_is_found_once_in_order() {
-        let (_folder, view) = nested(2);
+        let (_directory, view) = nested(2);
         for (pattern, want) in [
             ("**/x", &["d/d/x", "d/x", "e/x"][..]),
             ("**/**/x", &["d/d/x", "d/x", "e/x"]),
@@ -457,8 +457,8 @@ mod tests {
     }
 
     #[test]
-    fn any_folders_twice_look_no_oftener_than_the_folders_are() {
-        let (_folder, view) = nested(100);
+    fn any_directories_twice_look_no_oftener_than_the_directories_are() {
+        let (_directory, view) = nested(100);
         let all = search(&view, "**/x", 1_000, 1 << 20).unwrap();
         assert_eq!(all.len(), 101);
         assert_eq!(search(&view, "**/**/**/**/x", 1_000, 1 << 20).unwrap(), all);
@@ -468,7 +468,7 @@ mod tests {
 
     #[test]
     fn a_search_has_an_end() {
-        let (_folder, view) = nested(50);
+        let (_directory, view) = nested(50);
         let too_much = "the pattern **/x has to look at too many files";
         assert_eq!(search(&view, "**/x", 20, 1 << 20).unwrap_err(), too_much);
         assert_eq!(search(&view, "**/x", 1_000, 2_000).unwrap_err(), too_much);

@@ -169,14 +169,14 @@ async fn every_form_of_archive_gives_the_same_image() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_layout_folder_is_loaded_in_place() {
+async fn a_layout_directory_is_loaded_in_place() {
     let t = store();
-    let folder = tempfile::TempDir::new().unwrap();
-    std::fs::create_dir_all(folder.path().join("blobs/sha256")).unwrap();
+    let directory = tempfile::TempDir::new().unwrap();
+    std::fs::create_dir_all(directory.path().join("blobs/sha256")).unwrap();
     for (path, bytes) in layout("latest", &[layer("a")]) {
-        std::fs::write(folder.path().join(path), bytes).unwrap();
+        std::fs::write(directory.path().join(path), bytes).unwrap();
     }
-    let loaded = t.store.load_path(folder.path()).await.unwrap();
+    let loaded = t.store.load_path(directory.path()).await.unwrap();
     assert!(loaded[0].repo_tags.is_empty(), "a bare tag is no name");
     assert!(t.store.rootfs(&loaded[0].id).is_ok());
 }
@@ -261,8 +261,12 @@ async fn a_broken_or_hostile_archive_is_refused_and_leaves_nothing() {
         let why = t.store.load(Cursor::new(archive)).await.expect_err(case).to_string();
         assert!(why.contains(want), "{case}: {why}");
         assert_eq!(t.store.images(), [], "{case}");
-        for folder in ["layers", "tmp", "blobs/sha256"] {
-            assert_eq!(std::fs::read_dir(t.dir.path().join(folder)).unwrap().count(), 0, "{case}: {folder}");
+        for directory in ["layers", "tmp", "blobs/sha256"] {
+            assert_eq!(
+                std::fs::read_dir(t.dir.path().join(directory)).unwrap().count(),
+                0,
+                "{case}: {directory}"
+            );
         }
     }
 }

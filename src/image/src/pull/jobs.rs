@@ -63,10 +63,10 @@ impl LayerJob {
 
     /// Download and unpacking overlap: the socket feeds the inflater.
     async fn bring(&self, watchers: &Arc<Fanout>) -> Result<Unpacked> {
-        let folder = self.store.layers.temporary()?;
+        let directory = self.store.layers.temporary()?;
         let extracting = Extracting::new(watchers.clone(), self.blob.size);
         let told = extracting.clone();
-        let (sender, unpacked) = unpack::start(folder, move |bytes| told.passed(bytes));
+        let (sender, unpacked) = unpack::start(directory, move |bytes| told.passed(bytes));
         let brought = download(&self.repository, &self.blob, &sender, |status| watchers.tell(status)).await;
         match brought {
             Ok(true) => {

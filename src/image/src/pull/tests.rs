@@ -150,8 +150,12 @@ async fn what_does_not_match_its_digest_is_refused_and_leaves_nothing() {
             .expect_err(name);
         assert!(why.to_string().contains(want), "{name}: {why}");
         assert_eq!(t.store.images(), [], "{name}");
-        for folder in ["layers", "tmp"] {
-            assert_eq!(std::fs::read_dir(t.dir.path().join(folder)).unwrap().count(), 0, "{name}: {folder}");
+        for directory in ["layers", "tmp"] {
+            assert_eq!(
+                std::fs::read_dir(t.dir.path().join(directory)).unwrap().count(),
+                0,
+                "{name}: {directory}"
+            );
         }
     }
 }

@@ -80,9 +80,9 @@ impl Layers {
 
     /// Puts a finished layer into its place. `below`: the chain ids of the layers under it, topmost first, all in place.
     pub(crate) fn place(&self, unpacked: Unpacked, chain: &Digest, below: &[Digest]) -> Result<LayerFacts> {
-        let folder = unpacked.folder.path();
+        let directory = unpacked.directory.path();
         let lower: Vec<PathBuf> = below.iter().map(|chain| self.diff(chain)).collect();
-        fit(folder, &unpacked.implied, &lower)?;
+        fit(directory, &unpacked.implied, &lower)?;
         let facts = LayerFacts {
             diff_id: unpacked.diff_id,
             size: unpacked.size,
@@ -93,9 +93,9 @@ impl Layers {
             pushed: Vec::new(),
             boot: super::boot_id(),
         };
-        write_facts(folder, &facts)?;
-        match std::fs::rename(folder, self.path(chain)) {
-            Ok(()) => drop(unpacked.folder.keep()),
+        write_facts(directory, &facts)?;
+        match std::fs::rename(directory, self.path(chain)) {
+            Ok(()) => drop(unpacked.directory.keep()),
             // somebody else was faster, and has the same
             Err(_) if self.facts(chain).is_some() => {}
             Err(e) => return Err(ImageError::io(format!("put layer {} into its place", chain.short()), e)),
@@ -142,7 +142,7 @@ fn spread(dir: &Path) {
     }
 }
 
-fn write_facts(folder: &Path, facts: &LayerFacts) -> Result<()> {
+fn write_facts(directory: &Path, facts: &LayerFacts) -> Result<()> {
     let text = serde_json::to_vec(facts).map_err(doing("write layer.json"))?;
-    std::fs::write(folder.join(FACTS), text).map_err(doing("write layer.json"))
+    std::fs::write(directory.join(FACTS), text).map_err(doing("write layer.json"))
 }

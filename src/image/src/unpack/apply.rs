@@ -100,9 +100,9 @@ impl Applier {
             return self.whiteout(&path, name);
         }
         match kind {
-            EntryType::Directory => self.folder(&path, &attributes),
+            EntryType::Directory => self.directory(&path, &attributes),
             // archives from before 1988 have no other way to say it
-            EntryType::Regular if raw.ends_with(b"/") => self.folder(&path, &attributes),
+            EntryType::Regular if raw.ends_with(b"/") => self.directory(&path, &attributes),
             EntryType::Regular | EntryType::Continuous => {
                 self.file(&path, &attributes, entry, sparse.map_or(Holes::None, Holes::Mapped))
             }
@@ -123,16 +123,16 @@ impl Applier {
     /// The directory that `path` goes into, with room made for it.
     fn room_for<'p>(&mut self, path: &'p Path) -> Result<(Rc<OwnedFd>, &'p OsStr, Displaced)> {
         let (parent, name) = split(path)?;
-        let above = self.tree.folder(parent)?;
+        let above = self.tree.directory(parent)?;
         let displaced = self.tree.displace(path, &above, name)?;
         Ok((above, name, displaced))
     }
 
-    fn folder(&mut self, path: &Path, attributes: &Attributes) -> Result<()> {
+    fn directory(&mut self, path: &Path, attributes: &Attributes) -> Result<()> {
         let mut opaque = false;
         if !path.as_os_str().is_empty() {
             let (parent, name) = split(path)?;
-            let above = self.tree.folder(parent)?;
+            let above = self.tree.directory(parent)?;
             let there = self.tree.kind(&above, name).map(|(kind, _)| kind);
             if there != Some(FileType::Directory) {
                 opaque = self.tree.displace(path, &above, name)? == Displaced::Whiteout;
@@ -140,7 +140,7 @@ impl Applier {
             }
         }
         self.tree.described(path);
-        let fd = self.open_folder(path)?;
+        let fd = self.open_directory(path)?;
         attributes.apply(&fd, path)?;
         if opaque {
             set_opaque(&fd, path)?;
@@ -149,7 +149,7 @@ impl Applier {
         Ok(())
     }
 
-    fn open_folder(&self, path: &Path) -> Result<OwnedFd> {
+    fn open_directory(&self, path: &Path) -> Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
         self.tree.open(path, flags).map_err(|e| refusal(path, e))
     }
@@ -195,7 +195,7 @@ impl Applier {
     /// A new file. Most names are free, so whether one is is found out by taking it.
     fn create(&mut self, path: &Path) -> Result<File> {
         let (parent, name) = split(path)?;
-        let above = self.tree.folder(parent)?;
+        let above = self.tree.directory(parent)?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = || rustix::fs::openat(&*above, name, flags, Mode::RUSR | Mode::WUSR);
         let fd = match open() {
@@ -270,8 +270,8 @@ impl Applier {
             return Ok(());
         }
         let (target_parent, target_name) = split(&target)?;
-        let folder = OFlags::PATH | OFlags::DIRECTORY;
-        let target_above = self.tree.open(target_parent, folder).map_err(missing)?;
+        let directory = OFlags::PATH | OFlags::DIRECTORY;
+        let target_above = self.tree.open(target_parent, directory).map_err(missing)?;
         if self.tree.kind(&target_above, target_name).is_none() {
             return Err(missing(rustix::io::Errno::NOENT));
         }
@@ -310,8 +310,8 @@ impl Applier {
     fn whiteout(&mut self, path: &Path, name: &OsStr) -> Result<()> {
         let parent = path.parent().unwrap_or(Path::new(""));
         if name.as_bytes() == OPAQUE {
-            self.tree.folder(parent)?;
-            return set_opaque(self.open_folder(parent)?, parent);
+            self.tree.directory(parent)?;
+            return set_opaque(self.open_directory(parent)?, parent);
         }
         if name.as_bytes().starts_with(AUFS) {
             return Ok(());
@@ -323,12 +323,12 @@ impl Applier {
                 path.display()
             )));
         }
-        let above = self.tree.folder(parent)?;
+        let above = self.tree.directory(parent)?;
         match self.tree.kind(&above, hidden) {
             // a whiteout is about the layers below; what this layer brings itself stays
             Some((FileType::Directory, _)) => {
-                let folder = parent.join(hidden);
-                set_opaque(self.open_folder(&folder)?, &folder)
+                let directory = parent.join(hidden);
+                set_opaque(self.open_directory(&directory)?, &directory)
             }
             Some(_) => Ok(()),
             None => rustix::fs::mknodat(&*above, hidden, FileType::CharacterDevice, Mode::empty(), 0)
@@ -340,7 +340,7 @@ impl Applier {
         // the last word about a directory counts, and it is the last in the list
         for (path, mtime) in &self.times {
             // a directory may have been replaced by something else since
-            if let Ok(fd) = self.open_folder(path) {
+            if let Ok(fd) = self.open_directory(path) {
                 rustix::fs::futimens(&fd, &times(*mtime)).map_err(|e| refusal(path, e))?;
             }
         }

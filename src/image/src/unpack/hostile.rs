@@ -12,7 +12,7 @@ fn a_hostile_layer_is_refused_and_writes_nothing_outside() {
     for (name, tar, want) in [
         ("dots", Tar::new().file("a/../../written", "x").bytes(), "climbs out"),
         ("dots behind a name", Tar::new().file("a/b/../../../written", "x").bytes(), "climbs out"),
-        ("dots only", Tar::new().folder("..").bytes(), "climbs out"),
+        ("dots only", Tar::new().directory("..").bytes(), "climbs out"),
         (
             "hard link out",
             Tar::new().entry(EntryType::Link, "l", "../../etc/passwd", b"").bytes(),
@@ -131,7 +131,7 @@ fn a_hostile_layer_is_refused_and_writes_nothing_outside() {
                 .bytes(),
             "climbs out",
         ),
-        ("broken gzip", gzip(&Tar::new().folder(&deep).bytes())[..40].to_vec(), "layer"),
+        ("broken gzip", gzip(&Tar::new().directory(&deep).bytes())[..40].to_vec(), "layer"),
     ] {
         let why = unpack(&tar).map(|_| ()).expect_err(name).to_string();
         assert!(why.contains(want), "{name}: {why}");
@@ -155,8 +155,8 @@ fn links_are_followed_as_by_one_whose_root_this_is() {
             "written".into(),
         ),
         (
-            "a folder",
-            link("l", &out).folder("l/sub").file("l/sub/written", "x"),
+            "a directory",
+            link("l", &out).directory("l/sub").file("l/sub/written", "x"),
             format!("{inside}/sub/written"),
         ),
         ("a whiteout", link("l", &out).file("l/.wh.written", ""), format!("{inside}/written")),
@@ -193,7 +193,7 @@ fn links_are_followed_as_by_one_whose_root_this_is() {
 #[test]
 fn names_from_the_root_are_the_roots_own() {
     let tar = Tar::new()
-        .folder("/usr/")
+        .directory("/usr/")
         .file("/usr/app", "as ko writes it")
         .file("./usr/./other", "as others do")
         .entry(EntryType::Link, "/usr/again", "/usr/app", b"")
@@ -218,7 +218,7 @@ fn what_comes_twice_is_what_came_last() {
         .file("d", "a file now")
         .file("f", "first")
         .file("f", "second")
-        .folder("f")
+        .directory("f")
         .file("f/inside", "third")
         .entry(EntryType::Symlink, "l", "f", b"")
         .file("l", "no link any more")

@@ -20,7 +20,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 const REAL: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// Bytes of names that may be moved, each as often as it is: through links behind links an archive of a few KiB could have
 /// the same paths moved over and over. What is on the way to one file is some hundred bytes.
 const MAX_MOVED: usize = 256 << 20;
@@ -155,8 +155,8 @@ impl Fitting<'_> {
         for name in names(&source).map_err(|e| refusal(from, e))? {
             let (old, new) = (from.join(&name), joined(to, Path::new(&name)));
             self.count(old.as_os_str().len())?;
-            let kind = |folder: &OwnedFd| {
-                let stat = rustix::fs::statat(folder, &name, AtFlags::SYMLINK_NOFOLLOW);
+            let kind = |directory: &OwnedFd| {
+                let stat = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW);
                 stat.ok().map(|stat| FileType::from_raw_mode(stat.st_mode))
             };
             match (kind(&source), kind(&target)) {
@@ -176,7 +176,7 @@ impl Fitting<'_> {
 
     fn open(&self, path: &Path) -> Result<OwnedFd> {
         let at = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        rustix::fs::openat2(&self.own, at, FOLDER, Mode::empty(), REAL).map_err(|e| refusal(path, e))
+        rustix::fs::openat2(&self.own, at, DIRECTORY, Mode::empty(), REAL).map_err(|e| refusal(path, e))
     }
 
     fn place<'p>(&self, path: &'p Path) -> Result<(OwnedFd, &'p OsStr)> {
@@ -187,7 +187,7 @@ impl Fitting<'_> {
     /// Owner, mode and time of the directories that were only implied.
     fn inherit(&self) -> Result<()> {
         for path in &self.implied {
-            let Some(Entry::Folder(model)) = self.below.look(path) else { continue };
+            let Some(Entry::Directory(model)) = self.below.look(path) else { continue };
             let fd = self.open(path)?;
             let failed = |e| ImageError::io(format!("inherit the attributes of {}", path.display()), e);
             if is_root() {
@@ -202,9 +202,9 @@ impl Fitting<'_> {
     }
 }
 
-fn names(folder: &OwnedFd) -> Result<Vec<std::ffi::OsString>, Errno> {
+fn names(directory: &OwnedFd) -> Result<Vec<std::ffi::OsString>, Errno> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
+    for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name != "." && name != ".." {
@@ -215,7 +215,7 @@ fn names(folder: &OwnedFd) -> Result<Vec<std::ffi::OsString>, Errno> {
 }
 
 enum Entry {
-    Folder(Box<Stat>),
+    Directory(Box<Stat>),
     Link(PathBuf),
     Other,
 }
@@ -270,7 +270,7 @@ fn look_in(layer: &OwnedFd, path: &Path) -> Seen {
 fn entry_of(found: &OwnedFd) -> Seen {
     let Ok(stat) = rustix::fs::fstat(found) else { return Seen::Hidden };
     match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Directory => Seen::Here(Entry::Folder(Box::new(stat))),
+        FileType::Directory => Seen::Here(Entry::Directory(Box::new(stat))),
         FileType::Symlink => match rustix::fs::readlinkat(found, "", Vec::new()) {
             Ok(target) => Seen::Here(Entry::Link(OsStr::from_bytes(target.to_bytes()).into())),
             Err(_) => Seen::Hidden,
@@ -284,8 +284,8 @@ fn entry_of(found: &OwnedFd) -> Seen {
 fn hides(layer: &OwnedFd, path: &Path) -> bool {
     let above = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
     above.into_iter().any(|above| {
-        let folder = rustix::fs::openat2(layer, above, FOLDER, Mode::empty(), REAL);
-        folder.is_ok_and(|folder| is_opaque(&folder))
+        let directory = rustix::fs::openat2(layer, above, DIRECTORY, Mode::empty(), REAL);
+        directory.is_ok_and(|directory| is_opaque(&directory))
     })
 }
 
@@ -302,13 +302,14 @@ mod tests {
     fn fitted(layers: &[Vec<u8>]) -> (crate::unpack::Unpacked, Vec<String>) {
         let mut unpacked: Vec<_> = layers.iter().map(|tar| unpack(tar).unwrap()).collect();
         let top = unpacked.pop().unwrap();
-        let lower: Vec<PathBuf> = unpacked.iter().rev().map(|one| one.folder.path().join("diff")).collect();
-        fit(top.folder.path(), &top.implied, &lower).unwrap();
+        let lower: Vec<PathBuf> =
+            unpacked.iter().rev().map(|one| one.directory.path().join("diff")).collect();
+        fit(top.directory.path(), &top.implied, &lower).unwrap();
         let mut found = Vec::new();
-        list(&top.folder.path().join("diff"), Path::new(""), &mut found);
+        list(&top.directory.path().join("diff"), Path::new(""), &mut found);
         found.sort();
         let mut tar = Vec::new();
-        TarSplitReader::open(top.folder.path()).unwrap().read_to_end(&mut tar).unwrap();
+        TarSplitReader::open(top.directory.path()).unwrap().read_to_end(&mut tar).unwrap();
         assert!(tar == layers[layers.len() - 1], "the archive still comes back");
         (top, found)
     }
@@ -345,7 +346,7 @@ mod tests {
                 &["d/x x"],
             ),
             (
-                "the layer's own folder, with what is there",
+                "the layer's own directory, with what is there",
                 vec![link("l", "/run").bytes(), Tar::new().file("run/y", "y").file("l/x", "x").bytes()],
                 &["run/x x", "run/y y"],
             ),
@@ -355,13 +356,13 @@ mod tests {
                 &["run/x own"],
             ),
             (
-                "a described folder replaces it",
-                vec![link("l", "/run").bytes(), Tar::new().folder("l").file("l/x", "x").bytes()],
+                "a described directory replaces it",
+                vec![link("l", "/run").bytes(), Tar::new().directory("l").file("l/x", "x").bytes()],
                 &["l/x x"],
             ),
             (
-                "replaced by a folder in between",
-                vec![link("l", "/run").bytes(), Tar::new().folder("l").bytes(), x("l/x")],
+                "replaced by a directory in between",
+                vec![link("l", "/run").bytes(), Tar::new().directory("l").bytes(), x("l/x")],
                 &["l/x x"],
             ),
             (
@@ -389,7 +390,7 @@ mod tests {
     fn only_what_is_below_a_link_is_moved() {
         for (name, from, to, want, moved) in [
             ("elsewhere", "a", "c", &["a.b", "b/a", "c/a/b", "c/b"][..], "a/a/b".len() + "a/b".len()),
-            ("into the folder above", "a/a", "a", &["a.b", "a/b", "b/a"], "a/a/b".len()),
+            ("into the directory above", "a/a", "a", &["a.b", "a/b", "b/a"], "a/a/b".len()),
             ("nothing", "b/a/c", "c", &["a.b", "a/a/b", "a/b", "b/a"], 0),
         ] {
             let paths = ["a.b", "a/a/b", "a/b", "b/a"];
@@ -413,26 +414,26 @@ mod tests {
             [("to a file", link("/f"), "not a directory"), ("in a circle", link("l"), "loop")]
         {
             let top = unpack(&Tar::new().file("l/x", "x").bytes()).unwrap();
-            let why = fit(top.folder.path(), &top.implied, &[lower.folder.path().join("diff")]);
+            let why = fit(top.directory.path(), &top.implied, &[lower.directory.path().join("diff")]);
             let why = why.unwrap_err().to_string();
             assert!(why.contains(want), "{name}: {why}");
         }
     }
 
     #[test]
-    fn folders_too_deep_in_each_other_are_not_put_together() {
+    fn directories_too_deep_in_each_other_are_not_put_together() {
         let lower = unpack(&Tar::new().entry(Symlink, "l", "/run", b"").bytes()).unwrap();
         let deep = |top: &str| format!("{top}/{}x", "d/".repeat(trees::MAX_DEPTH));
         let (moved, there) = (deep("l"), deep("run"));
         let tar = Tar::new().pax(&[("path", moved.as_bytes())]).file("x", "moved");
         let top = unpack(&tar.pax(&[("path", there.as_bytes())]).file("x", "there").bytes()).unwrap();
-        let why = fit(top.folder.path(), &top.implied, &[lower.folder.path().join("diff")]);
+        let why = fit(top.directory.path(), &top.implied, &[lower.directory.path().join("diff")]);
         let why = why.unwrap_err().to_string();
         assert!(why.contains("more than 256 directories in each other"), "{why}");
     }
 
     #[test]
-    fn folders_that_are_not_described_are_as_below_and_never_as_on_the_machine() {
+    fn directories_that_are_not_described_are_as_below_and_never_as_on_the_machine() {
         let outside = tempfile::tempdir().unwrap();
         std::fs::set_permissions(outside.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
         let below = Tar::new()
@@ -441,7 +442,7 @@ mod tests {
             .entry(Symlink, "out", outside.path().to_str().unwrap(), b"")
             .bytes();
         let (top, found) = fitted(&[below, Tar::new().file("l/x", "x").file("out/y", "y").bytes()]);
-        let diff = top.folder.path().join("diff");
+        let diff = top.directory.path().join("diff");
         assert_eq!(std::fs::metadata(diff.join("run")).unwrap().mode() & 0o7777, 0o1770);
         let inside = outside.path().strip_prefix("/").unwrap();
         let mut want = [format!("{} y", inside.join("y").display()), "run/x x".to_owned()];

@@ -7,7 +7,7 @@ use std::path::Path;
 use tar::EntryType;
 
 pub(super) fn diff(unpacked: &Unpacked) -> PathBuf {
-    unpacked.folder.path().join("diff")
+    unpacked.directory.path().join("diff")
 }
 
 fn is_whiteout(path: &Path) -> bool {
@@ -23,7 +23,7 @@ fn is_opaque(path: &Path) -> bool {
 /// The layer's tar again, from its directory.
 pub(super) fn rebuilt(unpacked: &Unpacked) -> Vec<u8> {
     let mut bytes = Vec::new();
-    TarSplitReader::open(unpacked.folder.path()).unwrap().read_to_end(&mut bytes).unwrap();
+    TarSplitReader::open(unpacked.directory.path()).unwrap().read_to_end(&mut bytes).unwrap();
     bytes
 }
 
@@ -31,8 +31,8 @@ pub(super) fn rebuilt(unpacked: &Unpacked) -> Vec<u8> {
 fn an_ordinary_layer_comes_out_as_it_went_in() {
     let long = format!("usr/{}", "x".repeat(200));
     let tar = Tar::new()
-        .folder("./")
-        .folder("usr/")
+        .directory("./")
+        .directory("usr/")
         .file("usr/a", "hello")
         .file("usr/empty", "")
         .with(EntryType::Regular, "usr/su", "", b"#!", |h| h.set_mode(0o4755))
@@ -62,7 +62,7 @@ fn an_ordinary_layer_comes_out_as_it_went_in() {
         assert_eq!(meta("usr/su").permissions().mode() & 0o7777, 0o4755, "{name}: setuid stays");
         assert_eq!(std::fs::read_link(root.join("bin")).unwrap(), Path::new("/usr/bin"), "{name}");
         assert_eq!((meta(&long).mtime(), meta(&long).mtime_nsec()), (1_500_000_000, 250_000_000), "{name}");
-        assert_eq!(meta("usr").mtime(), 1_600_000_000, "{name}: a folder's time, after it was filled");
+        assert_eq!(meta("usr").mtime(), 1_600_000_000, "{name}: a directory's time, after it was filled");
         assert!(meta("usr/fifo").file_type().is_fifo(), "{name}");
         assert!(rebuilt(&unpacked) == tar, "{name}: the archive comes back byte for byte");
     }
@@ -71,7 +71,7 @@ fn an_ordinary_layer_comes_out_as_it_went_in() {
 #[test]
 fn what_looks_hostile_but_is_not_is_taken() {
     let tar = Tar::new()
-        .folder("usr/lib")
+        .directory("usr/lib")
         .entry(EntryType::Symlink, "lib", "usr/lib", b"")
         .file("lib/inside", "through a link that stays inside")
         .entry(EntryType::Symlink, "etc", "../../../../etc", b"")
@@ -87,17 +87,17 @@ fn what_looks_hostile_but_is_not_is_taken() {
 #[test]
 fn whiteouts_are_written_as_overlayfs_reads_them() {
     let tar = Tar::new()
-        .folder("etc")
+        .directory("etc")
         .file("etc/.wh.passwd", "")
-        .folder("var")
+        .directory("var")
         .file("var/.wh..wh..opq", "")
         .file("var/new", "x")
         .file(".wh..wh.plnk", "AUFS")
-        .folder("back")
+        .directory("back")
         .file("back/x", "x")
         .file(".wh.back", "")
         .file(".wh.again", "")
-        .folder("again")
+        .directory("again")
         .file(".wh.implied", "")
         .file("implied/deep/x", "x")
         .file(".wh.f", "")
@@ -111,7 +111,7 @@ fn whiteouts_are_written_as_overlayfs_reads_them() {
         is_opaque(&root.join("back")) && root.join("back/x").exists(),
         "what the layer brings itself stays"
     );
-    assert!(is_opaque(&root.join("again")), "a folder in a whiteout's place hides what was below");
+    assert!(is_opaque(&root.join("again")), "a directory in a whiteout's place hides what was below");
     assert!(
         is_opaque(&root.join("implied")) && root.join("implied/deep/x").exists(),
         "also where it is only implied"
@@ -132,8 +132,8 @@ fn the_last_of_two_entries_counts_and_the_archive_still_comes_back() {
         .file("b", "kept")
         .entry(EntryType::Symlink, "b", "a", b"")
         .file("a", "third")
-        .folder("d")
-        .file("d", "an empty folder may be replaced")
+        .directory("d")
+        .file("d", "an empty directory may be replaced")
         .bytes();
     let unpacked = unpack(&tar).unwrap();
     let read = |name: &str| std::fs::read_to_string(diff(&unpacked).join(name)).unwrap();
@@ -172,13 +172,13 @@ fn a_sparse_file_keeps_its_holes() {
 }
 
 #[test]
-fn folders_without_a_description_get_it_from_below() {
+fn directories_without_a_description_get_it_from_below() {
     let below =
         unpack(&Tar::new().with(EntryType::Directory, "tmp", "", b"", |h| h.set_mode(0o1777)).bytes())
             .unwrap();
     let above = unpack(&Tar::new().file("tmp/x/y", "x").bytes()).unwrap();
     assert_eq!(above.implied, [PathBuf::new(), "tmp".into(), "tmp/x".into()]);
-    fit(above.folder.path(), &above.implied, &[diff(&below)]).unwrap();
+    fit(above.directory.path(), &above.implied, &[diff(&below)]).unwrap();
     let mode = |path: &str| std::fs::metadata(diff(&above).join(path)).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode("tmp"), 0o1777);
     assert_eq!(mode("tmp/x"), 0o755);
@@ -219,7 +219,7 @@ fn attributes_that_belong_to_an_image_are_kept() {
 }
 
 #[test]
-fn a_path_may_have_as_many_folders_as_fit_into_it() {
+fn a_path_may_have_as_many_directories_as_fit_into_it() {
     let path = "d/".repeat(1900) + "f";
     let tar = || Tar::new().pax(&[("path", path.as_bytes())]).file("x", "deep");
     let unpacked = unpack(&tar().bytes()).unwrap();
@@ -230,13 +230,13 @@ fn a_path_may_have_as_many_folders_as_fit_into_it() {
 
 #[test]
 fn giving_up_leaves_nothing() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().to_owned();
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().to_owned();
     let (sender, receiver) = tokio::sync::mpsc::channel(4);
     let tar = Tar::new().file("a", vec![1; 4000]).bytes();
     sender.blocking_send(Feed::Data(tar[..1500].to_vec().into())).unwrap();
     drop(sender);
-    let why = super::unpack(folder, receiver, |_| {}).unwrap_err().to_string();
+    let why = super::unpack(directory, receiver, |_| {}).unwrap_err().to_string();
     assert!(why.contains("given up"), "{why}");
     assert!(!path.exists());
 }

@@ -17,7 +17,7 @@ use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
-const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// What directories get that the archive does not describe, until the layers below say better.
 pub(super) const IMPLIED_MODE: u32 = 0o755;
 
@@ -48,7 +48,7 @@ impl Tree {
         let diff = layer.join("diff");
         std::fs::create_dir(&diff).map_err(crate::error::doing(format!("create {}", diff.display())))?;
         let root =
-            rustix::fs::open(&diff, FOLDER, Mode::empty()).map_err(|e| ImageError::io("open layer", e))?;
+            rustix::fs::open(&diff, DIRECTORY, Mode::empty()).map_err(|e| ImageError::io("open layer", e))?;
         let mode = Mode::from_raw_mode(IMPLIED_MODE);
         rustix::fs::chmod(&diff, mode).map_err(|e| ImageError::io("chmod layer", e))?;
         Ok(Tree {
@@ -64,21 +64,21 @@ impl Tree {
     /// The path that a name from the archive stands for: no link is in it, but perhaps the last part is one.
     pub(super) fn real(&mut self, path: PathBuf) -> Result<PathBuf> {
         let Some((parent, name)) = path.parent().zip(path.file_name()) else { return Ok(path) };
-        match self.real_folder(parent)? {
+        match self.real_directory(parent)? {
             None => Ok(path),
             Some(real) => Ok(real.join(name)),
         }
     }
 
     /// `None` where it is the same: nearly always.
-    fn real_folder(&mut self, path: &Path) -> Result<Option<PathBuf>> {
+    fn real_directory(&mut self, path: &Path) -> Result<Option<PathBuf>> {
         if path.as_os_str().is_empty() || self.last.as_ref().is_some_and(|(last, _)| last == path) {
             return Ok(None);
         }
         if let Some((_, real)) = self.through.as_ref().filter(|(through, _)| through == path) {
             return Ok(Some(real.clone()));
         }
-        match self.open(path, FOLDER) {
+        match self.open(path, DIRECTORY) {
             Ok(fd) => self.last = Some((path.to_owned(), Rc::new(fd))),
             Err(Errno::LOOP) => {
                 let real =
@@ -99,31 +99,31 @@ impl Tree {
     }
 
     /// Opens the directory at `path`, and makes what is missing on the way.
-    pub(super) fn folder(&mut self, path: &Path) -> Result<Rc<OwnedFd>> {
+    pub(super) fn directory(&mut self, path: &Path) -> Result<Rc<OwnedFd>> {
         if path.as_os_str().is_empty() {
             return Ok(self.root.clone());
         }
         if let Some((_, fd)) = self.last.as_ref().filter(|(last, _)| last == path) {
             return Ok(fd.clone());
         }
-        match self.open(path, FOLDER) {
+        match self.open(path, DIRECTORY) {
             // not a directory: perhaps a whiteout, which a directory may follow
             Err(Errno::NOENT | Errno::NOTDIR) => self.make_all(path),
             other => Ok(self.keep(path, other.map_err(|e| refusal(path, e))?)),
         }
     }
 
-    fn keep(&mut self, path: &Path, folder: OwnedFd) -> Rc<OwnedFd> {
-        let folder = Rc::new(folder);
-        self.last = Some((path.to_owned(), folder.clone()));
-        folder
+    fn keep(&mut self, path: &Path, directory: OwnedFd) -> Rc<OwnedFd> {
+        let directory = Rc::new(directory);
+        self.last = Some((path.to_owned(), directory.clone()));
+        directory
     }
 
     /// With all above it that are missing: the topmost first, and no stack for each, as a path may have two thousand of them.
     fn make_all(&mut self, path: &Path) -> Result<Rc<OwnedFd>> {
         let mut missing = vec![];
         for above in path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
-            match self.open(above, FOLDER) {
+            match self.open(above, DIRECTORY) {
                 Ok(_) => break,
                 Err(Errno::NOENT | Errno::NOTDIR) => missing.push(above),
                 Err(e) => return Err(refusal(above, e)),
@@ -139,13 +139,13 @@ impl Tree {
 
     fn make(&mut self, path: &Path) -> Result<OwnedFd> {
         let (parent, name) = split(path)?;
-        let above = self.folder(parent)?;
+        let above = self.directory(parent)?;
         match rustix::fs::mkdirat(&*above, name, Mode::from_raw_mode(IMPLIED_MODE)) {
             Ok(()) => _ = self.implied.insert(path.to_owned()),
             Err(Errno::EXIST) => self.make_over_whiteout(path, &above, name)?,
             Err(e) => return Err(refusal(path, e)),
         }
-        self.open(path, FOLDER).map_err(|e| refusal(path, e))
+        self.open(path, DIRECTORY).map_err(|e| refusal(path, e))
     }
 
     /// A directory in a whiteout's place hides what the whiteout hid. What is no whiteout stays.
@@ -215,13 +215,13 @@ impl Tree {
             .map_err(|e| ImageError::Refused(format!("layer: {}: {e}", path.display())))?;
         let failed = |e| refusal(path, e);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let folder = rustix::fs::openat(above, name, flags, Mode::empty()).map_err(failed)?;
+        let directory = rustix::fs::openat(above, name, flags, Mode::empty()).map_err(failed)?;
         let entries =
-            Dir::read_from(&folder).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+            Dir::read_from(&directory).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
         for entry in entries {
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name != "." && name != ".." {
-                self.displace(&path.join(name), &folder, name)?;
+                self.displace(&path.join(name), &directory, name)?;
             }
         }
         Ok(())
@@ -232,10 +232,10 @@ impl Tree {
 pub(super) fn put_aside(layer: &Path, path: &Path, above: &OwnedFd, name: &OsStr) -> Result<()> {
     let bytes = path.as_os_str().as_bytes();
     let free = (0..).map(|n| crate::tar_split::shadowed(layer, bytes, n)).find(|p| !p.exists());
-    let Some((to, folder)) = free.as_deref().and_then(|to| Some((to, to.parent()?))) else {
+    let Some((to, directory)) = free.as_deref().and_then(|to| Some((to, to.parent()?))) else {
         return Ok(());
     };
-    std::fs::create_dir_all(folder).map_err(crate::error::doing("put a replaced file aside"))?;
+    std::fs::create_dir_all(directory).map_err(crate::error::doing("put a replaced file aside"))?;
     rustix::fs::renameat(above, name, rustix::fs::CWD, to).map_err(|e| refusal(path, e))
 }
 

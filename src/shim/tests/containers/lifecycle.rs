@@ -64,8 +64,8 @@ fn a_create_that_fails_says_why_and_leaves_nothing() {
         let request = plan.request.clone();
         assert_eq!(pod.create(plan).err().as_deref(), Some(want));
         pod.shim.call(Request::Remove { container: request.container }).expect("remove");
-        for folder in request.cgroup.dirs {
-            assert!(!folder.exists(), "{}", folder.display());
+        for directory in request.cgroup.dirs {
+            assert!(!directory.exists(), "{}", directory.display());
         }
     }
     let mut plan = pod.plan(&["true"]);
@@ -184,8 +184,8 @@ fn remove_leaves_no_mount_and_no_cgroup() {
     pod.remove(&container);
     assert_eq!(mounts(&pod), before);
     assert_eq!(fs::read_dir(pod.run_dir().join("state")).unwrap().count(), 0);
-    for folder in &container.request.cgroup.dirs {
-        assert!(!folder.exists(), "{}", folder.display());
+    for directory in &container.request.cgroup.dirs {
+        assert!(!directory.exists(), "{}", directory.display());
     }
     pod.remove(&container);
     assert_eq!(pod.shim.call(Request::Hello), Ok(Reply::Containers(Vec::new())));
@@ -247,8 +247,8 @@ fn what_is_removed_while_it_is_made_goes() {
     seen.sort();
     assert_eq!(seen, ["ended: 137", "made: true", "removed: true"]);
     assert_eq!(pod.shim.call(Request::Hello), Ok(Reply::Containers(Vec::new())));
-    for folder in dirs {
-        assert!(!folder.exists(), "{}", folder.display());
+    for directory in dirs {
+        assert!(!directory.exists(), "{}", directory.display());
     }
 }
 
@@ -256,7 +256,8 @@ fn many_layers_stack() {
     let mut pod = Pod::start();
     let mut plan = pod.plan(&["sh", "-c", "cat /top; ls / | grep -c layer"]);
     let layers = (0..120).map(|n| {
-        let layer = pod.dir.join(format!("a-rather-long-name-for-a-folder-so-that-a-page-is-full-soon-{n}"));
+        let layer =
+            pod.dir.join(format!("a-rather-long-name-for-a-directory-so-that-a-page-is-full-soon-{n}"));
         fs::create_dir(&layer).unwrap();
         fs::write(layer.join("top"), format!("{n}\n")).unwrap();
         fs::write(layer.join(format!("layer{n}")), "").unwrap();
@@ -271,7 +272,7 @@ fn many_layers_stack() {
     // a kernel that does not take them one by one is not asked to: its options fit in a page, or not
     let mut plan = pod.plan(&["cat", "/top"]);
     let all: Vec<_> = (0..120)
-        .map(|n| pod.dir.join(format!("a-rather-long-name-for-a-folder-so-that-a-page-is-full-soon-{n}")))
+        .map(|n| pod.dir.join(format!("a-rather-long-name-for-a-directory-so-that-a-page-is-full-soon-{n}")))
         .collect();
     plan.mount.stacks = Some(false);
     let (few, many) = (all[..8].to_vec(), all);

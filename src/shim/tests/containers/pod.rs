@@ -61,8 +61,8 @@ impl Pod {
         let id = ContainerId(format!("{:064x}", self.last));
         let home = self.dir.join(format!("c{}", self.last));
         let bundle = home.join("bundle");
-        for folder in ["bundle/rootfs", "upper", "work"] {
-            fs::create_dir_all(home.join(folder)).unwrap();
+        for directory in ["bundle/rootfs", "upper", "work"] {
+            fs::create_dir_all(home.join(directory)).unwrap();
         }
         let cgroup = format!("/{}/c{}", self.cgroup, self.last);
         let mount = MountRequest {
@@ -214,8 +214,8 @@ pub fn read_all(fd: OwnedFd) -> String {
 }
 
 fn make_layer(layer: &Path) {
-    for folder in ["bin", "dev", "proc", "sys", "tmp", "etc"] {
-        fs::create_dir_all(layer.join(folder)).unwrap();
+    for directory in ["bin", "dev", "proc", "sys", "tmp", "etc"] {
+        fs::create_dir_all(layer.join(directory)).unwrap();
     }
     fs::copy(BUSYBOX, layer.join("bin/busybox")).unwrap();
     let applets = "sh cat echo true false sleep id hostname kill env stty pwd ulimit ls grep head yes tr dd ps wc ip mount mkdir";
@@ -227,11 +227,11 @@ fn make_layer(layer: &Path) {
 fn cgroup_files(path: &str) -> CgroupFiles {
     let root = Path::new(CGROUPS);
     if root.join("cgroup.controllers").exists() {
-        let folder = PathBuf::from(format!("{CGROUPS}{path}"));
+        let directory = PathBuf::from(format!("{CGROUPS}{path}"));
         return CgroupFiles {
-            dirs: vec![folder.clone()],
-            members: Some(folder.clone()),
-            memory: Some(folder),
+            dirs: vec![directory.clone()],
+            members: Some(directory.clone()),
+            memory: Some(directory),
             unified: true,
         };
     }

@@ -55,8 +55,8 @@ fn containers_die_with_a_killed_shim() {
     while !gone() {
         std::thread::yield_now();
     }
-    for folder in &container.request.cgroup.dirs {
-        while fs::remove_dir(folder).is_err_and(|e| e.kind() == std::io::ErrorKind::ResourceBusy) {
+    for directory in &container.request.cgroup.dirs {
+        while fs::remove_dir(directory).is_err_and(|e| e.kind() == std::io::ErrorKind::ResourceBusy) {
             std::thread::yield_now();
         }
     }
@@ -128,8 +128,8 @@ fn shutdown_ends_everything() {
     while pod.shim.receive().is_some() {}
     for one in [&container, &created] {
         assert_eq!(one.status().exit.map(|exit| exit.exit_code), Some(137));
-        for folder in &one.request.cgroup.dirs {
-            assert!(!folder.exists(), "{}", folder.display());
+        for directory in &one.request.cgroup.dirs {
+            assert!(!directory.exists(), "{}", directory.display());
         }
     }
     assert!(!pod.run_dir().join(SOCKET).exists());

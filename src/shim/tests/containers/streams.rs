@@ -107,9 +107,9 @@ fn exec_is_in_all_cgroups_of_the_container() {
     let container = pod.run(&["sleep", "1000"]);
     let (pid, _ends) = pod.exec(&container, command(1, &["sleep", "1000"])).expect("exec");
     assert!(!container.request.cgroup.dirs.is_empty());
-    for folder in &container.request.cgroup.dirs {
-        let members = std::fs::read_to_string(folder.join("cgroup.procs")).unwrap();
-        assert!(members.lines().any(|line| line == pid.to_string()), "{}: {members}", folder.display());
+    for directory in &container.request.cgroup.dirs {
+        let members = std::fs::read_to_string(directory.join("cgroup.procs")).unwrap();
+        assert!(members.lines().any(|line| line == pid.to_string()), "{}: {members}", directory.display());
     }
 }
 

@@ -57,7 +57,7 @@ pub struct Build {
     /// A name in /etc/hosts of RUN: NAME:ADDRESS.
     #[arg(long = "add-host")]
     add_hosts: Vec<String>,
-    /// What FROM and --from mean by a name: NAME=FOLDER or NAME=docker-image://IMAGE.
+    /// What FROM and --from mean by a name: NAME=DIRECTORY or NAME=docker-image://IMAGE.
     #[arg(long = "build-context")]
     build_contexts: Vec<String>,
     /// Print the image's id only.
@@ -130,7 +130,7 @@ impl Build {
             Some(file) => dockerfile(&place, file)?,
             None => (String::new(), None),
         };
-        Ok(Source { at: BuildContextAt::Folder(place), dockerfile, text })
+        Ok(Source { at: BuildContextAt::Directory(place), dockerfile, text })
     }
 }
 
@@ -192,16 +192,16 @@ fn dockerfile(context: &Path, file: &Path) -> Result<(String, Option<String>)> {
     }
 }
 
-/// `NAME=FOLDER`; a directory is said from its root.
+/// `NAME=DIRECTORY`; a directory is said from its root.
 fn named(text: &str) -> Result<(String, String)> {
     let Some((name, place)) = text.split_once('=') else {
-        bail!("--build-context {text}: expected NAME=FOLDER or NAME=docker-image://IMAGE");
+        bail!("--build-context {text}: expected NAME=DIRECTORY or NAME=docker-image://IMAGE");
     };
     if place.starts_with("docker-image://") {
         return Ok((name.to_owned(), place.to_owned()));
     }
-    let folder = absolute(Path::new(place))?;
-    Ok((name.to_owned(), folder.to_str().context("the directory's path is no text")?.to_owned()))
+    let directory = absolute(Path::new(place))?;
+    Ok((name.to_owned(), directory.to_str().context("the directory's path is no text")?.to_owned()))
 }
 
 /// `default`, or `id=SOCKET`.

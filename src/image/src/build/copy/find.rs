@@ -47,18 +47,18 @@ pub(in crate::build) enum Fetched {
         unpack: bool,
     },
     /// What is in it goes into the destination.
-    Folder(PathBuf),
+    Directory(PathBuf),
 }
 
 struct Place {
     dest: PathBuf,
     there: Node,
-    into_folder: bool,
+    into_directory: bool,
 }
 
 impl Place {
     fn of(&self, name: &Path) -> PathBuf {
-        if self.into_folder { self.dest.join(name) } else { self.dest.clone() }
+        if self.into_directory { self.dest.join(name) } else { self.dest.clone() }
     }
 }
 
@@ -160,14 +160,14 @@ impl Files {
         };
         let (dest, there) = wanted.target.resolve(&absolute(&wanted.workdir, &wanted.dest))?;
         let sources = wanted.matching_sources()?;
-        let says_folder = wanted.dest.ends_with('/')
+        let says_directory = wanted.dest.ends_with('/')
             || matches!(wanted.dest.as_str(), "." | "..")
             || wanted.dest.ends_with("/.");
         let count = sources.len() + wanted.fetched.len() + wanted.texts.len();
         // BuildKit looks at what there is in the image
-        let is_folder =
-            wanted.dialect == Dialect::BuildKit && matches!(there, Node::Folder(_) | Node::Missing);
-        if count > 1 && !says_folder && !is_folder {
+        let is_directory =
+            wanted.dialect == Dialect::BuildKit && matches!(there, Node::Directory(_) | Node::Missing);
+        if count > 1 && !says_directory && !is_directory {
             return Err(format!(
                 "When using {} with more than one source file, the destination must be a directory and end with a /",
                 wanted.word
@@ -176,10 +176,10 @@ impl Files {
         if let [only] = &sources[..]
             && count == 1
         {
-            files.kind = if matches!(only.node, Node::Folder(_)) { "dir" } else { "file" };
+            files.kind = if matches!(only.node, Node::Directory(_)) { "dir" } else { "file" };
         }
-        let into_folder = says_folder || count > 1 || matches!(there, Node::Folder(_));
-        let place = Place { into_folder, dest, there };
+        let into_directory = says_directory || count > 1 || matches!(there, Node::Directory(_));
+        let place = Place { into_directory, dest, there };
         for source in sources {
             files.add_source(wanted, &place, &source)?;
         }
@@ -198,7 +198,7 @@ impl Files {
             return self.add_with_parents(wanted, place, source);
         }
         match &source.node {
-            Node::Folder(_) => self.add_folder(wanted, place, source),
+            Node::Directory(_) => self.add_directory(wanted, place, source),
             Node::File(real) if wanted.unpack && archive::is_one(real)? => {
                 self.add(place.dest.clone(), Entry::One(What::Archive(real.clone())))
             }
@@ -213,12 +213,12 @@ impl Files {
     }
 
     /// What is in it, and the directory itself only where nothing is there yet.
-    fn add_folder(&mut self, wanted: &Wanted, place: &Place, source: &Source) -> Result<(), String> {
+    fn add_directory(&mut self, wanted: &Wanted, place: &Place, source: &Source) -> Result<(), String> {
         match place.there {
             Node::File(_) => return Err(format!("cannot copy to non-directory: {}", wanted.dest)),
             // what it is in the source says nothing: Docker makes it first
             Node::Missing if !place.dest.as_os_str().is_empty() => {
-                self.add(place.dest.clone(), Entry::One(What::NewFolder))?;
+                self.add(place.dest.clone(), Entry::One(What::NewDirectory))?;
             }
             _ => {}
         }
@@ -228,19 +228,19 @@ impl Files {
     fn add_with_parents(&mut self, wanted: &Wanted, place: &Place, source: &Source) -> Result<(), String> {
         let kept: PathBuf = source.path.components().skip(source.pivot).collect();
         let base: PathBuf = source.path.components().take(source.pivot).collect();
-        for folder in kept.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev() {
-            if folder.as_os_str().is_empty() {
+        for directory in kept.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev() {
+            if directory.as_os_str().is_empty() {
                 continue;
             }
-            let (_, node) = wanted.from.resolve(&base.join(folder))?;
-            self.add_itself(place.dest.join(folder), &node)?;
+            let (_, node) = wanted.from.resolve(&base.join(directory))?;
+            self.add_itself(place.dest.join(directory), &node)?;
         }
         if wanted.excludes(&source.path) {
             return Ok(());
         }
         let dest = place.dest.join(&kept);
         match &source.node {
-            node @ Node::Folder(_) => {
+            node @ Node::Directory(_) => {
                 self.add_itself(dest.clone(), node)?;
                 self.add_below(dest, source)
             }
@@ -251,8 +251,8 @@ impl Files {
     /// A directory without what is in it.
     fn add_itself(&mut self, dest: PathBuf, node: &Node) -> Result<(), String> {
         match node {
-            Node::Folder(parts) => match parts.first() {
-                Some(part) => self.add(dest, Entry::One(What::Folder(part.clone()))),
+            Node::Directory(parts) => match parts.first() {
+                Some(part) => self.add(dest, Entry::One(What::Directory(part.clone()))),
                 None => Ok(()),
             },
             _ => Ok(()),
@@ -260,7 +260,7 @@ impl Files {
     }
 
     fn add_below(&mut self, dest: PathBuf, source: &Source) -> Result<(), String> {
-        let below = Below { folder: source.node.clone(), source: source.path.clone() };
+        let below = Below { directory: source.node.clone(), source: source.path.clone() };
         self.add(dest, Entry::Below(below))
     }
 
@@ -272,9 +272,9 @@ impl Files {
             Fetched::File { name, path, .. } => {
                 self.add(place.of(Path::new(name)), Entry::One(What::File(path.clone())))
             }
-            Fetched::Folder(folder) => {
-                let view = View { layers: vec![folder.clone()] };
-                let below = Below { folder: view.root(), source: PathBuf::new() };
+            Fetched::Directory(directory) => {
+                let view = View { layers: vec![directory.clone()] };
+                let below = Below { directory: view.root(), source: PathBuf::new() };
                 self.add(place.dest.clone(), Entry::Below(below))
             }
         }

@@ -11,7 +11,7 @@ use trees::Listings;
 /// All that is in a directory of the source.
 #[derive(Debug)]
 pub(super) struct Below {
-    pub(super) folder: Node,
+    pub(super) directory: Node,
     /// Its path there, which `--exclude` looks at.
     pub(super) source: PathBuf,
 }
@@ -31,7 +31,7 @@ impl Files {
         for (path, entry) in &self.entries {
             match entry {
                 Entry::One(what) => (walk.take)(path, what)?,
-                Entry::Below(below) => walk.below(path, below, &below.folder, Path::new(""))?,
+                Entry::Below(below) => walk.below(path, below, &below.directory, Path::new(""))?,
             }
         }
         Ok(())
@@ -43,24 +43,24 @@ impl Files {
 
     /// A directory does not take the place of a link of the image, nor of a file: with merged /usr, `COPY rootfs /` would
     /// put a `bin` where the system's programs are linked from.
-    fn check_folder_fits(&self, dest: &Path) -> io::Result<()> {
+    fn check_directory_fits(&self, dest: &Path) -> io::Result<()> {
         let Some((parent, name)) = dest.parent().zip(dest.file_name()) else { return Ok(()) };
         let (_, parent) = self.target.resolve(parent).map_err(io::Error::other)?;
         match child(&parent, name) {
             Node::Symlink(_) | Node::File(_) => {
                 Err(io::Error::other(format!("cannot copy to non-directory: /{}", dest.display())))
             }
-            Node::Folder(_) | Node::Missing => Ok(()),
+            Node::Directory(_) | Node::Missing => Ok(()),
         }
     }
 }
 
 impl Walk<'_> {
     /// `inside` is the path within the source that was named.
-    fn below(&mut self, dest: &Path, all: &Below, folder: &Node, inside: &Path) -> io::Result<()> {
+    fn below(&mut self, dest: &Path, all: &Below, directory: &Node, inside: &Path) -> io::Result<()> {
         trees::check_depth(inside.components().count())
             .map_err(|e| io::Error::other(format!("{}: {e}", all.source.join(inside).display())))?;
-        for entry in entries(folder, &self.listings) {
+        for entry in entries(directory, &self.listings) {
             if self.files.gone.is_cancelled() {
                 return Err(io::Error::other(GIVEN_UP));
             }
@@ -69,11 +69,11 @@ impl Walk<'_> {
             let kept = !self.files.excludes(&inside) && !self.files.excludes(&all.source.join(&inside));
             let dest = dest.join(&name);
             match &node {
-                Node::Folder(parts) => {
-                    self.files.check_folder_fits(&dest)?;
+                Node::Directory(parts) => {
+                    self.files.check_directory_fits(&dest)?;
                     let above = self.left_out.len();
                     match parts.first().filter(|_| kept) {
-                        Some(part) => self.give(&dest, &What::Folder(part.clone()))?,
+                        Some(part) => self.give(&dest, &What::Directory(part.clone()))?,
                         None => self.left_out.push(dest.clone()),
                     }
                     // something in it may be brought back
@@ -92,9 +92,9 @@ impl Walk<'_> {
     }
 
     fn give(&mut self, dest: &Path, what: &What) -> io::Result<()> {
-        for folder in self.left_out.drain(..) {
-            if matches!(self.files.target.resolve(&folder), Ok((_, Node::Missing))) {
-                (self.take)(&folder, &What::NewFolder)?;
+        for directory in self.left_out.drain(..) {
+            if matches!(self.files.target.resolve(&directory), Ok((_, Node::Missing))) {
+                (self.take)(&directory, &What::NewDirectory)?;
             }
         }
         (self.take)(dest, what)

@@ -13,7 +13,7 @@ async fn what_leads_out_of_the_context_finds_nothing() {
         Tar::new()
             .entry(EntryType::Symlink, "link", &secret, b"")
             .entry(EntryType::Symlink, "up", "../../../../../../../../../../etc", b"")
-            .folder("d")
+            .directory("d")
             .entry(EntryType::Symlink, "d/loop", "loop", b"")
     };
     for (case, file, want) in [
@@ -36,7 +36,7 @@ async fn a_dockerfile_is_a_file() {
     let lab = Lab::new().await;
     let text = b"FROM base\n";
     for (case, context, want) in [
-        ("a folder", Tar::new().folder("Dockerfile"), "Cannot locate specified Dockerfile: Dockerfile"),
+        ("a directory", Tar::new().directory("Dockerfile"), "Cannot locate specified Dockerfile: Dockerfile"),
         (
             "a link out",
             Tar::new().entry(EntryType::Symlink, "Dockerfile", "/etc/hostname", b""),
@@ -152,7 +152,7 @@ async fn patterns_of_files_have_bounds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_folder_is_copied_for_a_build_that_nobody_waits_for() {
+async fn no_directory_is_copied_for_a_build_that_nobody_waits_for() {
     let lab = Lab::new().await;
     let from = tempfile::tempdir().unwrap();
     std::fs::write(from.path().join("x"), "").unwrap();
@@ -162,7 +162,7 @@ async fn no_folder_is_copied_for_a_build_that_nobody_waits_for() {
         if gone {
             token.cancel();
         }
-        in_background(move || folder::copy(&store, &from, &ignore::Ignore::default(), &[], &token))
+        in_background(move || directory::copy(&store, &from, &ignore::Ignore::default(), &[], &token))
     };
     assert!(copied(false).await.unwrap().path().join("x").exists());
     let why = copied(true).await.unwrap_err().to_string();
@@ -177,7 +177,7 @@ async fn words_are_read_beside_those_who_answer_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn folders_too_deep_in_each_other_are_not_copied() {
+async fn directories_too_deep_in_each_other_are_not_copied() {
     let lab = Lab::new().await;
     let path = |levels: usize| "d/".repeat(levels) + "f";
     let context = |levels| Tar::new().pax(&[("path", path(levels).as_bytes())]).file("x", "deep");

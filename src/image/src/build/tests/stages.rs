@@ -135,11 +135,11 @@ async fn arguments_and_an_empty_stage_are_inherited() {
 #[tokio::test(flavor = "multi_thread")]
 async fn contexts_with_names_stand_for_images_and_stages() {
     let lab = Lab::new().await;
-    let folder = trees::TempDir::new().unwrap();
-    std::fs::write(folder.path().join("f"), "named").unwrap();
+    let directory = trees::TempDir::new().unwrap();
+    std::fs::write(directory.path().join("f"), "named").unwrap();
     let file = "FROM mine AS x\nCOPY --from=files /f /f\nRUN --mount=from=files,target=/m touch x\n";
     let named_contexts = [
-        ("files".to_owned(), NamedContext::Folder(Arc::new(folder))),
+        ("files".to_owned(), NamedContext::Directory(Arc::new(directory))),
         ("mine".to_owned(), NamedContext::Image("docker-image://base".into())),
     ];
     let options = BuildOptions { named_contexts: named_contexts.into(), ..options() };

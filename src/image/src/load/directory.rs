@@ -15,17 +15,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A directory in OCI layout. Links in it that lead out are not followed.
-pub(super) struct Folder {
+pub(super) struct Directory {
     store: Arc<Inner>,
     root: OwnedFd,
 }
 
-impl Folder {
-    pub(super) fn open(store: &Arc<Inner>, path: &Path) -> Result<Folder> {
+impl Directory {
+    pub(super) fn open(store: &Arc<Inner>, path: &Path) -> Result<Directory> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty())
             .map_err(doing(format!("open {}", path.display())))?;
-        Ok(Folder { store: store.clone(), root })
+        Ok(Directory { store: store.clone(), root })
     }
 
     fn file(&self, path: &str) -> Result<File> {
@@ -36,7 +36,7 @@ impl Folder {
     }
 }
 
-impl Contents for Folder {
+impl Contents for Directory {
     fn small(&mut self, path: &str) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.file(path)?.take(MAX_CONFIG).read_to_end(&mut bytes).map_err(doing(format!("read {path}")))?;

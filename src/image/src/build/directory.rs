@@ -16,22 +16,22 @@ use trees::{Listings, TempDir, each_name};
 /// What is ignored is not read; `needed` comes along by all means.
 pub(super) fn copy(
     store: &Inner,
-    folder: &Path,
+    directory: &Path,
     ignore: &Ignore,
     needed: &[String],
     gone: &CancellationToken,
 ) -> Result<TempDir> {
     let unpacking = Unpacking::start(store)?;
-    let what = format!("read {}", folder.display());
+    let what = format!("read {}", directory.display());
     let written = unpacking.write(|sink| {
         let tar = Builder::new(io::BufWriter::new(sink));
         let mut walk = Walk { tar, ignore, needed, gone, listings: Listings::default() };
-        walk.folder(folder, "")?;
+        walk.directory(directory, "")?;
         walk.tar.into_inner()?.flush()
     });
     let unpacked = written.map_err(|e| out_of_io(&what, e))?.wait().map_err(|e| e.within("build context"))?;
     let copied = store.layers.temporary()?;
-    std::fs::rename(unpacked.folder.path().join("diff"), copied.path()).map_err(doing(what))?;
+    std::fs::rename(unpacked.directory.path().join("diff"), copied.path()).map_err(doing(what))?;
     Ok(copied)
 }
 
@@ -44,12 +44,12 @@ struct Walk<'w, W: Write> {
 }
 
 impl<W: Write> Walk<'_, W> {
-    fn folder(&mut self, folder: &Path, inside: &str) -> io::Result<()> {
+    fn directory(&mut self, directory: &Path, inside: &str) -> io::Result<()> {
         trees::check_depth(inside.matches('/').count())?;
         let mut names = self.listings.names();
         // opened anew for each batch: a descriptor for each level would be too many
-        while let Some(name) = names.next_of(|take| each_name(File::open(folder)?, take))? {
-            let real = folder.join(&name);
+        while let Some(name) = names.next_of(|take| each_name(File::open(directory)?, take))? {
+            let real = directory.join(&name);
             let name = name.to_string_lossy();
             let path = if inside.is_empty() { name.into_owned() } else { format!("{inside}/{name}") };
             self.entry(&real, &path)?;
@@ -75,7 +75,7 @@ impl<W: Write> Walk<'_, W> {
                 let mut header = upper::header(&meta, EntryType::Directory);
                 self.tar.append_data(&mut header, Path::new(path).join(""), io::empty())?;
             }
-            return self.folder(real, path);
+            return self.directory(real, path);
         }
         if is_ignored {
             return Ok(());
