@@ -2,17 +2,20 @@
 //!
 //! Upstream's model (KEP-555): every manager has a set of fields; a field that one of them wants otherwise than it is
 //! belongs to nobody else or is a conflict. `fields.rs` is such a set, `compare.rs` finds it from objects, `merge.rs`
-//! puts what is wanted over what is, `managers.rs` keeps the books in `metadata.managedFields`. Pure: JSON in, JSON out.
+//! puts what is wanted over what is, `managers.rs` keeps the books in
+//! `metadata.managedFields`, one `entry.rs` for each who has a part. Pure: JSON in, JSON out.
 //!
 //! Read [`apply`] first.
 
 mod compare;
 mod element;
+mod entry;
 mod fields;
 mod managers;
 mod merge;
 mod misfits;
 
+pub use entry::{Entry, Operation};
 pub use managers::{ApplyError, Conflict, Who, apply, create, update};
 pub use misfits::misfits;
 

@@ -4,6 +4,8 @@
 //! three thousand of memory, so that JSON's length says nothing of it. What is large are elements of lists, each for itself; they
 //! are counted by the name of their list. The rest, a text or an entry of a map, has about the size of its allocations.
 
+use std::ops::Range;
+
 /// A value: its place in a list or a map, and the allocation behind it.
 const VALUE: usize = 64;
 /// A label is kept twice, with what everybody asks of an object and in the object, in maps of two texts each.
@@ -34,11 +36,36 @@ const ELEMENTS: [(&[u8], usize); 19] = [
     (b"webhooks", 440),
 ];
 
+/// What one look at an object's JSON tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Survey {
+    /// See [`footprint`].
+    pub(crate) footprint: usize,
+    /// Where the list `metadata.managedFields` stands, with its brackets; empty where there is none.
+    pub(crate) managed_fields: Range<u32>,
+}
+
+impl Survey {
+    /// Of the same JSON where so many bytes were put in, or taken out, at a place that is in no list.
+    pub(crate) fn shifted(mut self, at: usize, by: isize) -> Survey {
+        let Range { start, end } = &mut self.managed_fields;
+        if (*start as usize) > at {
+            *start = (*start as isize + by) as u32;
+            *end = (*end as isize + by) as u32;
+        }
+        self
+    }
+}
+
 /// In bytes. `json` is well-formed; of what is not, some number comes back.
 ///
 /// What `metadata.managedFields` has is not counted: whoever keeps decoded objects leaves it out.
 pub fn footprint(json: &[u8]) -> usize {
-    let mut sum = 0;
+    survey(json).footprint
+}
+
+pub(crate) fn survey(json: &[u8]) -> Survey {
+    let (mut sum, mut managed_fields) = (0, 0..0);
     let mut open: Vec<Open> = Vec::new();
     let (mut name, mut is_named, mut in_metadata) = (&b""[..], false, false);
     let mut at = 0;
@@ -53,7 +80,10 @@ pub fn footprint(json: &[u8]) -> usize {
             b'{' | b'[' => {
                 let name = if is_named { name } else { &b""[..] };
                 if *byte == b'[' && open.len() == 2 && in_metadata && name == b"managedFields" {
-                    at += length_of_list(&json[at..]);
+                    let end = at + length_of_list(&json[at..]);
+                    // what is larger than any object that is stored is looked at whole
+                    managed_fields = u32::try_from(end).map_or(0..0, |end| at as u32..end);
+                    at = end;
                     continue;
                 }
                 if open.len() == 1 {
@@ -75,7 +105,7 @@ pub fn footprint(json: &[u8]) -> usize {
         }
         at += 1;
     }
-    sum
+    Survey { footprint: sum, managed_fields }
 }
 
 /// A list or an object that is not closed yet: what an object directly in it takes, and what any value does.
@@ -159,6 +189,20 @@ mod tests {
         ];
         for (json, want) in cases {
             assert_eq!(footprint(json.as_bytes()), want, "{json}");
+        }
+    }
+
+    #[test]
+    fn where_managed_fields_stand() {
+        let cases = [
+            (r#"{"metadata":{"name":"x"}}"#, ""),
+            (r#"{"metadata":{"managedFields":[{"a":["]"]}],"name":"x"}}"#, r#"[{"a":["]"]}]"#),
+            (r#"{"spec":{"managedFields":[{}]}}"#, ""),
+            (r#"{"metadata":{"labels":{"managedFields":"[]"}}}"#, ""),
+        ];
+        for (json, want) in cases {
+            let Range { start, end } = survey(json.as_bytes()).managed_fields;
+            assert_eq!(&json[start as usize..end as usize], want, "{json}");
         }
     }
 

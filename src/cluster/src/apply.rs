@@ -9,10 +9,10 @@
 
 use crate::clock::now;
 use crate::{Actor, Attributes, Cluster, Target, WriteOptions};
-use ::api::apply::{ApplyError, Conflict, Who, apply, create, misfits, update};
+use ::api::apply::{ApplyError, Conflict, Entry, Operation, Who, apply, create, misfits, update};
 use ::api::{Cause, Object, Reason, Status};
 use bytes::Bytes;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
 use kinds::{FieldValidation, Instance, Subresource};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -200,21 +200,17 @@ fn doubled_keys(wanted: &Wanted) -> Result<&[String], Status> {
 pub(crate) fn of_created(
     manager: &str,
     target: &Target,
-    new: &mut dyn Instance,
+    new: &dyn Instance,
 ) -> Result<Option<Vec<ManagedFieldsEntry>>, Status> {
     let stamp = Stamp::of(target);
-    let stored = new.encode_in_place()?.stamp(::api::ResourceVersion(0));
-    let mut object: Value =
-        serde_json::from_slice(&target.version.present(stored.bytes())).map_err(Status::internal)?;
-    drop(stored);
+    let mut object: Value = serde_json::from_slice(&bytes_of(target, new)?).map_err(Status::internal)?;
     // the system's: a creator's was dropped
     if let (true, Some(fields)) =
         (target.version.info().has_subresource(Subresource::Status), object.as_object_mut())
     {
         fields.remove("status");
     }
-    let made = create(&object, stamp.who(manager, target), target.version.schema());
-    kept(made)
+    Ok(kept(create(&object, stamp.who(manager, target), target.version.schema())))
 }
 
 /// The entries of an object that was updated. `written` are those that the new version brought along: a client may edit
@@ -243,8 +239,8 @@ pub(crate) fn of_updated(
     let who = stamp.who(manager, target);
     let (before, after) = (target.version.present(current.bytes()), bytes_of(target, new)?);
     let (before, after) = differing(&before, &after).map_err(Status::internal)?;
-    let entries = serde_json::to_value(entries).map_err(Status::internal)?;
-    kept(update(&before, &after, &entries, who, target.version.schema()))
+    let entries = entries.into_iter().filter_map(read_entry).collect();
+    Ok(kept(update(&before, &after, entries, who, target.version.schema())))
 }
 
 /// The fields of an object, unread.
@@ -292,15 +288,48 @@ fn asks_for_none(written: Option<&[ManagedFieldsEntry]>) -> bool {
 
 /// Of what has no fields to own (a list that names a key twice) none are kept, as by upstream's `UpdateNoErrors`: whether it may be
 /// so is for validation to say, in its words.
-fn kept(entries: Result<Value, ApplyError>) -> Result<Option<Vec<ManagedFieldsEntry>>, Status> {
-    let Ok(entries) = entries else { return Ok(None) };
-    serde_json::from_value(entries).map(Some).map_err(Status::internal)
+fn kept(entries: Result<Vec<Entry>, ApplyError>) -> Option<Vec<ManagedFieldsEntry>> {
+    Some(entries.ok()?.into_iter().map(write_entry).collect())
+}
+
+/// `None` for one of an operation that is none: validation says so of what a client writes.
+fn read_entry(written: ManagedFieldsEntry) -> Option<Entry> {
+    let operation = match written.operation.as_deref() {
+        Some("Apply") => Operation::Apply,
+        Some("Update") => Operation::Update,
+        _ => return None,
+    };
+    Some(Entry {
+        manager: written.manager.unwrap_or_default(),
+        operation,
+        api_version: written.api_version.unwrap_or_default(),
+        time: written.time.map(|time| time.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+        fields_type: written.fields_type.unwrap_or_default(),
+        fields_v1: written.fields_v1.map_or(Value::Null, |fields| fields.0),
+        subresource: written.subresource.unwrap_or_default(),
+    })
+}
+
+fn write_entry(entry: Entry) -> ManagedFieldsEntry {
+    let said = |text: String| Some(text).filter(|text| !text.is_empty());
+    let operation = match entry.operation {
+        Operation::Apply => "Apply",
+        Operation::Update => "Update",
+    };
+    ManagedFieldsEntry {
+        manager: said(entry.manager),
+        operation: Some(operation.to_owned()),
+        api_version: Some(entry.api_version),
+        time: entry.time.and_then(|time| time.parse().ok()).map(Time),
+        fields_type: Some(entry.fields_type),
+        fields_v1: Some(FieldsV1(entry.fields_v1)),
+        subresource: said(entry.subresource),
+    }
 }
 
 /// As the target's version has it.
 fn bytes_of(target: &Target, object: &dyn Instance) -> Result<Bytes, Status> {
-    let stored = object.encode()?.stamp(::api::ResourceVersion(0));
-    Ok(target.version.present(stored.bytes()))
+    Ok(target.version.present(&object.to_json()?.into()))
 }
 
 /// What an entry says beside its fields.

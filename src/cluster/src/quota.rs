@@ -180,7 +180,7 @@ fn has_quota(snapshot: &Snapshot, namespace: &str) -> bool {
 
 fn quotas(snapshot: &Snapshot, namespace: &str) -> Vec<ResourceQuota> {
     let all = snapshot.list(&resource(), Some(namespace), None);
-    all.filter_map(|object| object.decode().ok()).collect()
+    all.filter_map(|object| object.decode_without_managed_fields().ok()).collect()
 }
 
 /// What the objects of one kind use.

@@ -444,7 +444,7 @@ fn stored_services(store: &Store) -> impl Iterator<Item = Service> {
     let snapshot = store.snapshot();
     let stored: Vec<Object> =
         snapshot.list(&Resource::from(&Service::info().storage), None, None).cloned().collect();
-    stored.into_iter().filter_map(|object| object.decode().ok())
+    stored.into_iter().filter_map(|object| object.decode_without_managed_fields().ok())
 }
 
 /// Whoever balances to the nodes asks each of them at a port of its own whether it has endpoints: upstream's

@@ -96,7 +96,7 @@ impl Cluster {
         drop_empty(object.meta_mut());
         if managed == ManagedFields::Follow {
             object.meta_mut().managed_fields = None;
-            let entries = of_created(options.manager(actor), target, &mut *object)?;
+            let entries = of_created(options.manager(actor), target, &*object)?;
             object.meta_mut().managed_fields = entries;
         }
         // what it adds (a Job's selector, a Namespace's finalizer) is nobody's, as what admission does

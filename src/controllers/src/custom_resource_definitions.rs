@@ -42,8 +42,11 @@ pub(crate) fn serve_stored(cluster: &Cluster) -> Definitions {
     let target = Target::collection(&own_version(cluster), None);
     let listed = cluster.list(&Actor::root(), &target, &ListParams::default());
     let stored = listed.map(|list| list.objects).unwrap_or_default();
-    let all: Vec<Arc<CustomResourceDefinition>> =
-        stored.iter().filter_map(|object| object.decode().ok()).map(Arc::new).collect();
+    let all: Vec<Arc<CustomResourceDefinition>> = stored
+        .iter()
+        .filter_map(|object| object.decode_without_managed_fields().ok())
+        .map(Arc::new)
+        .collect();
     definitions.serve(cluster, &all);
     definitions
 }

@@ -103,7 +103,9 @@ pub(crate) fn candidates<D: TypedKind, K: TypedKind>(
             || of.controller().is_some_and(|c| Some(&c.uid) == meta.uid.as_ref())
     };
     let found = all.objects.iter().filter(is_its);
-    found.map(|object| object.decode().map(Arc::new).map_err(Status::internal)).collect()
+    found
+        .map(|object| object.decode_without_managed_fields().map(Arc::new).map_err(Status::internal))
+        .collect()
 }
 
 /// Whether the owner, of which a cache may be behind, is neither gone nor going.

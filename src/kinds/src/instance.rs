@@ -41,15 +41,25 @@ pub trait Instance: Any + Send + Sync {
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell>;
     /// Whether nothing but the revision differs.
     fn same_as(&self, old: &dyn Instance) -> bool;
+    /// The bytes that are stored, but with the revision that its metadata says.
+    ///
+    /// # Errors
+    /// `InternalError`, where it can not be written.
+    fn to_json(&self) -> Result<Vec<u8>, Status>;
     /// # Errors
     /// `InternalError`: see [`Unstamped::new`].
-    fn encode(&self) -> Result<Unstamped, Status>;
+    fn encode(&self) -> Result<Unstamped, Status> {
+        self.clone_box().encode_in_place()
+    }
     /// The same, without a copy of what may be large: the object is changed meanwhile, and afterwards what it was.
     ///
     /// # Errors
     /// As [`Instance::encode`].
     fn encode_in_place(&mut self) -> Result<Unstamped, Status> {
-        self.encode()
+        let revision = self.meta_mut().resource_version.replace(REVISION_PLACEHOLDER.to_owned());
+        let json = self.to_json();
+        self.meta_mut().resource_version = revision;
+        Unstamped::new(json?)
     }
     fn clone_box(&self) -> Box<dyn Instance>;
     /// `None` for a kind that can not be scaled.
@@ -142,16 +152,8 @@ impl<K: TypedKind> Instance for K {
         copy.metadata_mut().resource_version.clone_from(&old.metadata().resource_version);
         copy == *old
     }
-    fn encode(&self) -> Result<Unstamped, Status> {
-        let mut copy = self.clone();
-        copy.metadata_mut().resource_version = Some(REVISION_PLACEHOLDER.to_owned());
-        Unstamped::new(serde_json::to_vec(&copy).map_err(Status::internal)?)
-    }
-    fn encode_in_place(&mut self) -> Result<Unstamped, Status> {
-        let revision = self.metadata_mut().resource_version.replace(REVISION_PLACEHOLDER.to_owned());
-        let encoded = serde_json::to_vec(self).map_err(Status::internal);
-        self.metadata_mut().resource_version = revision;
-        Unstamped::new(encoded?)
+    fn to_json(&self) -> Result<Vec<u8>, Status> {
+        serde_json::to_vec(self).map_err(Status::internal)
     }
     fn clone_box(&self) -> Box<dyn Instance> {
         Box::new(self.clone())

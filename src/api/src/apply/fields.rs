@@ -69,6 +69,30 @@ impl Fields {
         }
     }
 
+    /// Whether every path of the set is in one that is written as `fieldsV1`, which is not read for that. No for one that is there with
+    /// other spaces in a key.
+    pub(super) fn is_within(&self, written: &Value) -> bool {
+        let Some(theirs) = written.as_object() else { return self.is_empty() };
+        let is_member = || theirs.is_empty() || theirs.contains_key(".");
+        (!self.member || is_member())
+            && self.children.iter().all(|(element, mine)| {
+                theirs.get(&element.encode()).is_some_and(|theirs| mine.is_within(theirs))
+            })
+    }
+
+    /// Whether a path of the set may be in one that is written as `fieldsV1`. Yes where there is a key, which others may have written
+    /// with other spaces.
+    pub(super) fn may_meet(&self, written: &Value) -> bool {
+        let Some(theirs) = written.as_object() else { return false };
+        let is_member = || theirs.is_empty() || theirs.contains_key(".");
+        self.member && is_member()
+            || self.children.iter().any(|(element, mine)| match (theirs.get(&element.encode()), element) {
+                (Some(theirs), _) => mine.may_meet(theirs),
+                (None, Element::Field(_)) => false,
+                (None, _) => theirs.keys().any(|name| name.starts_with("k:") || name.starts_with("v:")),
+            })
+    }
+
     /// Every path in the set, as messages have it.
     pub(super) fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
@@ -149,6 +173,36 @@ mod tests {
         ];
         for (name, got, want) in cases {
             assert_eq!(got.encode(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn two_sets_are_compared_with_one_of_them_unread() {
+        let key = r#"k:{"name": "a"}"#;
+        let other_spaces = json!({"f:env": {key: {"f:value": {}}}});
+        let cases = [
+            // the set, the written one, whether it is within, whether they may meet
+            (json!({}), json!({"f:x": {}}), true, false),
+            (json!({}), Value::Null, true, false),
+            (json!({"f:x": {}}), Value::Null, false, false),
+            (json!({"f:x": {}}), json!({"f:x": {}, "f:y": {}}), true, true),
+            (json!({"f:x": {}}), json!({"f:y": {}}), false, false),
+            (json!({"f:x": {}}), json!({"f:x": {"f:y": {}}}), false, false),
+            (json!({"f:x": {}}), json!({"f:x": {".": {}, "f:y": {}}}), true, true),
+            (json!({"f:x": {"f:y": {}}}), json!({"f:x": {}}), false, false),
+            (json!({"f:x": {"f:y": {}, "f:z": {}}}), json!({"f:x": {"f:y": {}}}), false, true),
+            (json!({"f:env": {"k:{\"name\":\"a\"}": {"f:value": {}}}}), other_spaces, false, true),
+            (json!({"f:env": {"v:\"a\"": {}}}), json!({"f:env": {"v:\"a\"": {}}}), true, true),
+        ];
+        for (set, written, is_within, may_meet) in cases {
+            let set = fields(set);
+            assert_eq!(
+                (set.is_within(&written), set.may_meet(&written)),
+                (is_within, may_meet),
+                "{set:?} {written}"
+            );
+            // never no where they do
+            assert!(may_meet || set.intersection(&Fields::decode(&written)).is_empty(), "{set:?} {written}");
         }
     }
 

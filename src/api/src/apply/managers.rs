@@ -2,15 +2,14 @@
 
 use super::Structure;
 use super::compare::{compare, fields_of};
+use super::entry::{Entry, Operation};
 use super::fields::Fields;
 use super::merge::{merge, prune};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// The owner of everything in an object that had no managed fields until it was applied.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
-/// Who neither says who he is nor has a program's name.
-const UNKNOWN: &str = "unknown";
 /// Upstream keeps as many who update apart; the oldest beyond them are one.
 const MOST_UPDATERS: usize = 10;
 const ANCIENT: &str = "ancient-changes";
@@ -44,31 +43,7 @@ pub struct Who<'w> {
     pub now: &'w str,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Operation {
-    Apply,
-    Update,
-}
-
-/// One entry of `managedFields`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry {
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    manager: String,
-    operation: Operation,
-    #[serde(default)]
-    api_version: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    time: Option<String>,
-    #[serde(default)]
-    fields_type: String,
-    #[serde(default)]
-    fields_v1: Value,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    subresource: String,
-}
-
+/// An entry whose fields are read.
 #[derive(Debug, Clone)]
 struct Manager {
     entry: Entry,
@@ -90,55 +65,13 @@ pub enum ApplyError {
     Malformed(String),
 }
 
-impl<'w> Who<'w> {
-    fn name(&self) -> &'w str {
-        if self.manager.is_empty() { UNKNOWN } else { self.manager }
-    }
-}
-
 impl Manager {
-    fn new(who: Who<'_>, operation: Operation) -> Manager {
-        let entry = Entry {
-            manager: who.name().to_owned(),
-            operation,
-            api_version: who.api_version.to_owned(),
-            time: Some(who.now.to_owned()),
-            fields_type: "FieldsV1".to_owned(),
-            fields_v1: Value::Null,
-            subresource: who.subresource.unwrap_or_default().to_owned(),
-        };
+    fn new(entry: Entry) -> Manager {
         Manager { entry, fields: Fields::default() }
     }
 
-    fn is(&self, who: Who<'_>, operation: Operation) -> bool {
-        let entry = &self.entry;
-        entry.manager == who.name()
-            && entry.operation == operation
-            && entry.subresource == who.subresource.unwrap_or_default()
-            && (operation == Operation::Apply || entry.api_version == who.api_version)
-    }
-
-    /// Appliers first, then by age, and by name where two wrote within a second.
-    fn place(&self) -> (bool, Option<&str>, [&str; 3]) {
-        let Entry { manager, operation, api_version, time, subresource, .. } = &self.entry;
-        (
-            *operation == Operation::Update,
-            time.as_deref(),
-            [manager, api_version, subresource].map(String::as_str),
-        )
-    }
-
-    fn title(&self) -> String {
-        let Entry { manager, operation, api_version, time, subresource, .. } = &self.entry;
-        let mut title = format!("{manager:?}");
-        if !subresource.is_empty() {
-            title += &format!(" with subresource {subresource:?}");
-        }
-        if *operation == Operation::Update {
-            title += &format!(" using {api_version}");
-            title += &time.as_ref().map(|time| format!(" at {time}")).unwrap_or_default();
-        }
-        title
+    fn written(self) -> Entry {
+        Entry { fields_v1: self.fields.encode(), ..self.entry }
     }
 }
 
@@ -153,18 +86,14 @@ fn managed_fields_of(object: &Value) -> &Value {
 
 fn read(managed: &Value) -> Vec<Manager> {
     let entries = managed.as_array().into_iter().flatten().filter_map(|entry| Entry::deserialize(entry).ok());
-    entries.map(|entry| Manager { fields: Fields::decode(&entry.fields_v1), entry }).collect()
+    entries.map(|entry| Manager { fields: entry.fields(), entry }).collect()
 }
 
-/// As upstream sorts them.
-fn write(mut managers: Vec<Manager>) -> Value {
-    managers.retain(|manager| !manager.fields.is_empty());
-    managers.sort_by(|a, b| a.place().cmp(&b.place()));
-    let entries = managers.into_iter().map(|Manager { mut entry, fields }| {
-        entry.fields_v1 = fields.encode();
-        json!(entry)
-    });
-    entries.collect()
+/// As upstream sorts them, and without those who have nothing.
+fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.retain(Entry::has_fields);
+    entries.sort_by(|a, b| a.place().cmp(&b.place()));
+    entries
 }
 
 fn owned_fields(object: &Value, structure: &dyn Structure) -> Result<Fields, ApplyError> {
@@ -192,8 +121,9 @@ pub fn apply(
     };
     let set = owned_fields(wanted, structure)?;
     let mut object = merge(live, wanted, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
-    let at = managers.iter().position(|manager| manager.is(who, Operation::Apply));
-    let mut mine = at.map_or_else(|| Manager::new(who, Operation::Apply), |at| managers.remove(at));
+    let at = managers.iter().position(|manager| manager.entry.is(who, Operation::Apply));
+    let mut mine =
+        at.map_or_else(|| Manager::new(Entry::new(who, Operation::Apply)), |at| managers.remove(at));
     let last = std::mem::replace(&mut mine.fields, set);
     let mut owned = mine.fields.clone();
     managers.iter().for_each(|manager| owned.unite(&manager.fields));
@@ -205,7 +135,7 @@ pub fn apply(
     let mut conflicts = Vec::new();
     for manager in &mut managers {
         let taken = manager.fields.intersection(&set);
-        let title = manager.title();
+        let title = manager.entry.title();
         let paths = taken.paths().into_iter();
         conflicts.extend(paths.map(|path| Conflict { manager: title.clone(), path }));
         manager.fields.subtract(&taken);
@@ -256,16 +186,16 @@ fn first_owner(live: &Value, who: Who<'_>, structure: &dyn Structure) -> Result<
         return Ok(Vec::new());
     }
     let unknown = Who { manager: BEFORE_FIRST_APPLY, subresource: None, ..who };
-    Ok(vec![Manager { fields, ..Manager::new(unknown, Operation::Update) }])
+    Ok(vec![Manager { fields, entry: Entry::new(unknown, Operation::Update) }])
 }
 
 /// The managed fields of a new object that was created by other means than being applied: all of it is the creator's.
 ///
 /// # Errors
 /// [`ApplyError::Malformed`]
-pub fn create(object: &Value, who: Who<'_>, structure: &dyn Structure) -> Result<Value, ApplyError> {
-    let fields = owned_fields(object, structure)?;
-    Ok(write(vec![Manager { fields, ..Manager::new(who, Operation::Update) }]))
+pub fn create(object: &Value, who: Who<'_>, structure: &dyn Structure) -> Result<Vec<Entry>, ApplyError> {
+    let fields_v1 = owned_fields(object, structure)?.encode();
+    Ok(in_order(vec![Entry { fields_v1, ..Entry::new(who, Operation::Update) }]))
 }
 
 /// The managed fields of `new`, which took the place of `old` in another way than by being applied: whoever changed a field has
@@ -276,71 +206,66 @@ pub fn create(object: &Value, who: Who<'_>, structure: &dyn Structure) -> Result
 pub fn update(
     old: &Value,
     new: &Value,
-    managed: &Value,
+    mut managed: Vec<Entry>,
     who: Who<'_>,
     structure: &dyn Structure,
-) -> Result<Value, ApplyError> {
-    let mut managers = read(managed);
+) -> Result<Vec<Entry>, ApplyError> {
     let mut difference = compare(old, new, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
     for fields in [&mut difference.added, &mut difference.changed, &mut difference.removed] {
         UNOWNED.iter().for_each(|path| fields.take(path));
     }
-    let set = difference.set();
-    let at = managers.iter().position(|manager| manager.is(who, Operation::Update));
-    let mut mine = at.map_or_else(|| Manager::new(who, Operation::Update), |at| managers.remove(at));
-    for manager in &mut managers {
-        manager.fields.subtract(&set);
-        manager.fields.subtract(&difference.removed);
+    let (set, removed) = (difference.set(), difference.removed);
+    let at = managed.iter().position(|entry| entry.is(who, Operation::Update));
+    let mut mine = at.map_or_else(|| Entry::new(who, Operation::Update), |at| managed.remove(at));
+    for other in &mut managed {
+        other.lose(&set);
+        other.lose(&removed);
     }
-    let mut fields = mine.fields.clone();
-    fields.unite(&set);
-    fields.subtract(&difference.removed);
-    if fields != mine.fields {
-        mine.entry.time = Some(who.now.to_owned());
-    }
-    mine.fields = fields;
-    managers.push(mine);
-    cap(&mut managers);
-    Ok(write(managers))
+    mine.change(&set, &removed, who.now);
+    managed.push(mine);
+    cap(&mut managed);
+    Ok(in_order(managed))
 }
 
 /// The oldest of too many updaters become one for each version that they wrote.
-fn cap(managers: &mut Vec<Manager>) {
-    managers.retain(|manager| !manager.fields.is_empty());
-    let is_updater = |manager: &Manager| manager.entry.operation == Operation::Update;
-    let mut updaters: Vec<usize> = (0..managers.len()).filter(|at| is_updater(&managers[*at])).collect();
+fn cap(entries: &mut Vec<Entry>) {
+    entries.retain(Entry::has_fields);
+    let is_updater = |entry: &Entry| entry.operation == Operation::Update;
+    let mut updaters: Vec<usize> = (0..entries.len()).filter(|at| is_updater(&entries[*at])).collect();
     let too_many = updaters.len().saturating_sub(MOST_UPDATERS);
     if too_many == 0 {
         return;
     }
-    updaters.sort_by_key(|at| managers[*at].entry.time.clone());
+    updaters.sort_by_key(|at| entries[*at].time.clone());
     let mut gone = Vec::new();
     let mut buckets: Vec<usize> = Vec::new();
     for at in updaters {
         if gone.len() == too_many {
             break;
         }
-        let known =
-            buckets.iter().find(|b| managers[**b].entry.api_version == managers[at].entry.api_version);
+        let known = buckets.iter().find(|bucket| entries[**bucket].api_version == entries[at].api_version);
         let Some(bucket) = known.copied() else {
             buckets.push(at);
             continue;
         };
-        let Manager { entry, fields } = managers[at].clone();
-        let ancient = &mut managers[bucket];
-        ancient.entry.manager = ANCIENT.to_owned();
-        ancient.entry.subresource.clear();
-        ancient.entry.time = entry.time;
-        ancient.fields.unite(&fields);
+        let mut fields = entries[bucket].fields();
+        fields.unite(&entries[at].fields());
+        let time = entries[at].time.clone();
+        let ancient = &mut entries[bucket];
+        ancient.manager = ANCIENT.to_owned();
+        ancient.subresource.clear();
+        ancient.time = time;
+        ancient.fields_v1 = fields.encode();
         gone.push(at);
     }
     gone.sort_unstable_by(|a, b| b.cmp(a));
-    gone.into_iter().for_each(|at| drop(managers.remove(at)));
+    gone.into_iter().for_each(|at| drop(entries.remove(at)));
 }
 
 fn set_managed_fields(object: &mut Value, managers: Vec<Manager>) {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.insert("managedFields".to_owned(), write(managers));
+        let entries = managers.into_iter().map(Manager::written).collect();
+        metadata.insert("managedFields".to_owned(), json!(in_order(entries)));
     }
 }
 
@@ -370,6 +295,16 @@ mod tests {
     fn fields(object: &Value, manager: &str) -> Value {
         let entries = object["metadata"]["managedFields"].as_array().unwrap();
         entries.iter().find(|e| e["manager"] == manager).map_or(Value::Null, |e| e["fieldsV1"].clone())
+    }
+
+    fn create(object: &Value, who: Who<'_>) -> Value {
+        json!(super::create(object, who, &Sample).unwrap())
+    }
+
+    /// The managed fields of `new`.
+    fn updated(old: &Value, new: &Value, who: Who<'_>) -> Value {
+        let managed = Vec::<Entry>::deserialize(managed_fields_of(old)).unwrap();
+        json!(update(old, new, managed, who, &Sample).unwrap())
     }
 
     #[test]
@@ -415,8 +350,7 @@ mod tests {
         let mut new = old.clone();
         new["spec"] = json!({"replicas": 5});
         let scale = Who { subresource: Some("scale"), ..who("kubectl") };
-        new["metadata"]["managedFields"] =
-            update(&old, &new, managed_fields_of(&old), scale, &Sample).unwrap();
+        new["metadata"]["managedFields"] = updated(&old, &new, scale);
         assert_eq!(fields(&new, "helm"), Value::Null);
         assert_eq!(fields(&new, "kubectl"), json!({"f:spec": {"f:replicas": {}}}));
         let ApplyError::Conflicts(conflicts) = applied(&new, json!({"replicas": 1}), "helm").unwrap_err()
@@ -447,15 +381,14 @@ mod tests {
     #[test]
     fn the_oldest_of_many_updaters_are_one() {
         let mut object = stored(web(json!({"replicas": 0})));
-        object["metadata"]["managedFields"] = create(&object, who("creator"), &Sample).unwrap();
+        object["metadata"]["managedFields"] = create(&object, who("creator"));
         for n in 1..=12 {
             let mut new = object.clone();
             new["spec"][format!("f{n}")] = n.into();
             let now = format!("2026-01-01T00:00:{n:02}Z");
             let (name, api_version) = (format!("m{n}"), if n % 2 == 0 { "apps/v1" } else { "apps/v2" });
             let who = Who { manager: &name, subresource: None, api_version, now: &now };
-            new["metadata"]["managedFields"] =
-                update(&object, &new, managed_fields_of(&object), who, &Sample).unwrap();
+            new["metadata"]["managedFields"] = updated(&object, &new, who);
             object = new;
         }
         let entries = object["metadata"]["managedFields"].as_array().unwrap();
@@ -478,14 +411,13 @@ mod tests {
     #[test]
     fn what_nobody_changed_stays_whose_it_was() {
         let mut object = stored(web(json!({"replicas": 1, "min": 1})));
-        object["metadata"]["managedFields"] = create(&object, who("kubectl-create"), &Sample).unwrap();
+        object["metadata"]["managedFields"] = create(&object, who("kubectl-create"));
         let later = Who { now: "2027-01-01T00:00:00Z", ..who("") };
-        let same = update(&object, &object, managed_fields_of(&object), later, &Sample).unwrap();
+        let same = updated(&object, &object, later);
         assert_eq!(same, object["metadata"]["managedFields"]);
         let mut new = object.clone();
         new["spec"] = json!({"replicas": 2, "paused": true});
-        new["metadata"]["managedFields"] =
-            update(&object, &new, managed_fields_of(&object), later, &Sample).unwrap();
+        new["metadata"]["managedFields"] = updated(&object, &new, later);
         assert_eq!(fields(&new, "kubectl-create"), Value::Null, "what is left of it nobody has");
         assert_eq!(fields(&new, "unknown"), json!({"f:spec": {"f:paused": {}, "f:replicas": {}}}));
     }
@@ -493,14 +425,13 @@ mod tests {
     #[test]
     fn the_parts_of_one_manager_stand_in_one_order() {
         let mut object = stored(web(json!({"replicas": 1})));
-        object["metadata"]["managedFields"] = create(&object, who("manager"), &Sample).unwrap();
+        object["metadata"]["managedFields"] = create(&object, who("manager"));
         for n in 2..6 {
             let (field, subresource) = if n % 2 == 0 { ("seen", Some("status")) } else { ("replicas", None) };
             let mut new = object.clone();
             new["spec"][field] = n.into();
             let who = Who { subresource, ..who("manager") };
-            new["metadata"]["managedFields"] =
-                update(&object, &new, managed_fields_of(&object), who, &Sample).unwrap();
+            new["metadata"]["managedFields"] = updated(&object, &new, who);
             object = new;
             let entries = object["metadata"]["managedFields"].as_array().unwrap();
             let parts: Vec<_> = entries.iter().map(|entry| entry["subresource"].as_str()).collect();
@@ -512,7 +443,7 @@ mod tests {
     fn what_kubectl_applied_last_is_kept_where_it_looks_for_it() {
         let mut live = stored(web(json!({"replicas": 1})));
         live["metadata"]["annotations"] = json!({LAST_APPLIED: web(json!({"replicas": 1})).to_string()});
-        live["metadata"]["managedFields"] = create(&live, who("kubectl-client-side-apply"), &Sample).unwrap();
+        live["metadata"]["managedFields"] = create(&live, who("kubectl-client-side-apply"));
         let new = applied(&live, json!({"replicas": 2}), "kubectl").unwrap();
         let last = new["metadata"]["annotations"][LAST_APPLIED].as_str().unwrap();
         assert_eq!(serde_json::from_str::<Value>(last).unwrap(), web(json!({"replicas": 2})));

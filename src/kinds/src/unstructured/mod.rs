@@ -9,10 +9,11 @@ pub use printer::{Cells, Printer};
 pub use schema_kind::{Logic, Origin, ScalePaths, SchemaKind};
 
 use crate::{Cell, ErrorList, Instance, ScaleNumbers};
-use api::{REVISION_PLACEHOLDER, Status, Unstamped};
+use api::Status;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value};
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const STATUS: &str = "status";
@@ -198,20 +199,20 @@ impl Instance for Unstructured {
         meta.resource_version.clone_from(&old.meta.resource_version);
         meta == old.meta && self.fields == old.fields
     }
-    fn encode(&self) -> Result<Unstamped, Status> {
-        let mut meta = self.meta.clone();
-        meta.resource_version = Some(REVISION_PLACEHOLDER.to_owned());
-        let mut object = Map::new();
+    fn to_json(&self) -> Result<Vec<u8>, Status> {
         // stored in one version, whichever it came in; where a webhook converts it has not done so yet
         let version = match self.kind.conversion {
-            Some(_) => self.kind.info.gvk.api_version(),
-            None => self.kind.stored_version.clone(),
+            Some(_) => Value::from(self.kind.info.gvk.api_version()),
+            None => Value::from(self.kind.stored_version.as_str()),
         };
-        object.insert("apiVersion".to_owned(), version.into());
-        object.insert("kind".to_owned(), self.kind.info.gvk.kind.clone().into());
-        object.insert("metadata".to_owned(), serde_json::to_value(meta).map_err(Status::internal)?);
-        object.extend(self.fields.as_object().cloned().unwrap_or_default());
-        Unstamped::new(serde_json::to_vec(&object).map_err(Status::internal)?)
+        let kind = Value::from(&*self.kind.info.gvk.kind);
+        let meta = serde_json::to_value(&self.meta).map_err(Status::internal)?;
+        let mut object: BTreeMap<&str, &Value> =
+            BTreeMap::from([("apiVersion", &version), ("kind", &kind), ("metadata", &meta)]);
+        object.extend(
+            self.fields.as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value)),
+        );
+        serde_json::to_vec(&object).map_err(Status::internal)
     }
     fn clone_box(&self) -> Box<dyn Instance> {
         Box::new(self.clone())
