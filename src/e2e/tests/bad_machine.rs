@@ -83,7 +83,7 @@ fn a_full_disk_is_said_and_what_was_acknowledged_stays() {
     let Some(at) = appliance("full") else { return };
     at.monopod(&["delete"]).ok("delete");
     let directory = at.places()[0].display().to_string();
-    at.shell(&format!("mkdir -p {directory} && mount -t tmpfs -o size=4m none {directory}"))
+    at.shell(&format!("mkdir -p {directory} && mount -t tmpfs -o size=6m none {directory}"))
         .ok("a small disk");
     at.monopod(&["start"]).ok("start on a small disk");
     let data = "x".repeat(500_000);
@@ -91,7 +91,7 @@ fn a_full_disk_is_said_and_what_was_acknowledged_stays() {
         format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: m{n}}}, data: {{a: {data}}}}}")
     };
     let written = (0..8).take_while(|n| at.kubectl_with(&["create"], &map(*n)).0.status.success()).count();
-    assert!((1..8).contains(&written), "{written} were written to a disk of 4 MB");
+    assert!((1..8).contains(&written), "{written} were written to a disk of 6 MB");
     let why = at.kubectl_with(&["create"], &map(written)).refused("no space");
     assert!(why.contains("no space left on the device"), "{why}");
     let all = at.kubectl(&["get", "configmaps", "-o", "name"]).ok("reads go on");

@@ -144,7 +144,15 @@ async fn child_without_inodes() {
     assert_eq!(std::fs::read_dir(directory.join("layers")).unwrap().count(), 0);
     drop(store);
     std::fs::remove_dir_all(&filler).unwrap();
+    let ballast = directory.join("ballast");
+    _ = std::fs::remove_file(&ballast);
+    let most = disk.join("most");
+    std::fs::write(&most, vec![0; free(disk) as usize - (6 << 20)]).unwrap();
     drop(ImageStore::open(&directory, Registries::default()).unwrap());
+    assert!(!ballast.exists(), "six of which it would take four");
+    std::fs::remove_file(&most).unwrap();
+    drop(ImageStore::open(&directory, Registries::default()).unwrap());
+    assert!(ballast.exists());
     assert_eq!(std::fs::read_dir(directory.join("ballast-inodes")).unwrap().count(), 64, "aboard again");
     println!("the disk was full, and nothing came of it");
 }

@@ -29,17 +29,17 @@ pub(super) fn make_room_for_a_start(dir: &Path) {
     }
 }
 
-/// Takes it aboard, where there is room for it.
+/// Takes it aboard, where there is room for it and as much again: what was thrown away for a removal is not taken back in the middle
+/// of it, and no other who writes at the same time finds the disk full because this one tried.
 pub(super) fn take(dir: &Path) {
     let file = dir.join(FILE);
-    if !file.exists() {
+    if !file.exists() && free_bytes(dir).is_none_or(|free| free >= 2 * SIZE) {
         let made =
             File::create(&file).and_then(|f| Ok(rustix::fs::fallocate(f, FallocateFlags::empty(), 0, SIZE)?));
         if made.is_err() {
             _ = std::fs::remove_file(&file);
         }
     }
-    // as many stay free as it takes: what was thrown away for a removal is not taken back in the middle of it
     let has_room = || free_inodes(dir).is_none_or(|free| free > 2 * COUNT);
     if !dir.join(INODES).exists() && has_room() && take_inodes(&dir.join(INODES)).is_err() {
         throw_away_inodes(dir);
@@ -59,6 +59,11 @@ fn throw_away(dir: &Path) -> bool {
 
 fn throw_away_inodes(dir: &Path) -> bool {
     std::fs::remove_dir_all(dir.join(INODES)).is_ok()
+}
+
+fn free_bytes(dir: &Path) -> Option<u64> {
+    let facts = rustix::fs::statvfs(dir).ok()?;
+    Some(facts.f_bavail.saturating_mul(facts.f_frsize))
 }
 
 /// `None` of a file system that makes them as it needs them.
