@@ -16,10 +16,11 @@ use crate::request::Request;
 use crate::responses::{self, Verbatim, page_not_found};
 use crate::server_state::ServerState;
 use crate::streams::{ForwardTarget, Upgrade};
+use crate::zpages;
 use api::{ObjectKey, Status};
 use cluster::Actor;
 use cri::{AttachStreams, ExecConfig, ExecSession, PodAccess, PodContainer};
-use http::Method;
+use http::{Method, header};
 use k8s_openapi::api::core::v1::Pod;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -27,6 +28,25 @@ use warp::reply::Response;
 
 /// Of each stream of a command of `/run`: it is held in memory until the command has ended, and the rest is thrown away.
 const MOST_OUTPUT: usize = 1 << 20;
+
+/// What this server is called where components are told apart.
+const COMPONENT: &str = "kubelet";
+/// Where its pages and its streams into pods begin.
+const ROOTS: [&str; 13] = [
+    "/attach",
+    "/configz",
+    "/containerLogs",
+    "/exec",
+    "/flagz",
+    "/healthz",
+    "/metrics",
+    "/pods",
+    "/portForward",
+    "/run",
+    "/runningpods",
+    "/stats",
+    "/statusz",
+];
 
 /// An answer that is no success: its code, and the kubelet's words.
 struct Refusal(u16, String);
@@ -61,6 +81,10 @@ pub(crate) async fn answer(
         "attach" if opens => attach(edge, kubelet, request, node, &names).await,
         "portForward" if opens => port_forward(edge, kubelet, request, node, &names),
         "containerLogs" | "run" | "exec" | "attach" | "portForward" => Err(method_not_allowed()),
+        "statusz" if reads && names.is_empty() => {
+            zpages::statusz(request.header(header::ACCEPT), COMPONENT, &ROOTS).map_err(Refusal::from)
+        }
+        "flagz" if reads && names.is_empty() => flagz(kubelet, request, node),
         "logs" => Err(disabled("logs")),
         "debug" if names.first() == Some(&"pprof") => Err(disabled("profiling")),
         "debug" if names.first() == Some(&"flags") => Err(disabled("flags")),
@@ -72,6 +96,13 @@ pub(crate) async fn answer(
         },
     };
     answered.unwrap_or_else(|Refusal(code, why)| responses::text(code, why))
+}
+
+fn flagz(kubelet: &Arc<dyn PodAccess>, request: &Request, node: &str) -> Result<Response, Refusal> {
+    match kubelet.flags(node) {
+        Some(flags) => Ok(zpages::flagz(request.header(header::ACCEPT), COMPONENT, &flags)?),
+        None => Ok(page_not_found()),
+    }
 }
 
 fn method_not_allowed() -> Refusal {

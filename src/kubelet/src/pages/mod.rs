@@ -3,11 +3,14 @@
 
 mod cadvisor;
 mod configz;
+mod flagz;
 mod kubelet_metrics;
 mod probes;
 mod resource;
 mod running_pods;
 mod summary;
+
+pub(crate) use flagz::flags;
 
 use crate::measure::{Measured, measure};
 use crate::shared::Shared;
