@@ -11,7 +11,7 @@ const TEXT: &str = "text/plain";
 const PAGE_VERSIONS: [&str; 2] = ["v1beta1", "v1alpha1"];
 
 /// What the bytes of an answer are. In the extensions of one: what was negotiated for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Format {
     Json,
     Yaml,
@@ -24,7 +24,7 @@ impl Format {
     /// YAML has no frames.
     const OF_STREAMS: [Format; 2] = [Format::Json, Format::Protobuf];
 
-    fn media(self) -> &'static str {
+    pub(crate) fn media(self) -> &'static str {
         match self {
             Format::Json => JSON,
             Format::Yaml => YAML,
@@ -315,20 +315,22 @@ pub(crate) fn page_form(accept: &str, kind: &str) -> Result<PageForm, Status> {
     Err(not_acceptable(&[JSON, YAML, protobuf::MEDIA_TYPE, TEXT]))
 }
 
-/// Whether aggregated discovery is asked for before any other form, and in which version. It is told in JSON.
-pub(crate) fn aggregated(accept: &str) -> Option<&'static str> {
+/// Whether aggregated discovery is asked for before any other form; in which version, and in which format that has it.
+pub(crate) fn aggregated(accept: &str) -> Option<(&'static str, Format)> {
     for clause in clauses(accept) {
         let of = (clause.parameter("as"), clause.parameter("g"), clause.parameter("v"));
-        match of {
+        let asked = match of {
             (None, None, None) if clause.format().is_some() => return None,
-            (Some("APIGroupDiscoveryList"), Some("apidiscovery.k8s.io"), version) if clause.takes(JSON) => {
-                match version {
-                    Some("v2") => return Some("v2"),
-                    Some("v2beta1") => return Some("v2beta1"),
-                    _ => {}
-                }
-            }
-            _ => {}
+            (Some("APIGroupDiscoveryList"), Some("apidiscovery.k8s.io"), Some(version)) => version,
+            _ => continue,
+        };
+        let version = ["v2", "v2beta1"].into_iter().find(|version| *version == asked);
+        let has_message =
+            || protobuf::has_form(&format!("apidiscovery.k8s.io/{asked}"), "APIGroupDiscoveryList");
+        let there = |format: &Format| *format != Format::Protobuf || has_message();
+        let format = Format::OF_DOCUMENTS.into_iter().find(|f| clause.takes(f.media()) && there(f));
+        if let Some(found) = version.zip(format) {
+            return Some(found);
         }
     }
     None
@@ -503,17 +505,21 @@ mod tests {
     }
 
     #[test]
-    fn aggregated_discovery_is_asked_for_in_a_version() {
+    fn aggregated_discovery_is_asked_for_in_a_version_and_a_format() {
         let v2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
         let beta = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
+        let binary = |of: &str| of.replace("json", "vnd.kubernetes.protobuf");
         let cases = [
-            (format!("{v2},application/json"), Some("v2")),
-            (format!("{beta},{v2}"), Some("v2beta1")),
+            (format!("{v2},application/json"), Some(("v2", Format::Json))),
+            (format!("{beta},{v2}"), Some(("v2beta1", Format::Json))),
             ("application/json".to_owned(), None),
             (format!("application/json,{v2}"), None),
-            (format!("application/json;q=0.9,{v2}"), Some("v2")),
-            (format!("{},{v2},application/json", v2.replace("json", "vnd.kubernetes.protobuf")), Some("v2")),
-            (format!("{},application/json", v2.replace("json", "vnd.kubernetes.protobuf")), None),
+            (format!("application/json;q=0.9,{v2}"), Some(("v2", Format::Json))),
+            (format!("{},{v2},application/json", binary(v2)), Some(("v2", Format::Protobuf))),
+            (format!("{},application/json", v2.replace("json", "yaml")), Some(("v2", Format::Yaml))),
+            // the older version has no messages
+            (format!("{},{beta}", binary(beta)), Some(("v2beta1", Format::Json))),
+            (format!("{},application/json", binary(beta)), None),
             (format!("{},application/json", v2.replace("v=v2", "v=v9")), None),
         ];
         for (accept, want) in cases {

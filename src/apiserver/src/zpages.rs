@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use warp::reply::Response;
 
+const GROUP: &str = "config.k8s.io";
 const WARNING: &str = "Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility guarantees and is for debugging purposes only.";
 /// First segments of paths that help nobody who looks for what is wrong.
 const NOT_FOR_DEBUGGING: [&str; 5] = [".well-known", "api", "apis", "openapi", "openid"];
@@ -109,11 +110,13 @@ fn roots<'p>(paths: impl Iterator<Item = &'p str>) -> Vec<String> {
 
 fn answer(page: &str, form: PageForm, text: &str, mut object: Value) -> Response {
     let PageForm::Object { format, version } = form else { return responses::text(200, text.to_owned()) };
-    object["apiVersion"] = format!("config.k8s.io/{version}").into();
-    let response = match format {
-        Format::Yaml => responses::typed(200, yaml::MEDIA_TYPE, yaml::text(&object)),
-        Format::Json | Format::Protobuf => responses::json(200, &object),
+    object["apiVersion"] = format!("{GROUP}/{version}").into();
+    let body = match format {
+        Format::Yaml => yaml::text(&object),
+        Format::Json | Format::Protobuf => object.to_string(),
     };
+    let kind = object["kind"].as_str().unwrap_or_default();
+    let response = responses::of_kind(200, format.media(), (GROUP, version, kind), body);
     let old = format!("This version of the {page} endpoint is deprecated. Please use a newer version.");
     let warnings = if version == DEPRECATED { vec![old] } else { Vec::new() };
     responses::with_warnings(response, &warnings)
