@@ -48,12 +48,17 @@ const ROOTS: [&str; 13] = [
     "/statusz",
 ];
 
-/// An answer that is no success: its code, and the kubelet's words.
-struct Refusal(u16, String);
+/// An answer that is no success.
+enum Refusal {
+    /// A code, and the kubelet's words.
+    Own(u16, String),
+    /// Of what the API server does for it.
+    Api(Status),
+}
 
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
-        Refusal(status.code, status.message)
+        Refusal::Api(status)
     }
 }
 
@@ -92,10 +97,13 @@ pub(crate) async fn answer(
         _ => match kubelet.page(node, path).await {
             Ok(Some(page)) => Ok(responses::typed(200, page.content_type, page.body)),
             Ok(None) => Ok(page_not_found()),
-            Err(error) => Err(Refusal(500, format!("Internal Error: {error}"))),
+            Err(error) => Err(Refusal::Own(500, format!("Internal Error: {error}"))),
         },
     };
-    answered.unwrap_or_else(|Refusal(code, why)| responses::text(code, why))
+    answered.unwrap_or_else(|refusal| match refusal {
+        Refusal::Own(code, why) => responses::text(code, why),
+        Refusal::Api(status) => responses::refusal_in_words(&status),
+    })
 }
 
 fn flagz(kubelet: &Arc<dyn PodAccess>, request: &Request, node: &str) -> Result<Response, Refusal> {
@@ -106,11 +114,11 @@ fn flagz(kubelet: &Arc<dyn PodAccess>, request: &Request, node: &str) -> Result<
 }
 
 fn method_not_allowed() -> Refusal {
-    Refusal(405, "405: Method Not Allowed".to_owned())
+    Refusal::Own(405, "405: Method Not Allowed".to_owned())
 }
 
 fn disabled(endpoint: &str) -> Refusal {
-    Refusal(405, format!("{endpoint} endpoint is disabled.\n"))
+    Refusal::Own(405, format!("{endpoint} endpoint is disabled.\n"))
 }
 
 /// The first segment, and those behind it; a second slash is a segment that has no name.
@@ -137,7 +145,7 @@ fn container_of(
         [namespace, pod, uid, container] => (namespace, pod, Some(uid), container),
         _ => return Err(no_such_path()),
     };
-    let found = pod_of(edge, node, [namespace, pod], uid)?.ok_or_else(|| Refusal(404, missing(pod)))?;
+    let found = pod_of(edge, node, [namespace, pod], uid)?.ok_or_else(|| Refusal::Own(404, missing(pod)))?;
     let at = PodContainer {
         namespace: namespace.to_owned(),
         pod: pod.to_owned(),
@@ -145,13 +153,13 @@ fn container_of(
     };
     if !is_name(container) || pod_checks::container(&found, Some(container)).is_err() {
         let why = format!("container {container:?} not found in pod {pod:?}");
-        return Err(Refusal(404, why));
+        return Err(Refusal::Own(404, why));
     }
     Ok((found, at))
 }
 
 fn no_such_path() -> Refusal {
-    Refusal(404, "404: Page Not Found".to_owned())
+    Refusal::Own(404, "404: Page Not Found".to_owned())
 }
 
 /// A pod of this node.
@@ -196,14 +204,14 @@ async fn logs(
     let options =
         pod_checks::log_options(request, pod_name, jiff::Timestamp::now()).map_err(
             |status| match status.code {
-                422 => Refusal(422, said("Invalid request.")),
-                _ => Refusal(400, said("Unable to decode query.")),
+                422 => Refusal::Own(422, said("Invalid request.")),
+                _ => Refusal::Own(400, said("Unable to decode query.")),
             },
         )?;
     let missing = |name: &str| format!("pod {name:?} does not exist");
     let (pod, at) = container_of(edge, node, names, missing)?;
     pod_checks::has_log(&pod, &at.container, options.previous)?;
-    let lines = kubelet.logs(&at, options).await.map_err(|error| Refusal(400, error.to_string()))?;
+    let lines = kubelet.logs(&at, options).await.map_err(|error| Refusal::Own(400, error.to_string()))?;
     Ok(responses::stream("text/plain", lines))
 }
 
@@ -219,7 +227,7 @@ async fn run(
     let line = request.parameter("cmd").unwrap_or_default();
     let command = line.split(' ').map(str::to_owned).collect();
     let config = ExecConfig { command, stdout: true, stderr: true, ..ExecConfig::default() };
-    let failed = |why: String| Refusal(500, why);
+    let failed = |why: String| Refusal::Own(500, why);
     let session = kubelet.exec(&at, config).await.map_err(|error| failed(error.to_string()))?;
     let ExecSession { stdout, stderr, exit, .. } = session;
     let (mut printed, errors) = tokio::join!(read(stdout), read(stderr));
@@ -263,7 +271,7 @@ async fn exec(
     let (_, at) = container_of(edge, node, names, no_pod)?;
     let command: Vec<String> = request.values("command").into_iter().map(str::to_owned).collect();
     if command.is_empty() {
-        return Err(Refusal(400, "you must specify at least 1 command for the container".to_owned()));
+        return Err(Refusal::Own(400, "you must specify at least 1 command for the container".to_owned()));
     }
     Ok(exec_in(kubelet, request, &at, command, wanted).await?)
 }
@@ -305,10 +313,10 @@ fn port_forward(
         [namespace, pod, uid] => (namespace, pod, Some(uid)),
         _ => return Err(no_such_path()),
     };
-    let found = pod_of(edge, node, [namespace, pod], uid)?.ok_or_else(|| Refusal(404, no_pod(pod)))?;
+    let found = pod_of(edge, node, [namespace, pod], uid)?.ok_or_else(|| Refusal::Own(404, no_pod(pod)))?;
     let port = |text: &str| match text.parse() {
         Ok(port @ 1..) => Ok(port),
-        _ => Err(Refusal(400, format!("unable to parse {text:?} as a port"))),
+        _ => Err(Refusal::Own(400, format!("unable to parse {text:?} as a port"))),
     };
     let ports: Vec<u16> = request.values("port").into_iter().map(port).collect::<Result<_, _>>()?;
     let target = ForwardTarget {

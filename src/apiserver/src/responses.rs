@@ -201,7 +201,15 @@ pub(crate) async fn packed(response: Response) -> Response {
 }
 
 pub(crate) fn refusal(status: &Status) -> Response {
-    let mut response = json(status.code, &status.to_json());
+    with_retry_after(json(status.code, &status.to_json()), status)
+}
+
+/// As a kubelet refuses: the message alone.
+pub(crate) fn refusal_in_words(status: &Status) -> Response {
+    with_retry_after(text(status.code, status.message.clone()), status)
+}
+
+fn with_retry_after(mut response: Response, status: &Status) -> Response {
     if let Some(seconds) = status.retry_after_seconds {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
