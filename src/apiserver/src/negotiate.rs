@@ -140,10 +140,14 @@ pub(crate) fn may_be_converted(accept: &str) -> bool {
     clauses(accept).iter().find_map(Clause::format).is_some_and(|format| format != Format::Json)
 }
 
-/// `Accept-Encoding` has the form of `Accept`.
+/// `Accept-Encoding` has the form of `Accept`, but `*` stands for what is not named (RFC 9110, section 12.5.3), and nothing is taken
+/// where the header is not there.
 pub(crate) fn takes_gzip(accept_encoding: &str) -> bool {
-    !accept_encoding.trim().is_empty()
-        && clauses(accept_encoding).iter().any(|c| c.media.eq_ignore_ascii_case("gzip") || c.media == "*")
+    let quality_of = |coding: &str| {
+        let mut codings = accept_encoding.split(',').filter_map(clause);
+        codings.find(|known| known.media.eq_ignore_ascii_case(coding)).map(|known| known.quality)
+    };
+    quality_of("gzip").or_else(|| quality_of("*")).is_some_and(|quality| quality > 0.0)
 }
 
 /// What an answer consists of.
@@ -573,9 +577,21 @@ mod tests {
 
     #[test]
     fn gzip_is_taken_where_it_is_named() {
-        for (header, want) in
-            [("", false), ("gzip", true), ("gzip;q=0", false), ("br, gzip;q=0.1", true), ("identity", false)]
-        {
+        for (header, want) in [
+            ("", false),
+            ("gzip", true),
+            ("GZIP", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000", false),
+            ("br, gzip;q=0.1", true),
+            ("identity", false),
+            ("*", true),
+            ("*;q=0", false),
+            ("identity, *;q=0.1", true),
+            ("gzip;q=0, *", false),
+            ("*, gzip;q=0", false),
+            ("*;q=0, gzip", true),
+        ] {
             assert_eq!(takes_gzip(header), want, "{header:?}");
         }
     }
