@@ -223,13 +223,16 @@ fn read_yaml<T: DeserializeOwned + Send>(body: &[u8]) -> Result<T, Status> {
 }
 
 /// # Errors
-/// `UnsupportedMediaType` for kinds that are in JSON only, as custom ones are; `BadRequest` for what is no message.
+/// `UnsupportedMediaType` for definitions, of which upstream has messages and we have none; `BadRequest` for what is no message,
+/// or of a kind that has none: upstream's reader of custom resources takes the media type, and fails at what is in it.
 fn protobuf_to_json(body: &[u8]) -> Result<Bytes, Status> {
     if body.is_empty() {
         return Ok(Bytes::new());
     }
     let object = protobuf::decode(body, MOST_VALUES).map_err(|e| match e {
-        protobuf::ProtobufError::UnknownKind { .. } => {
+        protobuf::ProtobufError::UnknownKind { ref api_version, .. }
+            if api_version.starts_with("apiextensions.k8s.io/") =>
+        {
             Status::new(Reason::UnsupportedMediaType, e.to_string())
         }
         protobuf::ProtobufError::TooMany => too_many_values(),
@@ -265,6 +268,29 @@ mod tests {
             assert_eq!(yaml_value(yaml.as_bytes()).unwrap(), want, "{yaml}");
         }
         assert!(yaml_value("- ".repeat(DEEPEST).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn what_has_no_message_is_no_good_body() {
+        let text = |number: u8, text: &str| {
+            let head = [(number << 3) | 2, u8::try_from(text.len()).unwrap()];
+            [&head[..], text.as_bytes()].concat()
+        };
+        let object = |api_version: &str, kind: &str| {
+            let meta = [text(1, api_version), text(2, kind)].concat();
+            let head = [0x0a, u8::try_from(meta.len()).unwrap()];
+            [&b"k8s\0"[..], &head, &meta].concat()
+        };
+        for (name, body, want) in [
+            ("a built-in kind", object("v1", "ConfigMap"), 0),
+            ("a custom kind", object("example.com/v1", "ConfigMap"), 400),
+            ("a kind that there is not", object("v1", "Widget"), 400),
+            ("a definition", object("apiextensions.k8s.io/v1", "CustomResourceDefinition"), 415),
+            ("JSON", b"{}".to_vec(), 400),
+        ] {
+            let read = to_json(protobuf::MEDIA_TYPE, body.into());
+            assert_eq!(read.err().map_or(0, |status| status.code), want, "{name}");
+        }
     }
 
     #[test]

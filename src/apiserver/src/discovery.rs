@@ -51,8 +51,8 @@ pub(crate) fn answer(edge: &ServerState, request: &Request) -> Option<Response> 
     let aggregated = negotiate::aggregated(request.header(header::ACCEPT));
     let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     let document = match (segments.as_slice(), aggregated) {
-        (["api" | "apis"], Some(version)) => {
-            let which = Which { is_core: segments == ["api"], version };
+        (["api" | "apis"], Some((version, format))) => {
+            let which = Which { is_core: segments == ["api"], version, format };
             return Some(aggregated::answer(edge, request, registry, remote, which));
         }
         (["api"], None) => {

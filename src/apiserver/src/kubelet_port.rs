@@ -135,8 +135,15 @@ fn verb(method: &Method) -> &'static str {
 fn rights(path: &str) -> Vec<&'static str> {
     let below =
         |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let whole =
-        [("/stats", "stats"), ("/metrics", "metrics"), ("/logs", "log"), ("/checkpoint", "checkpoint")];
+    let whole = [
+        ("/stats", "stats"),
+        ("/metrics", "metrics"),
+        ("/logs", "log"),
+        ("/checkpoint", "checkpoint"),
+        ("/statusz", "statusz"),
+        // what it shows is what `/configz` shows
+        ("/flagz", "configz"),
+    ];
     if let Some((_, right)) = whole.into_iter().find(|(root, _)| below(root)) {
         return vec![right];
     }
@@ -178,6 +185,8 @@ mod tests {
             ("/pods/", "pods proxy"),
             ("/configz", "configz proxy"),
             ("/logs/", "log"),
+            ("/statusz", "statusz"),
+            ("/flagz", "configz"),
             ("/run/ns/pod/c", "proxy"),
             ("/containerLogs/ns/pod/c", "proxy"),
             ("/metrics/../run/ns/pod/c", "metrics"),

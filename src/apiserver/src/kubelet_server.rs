@@ -16,10 +16,11 @@ use crate::request::Request;
 use crate::responses::{self, Verbatim, page_not_found};
 use crate::server_state::ServerState;
 use crate::streams::{ForwardTarget, Upgrade};
+use crate::zpages;
 use api::{ObjectKey, Status};
 use cluster::Actor;
 use cri::{AttachStreams, ExecConfig, ExecSession, PodAccess, PodContainer};
-use http::Method;
+use http::{Method, header};
 use k8s_openapi::api::core::v1::Pod;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -28,12 +29,36 @@ use warp::reply::Response;
 /// Of each stream of a command of `/run`: it is held in memory until the command has ended, and the rest is thrown away.
 const MOST_OUTPUT: usize = 1 << 20;
 
-/// An answer that is no success: its code, and the kubelet's words.
-struct Refusal(u16, String);
+/// What this server is called where components are told apart.
+const COMPONENT: &str = "kubelet";
+/// Where its pages and its streams into pods begin.
+const ROOTS: [&str; 13] = [
+    "/attach",
+    "/configz",
+    "/containerLogs",
+    "/exec",
+    "/flagz",
+    "/healthz",
+    "/metrics",
+    "/pods",
+    "/portForward",
+    "/run",
+    "/runningpods",
+    "/stats",
+    "/statusz",
+];
+
+/// An answer that is no success.
+enum Refusal {
+    /// A code, and the kubelet's words.
+    Own(u16, String),
+    /// Of what the API server does for it.
+    Api(Status),
+}
 
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
-        Refusal(status.code, status.message)
+        Refusal::Api(status)
     }
 }
 
@@ -61,6 +86,10 @@ pub(crate) async fn answer(
         "attach" if opens => attach(edge, kubelet, request, node, &names).await,
         "portForward" if opens => port_forward(edge, kubelet, request, node, &names),
         "containerLogs" | "run" | "exec" | "attach" | "portForward" => Err(method_not_allowed()),
+        "statusz" if reads && names.is_empty() => {
+            zpages::statusz(request.header(header::ACCEPT), COMPONENT, &ROOTS).map_err(Refusal::from)
+        }
+        "flagz" if reads && names.is_empty() => flagz(kubelet, request, node),
         "logs" => Err(disabled("logs")),
         "debug" if names.first() == Some(&"pprof") => Err(disabled("profiling")),
         "debug" if names.first() == Some(&"flags") => Err(disabled("flags")),
@@ -68,18 +97,28 @@ pub(crate) async fn answer(
         _ => match kubelet.page(node, path).await {
             Ok(Some(page)) => Ok(responses::typed(200, page.content_type, page.body)),
             Ok(None) => Ok(page_not_found()),
-            Err(error) => Err(Refusal(500, format!("Internal Error: {error}"))),
+            Err(error) => Err(Refusal::Own(500, format!("Internal Error: {error}"))),
         },
     };
-    answered.unwrap_or_else(|Refusal(code, why)| responses::text(code, why))
+    answered.unwrap_or_else(|refusal| match refusal {
+        Refusal::Own(code, why) => responses::text(code, why),
+        Refusal::Api(status) => responses::refusal_in_words(&status),
+    })
+}
+
+fn flagz(kubelet: &Arc<dyn PodAccess>, request: &Request, node: &str) -> Result<Response, Refusal> {
+    match kubelet.flags(node) {
+        Some(flags) => Ok(zpages::flagz(request.header(header::ACCEPT), COMPONENT, &flags)?),
+        None => Ok(page_not_found()),
+    }
 }
 
 fn method_not_allowed() -> Refusal {
-    Refusal(405, "405: Method Not Allowed".to_owned())
+    Refusal::Own(405, "405: Method Not Allowed".to_owned())
 }
 
 fn disabled(endpoint: &str) -> Refusal {
-    Refusal(405, format!("{endpoint} endpoint is disabled.\n"))
+    Refusal::Own(405, format!("{endpoint} endpoint is disabled.\n"))
 }
 
 /// The first segment, and those behind it; a second slash is a segment that has no name.
@@ -106,7 +145,7 @@ fn container_of(
         [namespace, pod, uid, container] => (namespace, pod, Some(uid), container),
         _ => return Err(no_such_path()),
     };
-    let found = pod_of(edge, node, [namespace, pod], uid)?.ok_or_else(|| Refusal(404, missing(pod)))?;
+    let found = pod_of(edge, node, [namespace, pod], uid)?.ok_or_else(|| Refusal::Own(404, missing(pod)))?;
     let at = PodContainer {
         namespace: namespace.to_owned(),
         pod: pod.to_owned(),
@@ -114,13 +153,13 @@ fn container_of(
     };
     if !is_name(container) || pod_checks::container(&found, Some(container)).is_err() {
         let why = format!("container {container:?} not found in pod {pod:?}");
-        return Err(Refusal(404, why));
+        return Err(Refusal::Own(404, why));
     }
     Ok((found, at))
 }
 
 fn no_such_path() -> Refusal {
-    Refusal(404, "404: Page Not Found".to_owned())
+    Refusal::Own(404, "404: Page Not Found".to_owned())
 }
 
 /// A pod of this node.
@@ -165,14 +204,14 @@ async fn logs(
     let options =
         pod_checks::log_options(request, pod_name, jiff::Timestamp::now()).map_err(
             |status| match status.code {
-                422 => Refusal(422, said("Invalid request.")),
-                _ => Refusal(400, said("Unable to decode query.")),
+                422 => Refusal::Own(422, said("Invalid request.")),
+                _ => Refusal::Own(400, said("Unable to decode query.")),
             },
         )?;
     let missing = |name: &str| format!("pod {name:?} does not exist");
     let (pod, at) = container_of(edge, node, names, missing)?;
     pod_checks::has_log(&pod, &at.container, options.previous)?;
-    let lines = kubelet.logs(&at, options).await.map_err(|error| Refusal(400, error.to_string()))?;
+    let lines = kubelet.logs(&at, options).await.map_err(|error| Refusal::Own(400, error.to_string()))?;
     Ok(responses::stream("text/plain", lines))
 }
 
@@ -188,7 +227,7 @@ async fn run(
     let line = request.parameter("cmd").unwrap_or_default();
     let command = line.split(' ').map(str::to_owned).collect();
     let config = ExecConfig { command, stdout: true, stderr: true, ..ExecConfig::default() };
-    let failed = |why: String| Refusal(500, why);
+    let failed = |why: String| Refusal::Own(500, why);
     let session = kubelet.exec(&at, config).await.map_err(|error| failed(error.to_string()))?;
     let ExecSession { stdout, stderr, exit, .. } = session;
     let (mut printed, errors) = tokio::join!(read(stdout), read(stderr));
@@ -232,7 +271,7 @@ async fn exec(
     let (_, at) = container_of(edge, node, names, no_pod)?;
     let command: Vec<String> = request.values("command").into_iter().map(str::to_owned).collect();
     if command.is_empty() {
-        return Err(Refusal(400, "you must specify at least 1 command for the container".to_owned()));
+        return Err(Refusal::Own(400, "you must specify at least 1 command for the container".to_owned()));
     }
     Ok(exec_in(kubelet, request, &at, command, wanted).await?)
 }
@@ -274,10 +313,10 @@ fn port_forward(
         [namespace, pod, uid] => (namespace, pod, Some(uid)),
         _ => return Err(no_such_path()),
     };
-    let found = pod_of(edge, node, [namespace, pod], uid)?.ok_or_else(|| Refusal(404, no_pod(pod)))?;
+    let found = pod_of(edge, node, [namespace, pod], uid)?.ok_or_else(|| Refusal::Own(404, no_pod(pod)))?;
     let port = |text: &str| match text.parse() {
         Ok(port @ 1..) => Ok(port),
-        _ => Err(Refusal(400, format!("unable to parse {text:?} as a port"))),
+        _ => Err(Refusal::Own(400, format!("unable to parse {text:?} as a port"))),
     };
     let ports: Vec<u16> = request.values("port").into_iter().map(port).collect::<Result<_, _>>()?;
     let target = ForwardTarget {

@@ -64,6 +64,7 @@ mod watch_socket;
 mod watch_stream;
 mod webhooks;
 mod yaml;
+mod zpages;
 
 pub use access_webhooks::AccessWebhookClient;
 pub use aggregator::AggregatedClient;

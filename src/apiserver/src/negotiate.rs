@@ -6,9 +6,12 @@ use warp::reply::Response;
 
 const JSON: &str = "application/json";
 const YAML: &str = crate::yaml::MEDIA_TYPE;
+const TEXT: &str = "text/plain";
+/// Of pages for people, the newest first.
+const PAGE_VERSIONS: [&str; 2] = ["v1beta1", "v1alpha1"];
 
 /// What the bytes of an answer are. In the extensions of one: what was negotiated for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Format {
     Json,
     Yaml,
@@ -21,7 +24,7 @@ impl Format {
     /// YAML has no frames.
     const OF_STREAMS: [Format; 2] = [Format::Json, Format::Protobuf];
 
-    fn media(self) -> &'static str {
+    pub(crate) fn media(self) -> &'static str {
         match self {
             Format::Json => JSON,
             Format::Yaml => YAML,
@@ -137,10 +140,14 @@ pub(crate) fn may_be_converted(accept: &str) -> bool {
     clauses(accept).iter().find_map(Clause::format).is_some_and(|format| format != Format::Json)
 }
 
-/// `Accept-Encoding` has the form of `Accept`.
+/// `Accept-Encoding` has the form of `Accept`, but `*` stands for what is not named (RFC 9110, section 12.5.3), and nothing is taken
+/// where the header is not there.
 pub(crate) fn takes_gzip(accept_encoding: &str) -> bool {
-    !accept_encoding.trim().is_empty()
-        && clauses(accept_encoding).iter().any(|c| c.media.eq_ignore_ascii_case("gzip") || c.media == "*")
+    let quality_of = |coding: &str| {
+        let mut codings = accept_encoding.split(',').filter_map(clause);
+        codings.find(|known| known.media.eq_ignore_ascii_case(coding)).map(|known| known.quality)
+    };
+    quality_of("gzip").or_else(|| quality_of("*")).is_some_and(|quality| quality > 0.0)
 }
 
 /// What an answer consists of.
@@ -278,20 +285,56 @@ pub(crate) fn no_table(request: &Request) -> Result<(), Status> {
     }
 }
 
-/// Whether aggregated discovery is asked for before any other form, and in which version. It is told in JSON.
-pub(crate) fn aggregated(accept: &str) -> Option<&'static str> {
+/// The form of a page that is there for people, and for programs that name its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PageForm {
+    Text,
+    /// In JSON or YAML, in a version of the group `config.k8s.io`.
+    Object {
+        format: Format,
+        version: &'static str,
+    },
+}
+
+/// The first that is asked for and known: text, and `kind` only where it is named with its group and version.
+///
+/// # Errors
+/// `NotAcceptable`, also for who takes JSON of no kind (upstream's `StatuszEndpointRestrictions`).
+pub(crate) fn page_form(accept: &str, kind: &str) -> Result<PageForm, Status> {
+    let structured = [Format::Json, Format::Yaml];
     for clause in clauses(accept) {
         let of = (clause.parameter("as"), clause.parameter("g"), clause.parameter("v"));
-        match of {
+        let asked = match of {
+            _ if clause.parameter("stream").is_some() => continue,
+            (None, None, None) if clause.takes(TEXT) => return Ok(PageForm::Text),
+            (Some(known), Some("config.k8s.io"), Some(version)) if known == kind => version,
+            _ => continue,
+        };
+        let version = PAGE_VERSIONS.into_iter().find(|version| *version == asked);
+        let format = structured.into_iter().find(|format| clause.takes(format.media()));
+        if let Some((version, format)) = version.zip(format) {
+            return Ok(PageForm::Object { format, version });
+        }
+    }
+    Err(not_acceptable(&[JSON, YAML, protobuf::MEDIA_TYPE, TEXT]))
+}
+
+/// Whether aggregated discovery is asked for before any other form; in which version, and in which format that has it.
+pub(crate) fn aggregated(accept: &str) -> Option<(&'static str, Format)> {
+    for clause in clauses(accept) {
+        let of = (clause.parameter("as"), clause.parameter("g"), clause.parameter("v"));
+        let asked = match of {
             (None, None, None) if clause.format().is_some() => return None,
-            (Some("APIGroupDiscoveryList"), Some("apidiscovery.k8s.io"), version) if clause.takes(JSON) => {
-                match version {
-                    Some("v2") => return Some("v2"),
-                    Some("v2beta1") => return Some("v2beta1"),
-                    _ => {}
-                }
-            }
-            _ => {}
+            (Some("APIGroupDiscoveryList"), Some("apidiscovery.k8s.io"), Some(version)) => version,
+            _ => continue,
+        };
+        let version = ["v2", "v2beta1"].into_iter().find(|version| *version == asked);
+        let has_message =
+            || protobuf::has_form(&format!("apidiscovery.k8s.io/{asked}"), "APIGroupDiscoveryList");
+        let there = |format: &Format| *format != Format::Protobuf || has_message();
+        let format = Format::OF_DOCUMENTS.into_iter().find(|f| clause.takes(f.media()) && there(f));
+        if let Some(found) = version.zip(format) {
+            return Some(found);
         }
     }
     None
@@ -466,21 +509,52 @@ mod tests {
     }
 
     #[test]
-    fn aggregated_discovery_is_asked_for_in_a_version() {
+    fn aggregated_discovery_is_asked_for_in_a_version_and_a_format() {
         let v2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
         let beta = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
+        let binary = |of: &str| of.replace("json", "vnd.kubernetes.protobuf");
         let cases = [
-            (format!("{v2},application/json"), Some("v2")),
-            (format!("{beta},{v2}"), Some("v2beta1")),
+            (format!("{v2},application/json"), Some(("v2", Format::Json))),
+            (format!("{beta},{v2}"), Some(("v2beta1", Format::Json))),
             ("application/json".to_owned(), None),
             (format!("application/json,{v2}"), None),
-            (format!("application/json;q=0.9,{v2}"), Some("v2")),
-            (format!("{},{v2},application/json", v2.replace("json", "vnd.kubernetes.protobuf")), Some("v2")),
-            (format!("{},application/json", v2.replace("json", "vnd.kubernetes.protobuf")), None),
+            (format!("application/json;q=0.9,{v2}"), Some(("v2", Format::Json))),
+            (format!("{},{v2},application/json", binary(v2)), Some(("v2", Format::Protobuf))),
+            (format!("{},application/json", v2.replace("json", "yaml")), Some(("v2", Format::Yaml))),
+            // the older version has no messages
+            (format!("{},{beta}", binary(beta)), Some(("v2beta1", Format::Json))),
+            (format!("{},application/json", binary(beta)), None),
             (format!("{},application/json", v2.replace("v=v2", "v=v9")), None),
         ];
         for (accept, want) in cases {
             assert_eq!(aggregated(&accept), want, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_text_where_its_kind_is_not_named() {
+        let of = |media: &str, version: &str| format!("{media};v={version};g=config.k8s.io;as=Statusz");
+        let object = |format, version| Some(PageForm::Object { format, version });
+        let text = Some(PageForm::Text);
+        for (accept, want) in [
+            (String::new(), text),
+            ("*/*".to_owned(), text),
+            ("text/*, application/json".to_owned(), text),
+            (of(JSON, "v1beta1"), object(Format::Json, "v1beta1")),
+            (of(YAML, "v1alpha1"), object(Format::Yaml, "v1alpha1")),
+            (format!("{},{}", of(JSON, "v1alpha1"), of(JSON, "v1beta1")), object(Format::Json, "v1alpha1")),
+            (format!("{},*/*", of(JSON, "v9")), text),
+            (of(JSON, "v9"), None),
+            (of(protobuf::MEDIA_TYPE, "v1beta1"), None),
+            (of(TEXT, "v1beta1"), None),
+            ("application/json".to_owned(), None),
+            ("application/json;v=v1beta1;g=config.k8s.io".to_owned(), None),
+            ("application/json;v=v1beta1;g=config.k8s.io;as=Flagz".to_owned(), None),
+            ("application/xml".to_owned(), None),
+        ] {
+            let form = page_form(&accept, "Statusz");
+            let code = form.as_ref().err().map(|status| status.code);
+            assert_eq!((form.ok(), code), (want, want.is_none().then_some(406)), "{accept:?}");
         }
     }
 
@@ -503,9 +577,21 @@ mod tests {
 
     #[test]
     fn gzip_is_taken_where_it_is_named() {
-        for (header, want) in
-            [("", false), ("gzip", true), ("gzip;q=0", false), ("br, gzip;q=0.1", true), ("identity", false)]
-        {
+        for (header, want) in [
+            ("", false),
+            ("gzip", true),
+            ("GZIP", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000", false),
+            ("br, gzip;q=0.1", true),
+            ("identity", false),
+            ("*", true),
+            ("*;q=0", false),
+            ("identity, *;q=0.1", true),
+            ("gzip;q=0, *", false),
+            ("*, gzip;q=0", false),
+            ("*;q=0, gzip", true),
+        ] {
             assert_eq!(takes_gzip(header), want, "{header:?}");
         }
     }

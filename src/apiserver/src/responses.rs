@@ -51,6 +51,21 @@ pub(crate) fn typed(code: u16, content_type: &'static str, body: impl Into<Bytes
     response
 }
 
+/// What was asked for by its kind (`as`), which the content type repeats: group, version, kind.
+pub(crate) fn of_kind(
+    code: u16,
+    format: &'static str,
+    kind: (&str, &str, &str),
+    body: impl Into<Bytes>,
+) -> Response {
+    let (group, version, kind) = kind;
+    let mut response = typed(code, format, body);
+    if let Ok(media) = HeaderValue::from_str(&format!("{format};g={group};v={version};as={kind}")) {
+        response.headers_mut().insert(header::CONTENT_TYPE, media);
+    }
+    response
+}
+
 /// What is larger is not made into another form: a tree of values takes many times the bytes, and any client may ask for it.
 const LARGEST_TO_CONVERT: u64 = 16 << 20;
 
@@ -186,7 +201,15 @@ pub(crate) async fn packed(response: Response) -> Response {
 }
 
 pub(crate) fn refusal(status: &Status) -> Response {
-    let mut response = json(status.code, &status.to_json());
+    with_retry_after(json(status.code, &status.to_json()), status)
+}
+
+/// As a kubelet refuses: the message alone.
+pub(crate) fn refusal_in_words(status: &Status) -> Response {
+    with_retry_after(text(status.code, status.message.clone()), status)
+}
+
+fn with_retry_after(mut response: Response, status: &Status) -> Response {
     if let Some(seconds) = status.retry_after_seconds {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

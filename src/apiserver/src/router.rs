@@ -10,15 +10,18 @@ use crate::server_state::ServerState;
 use crate::{
     aggregator, audited, authentication, computed, discovery, flow_control, flow_control_dump, health,
     held_seat, impersonation, metrics, negotiate, objects, openapi_documents, pods, pretty, proxy, responses,
-    watch_socket,
+    watch_socket, zpages,
 };
 use api::Status;
 use cluster::metrics::WebhookWait;
 use cluster::{Actor, Attributes};
-use http::Method;
+use http::{Method, header};
 use std::sync::Arc;
 use std::time::Instant;
 use warp::reply::Response;
+
+/// What this server is called where components are told apart.
+const COMPONENT: &str = "kube-apiserver";
 
 /// Never fails: a refusal is an answer.
 pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Response {
@@ -204,12 +207,14 @@ pub(crate) fn is_proxied(edge: &ServerState, request: &Request) -> bool {
 
 /// What there is to ask beside objects, sorted.
 fn paths(edge: &ServerState) -> Vec<String> {
-    const OTHERS: [&str; 6] = [
+    const OTHERS: [&str; 8] = [
         "/.well-known/openid-configuration",
+        "/flagz",
         "/metrics",
         "/openapi/v2",
         "/openapi/v3",
         "/openid/v1/jwks",
+        "/statusz",
         "/version",
     ];
     let others = OTHERS.into_iter().map(str::to_owned);
@@ -237,6 +242,8 @@ async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<R
             let page = metrics::page(&edge.metrics, &edge.flow, &edge.cluster);
             Ok(responses::typed(200, metrics::CONTENT_TYPE, page))
         }
+        ["statusz"] => zpages::statusz(request.header(header::ACCEPT), COMPONENT, &paths(edge)),
+        ["flagz"] => zpages::flagz(request.header(header::ACCEPT), COMPONENT, &edge.flags),
         [".well-known", "openid-configuration"] => {
             Ok(responses::json(200, &edge.cluster.openid_configuration()))
         }

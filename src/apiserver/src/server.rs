@@ -29,6 +29,7 @@ use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use tokio::net::{TcpListener, TcpStream};
@@ -51,6 +52,8 @@ pub struct EdgeConfig {
     /// Who did what is told there.
     pub audit: Option<Arc<AuditLog>>,
     pub ready: watch::Receiver<bool>,
+    /// How it is set, as upstream's flags say it: `/flagz` shows them, so none holds a secret.
+    pub flags: BTreeMap<&'static str, String>,
     /// Returns to the kernel what the allocator keeps: called after large bodies.
     pub give_back_memory: fn(),
 }
@@ -87,6 +90,7 @@ impl ApiServer {
             ready: config.ready,
             stop: OnceLock::new(),
             metrics: Metrics::default(),
+            flags: config.flags,
             parsing: ParseBudget::new(config.give_back_memory),
             openapi: OpenapiCache::default(),
             front_proxy: config.front_proxy,

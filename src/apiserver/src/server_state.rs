@@ -14,6 +14,7 @@ use audit::AuditLog;
 use cluster::Cluster;
 use cri::PodAccess;
 use flowcontrol::FlowControl;
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ pub(crate) struct ServerState {
     /// Since it is served: until when.
     pub(crate) stop: OnceLock<CancellationToken>,
     pub(crate) metrics: Metrics,
+    /// Upstream's names, and values that say how this server is set.
+    pub(crate) flags: BTreeMap<&'static str, String>,
     pub(crate) parsing: ParseBudget,
     pub(crate) openapi: OpenapiCache,
     pub(crate) front_proxy: Option<ClientIdentity>,

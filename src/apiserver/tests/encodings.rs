@@ -66,6 +66,8 @@ async fn the_first_format_that_there_is_of_those_a_client_takes_is_answered() {
         ("a kind without messages, for who reads nothing else", definitions, PROTOBUF, 406, true),
         ("a refusal", &none, &of_go, 404, true),
         ("a watch", &watch, &of_go, 200, true),
+        ("a watch in YAML, which has no frames", &watch, "application/yaml", 406, false),
+        ("a watch, YAML first", &watch, "application/yaml, application/json", 200, false),
         ("a table", MAPS, &table, 200, false),
         ("JSON first", &one, "application/json,application/vnd.kubernetes.protobuf", 200, false),
         ("JSON dearer", &one, "application/vnd.kubernetes.protobuf;q=0.5,application/json", 200, false),
@@ -180,6 +182,26 @@ async fn what_is_large_is_packed_for_who_takes_it() {
     let both = [("Accept-Encoding", "gzip"), ("Accept", PROTOBUF)];
     let answer = server.ask(Who::Admin, &format!("GET {one}"), &both, b"").await;
     assert!(answer.head.contains(PROTOBUF) && answer.head.to_lowercase().contains("content-encoding: gzip"));
+}
+
+#[tokio::test]
+async fn all_of_discovery_comes_in_one_document_of_each_format() {
+    let server = Server::start().await;
+    let of_kind = ";g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    for (path, format, found) in [
+        ("/apis", "application/json", &["deployments", "Current"][..]),
+        ("/apis", "application/yaml", &["kind: APIGroupDiscoveryList\n", "deployments"]),
+        ("/apis", PROTOBUF, &["k8s\0", "apidiscovery.k8s.io/v2", "deployments", "Namespaced", "Current"]),
+        ("/api", PROTOBUF, &["k8s\0", "configmaps", "ConfigMap"]),
+    ] {
+        let media = format!("{format}{of_kind}");
+        let answer = server.ask(Who::Admin, &format!("GET {path}"), &[("Accept", media.as_str())], b"").await;
+        assert_eq!(answer.code, 200, "{path} {format}: {}", answer.body);
+        assert!(answer.head.contains(&format!("content-type: {media}\r\n")), "{format}: {}", answer.head);
+        for text in found {
+            assert!(answer.body.contains(text), "{path} {format}: no {text:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use cri::{
 use futures::stream::BoxStream;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Has two pages.
@@ -43,6 +44,9 @@ impl PodAccess for Kubelet {
         let is_there = node == "n" && ["/metrics", "/pods", "/healthz"].contains(&path);
         Ok(is_there.then(|| KubeletPage { content_type: "text/plain", body: format!("{path} of {node}") }))
     }
+    fn flags(&self, node: &str) -> Option<BTreeMap<&'static str, String>> {
+        (node == "n").then(|| [("max-pods", "110".to_owned())].into())
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,10 +73,34 @@ async fn pages_are_for_who_is_known_and_may_read_them() {
         (Who::Admin, "GET /logs/", 405, "logs endpoint is disabled.\n"),
         (Who::Admin, "GET /logs/../metrics", 405, "logs endpoint is disabled.\n"),
         (Who::Admin, "GET /nonsense", 404, "404 page not found\n"),
+        (Who::Admin, "GET /flagz/x", 404, "404 page not found\n"),
+        (Who::Admin, "POST /statusz", 405, "405: Method Not Allowed"),
+        (
+            Who::Nobody,
+            "GET /flagz",
+            403,
+            "Forbidden (user=nobody, verb=get, resource=nodes, subresource(s)=[configz])\n",
+        ),
         (Who::Admin, "POST /metrics", 405, "405: Method Not Allowed"),
     ] {
         let answer = server.ask(who, line, &[], b"").await;
         assert_eq!((answer.code, answer.body.as_str()), (code, body), "{who:?} {line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_tells_what_it_is_and_how_it_is_set() {
+    let mut server = Server::reaching_into(Arc::new(Kubelet)).await;
+    server.ask_kubelet().await;
+    for (line, accept, code, want) in [
+        ("GET /statusz", "*/*", 200, "\nkubelet statusz\nWarning: "),
+        ("GET /flagz", "*/*", 200, "\nmax-pods=110\n"),
+        ("GET /flagz", "application/json;v=v1beta1;g=config.k8s.io;as=Flagz", 200, r#"{"max-pods":"110"}"#),
+        ("GET /flagz", "application/json", 406, "only the following media types are accepted: "),
+    ] {
+        let answer = server.ask(Who::Admin, line, &[("Accept", accept)], b"").await;
+        assert_eq!(answer.code, code, "{line} {accept}: {}", answer.body);
+        assert!(answer.body.contains(want), "{line} {accept}: {}", answer.body);
     }
 }
 

@@ -238,7 +238,7 @@ async fn streams_of_the_kubelet_s_port_are_counted_with_the_others_of_their_user
         }
     }
     let (_refused, head) = tunnel(&server, &nobody, "").await;
-    assert!(head.starts_with("HTTP/1.1 429"), "{head}");
+    assert!(head.starts_with("HTTP/1.1 429") && head.contains("retry-after: 1\r\n"), "{head}");
     let (_of_another, head) = tunnel(&server, &admin, "").await;
     assert!(head.starts_with("HTTP/1.1 101"), "{head}");
 }

@@ -2,6 +2,7 @@
 
 use crate::addons::Book;
 use crate::answers::{Answers, KubernetesHalf};
+use crate::api_server_flags::api_server_flags;
 use crate::certs::Certificates;
 use crate::claim::claim;
 use crate::daemon_memory::{self, ended_for_memory};
@@ -190,6 +191,7 @@ async fn serve(
         authentication: files.authentication,
         audit: files.audit,
         ready: is_ready.clone(),
+        flags: api_server_flags(settings, ISSUER),
         give_back_memory: ::runtime::give_back_memory,
     };
     let server = ApiServer::new(cluster.clone(), Some(pods), edge).map_err(|e| failed("API server", &e))?;

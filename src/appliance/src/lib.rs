@@ -7,6 +7,7 @@
 
 mod addons;
 mod answers;
+mod api_server_flags;
 mod certs;
 mod check;
 mod claim;

@@ -106,6 +106,11 @@ pub trait Runtime: Send + Sync + 'static {
             .find(|one| one.id == *id)
             .ok_or_else(|| CriError::NotFound(format!("sandbox {id} is not running")))
     }
+    /// What this process uses itself, and all sandboxes below a `cgroup_parent` together.
+    async fn system_stats(&self, cgroup_parent: &str) -> Result<SystemStats> {
+        let _ = cgroup_parent;
+        Ok(SystemStats::default())
+    }
     /// What happens from now on. A receiver that lags must call [`Runtime::list`] again.
     fn events(&self) -> broadcast::Receiver<RuntimeEvent>;
 }

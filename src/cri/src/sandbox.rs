@@ -192,6 +192,13 @@ pub struct ContainerStats {
     pub details: UsageDetails,
 }
 
+/// Of cgroups that are no container's, by their names in place of an id; `None` where there is none, or nothing is counted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SystemStats {
+    pub daemon: Option<ContainerStats>,
+    pub sandboxes: Option<ContainerStats>,
+}
+
 /// What else the kernel counts for a container; zero and empty where it does not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageDetails {

@@ -5,6 +5,7 @@ use crate::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use std::collections::BTreeMap;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 
@@ -108,6 +109,11 @@ pub trait PodAccess: Send + Sync + 'static {
     async fn page(&self, node: &str, path: &str) -> Result<Option<KubeletPage>> {
         let _ = (node, path);
         Ok(None)
+    }
+    /// How the node's kubelet is set, in upstream's flags; `None` where it is another node's.
+    fn flags(&self, node: &str) -> Option<BTreeMap<&'static str, String>> {
+        let _ = node;
+        None
     }
 }
 

@@ -12,6 +12,7 @@ use cri::{
 };
 use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::{Container, Pod};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -26,6 +27,11 @@ impl PodAccess for Access {
             true => crate::pages::page(&self.0, path).await,
             false => Ok(None),
         }
+    }
+
+    fn flags(&self, node: &str) -> Option<BTreeMap<&'static str, String>> {
+        let config = &self.0.config;
+        (node == config.node_name).then(|| crate::pages::flags(config))
     }
 
     async fn logs(

@@ -37,13 +37,16 @@ pub fn qos(spec: &PodSpec) -> Qos {
     }
 }
 
+/// Of all pods, below the profile's own cgroup; upstream's name.
+pub const CGROUP_ROOT: &str = "kubepods";
+
 /// Below the profile's own cgroup, by upstream's names: `kubepods/burstable/pod<uid>`.
 pub fn cgroup_parent(pod: &Pod) -> String {
     let uid = pod::uid(pod);
     match qos(pod::spec(pod)) {
-        Qos::Guaranteed => format!("kubepods/pod{uid}"),
-        Qos::Burstable => format!("kubepods/burstable/pod{uid}"),
-        Qos::BestEffort => format!("kubepods/besteffort/pod{uid}"),
+        Qos::Guaranteed => format!("{CGROUP_ROOT}/pod{uid}"),
+        Qos::Burstable => format!("{CGROUP_ROOT}/burstable/pod{uid}"),
+        Qos::BestEffort => format!("{CGROUP_ROOT}/besteffort/pod{uid}"),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{node, pod};
 use api::ObjectKey;
 use cluster::{Api, Client, EventType, Informer, Recorder, subject};
 use cri::{Runtime, SandboxId, SandboxStatus};
+use jiff::Timestamp;
 use k8s_openapi::api::certificates::v1::PodCertificateRequest;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use parking_lot::{Mutex, MutexGuard};
@@ -34,6 +35,8 @@ use tokio::sync::watch;
 pub(crate) struct Shared {
     pub config: KubeletConfig,
     pub clock: Clock,
+    /// The kubelet.
+    pub started_at: Timestamp,
     pub client: Client,
     pub pods: Api<Pod>,
     pub known: Informer<Pod>,

@@ -84,6 +84,7 @@ pub(crate) async fn start_at(
     let client = cluster.acting_as(Actor::own_kubelet(&config.node_name));
     let shared = Arc::new(Shared {
         clock,
+        started_at: clock.now(),
         pods: client.api(),
         known: cluster.informer(),
         sources: Cached {

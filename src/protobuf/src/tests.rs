@@ -40,6 +40,7 @@ fn every_served_kind_has_its_message_and_its_list() {
         ("apps/v1", "DeleteOptions"),
         ("v1", "Status"),
         ("v1", "Binding"),
+        ("apidiscovery.k8s.io/v2", "APIGroupDiscoveryList"),
         ("policy/v1", "Eviction"),
         ("autoscaling/v1", "Scale"),
         ("authentication.k8s.io/v1", "TokenRequest"),

@@ -1,7 +1,8 @@
 //! The cgroup that the daemon itself is in: its memory is limited, so that no fault of ours can take the machine's, and the
 //! shims and containers, which are elsewhere, live on where the kernel ends it.
 
-use crate::cgroups::Hierarchies;
+use crate::cgroups::{Hierarchies, TICK_NS};
+use cri::{ContainerId, ContainerStats};
 use std::io;
 
 /// Below the profile's cgroup.
@@ -39,6 +40,19 @@ impl DaemonCgroup {
         self.cgroups.oom_kills(&self.path)
     }
 
+    /// What this process uses. Only its memory is told apart where each controller has cgroups of its own.
+    pub fn stats(&self) -> Option<ContainerStats> {
+        if !self.cgroups.exists("memory", &self.path) {
+            return None;
+        }
+        let id = ContainerId(NAME.to_owned());
+        let cpu = self.cgroups.cpu_ns(&self.path).or_else(|| {
+            let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+            cpu_ns_of_process(&stat)
+        })?;
+        Some(self.cgroups.stats_with_cpu(&id, &self.path, cpu))
+    }
+
     /// Bytes, where there is a limit.
     pub fn limit(&self) -> Option<u64> {
         self.cgroups.memory_limit(&self.path)
@@ -49,4 +63,23 @@ impl DaemonCgroup {
 pub fn cgroup_controllers() -> Option<(bool, Vec<String>)> {
     let cgroups = Hierarchies::find().ok()?;
     Some((cgroups.unified(), cgroups.controllers()))
+}
+
+/// The time of all its threads, for itself and in the kernel: fields 14 and 15 of proc_pid_stat(5).
+fn cpu_ns_of_process(stat: &str) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some((ticks()? + ticks()?) * TICK_NS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_time_is_read_whatever_it_is_called() {
+        let stat = "42 (mono) pod) S 1 42 42 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 9 0 1000 8192 30";
+        assert_eq!(cpu_ns_of_process(stat), Some(3_000_000_000));
+        assert_eq!(cpu_ns_of_process("42 (monopod) S 1"), None);
+    }
 }

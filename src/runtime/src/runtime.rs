@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use cri::{
     AttachStreams, ContainerConfig, ContainerId, ContainerStatus, CriError, Duplex, Endpoint, ExecConfig,
     ExecOutput, ExecSession, NameServer, Networks, Result, Runtime, RuntimeEvent, SandboxConfig, SandboxId,
-    SandboxStats, SandboxStatus,
+    SandboxStats, SandboxStatus, SystemStats,
 };
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -246,6 +246,10 @@ impl Runtime for ShimRuntime {
 
     async fn sandbox_stats(&self, id: &SandboxId) -> Result<SandboxStats> {
         self.0.sandbox_stats(id).await
+    }
+
+    async fn system_stats(&self, cgroup_parent: &str) -> Result<SystemStats> {
+        Ok(self.0.system_stats(cgroup_parent).await)
     }
 
     fn events(&self) -> broadcast::Receiver<RuntimeEvent> {

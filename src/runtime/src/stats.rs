@@ -1,8 +1,9 @@
 //! What every sandbox uses now.
 
+use crate::daemon_cgroup::DaemonCgroup;
 use crate::runtime::{Inner, blocking};
 use crate::sandbox::Sandbox;
-use cri::{InterfaceStats, Result, SandboxId, SandboxStats};
+use cri::{ContainerId, InterfaceStats, Result, SandboxId, SandboxStats, SystemStats};
 use futures::future::join_all;
 use std::sync::Arc;
 
@@ -31,6 +32,17 @@ impl Inner {
         sandbox.client()?;
         let (traffic, inner) = (self.traffic(&sandbox).await, self.clone());
         Ok(blocking(move || inner.usage(&sandbox, traffic)).await)
+    }
+
+    pub async fn system_stats(self: &Arc<Self>, cgroup_parent: &str) -> SystemStats {
+        let (inner, below) = (self.clone(), cgroup_parent.to_owned());
+        blocking(move || {
+            let profile = &inner.config.cgroup;
+            let daemon = DaemonCgroup::of(profile).ok().and_then(|cgroup| cgroup.stats());
+            let path = format!("{profile}/{below}");
+            SystemStats { daemon, sandboxes: inner.cgroups.stats(&ContainerId(below), &path) }
+        })
+        .await
     }
 
     fn usage(&self, sandbox: &Sandbox, (network_rx, network_tx): (u64, u64)) -> SandboxStats {

@@ -27,6 +27,7 @@ static TABLE: LazyLock<HashMap<&'static str, Entry>> = LazyLock::new(|| {
 const PACKAGES: &[(&str, &str)] = &[
     ("", "core"),
     ("admissionregistration.k8s.io", "admissionregistration"),
+    ("apidiscovery.k8s.io", "apidiscovery"),
     ("apiextensions.k8s.io", "apiextensions"),
     ("apiregistration.k8s.io", "apiregistration"),
     ("apps", "apps"),

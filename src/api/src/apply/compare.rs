@@ -37,8 +37,8 @@ fn parts<'v>(value: &'v Value, path: &[&str], structure: &dyn Structure) -> Resu
                 return Ok(Parts::Whole);
             }
             let mut found = BTreeMap::new();
-            for item in items {
-                let element = element_of(item, &list, path, structure)?;
+            for (index, item) in items.iter().enumerate() {
+                let element = element_at(index, item, &list, path, structure)?;
                 let twice = format!(".{}: duplicate entries for key {element}", path.join("."));
                 if found.insert(element, item).is_some() {
                     return Err(twice);
@@ -50,21 +50,34 @@ fn parts<'v>(value: &'v Value, path: &[&str], structure: &dyn Structure) -> Resu
     }
 }
 
-pub(super) fn element_of(
+/// What an item is known by; the name of the key that it lacks where it has none.
+pub(super) fn element_of<'k>(
+    item: &Value,
+    list: &'k ListType,
+    path: &[&str],
+    structure: &dyn Structure,
+) -> Result<Element, &'k str> {
+    match list {
+        ListType::Map(keys) => Element::key(item, keys, path, structure),
+        ListType::Set | ListType::Atomic => Ok(Element::value(item)),
+    }
+}
+
+/// # Errors
+/// An item without its key, in upstream's words.
+pub(super) fn element_at(
+    index: usize,
     item: &Value,
     list: &ListType,
     path: &[&str],
     structure: &dyn Structure,
 ) -> Result<Element, String> {
-    match list {
-        ListType::Map(keys) => Element::key(item, keys, path, structure).map_err(|key| {
-            format!(
-                ".{}: element 0: associative list with keys has an element that omits key field {key:?} (and doesn't have default value)",
-                path.join(".")
-            )
-        }),
-        ListType::Set | ListType::Atomic => Ok(Element::value(item)),
-    }
+    element_of(item, list, path, structure).map_err(|key| {
+        format!(
+            ".{}: element {index}: associative list with keys has an element that omits key field {key:?} (and doesn't have default value)",
+            path.join(".")
+        )
+    })
 }
 
 /// All fields of a value. Objects count by what is in them, items of lists also themselves.
@@ -201,10 +214,14 @@ mod tests {
         let value = json!({"env": [{"name": "a"}, {"name": "a", "value": "x"}]});
         let error = fields_of(&value, &mut Vec::new(), &Sample).unwrap_err();
         assert_eq!(error, ".env: duplicate entries for key [name=\"a\"]");
-        let value = json!({"env": [{"value": "x"}]});
-        assert!(
-            fields_of(&value, &mut Vec::new(), &Sample).unwrap_err().contains("omits key field \"name\"")
-        );
+        for (name, env, want) in [
+            ("the first", json!([{"value": "x"}]), "element 0"),
+            ("another", json!([{"name": "a"}, {"name": "b"}, {"value": "x"}]), "element 2"),
+        ] {
+            let error = fields_of(&json!({"env": env}), &mut Vec::new(), &Sample).unwrap_err();
+            let rest = "associative list with keys has an element that omits key field \"name\" (and doesn't have default value)";
+            assert_eq!(error, format!(".env: {want}: {rest}"), "{name}");
+        }
     }
 
     #[test]

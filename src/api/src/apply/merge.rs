@@ -1,6 +1,6 @@
 //! What is wanted, put over what is.
 
-use super::compare::element_of;
+use super::compare::{element_at, element_of};
 use super::element::Element;
 use super::fields::Fields;
 use super::{ListType, Structure};
@@ -41,7 +41,9 @@ fn merge_lists<'v>(
 ) -> Result<Vec<Value>, String> {
     let list = structure.list(path);
     let elements = |items: &[Value]| {
-        items.iter().map(|item| element_of(item, &list, path, structure)).collect::<Result<Vec<Element>, _>>()
+        let items = items.iter().enumerate();
+        let elements = items.map(|(index, item)| element_at(index, item, &list, path, structure));
+        elements.collect::<Result<Vec<Element>, _>>()
     };
     let (live_elements, wanted_elements) = (elements(live)?, elements(wanted)?);
     let mut places: BTreeMap<&Element, usize> = BTreeMap::new();

@@ -16,11 +16,18 @@ const DEEPEST: usize = 127;
 
 /// A patch that has been read.
 #[derive(Debug, Clone)]
-pub struct JsonPatch(json_patch::Patch);
+pub struct JsonPatch(Vec<Step>);
+
+#[derive(Debug, Clone)]
+enum Step {
+    Operation(PatchOperation),
+    /// None that there is, and why: it is told when its turn comes, as upstream's library looks at one only then.
+    Unknown(String),
+}
 
 impl JsonPatch {
     /// # Errors
-    /// `BadRequest` for what is no patch, `RequestEntityTooLarge` for one with too many operations.
+    /// `BadRequest` for what is no list of objects, `RequestEntityTooLarge` for one with too many operations.
     pub fn parse(body: &[u8]) -> Result<Self, Status> {
         let refused = |why: serde_json::Error| Status::bad_request(format!("error decoding patch: {why}"));
         // of a key that stands twice the last counts, as Go reads it
@@ -32,17 +39,16 @@ impl JsonPatch {
                 format!("The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {count}"),
             ));
         }
-        let operations: Result<Vec<_>, _> = operations.into_iter().map(operation).collect();
-        operations.map(|operations| JsonPatch(json_patch::Patch(operations))).map_err(refused)
+        Ok(JsonPatch(operations.into_iter().map(step).collect()))
     }
 
     /// Whether it has no operation.
     pub fn is_empty(&self) -> bool {
-        self.0.0.is_empty()
+        self.0.is_empty()
     }
 
     /// # Errors
-    /// `Invalid` for a patch that does not fit the target, or makes more of it than is allowed.
+    /// `Invalid` for a patch that does not fit the target, has an operation that there is not, or makes more than is allowed.
     pub fn apply(&self, target: Value) -> Result<Value, Status> {
         self.run(target).map_err(Failed::into_status)
     }
@@ -61,7 +67,11 @@ impl JsonPatch {
 
     fn run(&self, mut target: Value) -> Result<Value, Failed> {
         let mut copied = 0;
-        for (index, operation) in self.0.0.iter().enumerate() {
+        for (index, step) in self.0.iter().enumerate() {
+            let operation = match step {
+                Step::Operation(operation) => operation,
+                Step::Unknown(why) => return Err(Failed::Unknown(format!("operation '/{index}': {why}"))),
+            };
             copied += bounded(&target, operation, copied).map_err(Failed::Bound)?;
             if is_test_of_nothing(&target, operation) {
                 continue;
@@ -76,12 +86,18 @@ impl JsonPatch {
 }
 
 /// Without a value it is `null`, as upstream's library has it: Go's clients leave a value out that is nil.
-fn operation(mut fields: Map<String, Value>) -> serde_json::Result<PatchOperation> {
-    let takes_value = |op: &str| matches!(op, "add" | "replace" | "test");
-    if fields.get("op").and_then(Value::as_str).is_some_and(takes_value) {
-        fields.entry("value").or_insert(Value::Null);
+fn step(mut fields: Map<String, Value>) -> Step {
+    match fields.get("op").and_then(Value::as_str).unwrap_or("unknown") {
+        "add" | "replace" | "test" => {
+            fields.entry("value").or_insert(Value::Null);
+        }
+        "remove" | "move" | "copy" => {}
+        other => return Step::Unknown(format!("Unexpected kind: {other}")),
     }
-    serde_json::from_value(Value::Object(fields))
+    match serde_json::from_value(Value::Object(fields)) {
+        Ok(operation) => Step::Operation(operation),
+        Err(why) => Step::Unknown(why.to_string()),
+    }
 }
 
 /// What an object has not is `null` to a test, as upstream's library has it: so operators ask that nobody else has set a field.
@@ -95,16 +111,17 @@ fn is_test_of_nothing(target: &Value, operation: &PatchOperation) -> bool {
 enum Failed {
     Bound(Status),
     Operation(PatchError),
+    Unknown(String),
 }
 
 impl Failed {
     fn into_status(self) -> Status {
-        match self {
-            Failed::Bound(status) => status,
-            Failed::Operation(error) => {
-                rejected(format!("the server rejected our request due to an error in our request: {error}"))
-            }
-        }
+        let why = match self {
+            Failed::Bound(status) => return status,
+            Failed::Operation(error) => error.to_string(),
+            Failed::Unknown(why) => why,
+        };
+        rejected(format!("the server rejected our request due to an error in our request: {why}"))
     }
 }
 
@@ -243,6 +260,25 @@ mod tests {
     }
 
     #[test]
+    fn an_operation_that_there_is_not_is_told_of_when_its_turn_comes() {
+        for (name, operation, want) in [
+            ("another word", json!({"op": "increase", "path": "/a"}), "Unexpected kind: increase"),
+            ("of another type", json!({"op": 1, "path": "/a"}), "Unexpected kind: unknown"),
+            ("no operation", json!({"path": "/a"}), "Unexpected kind: unknown"),
+            ("no path", json!({"op": "add"}), "missing field `path`"),
+            ("from nowhere", json!({"op": "copy", "path": "/a"}), "missing field `from`"),
+        ] {
+            let first = json!({"op": "test", "path": "/a", "value": 1});
+            let patch = patch(&json!([first, operation]));
+            let status = patch.apply(json!({"a": 1})).unwrap_err();
+            assert_eq!(status.code, 422, "{name}");
+            assert!(status.message.contains("operation '/1': "), "{name}: {status}");
+            assert!(status.message.ends_with(want), "{name}: {status}");
+            assert_eq!(patch.apply_if_tests_hold(json!({"a": 2})).unwrap(), None, "{name}");
+        }
+    }
+
+    #[test]
     fn what_a_patch_may_be() {
         let remove = json!({"op": "remove", "path": "/a"});
         let many = |count: usize| Value::from(vec![remove.clone(); count]).to_string();
@@ -250,9 +286,8 @@ mod tests {
             ("as many operations as upstream takes", many(10_000), 0),
             ("one more", many(10_001), 413),
             ("no list", "{}".to_owned(), 400),
-            ("no operation", r#"[{"path": "/a"}]"#.to_owned(), 400),
-            ("no path", r#"[{"op": "add"}]"#.to_owned(), 400),
-            ("from nowhere", r#"[{"op": "copy", "path": "/a"}]"#.to_owned(), 400),
+            ("no object", r#"["remove"]"#.to_owned(), 400),
+            ("an operation that there is not", r#"[{"op": "increase", "path": "/a"}]"#.to_owned(), 0),
             ("no JSON", "[".to_owned(), 400),
         ] {
             let outcome = JsonPatch::parse(body.as_bytes());

@@ -70,6 +70,11 @@ impl Documents {
     }
 }
 
+/// Of a list that somebody else has made, what is a text.
+fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
 /// From an `APIResourceList` to the form of aggregated discovery.
 fn resources(group: &str, version: &str, list: &Value) -> Vec<Value> {
     let all: Vec<&Value> = list["resources"].as_array().into_iter().flatten().collect();
@@ -78,13 +83,15 @@ fn resources(group: &str, version: &str, list: &Value) -> Vec<Value> {
         let or = |field: &str, own: &str| {
             resource[field].as_str().filter(|t| !t.is_empty()).unwrap_or(own).to_owned()
         };
-        json!({"group": or("group", group), "version": or("version", version), "kind": resource["kind"]})
+        let kind = resource["kind"].as_str().unwrap_or_default();
+        json!({"group": or("group", group), "version": or("version", version), "kind": kind})
     };
     let parts = |of: &str| -> Vec<Value> {
         let below = |resource: &&Value| {
             let name = named(resource);
             let part = name.strip_prefix(of)?.strip_prefix('/')?;
-            Some(json!({"subresource": part, "responseKind": kind_of(resource), "verbs": resource["verbs"]}))
+            let verbs = texts(&resource["verbs"]);
+            Some(json!({"subresource": part, "responseKind": kind_of(resource), "verbs": verbs}))
         };
         all.iter().filter_map(below).collect()
     };
@@ -94,12 +101,13 @@ fn resources(group: &str, version: &str, list: &Value) -> Vec<Value> {
             let name = named(resource);
             let scope = if resource["namespaced"] == true { "Namespaced" } else { "Cluster" };
             let mut shown = json!({
-                "resource": name, "responseKind": kind_of(resource), "scope": scope, "verbs": resource["verbs"],
+                "resource": name, "responseKind": kind_of(resource), "scope": scope,
+                "verbs": texts(&resource["verbs"]),
                 "singularResource": resource["singularName"].as_str().unwrap_or_default(),
             });
             for field in ["shortNames", "categories"] {
                 if resource[field].is_array() {
-                    shown[field] = resource[field].clone();
+                    shown[field] = json!(texts(&resource[field]));
                 }
             }
             let parts = parts(&name);

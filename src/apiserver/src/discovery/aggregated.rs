@@ -8,7 +8,8 @@ use crate::negotiate;
 use crate::request::Request;
 use crate::responses;
 use crate::server_state::ServerState;
-use api::Gvk;
+use api::{Gvk, Status};
+use bytes::Bytes;
 use http::{HeaderValue, header};
 use kinds::{Registry, ResourceInfo, Scope};
 use serde_json::{Value, json};
@@ -26,16 +27,17 @@ pub(super) fn answer(
     // before they are read: what changes meanwhile is another state
     let told = edge.aggregated.changes();
     let state = State { registry: registry.clone(), remote, told };
-    let document = edge.discovery.document(state, which, |state| all_in_one(edge, state, which));
-    let content_type = match which.version {
-        "v2" => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-        _ => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
+    let document = match edge.discovery.document(state, which, |state| all_in_one(edge, state, which)) {
+        Ok(document) => document,
+        Err(error) => return responses::refusal(&Status::internal(error)),
     };
     let etag = document.etag.to_str().unwrap_or_default();
-    let mut response = match negotiate::is_known(request.header(header::IF_NONE_MATCH), etag) {
-        true => responses::typed(304, content_type, ""),
-        false => responses::typed(200, content_type, document.text.clone()),
+    let (code, body) = match negotiate::is_known(request.header(header::IF_NONE_MATCH), etag) {
+        true => (304, Bytes::new()),
+        false => (200, document.body.clone()),
     };
+    let kind = ("apidiscovery.k8s.io", which.version, "APIGroupDiscoveryList");
+    let mut response = responses::of_kind(code, which.format.media(), kind, body);
     let headers = response.headers_mut();
     headers.insert(header::ETAG, document.etag.clone());
     headers.insert(header::VARY, HeaderValue::from_static("Accept"));

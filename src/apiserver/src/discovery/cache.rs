@@ -1,19 +1,23 @@
 //! Documents of aggregated discovery with their hashes, made once for each state of what they follow from.
 
 use super::remote::Remote;
+use crate::negotiate::Format;
+use crate::yaml;
 use bytes::Bytes;
 use http::HeaderValue;
 use kinds::Registry;
 use parking_lot::Mutex;
+use protobuf::ProtobufError;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Which of the four documents: of `/api` or of `/apis`, and in which version.
+/// Which document: of `/api` or of `/apis`, in which version and format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Which {
     pub(super) is_core: bool,
     pub(super) version: &'static str,
+    pub(super) format: Format,
 }
 
 /// The documents of what is served now, as far as somebody has asked for them.
@@ -41,33 +45,46 @@ impl PartialEq for State {
 }
 
 pub(super) struct Document {
-    pub(super) text: Bytes,
+    pub(super) body: Bytes,
     pub(super) etag: HeaderValue,
 }
 
 impl AggregatedDiscovery {
     /// Who asks while it is made waits for it.
+    ///
+    /// # Errors
+    /// A document that is not what its messages are.
     pub(super) fn document(
         &self,
         of: State,
         which: Which,
         make: impl FnOnce(&State) -> Value,
-    ) -> Arc<Document> {
+    ) -> Result<Arc<Document>, ProtobufError> {
         let mut kept = self.0.lock();
         let current = kept.take().filter(|kept| kept.of == of);
         let kept = kept.insert(current.unwrap_or(Kept { of, documents: BTreeMap::new() }));
-        let made = || Arc::new(Document::new(&make(&kept.of)));
-        kept.documents.entry(which).or_insert_with(made).clone()
+        if let Some(known) = kept.documents.get(&which) {
+            return Ok(known.clone());
+        }
+        let made = Arc::new(Document::new(&make(&kept.of), which.format)?);
+        kept.documents.insert(which, made.clone());
+        Ok(made)
     }
 }
 
 impl Document {
-    fn new(document: &Value) -> Self {
+    /// The tag is of the JSON, whatever the format (as upstream's is): a client that keeps several heeds `Vary`.
+    fn new(document: &Value, format: Format) -> Result<Self, ProtobufError> {
         let text = document.to_string();
         let digest = ring::digest::digest(&ring::digest::SHA512, text.as_bytes());
         let hash: String = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
         let etag = HeaderValue::from_str(&format!("\"{hash}\"")).expect("digits are ASCII");
-        Document { text: text.into(), etag }
+        let body = match format {
+            Format::Json => text.into(),
+            Format::Yaml => yaml::text(document).into(),
+            Format::Protobuf => protobuf::encode(document)?.into(),
+        };
+        Ok(Document { body, etag })
     }
 }
 
@@ -86,7 +103,7 @@ mod tests {
             priority: ApiPriority { of_group: 1, of_version: 1 },
             is_available,
         };
-        let apis = Which { is_core: false, version: "v2" };
+        let apis = Which { is_core: false, version: "v2", format: Format::Json };
         let made = std::cell::Cell::new(0);
         let ask = |registry: &Arc<Registry>, remote: Vec<Remote>, told, which| {
             let state = State { registry: registry.clone(), remote, told };
@@ -94,7 +111,8 @@ mod tests {
                 made.set(made.get() + 1);
                 json!(made.get())
             });
-            (document.text.clone(), document.etag.clone())
+            let document = document.unwrap();
+            (document.body.clone(), document.etag.clone())
         };
         let first = ask(&registry, vec![remote(true)], 0, apis);
         assert_eq!(ask(&registry, vec![remote(true)], 0, apis), first);

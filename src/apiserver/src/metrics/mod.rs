@@ -11,6 +11,7 @@ use cluster::Cluster;
 use cluster::metrics::{Exposition, Histogram};
 use flowcontrol::FlowControl;
 use parking_lot::Mutex;
+pub(crate) use process::process_started;
 pub use reloads::ConfigFile;
 use reloads::Reloads;
 use requests::Requests;

@@ -1,6 +1,7 @@
 //! Of the process, which is the control plane, the kubelet and the Docker engine in one.
 
 use cluster::metrics::Exposition;
+use jiff::Timestamp;
 
 /// `USER_HZ`: on every architecture that runs us the kernel tells programs' times in hundredths of a second.
 const TICKS: f64 = 100.0;
@@ -61,6 +62,13 @@ pub(super) fn tell(out: &mut Exposition) {
             out.value(name, &[], value, None);
         }
     }
+}
+
+/// When it did, by the kernel's clock.
+pub(crate) fn process_started() -> Option<Timestamp> {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let process = parse(&read("/proc/self/stat")?, &read("/proc/stat")?)?;
+    Timestamp::from_second(process.started as i64).ok()
 }
 
 /// Of `/proc/self/stat` (see proc(5)) and `/proc/stat`.

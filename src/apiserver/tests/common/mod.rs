@@ -112,6 +112,7 @@ impl Server {
             authentication,
             audit: audit.map(Arc::new),
             ready: watch::channel(true).1,
+            flags: [("secure-port", "8443".to_owned())].into(),
             give_back_memory,
         };
         let server = ApiServer::new(cluster.clone(), pods, config).unwrap();

@@ -64,7 +64,17 @@ pub(super) fn cluster_roles() -> Vec<ClusterRole> {
             "system:monitoring",
             vec![paths(
                 &["get"],
-                &["/healthz", "/healthz/*", "/livez", "/livez/*", "/metrics", "/readyz", "/readyz/*"],
+                &[
+                    "/flagz",
+                    "/healthz",
+                    "/healthz/*",
+                    "/livez",
+                    "/livez/*",
+                    "/metrics",
+                    "/readyz",
+                    "/readyz/*",
+                    "/statusz",
+                ],
             )],
         ),
     ];

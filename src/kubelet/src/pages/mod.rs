@@ -3,15 +3,18 @@
 
 mod cadvisor;
 mod configz;
+mod flagz;
 mod kubelet_metrics;
 mod probes;
 mod resource;
 mod running_pods;
 mod summary;
 
+pub(crate) use flagz::flags;
+
 use crate::measure::{Measured, measure};
 use crate::shared::Shared;
-use crate::{csi, pod};
+use crate::{csi, pod, resources};
 use cri::{CriError, KubeletPage};
 
 /// Prometheus' text format.
@@ -31,7 +34,11 @@ pub(crate) async fn page(shared: &Shared, path: &str) -> cri::Result<Option<Kube
         "/metrics/cadvisor" => text(EXPOSITION, cadvisor::page(&measure(shared).await?)),
         "/metrics/probes" => text(EXPOSITION, probes::page(&shared.probe_counts)),
         "/metrics/resource" => text(EXPOSITION, resource::page(&measure(shared).await?)),
-        "/stats/summary" => text(JSON, summary::page(&with_volumes(shared).await?).to_string()),
+        "/stats/summary" => {
+            let system = shared.runtime.system_stats(resources::CGROUP_ROOT).await?;
+            let page = summary::page(&with_volumes(shared).await?, &system, shared.started_at);
+            text(JSON, page.to_string())
+        }
         "/pods" => text(JSON, pods(shared).map_err(|e| CriError::failed("list pods", e))?),
         "/runningpods" => {
             let sandboxes = shared.look_at(&shared.sandbox_index.sandboxes()).await?;

@@ -2,17 +2,30 @@
 
 use crate::measure::{ContainerMeasured, Measured, PodMeasured, VolumeMeasured};
 use crate::pod;
+use cri::{ContainerStats, SystemStats};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-pub fn page(measured: &Measured) -> Value {
+/// `started_at` is the kubelet's time, which is that of the runtime: they are one process.
+pub fn page(measured: &Measured, system: &SystemStats, started_at: Timestamp) -> Value {
     let at = time(measured.at);
+    let since = Some(started_at);
+    let system_containers = [
+        ("kubelet", &system.daemon, since),
+        ("runtime", &system.daemon, since),
+        ("pods", &system.sandboxes, None),
+    ];
+    let system_containers: Vec<Value> = system_containers
+        .into_iter()
+        .filter_map(|(name, stats, since)| Some(of_system(name, stats.as_ref()?, since, &at)))
+        .collect();
     let (disk, memory) = (measured.disk, measured.memory_use);
     let fs = json!({"time": at, "availableBytes": disk.available, "capacityBytes": disk.capacity,
         "usedBytes": disk.capacity.saturating_sub(disk.available)});
     json!({
         "node": {
             "nodeName": measured.node,
+            "systemContainers": system_containers,
             "startTime": time(measured.booted_at),
             "cpu": cpu(&at, measured.cpu_ns),
             "memory": {"time": at, "usageBytes": memory.used, "workingSetBytes": memory.working_set, "rssBytes": memory.rss,
@@ -21,6 +34,19 @@ pub fn page(measured: &Measured) -> Value {
             "runtime": {"imageFs": fs},
         },
         "pods": measured.pods.iter().map(|pod| of_pod(pod, &at)).collect::<Vec<_>>(),
+    })
+}
+
+/// Those of upstream's names that there is a cgroup for. They have neither logs nor a file system.
+fn of_system(name: &str, stats: &ContainerStats, started_at: Option<Timestamp>, at: &str) -> Value {
+    let counted = &stats.details.memory_stat;
+    // with what is in the cgroups below
+    let rss = ["total_rss", "anon"].iter().find_map(|name| counted.get(*name));
+    json!({
+        "name": name,
+        "startTime": started_at.map(time),
+        "cpu": cpu(at, stats.cpu_usage_ns),
+        "memory": {"time": at, "workingSetBytes": stats.memory_working_set, "usageBytes": stats.memory_usage, "rssBytes": rss},
     })
 }
 
@@ -95,8 +121,31 @@ mod tests {
 
     #[test]
     fn a_node_and_its_pods() {
-        let page = super::page(&crate::measure::example());
+        let daemon = cri::ContainerStats {
+            id: cri::ContainerId("daemon".into()),
+            cpu_usage_ns: 7,
+            memory_working_set: 2048,
+            memory_usage: 4096,
+            pids: 1,
+            details: cri::UsageDetails {
+                memory_stat: [("rss".to_owned(), 1), ("total_rss".to_owned(), 1024)].into(),
+                ..Default::default()
+            },
+        };
+        let system = cri::SystemStats { daemon: Some(daemon), sandboxes: None };
+        let page = super::page(&crate::measure::example(), &system, jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(page["node"]["nodeName"], "n1");
+        let containers = page["node"]["systemContainers"].as_array().unwrap();
+        let names: Vec<_> = containers.iter().map(|container| &container["name"]).collect();
+        assert_eq!(names, ["kubelet", "runtime"]);
+        assert_eq!(
+            containers[0],
+            json!({
+                "name": "kubelet", "startTime": "1970-01-01T00:00:00Z",
+                "cpu": {"time": "2023-11-14T22:15:00Z", "usageCoreNanoSeconds": 7},
+                "memory": {"time": "2023-11-14T22:15:00Z", "workingSetBytes": 2048, "usageBytes": 4096, "rssBytes": 1024},
+            })
+        );
         assert_eq!(page["node"]["fs"]["usedBytes"], 600);
         let memory = &page["node"]["memory"];
         for (amount, want) in [

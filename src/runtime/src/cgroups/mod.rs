@@ -10,6 +10,7 @@ mod memory;
 mod stats;
 
 pub use limits::limits;
+pub use stats::TICK_NS;
 
 use cri::wire::CgroupFiles;
 use std::io;
@@ -68,6 +69,11 @@ impl Hierarchies {
             }
             Hierarchies::V2(mount) => Some(mount),
         }
+    }
+
+    /// Whether the controller has the cgroup `path`.
+    pub fn exists(&self, controller: &str, path: &str) -> bool {
+        self.of(controller).is_some_and(|mount| mount.join(path).is_dir())
     }
 
     /// The directories of the cgroup `path`, one a hierarchy.

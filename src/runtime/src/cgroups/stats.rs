@@ -6,27 +6,37 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// USER_HZ is 100 on every architecture that we run on.
-const TICK_NS: u64 = 10_000_000;
+pub const TICK_NS: u64 = 10_000_000;
 
 impl Hierarchies {
     /// `None` for a cgroup that is gone.
     pub fn stats(&self, id: &ContainerId, path: &str) -> Option<ContainerStats> {
-        let read = |controller: &str, file: &str| {
-            let dir: PathBuf = self.of(controller)?.join(path);
-            std::fs::read_to_string(dir.join(file)).ok()
+        Some(self.stats_with_cpu(id, path, self.cpu_ns(path)?))
+    }
+
+    fn read(&self, controller: &str, path: &str, file: &str) -> Option<String> {
+        let dir: PathBuf = self.of(controller)?.join(path);
+        std::fs::read_to_string(dir.join(file)).ok()
+    }
+
+    /// Nanoseconds, where the cgroup is there and is counted.
+    pub fn cpu_ns(&self, path: &str) -> Option<u64> {
+        match self.unified() {
+            true => Some(field(&self.read("cpu", path, "cpu.stat")?, "usage_usec")? * 1000),
+            false => self.read("cpuacct", path, "cpuacct.usage")?.trim().parse().ok(),
+        }
+    }
+
+    /// For who knows better what a cgroup's processes have had of the processors.
+    pub fn stats_with_cpu(&self, id: &ContainerId, path: &str, cpu_usage_ns: u64) -> ContainerStats {
+        let number = |controller, file| self.read(controller, path, file)?.trim().parse::<u64>().ok();
+        let (usage, inactive) = match self.unified() {
+            true => ("memory.current", "inactive_file"),
+            false => ("memory.usage_in_bytes", "total_inactive_file"),
         };
-        let number = |controller, file| read(controller, file)?.trim().parse::<u64>().ok();
-        let (cpu_usage_ns, memory_usage, inactive) = if self.unified() {
-            let cpu = read("cpu", "cpu.stat")?;
-            let stat = read("memory", "memory.stat").unwrap_or_default();
-            let usage = number("memory", "memory.current").unwrap_or(0);
-            (field(&cpu, "usage_usec")? * 1000, usage, field(&stat, "inactive_file"))
-        } else {
-            let stat = read("memory", "memory.stat").unwrap_or_default();
-            let usage = number("memory", "memory.usage_in_bytes").unwrap_or(0);
-            (number("cpuacct", "cpuacct.usage")?, usage, field(&stat, "total_inactive_file"))
-        };
-        Some(ContainerStats {
+        let memory_usage = number("memory", usage).unwrap_or(0);
+        let inactive = field(&self.read("memory", path, "memory.stat").unwrap_or_default(), inactive);
+        ContainerStats {
             id: id.clone(),
             cpu_usage_ns,
             // as the kubelet's own statistics have it: what the kernel could not drop at once
@@ -34,15 +44,11 @@ impl Hierarchies {
             memory_usage,
             pids: number("pids", "pids.current").unwrap_or(0),
             details: self.details(path),
-        })
+        }
     }
 
     fn details(&self, path: &str) -> UsageDetails {
-        let read = |controller: &str, file: &str| {
-            let dir = self.of(controller)?.join(path);
-            std::fs::read_to_string(dir.join(file)).ok()
-        };
-        let text = |controller, file| read(controller, file).unwrap_or_default();
+        let text = |controller: &str, file: &str| self.read(controller, path, file).unwrap_or_default();
         let memory_stat = all_fields(&text("memory", "memory.stat"));
         let memory_swap = match self.unified() {
             true => text("memory", "memory.swap.current").trim().parse().ok(),
