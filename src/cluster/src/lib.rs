@@ -21,6 +21,7 @@ mod controller;
 mod conversion;
 mod custom_api;
 mod delete;
+mod event_correlator;
 mod event_expiry;
 mod eviction;
 mod gone;

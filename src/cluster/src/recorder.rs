@@ -1,17 +1,15 @@
 //! Events, as `kubectl describe` shows them. They are written beside what they tell of, in order, and one that can not be written
 //! holds up nobody.
 
-use crate::Client;
-use ::api::{ObjectKey, Reason, Status};
+use crate::event_correlator::{Correlated, Correlator, Said};
+use crate::{Client, unless_gone};
+use ::api::{Reason, Status};
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::StoredKind;
-use std::collections::HashMap;
 use std::fmt;
 use tokio::sync::mpsc;
-
-/// Distinct events remembered for counting repeats; upstream's correlator keeps as many.
-const REMEMBERED: usize = 4096;
+use tokio::time::Instant;
 
 /// Events that wait to be written; further ones are dropped, as upstream's broadcaster drops them (`maxQueuedEvents`).
 const QUEUED: usize = 1000;
@@ -29,17 +27,10 @@ pub enum EventType {
 /// Whom an event is about.
 pub type Subject = ObjectReference;
 
-/// Writes Events without making its caller wait. A repeated event raises the first one's count.
+/// Writes Events without making its caller wait. A repeated event raises the first one's count; which are written at all, and as
+/// what, is the correlator's.
 #[derive(Clone)]
 pub struct Recorder(mpsc::Sender<Said>);
-
-struct Said {
-    about: Subject,
-    kind: EventType,
-    reason: &'static str,
-    message: String,
-    at: jiff::Timestamp,
-}
 
 impl fmt::Display for EventType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,7 +59,7 @@ impl Recorder {
             client,
             component: component.to_owned(),
             host: host.map(str::to_owned),
-            known: HashMap::new(),
+            correlator: Correlator::default(),
         };
         tokio::spawn(async move {
             while let Some(event) = said.recv().await {
@@ -96,7 +87,7 @@ impl Recorder {
     }
 }
 
-fn shortened(message: String) -> String {
+pub(crate) fn shortened(message: String) -> String {
     if message.len() <= LONGEST_MESSAGE {
         return message;
     }
@@ -105,39 +96,21 @@ fn shortened(message: String) -> String {
     format!("{}{CUT}", &message[..end])
 }
 
-/// What makes two events the same: about whom (and which part), what kind, why, and the words.
-type Sameness = (String, String, String, EventTypeKey, &'static str, String);
-type EventTypeKey = bool;
-
 struct Writer {
     client: Client,
     component: String,
     host: Option<String>,
-    known: HashMap<Sameness, ObjectKey>,
+    correlator: Correlator,
 }
 
 impl Writer {
     async fn write(&mut self, said: Said) {
-        let same = (
-            said.about.uid.clone().unwrap_or_default(),
-            said.about.name.clone().unwrap_or_default(),
-            said.about.field_path.clone().unwrap_or_default(),
-            said.kind == EventType::Warning,
-            said.reason,
-            said.message.clone(),
-        );
-        if let Some(key) = self.known.get(&same)
-            && self.count(key, said.at).await.is_ok()
-        {
+        let Some(event) = self.correlator.correlate(said, Instant::now()) else {
+            tracing::debug!(component = self.component, "an event is not recorded: too many of its object");
             return;
-        }
-        match self.first(said).await {
-            Ok(key) => {
-                if self.known.len() >= REMEMBERED {
-                    self.known.clear();
-                }
-                self.known.insert(same, key);
-            }
+        };
+        match self.store(event).await {
+            Ok(()) => {}
             // the namespace went away meanwhile: nobody will ask
             Err(status) if status.is(Reason::NotFound) || status.is(Reason::Forbidden) => {
                 tracing::debug!(component = self.component, %status, "event not recorded");
@@ -150,30 +123,26 @@ impl Writer {
         }
     }
 
-    async fn count(&self, key: &ObjectKey, at: jiff::Timestamp) -> Result<(), Status> {
+    async fn store(&self, event: Correlated) -> Result<(), Status> {
         let events = self.client.api::<Event>();
-        let once_more = |event: &mut Event| {
-            event.count = Some(event.count.unwrap_or(1) + 1);
-            event.last_timestamp = Some(kinds::whole_second(at));
-            Ok(())
-        };
-        events.modify(key, once_more).await.map(|_| ())
+        let event = self.event(event);
+        if event.count > Some(1) {
+            let once_more = |known: &mut Event| {
+                (known.count, known.last_timestamp) = (event.count, event.last_timestamp.clone());
+                known.message.clone_from(&event.message);
+                Ok(())
+            };
+            // it may be old, and gone, or could not be stored
+            if unless_gone(events.modify(&kinds::key_of(&event.metadata), once_more).await)?.is_some() {
+                return Ok(());
+            }
+        }
+        events.create(event).await.map(|_| ())
     }
 
-    async fn first(&self, said: Said) -> Result<ObjectKey, Status> {
-        let event = self.event(said);
-        let key = ObjectKey::new(
-            event.metadata.namespace.as_deref(),
-            event.metadata.name.as_deref().unwrap_or_default(),
-        );
-        let events = self.client.api::<Event>();
-        events.create(event).await.map(|_| key)
-    }
-
-    fn event(&self, said: Said) -> Event {
+    fn event(&self, Correlated { said, first, count }: Correlated) -> Event {
         let namespace = said.about.namespace.clone().unwrap_or_else(|| "default".to_owned());
-        let name =
-            format!("{}.{:x}", said.about.name.as_deref().unwrap_or("unknown"), said.at.as_nanosecond());
+        let name = format!("{}.{:x}", said.about.name.as_deref().unwrap_or("unknown"), first.as_nanosecond());
         Event {
             metadata: ObjectMeta { name: Some(name), namespace: Some(namespace), ..ObjectMeta::default() },
             involved_object: said.about,
@@ -181,9 +150,9 @@ impl Writer {
             message: Some(said.message),
             type_: Some(said.kind.to_string()),
             source: Some(EventSource { component: Some(self.component.clone()), host: self.host.clone() }),
-            first_timestamp: Some(kinds::whole_second(said.at)),
+            first_timestamp: Some(kinds::whole_second(first)),
             last_timestamp: Some(kinds::whole_second(said.at)),
-            count: Some(1),
+            count: Some(count),
             reporting_component: Some(self.component.clone()),
             reporting_instance: self.host.clone(),
             ..Event::default()

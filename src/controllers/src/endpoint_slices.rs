@@ -1,25 +1,27 @@
 //! From services and pods to EndpointSlices, and to the older Endpoints beside them.
 
 mod endpoints;
+mod groups;
 mod mirroring;
 mod trigger_time;
 
 use crate::owner::controller_reference;
 use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, Informer, WorkQueue, unless_gone};
+use cluster::{
+    Actor, Change, Client, Cluster, Controller, DeleteOptions, Informer, Recorder, WorkQueue, unless_gone,
+};
 use endpoints::Gone;
+use groups::{Group, Grouped, ports_at};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Endpoints, Node, ObjectReference, Pod, Service, ServicePort};
 use k8s_openapi::api::discovery::v1::{
     Endpoint, EndpointConditions, EndpointHints, EndpointPort, EndpointSlice, ForNode, ForZone,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kinds::endpoints::SERVICE_LABEL;
 use kinds::{key_of, pod as ask, selectors};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "endpointslice-controller";
@@ -28,6 +30,8 @@ const HEADLESS: &str = "service.kubernetes.io/headless";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 const ZONE: &str = "topology.kubernetes.io/zone";
 const MOST_ENDPOINTS: usize = 100; // upstream's size of a slice
+/// Of events.
+const FAILED: &str = "FailedToUpdateEndpointSlices";
 
 pub(crate) fn role() -> ComponentRole {
     ComponentRole::controller(
@@ -50,10 +54,10 @@ type Zones = BTreeMap<String, String>;
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
+    let reconciler = Reconciler { events: client.recorder(NAME, None), client, gone: Gone::default() };
     let services = cluster.informer::<Service>();
     let all = services.clone();
-    let gone = Gone::default();
-    let deleted = gone.clone();
+    let deleted = reconciler.gone.clone();
     Controller::new(NAME, &cluster)
         .watches::<Service>(move |queue, change| {
             let key = key_of(&change.object().metadata);
@@ -83,8 +87,15 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
                 queue.add(ObjectKey::new(meta.namespace.as_deref(), service));
             }
         })
-        .run(stop, (client, gone), |(client, gone), key| async move { reconcile(&client, &gone, &key).await })
+        .run(stop, reconciler, |reconciler, key| async move { reconciler.reconcile(&key).await })
         .await;
+}
+
+#[derive(Clone)]
+struct Reconciler {
+    client: Client,
+    events: Recorder,
+    gone: Gone,
 }
 
 fn wake_services_of(pod: &Pod, services: &Informer<Service>, queue: &WorkQueue<ObjectKey>) {
@@ -98,29 +109,43 @@ fn wake_services_of(pod: &Pod, services: &Informer<Service>, queue: &WorkQueue<O
     }
 }
 
-async fn reconcile(client: &Client, gone: &Gone, key: &ObjectKey) -> Result<(), Status> {
-    let cluster = client.cluster();
-    let Some(service) = cluster.informer::<Service>().get(key) else {
-        return endpoints::remove(client, gone, key).await;
-    };
-    gone.locked().remove(key);
-    let selector = service.spec.as_ref().and_then(|s| s.selector.clone());
-    let Some(selector) = selector.filter(|selector| !selector.is_empty()) else {
-        // somebody else says where it leads
-        let written = cluster.informer::<Endpoints>().get(key);
-        let mirrored = written.map_or_else(Vec::new, |endpoints| mirroring::plan(&endpoints));
-        let known = known_slices(client, key, mirroring::MANAGER)?;
-        return write_slices(client, known, mirrored, None).await;
-    };
-    let pods = cluster.informer::<Pod>().select(key.namespace.as_deref(), &selectors::from_map(&selector));
-    let nodes = cluster.informer::<Node>().list(None);
-    let zones: Zones =
-        nodes.iter().filter_map(|node| Some((node.metadata.name.clone()?, zone_of(node)?))).collect();
-    let wanted = plan_slices(&service, &pods, &zones);
-    let known = known_slices(client, key, MANAGER)?;
-    let since = trigger_time::changed_at(&service, &pods, &known, &wanted);
-    write_slices(client, known, wanted, since).await?;
-    endpoints::write(client, key, endpoints::plan(&service, &pods, &zones), since).await
+impl Reconciler {
+    async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
+        let Reconciler { client, events, gone } = self;
+        let cluster = client.cluster();
+        let Some(service) = cluster.informer::<Service>().get(key) else {
+            return endpoints::remove(client, gone, key).await;
+        };
+        gone.locked().remove(key);
+        let selector = service.spec.as_ref().and_then(|s| s.selector.clone());
+        let Some(selector) = selector.filter(|selector| !selector.is_empty()) else {
+            // somebody else says where it leads
+            let written = cluster.informer::<Endpoints>().get(key);
+            let mirrored = written.map_or_else(Vec::new, |endpoints| mirroring::plan(&endpoints));
+            let known = known_slices(client, key, mirroring::MANAGER)?;
+            return write_slices(client, known, mirrored, None).await;
+        };
+        let pods = cluster.informer::<Pod>();
+        let pods = pods.select(key.namespace.as_deref(), &selectors::from_map(&selector));
+        let nodes = cluster.informer::<Node>().list(None);
+        let zones: Zones =
+            nodes.iter().filter_map(|node| Some((node.metadata.name.clone()?, zone_of(node)?))).collect();
+        let Grouped { groups, left_out } = Grouped::of(&service, &pods, &zones);
+        if left_out > 0 {
+            events.warning(&*service, FAILED, too_many_ports(left_out));
+        }
+        let wanted = plan_slices(&service, &groups);
+        let known = known_slices(client, key, MANAGER)?;
+        let since = trigger_time::changed_at(&service, &pods, &known, &wanted);
+        write_slices(client, known, wanted, since).await?;
+        endpoints::write(client, key, endpoints::plan(&service, groups), since).await
+    }
+}
+
+fn too_many_ports(left_out: usize) -> String {
+    format!(
+        "{left_out} pods have no endpoint: the Service has too many ports for so many pods, or for pods in which they have other numbers"
+    )
 }
 
 fn zone_of(node: &Node) -> Option<String> {
@@ -181,52 +206,6 @@ fn hints(service: &Service, zone: Option<&String>, node: Option<&String>) -> Opt
     (hints != EndpointHints::default()).then_some(hints)
 }
 
-/// A pod's ports by name and protocol; of several of the same the first.
-type NamedPorts<'p> = HashMap<(&'p str, &'p str), i32>;
-
-fn named_ports(pod: &Pod) -> NamedPorts<'_> {
-    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    let mut named = NamedPorts::new();
-    for port in containers.flat_map(|container| container.ports.iter().flatten()) {
-        if let Some(name) = port.name.as_deref() {
-            named.entry((name, port.protocol.as_deref().unwrap_or("TCP"))).or_insert(port.container_port);
-        }
-    }
-    named
-}
-
-/// The number behind a service's port in this pod: pods of one service may differ where the port is named.
-fn target_port(port: &ServicePort, named: &NamedPorts) -> Option<i32> {
-    match &port.target_port {
-        Some(IntOrString::Int(number)) if *number != 0 => Some(*number),
-        Some(IntOrString::String(name)) => {
-            named.get(&(name.as_str(), port.protocol.as_deref().unwrap_or("TCP"))).copied()
-        }
-        _ => Some(port.port),
-    }
-}
-
-/// The numbers behind all of a service's ports in a pod, in their order; `None` of what the pod does not have. All that is
-/// kept for each pod: names are the Service's, and there may be thousands.
-type Targets = Vec<Option<i32>>;
-
-fn targets_of(service: &Service, pod: &Pod) -> Targets {
-    let named = named_ports(pod);
-    service_ports(service).map(|port| target_port(port, &named)).collect()
-}
-
-fn service_ports(service: &Service) -> impl Iterator<Item = &ServicePort> {
-    service.spec.iter().flat_map(|spec| spec.ports.iter().flatten())
-}
-
-/// Those that a pod with these targets has.
-fn ports_at<'s>(
-    service: &'s Service,
-    targets: &'s [Option<i32>],
-) -> impl Iterator<Item = (&'s ServicePort, i32)> {
-    service_ports(service).zip(targets).filter_map(|(port, target)| Some((port, (*target)?)))
-}
-
 fn protocol_of(port: &ServicePort) -> String {
     port.protocol.clone().unwrap_or_else(|| "TCP".to_owned())
 }
@@ -236,22 +215,14 @@ fn publishes_not_ready(service: &Service) -> bool {
 }
 
 /// One slice for each set of ports and each hundred pods, in a stable order.
-fn plan_slices(service: &Service, pods: &[Arc<Pod>], zones: &Zones) -> Vec<EndpointSlice> {
-    let mut by_ports: BTreeMap<Targets, Vec<Endpoint>> = BTreeMap::new();
-    for pod in pods {
-        if let Some(endpoint) = endpoint_of(pod, service, zones) {
-            by_ports.entry(targets_of(service, pod)).or_default().push(endpoint);
-        }
+fn plan_slices(service: &Service, groups: &[Group]) -> Vec<EndpointSlice> {
+    if groups.is_empty() {
+        return vec![slice(service, &[], &[])];
     }
-    if by_ports.is_empty() {
-        by_ports.insert(Vec::new(), Vec::new());
-    }
-    let groups = by_ports.iter().flat_map(|(targets, endpoints)| {
-        let chunks: Vec<&[Endpoint]> =
-            if endpoints.is_empty() { vec![&[]] } else { endpoints.chunks(MOST_ENDPOINTS).collect() };
-        chunks.into_iter().map(move |chunk| (targets, chunk))
+    let chunks = groups.iter().flat_map(|group| {
+        group.endpoints.chunks(MOST_ENDPOINTS).map(move |endpoints| (&group.targets, endpoints))
     });
-    groups.map(|(targets, endpoints)| slice(service, targets, endpoints)).collect()
+    chunks.map(|(targets, endpoints)| slice(service, targets, endpoints)).collect()
 }
 
 fn is_headless(service: &Service) -> bool {
@@ -335,6 +306,7 @@ mod tests {
     use super::*;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use serde_json::{Value, json};
+    use std::sync::Arc;
 
     fn service(spec: Value) -> Service {
         serde_json::from_value(json!({"metadata": {"name": "web", "namespace": "default"}, "spec": spec}))
@@ -368,24 +340,6 @@ mod tests {
     }
 
     #[test]
-    fn a_port_by_name_is_the_pods_of_that_protocol() {
-        let port = |name: &str, protocol: &str, number: i32| json!({"name": name, "protocol": protocol, "containerPort": number});
-        let ports = json!([port("a", "TCP", 1), port("a", "UDP", 2), port("b", "TCP", 3)]);
-        let pod = pod(
-            json!({"containers": [{"name": "c", "ports": ports}, {"name": "d", "ports": [port("b", "TCP", 4)]}]}),
-            true,
-        );
-        let of = |name: &str, protocol: &str| json!({"name": format!("{name}-{protocol}").to_lowercase(), "port": 80, "protocol": protocol, "targetPort": name});
-        let service =
-            service(json!({"ports": [of("a", "TCP"), of("a", "UDP"), of("b", "TCP"), of("c", "TCP")]}));
-        let targets = targets_of(&service, &pod);
-        let numbers: Vec<(String, i32)> = ports_at(&service, &targets)
-            .map(|(port, number)| (port.name.clone().unwrap_or_default(), number))
-            .collect();
-        assert_eq!(numbers, [("a-tcp".to_owned(), 1), ("a-udp".to_owned(), 2), ("b-tcp".to_owned(), 3)]);
-    }
-
-    #[test]
     fn an_endpoint_is_for_those_whom_the_service_prefers() {
         let zones = Zones::from([("n".to_owned(), "z".to_owned())]);
         let zone = json!({"forZones": [{"name": "z"}]});
@@ -411,25 +365,22 @@ mod tests {
     }
 
     #[test]
-    fn a_named_port_is_the_first_of_its_protocol() {
-        let port = |name: &str, protocol: &str, number: i32| json!({"name": name, "protocol": protocol, "containerPort": number});
-        let one = json!({"name": "a", "ports": [port("dns", "UDP", 53), port("http", "TCP", 80)]});
-        let other = json!({"name": "b", "ports": [port("dns", "TCP", 5353), port("http", "TCP", 8080)]});
-        let pod = pod(json!({"containers": [one, other]}), true);
+    fn a_slice_has_the_ports_that_its_pods_have() {
         let service = service(json!({"ports": [
-            {"name": "a", "port": 1, "targetPort": "dns", "protocol": "TCP"},
-            {"name": "b", "port": 2, "targetPort": "dns", "protocol": "UDP"},
-            {"name": "c", "port": 3, "targetPort": "http"},
-            {"name": "d", "port": 4, "targetPort": "none"},
-            {"name": "e", "port": 5, "targetPort": 9},
-            {"name": "f", "port": 6},
+            {"name": "a", "port": 1, "targetPort": "http"},
+            {"name": "b", "port": 2, "targetPort": "none"},
+            {"name": "c", "port": 3},
         ]}));
-        let targets = targets_of(&service, &pod);
-        assert_eq!(targets, [Some(5353), Some(53), Some(80), None, Some(9), Some(6)]);
-        let slices = plan_slices(&service, &[Arc::new(pod)], &Zones::new());
-        let ports = slices.iter().flat_map(|slice| slice.ports.iter().flatten());
+        let ports = json!([{"name": "http", "containerPort": 80}]);
+        let pods = [Arc::new(pod(json!({"containers": [{"name": "c", "ports": ports}]}), true))];
+        let slices =
+            |pods: &[Arc<Pod>]| plan_slices(&service, &Grouped::of(&service, pods, &Zones::new()).groups);
+        let slices_of_one = slices(&pods);
+        let ports = slices_of_one.iter().flat_map(|slice| slice.ports.iter().flatten());
         let ports: Vec<_> = ports.map(|port| (port.name.as_deref().unwrap(), port.port.unwrap())).collect();
-        assert_eq!(ports, [("a", 5353), ("b", 53), ("c", 80), ("e", 9), ("f", 6)]);
+        assert_eq!(ports, [("a", 80), ("c", 3)]);
+        let of_nobody = slices(&[]);
+        assert_eq!((of_nobody.len(), of_nobody[0].endpoints.iter().flatten().count()), (1, 0));
     }
 
     #[test]
@@ -439,7 +390,8 @@ mod tests {
         let pods = [Arc::new(going)];
         for (publishes, want) in [(false, 0), (true, 1)] {
             let service = service(json!({"publishNotReadyAddresses": publishes}));
-            let subsets = endpoints::plan(&service, &pods, &Zones::new()).subsets;
+            let groups = Grouped::of(&service, &pods, &Zones::new()).groups;
+            let subsets = endpoints::plan(&service, groups).subsets;
             let addresses = subsets.iter().flatten().flat_map(|subset| subset.addresses.iter().flatten());
             assert_eq!(addresses.count(), want, "{publishes}");
         }

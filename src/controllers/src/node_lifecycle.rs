@@ -11,7 +11,7 @@ mod zone_counts;
 mod zones;
 
 use crate::owner::is_still;
-use api::{LabelSelector, ObjectKey, Status};
+use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, events, rule};
 use cluster::{
     Actor, Change, Client, Cluster, Controller, DeleteOptions, Informer, Recorder, WorkQueue, unless_gone,
@@ -239,9 +239,13 @@ impl Reconciler {
     /// Upstream's `MarkPodsNotReady`: nobody shall send anything to who may not be there.
     async fn mark_pods_not_ready(&self, node: &str) -> Result<(), Status> {
         let pods = self.client.api::<Pod>();
-        // from the store: one whose last word a cache does not have yet would stay ready, and nobody looks again
-        let all = pods.list(None, LabelSelector::default())?;
-        for pod in all.iter().filter(|pod| node_of(pod) == Some(node) && ask::is_ready(pod)) {
+        // who is not known to be on it yet brings the node here when he is
+        for known in self.pods_of(node) {
+            // as it is stored: one whose last word a cache does not have yet would stay ready, and nobody looks again
+            let stored = pods.find(&key_of(&known.metadata))?;
+            let Some(pod) = stored.filter(|pod| node_of(pod) == Some(node) && ask::is_ready(pod)) else {
+                continue;
+            };
             let mark = |now: &mut Pod| {
                 is_still(now, &pod.metadata)?;
                 if let Some(ready) = ask::condition(now, "Ready").filter(|c| c.status == "True").cloned() {
@@ -251,7 +255,7 @@ impl Reconciler {
                 Ok(())
             };
             if unless_gone(pods.modify_status(&key_of(&pod.metadata), mark).await)?.is_some() {
-                self.events.warning(pod, NOT_READY, "Node is not ready");
+                self.events.warning(&pod, NOT_READY, "Node is not ready");
             }
         }
         Ok(())
@@ -286,7 +290,9 @@ impl Reconciler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::api::core::v1::ServiceAccount;
     use serde_json::json;
+    use testkit::objects;
 
     async fn drain(queue: &WorkQueue<String>) -> Vec<String> {
         let mut found = Vec::new();
@@ -295,6 +301,39 @@ mod tests {
             found.push(name);
         }
         found
+    }
+
+    #[tokio::test]
+    async fn the_pods_of_a_silent_node_are_not_ready() {
+        let cluster = testkit::cluster(testkit::config()).await;
+        cluster.bootstrap_components([role()]).await.unwrap();
+        let root = cluster.acting_as(Actor::root());
+        let account = json!({"metadata": {"name": "default", "namespace": "default"}});
+        root.api::<ServiceAccount>().create(serde_json::from_value(account).unwrap()).await.unwrap();
+        let pods = root.api::<Pod>();
+        let ready = json!({"conditions": [{"type": "Ready", "status": "True"}]});
+        for (name, node) in [("a", "silent"), ("b", "well"), ("c", "silent")] {
+            pods.create(objects::pod(name).on(node).build()).await.unwrap();
+            let status = objects::pod(name).on(node).status(&ready).build().status;
+            let key = ObjectKey::namespaced("default", name);
+            let told = pods.modify_status(&key, |pod| {
+                pod.status.clone_from(&status);
+                Ok(())
+            });
+            told.await.unwrap();
+        }
+        let client = cluster.acting_as(Actor::controller(NAME));
+        let reconciler = Reconciler {
+            events: client.recorder(NAME, None),
+            client,
+            queue: WorkQueue::new(),
+            hearing: Arc::default(),
+            turns: Turns::default(),
+        };
+        reconciler.mark_pods_not_ready("silent").await.unwrap();
+        let is_ready =
+            |name: &str| ask::is_ready(&pods.get(&ObjectKey::namespaced("default", name)).unwrap());
+        assert_eq!(["a", "b", "c"].map(is_ready), [false, true, false]);
     }
 
     #[tokio::test]

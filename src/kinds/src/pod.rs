@@ -137,45 +137,6 @@ pub fn qos_class(spec: &PodSpec) -> &'static str {
     }
 }
 
-/// A port of the node that a pod wants for itself.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct HostPort {
-    /// `TCP`
-    pub protocol: String,
-    /// `0.0.0.0` is every address.
-    pub address: String,
-    pub number: i32,
-}
-
-impl HostPort {
-    /// Whether only one of both can have it.
-    pub fn meets(&self, other: &HostPort) -> bool {
-        let everywhere = |port: &HostPort| matches!(port.address.as_str(), "0.0.0.0" | "::");
-        self.protocol == other.protocol
-            && self.number == other.number
-            && (self.address == other.address || everywhere(self) || everywhere(other))
-    }
-}
-
-/// Of its containers and sidecars; in the node's own network each of their ports is one.
-pub fn host_ports(pod: &Pod) -> Vec<HostPort> {
-    let spec = pod.spec.iter();
-    let sidecars = spec.clone().flat_map(|s| s.init_containers.iter().flatten());
-    let sidecars = sidecars.filter(|c| c.restart_policy.as_deref() == Some("Always"));
-    let ports = spec.flat_map(|s| &s.containers).chain(sidecars).flat_map(|c| c.ports.iter().flatten());
-    ports
-        .filter_map(|port| {
-            let number = port.host_port.filter(|number| *number != 0)?;
-            let address = port.host_ip.clone().filter(|ip| !ip.is_empty());
-            Some(HostPort {
-                protocol: port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()),
-                address: address.unwrap_or_else(|| "0.0.0.0".to_owned()),
-                number,
-            })
-        })
-        .collect()
-}
-
 /// One entry of a requests or limits map.
 pub fn quantity(
     of: Option<&BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>>,

@@ -37,6 +37,7 @@ mod routes;
 mod ruleset;
 mod service_ranges;
 mod shared;
+mod shares;
 mod structure;
 mod sysctl;
 
@@ -48,3 +49,4 @@ pub use isolation::{AddressRange, Allow, Class, Isolation, PortRange, Ports};
 pub use network::{Gate, Network};
 pub use service_ranges::Overlap;
 pub use shared::SharedSet;
+pub use shares::Shares;

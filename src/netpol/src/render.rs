@@ -1,10 +1,10 @@
 //! From policies, pods and namespaces to what the kernel needs. Pure.
 //!
 //! A pod that no policy selects for a direction is open in it; of one that several select, each adds what it allows. Pods
-//! that the same policies select, and in which the names of ports mean the same, are one class. What is done for a namespace
-//! is bounded ([`crate::limits`]): a class that asks for more is closed.
+//! that the same policies select, and in which the names of ports mean the same, are one class. What is done for a namespace,
+//! and for all, is bounded ([`crate::limits`]): a class that asks for more is closed.
 
-use crate::limits::{Budget, MOST_LOOKS, MOST_OF_CLASS, MOST_OF_NAMESPACE, weight};
+use crate::limits::{Allotment, Budget, MOST_OF_CLASS, Room, weight};
 use crate::policy::Names;
 use crate::{Peer, Pod, Policy, Port, Rule, Rules};
 use api::{LabelSelector, ObjectKey};
@@ -24,7 +24,7 @@ const DNS_LABEL: (&str, &str) = ("k8s-app", "kube-dns");
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Rendered {
     pub isolation: Isolation,
-    /// Classes that are closed because they ask for more than is done for a namespace.
+    /// Classes that are closed because they ask for more than is done for a namespace, or for all.
     pub too_large: BTreeSet<String>,
     /// By class: how much the largest of its policies says, and which that is.
     largest: BTreeMap<String, (usize, ObjectKey)>,
@@ -145,11 +145,24 @@ impl<'a> World<'a> {
                 of_namespace.push(Judging { policy, rules, whom: OnceCell::new() });
             }
         }
-        let mut classes = BTreeMap::new();
+        // without pods there is nothing to do, and nothing to share
+        let mut judging: Vec<_> =
+            judging.into_iter().filter(|(namespace, _)| self.by_namespace.contains_key(*namespace)).collect();
+        judging.sort_by_cached_key(|(namespace, judging)| self.said(namespace, judging));
+        let (mut room, mut classes) = (Room::of(judging.len()), BTreeMap::new());
         for (namespace, judging) in &judging {
-            self.add_classes(namespace, judging, direction, &mut classes, rendered);
+            room.allot(|left| self.add_classes(namespace, judging, direction, left, &mut classes, rendered));
         }
         classes
+    }
+
+    /// How much the policies of a namespace say, and of how many pods: who says less is thought to need less.
+    fn said(&self, namespace: &str, judging: &[Judging<'a>]) -> usize {
+        let pods = self.by_namespace.get(namespace).map_or(0, Vec::len);
+        let of = |judging: &Judging| {
+            weight(&judging.policy.selector).saturating_mul(pods).saturating_add(judging.rules.size)
+        };
+        judging.iter().map(of).fold(0, usize::saturating_add)
     }
 
     fn add_classes(
@@ -157,10 +170,11 @@ impl<'a> World<'a> {
         namespace: &str,
         judging: &[Judging<'a>],
         direction: &Direction,
+        left: &mut Allotment,
         classes: &mut BTreeMap<String, Class>,
         rendered: &mut Rendered,
     ) {
-        let (mut looks, mut sizes) = (Budget(MOST_LOOKS), Budget(MOST_OF_NAMESPACE));
+        let Allotment { looks, sizes } = left;
         let closed = |address: Ipv4Addr| Class {
             owner: namespace.to_owned(),
             members: [address].into(),
@@ -170,8 +184,7 @@ impl<'a> World<'a> {
         let pods = self.by_namespace.get(namespace).into_iter().flatten();
         for (pod, address) in pods.filter_map(|pod| Some((*pod, pod.address?))) {
             let selecting = looks.spend(selectors).then(|| selecting(pod, judging));
-            let name =
-                selecting.as_ref().and_then(|selecting| class_name(pod, selecting, direction, &mut looks));
+            let name = selecting.as_ref().and_then(|selecting| class_name(pod, selecting, direction, looks));
             let (Some(selecting), Some(name)) = (selecting, name) else {
                 // which policies select it is not known; no policy's name has an asterisk
                 let name = format!("{namespace}/*");
@@ -191,7 +204,7 @@ impl<'a> World<'a> {
             }
             rendered.note(&name, selecting.iter().copied());
             let mut class = closed(address);
-            match self.allows(pod, &selecting, direction, &mut looks, &mut sizes) {
+            match self.allows(pod, &selecting, direction, looks, sizes) {
                 Some(allows) => class.allows = allows,
                 None => {
                     rendered.too_large.insert(name.clone());
@@ -467,6 +480,7 @@ fn at(protocol: Protocol, number: u16) -> PortRange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MOST_LOOKS;
 
     fn pod(name: &str, namespace: &str, ports: impl IntoIterator<Item = String>) -> Pod {
         let last = name.bytes().last().unwrap();

@@ -77,13 +77,12 @@ impl Room {
 fn fair_share(total: usize, wanted: impl IntoIterator<Item = usize>) -> usize {
     let mut wanted: Vec<usize> = wanted.into_iter().collect();
     wanted.sort_unstable();
-    let (mut left, count) = (total, wanted.len());
-    for (index, one) in wanted.into_iter().enumerate() {
-        let share = left / (count - index);
-        if one > share {
-            return share;
+    let mut shares = net::Shares::new(total, wanted.len());
+    for one in wanted {
+        if one > shares.share() {
+            return shares.share();
         }
-        left -= one;
+        shares.take(one);
     }
     usize::MAX
 }

@@ -146,9 +146,8 @@ fn features(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
 }
 
 fn ports(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
-    let clash = |port: &ask::HostPort| at.ports.iter().any(|taken| taken.meets(port));
+    let refused = at.ports.conflict(&pod.ports);
     let why = "node(s) didn't have free ports for the requested pod ports";
-    let refused = pod.ports.iter().any(clash);
     refused.then(|| Refusal::for_now(Plugin::NodePorts, why)).into_iter().collect()
 }
 

@@ -90,7 +90,7 @@ pub(crate) fn may_help(
         }
         Plugin::NodePorts => match event {
             Event::NodeAdded(_) => true,
-            Event::PodGone(other) => pod.ports.iter().any(|port| other.ports.iter().any(|p| p.meets(port))),
+            Event::PodGone(other) => other.ports.conflict(&pod.ports),
             _ => false,
         },
         Plugin::NodeResourcesFit => resources(pod, event, &profile.args.fit.asked(pod)),

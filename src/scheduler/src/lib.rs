@@ -37,6 +37,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod unschedulable;
+mod wait_index;
 mod write_tasks;
 mod writes;
 

@@ -3,6 +3,7 @@
 use crate::pod_info::PodInfo;
 use crate::resources::Resources;
 use k8s_openapi::api::core::v1::{Node, Taint};
+use kinds::HostPorts;
 use kinds::pod as ask;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,8 +20,8 @@ pub struct NodeSnapshot {
     /// Thousandths of a CPU and bytes of memory that its pods are taken to use.
     pub(crate) assumed: (i64, i64),
     pub(crate) residents: Vec<Arc<PodInfo>>,
-    /// Once for each pod that has it.
-    pub(crate) ports: Vec<ask::HostPort>,
+    /// Which its pods have.
+    pub(crate) ports: HostPorts,
     /// `NoSchedule` and `NoExecute`.
     pub(crate) hard_taints: Vec<Taint>,
     /// `PreferNoSchedule`
@@ -38,7 +39,7 @@ impl NodeSnapshot {
             taken: Resources::default(),
             assumed: (0, 0),
             residents: Vec::new(),
-            ports: Vec::new(),
+            ports: HostPorts::default(),
             hard_taints: Vec::new(),
             soft_taints: Vec::new(),
             is_cordoned: false,
@@ -62,7 +63,7 @@ impl NodeSnapshot {
     pub(crate) fn without(&self, leaving: impl Fn(&PodInfo) -> bool) -> Self {
         let mut snapshot = self.clone();
         snapshot.residents.clear();
-        snapshot.ports.clear();
+        snapshot.ports = HostPorts::default();
         (snapshot.taken, snapshot.assumed) = (Resources::default(), (0, 0));
         self.residents.iter().filter(|pod| !leaving(pod)).for_each(|pod| snapshot.take(pod));
         snapshot
@@ -74,7 +75,7 @@ impl NodeSnapshot {
         self.taken.add(&pod.occupied);
         let (cpu, memory) = pod.assumed;
         self.assumed = (self.assumed.0.saturating_add(cpu), self.assumed.1.saturating_add(memory));
-        self.ports.extend(pod.ports.iter().cloned());
+        self.ports.add(&pod.ports);
     }
 
     /// Counts a pod out. The others are counted anew: from a sum that has come to the end of numbers (who names his node

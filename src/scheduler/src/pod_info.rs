@@ -5,6 +5,7 @@ use crate::resources::Resources;
 use crate::terms::Terms;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
+use kinds::HostPorts;
 use kinds::pod as ask;
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ pub struct PodInfo {
     pub(crate) occupied: Resources,
     /// Thousandths of a CPU and bytes of memory that it is taken to use, where it asks for none too.
     pub(crate) assumed: (i64, i64),
-    pub(crate) ports: Vec<ask::HostPort>,
+    pub(crate) ports: HostPorts,
     pub(crate) terms: Terms,
     pub(crate) is_deleting: bool,
     /// What pods have in common that mean the same to others: namespace, labels, affinity, whether they are leaving.
@@ -42,7 +43,7 @@ impl PodInfo {
             // one that was never stored has none
             id: meta.uid.clone().unwrap_or_else(|| kinds::key_of(meta).to_string()),
             assumed: pod.spec.as_ref().map(|spec| assumed(spec, &asked)).unwrap_or_default(),
-            ports: ask::host_ports(&pod),
+            ports: HostPorts::of(&pod),
             terms: Terms::of(&pod),
             is_deleting: ask::is_deleting(&pod),
             likeness: Likeness::of(&pod),

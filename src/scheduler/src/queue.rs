@@ -13,6 +13,7 @@ use crate::metrics::Pending;
 use crate::plugin::Plugin;
 use crate::pod_info::PodInfo;
 use crate::terms::Namespaces;
+use crate::wait_index::WaitIndex;
 use api::ObjectKey;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -33,6 +34,8 @@ pub(crate) struct Queue {
     broken: BTreeSet<(Instant, ObjectKey)>,
     waiting: BTreeSet<(Instant, ObjectKey)>,
     writing: BTreeSet<ObjectKey>,
+    /// Those that are waiting or writing.
+    index: WaitIndex,
     arrivals: u64,
 }
 
@@ -251,17 +254,18 @@ impl Queue {
 
     /// Something has changed: whom it may help is tried again.
     pub(crate) fn notice(&mut self, event: &Event, namespaces: &Namespaces, now: Instant) {
-        // what it gives up itself
-        let is_own = |entry: &Entry| matches!(event, Event::PodGone(gone) if gone.id == entry.pod.id);
-        let may_help = |entry: &Entry| match entry.refused_by.is_empty() {
-            _ if is_own(entry) => false,
-            // there was no node at all
-            true => matches!(event, Event::NodeAdded(_)),
-            false => entry.is_helped(event, namespaces),
+        let mut helped: Vec<ObjectKey> = match event {
+            Event::NodeAdded(_) => self.index.without_node().cloned().collect(),
+            _ => Vec::new(),
         };
-        let all = self.waiting.iter().map(|(_, key)| key).chain(&self.writing);
-        let helped: Vec<ObjectKey> =
-            all.filter(|key| self.pods.get(*key).is_some_and(may_help)).cloned().collect();
+        // what it gives up itself helps nobody
+        let is_own = |entry: &Entry| matches!(event, Event::PodGone(gone) if gone.id == entry.pod.id);
+        for (plugin, key) in self.index.reached(event) {
+            let Some(entry) = self.pods.get(key).filter(|entry| !is_own(entry)) else { continue };
+            if may_help(plugin, &entry.pod, event, namespaces, &entry.profile) {
+                helped.push(key.clone());
+            }
+        }
         helped.iter().for_each(|key| self.look_again(key, now));
     }
 
@@ -314,8 +318,14 @@ impl Queue {
                 self.backing_off.insert((until, key.clone()));
             }
             State::BackingOff { until, is_broken: true } => drop(self.broken.insert((until, key.clone()))),
-            State::Waiting => drop(self.waiting.insert((entry.since, key.clone()))),
-            State::Writing { .. } => drop(self.writing.insert(key.clone())),
+            State::Waiting => {
+                self.waiting.insert((entry.since, key.clone()));
+                self.index.insert(key, &entry.pod, &entry.refused_by);
+            }
+            State::Writing { .. } => {
+                self.writing.insert(key.clone());
+                self.index.insert(key, &entry.pod, &entry.refused_by);
+            }
             State::Gated | State::Attempted => {}
         }
     }
@@ -331,8 +341,14 @@ impl Queue {
                 self.backing_off.remove(&(until, key.clone()));
             }
             State::BackingOff { until, is_broken: true } => drop(self.broken.remove(&(until, key.clone()))),
-            State::Waiting => drop(self.waiting.remove(&(entry.since, key.clone()))),
-            State::Writing { .. } => drop(self.writing.remove(key)),
+            State::Waiting => {
+                self.waiting.remove(&(entry.since, key.clone()));
+                self.index.remove(key, &entry.pod, &entry.refused_by);
+            }
+            State::Writing { .. } => {
+                self.writing.remove(key);
+                self.index.remove(key, &entry.pod, &entry.refused_by);
+            }
             State::Gated | State::Attempted => {}
         }
     }

@@ -5,7 +5,7 @@ use super::refusal::{Neighbour, Refusal};
 use crate::pod;
 use crate::requests::{Amounts, Shortage, shortage};
 use k8s_openapi::api::core::v1::{Node, Pod};
-use kinds::{node_affinity, pod as ask};
+use kinds::{HostPorts, node_affinity, pod as ask};
 
 /// Upstream's order.
 const AMOUNTS: [(&str, &str); 3] =
@@ -38,8 +38,8 @@ fn placed(pod: &Pod, node: &Node, others: &[Neighbour<'_>]) -> Option<Refusal> {
     if !node_affinity::fits(pod::spec(pod), node) {
         return refused("NodeAffinity", "node(s) didn't match Pod's node affinity/selector");
     }
-    let taken: Vec<_> = others.iter().flat_map(|other| ask::host_ports(&other.pod)).collect();
-    if ask::host_ports(pod).iter().any(|port| taken.iter().any(|other| port.meets(other))) {
+    let asked = HostPorts::of(pod);
+    if !asked.is_empty() && others.iter().any(|other| HostPorts::of(&other.pod).conflict(&asked)) {
         return refused("NodePorts", "node(s) didn't have free ports for the requested pod ports");
     }
     let mut taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());

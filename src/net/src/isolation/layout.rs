@@ -2,11 +2,12 @@
 
 use super::ranges::Ranges;
 use super::{Allow, Class, Isolation, Ports};
+use crate::Shares;
 use crate::config::hash;
 use crate::frontends::{key, number};
 use crate::nft::Field::{self, Address, Port, Protocol};
 use crate::nft::{Data, Element, Expression, Interval, Register, Set, Verdict};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a class' chain, its sets, and nothing else in the table begins with.
 pub(super) const INGRESS: &str = "ingress-";
@@ -23,8 +24,10 @@ const MOST_PAIRS: usize = 8192;
 /// set by going through all of them. One set of so many ranges takes the kernel a part of a second to fill.
 const MOST_OF_CLASS: usize = 16_384;
 const RULE: usize = 64;
-/// The same for all classes of one owner, which is four of the largest: with what the others have it has nothing to do.
+/// The same for all classes of one owner, which is four of the largest.
 const MOST_OF_OWNER: usize = 65_536;
+/// And for all owners together, who share it: the daemon remembers what is applied, and must be able to apply it anew.
+const MOST_OF_ALL: usize = 1 << 18;
 
 const EVERY_ADDRESS: (u32, u32) = (0, u32::MAX);
 /// A port's place among those of all protocols: one range of numbers for all of them makes one algebra of both.
@@ -61,17 +64,31 @@ impl Layout {
     /// And the classes that allow more than there is room for: such a class lets nothing pass, which its members notice and
     /// nobody else does.
     pub(crate) fn of(isolation: &Isolation) -> (Self, BTreeSet<String>) {
-        let (mut layout, mut too_large) = (Layout::default(), BTreeSet::new());
-        let mut left: HashMap<&str, usize> = HashMap::new();
+        Layout::within(MOST_OF_ALL, isolation)
+    }
+
+    fn within(most: usize, isolation: &Isolation) -> (Self, BTreeSet<String>) {
+        let mut of_owners: BTreeMap<&str, Vec<(Direction, &String, &Class)>> = BTreeMap::new();
         for (direction, classes) in
             [(Direction::Ingress, &isolation.ingress), (Direction::Egress, &isolation.egress)]
         {
             for (name, class) in classes {
-                let left = left.entry(&class.owner).or_insert(MOST_OF_OWNER);
-                if !layout.add(direction, name, class, left) {
+                of_owners.entry(&class.owner).or_default().push((direction, name, class));
+            }
+        }
+        let mut of_owners: Vec<_> = of_owners.into_values().collect();
+        of_owners.sort_by_cached_key(|classes| said(classes.iter().map(|(_, _, class)| *class)));
+        let (mut layout, mut too_large) = (Layout::default(), BTreeSet::new());
+        let mut shares = Shares::new(most, of_owners.len());
+        for classes in of_owners {
+            let given = shares.share().min(MOST_OF_OWNER);
+            let mut left = given;
+            for (direction, name, class) in classes {
+                if !layout.add(direction, name, class, &mut left) {
                     too_large.insert(name.clone());
                 }
             }
+            shares.take(given - left);
         }
         (layout, too_large)
     }
@@ -248,6 +265,16 @@ impl Chain {
         rule.push(Expression::Go(Verdict::Return));
         self.rules.push(rule);
     }
+}
+
+/// How much the classes say: who says less is thought to need less.
+fn said<'c>(classes: impl Iterator<Item = &'c Class>) -> usize {
+    let ports = |ports: &Ports| match ports {
+        Ports::All => 1,
+        Ports::Of(ports) => ports.len(),
+    };
+    let allows = classes.flat_map(|class| &class.allows);
+    allows.map(|allow| allow.peers.len().saturating_add(ports(&allow.ports))).fold(0, usize::saturating_add)
 }
 
 /// How many pairs [`apart`] makes of them, before neighbours that are alike become one: found without making any.
@@ -614,5 +641,37 @@ mod tests {
         let (layout, too_large) = Layout::of(&Isolation { ingress, ..Isolation::default() });
         assert_eq!(too_large, ["a/4".to_owned(), "a/5".to_owned()].into());
         assert_eq!((layout.chains.len(), layout.members.len()), (7, 7), "and all are judged");
+    }
+
+    /// Ten hosts a class, of which there are four to an owner; who wants little is there as well.
+    #[test]
+    fn what_all_have_is_shared_and_the_rest_is_closed() {
+        let hosts = |count: u32| {
+            let peers = (0..count).map(|n| addresses((2 * n, 2 * n))).collect();
+            [Allow { peers, ports: Ports::All }]
+        };
+        let owners = ["a", "b", "c"];
+        let each = owners.iter().flat_map(|owner| (0..4_u8).map(move |n| (*owner, n)));
+        let of_owner = |(at, (owner, n)): (usize, (&str, u8))| {
+            let members = [Ipv4Addr::from_bits(at as u32)].into();
+            (format!("{owner}/{n}"), Class { members, ..class(owner, hosts(10)) })
+        };
+        let mut ingress: BTreeMap<String, Class> = each.enumerate().map(of_owner).collect();
+        ingress.insert("z".to_owned(), class("z", hosts(3)));
+        let isolation = Isolation { ingress, ..Isolation::default() };
+        for (name, most, want) in [
+            ("there is room for all", 123, &[][..]),
+            ("all who want more get the same", 93, &["a/3", "b/3", "c/3"]),
+            ("what nobody can use goes to the next", 103, &["a/3", "b/3"]),
+            ("there is room for who wants little", 12, &["a", "b", "c"]),
+        ] {
+            let (layout, too_large) = Layout::within(most, &isolation);
+            let is_wanted = |class: &&String| want.iter().any(|prefix| class.starts_with(prefix));
+            let closed: Vec<&String> = isolation.ingress.keys().filter(is_wanted).collect();
+            assert_eq!(too_large.iter().collect::<Vec<_>>(), closed, "{name}");
+            assert_eq!(layout.members.len(), 13, "{name}: all are judged");
+            let sets: usize = layout.chains.values().map(|chain| chain.sets.len()).sum();
+            assert_eq!(sets, 13 - closed.len(), "{name}: what is closed lets nothing pass");
+        }
     }
 }
