@@ -59,26 +59,12 @@ impl Theirs {
             .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
         Ok(openat2(&self.0, inside, how)?)
     }
-
-    /// As deep as a path can name it.
-    fn size(&self) -> u64 {
-        let (mut size, mut directories) = (0, vec![PathBuf::new()]);
-        while let Some(inside) = directories.pop() {
-            for entry in self.read(&inside).into_iter().flatten().flatten() {
-                match entry.metadata() {
-                    Ok(meta) if meta.is_dir() => directories.push(inside.join(entry.file_name())),
-                    Ok(meta) => size += meta.len(),
-                    Err(_) => {}
-                }
-            }
-        }
-        size
-    }
 }
 
-/// Bytes that a directory tree takes, links not followed.
+/// Bytes that a directory tree takes, links not followed; none of one that is not there.
 pub(crate) fn size(dir: &Path) -> u64 {
-    Theirs::open(dir).map_or(0, |dir| dir.size())
+    let opened = Theirs::open(dir).and_then(|dir| dir.directory(Path::new("")));
+    opened.and_then(trees::size).unwrap_or(0)
 }
 
 #[cfg(test)]
