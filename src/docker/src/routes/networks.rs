@@ -268,6 +268,7 @@ pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
             removed.push(network.name);
         }
     }
+    request.engine.events.pruned("network", 0);
     json(&value!({"NetworksDeleted": (!removed.is_empty()).then_some(removed)}))
 }
 
