@@ -68,7 +68,7 @@ pub struct ContainerConfig {
     pub stop_signal: Option<String>,
     /// The caller's own directories for what the container writes; without, they go with the container.
     #[serde(default)]
-    pub root: Option<RootDirectories>,
+    pub root: Option<OverlayRootfs>,
     /// Targets of bind mounts whose empty source is first filled with what the image has there.
     #[serde(default)]
     pub copy_up: Vec<PathBuf>,
@@ -130,7 +130,7 @@ pub enum Logging {
 
 /// Where a container's root file system comes from and what it writes goes to. The caller keeps and removes the directories.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RootDirectories {
+pub struct OverlayRootfs {
     /// Unpacked layers, topmost first, that the caller holds; empty for the image's own. With them no image is needed.
     pub layers: Vec<PathBuf>,
     /// Made where they are missing; on one file system.

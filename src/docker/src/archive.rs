@@ -14,7 +14,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use tar::{Archive, Builder, Entry, EntryType, Header};
-use trees::{FileId, LinkNames, Listings};
+use trees::{DirectoryTimes, FileId, LinkNames, Listings};
 
 /// Writes what is at `place`. Its names begin with `name`, as it is: `quux`, `.`, `/`; with an empty one a directory's content
 /// is written without the directory.
@@ -202,24 +202,54 @@ pub(crate) struct Unpack {
 
 /// Unpacks a tar, packed or not, below `target`, a directory of the root.
 pub(crate) fn unpack(root: &Root, target: &Path, tar: impl Read, how: Unpack) -> io::Result<()> {
+    unpack_with(root, target, tar, how, DirectoryTimes::default())
+}
+
+fn unpack_with(
+    root: &Root,
+    target: &Path,
+    tar: impl Read,
+    how: Unpack,
+    mut times: DirectoryTimes<TimeSpec>,
+) -> io::Result<()> {
     let (plain, bound) = image::BoundedHeaders::new(image::unpacked(io::BufReader::new(tar))?);
-    // what is put into a directory changes its time, so these come last
-    let mut directories = Vec::new();
     for entry in Archive::new(plain).entries()? {
         let mut entry = entry?;
         bound.entry(&mut entry)?;
         let path = entry.path()?.into_owned();
+        times.before(below(target, &path).parent().unwrap_or(target), |directory| time_of(root, directory));
         let time = put(root, target, &mut entry, &bound, how).map_err(|e| match e.kind() {
             io::ErrorKind::Other => e,
             kind => io::Error::new(kind, format!("{}: {e}", path.display())),
         })?;
-        directories.extend(time.map(|time| (below(target, &path), time)));
+        if let Some(time) = time {
+            times.tell(below(target, &path), time);
+        }
+        for (path, time) in times.take_if_many().into_iter().flatten() {
+            set_directory_time(root, &path, time)?;
+        }
     }
-    for (path, time) in directories.iter().rev() {
-        let place = root.place(path)?;
-        set_time(&place.directory, place.name.as_os_str(), *time)?;
+    for (path, time) in times.take() {
+        set_directory_time(root, &path, time)?;
     }
     Ok(())
+}
+
+/// Opened to read, as others have no time to set.
+fn open_directory(root: &Root, path: &Path) -> io::Result<OwnedFd> {
+    let place = root.place(path)?;
+    Ok(open(&place.directory, place.name.as_os_str(), OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?)
+}
+
+fn time_of(root: &Root, directory: &Path) -> Option<TimeSpec> {
+    let found = nix::sys::stat::fstat(open_directory(root, directory).ok()?).ok()?;
+    Some(TimeSpec::new(found.st_mtime, found.st_mtime_nsec))
+}
+
+fn set_directory_time(root: &Root, path: &Path, time: TimeSpec) -> io::Result<()> {
+    // something else may be there since
+    let Ok(directory) = open_directory(root, path) else { return Ok(()) };
+    Ok(nix::sys::stat::futimens(directory, &time, &time)?)
 }
 
 /// An archive's path below the target: `..` and a leading slash go nowhere.
@@ -560,6 +590,34 @@ mod tests {
         header.set_cksum();
         let all = [header.as_bytes(), &all[512..]].concat();
         assert_eq!(put(&all, Unpack::default()).unwrap_err(), "owner 4294967295 out of range");
+    }
+
+    #[test]
+    fn directories_have_their_times_however_many_there_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some((web, layers)) = stopped(dir.path(), |_| ()) else { return };
+        let tar = archive(&[
+            (EntryType::Directory, "a/", ""),
+            (EntryType::Directory, "b/", ""),
+            (EntryType::Directory, "b/c/", ""),
+            (EntryType::Regular, "a/file", "x"),
+            (EntryType::Regular, "b/new/file", "x"),
+            // with one in it that was told
+            (EntryType::Regular, "b/c", "x"),
+            (EntryType::Regular, "a/other", "x"),
+        ]);
+        for (name, bound) in [("all at the end", usize::MAX), ("each at once", 0)] {
+            let put = |root: &Root| {
+                let times = DirectoryTimes::bounded(bound);
+                unpack_with(root, Path::new("/"), &tar[..], Unpack::default(), times)
+            };
+            look(&web, &layers, &[], put).unwrap().unwrap();
+            for (path, want) in [("a", true), ("b", true), ("b/c", true), ("b/new", false)] {
+                let found = metadata(web.upper().join(path)).unwrap();
+                assert_eq!(found.mtime() == 1000, want, "{path}, {name}");
+            }
+            assert!(metadata(web.upper().join("b/c")).unwrap().is_file(), "{name}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! RUN of a Dockerfile: a sandbox of its own over the builder's directories.
 
-mod places;
+mod mount_points;
 
 use crate::config::DockerConfig;
 use crate::frames::Stream as Which;
@@ -8,11 +8,11 @@ use crate::record::LABEL;
 use crate::root::Overlay;
 use async_trait::async_trait;
 use cri::{
-    AttachStreams, ContainerConfig, CriError, Mount, Output, Result, RootDirectories, Runtime, SandboxConfig,
+    AttachStreams, ContainerConfig, CriError, Mount, Output, OverlayRootfs, Result, Runtime, SandboxConfig,
     SandboxId, Seccomp,
 };
 use image::{BuildOutput, BuildRunner, Channel, RunSettings, RunSpec};
-use places::{Places, mount};
+use mount_points::{MountPoints, mount};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -104,7 +104,7 @@ impl BuildRunner for Runner {
             .map(|(number, wanted)| mount(wanted, &dir.join(number.to_string()), &mut directories.mounted))
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(|e| CriError::failed("mount for RUN", e))?;
-        let places = Places::of(&spec);
+        let mount_points = MountPoints::of(&spec);
         let mut container = self.shown.as_ref().map(|all| all.create(&spec));
         let (sandbox, lease) = self.lease(self.sandbox(&spec, &dir), directories).await?;
         let code = self.run_in(&sandbox, &spec, mounts, container.as_deref_mut(), output).await;
@@ -112,7 +112,7 @@ impl BuildRunner for Runner {
             container.ended(*code, &dir.join(LOG));
         }
         lease.end().await;
-        places.sweep(&spec.upper);
+        mount_points.sweep(&spec.upper);
         if let Some(container) = container {
             container.commit(&spec.upper).await;
         }
@@ -183,7 +183,7 @@ impl Runner {
             resources: spec.settings.resources.clone(),
             rlimits: spec.settings.rlimits.clone(),
             log_path: LOG.into(),
-            root: Some(RootDirectories {
+            root: Some(OverlayRootfs {
                 layers: spec.layers.clone(),
                 upper: spec.upper.clone(),
                 work: spec.work.clone(),

@@ -1,11 +1,11 @@
-//! A container's places in networks: taken when it starts, changed while it runs, given back when it ends.
+//! A container's endpoints in networks: taken when it starts, changed while it runs, given back when it ends.
 
+use crate::endpoint_settings::{EndpointSettings, Endpoints, in_order};
 use crate::engine::Engine;
 use crate::error::{ApiError, Result};
 use crate::model::EndpointConfig;
 use crate::network_mode::{self, mac, shared_with};
 use crate::networks::{HOST, NONE, Network};
-use crate::place::{Place, Places, in_order};
 use crate::publish;
 use crate::record::{Container, Record, State, new_id};
 use cri::{Connection, Endpoint, SandboxConfig, SandboxStatus};
@@ -32,29 +32,34 @@ fn no_networking(refusal: ApiError) -> ApiError {
 
 impl Engine {
     /// An address in each of the container's networks, or in none.
-    pub(crate) fn take_places(&self, record: &Record) -> Result<Places> {
+    pub(crate) fn allocate_endpoints(&self, record: &Record) -> Result<Endpoints> {
         if [HOST, NONE].contains(&record.host.network_mode.as_str())
             || !network_mode::is_private(&record.host.network_mode)
         {
-            return Ok(Places::new());
+            return Ok(Endpoints::new());
         }
         self.link_targets_run(record)?;
         let take = |(name, wanted): (&String, &EndpointConfig)| {
             let network = self.networks.of_record(name)?;
-            Ok((network.name.clone(), self.take_place(&record.id, &network, wanted)?))
+            Ok((network.name.clone(), self.allocate_endpoint(&record.id, &network, wanted)?))
         };
-        let taken: Result<Places> = record.networks.iter().map(take).collect();
+        let taken: Result<Endpoints> = record.networks.iter().map(take).collect();
         taken.map_err(|refusal| {
             self.networks.release(&record.id, None);
             no_networking(refusal)
         })
     }
 
-    fn take_place(&self, container: &str, network: &Network, wanted: &EndpointConfig) -> Result<Place> {
+    fn allocate_endpoint(
+        &self,
+        container: &str,
+        network: &Network,
+        wanted: &EndpointConfig,
+    ) -> Result<EndpointSettings> {
         let no_addresses = || ApiError::bad(format_args!("network {} has no addresses", network.name));
         let subnet = network.subnet.as_ref().ok_or_else(no_addresses)?;
         let address = self.networks.lease(network, container, wanted.address())?;
-        Ok(Place {
+        Ok(EndpointSettings {
             id: new_id(),
             address,
             range: subnet.range,
@@ -68,23 +73,23 @@ impl Engine {
     pub(crate) async fn run_connected(
         &self,
         record: &Record,
-        places: &Places,
+        endpoints: &Endpoints,
         mut config: SandboxConfig,
     ) -> Result<SandboxStatus> {
-        config.connection = self.connection(record, places)?;
+        config.connection = self.connection(record, endpoints)?;
         let ports = config.host_ports.clone();
         publish::check_free(record, &ports)?;
         let run = self.runtime.run_sandbox(config).await;
         run.map_err(|error| publish::in_dockers_words(error.into(), record, &ports))
     }
 
-    fn connection(&self, record: &Record, places: &Places) -> Result<Connection> {
+    fn connection(&self, record: &Record, endpoints: &Endpoints) -> Result<Connection> {
         if let Some(other) = shared_with(&record.host.network_mode) {
             let other = self.networked(&record.id, other)?;
             let sandbox = other.see(|r| r.running().map(|running| running.sandbox.clone()));
             return sandbox.map(Connection::Shared).ok_or_else(|| not_running(&other));
         }
-        let endpoints = in_order(&record.networks, places);
+        let endpoints = in_order(&record.networks, endpoints);
         let mac_address = mac_address(record, &endpoints);
         Ok(Connection::Networks { endpoints, mac_address })
     }
@@ -169,12 +174,12 @@ impl Engine {
                 record.name
             )));
         }
-        let place = self.take_place(&record.id, network, &wanted)?;
+        let endpoint = self.allocate_endpoint(&record.id, network, &wanted)?;
         let mut networks = record.networks.clone();
         networks.insert(name.clone(), wanted);
-        let mut places = running.endpoints.clone();
-        places.insert(name.clone(), place);
-        if let Err(refusal) = self.move_to(container, networks, places).await {
+        let mut endpoints = running.endpoints.clone();
+        endpoints.insert(name.clone(), endpoint);
+        if let Err(refusal) = self.move_to(container, networks, endpoints).await {
             self.networks.release(&record.id, Some(&name));
             return Err(refusal);
         }
@@ -210,9 +215,9 @@ impl Engine {
             });
             return Ok(());
         };
-        let mut places = running.endpoints.clone();
-        if places.remove(name).is_some() {
-            self.move_to(container, networks, places).await?;
+        let mut endpoints = running.endpoints.clone();
+        if endpoints.remove(name).is_some() {
+            self.move_to(container, networks, endpoints).await?;
             self.networks.release(&record.id, Some(name));
         } else {
             container.change(|r| {
@@ -229,16 +234,16 @@ impl Engine {
         self: &Arc<Self>,
         container: &Arc<Container>,
         networks: BTreeMap<String, EndpointConfig>,
-        places: Places,
+        endpoints: Endpoints,
     ) -> Result<()> {
         let Some(sandbox) = container.see(|r| r.running().map(|running| running.sandbox.clone())) else {
             return Err(ApiError::conflict("the container has ended meanwhile"));
         };
-        self.runtime.set_endpoints(&sandbox, in_order(&networks, &places)).await?;
+        self.runtime.set_endpoints(&sandbox, in_order(&networks, &endpoints)).await?;
         container.change(|r| {
             r.networks = networks;
             if let Some(running) = r.running_mut() {
-                running.endpoints = places;
+                running.endpoints = endpoints;
             }
             true
         });
@@ -278,19 +283,29 @@ mod tests {
     use crate::record::tests::record;
     use std::net::Ipv4Addr;
 
-    fn place(last: u8, internal: bool) -> Place {
+    fn endpoint(last: u8, internal: bool) -> EndpointSettings {
         let address = Ipv4Addr::new(10, 0, 0, last);
         let range = "10.0.0.0/24".parse().unwrap();
-        Place { id: String::new(), address, range, gateway: Ipv4Addr::new(10, 0, 0, 1), internal, mtu: None }
+        EndpointSettings {
+            id: String::new(),
+            address,
+            range,
+            gateway: Ipv4Addr::new(10, 0, 0, 1),
+            internal,
+            mtu: None,
+        }
     }
 
     #[test]
     fn the_way_out_is_by_priority_and_name() {
-        let places: Places =
-            [("b".into(), place(2, false)), ("c".into(), place(3, false)), ("a".into(), place(4, true))]
-                .into();
+        let endpoints: Endpoints = [
+            ("b".into(), endpoint(2, false)),
+            ("c".into(), endpoint(3, false)),
+            ("a".into(), endpoint(4, true)),
+        ]
+        .into();
         let lasts = |wanted: &BTreeMap<String, EndpointConfig>| {
-            in_order(wanted, &places).iter().map(|e| e.address.octets()[3]).collect::<Vec<_>>()
+            in_order(wanted, &endpoints).iter().map(|e| e.address.octets()[3]).collect::<Vec<_>>()
         };
         assert_eq!(lasts(&BTreeMap::new()), [2, 3, 4]);
         let first = EndpointConfig { gw_priority: 1, ..Default::default() };
@@ -301,7 +316,7 @@ mod tests {
     #[test]
     fn the_mac_address_is_the_one_asked_for_or_follows_from_the_first_address() {
         let mut web = record("web");
-        let endpoints = [place(7, false).endpoint()];
+        let endpoints = [endpoint(7, false).for_runtime()];
         assert_eq!(mac_address(&web, &endpoints), Some([0x02, 0x42, 10, 0, 0, 7]));
         assert_eq!(mac_address(&web, &[]), None);
         let wanted = EndpointConfig { mac_address: "02:00:00:00:00:09".into(), ..Default::default() };

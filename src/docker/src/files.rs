@@ -3,7 +3,6 @@
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fs::ReadDir;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
@@ -36,12 +35,6 @@ impl Theirs {
         Ok(Self(cri::subpath::open_base(directory)?))
     }
 
-    /// What is in a directory of it; the entries tell of themselves by the directory that was opened, not by its path.
-    pub(crate) fn read(&self, inside: &Path) -> io::Result<ReadDir> {
-        let directory = self.directory(inside)?;
-        std::fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd()))
-    }
-
     /// Where something of it is: a path that holds as long as the directory beside it is open. Its last name alone may be a link.
     pub(crate) fn place(&self, inside: &Path) -> io::Result<(OwnedFd, PathBuf)> {
         let (Some(above), Some(name)) = (inside.parent(), inside.file_name()) else {
@@ -59,26 +52,12 @@ impl Theirs {
             .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
         Ok(openat2(&self.0, inside, how)?)
     }
-
-    /// As deep as a path can name it.
-    fn size(&self) -> u64 {
-        let (mut size, mut directories) = (0, vec![PathBuf::new()]);
-        while let Some(inside) = directories.pop() {
-            for entry in self.read(&inside).into_iter().flatten().flatten() {
-                match entry.metadata() {
-                    Ok(meta) if meta.is_dir() => directories.push(inside.join(entry.file_name())),
-                    Ok(meta) => size += meta.len(),
-                    Err(_) => {}
-                }
-            }
-        }
-        size
-    }
 }
 
-/// Bytes that a directory tree takes, links not followed.
+/// Bytes that a directory tree takes, links not followed; none of one that is not there.
 pub(crate) fn size(dir: &Path) -> u64 {
-    Theirs::open(dir).map_or(0, |dir| dir.size())
+    let opened = Theirs::open(dir).and_then(|dir| dir.directory(Path::new("")));
+    opened.and_then(trees::size).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -98,6 +77,8 @@ mod tests {
         let length_of_link = "../host".len() as u64;
         assert_eq!((size(&upper), size(&dir.path().join("nowhere"))), (10 + length_of_link, 0));
         let theirs = Theirs::open(&upper).unwrap();
-        assert!(theirs.read(Path::new("link")).is_err() && theirs.read(Path::new("../host")).is_err());
+        for out in ["link", "../host"] {
+            assert!(theirs.directory(Path::new(out)).is_err(), "{out}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `--filter`, as `ps`, `images`, `events`, networks and volumes know it.
 
 use crate::error::{ApiError, Result};
+use crate::networks::Network;
 use crate::record::Record;
 use crate::timefilter::timestamp;
 use jiff::Timestamp;
@@ -89,6 +90,16 @@ impl Filters {
         self.values("label").iter().all(fits) && !self.values("label!").iter().any(fits)
     }
 
+    /// A network may be meant by its id, or the beginning of it; containers know them by name.
+    pub(crate) fn name_networks(&mut self, networks: &[Network]) {
+        let Some(wanted) = self.0.get_mut("network") else { return };
+        let is_meant =
+            |network: &&Network| wanted.iter().any(|id| !id.is_empty() && network.id.starts_with(id));
+        let names: Vec<String> =
+            networks.iter().filter(is_meant).map(|network| network.name.clone()).collect();
+        wanted.extend(names);
+    }
+
     /// What `docker ps` shows.
     pub(crate) fn container(&self, record: &Record, ancestors: &BTreeSet<String>) -> bool {
         let health = record.health.as_ref().map_or("none", |health| health.status);
@@ -104,7 +115,10 @@ impl Filters {
             && self.any("network", |wanted| record.networks.keys().any(|name| name == wanted))
             && (!self.has("ancestor") || ancestors.contains(&record.image))
             && self.any("volume", |wanted| {
-                record.mounts.iter().any(|m| m.name == wanted || m.target.to_str() == Some(wanted))
+                record.mounts.iter().any(|m| {
+                    let is_source = m.name.is_empty() && m.source.to_str() == Some(wanted);
+                    is_source || m.name == wanted || m.target.to_str() == Some(wanted)
+                })
             })
             && self.any("publish", |wanted| is_published(record, wanted))
             && self.any("expose", |wanted| is_exposed(record, wanted))
@@ -195,6 +209,15 @@ mod tests {
         web.config.labels = [("app".into(), "shop".into())].into();
         web.networks = [("bridge".into(), Default::default())].into();
         run(&mut web, None);
+        let mount = |kind: &str, name: &str, source: &str, target: &str| {
+            let said = serde_json::json!({
+                "kind": kind, "name": name, "source": source, "target": target, "read_only": false,
+                "propagation": "", "copy": false,
+            });
+            serde_json::from_value(said).unwrap()
+        };
+        web.mounts = vec![mount("volume", "data", "/volumes/data", "/srv"), mount("bind", "", "/mnt", "/m")];
+        let networks = [Network { id: "b01dface".into(), ..Network::new("bridge", "bridge") }];
         let mut job = record("job");
         end(&mut job, 3);
         web.image = "sha256:kubia".into();
@@ -224,10 +247,17 @@ mod tests {
             (r#"{"is-task": ["true"]}"#, false, false),
             (r#"{"is-task": ["false"]}"#, true, true),
             (r#"{"network": ["bridge"]}"#, true, false),
+            (r#"{"network": ["b01d"]}"#, true, false),
+            (r#"{"network": [""]}"#, false, false),
+            (r#"{"volume": ["data"]}"#, true, false),
+            (r#"{"volume": ["/srv"]}"#, true, false),
+            (r#"{"volume": ["/mnt"]}"#, true, false),
+            (r#"{"volume": ["/volumes/data"]}"#, false, false),
             (r#"{"id": ["web0"]}"#, true, false),
             (r#"{"health": ["none"]}"#, true, true),
         ] {
-            let filters = filters(text);
+            let mut filters = filters(text);
+            filters.name_networks(&networks);
             assert_eq!(
                 (filters.container(&web, &ancestors), filters.container(&job, &ancestors)),
                 (of_web, of_job),

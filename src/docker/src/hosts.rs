@@ -39,8 +39,8 @@ fn hosts(record: &Record, gateway: Ipv4Addr, links: &[Link]) -> String {
         (true, Some((first, _))) => format!("{host} {first}"),
         (true, None) => host.clone(),
     };
-    for place in record.running().iter().flat_map(|running| running.endpoints.values()) {
-        let _ = writeln!(text, "{}\t{own}", place.address);
+    for endpoint in record.running().iter().flat_map(|running| running.endpoints.values()) {
+        let _ = writeln!(text, "{}\t{own}", endpoint.address);
     }
     text
 }
@@ -157,7 +157,7 @@ fn mounts(record: &Record, dir: &Path) -> Vec<Mount> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::place::Place;
+    use crate::endpoint_settings::EndpointSettings;
     use crate::record::State;
     use crate::record::tests::{record, run};
 
@@ -168,8 +168,9 @@ mod tests {
         if let State::Running(running) = &mut member.state {
             let (range, gateway) = ("172.18.0.0/16".parse().unwrap(), "172.18.0.1".parse().unwrap());
             let address = "172.18.0.2".parse().unwrap();
-            let place = Place { id: String::new(), address, range, gateway, internal: false, mtu: None };
-            running.endpoints.insert(network.to_owned(), place);
+            let endpoint =
+                EndpointSettings { id: String::new(), address, range, gateway, internal: false, mtu: None };
+            running.endpoints.insert(network.to_owned(), endpoint);
         }
         member
     }

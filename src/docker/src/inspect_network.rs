@@ -25,9 +25,9 @@ pub(crate) fn endpoints(record: &Record, networks: &[Network]) -> Map<String, Va
 
 fn endpoint(record: &Record, networks: &[Network], name: &str) -> Value {
     let wanted = record.networks.get(name).cloned().unwrap_or_default();
-    let place = record.running().and_then(|running| running.endpoints.get(name));
+    let endpoint = record.running().and_then(|running| running.endpoints.get(name));
     let id = networks.iter().find(|n| n.name == name).map_or("", |n| n.id.as_str());
-    let mac = place.and_then(|_| mac_address(record, &record.endpoints()));
+    let mac = endpoint.and_then(|_| mac_address(record, &record.endpoints()));
     // who does not run has the one that was asked for
     let mac = if mac.is_some() { mac_text(mac) } else { wanted.mac_address };
     let filled = |list: Vec<String>| (!list.is_empty()).then_some(list);
@@ -35,10 +35,10 @@ fn endpoint(record: &Record, networks: &[Network], name: &str) -> Value {
         "IPAMConfig": wanted.ipam_config, "Links": filled(wanted.links), "Aliases": filled(wanted.aliases),
         "MacAddress": mac, "GwPriority": wanted.gw_priority,
         "DriverOpts": (!wanted.driver_opts.is_empty()).then_some(wanted.driver_opts),
-        "NetworkID": id, "EndpointID": place.map_or("", |place| place.id.as_str()),
-        "Gateway": place.map(|place| place.gateway.to_string()).unwrap_or_default(),
-        "IPAddress": place.map(|place| place.address.to_string()).unwrap_or_default(),
-        "IPPrefixLen": place.map_or(0, |place| place.range.prefix_len()), "IPv6Gateway": "",
+        "NetworkID": id, "EndpointID": endpoint.map_or("", |endpoint| endpoint.id.as_str()),
+        "Gateway": endpoint.map(|endpoint| endpoint.gateway.to_string()).unwrap_or_default(),
+        "IPAddress": endpoint.map(|endpoint| endpoint.address.to_string()).unwrap_or_default(),
+        "IPPrefixLen": endpoint.map_or(0, |endpoint| endpoint.range.prefix_len()), "IPv6Gateway": "",
         "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0,
         "DNSNames": (!is_built_in(name)).then(|| dns_names(record, name)),
     })
@@ -73,7 +73,7 @@ pub(crate) fn ports(record: &Record) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::place::Place;
+    use crate::endpoint_settings::EndpointSettings;
     use crate::record::State;
     use crate::record::tests::{end, record, run};
 
@@ -81,7 +81,7 @@ mod tests {
     fn each_network_shows_the_containers_place_in_it() {
         let mut web = record("web");
         run(&mut web, None);
-        let place = |second: u8| Place {
+        let endpoint = |second: u8| EndpointSettings {
             id: format!("e{second}"),
             address: [172, second, 0, 2].into(),
             range: format!("172.{second}.0.0/16").parse().unwrap(),
@@ -91,7 +91,7 @@ mod tests {
         };
         web.networks = [(BRIDGE.into(), Default::default()), ("shop".into(), Default::default())].into();
         if let State::Running(running) = &mut web.state {
-            running.endpoints = [(BRIDGE.into(), place(17)), ("shop".into(), place(18))].into();
+            running.endpoints = [(BRIDGE.into(), endpoint(17)), ("shop".into(), endpoint(18))].into();
         }
         let shown = network_settings(&web, &[]);
         let shop = &shown["Networks"]["shop"];
@@ -103,7 +103,7 @@ mod tests {
         web.host.port_bindings = [("80/tcp".into(), Some(vec![Default::default()]))].into();
         assert!(network_settings(&web, &[])["Ports"]["80/tcp"].is_array());
         if let State::Running(running) = &mut web.state {
-            running.endpoints.values_mut().for_each(|place| place.internal = true);
+            running.endpoints.values_mut().for_each(|endpoint| endpoint.internal = true);
         }
         assert!(network_settings(&web, &[])["Ports"]["80/tcp"].is_null(), "no way in");
         end(&mut web, 0);

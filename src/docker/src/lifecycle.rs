@@ -1,10 +1,10 @@
 //! A container's life: made, started, stopped, removed. Each start is a new sandbox over the same writable directory; when it
 //! ends the sandbox goes, and with it address and ports.
 
+use crate::endpoint_settings::Endpoints;
 use crate::engine::Engine;
 use crate::error::{ApiError, Result};
 use crate::network_mode::shared_with;
-use crate::place::Places;
 use crate::record::{Container, Ended, Record, Running, State};
 use crate::{health, plan, recover, signals, volumes};
 use cri::{ContainerId, ContainerState, SandboxId, SandboxStatus};
@@ -34,15 +34,15 @@ impl Engine {
             (r.manually_stopped, r.restart_count, r.short_runs) = (false, 0, 0);
             true
         });
-        self.begin(container).await.map(|()| true)
+        self.container_start(container).await.map(|()| true)
     }
 
     /// With the gate held.
-    pub(crate) async fn begin(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
+    pub(crate) async fn container_start(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
         self.share_name(container).map_err(|e| self.cannot_start(container, e))?;
         let record = container.record();
-        let places = self.take_places(&record).map_err(|e| self.cannot_start(container, e))?;
-        let begun = self.start_sandbox(container, record.clone(), places).await;
+        let endpoints = self.allocate_endpoints(&record).map_err(|e| self.cannot_start(container, e))?;
+        let begun = self.start_sandbox(container, record.clone(), endpoints).await;
         if begun.is_err() {
             self.networks.release(&record.id, None);
         }
@@ -53,13 +53,13 @@ impl Engine {
         self: &Arc<Self>,
         container: &Arc<Container>,
         record: Record,
-        places: Places,
+        endpoints: Endpoints,
     ) -> Result<()> {
         let mut config = plan::sandbox(&record, &self.config, container.dir())?;
         self.join(&record.host, &mut config).map_err(|e| self.cannot_start(container, e))?;
-        let connected = self.run_connected(&record, &places, config).await;
+        let connected = self.run_connected(&record, &endpoints, config).await;
         let sandbox = connected.map_err(|e| self.cannot_start(container, e))?;
-        if let Err(refusal) = self.start_container_in(container, &sandbox, places).await {
+        if let Err(refusal) = self.start_container_in(container, &sandbox, endpoints).await {
             let before = record.state;
             container.change(|r| {
                 r.state = before;
@@ -81,7 +81,7 @@ impl Engine {
         self: &Arc<Self>,
         container: &Arc<Container>,
         sandbox: &SandboxStatus,
-        endpoints: Places,
+        endpoints: Endpoints,
     ) -> Result<()> {
         let mut config = plan::container(&container.record(), container)?;
         let files = self

@@ -49,13 +49,13 @@ fn neighbours(asker: &Record, other: &Record) -> Vec<Neighbour> {
         .iter()
         .filter(|(network, _)| !is_built_in(network) && mine.endpoints.contains_key(*network));
     shared
-        .map(|(network, place)| {
+        .map(|(network, endpoint)| {
             let links = asker.networks.get(network).map(|wanted| wanted.links.as_slice()).unwrap_or_default();
             let links = links.iter().map(|link| link.split_once(':').unwrap_or((link, link)));
             let linked = links.filter(|(name, _)| *name == other.name || other.id.starts_with(name));
             let mut names = dns_names(other, network);
             names.extend(linked.map(|(_, alias)| alias.to_owned()));
-            Neighbour { network: network.clone(), address: place.address, names }
+            Neighbour { network: network.clone(), address: endpoint.address, names }
         })
         .collect()
 }
@@ -98,7 +98,7 @@ fn record(query: &Query, data: RData) -> ApiResponse {
 fn is_in_networks(asker: &Record, address: Ipv4Addr) -> bool {
     asker
         .running()
-        .is_some_and(|running| running.endpoints.values().any(|place| place.range.contains(&address)))
+        .is_some_and(|running| running.endpoints.values().any(|endpoint| endpoint.range.contains(&address)))
 }
 
 /// `2.0.18.172.in-addr.arpa` → 172.18.0.2
@@ -135,7 +135,7 @@ impl Source for Names {
 }
 
 fn is_confined(record: &Record) -> bool {
-    record.running().is_none_or(|running| running.endpoints.values().all(|place| place.internal))
+    record.running().is_none_or(|running| running.endpoints.values().all(|endpoint| endpoint.internal))
 }
 
 impl Engine {
@@ -186,8 +186,8 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoint_settings::EndpointSettings;
     use crate::model::EndpointConfig;
-    use crate::place::Place;
     use crate::record::State;
     use crate::record::tests::{record, run};
 
@@ -199,7 +199,7 @@ mod tests {
             ..Default::default()
         };
         for (network, address) in networks {
-            let place = Place {
+            let endpoint = EndpointSettings {
                 id: String::new(),
                 address: address.parse().unwrap(),
                 range: format!("{address}/24").parse::<ipnet::Ipv4Net>().unwrap().trunc(),
@@ -209,7 +209,7 @@ mod tests {
             };
             member.networks.insert((*network).into(), wanted.clone());
             if let State::Running(running) = &mut member.state {
-                running.endpoints.insert((*network).into(), place);
+                running.endpoints.insert((*network).into(), endpoint);
             }
         }
         member

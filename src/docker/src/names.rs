@@ -27,6 +27,11 @@ pub(crate) fn familiar(name: &str) -> String {
     ImageRef::parse(name).map_or_else(|_| name.to_owned(), |name| name.familiar())
 }
 
+/// `docker.io/library/busybox:1` → `busybox`.
+pub(crate) fn without_version(name: &str) -> String {
+    ImageRef::parse(name).map_or_else(|_| name.to_owned(), |name| name.familiar_name())
+}
+
 /// `quick_otter`; the number tells it apart where that one is taken.
 pub(crate) fn random(is_taken: impl Fn(&str) -> bool) -> String {
     let mut rng = rand::rng();

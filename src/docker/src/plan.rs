@@ -7,8 +7,7 @@ use crate::networks::{HOST, NONE};
 use crate::record::{Container, LABEL, MountKind, Mounted, Record};
 use crate::{devices, logging, mounts, seccomp};
 use cri::{
-    ContainerConfig, HostPort, Mount, Propagation, Protocol, Resources, Rlimit, RootDirectories,
-    SandboxConfig,
+    ContainerConfig, HostPort, Mount, OverlayRootfs, Propagation, Protocol, Resources, Rlimit, SandboxConfig,
 };
 use image::RunConfig;
 use std::collections::BTreeSet;
@@ -177,7 +176,7 @@ pub(crate) fn container(record: &Record, container: &Container) -> Result<Contai
         log_path: PathBuf::from("container.log"),
         stop_signal: config.stop_signal.clone(),
         labels: [(LABEL.to_owned(), record.id.clone())].into(),
-        root: Some(RootDirectories { layers: Vec::new(), upper: container.upper(), work: container.work() }),
+        root: Some(OverlayRootfs { layers: Vec::new(), upper: container.upper(), work: container.work() }),
         copy_up: record.mounts.iter().filter(|m| m.copy).map(|m| m.target.clone()).collect(),
         rlimits: host.ulimits.iter().map(rlimit).collect(),
         ..ContainerConfig::default()

@@ -1,8 +1,8 @@
 //! What is remembered of a container over everything: its record, and the live object around it.
 
+use crate::endpoint_settings::{Endpoints, in_order};
 use crate::files;
 use crate::model::{Config, EndpointConfig, HostConfig};
-use crate::place::{Places, in_order};
 use cri::{ContainerId, ExecSession, SandboxId};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -66,9 +66,9 @@ pub(crate) struct Running {
     pub(crate) container: ContainerId,
     pub(crate) pid: i32,
     pub(crate) ip: Option<IpAddr>,
-    /// Its places in networks.
+    /// Its endpoints in networks.
     #[serde(default)]
-    pub(crate) endpoints: Places,
+    pub(crate) endpoints: Endpoints,
     pub(crate) started_at: Timestamp,
     pub(crate) paused: bool,
 }
@@ -382,7 +382,7 @@ pub(crate) mod tests {
             container: ContainerId("c".into()),
             pid: 1,
             ip,
-            endpoints: Places::new(),
+            endpoints: Endpoints::new(),
             started_at: Timestamp::UNIX_EPOCH,
             paused: false,
         });

@@ -50,8 +50,8 @@ pub(crate) async fn take_up(engine: &Arc<Engine>) {
 }
 
 fn reserve_addresses(engine: &Engine, record: &Record) {
-    for (network, place) in record.running().iter().flat_map(|running| &running.endpoints) {
-        engine.networks.reserve(network, &record.id, place.address);
+    for (network, endpoint) in record.running().iter().flat_map(|running| &running.endpoints) {
+        engine.networks.reserve(network, &record.id, endpoint.address);
     }
 }
 

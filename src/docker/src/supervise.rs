@@ -160,7 +160,7 @@ pub(crate) async fn restart(engine: Arc<Engine>, container: Arc<Container>, dela
         r.restart_count += 1;
         true
     });
-    if let Err(error) = engine.begin(&container).await {
+    if let Err(error) = engine.container_start(&container).await {
         tracing::warn!(container = container.see(|r| r.name.clone()), %error, "restart");
     }
 }

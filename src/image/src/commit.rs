@@ -6,7 +6,7 @@ use crate::document::{HistoryItem, ImageDocument};
 use crate::error::{ImageError, Result, doing, out_of_io};
 use crate::load::Unpacking;
 use crate::manifest::MAX_CONFIG;
-use crate::store::{ImageRecord, ImageStore, Inner, LayerRef, Pin};
+use crate::store::{ImageRecord, ImageStore, Inner, LayerRef, Pin, Provenance};
 use crate::upper;
 use crate::{Digest, ImageRef};
 use cri::ImageInfo;
@@ -137,7 +137,7 @@ impl Draft {
         let below: Vec<Digest> = self.layers.iter().rev().map(|layer| layer.chain.clone()).collect();
         let size = match store.layers.facts(&chain) {
             Some(facts) => facts.size,
-            None => store.layers.place(unpacked, &chain, &below)?.size,
+            None => store.layers.place(unpacked, &chain, &below, Provenance::Anybody)?.size,
         };
         self.layers.push(LayerRef { chain, diff_id, size });
         Ok(())

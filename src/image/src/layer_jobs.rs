@@ -11,9 +11,19 @@ use std::sync::{Arc, Weak};
 /// Gives the layer's size. All who want the same layer poll the same future; when the last one stops, so does it.
 pub(crate) type SharedJob = Shared<BoxFuture<'static, Result<u64>>>;
 
-/// Layers that are on their way, by chain id.
+/// A layer on its way. Who wants it from another registry, or as another blob, does not wait for this one: it may be a registry
+/// that never answers, and a blob that is not what it is said to be.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct LayerKey {
+    pub(crate) chain: Digest,
+    pub(crate) blob: Digest,
+    /// By its name.
+    pub(crate) registry: String,
+}
+
+/// Layers that are on their way.
 #[derive(Default)]
-pub(crate) struct LayerJobs(Mutex<HashMap<Digest, Running>>);
+pub(crate) struct LayerJobs(Mutex<HashMap<LayerKey, Running>>);
 
 struct Running {
     job: WeakShared<BoxFuture<'static, Result<u64>>>,
@@ -25,25 +35,24 @@ impl LayerJobs {
     /// Joins whoever brings the layer already, or else begins to: `bring` tells all who join.
     pub(crate) fn join(
         &self,
-        chain: &Digest,
-        blob: &Digest,
+        key: &LayerKey,
         progress: Arc<dyn Progress>,
         bring: impl FnOnce(Arc<Fanout>) -> SharedJob,
     ) -> SharedJob {
         let mut running = self.0.lock();
         running.retain(|_, running| running.job.upgrade().is_some_and(|job| job.peek().is_none()));
         if let Some((job, watchers)) =
-            running.get(chain).and_then(|r| Some((r.job.upgrade()?, r.watchers.upgrade()?)))
+            running.get(key).and_then(|r| Some((r.job.upgrade()?, r.watchers.upgrade()?)))
         {
-            watchers.join(blob, progress);
+            watchers.join(&key.blob, progress);
             return job;
         }
         let watchers = Arc::new(Fanout::default());
-        watchers.join(blob, progress);
+        watchers.join(&key.blob, progress);
         let known = Arc::downgrade(&watchers);
         let job = bring(watchers);
         if let Some(weak) = job.downgrade() {
-            running.insert(chain.clone(), Running { job: weak, watchers: known });
+            running.insert(key.clone(), Running { job: weak, watchers: known });
         }
         job
     }

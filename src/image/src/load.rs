@@ -13,7 +13,7 @@ use crate::background::in_background;
 use crate::digest::chain_ids;
 use crate::error::{ImageError, Result, doing};
 use crate::manifest;
-use crate::store::{ImageRecord, ImageStore, Inner, LayerRef};
+use crate::store::{ImageRecord, ImageStore, Inner, LayerRef, Provenance};
 use crate::tar_split::TarSplitReader;
 use crate::unpack::{self, Feed, FeedSender, Unpacked};
 use crate::{Digest, ImageRef, Platform};
@@ -151,7 +151,7 @@ fn layer(
             unpacked.diff_id
         )));
     }
-    Ok(store.layers.place(unpacked, chain, below)?.size)
+    Ok(store.layers.place(unpacked, chain, below, Provenance::Anybody)?.size)
 }
 
 /// Unpacks a layer once more from the one in the store.

@@ -115,7 +115,7 @@ async fn pull(
     let known = store.state().index.images.contains_key(&id);
 
     let blobs = store.pin(vec![id.clone(), Digest::of(&found.manifest_bytes)]);
-    let (config, diff_ids) = manifest::parse_config(&config_bytes(store, &found).await?)?;
+    let (config, diff_ids) = manifest::parse_config(&config_bytes(store, reference, &found).await?)?;
     if diff_ids.len() != found.manifest.layers.len() {
         return Err(ImageError::Refused(format!(
             "the manifest has {} layers, the configuration {}",
@@ -170,12 +170,18 @@ fn other_platform(reference: &ImageRef, wanted: &Platform, config: &ImageConfigu
     })
 }
 
-async fn config_bytes(store: &Arc<Inner>, found: &Found) -> Result<Vec<u8>> {
+/// Of an image that is here by a name of this repository it is here as well. Of any other the registry has to show that it has it,
+/// as of layers: its digest alone is the image's id, which many know.
+async fn config_bytes(store: &Arc<Inner>, reference: &ImageRef, found: &Found) -> Result<Vec<u8>> {
     let descriptor = &found.manifest.config;
     if descriptor.size > MAX_CONFIG {
         return Err(ImageError::Refused(format!("image configuration of {} bytes", descriptor.size)));
     }
-    if let Ok(held) = store.blobs.read(&descriptor.digest) {
+    let repository = reference.repository();
+    let is_of_it =
+        |name: &String| name.strip_prefix(&repository).is_some_and(|version| version.starts_with([':', '@']));
+    let is_own = store.state().index.names_of(&descriptor.digest).any(is_of_it);
+    if is_own && let Ok(held) = store.blobs.read(&descriptor.digest) {
         return Ok(held);
     }
     let bytes = found.repository.small_blob(&descriptor.digest, MAX_CONFIG).await?;

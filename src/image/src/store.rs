@@ -9,6 +9,7 @@ mod index;
 mod layers;
 mod leases;
 mod names;
+mod provenance;
 mod sync;
 
 pub use details::{HistoryLine, ImageDetails, Pruned};
@@ -16,6 +17,7 @@ pub(crate) use index::{ImageRecord, LayerRef};
 pub(crate) use layers::PackedLayer;
 pub use leases::Lease;
 pub(crate) use leases::Pin;
+pub(crate) use provenance::Provenance;
 pub(crate) use sync::boot_id;
 
 use crate::cache_mounts::CacheMounts;

@@ -156,7 +156,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let manager =
             ImageManager::new(Arc::new(Nothing), dir.path().join("pulled.json"), Timestamp::UNIX_EPOCH);
-        manager.access.begin("reg.example/a", None).unwrap();
+        manager.access.begin("reg.example/a", None);
         assert!(manager.access.left().is_some());
         manager.give_up("reg.example/a").await;
         assert_eq!(manager.access.left(), None);

@@ -34,9 +34,18 @@ struct Intent {
 }
 
 impl Intent {
-    fn begin(shared: &Arc<Shared>, image: &str, free: Option<&str>) -> io::Result<Self> {
-        shared.images.access.begin(image, free)?;
-        Ok(Intent { shared: shared.clone(), image: image.to_owned(), is_over: false })
+    /// # Errors
+    /// It can not be written down, and must not begin.
+    async fn begin(shared: &Arc<Shared>, image: &str, free: Option<&str>) -> io::Result<Self> {
+        shared.images.access.begin(image, free);
+        let intent = Intent { shared: shared.clone(), image: image.to_owned(), is_over: false };
+        match shared.images.access.saved().await {
+            Ok(()) => Ok(intent),
+            Err(error) => {
+                intent.end();
+                Err(error)
+            }
+        }
     }
 
     fn end(mut self) {
@@ -159,7 +168,10 @@ async fn pull(
     let was_free = present.filter(|info| access.of(&info.id, image) == Access::Everybody);
     let was_free = was_free.map(|info| info.id.as_str());
     let offered = offered(shared, wanted);
-    let intent = (!offered.is_empty()).then(|| Intent::begin(shared, image, was_free)).transpose();
+    let intent = match offered.is_empty() {
+        true => Ok(None),
+        false => Intent::begin(shared, image, was_free).await.map(Some),
+    };
     let intent = match intent {
         Ok(intent) => intent,
         Err(error) => {

@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::runtime::Handle;
 
 /// Of one repository; pods with further ones ask the registry. Upstream's `writeRecordWhileMatchingLimit`.
 const MOST_SECRETS: usize = 100;
@@ -45,9 +47,14 @@ struct Pulling {
     free: BTreeSet<String>,
 }
 
-pub(crate) struct PullAccess {
+pub(crate) struct PullAccess(Arc<Kept>);
+
+struct Kept {
     records: Mutex<Records>,
     file: PathBuf,
+    /// Of who writes the file, with all that the records hold by then. They are not locked meanwhile: who asks whose an image is does
+    /// not wait for a disk.
+    turn: Mutex<()>,
 }
 
 impl PullAccess {
@@ -59,11 +66,11 @@ impl PullAccess {
             }),
             Err(_) => Records::default(),
         };
-        PullAccess { records: Mutex::new(records), file }
+        PullAccess(Arc::new(Kept { records: Mutex::new(records), file, turn: Mutex::default() }))
     }
 
     pub fn of(&self, id: &str, image: &str) -> Access {
-        let records = self.records.lock();
+        let records = self.0.records.lock();
         match records.images.get(id) {
             Some(known) => known.get(&repository(image)).cloned().unwrap_or(Access::Secrets(Vec::new())),
             None => match records.pulling.get(image) {
@@ -74,37 +81,38 @@ impl PullAccess {
     }
 
     /// A pull with credentials begins; [`PullAccess::end`] or [`PullAccess::give_up`] says that it is over. `free` is the id that has
-    /// the name now, where that is everybody's.
-    ///
-    /// # Errors
-    /// It can not be written down, and must not begin.
-    pub fn begin(&self, image: &str, free: Option<&str>) -> io::Result<()> {
-        let mut records = self.records.lock();
+    /// the name now, where that is everybody's. It must not go on before it is [`saved`](Self::saved).
+    pub fn begin(&self, image: &str, free: Option<&str>) {
+        let mut records = self.0.records.lock();
         let pulling = records.pulling.entry(image.to_owned()).or_default();
         pulling.count += 1;
         pulling.free.extend(free.map(str::to_owned));
-        if pulling.count > 1 {
-            return Ok(());
-        }
-        self.save(&records).inspect_err(|_| {
-            records.pulling.remove(image);
-        })
+    }
+
+    /// All that was told is on the disk.
+    ///
+    /// # Errors
+    /// It can not be written down.
+    pub async fn saved(&self) -> io::Result<()> {
+        let kept = self.0.clone();
+        tokio::task::spawn_blocking(move || kept.save()).await.map_err(io::Error::other)?
     }
 
     pub fn end(&self, image: &str) {
-        let mut records = self.records.lock();
+        let mut records = self.0.records.lock();
         let Some(pulling) = records.pulling.get_mut(image) else { return };
         pulling.count = pulling.count.saturating_sub(1);
         if pulling.count == 0 {
             records.pulling.remove(image);
-            self.save_or_warn(&records);
+            drop(records);
+            self.save_soon();
         }
     }
 
     /// The end of a pull of which nobody heard what it has brought: `found` is what has the name now.
     pub fn give_up(&self, image: &str, found: Option<String>) {
         {
-            let mut records = self.records.lock();
+            let mut records = self.0.records.lock();
             let is_free =
                 |id: &String| records.pulling.get(image).is_none_or(|pulling| pulling.free.contains(id));
             if let Some(id) = found.filter(|id| !is_free(id)) {
@@ -116,7 +124,7 @@ impl PullAccess {
 
     /// The registry gave the image to whoever has this secret; to everybody, where it asked for none.
     pub fn record(&self, id: &str, image: &str, by: Option<SecretRef>) {
-        let mut records = self.records.lock();
+        let mut records = self.0.records.lock();
         let is_new = match by {
             // of an image that nobody needed a secret for nothing is known
             None => {
@@ -138,28 +146,31 @@ impl PullAccess {
                 }
             }
         };
+        drop(records);
         if is_new {
-            self.save_or_warn(&records);
+            self.save_soon();
         }
     }
 
     pub fn forget(&self, id: &str) {
-        let mut records = self.records.lock();
-        if records.images.remove(id).is_some() {
-            self.save_or_warn(&records);
+        let mut records = self.0.records.lock();
+        let was_known = records.images.remove(id).is_some();
+        drop(records);
+        if was_known {
+            self.save_soon();
         }
     }
 
     /// What the last run of the daemon left: the names whose pulls it did not see end. `None` where nothing was ever recorded.
     pub fn left(&self) -> Option<Vec<String>> {
-        let records = self.records.lock();
+        let records = self.0.records.lock();
         let is_empty = records.images.is_empty() && records.pulling.is_empty();
         (!is_empty).then(|| records.pulling.keys().cloned().collect())
     }
 
     /// Before the first pod: `brought` are those names with the ids behind them, whose secrets nobody knows; `present` are all.
     pub fn settle(&self, brought: Vec<(String, String)>, present: &BTreeSet<&str>) {
-        let mut records = self.records.lock();
+        let mut records = self.0.records.lock();
         let pulling = std::mem::take(&mut records.pulling);
         for (image, id) in brought {
             if pulling.get(&image).is_none_or(|pulling| !pulling.free.contains(&id)) {
@@ -167,19 +178,36 @@ impl PullAccess {
             }
         }
         records.images.retain(|id, _| present.contains(id.as_str()));
-        self.save_or_warn(&records);
+        drop(records);
+        self.save_soon();
     }
 
-    fn save_or_warn(&self, records: &Records) {
-        if let Err(error) = self.save(records) {
+    /// Behind the back of who tells it. What a crash finds unwritten is a pull that goes on, as far as the file knows: its image is
+    /// nobody's with the next start.
+    fn save_soon(&self) {
+        match Handle::try_current() {
+            Ok(runtime) => {
+                let kept = self.0.clone();
+                runtime.spawn_blocking(move || kept.save_or_warn());
+            }
+            Err(_) => self.0.save_or_warn(),
+        }
+    }
+}
+
+impl Kept {
+    fn save_or_warn(&self) {
+        if let Err(error) = self.save() {
             tracing::warn!(file = %self.file.display(), %error, "which secrets brought images is not recorded");
         }
     }
 
-    fn save(&self, records: &Records) -> io::Result<()> {
+    fn save(&self) -> io::Result<()> {
+        let _turn = self.turn.lock();
+        let text = serde_json::to_vec(&*self.records.lock())?;
         let next = self.file.with_extension("next");
         let mut file = File::create(&next)?;
-        file.write_all(&serde_json::to_vec(records)?)?;
+        file.write_all(&text)?;
         file.sync_all()?;
         std::fs::rename(&next, &self.file)
     }
@@ -250,8 +278,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pull-access.json");
         let access = PullAccess::open(file.clone());
-        access.begin(IMAGE, Some("mine")).unwrap();
-        access.begin(IMAGE, None).unwrap();
+        access.begin(IMAGE, Some("mine"));
+        access.begin(IMAGE, None);
+        access.0.save().unwrap();
         access.end(IMAGE);
         assert_eq!(access.of("fresh", IMAGE), only(&[]), "another pull goes on");
         assert_eq!(access.of("mine", IMAGE), Access::Everybody, "what was the user's stays so");
@@ -267,14 +296,16 @@ mod tests {
 
         let access = PullAccess::open(file.clone());
         assert_eq!(access.left(), Some(Vec::new()));
-        access.begin(IMAGE, None).unwrap();
+        access.begin(IMAGE, None);
         access.end(IMAGE);
         assert_eq!(access.of("users", IMAGE), Access::Everybody, "a pull that failed brought nothing");
         access.settle(Vec::new(), &["users"].into());
         assert_eq!(access.left(), None, "what is gone is forgotten");
 
         let nowhere = PullAccess::open(dir.path().join("missing/pull-access.json"));
-        assert!(nowhere.begin(IMAGE, None).is_err());
+        nowhere.begin(IMAGE, None);
+        assert!(nowhere.0.save().is_err());
+        nowhere.end(IMAGE);
         assert_eq!(nowhere.of("fresh", IMAGE), Access::Everybody);
     }
 
@@ -282,22 +313,22 @@ mod tests {
     fn a_pull_that_is_given_up_is_over_too() {
         let dir = tempfile::tempdir().unwrap();
         let access = PullAccess::open(dir.path().join("pull-access.json"));
-        access.begin(IMAGE, Some("mine")).unwrap();
+        access.begin(IMAGE, Some("mine"));
         access.give_up(IMAGE, Some("mine".into()));
         assert_eq!(access.left(), None, "nothing has come");
-        access.begin(IMAGE, None).unwrap();
+        access.begin(IMAGE, None);
         access.give_up(IMAGE, None);
         assert_eq!(access.left(), None, "nothing is here");
 
-        access.begin(IMAGE, None).unwrap();
-        access.begin(IMAGE, None).unwrap();
+        access.begin(IMAGE, None);
+        access.begin(IMAGE, None);
         access.record("open", IMAGE, None);
         access.end(IMAGE);
         assert_eq!(access.of("open", IMAGE), Access::Everybody, "the registry gave it to all");
         access.give_up(IMAGE, Some("open".into()));
         assert_eq!((access.of("open", IMAGE), access.left()), (Access::Everybody, None));
 
-        access.begin(IMAGE, None).unwrap();
+        access.begin(IMAGE, None);
         access.give_up(IMAGE, Some("fresh".into()));
         assert_eq!(access.of("fresh", IMAGE), only(&[]), "it has come, and nobody knows by whom");
         assert_eq!(access.of("built", IMAGE), Access::Everybody, "the name is the user's again");

@@ -4,7 +4,7 @@
 //! or lists one goes down [`MAX_DEPTH`] levels and says so beyond.
 //!
 //! Nor does anything hold them back from millions of names in one directory, or of files that have several: what a walk has in mind
-//! of them is bounded by [`Listings`] and [`LinkNames`].
+//! of them is bounded by [`Listings`] and [`LinkNames`], and what unpacking has in mind of directories by [`DirectoryTimes`].
 //!
 //! What stands in a file's place there may be a device, which does something when it is opened: [`read_regular`] looks first.
 //!
@@ -17,14 +17,18 @@ mod links;
 mod names;
 mod regular;
 mod removal;
+mod size;
 mod temporary;
+mod times;
 
 pub use links::{FileId, LinkNames};
 pub use names::{Listings, Names, each_name};
 pub use regular::{open_regular, read_regular};
 pub use removal::{remove, remove_at};
+pub use size::size;
 use std::io;
 pub use temporary::TempDir;
+pub use times::DirectoryTimes;
 
 /// Levels of directories that are copied, listed or given to a group: more than any real tree has, and few enough for a
 /// descriptor each.

@@ -94,9 +94,10 @@ pub(super) async fn sizes(engine: &Engine, container: &Container) -> (u64, u64) 
 
 pub(super) async fn list(request: ApiRequest) -> ApiResponse {
     let engine = &request.engine;
-    let filters: Filters = request.query.json("filters")?;
+    let mut filters: Filters = request.query.json("filters")?;
     filters.check(FILTERS)?;
     filters.check_containers()?;
+    filters.name_networks(&engine.networks.all());
     let limit =
         request.query.number::<i64>("limit")?.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
     let all = request.query.flag("all") || limit.is_some() || filters.has("status") || filters.has("exited");
@@ -237,6 +238,9 @@ pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
 pub(super) async fn rename(request: ApiRequest) -> ApiResponse {
     let container = request.engine.container(request.name())?;
     let name = request.query.get("name").unwrap_or_default().trim_start_matches('/');
+    if name.is_empty() {
+        return Err(ApiError::bad("Neither old nor new names may be empty"));
+    }
     let old = container.see(|r| r.name.clone());
     if old == name {
         return Err(ApiError::bad("Renaming a container with the same name as its current name"));

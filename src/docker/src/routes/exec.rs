@@ -92,7 +92,7 @@ pub(super) async fn start(mut request: ApiRequest) -> ApiResponse {
     // a task of its own: what is begun is watched to its end, whether its client stays or not
     let beginning = async move {
         match taken {
-            Ok(()) => tokio::spawn(begin(engine, exec, run, start)).await.ok(),
+            Ok(()) => tokio::spawn(exec_start(engine, exec, run, start)).await.ok(),
             Err(why) => Some(Err(why)),
         }
     };
@@ -114,7 +114,7 @@ pub(super) async fn start(mut request: ApiRequest) -> ApiResponse {
     attach::serve(request.engine.config.unread, request.upgrade, wants_upgrade, raw, kind, session)
 }
 
-async fn begin(
+async fn exec_start(
     engine: Arc<Engine>,
     exec: Arc<Exec>,
     run: cri::ContainerId,

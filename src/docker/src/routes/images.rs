@@ -11,7 +11,7 @@ pub(crate) use transfer::{create, load, platform, push, save, save_one, told, to
 use crate::engine::Engine;
 use crate::error::{ApiError, Result};
 use crate::filters::Filters;
-use crate::names::familiar;
+use crate::names::{familiar, without_version};
 use crate::request::{ApiRequest, ApiResponse, empty, json};
 use http::StatusCode;
 use image::{ImageDetails, ImageUsage};
@@ -209,9 +209,10 @@ pub(super) async fn history(request: ApiRequest) -> ApiResponse {
     json(&shown.collect::<Vec<_>>())
 }
 
+/// Of an image by the name that it was brought or taken away by; where there is none, by its id.
 fn tell(engine: &Engine, action: &str, name: &str, id: &str) {
-    let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
-    engine.events.tell("image", action, if name.is_empty() { id } else { name }, attributes);
+    let (about, named) = if name.is_empty() { (id, id.to_owned()) } else { (name, without_version(name)) };
+    engine.events.tell("image", action, about, [("name".to_owned(), named)].into());
 }
 
 pub(super) async fn tag(request: ApiRequest) -> ApiResponse {
@@ -249,6 +250,7 @@ pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
         false => value!({"Untagged": familiar(gone)}),
     });
     let removed = Some(removed.collect::<Vec<_>>()).filter(|removed| !removed.is_empty());
+    request.engine.events.pruned("image", pruned.freed);
     json(&value!({"ImagesDeleted": removed, "SpaceReclaimed": pruned.freed}))
 }
 

@@ -75,11 +75,11 @@ fn shown(engine: &Engine, network: &Network, with_members: bool) -> Value {
 }
 
 fn member(record: &Record, network: &str) -> Value {
-    let place = record.running().and_then(|running| running.endpoints.get(network));
-    let address = place.map(|place| format!("{}/{}", place.address, place.range.prefix_len()));
-    let mac = place.and_then(|_| mac_address(record, &record.endpoints()));
+    let endpoint = record.running().and_then(|running| running.endpoints.get(network));
+    let address = endpoint.map(|endpoint| format!("{}/{}", endpoint.address, endpoint.range.prefix_len()));
+    let mac = endpoint.and_then(|_| mac_address(record, &record.endpoints()));
     value!({
-        "Name": record.name, "EndpointID": place.map_or("", |place| place.id.as_str()),
+        "Name": record.name, "EndpointID": endpoint.map_or("", |endpoint| endpoint.id.as_str()),
         "MacAddress": mac_text(mac), "IPv4Address": address.unwrap_or_default(), "IPv6Address": "",
     })
 }
@@ -268,6 +268,7 @@ pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
             removed.push(network.name);
         }
     }
+    request.engine.events.pruned("network", 0);
     json(&value!({"NetworksDeleted": (!removed.is_empty()).then_some(removed)}))
 }
 

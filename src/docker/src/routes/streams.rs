@@ -47,7 +47,7 @@ fn unreadable(why: std::io::Error) -> ApiError {
     ApiError::failed("read the container's log", why)
 }
 
-fn time(request: &ApiRequest, name: &str) -> Result<Option<Timestamp>> {
+pub(super) fn time(request: &ApiRequest, name: &str) -> Result<Option<Timestamp>> {
     let Some(text) = request.query.get(name).filter(|text| *text != "0") else { return Ok(None) };
     let bad = || ApiError::bad(format_args!("invalid value for \"{name}\": {text}"));
     logs::time(text).map(Some).ok_or_else(bad)

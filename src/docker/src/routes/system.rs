@@ -1,6 +1,7 @@
 //! The engine itself: ping, version, info, events, disk usage.
 
 use crate::api_version::{MAX_VERSION_TEXT, MIN_VERSION_TEXT};
+use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::events::Event;
 use crate::files;
@@ -8,11 +9,14 @@ use crate::filters::Filters;
 use crate::inspect::summary;
 use crate::logs;
 use crate::machine::Machine;
+use crate::names::without_version;
+use crate::record::Container;
 use crate::request::{ApiRequest, ApiResponse, json, line, stream, text};
 use futures::{StreamExt, stream as streams};
 use jiff::Timestamp;
-use serde_json::json as value;
+use serde_json::{Value, json as value};
 use std::path::Path;
+use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
 
 /// The engine whose behaviour is followed.
@@ -21,10 +25,15 @@ const ENGINE: &str = "28.2.2";
 pub(super) async fn ping(_: ApiRequest) -> ApiResponse {
     let mut answer = text("OK")?;
     // BuildKit, for who has its plugin; the classic builder is there as well
-    answer.headers_mut().insert("builder-version", http::HeaderValue::from_static("2"));
-    answer
-        .headers_mut()
-        .insert("cache-control", http::HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    for (name, value) in [
+        ("builder-version", "2"),
+        ("cache-control", "no-cache, no-store, must-revalidate"),
+        ("pragma", "no-cache"),
+        // who reads it need not ask for all of `info`
+        ("swarm", "inactive"),
+    ] {
+        answer.headers_mut().insert(name, http::HeaderValue::from_static(value));
+    }
     Ok(answer)
 }
 
@@ -70,7 +79,10 @@ pub(super) async fn info(request: ApiRequest) -> ApiResponse {
         "KernelVersion": kernel(), "OperatingSystem": os_release("PRETTY_NAME").unwrap_or_else(|| "Linux".to_owned()),
         "OSVersion": os_release("VERSION_ID").unwrap_or_default(), "OSType": "linux",
         "Architecture": std::env::consts::ARCH, "IndexServerAddress": "https://index.docker.io/v1/",
-        "RegistryConfig": {"IndexConfigs": {}, "InsecureRegistryCIDRs": ["127.0.0.0/8"], "Mirrors": registries},
+        "RegistryConfig": {
+            "IndexConfigs": {"docker.io": {"Name": "docker.io", "Mirrors": registries, "Secure": true, "Official": true}},
+            "InsecureRegistryCIDRs": ["127.0.0.0/8"], "Mirrors": registries,
+        },
         "NCPU": machine.cpus, "MemTotal": memory(),
         "DockerRootDir": engine.config.state_dir, "HttpProxy": "", "HttpsProxy": "", "NoProxy": "", "Labels": [],
         "ExperimentalBuild": false, "Runtimes": {"runc": {"path": "libcontainer"}}, "DefaultRuntime": "runc",
@@ -145,8 +157,18 @@ pub(super) async fn events(request: ApiRequest) -> ApiResponse {
         "type",
         "volume",
     ])?;
-    let since = request.query.get("since").and_then(logs::time);
-    let until = request.query.get("until").and_then(logs::time);
+    let (since, until) = (super::streams::time(&request, "since")?, super::streams::time(&request, "until")?);
+    if let (Some(since), Some(until)) = (since, until)
+        && until < since
+    {
+        return Err(ApiError::bad(format_args!(
+            "`since` time ({}) cannot be after `until` time ({})",
+            since.as_second(),
+            until.as_second()
+        )));
+    }
+    // who says an end alone wants all that is remembered
+    let since = since.or_else(|| until.map(|_| Timestamp::UNIX_EPOCH));
     let (past, future) = request.engine.events.follow();
     let past =
         past.into_iter().filter(move |e| since.is_some_and(|since| e.time_nano >= since.as_nanosecond()));
@@ -183,36 +205,55 @@ fn fits(filters: &Filters, event: &Event) -> bool {
         && filters
             .any("event", |action| event.action == action || event.action.starts_with(&format!("{action}:")))
         && ["container", "image", "network", "volume"].iter().all(|kind| {
+            let named = event.actor.attributes.get(*kind);
             filters.any(kind, |wanted| {
-                of(kind, wanted) || event.actor.attributes.get(*kind).is_some_and(|n| n == wanted)
+                of(kind, wanted)
+                    || named.is_some_and(|n| n == wanted || *kind == "image" && without_version(n) == wanted)
             })
         })
         && filters.any("scope", |scope| scope == "local")
         && filters.labels(&event.actor.attributes)
 }
 
+/// What can be measured; to walk through volumes takes its time, and not everybody asks for it.
+const MEASURED: [&str; 4] = ["container", "image", "volume", "build-cache"];
+
 pub(super) async fn df(request: ApiRequest) -> ApiResponse {
     let engine = request.engine.clone();
+    let mut asked: Vec<String> = Vec::new();
+    if request.version >= (1, 42) {
+        asked.extend(request.query.all("type").map(str::to_owned));
+    }
+    if let Some(unknown) = asked.iter().find(|kind| !MEASURED.contains(&kind.as_str())) {
+        return Err(ApiError::bad(format_args!("unknown object type: {unknown}")));
+    }
     let measured = tokio::task::spawn_blocking(move || {
-        let usage = engine.images.disk_usage();
-        let images: Vec<_> = usage.images.iter().map(|i| super::images::usage(&engine, i)).collect();
-        let now = Timestamp::now();
-        let containers: Vec<_> = engine
-            .containers()
-            .iter()
-            .map(|c| {
-                let mut shown =
-                    super::containers::around(&engine, c, |around| c.see(|r| summary(r, around, now)));
-                let written = files::size(&c.upper());
-                let image = engine.images.image(&c.see(|r| r.image.clone())).ok().flatten();
-                shown["SizeRw"] = value!(written);
-                shown["SizeRootFs"] = value!(written + image.map_or(0, |image| image.size));
-                shown
-            })
-            .collect();
-        let volumes: Vec<_> =
-            engine.volumes.all().iter().map(|volume| super::volumes::shown(&engine, volume, true)).collect();
-        value!({"LayersSize": usage.layers, "Images": images, "Containers": containers, "Volumes": volumes, "BuildCache": []})
+        let is_asked = |kind: &str| asked.is_empty() || asked.iter().any(|asked| asked == kind);
+        let usage = is_asked("image").then(|| engine.images.disk_usage());
+        value!({
+            "LayersSize": usage.as_ref().map_or(0, |usage| usage.layers),
+            "Images": usage.map(|usage| usage.images.iter().map(|i| super::images::usage(&engine, i)).collect::<Vec<_>>()),
+            "Containers": is_asked("container").then(|| measured_containers(&engine)),
+            "Volumes": is_asked("volume").then(|| measured_volumes(&engine)),
+            "BuildCache": is_asked("build-cache").then(Vec::<Value>::new),
+        })
     });
     json(&measured.await.map_err(|e| ApiError::failed("measure disk usage", e))?)
+}
+
+fn measured_containers(engine: &Engine) -> Vec<Value> {
+    let now = Timestamp::now();
+    let measured = |c: &Arc<Container>| {
+        let mut shown = super::containers::around(engine, c, |around| c.see(|r| summary(r, around, now)));
+        let written = files::size(&c.upper());
+        let image = engine.images.image(&c.see(|r| r.image.clone())).ok().flatten();
+        shown["SizeRw"] = value!(written);
+        shown["SizeRootFs"] = value!(written + image.map_or(0, |image| image.size));
+        shown
+    };
+    engine.containers().iter().map(measured).collect()
+}
+
+fn measured_volumes(engine: &Engine) -> Vec<Value> {
+    engine.volumes.all().iter().map(|volume| super::volumes::shown(engine, volume, true)).collect()
 }

@@ -117,11 +117,11 @@ async fn erase(request: &ApiRequest, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Anonymous ones; with `all=true` those with names as well.
+/// Anonymous ones; with `all=true` those with names as well, as all were before 1.42.
 pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
     let filters: Filters = request.query.json("filters")?;
     filters.check(&["all", "label", "label!"])?;
-    let all = filters.truth("all")?.unwrap_or(false);
+    let all = filters.truth("all")?.unwrap_or(false) || request.version < (1, 42);
     let (mut removed, mut freed) = (Vec::new(), 0);
     for volume in request.engine.volumes.all() {
         let wanted = (all || volume.labels.contains_key(ANONYMOUS)) && filters.labels(&volume.labels);

@@ -252,3 +252,87 @@ async fn a_volume_of_a_driver_that_is_not_here_is_none() {
     let (status, said) = world.ask(create, &with("")).await;
     assert_eq!(status, 201, "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_one_kind_of_disk_usage_gets_that_one() {
+    let Some(world) = World::open("df").await else { return };
+    world.docker(&["volume", "create", "data"]).await.fine();
+    world.docker(&["create", "--name", "web", "busybox"]).await.fine();
+    for (query, kinds) in [
+        ("v1.51/system/df", &["Images", "Containers", "Volumes", "BuildCache"][..]),
+        ("v1.51/system/df?type=image", &["Images"]),
+        ("v1.51/system/df?type=volume&type=container", &["Containers", "Volumes"]),
+        ("v1.51/system/df?type=build-cache", &["BuildCache"]),
+        // which did not know it
+        ("v1.41/system/df?type=image", &["Images", "Containers", "Volumes", "BuildCache"]),
+    ] {
+        let (status, said) = world.ask(&format!("GET /{query}"), "").await;
+        let said: Value = serde_json::from_str(&said).unwrap();
+        let found: Vec<&str> = ["Images", "Containers", "Volumes", "BuildCache"]
+            .into_iter()
+            .filter(|kind| said[*kind].is_array())
+            .collect();
+        assert_eq!((status, &found[..]), (200, kinds), "{query}");
+    }
+    let (status, said) = world.ask("GET /v1.51/system/df?type=secret", "").await;
+    assert!(status == 400 && said.contains("unknown object type: secret"), "{status} {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_is_told_up_to_an_end() {
+    let Some(world) = World::open("events").await else { return };
+    world.docker(&["create", "--name", "web", "busybox:latest"]).await.fine();
+    world.docker(&["rmi", "-f", "busybox"]).await.fine();
+    world.ask("POST /v1.51/networks/prune", "").await;
+    let until = format!("until={}", jiff::Timestamp::now().as_second() + 1);
+    let told = async |query: &str| {
+        let (status, said) = world.ask(&format!("GET /v1.51/events?{query}"), "").await;
+        assert_eq!(status, 200, "{said}");
+        // among the lengths of chunks
+        let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let lines = lines.filter(Value::is_object);
+        let told = lines.map(|event| format!("{} {}", event["Type"], event["Action"]).replace('"', ""));
+        told.collect::<Vec<_>>()
+    };
+    // no beginning: from all that is remembered
+    assert_eq!(told(&until).await, ["container create", "image untag", "network prune"]);
+    let of_image = format!("{until}&filters=%7B%22image%22%3A%5B%22busybox%22%5D%7D");
+    assert_eq!(told(&of_image).await, ["container create"], "by the name without its tag");
+    for (query, words) in [
+        ("since=20&until=10", "`since` time (20) cannot be after `until` time (10)"),
+        ("since=yesterday", "invalid value for"),
+    ] {
+        let (status, said) = world.ask(&format!("GET /v1.51/events?{query}"), "").await;
+        assert!(status == 400 && said.contains(words), "{query}: {status} {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_1_42_a_prune_takes_volumes_with_names_as_well() {
+    let Some(world) = World::open("volumes").await else { return };
+    world.docker(&["volume", "create", "data"]).await.fine();
+    let (_, said) = world.ask("POST /v1.42/volumes/prune", "").await;
+    assert!(said.contains("\"VolumesDeleted\":[]"), "{said}");
+    let (_, said) = world.ask("POST /v1.41/volumes/prune", "").await;
+    assert!(said.contains("\"VolumesDeleted\":[\"data\"]"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_not_taken_away() {
+    let Some(world) = World::open("nameless").await else { return };
+    world.docker(&["create", "--name", "web", "busybox"]).await.fine();
+    let (status, said) = world.ask("POST /v1.51/containers/web/rename?name=", "").await;
+    assert!(status == 400 && said.contains("Neither old nor new names may be empty"), "{status} {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ping_tells_what_else_there_is() {
+    use tokio::io::AsyncReadExt;
+    let Some(world) = World::open("ping").await else { return };
+    let mut answer = String::new();
+    let head = "HEAD /_ping HTTP/1.1\r\nConnection: close";
+    world.send(head, "").await.read_to_string(&mut answer).await.unwrap();
+    for line in ["swarm: inactive", "builder-version: 2", "ostype: linux", "pragma: no-cache"] {
+        assert!(answer.to_lowercase().contains(line), "{line}: {answer}");
+    }
+}

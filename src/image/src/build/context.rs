@@ -13,6 +13,7 @@ use crate::store::Inner;
 use crate::unpack::Compression;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -89,8 +90,8 @@ impl Context {
                 let reader = std::fs::File::open(&file).map_err(doing(format!("open {name}")))?;
                 return Context::unpack(&store, reader);
             }
-            let text = read_text(&std::fs::File::open(&file).map_err(doing(format!("open {name}")))?);
-            let text = text.map_err(doing(format!("read {name}")))?;
+            let text = std::fs::File::open(&file).and_then(|file| read_text(&file, MAX_DOCKERFILE));
+            let text = text.map_err(|e| ImageError::Refused(format!("failed to read Dockerfile: {e}")))?;
             std::fs::remove_file(&file).map_err(doing(format!("remove {name}")))?;
             Ok(Context { dockerfile: Some(text), ..Context::owned(directory) })
         });
@@ -139,7 +140,7 @@ impl Context {
             return Ok(text.clone());
         }
         let name = if name.is_empty() { "Dockerfile" } else { name };
-        match read_inside(&self.root, name) {
+        match read_inside(&self.root, name)? {
             None => Err(BuildError::Failed(format!("Cannot locate specified Dockerfile: {name}"))),
             Some(text) if text.is_empty() => {
                 Err(BuildError::Failed(format!("The Dockerfile ({name}) cannot be empty")))
@@ -203,8 +204,11 @@ impl<R: Read> Read for Padded<R> {
 /// What the Dockerfile's own ignore file says, or the one of the context.
 fn ignored(root: &Path, dockerfile: &str) -> Result<Ignore> {
     let own = format!("{}.dockerignore", if dockerfile.is_empty() { "Dockerfile" } else { dockerfile });
-    let text = read_inside(root, &own).or_else(|| read_inside(root, ".dockerignore")).unwrap_or_default();
-    Ignore::parse(&text).map_err(|e| ImageError::Refused(format!(".dockerignore: {e}")))
+    let text = match read_inside(root, &own)? {
+        None => read_inside(root, ".dockerignore")?,
+        own => own,
+    };
+    Ignore::parse(&text.unwrap_or_default()).map_err(|e| ImageError::Refused(format!(".dockerignore: {e}")))
 }
 
 /// Without `./` in front, as names in a context are.
@@ -214,18 +218,28 @@ fn clean(name: &str) -> String {
 }
 
 /// A link is followed inside of the context only; what is no file is none.
-fn read_inside(root: &Path, name: &str) -> Option<String> {
-    let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let root = std::fs::File::open(root).ok()?;
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let found = rustix::fs::openat2(&root, name, flags, Mode::empty(), inside).ok()?;
+fn read_inside(root: &Path, name: &str) -> Result<Option<String>> {
     // a device or a pipe in its place must not be opened
-    read_text(&trees::read_regular(found).ok()??).ok()
+    let Some(file) = find_inside(root, name).and_then(|found| trees::read_regular(found).ok()?) else {
+        return Ok(None);
+    };
+    let text = read_text(&file, MAX_DOCKERFILE);
+    text.map(Some).map_err(|e| ImageError::Refused(format!("failed to read {name}: {e}")))
 }
 
-fn read_text(file: &std::fs::File) -> std::io::Result<String> {
+fn find_inside(root: &Path, name: &str) -> Option<OwnedFd> {
+    let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let root = std::fs::File::open(root).ok()?;
+    rustix::fs::openat2(&root, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), inside).ok()
+}
+
+/// A part of it would be another Dockerfile: one that is longer than `most` bytes is none.
+fn read_text(file: &std::fs::File, most: u64) -> std::io::Result<String> {
     let mut bytes = Vec::new();
-    file.take(MAX_DOCKERFILE).read_to_end(&mut bytes)?;
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(std::io::Error::other(format!("it has more than {most} bytes")));
+    }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -259,4 +273,27 @@ fn remove_ignored(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dockerfile_is_read_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |name: &str, bytes: u64| {
+            std::fs::File::create(dir.path().join(name)).unwrap().set_len(bytes).unwrap();
+        };
+        put("fits", MAX_DOCKERFILE);
+        put("long", MAX_DOCKERFILE + 1);
+        put("long.dockerignore", MAX_DOCKERFILE + 1);
+        let read = |name: &str| read_inside(dir.path(), name).map(|text| text.map(|text| text.len() as u64));
+        assert_eq!(read("fits"), Ok(Some(MAX_DOCKERFILE)));
+        assert_eq!(read("none"), Ok(None));
+        let refused = read("long").unwrap_err().to_string();
+        assert_eq!(refused, "failed to read long: it has more than 16777216 bytes");
+        let refused = ignored(dir.path(), "long").err().unwrap().to_string();
+        assert_eq!(refused, "failed to read long.dockerignore: it has more than 16777216 bytes");
+    }
 }

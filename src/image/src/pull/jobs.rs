@@ -3,17 +3,18 @@
 use crate::Digest;
 use crate::background::in_background;
 use crate::error::{ImageError, Result};
-use crate::layer_jobs::SharedJob;
+use crate::layer_jobs::{LayerKey, SharedJob};
 use crate::manifest::Descriptor;
 use crate::progress::{Fanout, LayerStatus, Progress, PullEvent};
 use crate::registry::{Repository, download};
-use crate::store::Inner;
+use crate::store::{Inner, Provenance};
 use crate::unpack::{self, Feed, Unpacked};
 use futures::FutureExt;
 use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// One layer to be brought.
+#[derive(Clone)]
 pub(super) struct LayerJob {
     pub(super) store: Arc<Inner>,
     pub(super) repository: Arc<Repository>,
@@ -26,21 +27,71 @@ pub(super) struct LayerJob {
 }
 
 impl LayerJob {
-    /// Joins whoever brings this layer already.
+    /// Joins whoever brings this layer from the same registry already.
     pub(super) fn start(self, progress: Arc<dyn Progress>) -> SharedJob {
-        let store = self.store.clone();
         let digest = self.blob.digest.clone();
         let tell = |status| progress.event(PullEvent::Layer { digest: digest.clone(), status });
-        if let Some(facts) = store.layers.facts(&self.chain) {
+        if let Some(size) = self.size_of_own() {
             tell(LayerStatus::AlreadyExists);
-            return futures::future::ready(Ok(facts.size)).boxed().shared();
+            return futures::future::ready(Ok(size)).boxed().shared();
         }
         tell(LayerStatus::PullingFsLayer);
-        let chain = self.chain.clone();
-        store.jobs.join(&chain, &digest, progress, |watchers| self.run(watchers).boxed().shared())
+        self.join(progress).boxed().shared()
+    }
+
+    /// Bytes of the layer, where it is here and this repository has given it.
+    fn size_of_own(&self) -> Option<u64> {
+        let facts = self.store.layers.facts(&self.chain)?;
+        facts.provenance.covers(&self.repository.name()).then_some(facts.size)
+    }
+
+    async fn join(self, progress: Arc<dyn Progress>) -> Result<u64> {
+        let key = LayerKey {
+            chain: self.chain.clone(),
+            blob: self.blob.digest.clone(),
+            registry: self.repository.domain().to_owned(),
+        };
+        loop {
+            let mut is_own = false;
+            let job = self.store.jobs.join(&key, progress.clone(), |watchers| {
+                is_own = true;
+                self.clone().run(watchers).boxed().shared()
+            });
+            let size = job.await?;
+            // what a pull from another repository has brought, this one must have as well
+            if is_own || self.size_of_own().is_some() {
+                return Ok(size);
+            }
+        }
+    }
+
+    /// A layer that is here, and that its own registry says this repository has.
+    async fn granted(&self) -> Result<Option<u64>> {
+        let facts = self.store.layers.facts(&self.chain);
+        let own = facts.filter(|facts| facts.came_from(self.repository.domain(), &self.blob.digest));
+        let Some(facts) = own else { return Ok(None) };
+        // a registry that does not say is asked for the layer itself
+        if !self.repository.has_blob(&self.blob.digest).await.unwrap_or(false) {
+            return Ok(None);
+        }
+        let (store, chain, from) = (self.store.clone(), self.chain.clone(), self.provenance());
+        in_background(move || store.layers.extend_provenance(&chain, from)).await?;
+        Ok(Some(facts.size))
+    }
+
+    /// To be called after an answer that is no refusal.
+    fn provenance(&self) -> Provenance {
+        match self.repository.accepted() {
+            Some(_) => Provenance::Repositories(vec![self.repository.name()]),
+            None => Provenance::Anybody,
+        }
     }
 
     async fn run(self, watchers: Arc<Fanout>) -> Result<u64> {
+        if let Some(size) = self.granted().await? {
+            watchers.tell(LayerStatus::AlreadyExists);
+            return Ok(size);
+        }
         let slot = match self.store.slots.try_acquire() {
             Ok(slot) => slot,
             Err(_) => {
@@ -55,8 +106,9 @@ impl LayerJob {
         if let Some(below) = self.below_done {
             below.await?;
         }
+        let from = self.provenance();
         let (store, chain, below) = (self.store, self.chain, self.below);
-        let facts = in_background(move || store.layers.place(unpacked, &chain, &below)).await?;
+        let facts = in_background(move || store.layers.place(unpacked, &chain, &below, from)).await?;
         watchers.tell(LayerStatus::PullComplete);
         Ok(facts.size)
     }

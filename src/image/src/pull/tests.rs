@@ -233,6 +233,53 @@ async fn it_is_said_which_credentials_were_taken() {
     }
 }
 
+/// The attack: a manifest that names what somebody else's credentials have brought, in a registry that has less of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_with_credentials_is_nobodys_who_only_knows_its_digest() {
+    let (registry, other, t) = (FakeRegistry::start().await, FakeRegistry::start().await, store());
+    let (id, blobs) = registry.put_image("v1", &[layer("a"), layer("b")]);
+    registry.change(|state| state.auth = Auth::Basic);
+    t.store.pull_with(&format!("{}/a:v1", registry.host), &[user("secret")], Arc::new(Silent)).await.unwrap();
+    let claimed = format!("{}/a:v1", other.host);
+    for (name, lost) in [("the configuration", &id), ("the lowest layer", &blobs[0]), ("the last", &blobs[1])]
+    {
+        other.put_image("v1", &[layer("a"), layer("b")]);
+        other.lose_blob(lost);
+        let why = t.store.pull_with(&claimed, &[], Arc::new(Silent)).await.expect_err(name);
+        assert!(matches!(why.root(), ImageError::Unknown(_) | ImageError::Registry(_)), "{name}: {why:?}");
+        assert_eq!(t.store.image(&claimed), Ok(None), "{name}");
+    }
+    assert_eq!(other.asked("HEAD"), 0, "it may say what it likes");
+    other.put_image("v1", &[layer("a"), layer("b")]);
+    let info = t.store.pull_with(&claimed, &[], Arc::new(Silent)).await.unwrap();
+    assert_eq!(info.id, id.to_string(), "now it has shown all of it");
+    // and to anybody
+    let third = FakeRegistry::start().await;
+    third.put_image("v1", &[layer("a"), layer("b")]);
+    t.store.pull_with(&format!("{}/a:v1", third.host), &[], Arc::new(Silent)).await.unwrap();
+    assert_eq!(third.asked("/blobs/"), 1, "the configuration");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_says_which_of_its_repositories_have_a_layer() {
+    let (registry, t) = (FakeRegistry::start().await, store());
+    let (_, blobs) = registry.put_image("v1", &[layer("a"), layer("b")]);
+    registry.change(|state| state.auth = Auth::Basic);
+    let pull = async |repository: &str| {
+        let name = format!("{}/{repository}:v1", registry.host);
+        t.store.pull_with(&name, &[user("secret")], Arc::new(Silent)).await
+    };
+    pull("a").await.unwrap();
+    for _ in 0..2 {
+        pull("b").await.unwrap();
+        assert_eq!(registry.asked("HEAD /v2/b/blobs/"), 2, "each layer once");
+        assert_eq!(registry.asked("GET /v2/b/blobs/"), 1, "the configuration");
+    }
+    registry.lose_blob(&blobs[1]);
+    assert!(pull("c").await.is_err(), "that one has not all of it");
+    pull("a").await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_stay_with_their_registry() {
     let (registry, storage, t) = (FakeRegistry::start().await, FakeRegistry::start().await, store());

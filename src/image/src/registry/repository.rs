@@ -11,7 +11,7 @@ use crate::registries::Endpoint;
 use crate::{Digest, ImageRef};
 use bytes::Bytes;
 use cri::Credentials;
-use http::{HeaderMap, HeaderValue, Method, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -47,6 +47,15 @@ impl Repository {
     /// The credentials that it is asked with, where the registry wanted some. To be called after an answer that is no refusal.
     pub(crate) fn accepted(&self) -> Option<&Credentials> {
         self.0.accepted()
+    }
+
+    /// `reg.example/team/app`, as images of it are called: mirrors have no name.
+    pub(crate) fn name(&self) -> String {
+        self.0.reference.repository()
+    }
+
+    pub(crate) fn domain(&self) -> &str {
+        self.0.reference.domain()
     }
 
     /// All tags, over as many pages as the registry makes of them.
@@ -107,6 +116,15 @@ impl Repository {
             )));
         }
         Ok(bytes)
+    }
+
+    pub(crate) async fn has_blob(&self, digest: &Digest) -> Result<bool> {
+        let uri = self.0.uri(&format!("blobs/{digest}")).await?;
+        let response = self.0.ask(Method::HEAD, &uri, &HeaderMap::new(), Bytes::new()).await?;
+        match response.status() {
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => self.0.expect_ok(Wanted::Blob, response).await.map(|_| true),
+        }
     }
 
     /// The answer that carries the blob, from byte `offset` on (206) or from its start (200). Who asks has a patience of

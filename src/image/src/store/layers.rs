@@ -1,6 +1,7 @@
 //! Unpacked layers on the disk, and what is known of each.
 
 use super::blobs::digests_in;
+use super::provenance::Provenance;
 use crate::Digest;
 use crate::error::{ImageError, Result, doing};
 use crate::unpack::{Compression, Unpacked, fit};
@@ -32,6 +33,9 @@ pub(crate) struct LayerFacts {
     pub(crate) pushed: Vec<PackedLayer>,
     /// The boot of the machine in which it was unpacked.
     pub(crate) boot: String,
+    /// Of those that are here from before it was written down, anybody's.
+    #[serde(default)]
+    pub(crate) provenance: Provenance,
 }
 
 /// A layer as a registry knows it.
@@ -49,6 +53,11 @@ impl LayerFacts {
             PackedLayer { digest: self.blob.clone(), size: self.blob_size, compression: self.compression };
         let came = Some(came).filter(|came| came.compression.is_for_registries());
         came.into_iter().chain(self.pushed.iter().cloned()).collect()
+    }
+
+    /// Whether the registry that gave it, as this blob, may say which of its repositories have it.
+    pub(crate) fn came_from(&self, domain: &str, blob: &Digest) -> bool {
+        self.blob == *blob && self.provenance.is_of(domain)
     }
 }
 
@@ -79,7 +88,14 @@ impl Layers {
     }
 
     /// Puts a finished layer into its place. `below`: the chain ids of the layers under it, topmost first, all in place.
-    pub(crate) fn place(&self, unpacked: Unpacked, chain: &Digest, below: &[Digest]) -> Result<LayerFacts> {
+    /// Where it is there already, it has come `from` there as well.
+    pub(crate) fn place(
+        &self,
+        unpacked: Unpacked,
+        chain: &Digest,
+        below: &[Digest],
+        from: Provenance,
+    ) -> Result<LayerFacts> {
         let directory = unpacked.directory.path();
         let lower: Vec<PathBuf> = below.iter().map(|chain| self.diff(chain)).collect();
         fit(directory, &unpacked.implied, &lower)?;
@@ -92,12 +108,13 @@ impl Layers {
             tar_size: unpacked.tar_size,
             pushed: Vec::new(),
             boot: super::boot_id(),
+            provenance: from.clone(),
         };
         write_facts(directory, &facts)?;
         match std::fs::rename(directory, self.path(chain)) {
             Ok(()) => drop(unpacked.directory.keep()),
             // somebody else was faster, and has the same
-            Err(_) if self.facts(chain).is_some() => {}
+            Err(_) if self.facts(chain).is_some() => self.extend_provenance(chain, from)?,
             Err(e) => return Err(ImageError::io(format!("put layer {} into its place", chain.short()), e)),
         }
         Ok(facts)
@@ -109,8 +126,21 @@ impl Layers {
             return Ok(());
         };
         facts.pushed.insert(0, packed);
+        self.replace_facts(chain, &facts)
+    }
+
+    /// Keeps in mind who else has given a layer that is here.
+    pub(crate) fn extend_provenance(&self, chain: &Digest, from: Provenance) -> Result<()> {
+        let Some(mut facts) = self.facts(chain) else { return Ok(()) };
+        let before = facts.provenance.clone();
+        facts.provenance.extend(from);
+        if facts.provenance == before { Ok(()) } else { self.replace_facts(chain, &facts) }
+    }
+
+    /// Of two who do it at once, what one has to say is lost: then a registry is asked once more than it had to be.
+    fn replace_facts(&self, chain: &Digest, facts: &LayerFacts) -> Result<()> {
         let fresh = self.temporary()?;
-        write_facts(fresh.path(), &facts)?;
+        write_facts(fresh.path(), facts)?;
         std::fs::rename(fresh.path().join(FACTS), self.path(chain).join(FACTS))
             .map_err(doing("write layer.json"))
     }

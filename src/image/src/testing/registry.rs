@@ -99,6 +99,11 @@ impl FakeRegistry {
         self.change(|state| state.blobs.insert(digest.to_string(), bytes));
     }
 
+    /// What names it stays.
+    pub(crate) fn lose_blob(&self, digest: &Digest) {
+        self.change(|state| state.blobs.remove(digest.as_str()));
+    }
+
     pub(crate) fn put_manifest(&self, tag: &str, media_type: &str, document: &serde_json::Value) -> Digest {
         let bytes = document.to_string().into_bytes();
         let digest = Digest::of(&bytes);

@@ -8,6 +8,7 @@ use super::tree::{Displaced, Tree, clean, split};
 use crate::error::{ImageError, Result, out_of_io};
 use crate::tar_split::TarSplitWriter;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -16,6 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use tar::EntryType;
+use trees::DirectoryTimes;
 
 /// More than any image has; each costs an inode.
 const MAX_ENTRIES: u64 = 8_000_000;
@@ -35,6 +37,10 @@ pub(super) struct Applied {
 
 /// Unpacks the archive into `layer/diff`, and writes `layer/recipe`.
 pub(super) fn untar(layer: &Path, input: impl Read) -> Result<Applied> {
+    untar_with(layer, input, DirectoryTimes::default())
+}
+
+pub(super) fn untar_with(layer: &Path, input: impl Read, times: DirectoryTimes<Timespec>) -> Result<Applied> {
     let recipe =
         TarSplitWriter::create(&layer.join("recipe")).map_err(|e| ImageError::io("write recipe", e))?;
     let state = TeeState::new(recipe);
@@ -42,7 +48,7 @@ pub(super) fn untar(layer: &Path, input: impl Read) -> Result<Applied> {
     let mut applier = Applier {
         tree: Tree::create(layer)?,
         tap: state.clone(),
-        times: Vec::new(),
+        times,
         size: 0,
         zeros: 0,
         buffer: vec![0; COPY_BLOCK],
@@ -76,8 +82,7 @@ enum Holes {
 struct Applier {
     tree: Tree,
     tap: Rc<std::cell::RefCell<TeeState>>,
-    /// Directories' times, set when nothing more is written into them.
-    times: Vec<(PathBuf, Timespec)>,
+    times: DirectoryTimes<Timespec>,
     size: u64,
     /// Bytes of files with [`Holes::AsZeros`].
     zeros: u64,
@@ -96,6 +101,9 @@ impl Applier {
         let raw = own_name.unwrap_or_else(|| entry.path_bytes().into_owned());
         let path = self.tree.real(clean("path", &raw)?)?;
         let attributes = Attributes::of(entry).map_err(failed)?;
+        if let Some(parent) = path.parent() {
+            self.times.before(parent, |directory| self.tree.time(directory));
+        }
         if let Some(name) = path.file_name().filter(|name| name.as_bytes().starts_with(WHITEOUT)) {
             return self.whiteout(&path, name);
         }
@@ -145,7 +153,19 @@ impl Applier {
         if opaque {
             set_opaque(&fd, path)?;
         }
-        self.times.extend(attributes.mtime().map(|mtime| (path.to_owned(), mtime)));
+        if let Some(mtime) = attributes.mtime() {
+            self.times.tell(path.to_owned(), mtime);
+        }
+        self.times.take_if_many().map_or(Ok(()), |times| self.set_times(times))
+    }
+
+    fn set_times(&self, directories: BTreeMap<PathBuf, Timespec>) -> Result<()> {
+        for (path, mtime) in directories {
+            // a directory may have been replaced by something else since
+            if let Ok(fd) = self.open_directory(&path) {
+                rustix::fs::futimens(&fd, &times(mtime)).map_err(|e| refusal(&path, e))?;
+            }
+        }
         Ok(())
     }
 
@@ -336,14 +356,9 @@ impl Applier {
         }
     }
 
-    fn finish(self) -> Result<Applied> {
-        // the last word about a directory counts, and it is the last in the list
-        for (path, mtime) in &self.times {
-            // a directory may have been replaced by something else since
-            if let Ok(fd) = self.open_directory(path) {
-                rustix::fs::futimens(&fd, &times(*mtime)).map_err(|e| refusal(path, e))?;
-            }
-        }
+    fn finish(mut self) -> Result<Applied> {
+        let left = self.times.take();
+        self.set_times(left)?;
         Ok(Applied { size: self.size, implied: self.tree.implied() })
     }
 }

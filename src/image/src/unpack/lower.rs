@@ -10,7 +10,7 @@ use super::tree::{IMPLIED_MODE, put_aside, split};
 use crate::error::{ImageError, Result, doing};
 use crate::links::follow_links;
 use crate::tar_split::Moved;
-use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Timespec, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Timespec, Uid};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -18,6 +18,7 @@ use std::ops::Bound;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use trees::Listings;
 
 const REAL: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -35,6 +36,7 @@ pub(crate) fn fit(layer: &Path, implied: &[PathBuf], lower: &[PathBuf]) -> Resul
         implied: implied.iter().cloned().collect(),
         moved: Moved::default(),
         moved_names: 0,
+        listings: Listings::default(),
     };
     // a directory above another comes before it, and takes it along
     let mut todo = fitting.implied.clone();
@@ -80,6 +82,8 @@ struct Fitting<'a> {
     moved: Moved,
     /// Bytes, for [`MAX_MOVED`].
     moved_names: usize,
+    /// Of directories that are moved.
+    listings: Listings,
 }
 
 impl Fitting<'_> {
@@ -152,7 +156,10 @@ impl Fitting<'_> {
         if is_opaque(&source) {
             set_opaque(&target, to)?;
         }
-        for name in names(&source).map_err(|e| refusal(from, e))? {
+        let mut names = self.listings.names();
+        while let Some(name) =
+            names.next_in(&source).map_err(|e| ImageError::io(format!("unpack {}", from.display()), e))?
+        {
             let (old, new) = (from.join(&name), joined(to, Path::new(&name)));
             self.count(old.as_os_str().len())?;
             let kind = |directory: &OwnedFd| {
@@ -200,18 +207,6 @@ impl Fitting<'_> {
         }
         Ok(())
     }
-}
-
-fn names(directory: &OwnedFd) -> Result<Vec<std::ffi::OsString>, Errno> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
-        let name = OsStr::from_bytes(entry.file_name().to_bytes());
-        if name != "." && name != ".." {
-            names.push(name.to_owned());
-        }
-    }
-    Ok(names)
 }
 
 enum Entry {

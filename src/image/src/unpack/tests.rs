@@ -240,3 +240,26 @@ fn giving_up_leaves_nothing() {
     assert!(why.contains("given up"), "{why}");
     assert!(!path.exists());
 }
+
+#[test]
+fn directories_have_their_times_however_many_there_are() {
+    let tar = Tar::new()
+        .directory("a/")
+        .directory("b/")
+        .directory("b/c/")
+        .file("a/file", "x")
+        .file("b/new/file", "x")
+        .file("b/c", "in its place")
+        .file("a/.wh.gone", "")
+        .bytes();
+    for (name, bound) in [("all at the end", usize::MAX), ("each at once", 0)] {
+        let layer = tempfile::tempdir().unwrap();
+        apply::untar_with(layer.path(), &tar[..], trees::DirectoryTimes::bounded(bound)).unwrap();
+        let root = layer.path().join("diff");
+        for (path, want) in [("a", true), ("b", true), ("b/c", true), ("b/new", false)] {
+            let found = std::fs::metadata(root.join(path)).unwrap().mtime();
+            assert_eq!(found == 1_600_000_000, want, "{path}, {name}");
+        }
+        assert_eq!(std::fs::read(root.join("b/c")).unwrap(), b"in its place", "{name}");
+    }
+}

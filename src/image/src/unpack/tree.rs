@@ -6,7 +6,7 @@ use super::attributes::set_opaque;
 use super::refusal::refusal;
 use crate::error::{ImageError, Result};
 use crate::links::follow_links;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Timespec};
 use rustix::io::Errno;
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -15,11 +15,15 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
+use trees::Listings;
 
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// What directories get that the archive does not describe, until the layers below say better.
 pub(super) const IMPLIED_MODE: u32 = 0o755;
+/// Bytes of paths of directories that are not described: one name in an archive may have two thousand of them above it, whose paths
+/// take a thousand times as much as it does.
+const MAX_IMPLIED: usize = 64 << 20;
 
 pub(super) struct Tree {
     layer: PathBuf,
@@ -29,6 +33,10 @@ pub(super) struct Tree {
     /// And, where a link leads to one, its name in the archive and the real one.
     through: Option<(PathBuf, PathBuf)>,
     implied: HashSet<PathBuf>,
+    /// Bytes, for [`MAX_IMPLIED`].
+    implied_names: usize,
+    /// Of directories that are emptied.
+    listings: Listings,
     /// Hashes of the paths whose content the recipe refers to.
     recorded: HashSet<u64>,
 }
@@ -57,6 +65,8 @@ impl Tree {
             last: None,
             through: None,
             implied: HashSet::from([PathBuf::new()]),
+            implied_names: 0,
+            listings: Listings::default(),
             recorded: HashSet::new(),
         })
     }
@@ -141,7 +151,7 @@ impl Tree {
         let (parent, name) = split(path)?;
         let above = self.directory(parent)?;
         match rustix::fs::mkdirat(&*above, name, Mode::from_raw_mode(IMPLIED_MODE)) {
-            Ok(()) => _ = self.implied.insert(path.to_owned()),
+            Ok(()) => self.imply(path)?,
             Err(Errno::EXIST) => self.make_over_whiteout(path, &above, name)?,
             Err(e) => return Err(refusal(path, e)),
         }
@@ -164,9 +174,29 @@ impl Tree {
         rustix::fs::openat2(&*self.root, path, flags | OFlags::CLOEXEC, Mode::empty(), BENEATH)
     }
 
-    /// The archive describes this directory itself after all.
+    fn imply(&mut self, path: &Path) -> Result<()> {
+        if self.implied.insert(path.to_owned()) {
+            self.implied_names += path.as_os_str().len();
+        }
+        if self.implied_names > MAX_IMPLIED {
+            let why =
+                format!("layer: more than {MAX_IMPLIED} bytes of directories that it does not describe");
+            return Err(ImageError::Refused(why));
+        }
+        Ok(())
+    }
+
+    /// The archive describes this directory itself after all, or has something else in its place.
     pub(super) fn described(&mut self, path: &Path) {
-        self.implied.remove(path);
+        if self.implied.remove(path) {
+            self.implied_names -= path.as_os_str().len();
+        }
+    }
+
+    /// Of a directory that is there.
+    pub(super) fn time(&self, path: &Path) -> Option<Timespec> {
+        let stat = rustix::fs::fstat(self.open(path, DIRECTORY).ok()?).ok()?;
+        Some(Timespec { tv_sec: stat.st_mtime as _, tv_nsec: stat.st_mtime_nsec as _ })
     }
 
     pub(super) fn recorded(&mut self, path: &Path) {
@@ -193,7 +223,7 @@ impl Tree {
         match kind {
             FileType::Directory => {
                 self.last = None;
-                self.implied.remove(path);
+                self.described(path);
                 self.clear(path, above, name)?;
                 rustix::fs::unlinkat(above, name, AtFlags::REMOVEDIR).map_err(|e| refusal(path, e))?;
             }
@@ -216,13 +246,11 @@ impl Tree {
         let failed = |e| refusal(path, e);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(above, name, flags, Mode::empty()).map_err(failed)?;
-        let entries =
-            Dir::read_from(&directory).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        for entry in entries {
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if name != "." && name != ".." {
-                self.displace(&path.join(name), &directory, name)?;
-            }
+        let mut names = self.listings.names();
+        while let Some(name) =
+            names.next_in(&directory).map_err(|e| ImageError::io(format!("unpack {}", path.display()), e))?
+        {
+            self.displace(&path.join(&name), &directory, &name)?;
         }
         Ok(())
     }
@@ -273,4 +301,25 @@ pub(crate) fn clean(what: &str, bytes: &[u8]) -> Result<PathBuf> {
         }
     }
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_that_are_not_described_are_counted_as_long_as_they_are_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut tree = Tree::create(dir.path()).unwrap();
+        tree.directory(Path::new("a/b/c")).unwrap();
+        assert_eq!(tree.implied_names, "a".len() + "a/b".len() + "a/b/c".len());
+        tree.described(Path::new("a/b"));
+        let above = tree.directory(Path::new("")).unwrap();
+        tree.displace(Path::new("a"), &above, OsStr::new("a")).unwrap();
+        assert_eq!(tree.implied_names, 0);
+        tree.implied_names = MAX_IMPLIED - 1;
+        tree.directory(Path::new("d")).unwrap();
+        let why = tree.directory(Path::new("e")).unwrap_err().to_string();
+        assert_eq!(why, "layer: more than 67108864 bytes of directories that it does not describe");
+    }
 }

@@ -1,4 +1,4 @@
-//! Where a running container is in its networks.
+//! The endpoints of a running container: what it has been given in each of its networks.
 
 use crate::model::EndpointConfig;
 use cri::Endpoint;
@@ -8,9 +8,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-/// Where a running container is in one network.
+/// What a running container has been given in one network; `EndpointConfig` is what was wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct EndpointSettings {
     /// The endpoint's own id.
     pub(crate) id: String,
     pub(crate) address: Ipv4Addr,
@@ -22,10 +22,10 @@ pub(crate) struct Place {
 }
 
 /// By the network's name.
-pub(crate) type Places = BTreeMap<String, Place>;
+pub(crate) type Endpoints = BTreeMap<String, EndpointSettings>;
 
-impl Place {
-    pub(crate) fn endpoint(&self) -> Endpoint {
+impl EndpointSettings {
+    pub(crate) fn for_runtime(&self) -> Endpoint {
         Endpoint {
             address: self.address,
             subnet: self.range,
@@ -37,9 +37,9 @@ impl Place {
 }
 
 /// The way out is by the first that is not internal: highest priority, then by name, as Docker has it.
-pub(crate) fn in_order(wanted: &BTreeMap<String, EndpointConfig>, places: &Places) -> Vec<Endpoint> {
+pub(crate) fn in_order(wanted: &BTreeMap<String, EndpointConfig>, endpoints: &Endpoints) -> Vec<Endpoint> {
     let priority = |name: &str| wanted.get(name).map_or(0, |wanted| wanted.gw_priority);
-    let mut all: Vec<_> = places.iter().collect();
-    all.sort_by_key(|(name, place)| (place.internal, Reverse(priority(name)), (*name).clone()));
-    all.into_iter().map(|(_, place)| place.endpoint()).collect()
+    let mut all: Vec<_> = endpoints.iter().collect();
+    all.sort_by_key(|(name, endpoint)| (endpoint.internal, Reverse(priority(name)), (*name).clone()));
+    all.into_iter().map(|(_, endpoint)| endpoint.for_runtime()).collect()
 }

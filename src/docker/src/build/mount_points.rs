@@ -54,22 +54,22 @@ fn joined(
 }
 
 /// Where the runtime makes something only to mount on it.
-pub(super) struct Places {
+pub(super) struct MountPoints {
     /// That are not in the image, parents first.
     new: Vec<PathBuf>,
     /// Directories of the image above them, and what they are there.
     touched: Vec<(PathBuf, Metadata)>,
 }
 
-impl Places {
-    pub(super) fn of(spec: &RunSpec) -> Places {
+impl MountPoints {
+    pub(super) fn of(spec: &RunSpec) -> MountPoints {
         let targets = spec.mounts.iter().map(|m| m.target.as_path()).chain(MOUNTED.iter().map(Path::new));
         let places: BTreeSet<PathBuf> = targets
             .flat_map(|target| target.ancestors().map(Path::to_owned))
             .filter_map(|place| place.strip_prefix("/").map(Path::to_owned).ok())
             .filter(|place| !place.as_os_str().is_empty())
             .collect();
-        let mut found = Places { new: Vec::new(), touched: Vec::new() };
+        let mut found = MountPoints { new: Vec::new(), touched: Vec::new() };
         for place in places {
             let mut there = spec.layers.iter().map(|layer| std::fs::symlink_metadata(layer.join(&place)));
             match there.find_map(Result::ok) {
@@ -152,7 +152,7 @@ mod tests {
         };
         let mounts = vec![mounted("/cache/deep"), mounted("/srv/x")];
         let spec = RunSpec { layers: vec![layer], upper: upper.clone(), mounts, ..Default::default() };
-        Places::of(&spec).sweep(&upper);
+        MountPoints::of(&spec).sweep(&upper);
         let left: BTreeSet<String> = std::fs::read_dir(&upper)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -178,7 +178,7 @@ mod tests {
             source: MountSource::Tmpfs { size: None },
         };
         let mounts = targets.map(mounted).into();
-        Places::of(&RunSpec { upper: upper.clone(), mounts, ..Default::default() }).sweep(&upper);
+        MountPoints::of(&RunSpec { upper: upper.clone(), mounts, ..Default::default() }).sweep(&upper);
         assert!(outside.join("empty").is_dir() && outside.join("file").is_file());
         assert!(upper.join("cache").is_symlink() && upper.join("up").is_symlink());
     }

@@ -1,0 +1,99 @@
+//! What a tree takes: a directory that is open for each level, however many there are in each of them.
+
+use crate::{FileId, LinkNames, MAX_DEPTH};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, statat};
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::OwnedFd;
+
+/// Of files with several names; beyond, each name counts.
+const MOST_LINKS: usize = 16 << 20; // bytes
+
+/// Bytes of all in a directory that is open to read, of a link its own; a file with several names counts once, as Docker counts.
+/// What lies more than [`MAX_DEPTH`] levels down, is mounted there or goes away meanwhile does not.
+///
+/// # Errors
+/// The directory itself could not be read.
+pub fn size(directory: OwnedFd) -> io::Result<u64> {
+    let mut walk = vec![Dir::new(directory)?];
+    let (mut size, mut links) = (0_u64, LinkNames::bounded(MOST_LINKS));
+    loop {
+        let depth = walk.len();
+        let Some(level) = walk.last_mut() else { return Ok(size) };
+        let Some(Ok(entry)) = level.read() else {
+            walk.pop();
+            continue;
+        };
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let here = level.fd()?;
+        let Ok(found) = statat(here, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
+            size = size.saturating_add(if is_another_name(&mut links, &found) { 0 } else { length(&found) });
+        } else if depth < MAX_DEPTH {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
+            let below = openat2(here, name, flags, Mode::empty(), resolve).and_then(Dir::new);
+            walk.extend(below);
+        }
+    }
+}
+
+fn length(found: &Stat) -> u64 {
+    u64::try_from(found.st_size).unwrap_or(0)
+}
+
+/// Of a file that was counted by its first one.
+fn is_another_name(links: &mut LinkNames, found: &Stat) -> bool {
+    let id = FileId { device: found.st_dev, inode: found.st_ino, names: found.st_nlink as _ };
+    // what the first one is called, nobody asks
+    matches!(links.see(OsStr::new(""), id), Ok(Some(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    fn measured(at: &Path) -> u64 {
+        size(fs::File::open(at).unwrap().into()).unwrap()
+    }
+
+    #[test]
+    fn a_tree_is_measured_as_far_as_it_is_gone_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |path: String| {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "12345").unwrap();
+        };
+        assert_eq!(measured(dir.path()), 0);
+        // siblings after a deep one are still found
+        for name in ["a/one".to_owned(), "b/two".into(), "c/d/e/three".into(), "d/".repeat(255) + "last"] {
+            put(name);
+        }
+        assert_eq!(measured(dir.path()), 20);
+        put("d/".repeat(256) + "beyond");
+        assert_eq!(measured(dir.path()), 20, "too deep");
+    }
+
+    #[test]
+    fn a_file_counts_once_and_a_link_as_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        fs::create_dir_all(tree.join("a")).unwrap();
+        fs::write(dir.path().join("outside"), "not in it").unwrap();
+        fs::write(tree.join("a/file"), "12345").unwrap();
+        for name in ["second", "a/third"] {
+            fs::hard_link(tree.join("a/file"), tree.join(name)).unwrap();
+        }
+        symlink("../outside", tree.join("link")).unwrap();
+        symlink(dir.path(), tree.join("directory")).unwrap();
+        let links = "../outside".len() + dir.path().as_os_str().len();
+        assert_eq!(measured(&tree), 5 + links as u64);
+    }
+}
