@@ -2,10 +2,12 @@
 //!
 //! It owns the words: what a sandbox, a container, an image, a network and a stream are, and the traits that a runtime, an
 //! image service and the host's network implement. It knows neither Kubernetes nor the kernel, and holds no state; but for [`subpath`], which all
-//! who mount a part of a volume must do alike, and [`logs`], which all who show one read. Read [`Runtime`] first.
+//! who mount a part of a volume must do alike, [`logs`], which all who show one read, and [`blocking`], which all who work on disks
+//! and the kernel need. Read [`Runtime`] first.
 
 #![forbid(unsafe_code)]
 
+mod background;
 pub mod confinement;
 mod container;
 mod error;
@@ -19,6 +21,7 @@ mod streaming;
 pub mod subpath;
 pub mod wire;
 
+pub use background::*;
 pub use container::*;
 pub use error::*;
 pub use id::*;

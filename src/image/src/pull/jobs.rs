@@ -1,7 +1,6 @@
 //! Layers on their way: who wants one that somebody brings already waits for the same job, and is told of its progress.
 
 use crate::Digest;
-use crate::background::in_background;
 use crate::error::{ImageError, Result};
 use crate::layer_jobs::SharedJob;
 use crate::manifest::Descriptor;
@@ -9,6 +8,7 @@ use crate::progress::{Fanout, LayerStatus, Progress, PullEvent};
 use crate::registry::{Repository, download};
 use crate::store::Inner;
 use crate::unpack::{self, Feed, Unpacked};
+use cri::blocking;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ impl LayerJob {
             below.await?;
         }
         let (store, chain, below) = (self.store, self.chain, self.below);
-        let facts = in_background(move || store.layers.place(unpacked, &chain, &below)).await?;
+        let facts = blocking(move || store.layers.place(unpacked, &chain, &below)).await?;
         watchers.tell(LayerStatus::PullComplete);
         Ok(facts.size)
     }

@@ -184,7 +184,3 @@ impl Default for Pause {
 fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock()
 }
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
-}

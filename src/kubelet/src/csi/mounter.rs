@@ -7,13 +7,14 @@ mod expand;
 use super::layout::{self, Form, Place};
 use super::records::{self, Step, VolumeData};
 use super::volume::{CsiVolume, SecretKey};
-use super::{Csi, Registered, Turn, blocking, reconstruct};
+use super::{Csi, Registered, Turn, reconstruct};
 use crate::pod;
 use crate::shared::Shared;
 use crate::sources::Sources;
 use crate::volumes::{self, VolumeError, give_to_group};
 use api::{ObjectKey, Status};
 use cluster::{Api, BoundObject, TokenRequestParams};
+use cri::blocking;
 use csi::{
     NodeCapabilities, NodePublishRequest, NodeStageRequest, NodeUnpublishRequest, NodeUnstageRequest, Rpc,
 };
