@@ -71,7 +71,7 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
         step(Step::Begun { what: "moving the state of an older version".to_owned() });
         notes.push(legacy.migrate(places).map_err(unmoved)?);
     }
-    log::begin(places, options.log_to_file).map_err(|e| io(&places.log(), &e))?;
+    log::begin(&places.log(), options.log_to_file).map_err(|e| io(&places.log(), &e))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "starting");
     notes.extend(ended_for_memory(places));
     notes.extend(missing(places));
