@@ -6,7 +6,7 @@ use crate::clock::now;
 use crate::delete::ready_for_removal;
 use crate::reservations::Reservations;
 use crate::write_priority::{Step, priority};
-use crate::{Actor, Attributes, Cluster, Remarks, Target, admission};
+use crate::{Actor, Attributes, Cluster, Remarks, Target, WriteOptions, admission};
 use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{Durability, ErrorList, Instance, Subresource};
@@ -27,16 +27,6 @@ pub enum Verb {
     Patch,
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct WriteOptions {
-    pub dry_run: bool,
-    /// Whose the changed fields are, in `metadata.managedFields`. Empty for the components of this process, none of which has to
-    /// say it: who they are says it (`Actor::field_manager`).
-    pub field_manager: String,
-    /// Where warnings go.
-    pub remarks: Remarks,
-}
-
 /// What an update begins with.
 struct Before<'b> {
     object: &'b Object,
@@ -49,15 +39,6 @@ impl Verb {
         match self {
             Verb::Update => "update",
             Verb::Patch => "patch",
-        }
-    }
-}
-
-impl WriteOptions {
-    fn manager<'o>(&'o self, actor: &'o Actor) -> &'o str {
-        match self.field_manager.as_str() {
-            "" => actor.field_manager(),
-            given => given,
         }
     }
 }
