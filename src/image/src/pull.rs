@@ -1,5 +1,6 @@
 //! From a name to an image in the store: find the manifest, bring what is missing, name it.
 
+mod embedded;
 mod jobs;
 
 use crate::digest::chain_ids;

@@ -14,10 +14,10 @@ mod set;
 mod socket;
 mod watch;
 
-pub(crate) use batch::{Batch, Hook, Interval, IntervalSet};
+pub(crate) use batch::{Batch, Hook, Interval};
 pub(crate) use conntrack::Flow;
 pub(crate) use expression::{Expression, Register};
-pub(crate) use set::{Field, Holds, Set};
+pub(crate) use set::{Field, Holds, IntervalSet, Set};
 pub(crate) use socket::{Netfilter, OwnPorts};
 pub(crate) use watch::Watch;
 

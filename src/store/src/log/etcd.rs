@@ -15,7 +15,7 @@ mod writer;
 use super::seal::{self, OF_ETCD, Seal, Sealer};
 use super::stored::{self, Place};
 use super::{Log, OpenError, Record, Recovery, disorder, lock, row_sum};
-use crate::copy::{CopyError, compare};
+use crate::copy_error::{CopyError, compare};
 use crate::root::Root;
 use crate::write::CommitError;
 use crate::{Etcd, Options};
