@@ -96,9 +96,10 @@ fn has_account(cluster: &Cluster, pod: &Pod) -> Result<(), Status> {
 }
 
 async fn give_account(cluster: &Cluster, pod: &mut Pod) -> Result<(), Status> {
-    // its kubelet takes one that differs from the file for another pod
+    // its kubelet takes one that differs from the file for another pod; what it must not have is refused here already, as upstream
+    // does, before validation finds that a token needs an account
     if is_mirror(pod) {
-        return Ok(());
+        return refers_to_nothing(pod);
     }
     let namespace = pod.metadata.namespace.clone().unwrap_or_default();
     let pod_name = pod.metadata.name.clone().unwrap_or_default();
