@@ -27,6 +27,7 @@ mod gone;
 mod informer;
 mod ip_addresses;
 pub mod metrics;
+mod name_suffix;
 mod pod_references;
 mod pod_security;
 mod policies;

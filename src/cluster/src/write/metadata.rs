@@ -2,9 +2,9 @@
 
 use crate::Target;
 use crate::clock::now;
+use crate::name_suffix::{self, name_suffix};
 use ::api::{ResourceVersion, Status};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use rand::Rng;
 
 /// The path says where the object is; the body may repeat it, but not contradict.
 pub(super) fn reconcile_with_url(meta: &mut ObjectMeta, target: &Target) -> Result<(), Status> {
@@ -47,21 +47,15 @@ pub(super) fn generate_name(meta: &mut ObjectMeta) -> Result<bool, Status> {
     Ok(true)
 }
 
-/// The letters that upstream's names end with: no vowels, nothing that is taken for another.
-const SUFFIX_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-const SUFFIX_LENGTH: usize = 5;
-const LONGEST_BASE: usize = 63 - SUFFIX_LENGTH;
+/// So that what many names may be, a DNS label, this one is with its suffix.
+const LONGEST_BASE: usize = 63 - name_suffix::LENGTH;
 
 /// Another one, where somebody has the first.
 pub(super) fn generate_name_again(meta: &mut ObjectMeta) {
     let base = meta.generate_name.clone().unwrap_or_default();
-    let mut random = rand::rng();
-    let suffix: String = (0..SUFFIX_LENGTH)
-        .map(|_| SUFFIX_LETTERS[random.random_range(0..SUFFIX_LETTERS.len())] as char)
-        .collect();
     let cut =
         base.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= LONGEST_BASE).last();
-    meta.name = Some(format!("{}{suffix}", &base[..cut.unwrap_or(0)]));
+    meta.name = Some(format!("{}{}", &base[..cut.unwrap_or(0)], name_suffix()));
 }
 
 /// What the system says of every new object.
