@@ -176,6 +176,7 @@ impl Turn {
 struct Pause(Duration);
 
 impl Pause {
+    // upstream's `exponentialbackoff`, which all operations on volumes have
     const FIRST: Duration = Duration::from_millis(500);
     const LONGEST: Duration = Duration::from_secs(122);
 
