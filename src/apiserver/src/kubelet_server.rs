@@ -68,6 +68,16 @@ pub(crate) fn reaches_into_pods(path: &str) -> bool {
     matches!(split(path).0, "run" | "exec" | "attach" | "portForward")
 }
 
+/// A request at a path behind which there is a pod.
+struct PodRequest<'r> {
+    edge: &'r ServerState,
+    kubelet: &'r Arc<dyn PodAccess>,
+    request: &'r mut Request,
+    node: &'r str,
+    /// The segments behind the path's first.
+    names: Vec<&'r str>,
+}
+
 /// `path` is what the kubelet would see of it.
 pub(crate) async fn answer(
     edge: &ServerState,
@@ -77,22 +87,23 @@ pub(crate) async fn answer(
     path: &str,
 ) -> Response {
     let (root, names) = split(path);
-    let reads = matches!(request.method, Method::GET | Method::HEAD);
-    let opens = matches!(request.method, Method::GET | Method::POST);
+    let (gets, posts) = (request.method == Method::GET, request.method == Method::POST);
+    let reads = gets || request.method == Method::HEAD;
+    let asked = PodRequest { edge, kubelet, request, node, names };
     let answered = match root {
-        "containerLogs" if request.method == Method::GET => logs(edge, kubelet, request, node, &names).await,
-        "run" if request.method == Method::POST => run(edge, kubelet, request, node, &names).await,
-        "exec" if opens => exec(edge, kubelet, request, node, &names).await,
-        "attach" if opens => attach(edge, kubelet, request, node, &names).await,
-        "portForward" if opens => port_forward(edge, kubelet, request, node, &names),
+        "containerLogs" if gets => asked.logs().await,
+        "run" if posts => asked.run().await,
+        "exec" if gets || posts => asked.exec().await,
+        "attach" if gets || posts => asked.attach().await,
+        "portForward" if gets || posts => asked.port_forward(),
         "containerLogs" | "run" | "exec" | "attach" | "portForward" => Err(method_not_allowed()),
-        "statusz" if reads && names.is_empty() => {
-            zpages::statusz(request.header(header::ACCEPT), COMPONENT, &ROOTS).map_err(Refusal::from)
+        "statusz" if reads && asked.names.is_empty() => {
+            zpages::statusz(asked.request.header(header::ACCEPT), COMPONENT, &ROOTS).map_err(Refusal::from)
         }
-        "flagz" if reads && names.is_empty() => flagz(kubelet, request, node),
+        "flagz" if reads && asked.names.is_empty() => flagz(kubelet, asked.request, node),
         "logs" => Err(disabled("logs")),
-        "debug" if names.first() == Some(&"pprof") => Err(disabled("profiling")),
-        "debug" if names.first() == Some(&"flags") => Err(disabled("flags")),
+        "debug" if asked.names.first() == Some(&"pprof") => Err(disabled("profiling")),
+        "debug" if asked.names.first() == Some(&"flags") => Err(disabled("flags")),
         _ if !reads => Err(method_not_allowed()),
         _ => match kubelet.page(node, path).await {
             Ok(Some(page)) => Ok(responses::typed(200, page.content_type, page.body)),
@@ -133,159 +144,135 @@ fn is_name(segment: &str) -> bool {
     !segment.is_empty() && segment.bytes().all(fits)
 }
 
-/// `/NAMESPACE/POD/CONTAINER`, or with the pod's UID before the container.
-fn container_of(
-    edge: &ServerState,
-    node: &str,
-    names: &[&str],
-    missing: impl FnOnce(&str) -> String,
-) -> Result<(Pod, PodContainer), Refusal> {
-    let (namespace, pod, uid, container) = match *names {
-        [namespace, pod, container] => (namespace, pod, None, container),
-        [namespace, pod, uid, container] => (namespace, pod, Some(uid), container),
-        _ => return Err(no_such_path()),
-    };
-    let found = pod_of(edge, node, [namespace, pod], uid)?.ok_or_else(|| Refusal::Own(404, missing(pod)))?;
-    let at = PodContainer {
-        namespace: namespace.to_owned(),
-        pod: pod.to_owned(),
-        container: container.to_owned(),
-    };
-    if !is_name(container) || pod_checks::container(&found, Some(container)).is_err() {
-        let why = format!("container {container:?} not found in pod {pod:?}");
-        return Err(Refusal::Own(404, why));
-    }
-    Ok((found, at))
-}
-
 fn no_such_path() -> Refusal {
     Refusal::Own(404, "404: Page Not Found".to_owned())
-}
-
-/// A pod of this node.
-fn pod_of(
-    edge: &ServerState,
-    node: &str,
-    [namespace, name]: [&str; 2],
-    uid: Option<&str>,
-) -> Result<Option<Pod>, Refusal> {
-    if !(is_name(namespace) && is_name(name)) {
-        return Ok(None);
-    }
-    // who may use the kubelet's server may see that there is no such pod
-    let root = edge.cluster.acting_as(Actor::root());
-    let found: Option<Pod> = root.api().find(&ObjectKey::namespaced(namespace, name))?;
-    Ok(found.filter(|pod| {
-        let is_here = pod.spec.as_ref().is_some_and(|spec| spec.node_name.as_deref() == Some(node));
-        is_here && uid.is_none_or(|uid| pod.metadata.uid.as_deref() == Some(uid))
-    }))
 }
 
 fn no_pod(_: &str) -> String {
     "pod does not exist".to_owned()
 }
 
-/// `?tailLines=`, `?follow=` and their kin, as of the API; `?tail=` is an older word.
-async fn logs(
-    edge: &ServerState,
-    kubelet: &Arc<dyn PodAccess>,
-    request: &mut Request,
-    node: &str,
-    names: &[&str],
-) -> Result<Response, Refusal> {
-    let [_, pod_name, _] = *names else { return Err(no_such_path()) };
-    if let Some(tail) = request.parameter("tail").map(str::to_owned) {
-        request.query.retain(|(name, _)| name != "tailLines");
-        if tail != "all" {
-            request.query.push(("tailLines".to_owned(), tail));
+impl PodRequest<'_> {
+    /// `/NAMESPACE/POD/CONTAINER`, or with the pod's UID before the container.
+    fn container(&self, missing: impl FnOnce(&str) -> String) -> Result<(Pod, PodContainer), Refusal> {
+        let (namespace, pod, uid, container) = match self.names[..] {
+            [namespace, pod, container] => (namespace, pod, None, container),
+            [namespace, pod, uid, container] => (namespace, pod, Some(uid), container),
+            _ => return Err(no_such_path()),
+        };
+        let found = self.pod([namespace, pod], uid)?.ok_or_else(|| Refusal::Own(404, missing(pod)))?;
+        let at = PodContainer {
+            namespace: namespace.to_owned(),
+            pod: pod.to_owned(),
+            container: container.to_owned(),
+        };
+        if !is_name(container) || pod_checks::container(&found, Some(container)).is_err() {
+            let why = format!("container {container:?} not found in pod {pod:?}");
+            return Err(Refusal::Own(404, why));
+        }
+        Ok((found, at))
+    }
+
+    /// A pod of this node.
+    fn pod(&self, [namespace, name]: [&str; 2], uid: Option<&str>) -> Result<Option<Pod>, Refusal> {
+        if !(is_name(namespace) && is_name(name)) {
+            return Ok(None);
+        }
+        // who may use the kubelet's server may see that there is no such pod
+        let root = self.edge.cluster.acting_as(Actor::root());
+        let found: Option<Pod> = root.api().find(&ObjectKey::namespaced(namespace, name))?;
+        Ok(found.filter(|pod| {
+            let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+            node == Some(self.node) && uid.is_none_or(|uid| pod.metadata.uid.as_deref() == Some(uid))
+        }))
+    }
+
+    /// `?tailLines=`, `?follow=` and their kin, as of the API; `?tail=` is an older word.
+    async fn logs(self) -> Result<Response, Refusal> {
+        let [_, pod_name, _] = self.names[..] else { return Err(no_such_path()) };
+        if let Some(tail) = self.request.parameter("tail").map(str::to_owned) {
+            self.request.query.retain(|(name, _)| name != "tailLines");
+            if tail != "all" {
+                self.request.query.push(("tailLines".to_owned(), tail));
+            }
+        }
+        let said = |message: &str| serde_json::json!({"message": message}).to_string();
+        let options =
+            pod_checks::log_options(self.request, pod_name, jiff::Timestamp::now()).map_err(|status| {
+                match status.code {
+                    422 => Refusal::Own(422, said("Invalid request.")),
+                    _ => Refusal::Own(400, said("Unable to decode query.")),
+                }
+            })?;
+        let (pod, at) = self.container(|name| format!("pod {name:?} does not exist"))?;
+        pod_checks::has_log(&pod, &at.container, options.previous)?;
+        let lines = self.kubelet.logs(&at, options).await;
+        Ok(responses::stream("text/plain", lines.map_err(|error| Refusal::Own(400, error.to_string()))?))
+    }
+
+    /// `?cmd=ls -l`, parted at each space; no shell reads it. Gives what it has printed, its stdout first.
+    async fn run(self) -> Result<Response, Refusal> {
+        let (_, at) = self.container(no_pod)?;
+        let line = self.request.parameter("cmd").unwrap_or_default();
+        let command = line.split(' ').map(str::to_owned).collect();
+        let config = ExecConfig { command, stdout: true, stderr: true, ..ExecConfig::default() };
+        let failed = |why: String| Refusal::Own(500, why);
+        let session = self.kubelet.exec(&at, config).await.map_err(|error| failed(error.to_string()))?;
+        let ExecSession { stdout, stderr, exit, .. } = session;
+        let (mut printed, errors) = tokio::join!(read(stdout), read(stderr));
+        match exit.await {
+            Ok(Ok(0)) => {
+                printed.extend_from_slice(&errors);
+                // upstream calls it JSON, whatever it is
+                let mut response = responses::json_bytes(200, printed);
+                response.extensions_mut().insert(Verbatim);
+                Ok(response)
+            }
+            Ok(Ok(code)) => {
+                let errors = String::from_utf8_lossy(&errors);
+                Err(failed(format!("command '{line}' exited with {code}: {errors}")))
+            }
+            Ok(Err(error)) => Err(failed(error.to_string())),
+            Err(_) => Err(failed(format!("command '{line}' was given up"))),
         }
     }
-    let said = |message: &str| serde_json::json!({"message": message}).to_string();
-    let options =
-        pod_checks::log_options(request, pod_name, jiff::Timestamp::now()).map_err(
-            |status| match status.code {
-                422 => Refusal::Own(422, said("Invalid request.")),
-                _ => Refusal::Own(400, said("Unable to decode query.")),
-            },
-        )?;
-    let missing = |name: &str| format!("pod {name:?} does not exist");
-    let (pod, at) = container_of(edge, node, names, missing)?;
-    pod_checks::has_log(&pod, &at.container, options.previous)?;
-    let lines = kubelet.logs(&at, options).await.map_err(|error| Refusal::Own(400, error.to_string()))?;
-    Ok(responses::stream("text/plain", lines))
-}
 
-/// `?cmd=ls -l`, parted at each space; no shell reads it. Gives what it has printed, its stdout first.
-async fn run(
-    edge: &ServerState,
-    kubelet: &Arc<dyn PodAccess>,
-    request: &Request,
-    node: &str,
-    names: &[&str],
-) -> Result<Response, Refusal> {
-    let (_, at) = container_of(edge, node, names, no_pod)?;
-    let line = request.parameter("cmd").unwrap_or_default();
-    let command = line.split(' ').map(str::to_owned).collect();
-    let config = ExecConfig { command, stdout: true, stderr: true, ..ExecConfig::default() };
-    let failed = |why: String| Refusal::Own(500, why);
-    let session = kubelet.exec(&at, config).await.map_err(|error| failed(error.to_string()))?;
-    let ExecSession { stdout, stderr, exit, .. } = session;
-    let (mut printed, errors) = tokio::join!(read(stdout), read(stderr));
-    match exit.await {
-        Ok(Ok(0)) => {
-            printed.extend_from_slice(&errors);
-            // upstream calls it JSON, whatever it is
-            let mut response = responses::json_bytes(200, printed);
-            response.extensions_mut().insert(Verbatim);
-            Ok(response)
+    async fn exec(self) -> Result<Response, Refusal> {
+        let wanted = streams(self.request)?;
+        let (_, at) = self.container(no_pod)?;
+        let command: Vec<String> = self.request.values("command").into_iter().map(str::to_owned).collect();
+        if command.is_empty() {
+            return Err(Refusal::Own(400, "you must specify at least 1 command for the container".to_owned()));
         }
-        Ok(Ok(code)) => {
-            let errors = String::from_utf8_lossy(&errors);
-            Err(failed(format!("command '{line}' exited with {code}: {errors}")))
-        }
-        Ok(Err(error)) => Err(failed(error.to_string())),
-        Err(_) => Err(failed(format!("command '{line}' was given up"))),
+        Ok(exec_in(self.kubelet, self.request, &at, command, wanted).await?)
     }
-}
 
-/// To its end, and as much of it as is kept.
-async fn read(output: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut kept = Vec::new();
-    let Some(mut output) = output else { return kept };
-    let mut buffer = vec![0; 16 << 10];
-    while let Ok(count @ 1..) = output.read(&mut buffer).await {
-        let room = MOST_OUTPUT - kept.len();
-        kept.extend_from_slice(&buffer[..count.min(room)]);
+    async fn attach(self) -> Result<Response, Refusal> {
+        let wanted = streams(self.request)?;
+        let (_, at) = self.container(no_pod)?;
+        Ok(attach_to(self.kubelet, self.request, &at, wanted).await?)
     }
-    kept
-}
 
-async fn exec(
-    edge: &ServerState,
-    kubelet: &Arc<dyn PodAccess>,
-    request: &mut Request,
-    node: &str,
-    names: &[&str],
-) -> Result<Response, Refusal> {
-    let wanted = streams(request)?;
-    let (_, at) = container_of(edge, node, names, no_pod)?;
-    let command: Vec<String> = request.values("command").into_iter().map(str::to_owned).collect();
-    if command.is_empty() {
-        return Err(Refusal::Own(400, "you must specify at least 1 command for the container".to_owned()));
+    /// `/NAMESPACE/POD`, or with the pod's UID behind it; `?port=` for those who speak no SPDY.
+    fn port_forward(self) -> Result<Response, Refusal> {
+        let (namespace, pod, uid) = match self.names[..] {
+            [namespace, pod] => (namespace, pod, None),
+            [namespace, pod, uid] => (namespace, pod, Some(uid)),
+            _ => return Err(no_such_path()),
+        };
+        let found = self.pod([namespace, pod], uid)?.ok_or_else(|| Refusal::Own(404, no_pod(pod)))?;
+        let port = |text: &str| match text.parse() {
+            Ok(port @ 1..) => Ok(port),
+            _ => Err(Refusal::Own(400, format!("unable to parse {text:?} as a port"))),
+        };
+        let ports: Vec<u16> = self.request.values("port").into_iter().map(port).collect::<Result<_, _>>()?;
+        let target = ForwardTarget {
+            namespace: namespace.to_owned(),
+            pod: pod.to_owned(),
+            uid: found.metadata.uid.unwrap_or_default(),
+        };
+        Ok(Upgrade::forward(self.request, ports)?.carry(self.kubelet.clone(), target))
     }
-    Ok(exec_in(kubelet, request, &at, command, wanted).await?)
-}
-
-async fn attach(
-    edge: &ServerState,
-    kubelet: &Arc<dyn PodAccess>,
-    request: &mut Request,
-    node: &str,
-    names: &[&str],
-) -> Result<Response, Refusal> {
-    let wanted = streams(request)?;
-    let (_, at) = container_of(edge, node, names, no_pod)?;
-    Ok(attach_to(kubelet, request, &at, wanted).await?)
 }
 
 /// A kubelet's own words for them, other than the API's.
@@ -300,31 +287,16 @@ fn streams(request: &Request) -> Result<AttachStreams, Status> {
     })
 }
 
-/// `/NAMESPACE/POD`, or with the pod's UID behind it; `?port=` for those who speak no SPDY.
-fn port_forward(
-    edge: &ServerState,
-    kubelet: &Arc<dyn PodAccess>,
-    request: &mut Request,
-    node: &str,
-    names: &[&str],
-) -> Result<Response, Refusal> {
-    let (namespace, pod, uid) = match *names {
-        [namespace, pod] => (namespace, pod, None),
-        [namespace, pod, uid] => (namespace, pod, Some(uid)),
-        _ => return Err(no_such_path()),
-    };
-    let found = pod_of(edge, node, [namespace, pod], uid)?.ok_or_else(|| Refusal::Own(404, no_pod(pod)))?;
-    let port = |text: &str| match text.parse() {
-        Ok(port @ 1..) => Ok(port),
-        _ => Err(Refusal::Own(400, format!("unable to parse {text:?} as a port"))),
-    };
-    let ports: Vec<u16> = request.values("port").into_iter().map(port).collect::<Result<_, _>>()?;
-    let target = ForwardTarget {
-        namespace: namespace.to_owned(),
-        pod: pod.to_owned(),
-        uid: found.metadata.uid.unwrap_or_default(),
-    };
-    Ok(Upgrade::forward(request, ports)?.carry(kubelet.clone(), target))
+/// To its end, and as much of it as is kept.
+async fn read(output: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let Some(mut output) = output else { return kept };
+    let mut buffer = vec![0; 16 << 10];
+    while let Ok(count @ 1..) = output.read(&mut buffer).await {
+        let room = MOST_OUTPUT - kept.len();
+        kept.extend_from_slice(&buffer[..count.min(room)]);
+    }
+    kept
 }
 
 #[cfg(test)]

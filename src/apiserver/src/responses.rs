@@ -4,6 +4,7 @@ use crate::{warnings, yaml};
 use api::{Reason, Status};
 use bytes::Bytes;
 use futures::Stream;
+use http::response::Parts;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
@@ -86,18 +87,33 @@ fn unconverted(response: Response, size: u64, takes_json: bool) -> Response {
     refusal(&Status::new(Reason::RequestEntityTooLarge, message))
 }
 
-/// An object's JSON as YAML; other answers as they are.
-pub(crate) async fn as_yaml(response: Response, takes_json: bool) -> Response {
+/// An answer that can be made into another form: its head, and its whole body. What can not is answered as it is, or refused.
+async fn convertible(response: Response, takes_json: bool) -> Result<(Parts, Bytes), Response> {
     if !is_json(&response) {
-        return response;
+        return Err(response);
     }
     if let Some(size) = too_large_to_convert(&response) {
-        return unconverted(response, size, takes_json);
+        return Err(unconverted(response, size, takes_json));
     }
-    let (mut head, body) = response.into_parts();
-    let body = match body.collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => return refusal(&Status::internal(error)),
+    let (head, body) = response.into_parts();
+    match body.collect().await {
+        Ok(body) => Ok((head, body.to_bytes())),
+        Err(error) => Err(refusal(&Status::internal(error))),
+    }
+}
+
+/// The answer in its other form.
+fn converted(mut head: Parts, media_type: &'static str, body: impl Reply) -> Response {
+    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    head.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(head, body.into_response().into_body())
+}
+
+/// An object's JSON as YAML; other answers as they are.
+pub(crate) async fn as_yaml(response: Response, takes_json: bool) -> Response {
+    let (head, body) = match convertible(response, takes_json).await {
+        Ok(parts) => parts,
+        Err(response) => return response,
     };
     // of a large list it is work for a while
     let writing = tokio::task::spawn_blocking(move || {
@@ -108,9 +124,7 @@ pub(crate) async fn as_yaml(response: Response, takes_json: bool) -> Response {
         Ok(text) => text,
         Err(status) => return refusal(&status),
     };
-    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(yaml::MEDIA_TYPE));
-    head.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(head, text.into_response().into_body())
+    converted(head, yaml::MEDIA_TYPE, text)
 }
 
 /// A whole one: a stream has no end to wait for.
@@ -125,16 +139,9 @@ const LEAST_TO_HAND_OVER: usize = 64 * 1024;
 
 /// An object's JSON as protobuf; other answers as they are. An object that has no such form is not acceptable to who takes no JSON.
 pub(crate) async fn as_protobuf(response: Response, takes_json: bool) -> Response {
-    if !is_json(&response) {
-        return response;
-    }
-    if let Some(size) = too_large_to_convert(&response) {
-        return unconverted(response, size, takes_json);
-    }
-    let (mut head, body) = response.into_parts();
-    let body = match body.collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => return refusal(&Status::internal(error)),
+    let (head, body) = match convertible(response, takes_json).await {
+        Ok(parts) => parts,
+        Err(response) => return response,
     };
     let encode = |body: &[u8]| {
         let object: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
@@ -159,9 +166,7 @@ pub(crate) async fn as_protobuf(response: Response, takes_json: bool) -> Respons
         }
         Err(error) => return refusal(&Status::internal(error)),
     };
-    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(protobuf::MEDIA_TYPE));
-    head.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(head, encoded.into_response().into_body())
+    converted(head, protobuf::MEDIA_TYPE, encoded)
 }
 
 /// Upstream packs what is larger, and as quickly as it can.

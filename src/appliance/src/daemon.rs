@@ -1,7 +1,7 @@
 //! A profile's daemon, from its lock to its end: everything that runs in this process is made, joined and stopped here.
 
 use crate::addons::Book;
-use crate::answers::{Answers, KubernetesHalf};
+use crate::answers::{Answers, KubernetesHalf, status_of};
 use crate::api_server_flags::api_server_flags;
 use crate::certs::Certificates;
 use crate::claim::claim;
@@ -18,10 +18,7 @@ use crate::scheduled_stop::ScheduledStop;
 use crate::seen::Seen;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::start_options::{StartOptions, keep, resolve_settings};
-use crate::{
-    ControlStatus, KUBERNETES, Places, control_server, docker_only, log, node_address, open_files,
-    socket_owner,
-};
+use crate::{Places, control_server, docker_only, log, node_address, open_files, socket_owner};
 use apiserver::{
     AggregatedClient, ApiServer, ClientIdentity, EdgeConfig, KUBELET_PORT, SessionGate, WebhookClient,
 };
@@ -32,6 +29,7 @@ use controllers::ControllersConfig;
 use dashboard::Dashboard;
 use encryption::Encryption;
 use scheduler::Profiles;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +70,7 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
         step(Step::Begun { what: "moving the state of an older version".to_owned() });
         notes.push(legacy.migrate(places).map_err(unmoved)?);
     }
-    log::begin(places, options.log_to_file).map_err(|e| io(&places.log(), &e))?;
+    log::begin(&places.log(), options.log_to_file).map_err(|e| io(&places.log(), &e))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "starting");
     notes.extend(ended_for_memory(places));
     notes.extend(missing(places));
@@ -163,44 +161,24 @@ async fn serve(
     let stop = CancellationToken::new();
     let components = stop.child_token();
     let (ready, is_ready) = watch::channel(false);
-    let config = ControllersConfig {
-        root_ca_pem: certificates.ca_pem.clone(),
-        front_proxy_ca_pem: certificates.front_proxy_ca_pem.clone(),
-        authority: Arc::new(crate::signer::Signer::new(places)),
-        service_network: services.service_network(),
-    };
+    let config = controllers_config(places, &certificates, &services);
     let mut running = controllers::start(&cluster, &config, &components);
     running.spawn(scheduler::run(cluster.clone(), files.profiles, components.clone()));
     let kubelet_listener = listen_for_kubelet(node_ip, step).await;
     let kubelet_at = (node_ip, kubelet_listener.is_some().then_some(KUBELET_PORT));
     let (pods, pauser) =
         services.build(&cluster, places, settings, kubelet_at, &mut running, &components).await?;
-    let front_proxy = ClientIdentity {
-        certificate_pem: certificates.front_proxy.certificate_pem.clone(),
-        key_pem: certificates.front_proxy.key_pem.clone(),
-    };
-    cluster.ask_aggregated_through(Arc::new(AggregatedClient { front_proxy: front_proxy.clone() }));
+    cluster.ask_aggregated_through(Arc::new(AggregatedClient {
+        front_proxy: front_proxy_identity(&certificates),
+    }));
     if let Some(authorizers) = files.authorizers {
         cluster.authorize_by(authorizers);
     }
-    let edge = EdgeConfig {
-        chain_pem: certificates.server_chain_pem.clone(),
-        key_pem: certificates.server_key_pem.clone(),
-        client_ca_pem: certificates.ca_pem.clone(),
-        front_proxy: Some(front_proxy),
-        authentication: files.authentication,
-        audit: files.audit,
-        ready: is_ready.clone(),
-        flags: api_server_flags(settings, ISSUER),
-        give_back_memory: ::runtime::give_back_memory,
-    };
+    let flags = api_server_flags(settings, ISSUER);
+    let edge = edge_config(&certificates, files.authentication, files.audit, is_ready.clone(), flags);
     let server = ApiServer::new(cluster.clone(), Some(pods), edge).map_err(|e| failed("API server", &e))?;
     let dashboard = Arc::new(Dashboard::new(places.profile.as_str(), settings.dashboard_port));
-    let gate: SessionGate = {
-        let dashboard = dashboard.clone();
-        let own = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.dashboard_port));
-        Arc::new(move |request, peer| dashboard.answer(request, &|| socket_owner::of_connection(peer, own)))
-    };
+    let gate = session_gate(dashboard.clone(), settings.dashboard_port);
     running.spawn(server.clone().serve_plain(dashboard_listener, gate, components.clone()));
     running.spawn(server.clone().follow_api_services(components.clone()));
     running.spawn(server.clone().follow_flow_control(components.clone()));
@@ -210,21 +188,8 @@ async fn serve(
         running.spawn(server.clone().serve_kubelet(listener, node, components.clone()));
     }
     running.spawn(server.serve(listener, components.clone()));
-    let status = ControlStatus {
-        profile: places.profile.to_string(),
-        pid: std::process::id(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        kubernetes: KUBERNETES.to_owned(),
-        node_ip,
-        api: api.clone(),
-        ready: false,
-        without_kubernetes: false,
-        paused: None,
-        stops_at: None,
-        store_full: None,
-    };
     let answers = Arc::new(Answers {
-        status,
+        status: status_of(places, node_ip, Some(&api)),
         ready: is_ready,
         kubernetes: Some(KubernetesHalf {
             cluster: cluster.clone(),
@@ -259,6 +224,53 @@ async fn serve(
     store.close().await;
     let _ = std::fs::remove_file(places.control_socket());
     Ok(())
+}
+
+fn controllers_config(
+    places: &Places,
+    certificates: &Certificates,
+    services: &NodeServices,
+) -> ControllersConfig {
+    ControllersConfig {
+        root_ca_pem: certificates.ca_pem.clone(),
+        front_proxy_ca_pem: certificates.front_proxy_ca_pem.clone(),
+        authority: Arc::new(crate::signer::Signer::new(places)),
+        service_network: services.service_network(),
+    }
+}
+
+/// By which extension API servers know that it is the API server who asks.
+fn front_proxy_identity(certificates: &Certificates) -> ClientIdentity {
+    ClientIdentity {
+        certificate_pem: certificates.front_proxy.certificate_pem.clone(),
+        key_pem: certificates.front_proxy.key_pem.clone(),
+    }
+}
+
+fn edge_config(
+    certificates: &Certificates,
+    authentication: authentication::Configuration,
+    audit: Option<Arc<AuditLog>>,
+    ready: watch::Receiver<bool>,
+    flags: BTreeMap<&'static str, String>,
+) -> EdgeConfig {
+    EdgeConfig {
+        chain_pem: certificates.server_chain_pem.clone(),
+        key_pem: certificates.server_key_pem.clone(),
+        client_ca_pem: certificates.ca_pem.clone(),
+        front_proxy: Some(front_proxy_identity(certificates)),
+        authentication,
+        audit,
+        ready,
+        flags,
+        give_back_memory: ::runtime::give_back_memory,
+    }
+}
+
+/// Who may use the dashboard's port: its sessions, and whose connection it is where one is begun.
+fn session_gate(dashboard: Arc<Dashboard>, port: u16) -> SessionGate {
+    let own = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    Arc::new(move |request, peer| dashboard.answer(request, &|| socket_owner::of_connection(peer, own)))
 }
 
 /// A datastore is the profile's from when it was opened for it, and so is the file with the keys of what is there.

@@ -1,11 +1,11 @@
 //! The Docker half alone: network, images, runtime, name server and Docker's socket, and no Kubernetes beside them.
 
-use crate::answers::Answers;
+use crate::answers::{Answers, status_of};
 use crate::error::{StartError, failed};
 use crate::lifecycle::{Step, drain, wait_for_end};
 use crate::node::NodeServices;
 use crate::scheduled_stop::ScheduledStop;
-use crate::{ControlStatus, KUBERNETES, Places, Settings, control_server, node_address};
+use crate::{Places, Settings, control_server, node_address};
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -30,21 +30,8 @@ pub(crate) async fn serve(
     let parts = stop.child_token();
     let mut running = JoinSet::new();
     services.serve_docker_alone(places, settings, &mut running, &parts).await?;
-    let status = ControlStatus {
-        profile: places.profile.to_string(),
-        pid: std::process::id(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        kubernetes: KUBERNETES.to_owned(),
-        node_ip,
-        api: String::new(),
-        ready: true,
-        without_kubernetes: true,
-        paused: None,
-        stops_at: None,
-        store_full: None,
-    };
     let answers = Arc::new(Answers {
-        status,
+        status: status_of(places, node_ip, None),
         ready: watch::channel(true).1,
         kubernetes: None,
         images: services.images.clone(),

@@ -16,6 +16,7 @@ mod control_server;
 mod daemon;
 mod daemon_memory;
 mod datastore;
+mod datastore_copy;
 mod docker_only;
 mod error;
 mod files;
@@ -39,6 +40,7 @@ mod settings;
 mod signer;
 mod socket_owner;
 mod start_options;
+mod subnets;
 
 pub use addons::{Addon, AddonObject, is_bundled_addon};
 pub use certs::{AdminCredentials, Certificates, is_server_name};
@@ -50,7 +52,8 @@ pub use control::{
 pub use cri::ImageInfo;
 pub use daemon::run;
 pub use daemon_memory::{DaemonMemory, DaemonMemoryError, ended_for_memory};
-pub use datastore::{CopyReport, Datastore, DatastoreEndpoint, copy_datastore};
+pub use datastore::{Datastore, DatastoreEndpoint};
+pub use datastore_copy::{CopyReport, copy_datastore};
 pub use error::StartError;
 pub use files::ApiServerFiles;
 pub use kubelet::Paused;

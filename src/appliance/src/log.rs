@@ -1,6 +1,5 @@
 //! The daemon's log: a file that is set aside when it is large, so that all of it together never is more than a few times that.
 
-use crate::Places;
 use parking_lot::Mutex;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -96,15 +95,15 @@ impl Write for &RotatingLog {
     }
 }
 
-/// Where this process says what it does from now on: the profile's log, or the terminal. A panic goes there too.
+/// Where this process says what it does from now on: in this file, or at the terminal. A panic goes there too.
 ///
 /// # Errors
 /// The file can not be opened.
-pub(crate) fn begin(places: &Places, to_file: bool) -> io::Result<()> {
+pub(crate) fn begin(path: &Path, to_file: bool) -> io::Result<()> {
     let filter = EnvFilter::try_from_env("MONOPOD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
     let set = if to_file {
-        let file = RotatingLog::open(&places.log(), LARGEST)?;
+        let file = RotatingLog::open(path, LARGEST)?;
         std::panic::set_hook(Box::new(|panic| {
             let at = panic.location().map(ToString::to_string).unwrap_or_default();
             tracing::error!(%at, "panic: {}", panic.payload_as_str().unwrap_or("of no words"));

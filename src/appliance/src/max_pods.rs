@@ -1,6 +1,6 @@
 //! How many pods the node takes: upstream's flag `--max-pods` of the kubelet.
 
-use crate::settings::SLOT_PREFIX;
+use crate::subnets::SLOT_PREFIX;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;

@@ -32,7 +32,7 @@ pub fn purge(places: &Places) -> Vec<String> {
     }
     // as long as the directory says that what is in etcd is ours
     if let (Some(settings), [_, (_, Ok(Owner::Ours))]) = (&settings, &own) {
-        left.extend(datastore::purge(places, settings));
+        left.extend(datastore::purge(places, settings.datastores()));
     }
     left.extend(
         claim::unlink_docker_socket(places).err().map(|e| format!("remove the link to Docker's socket: {e}")),

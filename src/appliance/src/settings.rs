@@ -1,6 +1,7 @@
 //! What a profile keeps between starts, in `settings.json`: ports and ranges of addresses that are settled at the first start,
 //! and what the user has asked for since.
 
+use crate::subnets::{Subnets, docker_pools};
 use crate::{ApiServerFiles, DaemonMemory, Datastore, MaxPods, Places};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -64,27 +65,17 @@ pub const NODE_PORTS: std::ops::RangeInclusive<u16> = 30000..=32767;
 const FIRST_API_PORT: u16 = 8443; // minikube's
 const FIRST_DASHBOARD_PORT: u16 = 9443;
 const PORTS_TRIED: u16 = 100;
-/// Each profile has a slot of 8,192 addresses of each kind: 10.96.0.0/19 for services, 10.98.0.0/19 for load balancers and
-/// 10.244.0.0/19 for pods of the first profile.
-pub(crate) const SLOT_PREFIX: u8 = 19;
-const SERVICES: u8 = 96;
-const LOAD_BALANCERS: u8 = 98;
-const PODS: u8 = 244;
-const SLOT_WIDTH: u8 = 32;
-const SLOTS: u8 = 8;
 
 impl Settings {
     /// For a new profile: a free port, and subnets that differ between profiles, so that two clusters live side by side.
     pub fn fresh(profile: &str) -> Self {
-        let slot =
-            if profile == crate::places::DEFAULT_PROFILE { 0 } else { 1 + hash(profile) % (SLOTS - 1) };
-        let third = slot * SLOT_WIDTH;
+        let subnets = Subnets::of(profile);
         Settings {
             api_port: free_port(FIRST_API_PORT),
             dashboard_port: free_port(FIRST_DASHBOARD_PORT),
-            pod_cidr: net(PODS, third),
-            service_cidr: net(SERVICES, third),
-            load_balancer_cidr: net(LOAD_BALANCERS, third),
+            pod_cidr: subnets.pods,
+            service_cidr: subnets.services,
+            load_balancer_cidr: subnets.load_balancers,
             registries: image::Registries::default(),
             api_names: Vec::new(),
             docker_socket: None,
@@ -162,15 +153,9 @@ impl Settings {
         nth(&self.service_cidr, 10)
     }
 
-    /// What Docker's networks are cut from, with the length of each one's prefix: for the first profile Docker's own ranges,
-    /// for each other slot a part of 10.128.0.0/10.
+    /// What Docker's networks are cut from, with the length of each one's prefix.
     pub fn docker_pools(&self) -> impl Iterator<Item = (Ipv4Net, u8)> + use<> {
-        let slot = self.pod_cidr.network().octets()[2] / SLOT_WIDTH;
-        let net = |a, b, prefix| Ipv4Net::new_assert(Ipv4Addr::new(a, b, 0, 0), prefix);
-        let classic =
-            (17..=31).map(move |second| (net(172, second, 16), 16)).chain([(net(192, 168, 16), 20)]);
-        let others = [(net(10, 128 + 8 * slot, 13), 20)].into_iter();
-        classic.filter(move |_| slot == 0).chain(others.filter(move |_| slot != 0))
+        docker_pools(&self.pod_cidr)
     }
 
     /// The machine as pods see it: an address that is always there, whatever network the machine is in.
@@ -183,16 +168,6 @@ fn nth(net: &Ipv4Net, number: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(net.network()) + number)
 }
 
-fn net(second: u8, third: u8) -> Ipv4Net {
-    Ipv4Net::new_assert(Ipv4Addr::new(10, second, third, 0), SLOT_PREFIX)
-}
-
-/// FNV-1a, folded: the same slot for the same name on every machine.
-fn hash(name: &str) -> u8 {
-    let hash = name.bytes().fold(0x811c_9dc5u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
-    hash.to_le_bytes().iter().fold(0, |a, b| a ^ b)
-}
-
 fn free_port(first: u16) -> u16 {
     let free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
     (first..first + PORTS_TRIED).find(free).unwrap_or(first)
@@ -201,28 +176,6 @@ fn free_port(first: u16) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn profiles_have_subnets_of_their_own_and_find_the_same_again() {
-        let subnets = |profile: &str| {
-            let settings = Settings::fresh(profile);
-            [settings.pod_cidr, settings.service_cidr, settings.load_balancer_cidr].map(|net| net.to_string())
-        };
-        assert_eq!(subnets("monopod"), ["10.244.0.0/19", "10.96.0.0/19", "10.98.0.0/19"]);
-        assert_eq!(subnets("other"), subnets("other"));
-        assert_ne!(subnets("other"), subnets("monopod"));
-    }
-
-    #[test]
-    fn profiles_cut_dockers_networks_from_ranges_of_their_own() {
-        let pools = |profile: &str| Settings::fresh(profile).docker_pools().collect::<Vec<_>>();
-        assert_eq!(pools("monopod")[0].0.to_string(), "172.17.0.0/16", "Docker's own bridge");
-        assert_eq!(pools("monopod").len(), 16);
-        for other in ["other", "test", "a", "b", "c"] {
-            let [(base, _)] = pools(other)[..] else { panic!("one range for {other}") };
-            assert!("10.128.0.0/10".parse::<Ipv4Net>().unwrap().contains(&base), "{other}: {base}");
-        }
-    }
 
     #[test]
     fn the_well_known_addresses_are_where_clients_expect_them() {

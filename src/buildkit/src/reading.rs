@@ -5,6 +5,7 @@ use crate::proto::gateway::{
 };
 use crate::session::export::{Item, stat};
 use crate::{BuildKit, errors};
+use cri::blocking;
 use image::FoundPath;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ impl BuildKit {
         let (offset, length) =
             (u64::try_from(range.offset).unwrap_or(0), u64::try_from(range.length).unwrap_or(0));
         let limit = if length == 0 { MAX_FILE } else { length.min(MAX_FILE) };
-        blocking(asked.file_path, move || {
+        read(asked.file_path, move || {
             let mut file = std::fs::File::open(&found.source)?;
             file.seek(SeekFrom::Start(offset))?;
             let mut data = Vec::new();
@@ -45,7 +46,7 @@ impl BuildKit {
             return Err(Status::unimplemented("ReadDir with a pattern is not offered"));
         }
         let (_held, found) = self.found(build.result(&asked.r#ref)?, &asked.dir_path).await?;
-        blocking(asked.dir_path, move || {
+        read(asked.dir_path, move || {
             let entries = found.entries.into_iter().map(|(path, source)| stat(&Item { path, source }));
             Ok(ReadDirResponse { entries: entries.collect::<std::io::Result<_>>()? })
         })
@@ -60,7 +61,7 @@ impl BuildKit {
         let asked = request.into_inner();
         let (_held, found) = self.found(build.result(&asked.r#ref)?, &asked.path).await?;
         let name = asked.path.rsplit('/').next().unwrap_or_default().to_owned();
-        blocking(asked.path, move || {
+        read(asked.path, move || {
             Ok(StatFileResponse { stat: Some(stat(&Item { path: name, source: found.source })?) })
         })
         .await
@@ -80,10 +81,9 @@ impl BuildKit {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+async fn read<T: Send + 'static>(
     path: String,
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, Status> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(|e| Status::internal(e.to_string()))?;
-    done.map_err(|e| Status::unknown(format!("{path}: {e}")))
+    blocking(work).await.map_err(|e| Status::unknown(format!("{path}: {e}")))
 }

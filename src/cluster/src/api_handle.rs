@@ -2,11 +2,9 @@
 //! of an HTTP request, with the same checks, but for the socket.
 
 use crate::informer::typed;
-use crate::{
-    Actor, Cluster, CustomApi, DeleteOptions, ListParams, Recorder, Target, Verb, WriteOptions, unless_gone,
-};
+use crate::{Actor, Cluster, DeleteOptions, ListParams, Target, Verb, WriteOptions, unless_gone};
 use ::api::{LabelSelector, ObjectKey, Status};
-use kinds::{CustomKind, Instance, Subresource, TypedKind, Version};
+use kinds::{Instance, Subresource, TypedKind, Version};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -51,16 +49,6 @@ impl Client {
         let version =
             self.cluster.registry().by_gvr(&gvr).unwrap_or_else(|| panic!("kind {gvr:?} is not registered"));
         Api { client: self.clone(), version, kind: PhantomData }
-    }
-
-    /// Of a kind that is served when somebody has defined it.
-    pub fn custom_api<K: CustomKind>(&self) -> CustomApi<K> {
-        CustomApi::new(self.clone())
-    }
-
-    /// Writes Events as `component` (`kubelet`, `deployment-controller`), `host` where it sits on a node.
-    pub fn recorder(&self, component: &str, host: Option<&str>) -> Recorder {
-        Recorder::new(self.clone(), component, host)
     }
 }
 

@@ -10,6 +10,7 @@ pub const SECRET_TYPE: &str = "bootstrap.kubernetes.io/token";
 const NAME_PREFIX: &str = "bootstrap-token-";
 const USER_PREFIX: &str = "system:bootstrap:";
 const GROUP: &str = "system:bootstrappers";
+// a token is `abcdef.0123456789abcdef`
 const ID_LENGTH: usize = 6;
 const SECRET_LENGTH: usize = 16;
 const LONGEST_GROUP: usize = 256;

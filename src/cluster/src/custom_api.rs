@@ -20,11 +20,14 @@ impl<K> Clone for CustomApi<K> {
     }
 }
 
-impl<K: CustomKind> CustomApi<K> {
-    pub(crate) fn new(client: Client) -> Self {
-        CustomApi { client, kind: PhantomData }
+impl Client {
+    /// Of a kind that is served when somebody has defined it.
+    pub fn custom_api<K: CustomKind>(&self) -> CustomApi<K> {
+        CustomApi { client: self.clone(), kind: PhantomData }
     }
+}
 
+impl<K: CustomKind> CustomApi<K> {
     /// From the store, not from a cache; `None` where there is none.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ mod gone;
 mod informer;
 mod ip_addresses;
 pub mod metrics;
+mod name_suffix;
 mod pod_references;
 mod pod_security;
 mod policies;
@@ -53,6 +54,7 @@ mod watch;
 mod watch_all;
 mod webhooks;
 mod write;
+mod write_options;
 mod write_priority;
 
 pub use actor::Actor;
@@ -85,7 +87,8 @@ pub use usage::{METRICS_GROUP, NodeUsage, PodUsage, Usage, UsageSource, Window};
 pub use watch::{WatchEvent, WatchParams, WatchStream};
 pub use watch_all::WatchAll;
 pub use webhooks::WebhookCaller;
-pub use write::{Edit, Verb, WriteOptions};
+pub use write::{Edit, Verb};
+pub use write_options::WriteOptions;
 
 use ::api::{GroupResource, ObjectKey, Status};
 use arc_swap::{ArcSwap, ArcSwapOption};

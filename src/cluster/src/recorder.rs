@@ -52,8 +52,15 @@ pub fn subject<K: StoredKind>(object: &K) -> Subject {
     }
 }
 
+impl Client {
+    /// Writes Events as `component` (`kubelet`, `deployment-controller`), `host` where it sits on a node.
+    pub fn recorder(&self, component: &str, host: Option<&str>) -> Recorder {
+        Recorder::new(self.clone(), component, host)
+    }
+}
+
 impl Recorder {
-    pub(crate) fn new(client: Client, component: &str, host: Option<&str>) -> Self {
+    fn new(client: Client, component: &str, host: Option<&str>) -> Self {
         let (sender, mut said) = mpsc::channel::<Said>(QUEUED);
         let mut writer = Writer {
             client,

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{Node, Pod, Secret, ServiceAccount};
 use kinds::{ErrorList, Subresource, TypedKind};
 use store::Resource;
 
-const LIFE_SECONDS: i64 = 3600;
+const LIFE_SECONDS: i64 = 3600; // upstream's default, where nobody asks for another
 const SHORTEST_SECONDS: i64 = 600; // upstream refuses less
 const LONGEST_SECONDS: i64 = 1 << 32; // and more
 

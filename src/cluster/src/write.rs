@@ -1,16 +1,19 @@
 //! The write path: authorise → default → admit → validate → commit.
 
+mod metadata;
+
 use crate::admission::{Admission, Operation};
 use crate::apply::{ManagedFields, of_created, of_updated};
-use crate::clock::now;
 use crate::delete::ready_for_removal;
 use crate::reservations::Reservations;
 use crate::write_priority::{Step, priority};
-use crate::{Actor, Attributes, Cluster, Remarks, Target, admission};
+use crate::{Actor, Attributes, Cluster, Remarks, Target, WriteOptions, admission};
 use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{Durability, ErrorList, Instance, Subresource};
-use rand::Rng;
+use metadata::{
+    asked_revision, drop_empty, fill_system_fields, generate_name, generate_name_again, keep_system_fields,
+    reconcile_with_url, same_object,
+};
 use store::{Change, CommitError, Precondition, Priority, Write};
 
 /// How often a write that has no precondition of its own is tried again when somebody was faster.
@@ -27,16 +30,6 @@ pub enum Verb {
     Patch,
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct WriteOptions {
-    pub dry_run: bool,
-    /// Whose the changed fields are, in `metadata.managedFields`. Empty for the components of this process, none of which has to
-    /// say it: who they are says it (`Actor::field_manager`).
-    pub field_manager: String,
-    /// Where warnings go.
-    pub remarks: Remarks,
-}
-
 /// What an update begins with.
 struct Before<'b> {
     object: &'b Object,
@@ -49,15 +42,6 @@ impl Verb {
         match self {
             Verb::Update => "update",
             Verb::Patch => "patch",
-        }
-    }
-}
-
-impl WriteOptions {
-    fn manager<'o>(&'o self, actor: &'o Actor) -> &'o str {
-        match self.field_manager.as_str() {
-            "" => actor.field_manager(),
-            given => given,
         }
     }
 }
@@ -356,113 +340,6 @@ fn prepare_update(target: &Target, new: &mut dyn Instance, old: &dyn Instance) {
     {
         new.meta_mut().generation = Some(old.meta().generation.unwrap_or(0) + 1);
     }
-}
-
-/// The path says where the object is; the body may repeat it, but not contradict.
-fn reconcile_with_url(meta: &mut ObjectMeta, target: &Target) -> Result<(), Status> {
-    let given = meta.namespace.as_deref().unwrap_or_default();
-    match target.namespace.as_deref() {
-        Some(namespace) if given.is_empty() || given == namespace => {
-            meta.namespace = Some(namespace.to_owned())
-        }
-        Some(namespace) => {
-            return Err(Status::bad_request(format!(
-                "the namespace of the provided object does not match the namespace sent on the request: {given} != {namespace}"
-            )));
-        }
-        None => meta.namespace = None,
-    }
-    let Some(name) = target.name.as_deref() else { return Ok(()) };
-    match meta.name.as_deref().unwrap_or_default() {
-        "" => meta.name = Some(name.to_owned()),
-        given if given == name => {}
-        given => {
-            return Err(Status::bad_request(format!(
-                "the name of the object ({given}) does not match the name on the URL ({name})"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Whether the name was generated.
-fn generate_name(meta: &mut ObjectMeta) -> Result<bool, Status> {
-    if meta.name.as_deref().is_some_and(|name| !name.is_empty()) {
-        return Ok(false);
-    }
-    if meta.generate_name.as_deref().unwrap_or_default().is_empty() {
-        // validation words it: "name or generateName is required"
-        meta.name = Some(String::new());
-        return Ok(false);
-    }
-    generate_name_again(meta);
-    Ok(true)
-}
-
-/// The letters that upstream's names end with: no vowels, nothing that is taken for another.
-const SUFFIX_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-const SUFFIX_LENGTH: usize = 5;
-const LONGEST_BASE: usize = 63 - SUFFIX_LENGTH;
-
-fn generate_name_again(meta: &mut ObjectMeta) {
-    let base = meta.generate_name.clone().unwrap_or_default();
-    let mut random = rand::rng();
-    let suffix: String = (0..SUFFIX_LENGTH)
-        .map(|_| SUFFIX_LETTERS[random.random_range(0..SUFFIX_LETTERS.len())] as char)
-        .collect();
-    let cut =
-        base.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= LONGEST_BASE).last();
-    meta.name = Some(format!("{}{suffix}", &base[..cut.unwrap_or(0)]));
-}
-
-/// What the system says of every new object.
-fn fill_system_fields(meta: &mut ObjectMeta) {
-    meta.uid = Some(uuid::Uuid::new_v4().to_string());
-    meta.creation_timestamp = Some(now());
-    meta.deletion_timestamp = None;
-    meta.deletion_grace_period_seconds = None;
-    meta.self_link = None;
-    meta.resource_version = None;
-}
-
-/// Empty lists and maps of the metadata are the same as none; upstream leaves them out.
-fn drop_empty(meta: &mut ObjectMeta) {
-    meta.owner_references.take_if(|owners| owners.is_empty());
-    meta.finalizers.take_if(|finalizers| finalizers.is_empty());
-    meta.labels.take_if(|labels| labels.is_empty());
-    meta.annotations.take_if(|annotations| annotations.is_empty());
-}
-
-fn asked_revision(meta: &ObjectMeta) -> Result<Option<ResourceVersion>, Status> {
-    match meta.resource_version.as_deref() {
-        None | Some("" | "0") => Ok(None),
-        Some(text) => {
-            text.parse().map(Some).map_err(|e: ::api::ParseRevisionError| Status::bad_request(e.to_string()))
-        }
-    }
-}
-
-fn same_object(target: &Target, new: &ObjectMeta, old: &ObjectMeta) -> Result<(), Status> {
-    match (new.uid.as_deref(), old.uid.as_deref()) {
-        (Some(asked), Some(stored)) if !asked.is_empty() && asked != stored => {
-            let why =
-                format!("Precondition failed: UID in precondition: {asked}, UID in object meta: {stored}");
-            Err(Status::conflict(&target.group_resource(), target.name.as_deref().unwrap_or_default(), why))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn keep_system_fields(new: &mut ObjectMeta, old: &ObjectMeta) {
-    new.uid.clone_from(&old.uid);
-    new.creation_timestamp.clone_from(&old.creation_timestamp);
-    new.generation = old.generation;
-    new.deletion_timestamp.clone_from(&old.deletion_timestamp);
-    new.deletion_grace_period_seconds = old.deletion_grace_period_seconds;
-    new.generate_name.clone_from(&old.generate_name);
-    new.self_link = None;
-    new.managed_fields.clone_from(&old.managed_fields);
-    new.resource_version.clone_from(&old.resource_version);
 }
 
 /// As upstream, an update of the status judges the status, and a binding nothing but itself. What was wrong before may stay:

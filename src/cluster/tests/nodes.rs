@@ -216,7 +216,7 @@ async fn a_node_shows_the_pods_of_its_files_and_makes_no_others() {
             "with a secret",
             good(),
             json!({"volumes": [{"name": "s", "secret": {"secretName": "other"}}]}),
-            "can not create pods that reference secrets",
+            "a mirror pod may not reference secrets",
         ),
         (
             "with a map",
@@ -234,7 +234,7 @@ async fn a_node_shows_the_pods_of_its_files_and_makes_no_others() {
             "with an account",
             good(),
             json!({"serviceAccountName": "other"}),
-            "can not create pods that reference a service account",
+            "a mirror pod may not reference service accounts",
         ),
     ] {
         let why = refused(n1.api::<Pod>().create(pod(metadata, spec)).await, case);

@@ -24,7 +24,7 @@ const FAILED: &str = "Failed";
 
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60); // upstream's --cluster-signing-duration
 const DECIDED_STAYS: Duration = Duration::from_secs(60 * 60); // csrcleaner: approved and denied ones
-const PENDING_STAYS: Duration = Duration::from_secs(24 * 60 * 60);
+const PENDING_STAYS: Duration = Duration::from_secs(24 * 60 * 60); // csrcleaner: those that nobody has judged
 
 /// The cluster's own authority, which those who make certificates hold.
 pub trait Authority: Send + Sync {

@@ -8,14 +8,14 @@ mod pods;
 #[cfg(test)]
 mod tests;
 
-use crate::history::{self, History, Looked, REVISION_LABEL, Wish};
-use crate::owner::{candidates, claim_all, is_alive, is_still, wake_owners};
+use crate::history::{self, History, REVISION_LABEL, Wish};
+use crate::owner::{candidates, claim_all, is_alive, wake_owners};
 use crate::pod_control;
 use crate::slow_start::in_batches;
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, pods_and_events, rule};
-use cluster::{Actor, Api, Change, Client, Cluster, Controller, Recorder, WorkQueue, unless_gone};
+use cluster::{Actor, Api, Change, Client, Cluster, Controller, Recorder, WorkQueue};
 use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -114,7 +114,7 @@ impl Reconciler {
         }
         let pods = self.claim(&set, &selector).await?;
         let nodes = self.client.cluster().informer::<Node>().list(None);
-        let Some(history) = self.history(key, &set, &selector).await? else { return Ok(()) };
+        let Some(history) = self.history(&set, &selector).await? else { return Ok(()) };
         let hash = hash_of(&history.current);
         let now = jiff::Timestamp::now();
         let seen = Seen { set: &set, nodes: &nodes, pods: &pods, hash: &hash, now };
@@ -129,32 +129,19 @@ impl Reconciler {
         outcome
     }
 
-    async fn history(
-        &self,
-        key: &ObjectKey,
-        set: &Arc<DaemonSet>,
-        selector: &LabelSelector,
-    ) -> Result<Option<History>, Status> {
+    async fn history(&self, set: &DaemonSet, selector: &LabelSelector) -> Result<Option<History>, Status> {
         let collisions = set.status.as_ref().and_then(|status| status.collision_count).unwrap_or(0);
         let wish = Wish {
-            owner: &**set,
+            owner: set,
             selector,
             template: &set.spec.template,
             hash_label: REVISION_LABEL,
             collisions,
         };
-        match history::look(&self.client, &self.sets, &wish).await? {
-            Looked::History(history) => Ok(Some(history)),
-            Looked::Collision => {
-                let counted = self.sets.modify_status(key, |now| {
-                    is_still(now, &set.metadata)?;
-                    now.status.get_or_insert_default().collision_count = Some(collisions + 1);
-                    Ok(())
-                });
-                unless_gone(counted.await)?;
-                Ok(None)
-            }
-        }
+        let set_count = |set: &mut DaemonSet, count| {
+            set.status.get_or_insert_default().collision_count = Some(count);
+        };
+        history::look(&self.client, &self.sets, &wish, set_count).await
     }
 
     async fn claim(&self, set: &Arc<DaemonSet>, selector: &LabelSelector) -> Result<Vec<Arc<Pod>>, Status> {

@@ -1,7 +1,7 @@
 //! What a DaemonSet or StatefulSet was: ControllerRevisions, each a patch by which `kubectl rollout undo` goes back to it.
 //! Upstream's `history` package.
 
-use crate::owner::{Claim, adopt, candidates, claim, controller_reference};
+use crate::owner::{Claim, adopt, candidates, claim, controller_reference, is_still};
 use crate::template_hash;
 use api::{LabelSelector, Reason, Status};
 use cluster::{Api, Client, DeleteOptions, unless_gone};
@@ -24,13 +24,6 @@ pub(crate) struct History {
     pub(crate) current: Arc<ControllerRevision>,
     /// By number, the oldest first.
     pub(crate) old: Vec<Arc<ControllerRevision>>,
-}
-
-/// What came of the look at the revisions.
-pub(crate) enum Looked {
-    History(History),
-    /// Another object has the name that the new revision should have: it needs another hash.
-    Collision,
 }
 
 /// What is the same for the sets that have a history.
@@ -88,7 +81,9 @@ fn new<K: TypedKind>(wish: &Wish<'_, K>, data: Value, number: i64) -> Controller
     }
 }
 
-/// The revision for the template, made where there is none, and numbered above all others.
+/// The revision for the template, made where there is none, and numbered above all others. `None` where another object has the name
+/// that a new one should have: it needs another hash. The collision is counted then, by `set_count` in the owner's status, which
+/// wakes its controller.
 ///
 /// # Errors
 /// What the cluster says.
@@ -96,7 +91,8 @@ pub(crate) async fn look<K: TypedKind>(
     client: &Client,
     owners: &Api<K>,
     wish: &Wish<'_, K>,
-) -> Result<Looked, Status> {
+    set_count: impl Fn(&mut K, i32) + Send + Sync,
+) -> Result<Option<History>, Status> {
     let revisions: Api<ControllerRevision> = client.api();
     let mut all = claimed(client, &revisions, owners, wish).await?;
     all.sort_by_key(|revision| (number(revision), revision.metadata.creation_timestamp.clone()));
@@ -117,11 +113,20 @@ pub(crate) async fn look<K: TypedKind>(
         }
         None => match revisions.create(new(wish, data, next)).await {
             Ok(made) => Arc::new(made),
-            Err(status) if status.is(Reason::AlreadyExists) => return Ok(Looked::Collision),
+            Err(status) if status.is(Reason::AlreadyExists) => {
+                let meta = wish.owner.metadata();
+                let counted = owners.modify_status(&key_of(meta), |now| {
+                    is_still(now, meta)?;
+                    set_count(now, wish.collisions + 1);
+                    Ok(())
+                });
+                unless_gone(counted.await)?;
+                return Ok(None);
+            }
             Err(status) => return Err(status),
         },
     };
-    Ok(Looked::History(History { current, old: all }))
+    Ok(Some(History { current, old: all }))
 }
 
 async fn claimed<K: TypedKind>(

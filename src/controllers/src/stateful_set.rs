@@ -8,13 +8,13 @@ mod pods;
 #[cfg(test)]
 mod tests;
 
-use crate::history::{self, History, Looked, Wish};
-use crate::owner::{candidates, claim_all, is_alive, is_still, wake_owners};
+use crate::history::{self, History, Wish};
+use crate::owner::{candidates, claim_all, is_alive, wake_owners};
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, pods_and_events, rule};
-use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue, unless_gone};
+use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue};
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kinds::{key_of, pod as ask, selectors};
@@ -88,7 +88,7 @@ impl Reconciler {
             return Ok(());
         }
         let pods = self.claim(&set, &selector).await?;
-        let Some(history) = self.history(key, &set, &selector).await? else { return Ok(()) };
+        let Some(history) = self.history(&set, &selector).await? else { return Ok(()) };
         let current = current_revision(&set, &history);
         let (current_name, update_name) = (history::name(&current), history::name(&history.current));
         let now = jiff::Timestamp::now();
@@ -111,32 +111,14 @@ impl Reconciler {
         outcome
     }
 
-    async fn history(
-        &self,
-        key: &ObjectKey,
-        set: &Arc<StatefulSet>,
-        selector: &LabelSelector,
-    ) -> Result<Option<History>, Status> {
+    async fn history(&self, set: &StatefulSet, selector: &LabelSelector) -> Result<Option<History>, Status> {
         let collisions = set.status.as_ref().and_then(|status| status.collision_count).unwrap_or(0);
-        let wish = Wish {
-            owner: &**set,
-            selector,
-            template: &set.spec.template,
-            hash_label: HASH_LABEL,
-            collisions,
+        let wish =
+            Wish { owner: set, selector, template: &set.spec.template, hash_label: HASH_LABEL, collisions };
+        let set_count = |set: &mut StatefulSet, count| {
+            set.status.get_or_insert_default().collision_count = Some(count);
         };
-        match history::look(&self.client, &self.sets, &wish).await? {
-            Looked::History(history) => Ok(Some(history)),
-            Looked::Collision => {
-                let counted = self.sets.modify_status(key, |now| {
-                    is_still(now, &set.metadata)?;
-                    now.status.get_or_insert_default().collision_count = Some(collisions + 1);
-                    Ok(())
-                });
-                unless_gone(counted.await)?;
-                Ok(None)
-            }
-        }
+        history::look(&self.client, &self.sets, &wish, set_count).await
     }
 
     async fn claim(&self, set: &Arc<StatefulSet>, selector: &LabelSelector) -> Result<Vec<Arc<Pod>>, Status> {

@@ -1,21 +1,9 @@
 //! What a container is asked to be, and what is told of it.
 
-use crate::{Resources, SandboxId};
+use crate::{ContainerId, Resources, SandboxId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
-
-/// 64 lower-case hex digits, unique in this runtime's life.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ContainerId(pub String);
-
-impl fmt::Display for ContainerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// The exit code of a container whose first process could not be made; containerd's.
 pub const CANNOT_START: i32 = 128;

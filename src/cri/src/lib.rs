@@ -2,29 +2,36 @@
 //!
 //! It owns the words: what a sandbox, a container, an image, a network and a stream are, and the traits that a runtime, an
 //! image service and the host's network implement. It knows neither Kubernetes nor the kernel, and holds no state; but for [`subpath`], which all
-//! who mount a part of a volume must do alike, and [`logs`], which all who show one read. Read [`Runtime`] first.
+//! who mount a part of a volume must do alike, [`logs`], which all who show one read, and [`blocking`], which all who work on disks
+//! and the kernel need. Read [`Runtime`] first.
 
 #![forbid(unsafe_code)]
 
+mod background;
 pub mod confinement;
 mod container;
 mod error;
 mod id;
 mod image;
 pub mod logs;
+mod names;
 mod network;
 mod networks;
+mod resources;
 mod sandbox;
 mod streaming;
 pub mod subpath;
 pub mod wire;
 
+pub use background::*;
 pub use container::*;
 pub use error::*;
 pub use id::*;
 pub use image::*;
+pub use names::*;
 pub use network::*;
 pub use networks::*;
+pub use resources::*;
 pub use sandbox::*;
 pub use streaming::*;
 

@@ -1,9 +1,25 @@
-//! Networks of their own that sandboxes may be in, beside the pods'.
+//! What leads to a sandbox: ports of the machine, and networks of their own that sandboxes may be in beside the pods'.
 
-use crate::{HostPort, SandboxId};
+use crate::SandboxId;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+
+/// A port of the machine that leads to the sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPort {
+    pub protocol: Protocol,
+    pub host_ip: Option<IpAddr>,
+    pub host_port: u16,
+    pub container_port: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Protocol {
+    Tcp,
+    Udp,
+    Sctp,
+}
 
 /// A network beside the pods': who is in it reaches its other members, and nobody of the other networks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use cri::CriError;
 use http::StatusCode;
 use image::{BuildError, ImageError};
 use std::fmt::Display;
+use tokio::task::JoinError;
 
 pub(crate) type Result<T, E = ApiError> = std::result::Result<T, E>;
 
@@ -49,6 +50,13 @@ impl ApiError {
 
     pub(crate) fn no_container(name: &str) -> Self {
         ApiError::not_found(format_args!("No such container: {name}"))
+    }
+}
+
+/// A bug of ours, met by work that was done where it may block.
+impl From<JoinError> for ApiError {
+    fn from(error: JoinError) -> ApiError {
+        ApiError::failed("the engine's own fault", error)
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Answer, Appliance, appliance};
+use common::{Answer, Appliance, appliance, volumes};
 
 fn says(answer: &Answer, code: i32, words: &[&str]) {
     let said = answer.err();
@@ -121,24 +121,10 @@ fn told(at: &Appliance, of: &str, reason: &str, message: &str) {
     at.until_told(&messages, message);
 }
 
-/// With a volume `v` of that source at /data, and one of the pod's own at /scratch.
+/// With a volume of that source at /data, one of the pod's own at /scratch, and none that needs room for a token.
 fn pod_with(name: &str, source: &str) -> String {
-    format!(
-        "
-apiVersion: v1
-kind: Pod
-metadata: {{name: {name}}}
-spec:
-  terminationGracePeriodSeconds: 1
-  automountServiceAccountToken: false
-  containers:
-  - name: c
-    image: busybox:1
-    command: [sleep, '3600']
-    volumeMounts: [{{name: v, mountPath: /data}}, {{name: scratch, mountPath: /scratch}}]
-  volumes: [{{name: v, {source}}}, {{name: scratch, emptyDir: {{}}}}]
-"
-    )
+    let volumes = [("v", "/data", source), ("scratch", "/scratch", "emptyDir: {}")];
+    volumes::pod_with(name, &volumes, "automountServiceAccountToken: false")
 }
 
 #[test]
@@ -168,7 +154,7 @@ fn a_full_disk_of_volumes_is_told_and_the_rest_goes_on() {
 
     // who fills a volume hears of it, and goes on
     at.kubectl_with(&["create"], &pod_with("writer", "persistentVolumeClaim: {claimName: one}")).ok("writer");
-    at.kubectl(&["wait", "--for=condition=ready", "pod/writer", "--timeout=60s"]).ok("writer");
+    volumes::starts(&at, "writer");
     for directory in ["/data", "/scratch"] {
         let fill = format!("dd if=/dev/zero of={directory}/fill bs=64k count=100");
         let refused = at.kubectl(&["exec", "writer", "--", "sh", "-c", &fill]).refused(directory);

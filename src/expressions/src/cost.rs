@@ -6,6 +6,7 @@
 
 use crate::types::Ty;
 
+/// cel-go's factors for a character that is looked at, and its prices for what is made.
 pub(crate) const TEXT: f64 = 0.1;
 pub(crate) const REGEX: f64 = 0.25;
 pub(crate) const LIST: u64 = 10;

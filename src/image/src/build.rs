@@ -46,13 +46,13 @@ mod view;
 mod wanted;
 mod words;
 
-use crate::background::in_background;
 use crate::document::ImageDocument;
 use crate::error::{ImageError, Result};
 use crate::store::ImageStore;
 use crate::{Digest, ImageRef};
 pub use classic::Classic;
 pub use configuration::apply_changes;
+use cri::blocking;
 pub use delivery::FoundPath;
 pub use options::{
     BuildContext, BuildCredentials, BuildOptions, BuildResult, BuildRunner, BuildSecrets, BuildSsh, Dialect,
@@ -61,6 +61,7 @@ pub use options::{
 pub use output::{BuildOutput, Channel};
 pub use progress::{BuildEvent, BuildProgress, PlannedStep};
 use std::sync::Arc;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 const GIVEN_UP: &str = "the build was given up";
@@ -77,6 +78,12 @@ pub enum BuildError {
     Image(#[from] ImageError),
     #[error(transparent)]
     Runtime(#[from] cri::CriError),
+}
+
+impl From<JoinError> for BuildError {
+    fn from(error: JoinError) -> Self {
+        ImageError::from(error).into()
+    }
 }
 
 impl BuildError {
@@ -129,19 +136,18 @@ impl ImageStore {
             Some(_) => context,
             None => {
                 let gone = gone.clone();
-                in_background(move || context.without_ignored(&name, &gone)).await?
+                blocking(move || context.without_ignored(&name, &gone)).await?
             }
         };
         let until = gone.clone();
-        let planned =
-            in_background(move || Ok(plan::plan(&text, &options, &until).map(|plan| (plan, options))));
-        let (plan, options) = planned.await??;
+        let planned = blocking(move || plan::plan(&text, &options, &until).map(|plan| (plan, options)));
+        let (plan, options) = planned.await?;
         let hidden = options.hidden;
         let builder = stage::Builder::new(self, &plan, context, options, runner, progress, gone);
         let built = builder.build().await?;
         let (store, id) = (self.inner.clone(), built.id.clone());
         let names = tags.iter().map(ImageRef::to_string).collect();
-        let image = in_background(move || store.publish(&id, &tags, hidden)).await?;
+        let image = blocking(move || store.publish(&id, &tags, hidden)).await?;
         // it may have others: a build that changes nothing makes the image that it begins with
         let image = cri::ImageInfo { repo_tags: names, ..image };
         Ok(BuildResult { image, hold: built.hold })

@@ -1,6 +1,5 @@
 //! New images from what is here: the upper directory of a container, a tar, a changed configuration.
 
-use crate::background::in_background;
 use crate::digest::chain_ids;
 use crate::document::{HistoryItem, ImageDocument};
 use crate::error::{ImageError, Result, doing, out_of_io};
@@ -9,7 +8,7 @@ use crate::manifest::MAX_CONFIG;
 use crate::store::{ImageRecord, ImageStore, Inner, LayerRef, Pin, Provenance};
 use crate::upper;
 use crate::{Digest, ImageRef};
-use cri::ImageInfo;
+use cri::{ImageInfo, blocking};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,7 +36,7 @@ impl ImageStore {
     ) -> Result<ImageInfo> {
         let names = parse_name(name)?;
         let (store, parent, upper) = (self.inner.clone(), parent.map(str::to_owned), upper.to_owned());
-        in_background(move || {
+        blocking(move || {
             let mut draft = match parent {
                 Some(parent) => Draft::from_image(&store, &parent)?,
                 None => Draft::scratch(),
@@ -61,7 +60,7 @@ impl ImageStore {
     ) -> Result<ImageInfo> {
         let names = parse_name(name)?;
         let (store, reader) = (self.inner.clone(), SyncIoBridge::new(tar));
-        in_background(move || {
+        blocking(move || {
             let mut draft = Draft { document, ..Draft::scratch() };
             draft.add_tar(&store, reader)?;
             draft.step(step);
@@ -87,7 +86,7 @@ impl ImageStore {
         out: impl tokio::io::AsyncWrite + Send + Unpin + 'static,
     ) -> Result<()> {
         let (directory, out) = (directory.to_owned(), SyncIoBridge::new(out));
-        in_background(move || {
+        blocking(move || {
             upper::write_tar(&directory, out)
                 .map_err(|e| out_of_io(&format!("read {}", directory.display()), e))
         })

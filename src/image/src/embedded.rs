@@ -1,11 +1,7 @@
-//! Images that the program itself carries: pulled like others, but from nowhere.
+//! Which images the program itself carries.
 
-use crate::error::{ImageError, Result};
-use crate::progress::{Progress, PullEvent};
-use crate::{ImageRef, ImageStore};
-use cri::ImageInfo;
+use crate::ImageRef;
 use parking_lot::Mutex;
-use std::sync::Arc;
 
 /// Makes a docker-archive that holds the image under its name.
 pub type Archive = fn() -> std::io::Result<Vec<u8>>;
@@ -14,44 +10,12 @@ pub type Archive = fn() -> std::io::Result<Vec<u8>>;
 pub(crate) struct Embedded(Mutex<Vec<(ImageRef, Archive)>>);
 
 impl Embedded {
-    fn find(&self, reference: &ImageRef) -> Option<Archive> {
+    pub(crate) fn add(&self, reference: ImageRef, archive: Archive) {
+        self.0.lock().push((reference, archive));
+    }
+
+    pub(crate) fn find(&self, reference: &ImageRef) -> Option<Archive> {
         let known = self.0.lock();
         known.iter().find(|(name, _)| name == reference).map(|(_, archive)| *archive)
-    }
-}
-
-impl ImageStore {
-    /// From now on a pull of this name reads the archive and asks no registry.
-    ///
-    /// # Errors
-    /// A name that is none.
-    pub fn embed(&self, name: &str, archive: Archive) -> Result<()> {
-        let reference = ImageRef::parse(name)?;
-        self.inner.embedded.0.lock().push((reference, archive));
-        Ok(())
-    }
-
-    /// `None` where no embedded image has this name.
-    pub(crate) async fn pull_embedded(
-        &self,
-        reference: &ImageRef,
-        progress: &Arc<dyn Progress>,
-    ) -> Option<Result<ImageInfo>> {
-        let archive = self.inner.embedded.find(reference)?;
-        let name = reference.familiar();
-        if let Ok(Some(known)) = self.image(&name) {
-            progress.event(PullEvent::Done { name, newer: false });
-            return Some(Ok(known));
-        }
-        let loaded = match archive() {
-            Ok(bytes) => self.load(std::io::Cursor::new(bytes)).await,
-            Err(error) => Err(ImageError::io(format!("read the embedded image {name}"), error)),
-        };
-        let loaded = loaded.and_then(|images| {
-            let first = images.into_iter().next();
-            first.ok_or_else(|| ImageError::Refused(format!("the embedded archive of {name} holds no image")))
-        });
-        progress.event(PullEvent::Done { name, newer: true });
-        Some(loaded)
     }
 }

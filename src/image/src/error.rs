@@ -3,6 +3,7 @@
 use cri::CriError;
 use std::fmt::Display;
 use std::io;
+use tokio::task::JoinError;
 
 pub type Result<T, E = ImageError> = std::result::Result<T, E>;
 
@@ -82,6 +83,13 @@ pub(crate) fn out_of_io(what: &str, error: io::Error) -> ImageError {
         None if error.raw_os_error().is_some() => ImageError::io(what, error),
         // anything else was said by a decoder or the tar reader about what it read
         None => ImageError::Refused(format!("{what}: {error}")),
+    }
+}
+
+/// A bug of ours, met by work that was done where it may block.
+impl From<JoinError> for ImageError {
+    fn from(error: JoinError) -> Self {
+        ImageError::io("work in the background", error)
     }
 }
 

@@ -14,7 +14,6 @@
 
 #![forbid(unsafe_code)]
 
-mod background;
 mod build;
 mod cache_mounts;
 mod commit;

@@ -9,7 +9,6 @@ pub(crate) mod fuzzing;
 mod images;
 mod legacy;
 
-use crate::background::in_background;
 use crate::digest::chain_ids;
 use crate::error::{ImageError, Result, doing};
 use crate::manifest;
@@ -19,7 +18,7 @@ use crate::unpack::{self, Feed, FeedSender, Unpacked};
 use crate::{Digest, ImageRef, Platform};
 use bytes::Bytes;
 use contents::{Contents, Described};
-use cri::ImageInfo;
+use cri::{ImageInfo, blocking};
 use images::describe;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -45,14 +44,14 @@ impl ImageStore {
     ) -> Result<Vec<ImageInfo>> {
         let store = self.inner.clone();
         let reader = SyncIoBridge::new(archive);
-        let loaded = in_background(move || load(&store, archive::read(&store, reader)?, platform.as_ref()));
+        let loaded = blocking(move || load(&store, archive::read(&store, reader)?, platform.as_ref()));
         loaded.await.map_err(|e| self.inner.say_if_full(e))
     }
 
     /// From a file, or from a directory in OCI layout.
     pub async fn load_path(&self, path: &Path) -> Result<Vec<ImageInfo>> {
         let (store, path) = (self.inner.clone(), path.to_owned());
-        in_background(move || {
+        blocking(move || {
             if path.is_dir() {
                 return load(&store, directory::Directory::open(&store, &path)?, None);
             }

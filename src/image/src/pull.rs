@@ -1,8 +1,8 @@
 //! From a name to an image in the store: find the manifest, bring what is missing, name it.
 
+mod embedded;
 mod jobs;
 
-use crate::background::in_background;
 use crate::digest::chain_ids;
 use crate::error::{ImageError, Result, doing};
 use crate::layer_jobs::SharedJob;
@@ -12,7 +12,7 @@ use crate::registry::Repository;
 use crate::resolve::{Found, at_some_place, find};
 use crate::store::{ImageRecord, ImageStore, Inner, LayerRef};
 use crate::{Digest, ImageRef, Platform};
-use cri::{Credentials, ImageInfo, Pulled};
+use cri::{Credentials, ImageInfo, Pulled, blocking};
 use futures::FutureExt;
 use futures::future::try_join_all;
 use jobs::LayerJob;
@@ -145,7 +145,7 @@ async fn pull(
     let accepted = found.repository.accepted();
     let by = accepted.and_then(|taken| wanted.credentials.iter().position(|given| given == taken));
     let (store, bytes) = (store.clone(), found.manifest_bytes);
-    let image = in_background(move || {
+    let image = blocking(move || {
         store.blobs.write(&bytes)?;
         store.add_image(&id, record, &names)
     })
@@ -186,7 +186,7 @@ async fn config_bytes(store: &Arc<Inner>, reference: &ImageRef, found: &Found) -
     }
     let bytes = found.repository.small_blob(&descriptor.digest, MAX_CONFIG).await?;
     let (store, written) = (store.clone(), bytes.clone());
-    in_background(move || store.blobs.write(&written)).await.map_err(doing("keep the configuration"))?;
+    blocking(move || store.blobs.write(&written)).await.map_err(doing("keep the configuration"))?;
     Ok(bytes.to_vec())
 }
 

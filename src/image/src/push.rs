@@ -3,7 +3,6 @@
 
 mod packing;
 
-use crate::background::in_background;
 use crate::error::{ImageError, Result};
 use crate::manifest::{self, DOCKER_CONFIG, DOCKER_MANIFEST, Descriptor, Document, Manifest};
 use crate::progress::{PushEvent, PushProgress, PushStatus};
@@ -13,7 +12,7 @@ use crate::store::{ImageStore, Inner, LayerRef, PackedLayer};
 use crate::unpack::Compression;
 use crate::{Digest, ImageRef};
 use bytes::Bytes;
-use cri::Credentials;
+use cri::{Credentials, blocking};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use packing::{Effort, PackedStream};
@@ -134,7 +133,7 @@ fn neighbours(store: &Inner, id: &Digest, reference: &ImageRef) -> Vec<String> {
 /// The image is now known by the digest that the registry has.
 async fn remember(store: &Arc<Inner>, id: &Digest, reference: &ImageRef, digest: &Digest) -> Result<()> {
     let (store, id, name) = (store.clone(), id.clone(), reference.with_digest(digest).to_string());
-    in_background(move || {
+    blocking(move || {
         store.change(|state| {
             if state.index.images.contains_key(&id) {
                 state.index.names.insert(name, id);
@@ -204,7 +203,7 @@ impl Push {
         let (digest, size) = sent.map_err(|e| e.within(format!("layer {}", layer.diff_id.short())))?;
         let packed = PackedLayer { digest, size, compression: Compression::Gzip };
         let (store, chain, kept) = (self.store.clone(), layer.chain.clone(), packed.clone());
-        in_background(move || store.layers.remember_pushed(&chain, kept)).await?;
+        blocking(move || store.layers.remember_pushed(&chain, kept)).await?;
         self.tell(layer, PushStatus::Pushed);
         Ok(packed)
     }

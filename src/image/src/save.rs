@@ -1,6 +1,5 @@
 //! Images into a file, in the form of Docker since version 25: an OCI layout and a docker-archive in one, each layer once.
 
-use crate::background::in_background;
 use crate::digest::Hasher;
 use crate::document::ImageDocument;
 use crate::error::{ImageError, Result, doing};
@@ -8,6 +7,7 @@ use crate::manifest::{Descriptor, Manifest, ManifestIndex, OCI_CONFIG, OCI_INDEX
 use crate::store::{ImageStore, Inner, LayerRef, Rootfs};
 use crate::tar_split::TarSplitReader;
 use crate::{Digest, ImageRef};
+use cri::blocking;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -22,7 +22,7 @@ impl ImageStore {
     pub async fn save(&self, names: &[String], out: impl AsyncWrite + Send + Unpin + 'static) -> Result<()> {
         let (store, names) = (self.inner.clone(), names.to_vec());
         let out = SyncIoBridge::new(out);
-        in_background(move || {
+        blocking(move || {
             let images = collect(&store, &names)?;
             Saving { store, tar: tar::Builder::new(std::io::BufWriter::new(out)), written: BTreeSet::new() }
                 .all(&images)
@@ -39,7 +39,7 @@ impl ImageStore {
     ) -> Result<()> {
         let (store, id, tags) = (self.inner.clone(), id.to_owned(), names.to_vec());
         let out = SyncIoBridge::new(out);
-        in_background(move || {
+        blocking(move || {
             let images =
                 collect(&store, &[id])?.into_iter().map(|image| Image { tags: tags.clone(), ..image });
             let images: Vec<Image> = images.collect();

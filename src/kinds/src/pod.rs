@@ -2,8 +2,8 @@
 
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
-    Container, EphemeralContainer, Pod, PodCondition, PodSpec, PodStatus, PodTemplateSpec,
-    ResourceRequirements, Taint, Toleration,
+    Container, EphemeralContainer, Pod, PodCondition, PodSpec, PodStatus, ResourceRequirements, Taint,
+    Toleration,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -87,11 +87,6 @@ fn covers(toleration: &Toleration, taint: &Taint) -> bool {
         "Exists" => true,
         _ => text(&toleration.value) == text(&taint.value),
     }
-}
-
-/// Whether two templates make the same pods, however they are written.
-pub fn same_template(one: &PodTemplateSpec, other: &PodTemplateSpec) -> bool {
-    crate::builtin::same_template(one, other)
 }
 
 /// Sets a condition; its transition time moves only when the status does.

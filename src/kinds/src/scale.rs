@@ -1,18 +1,9 @@
 //! The `scale` of those kinds that have one.
 
-use crate::{ErrorList, Instance};
+use crate::{ErrorList, Instance, ScaleNumbers};
 use api::{Gvk, Reason, Status};
 use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
-
-/// What a kind that can be scaled says of itself.
-#[derive(Debug, Default)]
-pub struct ScaleNumbers {
-    pub wanted: Option<i32>,
-    pub current: Option<i32>,
-    /// Of its pods, as a query has it: `app=web`.
-    pub selector: Option<String>,
-}
 
 /// In the words of a query; `None` where it is no good selector.
 pub(crate) fn told(selector: &LabelSelector) -> Option<String> {

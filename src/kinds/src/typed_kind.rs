@@ -86,7 +86,11 @@ pub trait TypedKind:
     /// What a client should hear of an object that is valid: upstream's `WarningsOnCreate` and `WarningsOnUpdate`. Of a kind
     /// that has pods made, what is odd about these.
     fn warnings(&self, old: Option<&Self>) -> Vec<String> {
-        crate::builtin::pod_warnings::of_workload(self, old)
+        let Some((at, template)) = self.pod_template() else { return Vec::new() };
+        match old {
+            Some(old) if !self.generation_changes(old) => Vec::new(),
+            old => crate::builtin::pod_warnings::of_workload(self.metadata(), at, template, old.is_none()),
+        }
     }
     /// Whether `name` is a good name; most are DNS subdomains.
     fn validate_name(name: &str) -> Result<(), String> {

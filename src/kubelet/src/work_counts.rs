@@ -87,7 +87,7 @@ impl WorkCounts {
         self.starts.observe_time(took);
     }
 
-    pub fn tell(&self, out: &mut Exposition) {
+    pub fn collect(&self, out: &mut Exposition) {
         out.histograms(
             "kubelet_pod_start_duration_seconds",
             "[ALPHA] Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run",
@@ -145,7 +145,7 @@ mod tests {
         assert!(counts.time(Operation::RunSandbox, fails).await.is_err());
         counts.count_start(Duration::from_secs(7));
         let mut out = Exposition::default();
-        counts.tell(&mut out);
+        counts.collect(&mut out);
         let text = out.into_text();
         let of = "operation_type=\"run_podsandbox\"";
         for line in [

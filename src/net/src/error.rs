@@ -2,6 +2,7 @@
 
 use ipnet::Ipv4Net;
 use thiserror::Error;
+use tokio::task::JoinError;
 
 pub type Result<T, E = NetError> = std::result::Result<T, E>;
 
@@ -19,6 +20,13 @@ pub enum NetError {
     PortTaken(String, String),
     #[error("sandbox {0} has no network")]
     NotAttached(String),
+}
+
+/// A bug of ours, met by work that was done where it may block.
+impl From<JoinError> for NetError {
+    fn from(error: JoinError) -> Self {
+        NetError::failed("talk to netfilter", error)
+    }
 }
 
 impl NetError {

@@ -3,10 +3,10 @@
 use crate::error::Doing;
 use crate::kept::Lead;
 use crate::links::Links;
-use crate::network::{Network, blocking};
+use crate::network::Network;
 use crate::pod_netns::PodNetns;
 use crate::{Result, name_server, networks, sysctl};
-use cri::{AddressSpace, Endpoint, Membership, NameServer, NetworkConfig};
+use cri::{AddressSpace, Endpoint, Membership, NameServer, NetworkConfig, blocking};
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;

@@ -9,7 +9,7 @@ use crate::links::Links;
 use crate::pod_netns::PodNetns;
 use crate::ruleset::Ruleset;
 use crate::{Action, Frontend, Isolation, NetConfig, NetError, Result, nft_cli, ports, structure, sysctl};
-use cri::{Attachment, HostPort, NetworkCounters, NetworkGarbage, Protocol};
+use cri::{Attachment, HostPort, NetworkCounters, NetworkGarbage, Protocol, blocking};
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
@@ -184,7 +184,7 @@ impl Network {
     /// The kernel refuses; nothing was changed then. Call again: it compares with what the kernel has then.
     pub async fn set_isolation(&self, isolation: Isolation) -> Result<BTreeSet<String>> {
         // before the ruleset is taken: sandboxes are connected meanwhile
-        let (layout, too_large) = blocking(move || Ok(Layout::of(&isolation))).await?;
+        let (layout, too_large) = blocking(move || Ok::<_, NetError>(Layout::of(&isolation))).await?;
         self.with_ruleset(move |ruleset| ruleset.set_isolation(layout)).await?;
         Ok(too_large)
     }
@@ -192,7 +192,7 @@ impl Network {
     /// What a user should know of this machine's other tables: they are not ours to edit.
     pub async fn notes(&self) -> Vec<String> {
         let table = self.0.config.table();
-        let noted = blocking(move || Ok(nft_cli::notes(&nft_cli::chains()?, &table))).await;
+        let noted = blocking(move || nft_cli::chains().map(|chains| nft_cli::notes(&chains, &table))).await;
         noted.unwrap_or_else(|error| vec![error.to_string()])
     }
 
@@ -314,12 +314,4 @@ impl Network {
     pub(crate) fn ipam(&self) -> MutexGuard<'_, Ipam> {
         self.0.ipam.lock()
     }
-}
-
-pub(crate) async fn blocking<T: Send + 'static>(
-    act: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(act)
-        .await
-        .unwrap_or_else(|error| Err(NetError::failed("talk to netfilter", error)))
 }

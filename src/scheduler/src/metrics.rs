@@ -62,7 +62,7 @@ impl Metrics {
         self.preemptions.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn tell(&self, out: &mut Exposition, pending: Pending) {
+    pub(crate) fn collect(&self, out: &mut Exposition, pending: Pending) {
         let name = "scheduler_pending_pods";
         out.metric(name, "gauge", "Number of pending pods, by the queue type.");
         for (queue, pods) in [
@@ -118,7 +118,7 @@ mod tests {
         metrics.count_attempt("a client's own", Attempt::Scheduled, Duration::ZERO);
         metrics.count_preemption();
         let mut out = Exposition::default();
-        metrics.tell(&mut out, Pending { active: 1, backoff: 2, gated: 3, unschedulable: 4 });
+        metrics.collect(&mut out, Pending { active: 1, backoff: 2, gated: 3, unschedulable: 4 });
         let text = out.into_text();
         let of = "profile=\"default-scheduler\",result";
         for line in [

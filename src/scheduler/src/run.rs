@@ -78,7 +78,7 @@ pub async fn run(cluster: Cluster, profiles: Profiles, stop: CancellationToken) 
     let client = cluster.acting_as(Actor::component(USER));
     let controller = Controller::new("scheduler", &cluster).one_at_a_time();
     let scheduler = Arc::new(Scheduler::new(&client, controller.queue(), Arc::new(profiles)));
-    cluster.metrics().tell_of(&scheduler);
+    cluster.metrics().register(&scheduler);
     let controller = listening(controller, &scheduler);
     scheduler.fill();
     let turn = |scheduler: Arc<Scheduler>, Turn| async move {

@@ -6,7 +6,7 @@ use crate::config::scheduler_name;
 use crate::hints::Event;
 use crate::metrics::Metrics;
 use crate::write_tasks::Writes;
-use cluster::metrics::{Exposition, Source};
+use cluster::metrics::{Collector, Exposition};
 use cluster::{Api, Client, Recorder, WorkQueue};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use parking_lot::{Mutex, MutexGuard};
@@ -33,10 +33,10 @@ pub(crate) struct Scheduler {
     pub(crate) metrics: Metrics,
 }
 
-impl Source for Scheduler {
-    fn tell(&self, out: &mut Exposition) {
+impl Collector for Scheduler {
+    fn collect(&self, out: &mut Exposition) {
         let pending = self.cache().queue.pending();
-        self.metrics.tell(out, pending);
+        self.metrics.collect(out, pending);
     }
 }
 

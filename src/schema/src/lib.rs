@@ -18,7 +18,6 @@ mod checks;
 mod default;
 mod errors;
 mod formats;
-mod link;
 mod merge_keys;
 mod numbers;
 mod parse;
@@ -36,9 +35,9 @@ pub use check::{Checked, WrongType, check, check_custom, doubled_fields};
 pub use checks::Checks;
 pub use default::{set_defaults, set_defaults_in};
 pub use errors::ErrorList;
-pub use link::Link;
 pub use parse::from_openapi;
 pub use prune::{drop_off, drop_unset_nulls, prune};
+pub use table::Link;
 pub use validate::{validate, validate_default, validate_update};
 pub use zero::zero_nulls;
 

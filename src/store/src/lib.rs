@@ -9,15 +9,19 @@
 
 mod committer;
 mod copy;
+mod copy_error;
 mod log;
+mod resource;
 mod root;
 mod watch;
 mod write;
 
-pub use copy::{Copied, CopyError, copy};
+pub use copy::{Copied, copy};
+pub use copy_error::CopyError;
 pub use etcd::{Credentials, Endpoint, EndpointError};
 pub use log::{OpenError, Recovery};
-pub use root::{Resource, Snapshot};
+pub use resource::Resource;
+pub use root::Snapshot;
 pub use watch::{Event, EventKind, TooOld, Watch, WatchAll};
 pub use write::{Change, CommitError, Committed, Durability, Precondition, Priority, Write};
 

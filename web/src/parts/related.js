@@ -2,13 +2,13 @@
 
 import { endpointSlices, isAnswering, serviceOf } from '../cluster/endpoint-slices.js';
 import { useCollection } from '../cluster/live.js';
+import { replicaSets } from '../cluster/replica-sets.js';
 import { newestFirst, timesSeen, lastSeen } from '../lib/events.js';
 import { sorted } from '../lib/filter.js';
 import { html } from '../lib/html.js';
 import { podStatus, replicaStatus } from '../lib/status.js';
 import { events } from '../views/events.js';
 import { pods } from '../views/pods.js';
-import { replicaSets } from '../views/workloads.js';
 import { Age, Empty, ObjectLink, Status } from './bits.js';
 
 const MOST = 200; // a panel is no table

@@ -24,7 +24,7 @@ export const views = [
   events,
   nodes,
   namespaces,
-  more,
+  more(() => known()),
 ];
 
 export const viewNamed = (id) => views.find((view) => view.id === id) ?? views[0];

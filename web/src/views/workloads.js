@@ -1,3 +1,4 @@
+import { replicaSets as resource } from '../cluster/replica-sets.js';
 import { html } from '../lib/html.js';
 import { labels } from '../lib/format.js';
 import { replicaStatus } from '../lib/status.js';
@@ -42,7 +43,8 @@ export const deployments = apps('deployments', 'Deployment', {
   sections: (o) => html`<${OwnedReplicaSets} owner=${o} />${podsOf(o)}`,
 });
 
-export const replicaSets = apps('replicasets', 'ReplicaSet', {
+const replicaSets = {
+  ...resource,
   status: ofReplicas,
   scalable: true,
   columns: [readyColumn(ofReplicas), { title: 'Owner', width: 'minmax(90px, 1fr)', get: ownerOf, room: 'middle' }, imageColumn],
@@ -53,7 +55,7 @@ export const replicaSets = apps('replicasets', 'ReplicaSet', {
     selector(o),
   ],
   sections: podsOf,
-});
+};
 
 const replicationControllers = {
   group: '', version: 'v1', plural: 'replicationcontrollers', kind: 'ReplicationController', title: 'ReplicationControllers', namespaced: true,

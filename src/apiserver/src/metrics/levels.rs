@@ -40,7 +40,7 @@ const OF_LEVELS: [OfLevel; 8] = [
     }),
 ];
 
-pub(super) fn tell(out: &mut Exposition, levels: &[(Arc<str>, Counts)]) {
+pub(super) fn collect(out: &mut Exposition, levels: &[(Arc<str>, Counts)]) {
     for (name, kind, help, of) in OF_LEVELS {
         out.metric(name, kind, help);
         for (level, counts) in levels {
@@ -58,7 +58,7 @@ mod tests {
     fn each_level_tells_its_seats_and_who_waits() {
         let limits = Limits { nominal: 5, lower: 4, upper: 9 };
         let mut out = Exposition::default();
-        tell(&mut out, &[("low".into(), Counts { waiting: 3, limits, ..Counts::default() })]);
+        collect(&mut out, &[("low".into(), Counts { waiting: 3, limits, ..Counts::default() })]);
         let text = out.into_text();
         for (name, value) in [
             ("current_inqueue_requests", 3),

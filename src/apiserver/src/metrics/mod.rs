@@ -76,8 +76,8 @@ impl Metrics {
         *all.entry((name.to_owned(), reason)).or_default() += 1;
     }
 
-    fn tell(&self, out: &mut Exposition) {
-        self.requests.tell(out);
+    fn collect(&self, out: &mut Exposition) {
+        self.requests.collect(out);
         out.histograms(
             "apiserver_client_certificate_expiration_seconds",
             "Distribution of the remaining lifetime on the certificate used to authenticate a request.",
@@ -88,7 +88,7 @@ impl Metrics {
         for ((service, reason), count) in self.lost.lock().iter() {
             out.value(name, &[("name", service.as_str()), ("reason", *reason)], count, None);
         }
-        self.reloads.tell(out);
+        self.reloads.collect(out);
     }
 }
 
@@ -99,11 +99,11 @@ pub(crate) fn page(metrics: &Metrics, flow: &FlowControl, cluster: &Cluster) -> 
     out.metric(name, "gauge", "A metric with a constant '1' value labeled by major, minor and git version of the Kubernetes that is served.");
     let labels = [("git_version", version.git), ("major", version.major), ("minor", version.minor)];
     out.value(name, &labels, 1, None);
-    metrics.tell(&mut out);
-    levels::tell(&mut out, &flow.counts());
-    objects::tell(&mut out, cluster);
-    cluster.metrics().tell(&mut out);
-    process::tell(&mut out);
+    metrics.collect(&mut out);
+    levels::collect(&mut out, &flow.counts());
+    objects::collect(&mut out, cluster);
+    cluster.metrics().collect(&mut out);
+    process::collect(&mut out);
     out.into_text()
 }
 
@@ -121,7 +121,7 @@ mod tests {
         metrics.count_lost_service("v1.example.com", "ServiceNotFound");
         metrics.count_lost_service("v1.example.com", "ServiceNotFound");
         let mut out = Exposition::default();
-        metrics.tell(&mut out);
+        metrics.collect(&mut out);
         let text = out.into_text();
         for line in [
             "apiserver_client_certificate_expiration_seconds_bucket{le=\"0\"} 1\n",

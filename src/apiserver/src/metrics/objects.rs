@@ -6,7 +6,7 @@ use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kinds::builtin::api_service::condition;
 use store::Resource;
 
-pub(super) fn tell(out: &mut Exposition, cluster: &Cluster) {
+pub(super) fn collect(out: &mut Exposition, cluster: &Cluster) {
     let (registry, snapshot) = (cluster.registry(), cluster.store().snapshot());
     let counts: Vec<_> = registry
         .kinds()

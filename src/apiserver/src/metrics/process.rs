@@ -15,7 +15,7 @@ struct Process {
     virtual_bytes: f64,
 }
 
-pub(super) fn tell(out: &mut Exposition) {
+pub(super) fn collect(out: &mut Exposition) {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let process = parse(&read("/proc/self/stat"), &read("/proc/stat"));
     let values = [
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn all_of_it_is_known_of_this_process() {
         let mut out = Exposition::default();
-        tell(&mut out);
+        collect(&mut out);
         let text = out.into_text();
         let told = text.lines().filter(|line| line.starts_with("process_")).count();
         assert_eq!(told, 6, "{text}");

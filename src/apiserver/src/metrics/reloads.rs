@@ -30,7 +30,7 @@ impl Reloads {
         reloads.last = jiff::Timestamp::now().as_millisecond() as f64 / 1000.0;
     }
 
-    pub(super) fn tell(&self, out: &mut Exposition) {
+    pub(super) fn collect(&self, out: &mut Exposition) {
         let all = self.0.lock();
         for (file, name) in
             [(ConfigFile::Authentication, "authentication"), (ConfigFile::Authorization, "authorization")]
@@ -65,7 +65,7 @@ mod tests {
             reloads.count(ConfigFile::Authorization, is_in_force);
         }
         let mut out = Exposition::default();
-        reloads.tell(&mut out);
+        reloads.collect(&mut out);
         let told = out.into_text();
         for (status, count) in [("success", 2), ("failure", 1)] {
             let name = "apiserver_authorization_config_controller_automatic_reload";

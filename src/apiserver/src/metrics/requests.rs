@@ -259,7 +259,7 @@ impl Requests {
         self.series.load().get(labels).cloned().unwrap_or_default()
     }
 
-    pub(super) fn tell(&self, out: &mut Exposition) {
+    pub(super) fn collect(&self, out: &mut Exposition) {
         let all = self.series.load_full();
         let mut all: Vec<(&Labels, &Arc<Series>)> = all.iter().collect();
         all.sort_by_key(|(labels, _)| *labels);
@@ -371,7 +371,7 @@ mod tests {
         let reading = requests.in_flight(true);
         let text = || {
             let mut out = Exposition::default();
-            requests.tell(&mut out);
+            requests.collect(&mut out);
             out.into_text()
         };
         let told = text();
@@ -405,7 +405,7 @@ mod tests {
         let watching = requests.watching(&Target::collection(&version, Some("a")));
         let told = |count: u64| {
             let mut out = Exposition::default();
-            requests.tell(&mut out);
+            requests.collect(&mut out);
             let text = out.into_text();
             let line = format!(
                 "apiserver_longrunning_requests{{component=\"apiserver\",group=\"\",resource=\"pods\",scope=\"namespace\",subresource=\"\",verb=\"WATCH\",version=\"v1\"}} {count}\n"

@@ -10,10 +10,12 @@ mod services;
 use crate::addons::Book;
 use crate::control::{ControlReply, ControlRequest, ControlStatus, Refusal, StoreFull};
 use crate::scheduled_stop::ScheduledStop;
+use crate::{KUBERNETES, Places};
 use cluster::Cluster;
 use dashboard::Dashboard;
 use image::{BuildRunner, ImageStore};
 use kubelet::Pauser;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -99,6 +101,24 @@ impl Answers {
             store_full: full.and_then(|full| Some(StoreFull { used: full.bytes, limit: full.quota? })),
             ..self.status.clone()
         }
+    }
+}
+
+/// What stays as it is while this process runs. `api`: where the API answers, `None` without Kubernetes.
+pub(crate) fn status_of(places: &Places, node_ip: Ipv4Addr, api: Option<&str>) -> ControlStatus {
+    ControlStatus {
+        profile: places.profile.to_string(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kubernetes: KUBERNETES.to_owned(),
+        node_ip,
+        api: api.unwrap_or_default().to_owned(),
+        without_kubernetes: api.is_none(),
+        // these change: [`Answers::status_now`]
+        ready: false,
+        paused: None,
+        stops_at: None,
+        store_full: None,
     }
 }
 

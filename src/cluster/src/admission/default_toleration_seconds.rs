@@ -6,7 +6,7 @@ use ::api::Status;
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{Pod, Toleration};
 
-const SECONDS: i64 = 300;
+const SECONDS: i64 = 300; // upstream's --default-not-ready-toleration-seconds and --default-unreachable-toleration-seconds
 const TAINTS: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 
 pub(super) struct DefaultTolerationSeconds;

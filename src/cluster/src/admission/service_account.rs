@@ -3,6 +3,7 @@
 use super::plugin::{Plugin, Step};
 use super::review::Review;
 use crate::Cluster;
+use crate::name_suffix::name_suffix;
 use crate::pod_references::{self as refers, MIRROR};
 use crate::reservations::Reservations;
 use ::api::{GroupResource, Object, ObjectKey, Status};
@@ -13,7 +14,6 @@ use k8s_openapi::api::core::v1::{
     VolumeMount, VolumeProjection,
 };
 use kinds::TypedKind;
-use rand::Rng;
 use std::time::Duration;
 use store::{EventKind, Resource};
 
@@ -96,9 +96,10 @@ fn has_account(cluster: &Cluster, pod: &Pod) -> Result<(), Status> {
 }
 
 async fn give_account(cluster: &Cluster, pod: &mut Pod) -> Result<(), Status> {
-    // its kubelet takes one that differs from the file for another pod
+    // its kubelet takes one that differs from the file for another pod; what it must not have is refused here already, as upstream
+    // does, before validation finds that a token needs an account
     if is_mirror(pod) {
-        return Ok(());
+        return refers_to_nothing(pod);
     }
     let namespace = pod.metadata.namespace.clone().unwrap_or_default();
     let pod_name = pod.metadata.name.clone().unwrap_or_default();
@@ -163,7 +164,7 @@ fn mount_token(spec: &mut PodSpec) {
     let volumes = spec.volumes.get_or_insert_default();
     let known = volumes.iter().find(|v| v.name.starts_with(VOLUME_PREFIX)).map(|v| v.name.clone());
     let name = known.unwrap_or_else(|| {
-        let name = fresh_name();
+        let name = format!("{VOLUME_PREFIX}{}", name_suffix());
         volumes.push(token_volume(&name));
         name
     });
@@ -175,13 +176,6 @@ fn mount_token(spec: &mut PodSpec) {
             ..VolumeMount::default()
         });
     }
-}
-
-fn fresh_name() -> String {
-    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let mut random = rand::rng();
-    let suffix: String = (0..5).map(|_| LETTERS[random.random_range(0..LETTERS.len())] as char).collect();
-    format!("{VOLUME_PREFIX}{suffix}")
 }
 
 fn token_volume(name: &str) -> Volume {

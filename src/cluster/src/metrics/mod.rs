@@ -1,7 +1,7 @@
-//! What Prometheus is told: counters and histograms that cost some atomic additions, the text of a page, and who has
-//! numbers to tell.
+//! What Prometheus is told: counters and histograms that cost some atomic additions, the text of a page, and who has numbers for
+//! it.
 //!
-//! Components know no page, and the page no component: who has numbers is a [`Source`], and is asked when somebody reads
+//! Components know no page, and the page no component: who has numbers is a [`Collector`], and is asked when somebody reads
 //! [`Metrics`]. Labels are of what the program knows, never a client's text: there are not many series.
 
 mod exposition;
@@ -18,9 +18,9 @@ use std::sync::{Arc, Weak};
 pub use webhooks::WebhookWait;
 pub(crate) use webhooks::{Asking, Call, WebhookMetrics};
 
-/// Has numbers to tell. It is asked by whoever reads the page, and waits for nothing.
-pub trait Source: Send + Sync + 'static {
-    fn tell(&self, out: &mut Exposition);
+/// Has metrics, as Prometheus' own collectors have. It is asked by whoever reads the page, and waits for nothing.
+pub trait Collector: Send + Sync + 'static {
+    fn collect(&self, out: &mut Exposition);
 }
 
 /// What the components of a cluster count.
@@ -28,26 +28,26 @@ pub trait Source: Send + Sync + 'static {
 pub struct Metrics {
     queues: Queues,
     pub(crate) webhooks: WebhookMetrics,
-    sources: Mutex<Vec<Weak<dyn Source>>>,
+    collectors: Mutex<Vec<Weak<dyn Collector>>>,
 }
 
 impl Metrics {
     /// It is asked for as long as it lives.
-    pub fn tell_of(&self, source: &Arc<impl Source>) {
-        let source: Arc<dyn Source> = source.clone();
-        let mut sources = self.sources.lock();
-        sources.retain(|source| source.strong_count() > 0);
-        sources.push(Arc::downgrade(&source));
+    pub fn register(&self, collector: &Arc<impl Collector>) {
+        let collector: Arc<dyn Collector> = collector.clone();
+        let mut collectors = self.collectors.lock();
+        collectors.retain(|collector| collector.strong_count() > 0);
+        collectors.push(Arc::downgrade(&collector));
     }
 
-    pub fn tell(&self, out: &mut Exposition) {
-        self.queues.tell(out);
-        self.webhooks.tell(out);
-        let sources: Vec<_> = {
-            let sources = self.sources.lock();
-            sources.iter().filter_map(Weak::upgrade).collect()
+    pub fn collect(&self, out: &mut Exposition) {
+        self.queues.collect(out);
+        self.webhooks.collect(out);
+        let collectors: Vec<_> = {
+            let collectors = self.collectors.lock();
+            collectors.iter().filter_map(Weak::upgrade).collect()
         };
-        sources.iter().for_each(|source| source.tell(out));
+        collectors.iter().for_each(|collector| collector.collect(out));
     }
 
     /// `name` is the controller's; upstream's queues do not say that they are one's.
@@ -62,24 +62,24 @@ mod tests {
 
     struct One;
 
-    impl Source for One {
-        fn tell(&self, out: &mut Exposition) {
+    impl Collector for One {
+        fn collect(&self, out: &mut Exposition) {
             out.metric("one", "gauge", "One.");
             out.value("one", &[], 1, None);
         }
     }
 
     #[test]
-    fn a_source_is_asked_while_it_lives() {
-        let (metrics, source) = (Metrics::default(), Arc::new(One));
-        metrics.tell_of(&source);
+    fn a_collector_is_asked_while_it_lives() {
+        let (metrics, collector) = (Metrics::default(), Arc::new(One));
+        metrics.register(&collector);
         let told = || {
             let mut out = Exposition::default();
-            metrics.tell(&mut out);
+            metrics.collect(&mut out);
             out.into_text()
         };
         assert!(told().ends_with("# HELP one One.\n# TYPE one gauge\none 1\n"), "{}", told());
-        drop(source);
+        drop(collector);
         assert!(!told().contains("one 1"), "{}", told());
     }
 }

@@ -41,7 +41,7 @@ impl Queues {
         self.0.lock().entry(name).or_default().clone()
     }
 
-    pub(super) fn tell(&self, out: &mut Exposition) {
+    pub(super) fn collect(&self, out: &mut Exposition) {
         let all = self.0.lock().clone();
         let numbers: [(&str, &str, &str, fn(&QueueMetrics) -> i64); 3] = [
             ("workqueue_depth", "gauge", "Current depth of workqueue", |of| of.depth.load(Ordering::Relaxed)),
@@ -92,7 +92,7 @@ mod tests {
         queue.add("b");
         let told = |line: &str| {
             let mut out = Exposition::default();
-            queues.tell(&mut out);
+            queues.collect(&mut out);
             let text = out.into_text();
             assert!(text.lines().any(|known| known == line), "no {line} in {text}");
         };

@@ -37,7 +37,7 @@ impl WebhookMetrics {
         all.entry(call).or_insert_with(|| Histogram::new(&TIMES)).observe_time(took);
     }
 
-    pub(super) fn tell(&self, out: &mut Exposition) {
+    pub(super) fn collect(&self, out: &mut Exposition) {
         out.metric(
             NAME,
             "histogram",
@@ -137,7 +137,7 @@ mod tests {
         metrics.count(call(false), Duration::from_millis(50));
         metrics.count(call(true), Duration::from_secs(30));
         let mut out = Exposition::default();
-        metrics.tell(&mut out);
+        metrics.collect(&mut out);
         let text = out.into_text();
         for (rejected, le, count) in
             [("false", "0.025", 0), ("false", "0.1", 1), ("true", "25", 0), ("true", "+Inf", 1)]

@@ -4,8 +4,8 @@ use super::annotations::{Sizes, revision};
 use crate::{share, template_hash};
 use api::ObjectKey;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus, ReplicaSet};
+use kinds::builtin::same_template;
 use kinds::key_of;
-use kinds::pod::same_template;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Step {

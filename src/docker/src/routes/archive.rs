@@ -9,7 +9,7 @@ use crate::root::{self, Place, Root, kind, plain};
 use crate::{owner, plan};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use cri::Mount;
+use cri::{Mount, blocking};
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
 use nix::errno::Errno;
@@ -193,12 +193,6 @@ fn stat_header(asked: &Asked, root: &Root, place: &Place, found: &FileStat) -> R
     });
     let header = HeaderValue::from_str(&BASE64_STANDARD.encode(text.to_string()));
     header.map_err(|e| ApiError::failed("describe the path", e))
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|e| Err(ApiError::failed("the engine's own fault", e)))
 }
 
 fn asked(request: &ApiRequest) -> Result<Asked> {

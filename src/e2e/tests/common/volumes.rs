@@ -4,6 +4,16 @@ use super::Appliance;
 
 /// With a volume `v` at /data, whose source `volume` is: `emptyDir: {}`.
 pub fn pod(name: &str, volume: &str) -> String {
+    pod_with(name, &[("v", "/data", volume)], "")
+}
+
+/// With volumes of these names, mount paths and sources; `more`: further fields of the spec.
+pub fn pod_with(name: &str, volumes: &[(&str, &str, &str)], more: &str) -> String {
+    let joined = |parts: Vec<String>| parts.join(", ");
+    let mounts =
+        joined(volumes.iter().map(|(name, at, _)| format!("{{name: {name}, mountPath: {at}}}")).collect());
+    let sources =
+        joined(volumes.iter().map(|(name, _, source)| format!("{{name: {name}, {source}}}")).collect());
     format!(
         "
 apiVersion: v1
@@ -11,8 +21,9 @@ kind: Pod
 metadata: {{name: {name}}}
 spec:
   terminationGracePeriodSeconds: 1
-  containers: [{{name: c, image: 'busybox:1', command: [sleep, '3600'], volumeMounts: [{{name: v, mountPath: /data}}]}}]
-  volumes: [{{name: v, {volume}}}]
+  containers: [{{name: c, image: 'busybox:1', command: [sleep, '3600'], volumeMounts: [{mounts}]}}]
+  volumes: [{sources}]
+  {more}
 "
     )
 }

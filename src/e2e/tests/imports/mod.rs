@@ -1,15 +1,15 @@
 //! Which files of a crate import each other in circles.
 //!
 //! An import is a path that begins with `crate`, `self` or `super`, in a `use` or where something is named; it leads to the
-//! deepest file that it passes. The crate's root is left out: it shows what the files have. So is what a file takes of those
-//! below it by their bare names: they are its parts, and it is how they are opened. What is compiled for tests only may import
-//! whatever it wants to look at.
+//! deepest file that it passes. What the crate's root shows of its files (`pub use`) is that file's; the root itself is left out.
+//! So is what a file takes of those below it by their bare names: they are its parts, and it is how they are opened. What is
+//! compiled for tests only may import whatever it wants to look at.
 
 mod graph;
 mod source;
 
 use graph::{Graph, circles};
-use source::{Import, code, modules, paths, without_tests};
+use source::{Import, code, items, modules, paths, shown, without_tests};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
@@ -68,16 +68,39 @@ fn read(file: &Path, below: &Path, module: Module, files: &mut BTreeMap<Module, 
 }
 
 fn graph_of(files: &BTreeMap<Module, String>) -> Graph<Module> {
+    let shown = shown_by_root(files);
     let imported = |module: &Module, code: &str| {
-        let all = paths(code).into_iter().map(|import| target(files, module, &import));
+        let all = paths(code).into_iter().map(|import| target(files, &shown, module, &import));
         all.filter(|target| !target.is_empty() && target != module).collect()
     };
     let submodules = files.iter().filter(|(module, _)| !module.is_empty());
     submodules.map(|(module, code)| (module.clone(), imported(module, code))).collect()
 }
 
+/// What the root shows of the files below it, each name with the file that has it.
+fn shown_by_root(files: &BTreeMap<Module, String>) -> BTreeMap<String, Module> {
+    let root = files.get(&Module::new()).map(String::as_str).unwrap_or_default();
+    let mut names = BTreeMap::new();
+    for mut path in shown(root) {
+        let Some(name) = path.pop() else { continue };
+        path.retain(|part| !matches!(part.as_str(), "crate" | "self"));
+        // another crate's
+        let Some(code) = files.get(&path) else { continue };
+        match name.as_str() {
+            "*" => names.extend(items(code).into_iter().map(|item| (item, path.clone()))),
+            _ => _ = names.insert(name, path),
+        }
+    }
+    names
+}
+
 /// The deepest file on the way.
-fn target(files: &BTreeMap<Module, String>, module: &Module, import: &Import) -> Module {
+fn target(
+    files: &BTreeMap<Module, String>,
+    shown: &BTreeMap<String, Module>,
+    module: &Module,
+    import: &Import,
+) -> Module {
     let mut at: Module = module.iter().chain(&import.inline).cloned().collect();
     for name in &import.path {
         match name.as_str() {
@@ -87,8 +110,10 @@ fn target(files: &BTreeMap<Module, String>, module: &Module, import: &Import) ->
             name => at.push(name.to_owned()),
         }
     }
+    let first = at.first().cloned();
     while !files.contains_key(&at) && at.pop().is_some() {}
-    at
+    let of_root = first.filter(|_| at.is_empty()).and_then(|name| shown.get(&name));
+    of_root.cloned().unwrap_or(at)
 }
 
 #[cfg(test)]
@@ -112,7 +137,7 @@ mod tests {
     #[test]
     fn a_circle_is_found_wherever_it_hides() {
         let pair = "  a imports b\n  b imports a\n";
-        let cases: [(&str, &[(&str, &str)], &str); 9] = [
+        let cases: [(&str, &[(&str, &str)], &str); 11] = [
             ("two", &[("a.rs", "use crate::b::B;"), ("b.rs", "use crate::a::A;")], pair),
             ("in a tree", &[("a.rs", "use crate::{c, b::{self, B,},};"), ("b.rs", "use super::a;")], pair),
             (
@@ -161,6 +186,24 @@ mod tests {
                 ],
                 "  a imports d::x\n  d::x imports a\n",
             ),
+            (
+                "through what the root shows",
+                &[
+                    ("lib.rs", "mod a; mod b; pub use crate::b::{B, C};"),
+                    ("a.rs", "use crate::B;"),
+                    ("b.rs", "use crate::a;"),
+                ],
+                pair,
+            ),
+            (
+                "through all that the root shows",
+                &[
+                    ("lib.rs", "mod a; mod b; pub use b::*;"),
+                    ("a.rs", "use crate::B;"),
+                    ("b.rs", "use crate::a; pub struct B;"),
+                ],
+                pair,
+            ),
         ];
         for (name, files, want) in cases {
             assert_eq!(told(files), [want], "{name}");
@@ -169,10 +212,18 @@ mod tests {
 
     #[test]
     fn what_runs_one_way_is_no_circle() {
-        let cases: [(&str, &[(&str, &str)]); 8] = [
+        let cases: [(&str, &[(&str, &str)]); 9] = [
             ("nothing", &[]),
             ("one way", &[("a.rs", "use crate::{b, c};"), ("b.rs", "use crate::c;")]),
-            ("through the root", &[("a.rs", "use crate::B;"), ("b.rs", "use crate::a;")]),
+            ("of the root", &[("a.rs", "use crate::B;"), ("b.rs", "use crate::a;")]),
+            (
+                "another crate's, which the root shows",
+                &[
+                    ("lib.rs", "mod a; mod b; pub use other::B;"),
+                    ("a.rs", "use crate::B;"),
+                    ("b.rs", "use crate::a;"),
+                ],
+            ),
             (
                 "a comma at the end",
                 &[

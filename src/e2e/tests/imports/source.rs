@@ -111,6 +111,28 @@ pub(super) fn modules(code: &str) -> Vec<String> {
     tokens(code).windows(3).filter_map(declared).collect()
 }
 
+/// The paths that a file shows as its own.
+pub(super) fn shown(code: &str) -> Vec<Vec<String>> {
+    let tokens = tokens(code);
+    let mut paths = Vec::new();
+    for (at, _) in tokens.iter().enumerate().filter(|(_, token)| **token == "use") {
+        // `pub`, or `pub(crate)`
+        if let [.., "pub" | ")"] = tokens[..at] {
+            let mut named = tokens[at + 1..].iter().copied().take_while(|token| *token != ";");
+            tree(&mut named, &[], &mut paths);
+        }
+    }
+    paths
+}
+
+/// The names of what is defined, at whatever place.
+pub(super) fn items(code: &str) -> Vec<String> {
+    let is_item =
+        |word: &str| matches!(word, "const" | "enum" | "fn" | "static" | "struct" | "trait" | "type");
+    let defined = |two: &[&str]| is_item(two[0]).then(|| two[1].to_owned());
+    tokens(code).windows(2).filter_map(defined).collect()
+}
+
 /// All that is imported or named.
 pub(super) fn paths(code: &str) -> Vec<Import> {
     let tokens = tokens(code);

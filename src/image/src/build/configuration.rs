@@ -7,8 +7,8 @@ use super::instruction::{Command, Instruction, instruction};
 use super::lines;
 use super::values::{check_signal, exposed, quoted, shown_check};
 use super::words::Words;
-use crate::background::in_background;
 use crate::document::{Empty, RunConfig};
+use cri::blocking;
 use std::collections::BTreeSet;
 use std::path::Component;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +38,7 @@ const CHANGES: [&str; 11] = [
 pub async fn apply_changes(mut config: RunConfig, changes: String) -> Result<RunConfig, BuildError> {
     let gone = CancellationToken::new();
     let _left = gone.clone().drop_guard();
-    in_background(move || Ok(apply_all(&mut config, &changes, &gone).map(|()| config))).await?
+    blocking(move || apply_all(&mut config, &changes, &gone).map(|()| config)).await
 }
 
 fn apply_all(config: &mut RunConfig, changes: &str, gone: &CancellationToken) -> Result<(), BuildError> {

@@ -6,11 +6,11 @@ use super::options::BuildSsh;
 use super::remote::is_http;
 use super::view::View;
 use super::{BuildContext, BuildError, GIVEN_UP, archive, directory};
-use crate::background::in_background;
 use crate::error::{ImageError, Result, doing};
 use crate::load::Unpacking;
 use crate::store::Inner;
 use crate::unpack::Compression;
+use cri::blocking;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -44,10 +44,10 @@ impl Context {
         let opened = match context {
             BuildContext::Tar(tar) => {
                 let reader = tokio_util::io::SyncIoBridge::new(tar);
-                in_background(move || Context::unpack(&store, reader)).await
+                blocking(move || Context::unpack(&store, reader)).await
             }
             BuildContext::Directory(directory) => {
-                in_background(move || Context::copy(&store, &directory, &dockerfile, &gone)).await
+                blocking(move || Context::copy(&store, &directory, &dockerfile, &gone)).await
             }
             BuildContext::Owned(directory) => Ok(Context::owned(directory)),
             BuildContext::Empty => store.layers.temporary().map(Context::owned),
@@ -84,7 +84,7 @@ impl Context {
         let file = directory.path().join("context");
         crate::registry::fetch(&store.transport, url, &file).await?;
         let store = store.clone();
-        let opened = in_background(move || {
+        let opened = blocking(move || {
             let name = file.display().to_string();
             if archive::is_one(&file).map_err(ImageError::Refused)? {
                 let reader = std::fs::File::open(&file).map_err(doing(format!("open {name}")))?;

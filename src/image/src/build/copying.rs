@@ -12,10 +12,10 @@ use super::stage::{Builder, Now, item};
 use super::steps::shell_of;
 use super::view::Node;
 use super::words::Words;
-use crate::background::in_background;
 use crate::commit::Draft;
 use crate::error::out_of_io;
 use crate::load::Unpacking;
+use cri::blocking;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -65,13 +65,12 @@ impl Builder<'_> {
         let (copy, exclude) = words.read(move |words| put_in(copy, words)).await?;
         let wanted = self.wanted(now, &copy, exclude, (&from, directory.path())).await?;
         let (dest, chown) = (wanted.dest.clone(), copy.chown);
-        let found = in_background(move || {
-            Ok(Files::find(&wanted).and_then(|files| {
-                let digest = files.digest().map_err(|e| e.to_string())?;
-                Ok((files, digest))
-            }))
+        let found = blocking(move || {
+            let files = Files::find(&wanted).map_err(failed)?;
+            let digest = files.digest().map_err(|e| failed(e.to_string()))?;
+            Ok::<_, BuildError>((files, digest))
         });
-        let (files, digest) = found.await?.map_err(failed)?;
+        let (files, digest) = found.await?;
         let chown = chown.map(|chown| format!("--chown={chown} ")).unwrap_or_default();
         let shell = shell_of(&now.document).join(" ");
         let created_by = format!("{shell} #(nop) {word} {chown}{} in {dest} ", files.shown(&digest));
@@ -127,14 +126,14 @@ impl Builder<'_> {
         let mut draft = self.draft(now)?;
         let store = self.store.inner.clone();
         let _slot = self.slots.acquire().await;
-        Ok(in_background(move || {
+        blocking(move || {
             let unpacking = Unpacking::start(&store)?;
             let unpacking =
                 unpacking.write(|sink| files.write(sink)).map_err(|e| out_of_io("read files", e))?;
             draft.add_unpacked(&store, unpacking)?;
             Ok(draft)
         })
-        .await?)
+        .await
     }
 }
 

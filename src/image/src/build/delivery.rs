@@ -2,12 +2,11 @@
 
 use super::ignore::Ignore;
 use super::view::{Node, View, entries, next_entry};
-use crate::background::in_background;
 use crate::error::{ImageError, Result, doing};
 use crate::load::Unpacking;
 use crate::store::{ImageRecord, ImageStore, Pruned};
 use crate::{Digest, ImageRef, upper};
-use cri::ImageInfo;
+use cri::{ImageInfo, blocking};
 use rustix::fs::FileType;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
@@ -41,7 +40,7 @@ impl ImageStore {
     /// A directory of a client, sent as a tar; nothing in it leads out. It goes when it is dropped, or with the next start.
     pub async fn unpack_context(&self, tar: impl AsyncRead + Send + Unpin + 'static) -> Result<TempDir> {
         let (store, tar) = (self.inner.clone(), SyncIoBridge::new(tar));
-        in_background(move || {
+        blocking(move || {
             let mut unpacking = Unpacking::start(&store)?;
             unpacking.feed(tar)?;
             let unpacked = unpacking.wait()?;
@@ -58,7 +57,7 @@ impl ImageStore {
         let (store, from) = (self.inner.clone(), directory.to_owned());
         let gone = CancellationToken::new();
         let _left = gone.clone().drop_guard();
-        in_background(move || super::directory::copy(&store, &from, &Ignore::default(), &[], &gone)).await
+        blocking(move || super::directory::copy(&store, &from, &Ignore::default(), &[], &gone)).await
     }
 
     /// Removes the steps of builds that no visible image is, those of before this time. Blocks.
@@ -106,7 +105,7 @@ impl ImageStore {
     ) -> Result<()> {
         let rootfs = self.rootfs(name_or_id)?;
         let (out, name) = (SyncIoBridge::new(out), name_or_id.to_owned());
-        in_background(move || {
+        blocking(move || {
             let root = View { layers: rootfs.layers }.root();
             let mut tar = Builder::new(BufWriter::new(out));
             tar.follow_symlinks(false);

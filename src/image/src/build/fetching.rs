@@ -7,8 +7,8 @@ use super::remote::{is_http, is_remote};
 use super::stage::{Builder, Now};
 use super::{BuildError, BuildEvent};
 use crate::Digest;
-use crate::background::in_background;
 use crate::digest::Hasher;
+use cri::blocking;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -86,7 +86,7 @@ impl Builder<'_> {
         std::fs::set_permissions(&place, mode).map_err(|e| BuildError::Failed(format!("{url}: {e}")))?;
         if let Some(wanted) = checksum {
             let (wanted, path) = (Digest::parse(wanted)?, place.clone());
-            let got = in_background(move || Ok(digest_of(&path))).await?;
+            let got = blocking(move || digest_of(&path)).await;
             let got = got.map_err(|e| BuildError::Failed(format!("{url}: {e}")))?;
             if got != wanted {
                 return Err(BuildError::Failed(format!("digest mismatch {got}: {wanted}")));

@@ -6,10 +6,9 @@ use super::runmount::{Kind, RunMountSpec};
 use super::stage::{Builder, Now};
 use super::view::{Node, View};
 use super::{BuildError, MountSource, NamedContext, RunMount};
-use crate::background::in_background;
 use crate::cache_mounts::{CacheDirectory, Sharing};
 use crate::{Digest, Lease};
-use cri::subpath;
+use cri::{blocking, subpath};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use trees::TempDir;
@@ -69,11 +68,12 @@ impl Builder<'_> {
                 None => {
                     let path = spec.source.clone().unwrap_or_else(|| "/".into());
                     let gone = self.gone.clone();
-                    let found = in_background(move || {
-                        Ok(Files::all_at(&source.view, &path, &gone)
-                            .and_then(|files| files.digest().map_err(|e| e.to_string())))
+                    let found = blocking(move || {
+                        Files::all_at(&source.view, &path, &gone)
+                            .and_then(|files| files.digest().map_err(|e| e.to_string()))
+                            .map_err(BuildError::Failed)
                     });
-                    found.await?.map_err(BuildError::Failed)?
+                    found.await?
                 }
             };
             text.push_str(&format!("{digest}\n"));
@@ -139,7 +139,7 @@ impl Builder<'_> {
         let owner = (spec.uid.unwrap_or(0), spec.gid.unwrap_or(0), spec.mode.unwrap_or(0o755));
         let from = source.as_ref().map(|source| (source.view.clone(), spec.source.clone()));
         let (store, gone) = (self.store.inner.clone(), self.gone.clone());
-        in_background(move || {
+        blocking(move || {
             super::caches::make(&store, from, &made_at, owner, &gone)?;
             let parent = path.parent().map(Path::to_owned).unwrap_or_default();
             std::fs::create_dir_all(&parent)

@@ -8,9 +8,9 @@ use super::runmount::{self, RunMountSpec};
 use super::stage::{Builder, Now, item};
 use super::{BuildError, BuildEvent, BuildOutput, BuildProgress, Channel, MountSource, RunSpec};
 use crate::Digest;
-use crate::background::in_background;
 use crate::document::HistoryItem;
 use crate::error::doing;
+use cri::blocking;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -141,7 +141,7 @@ impl Builder<'_> {
     ) -> Result<(), BuildError> {
         let mut draft = self.draft(now)?;
         let store = self.store.inner.clone();
-        let (mut draft, empty_layer) = in_background(move || {
+        let (mut draft, empty_layer) = blocking(move || -> Result<_, BuildError> {
             let mut entries =
                 std::fs::read_dir(&upper).map_err(doing(format!("read {}", upper.display())))?;
             let empty = entries.next().is_none();

@@ -8,10 +8,10 @@ use super::planned::{Planned, planned};
 use super::view::View;
 use super::words::{Variables, Words};
 use super::{BuildError, BuildEvent, BuildOptions, BuildProgress, BuildRunner, Built};
-use crate::background::in_background;
 use crate::commit::Draft;
 use crate::document::{HistoryItem, ImageDocument};
 use crate::{Digest, ImageStore, Platform};
+use cri::blocking;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ impl Words {
         read: impl FnOnce(&Words) -> Result<T, BuildError> + Send + 'static,
     ) -> Result<T, BuildError> {
         let words = self.clone();
-        in_background(move || Ok(read(&words))).await?
+        blocking(move || read(&words)).await
     }
 }
 
@@ -215,7 +215,7 @@ impl<'b> Builder<'b> {
     async fn empty(&self) -> Result<Built, BuildError> {
         let store = self.store.inner.clone();
         let key = super::cache::key(None, "scratch", None);
-        Ok(in_background(move || store.keep_step(&Draft::scratch(), key)).await?)
+        Ok(blocking(move || store.keep_step(&Draft::scratch(), key)).await?)
     }
 
     fn ended(&self, now: &Now, result: Result<(), BuildError>) -> Result<(), BuildError> {
@@ -308,7 +308,7 @@ impl<'b> Builder<'b> {
 
     pub(super) async fn keep(&self, now: &mut Now, draft: Draft, key: Digest) -> Result<(), BuildError> {
         let store = self.store.inner.clone();
-        let built = in_background(move || store.keep_step(&draft, key)).await?;
+        let built = blocking(move || store.keep_step(&draft, key)).await?;
         now.document = built.document.clone();
         now.built = Some(built);
         Ok(())

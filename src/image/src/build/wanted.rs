@@ -5,8 +5,8 @@ use super::plan::{Base, plan};
 use super::remote::is_remote;
 use super::runmount::{self, Kind};
 use super::{BuildOptions, NamedContext};
-use crate::background::in_background;
 use crate::store::ImageStore;
+use cri::blocking;
 use std::collections::BTreeSet;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ impl ImageStore {
         let gone = CancellationToken::new();
         let _left = gone.clone().drop_guard();
         let (text, told) = (dockerfile.to_owned(), options.clone());
-        let plan = in_background(move || Ok(plan(&text, &told, &gone))).await.ok()?.ok()?;
+        let plan = blocking(move || plan(&text, &told, &gone)).await.ok()?;
         let mut paths = BTreeSet::new();
         for stage in plan.needed.iter().map(|number| &plan.stages[*number]) {
             if let Base::Image(name) = &stage.base

@@ -1,7 +1,6 @@
 //! Layers on their way: who wants one that somebody brings already waits for the same job, and is told of its progress.
 
 use crate::Digest;
-use crate::background::in_background;
 use crate::error::{ImageError, Result};
 use crate::layer_jobs::{LayerKey, SharedJob};
 use crate::manifest::Descriptor;
@@ -9,6 +8,7 @@ use crate::progress::{Fanout, LayerStatus, Progress, PullEvent};
 use crate::registry::{Repository, download};
 use crate::store::{Inner, Provenance};
 use crate::unpack::{self, Feed, Unpacked};
+use cri::blocking;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -75,7 +75,7 @@ impl LayerJob {
             return Ok(None);
         }
         let (store, chain, from) = (self.store.clone(), self.chain.clone(), self.provenance());
-        in_background(move || store.layers.extend_provenance(&chain, from)).await?;
+        blocking(move || store.layers.extend_provenance(&chain, from)).await?;
         Ok(Some(facts.size))
     }
 
@@ -108,7 +108,7 @@ impl LayerJob {
         }
         let from = self.provenance();
         let (store, chain, below) = (self.store, self.chain, self.below);
-        let facts = in_background(move || store.layers.place(unpacked, &chain, &below, from)).await?;
+        let facts = blocking(move || store.layers.place(unpacked, &chain, &below, from)).await?;
         watchers.tell(LayerStatus::PullComplete);
         Ok(facts.size)
     }

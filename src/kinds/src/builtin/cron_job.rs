@@ -7,6 +7,7 @@ use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, CronJobStatus};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
+// jobs that are kept, by default
 const SUCCESSFUL: i32 = 3;
 const FAILED: i32 = 1;
 /// Eleven more are added: a dash and the minute's number.

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+// the defaults of apps/v1
 const HISTORY: i32 = 10;
 const PROGRESS_SECONDS: i32 = 600;
 const QUARTER: &str = "25%";

@@ -7,7 +7,7 @@ use super::{fill, name_of, names};
 use crate::{Cell, Column, ErrorList, TypedKind, age};
 use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, EndpointSubset, Endpoints};
 
-const SHOWN: usize = 3;
+const SHOWN: usize = 3; // upstream's printer; "+ n more..." stands for the rest
 
 impl TypedKind for Endpoints {
     const SINGULAR: &'static str = "endpoints";

@@ -10,8 +10,8 @@ use k8s_openapi::api::flowcontrol::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
-const DEFAULT_PRECEDENCE: i32 = 1000;
-const LAST_PRECEDENCE: i32 = 10000;
+const DEFAULT_PRECEDENCE: i32 = 1000; // upstream's FlowSchemaDefaultMatchingPrecedence
+const LAST_PRECEDENCE: i32 = 10000; // upstream's FlowSchemaMaxMatchingPrecedence
 const VERBS: [&str; 10] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch", ALL];
 const ALL: &str = "*";

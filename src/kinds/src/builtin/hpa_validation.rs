@@ -14,8 +14,8 @@ const SELECT_POLICIES: [&str; 3] = ["Disabled", "Max", "Min"];
 const POLICY_TYPES: [&str; 2] = ["Percent", "Pods"];
 const NOTHING_WAKES: &str =
     "must specify at least one Object or External metric to support scaling to zero replicas";
-const LONGEST_STABILIZATION: i32 = 3600;
-const LONGEST_PERIOD: i32 = 1800;
+const LONGEST_STABILIZATION: i32 = 3600; // seconds, upstream's MaxStabilizationWindowSeconds
+const LONGEST_PERIOD: i32 = 1800; // seconds, upstream's MaxPeriodSeconds
 
 pub(super) fn validate(autoscaler: &HorizontalPodAutoscaler, errors: &mut ErrorList) {
     let spec = &autoscaler.spec;

@@ -6,6 +6,7 @@ use crate::indexes::Indexes;
 use k8s_openapi::api::batch::v1::{JobSpec, PodFailurePolicy, PodFailurePolicyRule, SuccessPolicy};
 use std::collections::BTreeSet;
 
+// upstream's bounds: of a failure policy, and of what an Indexed job keeps account of
 const MOST_RULES: usize = 20;
 const MOST_VALUES: usize = 255;
 const MOST_PARALLEL_INDEXES: i32 = 100_000;

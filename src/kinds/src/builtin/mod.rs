@@ -167,7 +167,7 @@ pub use binding::binding;
 pub(crate) use checks::IMMUTABLE;
 pub(crate) use computed::computed;
 pub use pod_columns::status_word;
-pub(crate) use pod_defaults::same_template;
+pub use pod_defaults::same_template;
 pub use scale::scale;
 pub use storage_class::is_default as is_default_storage_class;
 

@@ -217,7 +217,7 @@ fn plugin_defaults(volume: &mut Volume) {
 
 /// Whether two templates make the same pods: upstream's `Semantic.DeepEqual`. One that was stored before a default was
 /// known, or an amount was written as it is now, is no other template.
-pub(crate) fn same_template(one: &PodTemplateSpec, other: &PodTemplateSpec) -> bool {
+pub fn same_template(one: &PodTemplateSpec, other: &PodTemplateSpec) -> bool {
     let meaning = |of: &PodTemplateSpec| {
         let mut of = of.clone();
         template(&mut of);

@@ -1,11 +1,10 @@
 //! What is allowed in a pod, and most likely not meant: upstream's `pkg/api/pod/warnings.go`.
 
 use super::names;
-use crate::TypedKind;
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
     Affinity, Container, ContainerPort, EnvVar, EphemeralContainer, NodeSelectorTerm, Pod, PodAffinityTerm,
-    PodSpec, ResourceRequirements, SecurityContext, Volume, WeightedPodAffinityTerm,
+    PodSpec, PodTemplateSpec, ResourceRequirements, SecurityContext, Volume, WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -61,17 +60,17 @@ pub(super) fn of_pod(pod: &Pod) -> Vec<String> {
     warnings
 }
 
-/// Of a kind that has pods made, when it is new or its wishes change.
-pub(crate) fn of_workload<K: TypedKind>(object: &K, old: Option<&K>) -> Vec<String> {
-    let Some((at, template)) = object.pod_template() else { return Vec::new() };
+/// Of an object that has pods made as `template` says, which stands `at` this place in it.
+pub(crate) fn of_workload(
+    metadata: &ObjectMeta,
+    at: &str,
+    template: &PodTemplateSpec,
+    is_new: bool,
+) -> Vec<String> {
     let mut warnings = Vec::new();
-    match old {
-        Some(old) if !object.generation_changes(old) => return warnings,
-        Some(_) => {}
-        None => {
-            let name = object.metadata().name.as_deref().unwrap_or_default();
-            warnings.extend(bad_host_name(name, "Pod names and hostnames"));
-        }
+    if is_new {
+        let name = metadata.name.as_deref().unwrap_or_default();
+        warnings.extend(bad_host_name(name, "Pod names and hostnames"));
     }
     let none = ObjectMeta::default();
     if let Some(spec) = &template.spec {

@@ -12,11 +12,12 @@ use k8s_openapi::api::flowcontrol::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
+// the defaults of flowcontrol.apiserver.k8s.io/v1
 const DEFAULT_SHARES: i32 = 30;
 const DEFAULT_QUEUES: i32 = 64;
 const DEFAULT_HAND: i32 = 8;
 const DEFAULT_LENGTH: i32 = 50;
-const MOST_QUEUES: i32 = 10_000_000;
+const MOST_QUEUES: i32 = 10_000_000; // upstream's bound
 /// What shuffle sharding deals hands from is a hash of 64 bits, of which upstream uses as many.
 const MOST_ENTROPY_BITS: f64 = 60.0;
 

@@ -8,7 +8,7 @@ use super::{name_of, names, service_update};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 
-const AFFINITY_SECONDS: i32 = 10800;
+const AFFINITY_SECONDS: i32 = 10800; // upstream's default of sessionAffinityConfig.clientIP: three hours
 
 impl TypedKind for Service {
     const SINGULAR: &'static str = "service";

@@ -235,7 +235,7 @@ fn templates_are_the_same_that_make_the_same_pods() {
             false,
         ),
     ] {
-        assert_eq!(kinds::pod::same_template(&one, &template(other)), want, "{name}");
+        assert_eq!(kinds::builtin::same_template(&one, &template(other)), want, "{name}");
     }
 }
 

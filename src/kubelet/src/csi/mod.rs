@@ -4,7 +4,8 @@
 //! [`mounter`] has a driver stage and publish a pod's volumes, and take them back. What was begun stands in files first
 //! ([`records`]), as upstream's kubelet keeps them, so that whoever comes after a crash finishes it ([`cleanup`]); where a file is
 //! lost, [`reconstruct`] finds what it said. Where a volume is a device for its pods and no file system, its parts lie elsewhere
-//! ([`layout`]), and all else is the same. [`stats`] asks how full volumes are. [`volume`], [`layout`] and [`paths`] are pure.
+//! ([`layout`]), and all else is the same. [`stats`] asks how full volumes are. [`volume`], [`layout`], [`paths`] and [`versions`] are
+//! pure.
 
 mod cleanup;
 mod layout;
@@ -16,6 +17,7 @@ mod records;
 mod registration;
 mod republish;
 mod stats;
+mod versions;
 mod volume;
 
 pub(crate) use cleanup::run as clean_up;
@@ -40,6 +42,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, watch};
+use versions::Version;
 
 /// Below the kubelet's directory, where upstream has them.
 const REGISTRY: &str = "plugins_registry";
@@ -50,9 +53,17 @@ const PLUGINS: &str = "plugins";
 struct Registered {
     calls: csi::Driver,
     sees: Sees,
-    version: registration::Version,
+    version: Version,
     /// The socket that spoke for it: it is gone with that one.
-    by: (PathBuf, registration::Identity),
+    by: (PathBuf, Identity),
+}
+
+/// A socket that was made anew under an old name is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    inode: u64,
+    /// Inodes are used again. Who changes owner or mode does not make another one of it.
+    modified: (i64, i64),
 }
 
 /// What the parts of this module share.
@@ -165,6 +176,7 @@ impl Turn {
 struct Pause(Duration);
 
 impl Pause {
+    // upstream's `exponentialbackoff`, which all operations on volumes have
     const FIRST: Duration = Duration::from_millis(500);
     const LONGEST: Duration = Duration::from_secs(122);
 
@@ -183,8 +195,4 @@ impl Default for Pause {
 
 fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock()
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

@@ -1,8 +1,8 @@
 //! What was begun with a volume, in upstream's files `vol_data.json`: one for each pod that has it, and one for the node. They are
 //! written before a driver is asked and go after it has answered, so that nothing is mounted that no file tells of.
 
-use super::blocking;
 use super::layout::{self, Form, Place};
+use cri::blocking;
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};

@@ -5,7 +5,7 @@ use super::rotate;
 use crate::shared::Shared;
 use bytes::Bytes;
 use cri::logs::{Watcher, tail};
-use cri::{ContainerId, LogOptions, RuntimeEvent};
+use cri::{ContainerId, LogOptions, RuntimeEvent, blocking};
 use futures::stream::{BoxStream, StreamExt, unfold};
 use jiff::Timestamp;
 use nix::sys::inotify::AddWatchFlags;
@@ -216,8 +216,4 @@ async fn next(reader: &mut Reader, mut follower: Option<&mut Follower>) -> io::R
             _ => return Ok(Vec::new()),
         }
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

@@ -44,7 +44,7 @@ pub fn page(measured: &Measured, work: &WorkCounts) -> String {
     out.metric(name, "gauge", "Node boot time, in unixtime.");
     out.value(name, &[], unix(measured.booted_at), None);
     volumes(&mut out, measured);
-    work.tell(&mut out);
+    work.collect(&mut out);
     out.into_text()
 }
 

@@ -13,9 +13,9 @@ use crate::pod;
 use crate::volumes::payload::Bundle;
 use k8s_openapi::api::core::v1::{Pod, PodCertificateProjection};
 use parking_lot::{Mutex, MutexGuard};
-pub(crate) use request::{Refusal, request};
+pub(crate) use request::request;
 use state::Certificate;
-pub(crate) use state::{Requested, Seen};
+pub(crate) use state::{Refusal, Requested, Seen};
 use std::collections::{BTreeMap, HashMap};
 
 use std::time::Duration;

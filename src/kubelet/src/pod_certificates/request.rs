@@ -1,7 +1,7 @@
 //! The request itself, in the words of upstream's kubelet where it fails.
 
 use super::key;
-use super::state::Requested;
+use super::state::{Refusal, Requested};
 use crate::pod;
 use crate::shared::Shared;
 use api::{ObjectKey, Status};
@@ -9,14 +9,6 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::{PodCertificateRequest, PodCertificateRequestSpec};
 use k8s_openapi::api::core::v1::{Node, Pod, PodCertificateProjection, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-
-/// Why there is no request.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    /// No other try will go better.
-    ForGood(String),
-    ForNow(String),
-}
 
 /// Makes a key, and asks for a certificate for it.
 ///

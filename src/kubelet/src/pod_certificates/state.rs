@@ -1,6 +1,5 @@
 //! How far one certificate of a pod is, and what is to be done next: upstream's state machine. Pure.
 
-use super::Refusal;
 use crate::clock::after;
 use crate::pem;
 use crate::volumes::payload::Bundle;
@@ -20,6 +19,14 @@ pub(crate) struct Requested {
     pub uid: String,
     /// PEM.
     pub key: String,
+}
+
+/// Why there is no request.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// No other try will go better.
+    ForGood(String),
+    ForNow(String),
 }
 
 #[derive(Default)]

@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// The group may what the owner may: upstream's `rwMask`.
 const OF_FILES: u32 = 0o660;
 /// What is made in them belongs to the group as well.
 const OF_DIRECTORIES: u32 = 0o2770;

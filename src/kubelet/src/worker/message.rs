@@ -9,8 +9,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 const LONGEST_MESSAGE: u64 = 4096; // upstream's MaxContainerTerminationMessageLength
-const LONGEST_FROM_LOG: u64 = 2048;
-const MOST_LINES_FROM_LOG: usize = 80;
+const LONGEST_FROM_LOG: u64 = 2048; // upstream's MaxContainerTerminationMessageLogLength
+const MOST_LINES_FROM_LOG: usize = 80; // upstream's MaxContainerTerminationMessageLogLines
 
 /// Empty where it said nothing.
 pub(super) fn of_ended(pod_dir: &Path, status: &ContainerStatus) -> String {

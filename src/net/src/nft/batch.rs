@@ -3,7 +3,7 @@
 use super::attr::Writer;
 use super::expression::Expression;
 use super::message::{self, APPEND, CREATE};
-use super::{DELETE_TABLE, Data, Element, Field, KEY_END, NFTABLES, Set};
+use super::{DELETE_TABLE, Data, Element, IntervalSet, KEY_END, NFTABLES, Set};
 
 const NEW_TABLE: u16 = 0;
 const NEW_CHAIN: u16 = 3;
@@ -31,13 +31,6 @@ const ELEMENTS_IN_A_MESSAGE: usize = 400;
 pub(crate) enum Hook {
     Input = 1,
     Forward = 2,
-}
-
-/// A set of ranges that is made and removed as it is needed.
-#[derive(Debug)]
-pub(crate) struct IntervalSet {
-    pub(crate) name: String,
-    pub(crate) fields: &'static [Field],
 }
 
 /// From one key to another, both within.

@@ -14,10 +14,10 @@ mod set;
 mod socket;
 mod watch;
 
-pub(crate) use batch::{Batch, Hook, Interval, IntervalSet};
+pub(crate) use batch::{Batch, Hook, Interval};
 pub(crate) use conntrack::Flow;
 pub(crate) use expression::{Expression, Register};
-pub(crate) use set::{Field, Holds, Set};
+pub(crate) use set::{Field, Holds, IntervalSet, Set};
 pub(crate) use socket::{Netfilter, OwnPorts};
 pub(crate) use watch::Watch;
 
@@ -32,7 +32,8 @@ const GET_RULES: u16 = 7;
 const GET_SETS: u16 = 10;
 const GET_ELEMENTS: u16 = 13;
 const KEY_END: u16 = 10; // NFTA_SET_ELEM_KEY_END
-const PATIENCE: u32 = 20;
+/// A dump that others' changes of their own rules cut through is asked for again, but not for ever.
+const TRIES: u32 = 20;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Verdict {
@@ -105,15 +106,9 @@ impl Netfilter {
         self.transact(&bytes, &what)
     }
 
-    /// All that a set holds now. While others change rules of theirs it asks again, but not for ever.
+    /// All that a set holds now.
     pub(crate) fn elements(&self, table: &str, set: Set) -> Result<Vec<Element>> {
-        for _ in 0..PATIENCE {
-            match self.list(table, set) {
-                Err(NetError::Refused { errno: libc::EINTR, .. }) => {}
-                listed => return listed,
-            }
-        }
-        self.list(table, set)
+        until_whole(|| self.list(table, set))
     }
 
     /// The names of the table's chains, of its sets and of its maps.
@@ -133,41 +128,32 @@ impl Netfilter {
 
     /// How many elements a set of this name has.
     pub(crate) fn count(&self, table: &str, set: &str) -> Result<usize> {
-        for _ in 0..PATIENCE {
-            match self.count_once(table, set) {
-                Err(NetError::Refused { errno: libc::EINTR, .. }) => {}
-                counted => return counted,
-            }
-        }
-        self.count_once(table, set)
-    }
-
-    fn count_once(&self, table: &str, set: &str) -> Result<usize> {
-        let mut count = 0;
-        self.list_elements(table, set, |_| count += 1)?;
-        Ok(count)
+        until_whole(|| {
+            let mut count = 0;
+            self.list_elements(table, set, |_| count += 1)?;
+            Ok(count)
+        })
     }
 
     fn named(&self, kind: u16, table: &str, name: &[u16]) -> Result<Vec<String>> {
-        for _ in 0..PATIENCE {
+        let listed = until_whole(|| {
             let mut body = Writer::default();
             body.string(1, table);
             let request = message::encode(NFTABLES << 8 | kind, message::DUMP, 1, 0, &body);
             let mut found = Vec::new();
-            let listed = self.dump(&request, &format!("list what is in table {table}"), |message| {
+            self.dump(&request, &format!("list what is in table {table}"), |message| {
                 // a kernel that does not know the filter lists those of all tables
                 if text(message, &[1]).as_deref() == Some(table) {
                     found.extend(text(message, name));
                 }
-            });
-            match listed {
-                Err(NetError::Refused { errno: libc::EINTR, .. }) => {}
-                // the table is gone
-                Err(NetError::Refused { errno: libc::ENOENT, .. }) => return Ok(Vec::new()),
-                other => return other.map(|()| found),
-            }
+            })?;
+            Ok(found)
+        });
+        match listed {
+            // the table is gone
+            Err(NetError::Refused { errno: libc::ENOENT, .. }) => Ok(Vec::new()),
+            listed => listed,
         }
-        Err(NetError::Refused { doing: format!("list what is in table {table}"), errno: libc::EINTR })
     }
 
     fn list(&self, table: &str, set: Set) -> Result<Vec<Element>> {
@@ -194,6 +180,17 @@ pub(crate) struct Names {
     pub(crate) sets: BTreeSet<String>,
 }
 
+/// What a dump came to that nobody's change cut through; the kernel says EINTR of one that was.
+fn until_whole<T>(mut dump: impl FnMut() -> Result<T>) -> Result<T> {
+    for _ in 0..TRIES {
+        match dump() {
+            Err(NetError::Refused { errno: libc::EINTR, .. }) => {}
+            done => return done,
+        }
+    }
+    dump()
+}
+
 fn text(attributes: &[u8], path: &[u16]) -> Option<String> {
     let name = attr::find(attributes, path)?.split(|byte| *byte == 0).next()?;
     Some(String::from_utf8_lossy(name).into_owned())
@@ -209,4 +206,31 @@ fn decode(set: Set, element: &[u8]) -> Option<Element> {
         }
     };
     Some(Element { set, key, data })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dump_that_was_cut_through_is_asked_for_again_but_not_for_ever() {
+        let refused = |errno| NetError::Refused { doing: "list".to_owned(), errno };
+        for (case, cuts, then, want) in [
+            ("whole at once", 0, Ok(7), (Ok(7), 1)),
+            ("after some", 3, Ok(7), (Ok(7), 4)),
+            ("always cut", TRIES + 1, Ok(7), (Err(libc::EINTR), TRIES + 1)),
+            ("another refusal", 1, Err(libc::ENOENT), (Err(libc::ENOENT), 2)),
+        ] {
+            let mut asked = 0;
+            let done = until_whole(|| {
+                asked += 1;
+                if asked <= cuts { Err(refused(libc::EINTR)) } else { then.map_err(refused) }
+            });
+            let done = done.map_err(|error| match error {
+                NetError::Refused { errno, .. } => errno,
+                other => panic!("{case}: {other}"),
+            });
+            assert_eq!((done, asked), want, "{case}");
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! The table's sets and maps: what their keys and values are made of.
 
-use super::IntervalSet;
 use super::attr::Writer;
 use Field::{Address, Mark, Port, Protocol};
 
@@ -172,6 +171,13 @@ impl Set {
         }
         body.number(10, self as u32 + 1); // names the set within its transaction
     }
+}
+
+/// A set of ranges that is made and removed as it is needed.
+#[derive(Debug)]
+pub(crate) struct IntervalSet {
+    pub(crate) name: String,
+    pub(crate) fields: &'static [Field],
 }
 
 impl IntervalSet {

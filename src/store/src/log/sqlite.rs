@@ -13,7 +13,7 @@ use super::seal::{self, OF_SQLITE, Seal, Sealer};
 use super::stored::{self, Place};
 use super::{Log, OpenError, Record, Recovery, lock, row_sum};
 use crate::Options;
-use crate::copy::CopyError;
+use crate::copy_error::CopyError;
 use crate::root::Root;
 use crate::write::CommitError;
 use api::ResourceVersion;

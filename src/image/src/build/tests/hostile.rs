@@ -162,7 +162,7 @@ async fn no_directory_is_copied_for_a_build_that_nobody_waits_for() {
         if gone {
             token.cancel();
         }
-        in_background(move || directory::copy(&store, &from, &ignore::Ignore::default(), &[], &token))
+        blocking(move || directory::copy(&store, &from, &ignore::Ignore::default(), &[], &token))
     };
     assert!(copied(false).await.unwrap().path().join("x").exists());
     let why = copied(true).await.unwrap_err().to_string();

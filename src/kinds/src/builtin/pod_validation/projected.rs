@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::{
 };
 use std::collections::BTreeSet;
 
+// as those of a TokenRequest
 const SHORTEST_TOKEN_SECONDS: i64 = 600;
 const LONGEST_TOKEN_SECONDS: i64 = 1 << 32;
 /// Of pods' certificates, as the API's documentation names them.

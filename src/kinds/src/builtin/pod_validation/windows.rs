@@ -6,6 +6,7 @@ use super::each_container;
 use crate::ErrorList;
 use k8s_openapi::api::core::v1::{PodSpec, WindowsSecurityContextOptions};
 
+// upstream's bounds; those of names are Windows' own
 const LARGEST_CREDENTIAL: usize = 64 * 1024;
 const LONGEST_DOMAIN: usize = 256;
 const LONGEST_USER: usize = 104;

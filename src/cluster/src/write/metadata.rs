@@ -1,0 +1,112 @@
+//! What the system has of an object's metadata, and what of it a client may say.
+
+use crate::Target;
+use crate::clock::now;
+use crate::name_suffix::{self, name_suffix};
+use ::api::{ResourceVersion, Status};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+/// The path says where the object is; the body may repeat it, but not contradict.
+pub(super) fn reconcile_with_url(meta: &mut ObjectMeta, target: &Target) -> Result<(), Status> {
+    let given = meta.namespace.as_deref().unwrap_or_default();
+    match target.namespace.as_deref() {
+        Some(namespace) if given.is_empty() || given == namespace => {
+            meta.namespace = Some(namespace.to_owned())
+        }
+        Some(namespace) => {
+            return Err(Status::bad_request(format!(
+                "the namespace of the provided object does not match the namespace sent on the request: {given} != {namespace}"
+            )));
+        }
+        None => meta.namespace = None,
+    }
+    let Some(name) = target.name.as_deref() else { return Ok(()) };
+    match meta.name.as_deref().unwrap_or_default() {
+        "" => meta.name = Some(name.to_owned()),
+        given if given == name => {}
+        given => {
+            return Err(Status::bad_request(format!(
+                "the name of the object ({given}) does not match the name on the URL ({name})"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the name was generated.
+pub(super) fn generate_name(meta: &mut ObjectMeta) -> Result<bool, Status> {
+    if meta.name.as_deref().is_some_and(|name| !name.is_empty()) {
+        return Ok(false);
+    }
+    if meta.generate_name.as_deref().unwrap_or_default().is_empty() {
+        // validation words it: "name or generateName is required"
+        meta.name = Some(String::new());
+        return Ok(false);
+    }
+    generate_name_again(meta);
+    Ok(true)
+}
+
+/// So that what many names may be, a DNS label, this one is with its suffix.
+const LONGEST_BASE: usize = 63 - name_suffix::LENGTH;
+
+/// Another one, where somebody has the first.
+pub(super) fn generate_name_again(meta: &mut ObjectMeta) {
+    let base = meta.generate_name.clone().unwrap_or_default();
+    let cut =
+        base.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= LONGEST_BASE).last();
+    meta.name = Some(format!("{}{}", &base[..cut.unwrap_or(0)], name_suffix()));
+}
+
+/// What the system says of every new object.
+pub(super) fn fill_system_fields(meta: &mut ObjectMeta) {
+    meta.uid = Some(uuid::Uuid::new_v4().to_string());
+    meta.creation_timestamp = Some(now());
+    meta.deletion_timestamp = None;
+    meta.deletion_grace_period_seconds = None;
+    meta.self_link = None;
+    meta.resource_version = None;
+}
+
+/// Empty lists and maps of the metadata are the same as none; upstream leaves them out.
+pub(super) fn drop_empty(meta: &mut ObjectMeta) {
+    meta.owner_references.take_if(|owners| owners.is_empty());
+    meta.finalizers.take_if(|finalizers| finalizers.is_empty());
+    meta.labels.take_if(|labels| labels.is_empty());
+    meta.annotations.take_if(|annotations| annotations.is_empty());
+}
+
+/// The revision that the client has seen, where it says one.
+pub(super) fn asked_revision(meta: &ObjectMeta) -> Result<Option<ResourceVersion>, Status> {
+    match meta.resource_version.as_deref() {
+        None | Some("" | "0") => Ok(None),
+        Some(text) => {
+            text.parse().map(Some).map_err(|e: ::api::ParseRevisionError| Status::bad_request(e.to_string()))
+        }
+    }
+}
+
+/// A uid in the body is a precondition.
+pub(super) fn same_object(target: &Target, new: &ObjectMeta, old: &ObjectMeta) -> Result<(), Status> {
+    match (new.uid.as_deref(), old.uid.as_deref()) {
+        (Some(asked), Some(stored)) if !asked.is_empty() && asked != stored => {
+            let why =
+                format!("Precondition failed: UID in precondition: {asked}, UID in object meta: {stored}");
+            Err(Status::conflict(&target.group_resource(), target.name.as_deref().unwrap_or_default(), why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Nobody changes these by an update.
+pub(super) fn keep_system_fields(new: &mut ObjectMeta, old: &ObjectMeta) {
+    new.uid.clone_from(&old.uid);
+    new.creation_timestamp.clone_from(&old.creation_timestamp);
+    new.generation = old.generation;
+    new.deletion_timestamp.clone_from(&old.deletion_timestamp);
+    new.deletion_grace_period_seconds = old.deletion_grace_period_seconds;
+    new.generate_name.clone_from(&old.generate_name);
+    new.self_link = None;
+    new.managed_fields.clone_from(&old.managed_fields);
+    new.resource_version.clone_from(&old.resource_version);
+}
