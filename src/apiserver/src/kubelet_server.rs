@@ -242,7 +242,10 @@ impl PodRequest<'_> {
         let (_, at) = self.container(no_pod)?;
         let command: Vec<String> = self.request.values("command").into_iter().map(str::to_owned).collect();
         if command.is_empty() {
-            return Err(Refusal::Own(400, "you must specify at least 1 command for the container".to_owned()));
+            return Err(Refusal::Own(
+                400,
+                "you must specify at least 1 command for the container".to_owned(),
+            ));
         }
         Ok(exec_in(self.kubelet, self.request, &at, command, wanted).await?)
     }
