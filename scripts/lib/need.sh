@@ -14,7 +14,7 @@ need_packages() {
     [ "$(id -u)" = 0 ] || sudo=sudo
     $sudo apt-get update -qq
     # a new machine may be installing updates by itself
-    DEBIAN_FRONTEND=noninteractive $sudo apt-get -o DPkg::Lock::Timeout=600 install -y -qq "${missing[@]}"
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq "${missing[@]}" -o DPkg::Lock::Timeout=600
 }
 
 # need_cargo : a Rust toolchain: the user's own, else rustup, as the distribution packages it or as its makers install it
