@@ -14,7 +14,7 @@ if (!directory) {
 }
 const VIEWS = ['overview', 'workloads', 'pods', 'services', 'ingresses', 'configmaps', 'secrets', 'events', 'nodes', 'namespaces', 'more'];
 const SIZES = [{ width: 1280, height: 800 }, { width: 800, height: 700 }];
-const PATIENCE = 20_000;
+const PATIENCE = 60_000;
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 const wrong = [];

@@ -13,7 +13,8 @@ need_packages() {
     local sudo=""
     [ "$(id -u)" = 0 ] || sudo=sudo
     $sudo apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq "${missing[@]}"
+    # a new machine may be installing updates by itself
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq "${missing[@]}" -o DPkg::Lock::Timeout=600
 }
 
 # need_cargo : a Rust toolchain: the user's own, else rustup, as the distribution packages it or as its makers install it

@@ -39,13 +39,9 @@ fn a_deployment_grows_under_load_and_shrinks_by_its_bounds() {
     at.until(&["get", "hpa", "load", "-o", &reason("ScalingLimited")], "TooManyReplicas");
     let shown = at.kubectl(&["get", "hpa", "load"]).ok("columns");
     assert!(shown.contains("Deployment/load") && shown.contains("%/50%"), "{shown}");
-    let events =
-        at.kubectl(&["get", "events", "-o", "jsonpath={.items[?(@.reason==\"SuccessfulRescale\")].message}"]);
-    let events = events.ok("events");
-    assert!(
-        events.contains("New size: 3; reason: cpu resource utilization (percentage of request) above target"),
-        "{events}"
-    );
+    let events = ["get", "events", "-o", "jsonpath={.items[?(@.reason==\"SuccessfulRescale\")].message}"];
+    let why = "New size: 3; reason: cpu resource utilization (percentage of request) above target";
+    at.until_told(&events, why);
     // the older face shows the same, and the bound is heeded at once
     let old = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers/load";
     assert!(at.kubectl(&["get", "--raw", old]).ok("v1").contains("\"targetCPUUtilizationPercentage\":50"));

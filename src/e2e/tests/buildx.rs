@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const BUILDX: &str = "MONOPOD_BUILDX";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An appliance with a busybox, and a client that has the plugin.
 fn with_buildx(profile: &str) -> Option<Appliance> {
@@ -297,8 +297,11 @@ fn the_builder_is_looked_at_and_cleaned() {
     shows(&docker(&at, &["buildx", "ls"]).ok("ls"), &["default*", "docker", "running", "linux/amd64"]);
     shows(&docker(&at, &["buildx", "inspect"]).ok("inspect"), &["Driver: ", "BuildKit version: v0"]);
     shows(&docker(&at, &["buildx", "du", "--verbose"]).ok("du"), &["echo a > /a"]);
-    let history = docker(&at, &["buildx", "history", "ls"]).ok("history");
-    shows(&history, &["Completed"]);
+    let began = Instant::now();
+    while !docker(&at, &["buildx", "history", "ls"]).ok("history").contains("Completed") {
+        assert!(began.elapsed() < PATIENCE, "the build is not in the history");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let logs = docker(&at, &["buildx", "history", "logs", "--progress=plain"]);
     logs.ok("logs");
     shows(&logs.err(), &["RUN echo b > /b"]);

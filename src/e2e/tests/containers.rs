@@ -32,6 +32,12 @@ fn an_init_comes_first_passes_signals_on_and_ends_as_the_program_did() {
     assert_eq!(code(&at.docker(&["run", "--rm", "--init", "busybox:1", "nosuch"])), Some(127));
     // as a container's first process it would never hear of a signal that it does not handle
     at.docker(&["run", "-d", "--init", "--name", "deaf", "busybox:1", "sleep", "3600"]).ok("run");
+    // neither does an init that has not begun yet
+    let begun = "ps -o args | grep -x 'sleep 3600'";
+    let began = std::time::Instant::now();
+    while !at.docker(&["exec", "deaf", "sh", "-c", begun]).0.status.success() {
+        assert!(began.elapsed().as_secs() < 60, "the init starts nothing");
+    }
     at.docker(&["stop", "-t", "3600", "deaf"]).ok("stop");
     assert_eq!(inspect(&at, "deaf", "{{.State.ExitCode}}"), "143");
     // nobody else would reap what lost its parent
@@ -76,7 +82,7 @@ fn logs_are_kept_within_bounds_and_followed_through_rotations() {
     at.load_busybox();
     // it goes on when somebody follows: of who comes later the first lines are gone
     let line = "echo begun; until [ -e /go ]; do sleep 0.05; done; i=0; \
-                while [ $i -lt 150 ]; do echo a-line-of-some-length-$i; i=$((i+1)); sleep 0.01; done";
+                while [ $i -lt 150 ]; do echo a-line-of-some-length-$i; i=$((i+1)); sleep 0.03; done";
     let limits = ["--log-opt", "max-size=2k", "--log-opt", "max-file=4"];
     let run = [&["run", "-d", "--name", "talks"][..], &limits, &["busybox:1", "sh", "-c", line]].concat();
     at.docker(&run).ok("run");

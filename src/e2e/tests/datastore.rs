@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Debian's program; `scripts/test` sets it.
 const ETCD: &str = "MONOPOD_ETCD";
 const ENDPOINT: &str = "https://127.0.0.1:2379";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 const SCRIPT: &str = r#"
 set -e
 mkdir -p ~/pki && cd ~/pki

@@ -66,7 +66,7 @@ spec:
   containers:
     - name: main
       image: busybox:1
-      command: [sh, -c, "wget -q -O - http://{{ .Release.Name }} | grep '{{ .Values.wanted }}'"]
+      command: [sh, -c, "until wget -q -O /tmp/page http://{{ .Release.Name }}; do sleep 0.2; done; grep '{{ .Values.wanted }}' /tmp/page"]
 "#;
 
 fn chart(at: &Appliance) -> PathBuf {

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// Long enough for a loaded machine; nothing is measured by it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn lines(at: &Appliance, arguments: &[&str]) -> Vec<String> {
     at.docker(arguments).ok(&arguments.join(" ")).lines().map(str::to_owned).collect()

@@ -25,6 +25,19 @@ fn get(at: &Appliance, arguments: &[&str]) -> String {
     format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr))
 }
 
+/// Asks until the answer is enough: the ingress follows what is written in a moment.
+fn until_got(at: &Appliance, arguments: &[&str], enough: impl Fn(&str) -> bool) {
+    let began = std::time::Instant::now();
+    loop {
+        let seen = get(at, arguments);
+        if enough(&seen) {
+            return;
+        }
+        assert!(began.elapsed().as_secs() < 60, "{arguments:?}: {seen}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
 fn at_name(scheme_port: &str) -> String {
     format!("kubia.example.com:{scheme_port}:{MACHINE}")
 }
@@ -65,19 +78,11 @@ fn an_ingress_leads_by_name_and_path_to_all_pods() {
     // pods come and go
     at.kubectl(&["scale", "deployment", "kubia", "--replicas=0"]).ok("scale");
     at.until(&["get", "pods", "-o", "name"], "");
-    let gone = get(&at, &["--resolve", &resolve, url]);
-    assert_eq!(gone, "no pod of the service default/kubia is ready\n");
+    let gone = "no pod of the service default/kubia is ready\n";
+    until_got(&at, &["--resolve", &resolve, url], |seen| seen == gone);
     // nobody listens where there is nothing to serve
     at.kubectl(&["delete", "ingress", "shop"]).ok("delete");
-    let mut refused = String::new();
-    for _ in 0..100 {
-        refused = get(&at, &[&format!("http://{MACHINE}/")]);
-        if refused.contains("curl: (7)") {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    panic!("{refused}");
+    until_got(&at, &[&format!("http://{MACHINE}/")], |seen| seen.contains("curl: (7)"));
 }
 
 #[test]
@@ -97,22 +102,20 @@ fn a_certificate_of_a_secret_is_shown_and_http_is_sent_to_https() {
     let secure = format!("{SHOP}  tls: [{{hosts: [kubia.example.com], secretName: kubia}}]\n");
     at.kubectl_with(&["apply"], &secure).ok("apply");
     at.until(&["get", "ingress", "shop", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"], MACHINE);
-    let moved = get(
-        &at,
-        &[
-            "-o",
-            "/dev/null",
-            "-w",
-            "%{http_code} %{redirect_url}",
-            "--resolve",
-            &at_name("80"),
-            "http://kubia.example.com/a?b",
-        ],
-    );
-    assert_eq!(moved, "308 https://kubia.example.com/a?b");
-    let authority = certificate.to_str().unwrap();
-    let hit = get(&at, &["--cacert", authority, "--resolve", &at_name("443"), "https://kubia.example.com/"]);
-    assert!(hit.starts_with("You've hit kubia-"), "{hit}");
+    let name = at_name("80");
+    let moved = [
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code} %{redirect_url}",
+        "--resolve",
+        &name,
+        "http://kubia.example.com/a?b",
+    ];
+    until_got(&at, &moved, |seen| seen == "308 https://kubia.example.com/a?b");
+    let (authority, name) = (certificate.to_str().unwrap(), at_name("443"));
+    let secure = ["--cacert", authority, "--resolve", &name, "https://kubia.example.com/"];
+    until_got(&at, &secure, |seen| seen.starts_with("You've hit kubia-"));
 }
 
 #[test]

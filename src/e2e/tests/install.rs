@@ -39,6 +39,7 @@ fn an_upgrade_under_running_pods_and_one_that_fails() {
     let call = |words: &[&str]| cluster.program(&program, &[&["-p", "e2e-upgrade"], words].concat());
     cluster.kubectl(&["run", "web", "--image=monopod/kubia"]).ok("run");
     cluster.kubectl(&["wait", "--for=condition=Ready", "pod/web", "--timeout=60s"]).ok("ready");
+    cluster.until_processes(1);
     let before = cluster.processes("web");
     cluster.monopod(&["stop"]).ok("stop");
     call(&["start"]).ok("start from the copy");

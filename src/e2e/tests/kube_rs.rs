@@ -33,7 +33,7 @@ use tokio::net::TcpListener;
 
 const DEFAULT: &str = "default";
 /// Long enough for a loaded machine; nothing is measured by it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// With threads of this test's own, which are in its network.
 fn block_on<T>(test: impl Future<Output = T>) -> T {
@@ -170,7 +170,11 @@ async fn operate(at: &Appliance, client: &Client) {
     at.monopod(&["stop"]).ok("stop");
     at.monopod(&["start"]).ok("start");
     let text = json!({"spec": {"text": "hello again"}});
-    sites.patch("home", &PatchParams::default(), &Patch::Merge(text)).await.unwrap();
+    // a connection of before may be found closed only when it is used; asked twice it is the same change
+    until("the server takes changes again", async || {
+        sites.patch("home", &PatchParams::default(), &Patch::Merge(&text)).await.ok()
+    })
+    .await;
     served(1, 3).await;
     let page = maps.get("home").await.unwrap().data.unwrap();
     assert_eq!(page["index.html"], "hello again");

@@ -48,13 +48,14 @@ fn connections_that_take_every_descriptor_do_not_make_the_daemon_deaf() {
         assert!(began.elapsed() < Duration::from_secs(60), "the descriptors are not used up");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let (said, worked) = (log(), ticks(&pid));
+    let (said, worked, began) = (log(), ticks(&pid), Instant::now());
     for _ in 0..10 {
         assert!(at.monopod(&["status"]).ok("status without a descriptor").contains("Running"));
         std::thread::sleep(Duration::from_millis(100));
     }
-    let worked = ticks(&pid) - worked;
-    assert!(worked < 60, "{worked} ticks of a core in a second: it turns without a pause");
+    // a hundred ticks are a second; each question takes its own, and longer on a slower machine
+    let (worked, passed) = (ticks(&pid) - worked, began.elapsed().as_millis() as u64 / 10);
+    assert!(worked * 5 < passed * 3, "{worked} ticks of a core in {passed}: it turns without a pause");
     assert!(log() - said < 20_000, "the log grew by {} bytes", log() - said);
     at.monopod(&["stop"]).ok("stop without a descriptor");
     drop(silent);
@@ -130,6 +131,7 @@ fn a_daemon_that_takes_too_much_memory_dies_alone_and_it_is_said() {
     at.load_busybox();
     at.kubectl(&["create", "deployment", "web", "--image=monopod/kubia", "--replicas=2"]).ok("create");
     at.kubectl(&["rollout", "status", "deploy/web", "--timeout=60s"]).ok("rollout");
+    at.until_processes(2);
     let pods = at.processes("");
     let directory = memory_directory("monopod/e2e-memory/daemon");
     let members = std::fs::read_to_string(directory.join("cgroup.procs")).unwrap();
@@ -150,8 +152,11 @@ fn a_daemon_that_takes_too_much_memory_dies_alone_and_it_is_said() {
     let least = resident.trim().parse::<u64>().unwrap() * 1024;
     let small = (least + (24 << 20)).max(number(&used).min(least * 2));
     std::fs::write(&limit, small.to_string()).unwrap();
-    let swap = directory.join("memory.swap.max");
-    let _ = std::fs::write(&swap, "0");
+    // no machine's swap takes what is too much: one of these files is there, the other's hierarchy is not
+    let with_swap = small.to_string();
+    for (file, most) in [("memory.swap.max", "0"), ("memory.memsw.limit_in_bytes", with_swap.as_str())] {
+        let _ = std::fs::write(directory.join(file), most);
+    }
     let (began, data) = (Instant::now(), "x".repeat(900_000));
     for number in 0.. {
         let map = format!(

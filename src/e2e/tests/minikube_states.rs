@@ -44,7 +44,9 @@ fn paused_pods_are_frozen_and_go_on() {
     let call = |words: &[&str]| minikube(&cluster, "e2e-paused", words);
     // it would be restarted at once if anybody asked it while it is frozen
     let pod = r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"terminationGracePeriodSeconds": 1,
-        "containers": [{"name": "web", "image": "monopod/kubia", "livenessProbe": {"initialDelaySeconds": 2, "periodSeconds": 1, "timeoutSeconds": 3, "failureThreshold": 1,
+        "containers": [{"name": "web", "image": "monopod/kubia",
+        "startupProbe": {"periodSeconds": 1, "failureThreshold": 60, "httpGet": {"port": 8080}},
+        "livenessProbe": {"initialDelaySeconds": 2, "periodSeconds": 1, "timeoutSeconds": 3, "failureThreshold": 1,
         "httpGet": {"port": 8080}}}]}}"#;
     cluster.kubectl_with(&["create"], pod).ok("pod");
     cluster.kubectl(&["wait", "--for=condition=Ready", "pod/web", "--timeout=60s"]).ok("ready");

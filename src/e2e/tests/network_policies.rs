@@ -135,7 +135,7 @@ impl World {
     /// The names of what each of them reaches, all asked at once.
     fn reach(&self) -> String {
         let ask = |(name, target): &(&str, String)| {
-            format!("(curl -s --max-time 1 -o /dev/null http://{target} && echo {name}) & ")
+            format!("(curl -s --max-time 2 -o /dev/null http://{target} && echo {name}) & ")
         };
         let line = format!("PATH=$PATH:/usr/bin; {}wait", self.targets.iter().map(ask).collect::<String>());
         let in_pod = |namespace: &str, pod: &str| {
@@ -143,7 +143,7 @@ impl World {
         };
         let neighbour = || {
             let url = format!("http://{}:30080", lab::MACHINE);
-            let asked = self.at.lab.neighbour(&["curl", "-s", "--max-time", "1", "-o", "/dev/null", &url]);
+            let asked = self.at.lab.neighbour(&["curl", "-s", "--max-time", "2", "-o", "/dev/null", &url]);
             if asked.status.success() { "port".to_owned() } else { String::new() }
         };
         let (friend, stranger, guest, node, lan) = std::thread::scope(|scope| {
@@ -175,7 +175,7 @@ impl World {
             if seen == want {
                 break;
             }
-            assert!(began.elapsed() < std::time::Duration::from_secs(60), "{name}: {seen}\nwanted: {want}");
+            assert!(began.elapsed() < std::time::Duration::from_secs(120), "{name}: {seen}\nwanted: {want}");
         }
         self.at.shell("nft list ruleset").ok("what others list");
     }
@@ -253,7 +253,7 @@ fn pods_are_reached_by_those_who_may() {
     assert!(!at.shell("nft list ruleset").ok("list").contains("isolation"), "no packet pays any more");
 
     // what a pod opens
-    let by_name = |url: &str| at.kubectl(&["exec", "friend", "--", CURL, "-s", "--max-time", "5", url]);
+    let by_name = |url: &str| at.kubectl(&["exec", "friend", "--", CURL, "-s", "--max-time", "10", url]);
     by_name("http://web").ok("by name");
     world.apply(CLOSED);
     world.until_reach("egress", &format!("friend:; stranger: {ALL}; guest: {ALL}; node: {ALL}; lan: port"));

@@ -6,7 +6,7 @@ use common::{Answer, Appliance, appliance};
 use std::time::{Duration, Instant};
 
 const COMPOSE: &str = "MONOPOD_COMPOSE";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A web server that says `You've hit <its host name>` at port 8080.
 fn serve(at: &Appliance, name: &str, flags: &[&str]) {

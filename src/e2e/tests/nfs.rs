@@ -102,7 +102,7 @@ fn an_export_is_mounted_for_each_pod_and_let_go_with_it() {
 
     at.kubectl(&["delete", "pod", "writer", "reader", "waits"]).ok("delete");
     let gone =
-        "for i in $(seq 100); do grep kubernetes.io~nfs /proc/self/mounts || exit 0; sleep 0.1; done; exit 1";
+        "for i in $(seq 600); do grep kubernetes.io~nfs /proc/self/mounts || exit 0; sleep 0.1; done; exit 1";
     at.shell(gone).ok("no mount is left");
     assert_eq!(std::fs::read_to_string(at.home().join("export/file")).unwrap(), "kept\n");
 }

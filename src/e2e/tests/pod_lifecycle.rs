@@ -66,8 +66,7 @@ fn a_command_that_can_not_start_fails_its_pod_or_is_tried_again() {
         (ended("reason"), ended("exitCode"), ended("message")),
         ("StartError".into(), "128".into(), why.into())
     );
-    let described = at.kubectl(&["describe", "pod", "never"]).ok("describe");
-    assert!(described.contains(&format!("Error: {why}")), "{described}");
+    at.until_told(&["describe", "pod", "never"], &format!("Error: {why}"));
 
     run("always", "--restart=Always");
     let waiting = "jsonpath={.status.containerStatuses[0].state.waiting.reason}";
@@ -104,9 +103,10 @@ fn a_command_that_can_not_start_fails_its_pod_or_is_tried_again() {
 fn a_grace_of_all_seconds_there_are_holds_no_pod() {
     let Some(at) = appliance("grace") else { return };
     at.load_busybox();
-    let manifest = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {terminationGracePeriodSeconds: 9223372036854775807, containers: [{name: c, image: 'busybox:1', command: [sh, -c, 'trap \"exit 0\" TERM; while true; do sleep 0.1; done']}]}}";
+    let manifest = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {terminationGracePeriodSeconds: 9223372036854775807, containers: [{name: c, image: 'busybox:1', command: [sh, -c, 'trap \"exit 0\" TERM; echo listens; while true; do sleep 0.1; done']}]}}";
     at.kubectl_with(&["create"], manifest).ok("create");
-    until_phase(&at, "p", "Running");
+    // before it has its handler a first process hears of no signal
+    at.until(&["logs", "p"], "listens");
     at.kubectl(&["delete", "pod", "p", "--timeout=60s"]).ok("delete");
 }
 
@@ -135,9 +135,8 @@ fn pods_that_avoid_each_other_do_not_meet() {
     at.kubectl_with(&["create"], &pod("two")).ok("create");
     let reason = "jsonpath={.status.conditions[?(@.type==\"PodScheduled\")].reason}";
     at.until(&["get", "pod", "two", "-o", reason], "Unschedulable");
-    let described = at.kubectl(&["describe", "pod", "two"]).ok("describe");
     let why = "0/1 nodes are available: 1 node(s) didn't match pod anti-affinity rules.";
-    assert!(described.contains(why), "{described}");
+    at.until_told(&["describe", "pod", "two"], why);
     at.kubectl(&["delete", "pod", "one", "--timeout=60s"]).ok("delete");
     until_phase(&at, "two", "Running");
 }

@@ -129,8 +129,7 @@ fn a_container_that_dies_is_restarted_and_one_that_keeps_dying_is_held_off() {
     let code = "jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}";
     assert_eq!(at.kubectl(&["get", "pod", "crash", "-o", code]).ok("exit code"), "3");
     assert_eq!(at.kubectl(&["logs", "crash", "--previous"]).ok("previous"), "once more\n");
-    let described = at.kubectl(&["describe", "pod", "crash"]).ok("describe");
-    assert!(described.contains("Back-off restarting failed container c in pod crash"), "{described}");
+    at.until_told(&["describe", "pod", "crash"], "Back-off restarting failed container c in pod crash");
 }
 
 #[test]
@@ -158,8 +157,7 @@ fn probes_restart_the_unwell_and_keep_traffic_from_the_unready() {
     at.until(&ready, "true");
     at.kubectl(&["exec", "probed", "--", "touch", "/tmp/dead"]).ok("touch dead");
     at.until(&["get", "pod", "probed", "-o", "jsonpath={.status.containerStatuses[0].restartCount}"], "1");
-    let described = at.kubectl(&["describe", "pod", "probed"]).ok("describe");
-    assert!(described.contains("Liveness probe failed"), "{described}");
+    at.until_told(&["describe", "pod", "probed"], "Liveness probe failed");
 }
 
 #[test]
@@ -168,6 +166,7 @@ fn an_image_that_nobody_has_says_why() {
     at.kubectl(&["run", "lost", "--image=127.0.0.1:1/nothing:1"]).ok("run");
     let reason = ["get", "pod", "lost", "-o", "jsonpath={.status.containerStatuses[0].state.waiting.reason}"];
     at.until(&reason, "ImagePullBackOff");
+    at.until_told(&["describe", "pod", "lost"], "ErrImagePull");
     let described = at.kubectl(&["describe", "pod", "lost"]).ok("describe");
     assert!(described.contains("ErrImagePull") && described.contains("127.0.0.1:1"), "{described}");
     assert!(described.to_lowercase().contains("connection refused"), "{described}");
@@ -186,11 +185,8 @@ fn a_pod_that_no_node_suits_says_why_it_waits() {
     at.kubectl_with(&["create"], &manifest).ok("create");
     let reason = "jsonpath={.status.conditions[?(@.type==\"PodScheduled\")].reason}";
     at.until(&["get", "pod", "picky", "-o", reason], "Unschedulable");
-    let described = at.kubectl(&["describe", "pod", "picky"]).ok("describe");
-    assert!(
-        described.contains("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector"),
-        "{described}"
-    );
+    let why = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector";
+    at.until_told(&["describe", "pod", "picky"], why);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Debian's program; `scripts/test` sets it.
 const PROMETHEUS: &str = "MONOPOD_PROMETHEUS";
 const ADDRESS: &str = "127.0.0.1:9090";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 const PODS: &str = r#"
 apiVersion: v1
@@ -147,7 +147,7 @@ fn config(at: &Appliance) -> String {
     let port = said("daemonEndpoints.kubeletEndpoint.Port");
     let kubelet = secure("kubelet", "/metrics/cadvisor").replace(server, &format!("{address}:{port}"));
     format!(
-        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nrule_files: [rules.yml]\nscrape_configs:\n{kubelet}{}{}{}{}\
+        "global: {{scrape_interval: 2s, scrape_timeout: 2s}}\nrule_files: [rules.yml]\nscrape_configs:\n{kubelet}{}{}{}{}\
          - {{job_name: kubernetes-pods, metrics_path: /metrics.txt, static_configs: [{{targets: ['{pod}:8080']}}]}}\n",
         secure("apiservers", "/metrics"),
         of_node("nodes", "/metrics"),

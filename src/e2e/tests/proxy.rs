@@ -53,6 +53,9 @@ fn pods_and_services_are_reached_through_the_api_server() {
     let Some(at) = appliance("proxy-raw") else { return };
     at.kubectl_with(&["create"], WEB).ok("create");
     at.kubectl(&["wait", "--for=condition=Ready", "pod/web", "--timeout=60s"]).ok("wait");
+    // without a probe it is ready before it listens
+    let ip = at.kubectl(&["get", "pod", "web", "-o", "jsonpath={.status.podIP}"]).ok("ip");
+    at.until_hit(&format!("{ip}:8080"), 1);
     at.until_some(&[
         "get",
         "endpointslices",
@@ -74,7 +77,6 @@ fn pods_and_services_are_reached_through_the_api_server() {
         let answer = at.kubectl(&["get", "--raw", &format!("{HERE}/{path}")]).ok(path);
         assert_eq!(answer.trim(), "You've hit web", "{path}");
     }
-    let ip = at.kubectl(&["get", "pod", "web", "-o", "jsonpath={.status.podIP}"]).ok("ip");
     let refused = format!("error trying to reach service: dial tcp {ip}:1: connect: connection refused");
     for (path, words) in [
         ("services/nobody/proxy/", "no endpoints available for service \"nobody\""),

@@ -65,7 +65,8 @@ fn with_services(profile: &str) -> Option<Appliance> {
 /// Asks until curl ends so, as the proxy follows in a moment: 28 is its word for silence.
 fn asks(url: &str, want: u8) -> String {
     format!(
-        "for i in $(seq 50); do {CURL} -sS -o /dev/null --max-time 2 {url}; [ $? = {want} ] && exit 0; sleep 0.2; done; exit 1"
+        "end=$(($(date +%s) + 60)); while [ $(date +%s) -lt $end ]; do \
+         {CURL} -sS -o /dev/null --max-time 2 {url}; [ $? = {want} ] && exit 0; sleep 0.2; done; exit 1"
     )
 }
 
@@ -88,7 +89,7 @@ fn pods_find_services_by_name() {
     assert!(missing.refused("a name that nobody has").is_empty() || missing.out().contains("NXDOMAIN"));
     let directory = "/var/run/secrets/kubernetes.io/serviceaccount";
     let ask = format!(
-        "/usr/bin/curl -sS --max-time 10 --cacert {directory}/ca.crt -H \"Authorization: Bearer $(cat {directory}/token)\" https://kubernetes.default/api/v1/pods"
+        "/usr/bin/curl -sS --max-time 60 --cacert {directory}/ca.crt -H \"Authorization: Bearer $(cat {directory}/token)\" https://kubernetes.default/api/v1/pods"
     );
     let api = in_pod(&at, &ask).ok("the API server");
     assert!(api.contains("system:serviceaccount:default:default") && api.contains("403"), "{api}");
@@ -168,7 +169,7 @@ spec: {type: LoadBalancer, externalTrafficPolicy: Local, selector: {app: web}, p
     // a balancer is another host, and asks again and again
     let answers = |want: &str| {
         let asked = format!(
-            "for i in $(seq 150); do curl -sS -o /dev/null --max-time 5 -w '%{{http_code}}' {url} | grep -qx {want} && exit 0; sleep 0.2; done; exit 1"
+            "for i in $(seq 300); do curl -sS -o /dev/null --max-time 5 -w '%{{http_code}}' {url} | grep -qx {want} && exit 0; sleep 0.2; done; exit 1"
         );
         let done = at.lab.neighbour(&["sh", "-c", &asked]);
         assert!(done.status.success(), "never {want}: {done:?}");
@@ -340,10 +341,7 @@ fn a_service_keeps_to_its_own_node_where_its_internal_policy_says_so() {
     // with nobody on this node the packet vanishes: 28 is curl's word for that, 7 would be a refusal
     policy("Local");
     at.kubectl_with(&["apply"], &endpoints_of_here(&[(other.0, "elsewhere")])).ok("endpoints");
-    let vanishes = format!(
-        "for i in $(seq 50); do {CURL} -s -o /dev/null --max-time 1 http://here; test $? = 28 && exit 0; sleep 0.1; done; exit 1"
-    );
-    in_pod(&at, &vanishes).ok("nobody of this node");
+    in_pod(&at, &asks("http://here", 28)).ok("nobody of this node");
 }
 
 fn range(name: &str, cidr: &str) -> String {
@@ -397,7 +395,7 @@ fn a_further_range_of_addresses_serves_until_the_last_is_given_back() {
     at.kubectl(&["delete", "service", "more"]).ok("delete");
     at.kubectl(&["wait", "--for=delete", "servicecidr/more", "--timeout=60s"]).ok("gone");
     // the frontends of the Service that has just gone may take a moment
-    let left = "for i in $(seq 100); do (ip route; nft list ruleset) | grep '10[.]250[.]' || exit 0; sleep 0.1; done; exit 1";
+    let left = "for i in $(seq 600); do (ip route; nft list ruleset) | grep '10[.]250[.]' || exit 0; sleep 0.1; done; exit 1";
     at.shell(left).ok("nothing of it is left in the kernel");
 
     // it goes with the cluster as well

@@ -334,7 +334,7 @@ fn a_claim_begins_with_what_another_holds_or_a_snapshot_has_kept() {
     at.until(&["get", "crd", "-o", "name"], "");
     at.kubectl(&["delete", "pvc", "data", "restored", "clone"]).ok("claims");
     at.until(&["get", "pvc,pv", "-o", "name"], "");
-    assert_eq!(at.shell(&list).ok("ls"), format!("{0}/snapshots:\n\n{0}/volumes:\n", state.display()));
+    at.until_shell(&list, &format!("{0}/snapshots:\n\n{0}/volumes:\n", state.display()));
     at.monopod(&["delete"]).ok("delete");
     at.nothing_is_left();
 }
@@ -510,7 +510,7 @@ fn a_device_is_cloned_and_restored_as_a_device() {
     at.until(&["get", "vs,vsc,pvc,pv", "-o", "name"], "");
     let state = at.places()[0].clone();
     let list = format!("ls -A {0}/volumes {0}/snapshots", state.display());
-    assert_eq!(at.shell(&list).ok("ls"), format!("{0}/snapshots:\n\n{0}/volumes:\n", state.display()));
+    at.until_shell(&list, &format!("{0}/snapshots:\n\n{0}/volumes:\n", state.display()));
     at.until_no_loop_devices();
 }
 

@@ -39,12 +39,14 @@ fn the_node_is_ready(at: &Appliance) {
 fn a_pod_runs_and_says_how_it_came_to_be(at: &Appliance) {
     at.kubectl(&["run", "single", "--image=monopod/kubia", "--port=8080"]).ok("run");
     at.kubectl_with(&["create"], CONTROLLER).ok("create rc");
+    // what waits for all pods waits for those that are there already
+    at.until(&["get", "rc", "kubia", "-o", "jsonpath={.status.readyReplicas}"], "1");
     at.kubectl(&["wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s"]).ok("wait");
     let wide = at.kubectl(&["get", "pods", "-o", "wide", "--no-headers"]).ok("wide");
     assert!(wide.lines().all(|line| line.contains(" 10.") && line.contains("Running")), "{wide}");
-    let described = at.kubectl(&["describe", "pod", "single"]).ok("describe");
+    // an event may come a moment after what it tells of
     for event in ["Scheduled", "Pulling", "Pulled", "Created", "Started"] {
-        assert!(described.contains(event), "{event}: {described}");
+        at.until_told(&["describe", "pod", "single"], event);
     }
 }
 
@@ -109,12 +111,13 @@ fn three_pods_answer_and_a_deleted_one_is_replaced(at: &Appliance, address: &str
 /// B8 for a process, and B11: the same processes, with the same restart counts.
 fn everything_is_there_again(at: &Appliance, address: &str) {
     let of_pod = "jsonpath={.status.containerStatuses[0].restartCount} {.status.phase}";
+    at.until_processes(4);
     let victim = at.processes("single");
     assert_eq!(victim.len(), 1, "{victim:?}");
     at.shell(&format!("kill -9 {}", victim[0])).ok("kill a container");
     at.until(&["get", "pod", "single", "-o", of_pod], "1 Running");
+    at.until_processes(4);
     let before = at.processes("");
-    assert_eq!(before.len(), 4, "{before:?}");
     at.monopod(&["stop"]).ok("stop");
     assert_eq!(at.processes(""), before, "containers go on while the daemon is away");
     at.monopod(&["start"]).ok("start again");

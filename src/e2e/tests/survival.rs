@@ -24,9 +24,18 @@ spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80, targetPort: 
 fn with_web(profile: &str) -> Option<(Appliance, String)> {
     let at = appliance(profile)?;
     at.kubectl_with(&["create"], WEB).ok("create");
-    at.kubectl(&["rollout", "status", "deploy/web", "--timeout=60s"]).ok("rollout");
+    all_well(&at);
     let ip = at.until_some(&["get", "service", "web", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"]);
     Some((at, ip))
+}
+
+/// Four pods are there, each ready and none on its way out, each with its process. What the Deployment says may be of before.
+fn all_well(at: &Appliance) {
+    let ready = "{.metadata.deletionTimestamp}{.status.conditions[?(@.type==\"Ready\")].status}";
+    let each = format!("jsonpath={{range .items[*]}}{ready}{{\" \"}}{{end}}");
+    at.until(&["get", "pods", "-l", "app=web", "-o", &each], "True True True True");
+    at.until(&["get", "deploy", "web", "-o", "jsonpath={.status.readyReplicas}"], "4");
+    at.until_processes(4);
 }
 
 #[test]
@@ -39,12 +48,10 @@ fn a_killed_daemon_s_pods_go_on_and_are_known_again() {
         at.kubectl(&["delete", "pod", "-l", "app=web", "--wait=false", "--grace-period=1"]);
         at.kill_daemon();
         at.monopod(&["start"]).ok("start again");
-        at.kubectl(&["rollout", "status", "deploy/web", "--timeout=60s"]).ok("rollout");
-        at.until(&["get", "deploy", "web", "-o", "jsonpath={.status.readyReplicas}"], "4");
+        all_well(&at);
         at.until_hit(&ip, 4);
     }
     assert_ne!(at.processes(""), before, "the pods were replaced in between");
-    at.until_processes(4);
     let quiet = at.processes("");
     at.kill_daemon();
     at.until_hit(&ip, 4);
@@ -62,8 +69,7 @@ fn a_killed_shim_s_container_is_restarted() {
     let parent = at.shell(&format!("ps -o ppid= -p {child}")).ok("parent").trim().to_owned();
     at.shell(&format!("kill -9 {parent}")).ok("kill a shim");
     assert!(common::ends(&child.to_string()), "a container without its shim is ended");
-    at.until_processes(4);
-    at.until(&["get", "deploy", "web", "-o", "jsonpath={.status.readyReplicas}"], "4");
+    all_well(&at);
     at.until_hit(&ip, 4);
 }
 
@@ -93,8 +99,7 @@ fn a_machine_that_was_switched_off_has_its_pods_again() {
     at.shell("nft flush ruleset; for l in $(ip -o link | grep -o 'mp[0-9a-z]*@' | tr -d @); do ip link del $l; done")
         .ok("forget the network");
     at.monopod(&["start"]).ok("start again");
-    at.until_processes(4);
-    at.until(&["get", "deploy", "web", "-o", "jsonpath={.status.readyReplicas}"], "4");
+    all_well(&at);
     at.until_hit(&ip, 4);
 }
 
@@ -121,7 +126,7 @@ fn a_stop_with_its_pods_asks_them_and_leaves_the_cluster_on_disk() {
     at.load_busybox();
     let told = at.home().join("told");
     let container = "containers: [{name: c, image: \"busybox:1\", imagePullPolicy: IfNotPresent, \
-        command: [sh, -c, 'trap \"echo asked >> /home/told; exit\" TERM; while :; do sleep 0.05; done'], \
+        command: [sh, -c, 'trap \"echo asked >> /home/told; exit\" TERM; echo listens; while :; do sleep 0.05; done'], \
         volumeMounts: [{name: home, mountPath: /home}]}]";
     let pod = format!(
         "{{apiVersion: v1, kind: Pod, metadata: {{name: asked}}, spec: {{volumes: [{{name: home, hostPath: {{path: {}}}}}], {container}}}}}",
@@ -129,13 +134,16 @@ fn a_stop_with_its_pods_asks_them_and_leaves_the_cluster_on_disk() {
     );
     at.kubectl_with(&["apply", "-f", "-"], &pod).ok("apply");
     at.kubectl(&["wait", "--for=condition=Ready", "pod/asked", "--timeout=60s"]).ok("ready");
+    // before it has its handler a first process hears of no signal
+    at.until(&["logs", "asked"], "listens");
     let said = at.monopod(&["stop", "--pods"]).ok("stop");
     assert!(said.contains("and its pods and containers with it"), "{said}");
     assert_eq!(std::fs::read_to_string(&told).unwrap(), "asked\n", "once");
     let [state, run] = at.places();
     assert!(!run.exists() && state.join("store").is_dir());
     let kernel = "nft list tables; ip -o link | grep -o 'mp[0-9a-z]*@'; find /sys/fs/cgroup -path '*monopod/e2e-stop-pods*'; true";
-    assert_eq!(at.shell(kernel).ok("kernel"), "");
+    // a link goes a moment after the namespace that its other end was in
+    at.until_shell(kernel, "");
     at.monopod(&["start"]).ok("start again");
     at.until(&["get", "pod", "asked", "-o", "jsonpath={.status.containerStatuses[0].restartCount}"], "1");
     at.kubectl(&["wait", "--for=condition=Ready", "pod/asked", "--timeout=60s"]).ok("ready again");

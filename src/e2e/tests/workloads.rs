@@ -18,8 +18,9 @@ fn jobs_run_to_their_end() {
     assert_eq!(at.kubectl(&["logs", "job/hello"]).ok("logs"), "hi\n");
     let shown = at.kubectl(&["get", "jobs"]).ok("get");
     assert!(shown.contains("hello   Complete   1/1"), "{shown}");
-    let told = at.kubectl(&["describe", "job", "hello"]).ok("describe");
-    assert!(told.contains("SuccessfulCreate") && told.contains("Completed"), "{told}");
+    for event in ["SuccessfulCreate", "Completed"] {
+        at.until_told(&["describe", "job", "hello"], event);
+    }
     at.kubectl(&["delete", "job", "hello"]).ok("delete");
     at.until(&["get", "pods", "-o", "name"], "");
     let indexed = "
@@ -65,8 +66,7 @@ spec:
     let reason =
         at.kubectl(&["get", "job", "fails", "-o", "jsonpath={.status.conditions[-1:].reason}"]).ok("get");
     assert_eq!(reason, "BackoffLimitExceeded");
-    let shown = at.kubectl(&["get", "job", "waits"]).ok("get");
-    assert!(shown.contains("Suspended"), "{shown}");
+    at.until_told(&["get", "job", "waits"], "Suspended");
     at.kubectl(&["patch", "job", "waits", "-p", r#"{"spec":{"suspend":false}}"#]).ok("resume");
     at.kubectl(&["wait", "--for=condition=failed", "job/waits", "--timeout=60s"]).ok("wait");
     at.until(&["get", "pods", "-l", "job-name=waits", "-o", "name"], "");
@@ -163,9 +163,9 @@ fn a_stateful_set_has_names_and_rolls_back() {
     let shown = at.kubectl(&["get", "sts"]).ok("get");
     assert!(shown.contains("db     2/2"), "{shown}");
     let ip = at.kubectl(&["get", "pod", "db-1", "-o", "jsonpath={.status.podIP}"]).ok("ip");
-    let found =
-        at.kubectl(&["exec", "db-0", "--", "nslookup", "-type=a", "db-1.db.default.svc.cluster.local"]);
-    assert!(found.ok("nslookup").contains(&ip));
+    // a name comes a moment after its pod is ready
+    let look_up = ["exec", "db-0", "--", "nslookup", "-type=a", "db-1.db.default.svc.cluster.local"];
+    at.until_told(&look_up, &ip);
     assert_eq!(
         at.kubectl(&["exec", "db-1", "--", "hostname", "-f"]).ok("name"),
         "db-1.db.default.svc.cluster.local\n"

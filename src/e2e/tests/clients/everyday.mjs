@@ -18,7 +18,7 @@ const { resolve } = createRequire(`${process.env.MONOPOD_NODE_CLIENT}/`);
 const k8s = await import(pathToFileURL(resolve("@kubernetes/client-node")));
 
 // long enough for a loaded machine; nothing is measured by it
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 const SERVER = "echo hello > /tmp/index.html; exec httpd -f -p 8080 -h /tmp";
 
 const config = new k8s.KubeConfig();

@@ -5,7 +5,7 @@ import traceback
 import uuid
 
 # long enough for a loaded machine; nothing is measured by it
-PATIENCE = 60
+PATIENCE = 120
 CHECKS = []
 
 

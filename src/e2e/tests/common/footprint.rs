@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Links, addresses, routes, nft tables, mounts, cgroups, loop devices, files and processes, a line each.
+/// Links, addresses, routes, nft tables, and the profile's mounts, cgroups, loop devices, files and processes, a line each.
 pub fn footprint(profile: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for command in ["ip -o link", "ip -o address", "ip route show table all", "nft list ruleset"] {
@@ -13,8 +13,13 @@ pub fn footprint(profile: &str) -> Vec<String> {
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
         lines.extend(said.lines().map(|line| format!("{command}: {}", without_numbers(line))));
     }
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-    lines.extend(mounts.lines().map(|line| format!("mount: {line}")));
+    // the test's thread has its own; those of the process are the machine's, which come and go as it likes
+    let mounts = std::fs::read_to_string("/proc/thread-self/mounts").unwrap();
+    let is_its = |line: &&str| {
+        let target = line.split(' ').nth(1).unwrap_or_default();
+        places(profile).iter().any(|place| Path::new(target).starts_with(place))
+    };
+    lines.extend(mounts.lines().filter(is_its).map(|line| format!("mount: {line}")));
     lines.extend(cgroups(profile).into_iter().map(|path| format!("cgroup: {path}")));
     lines.extend(loop_devices(profile).into_iter().map(|file| format!("loop device: {file}")));
     // the directories above them are those of other tests as well

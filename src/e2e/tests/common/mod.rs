@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 const PROGRAM: &str = "MONOPOD_BIN";
 const KUBECTL: &str = "MONOPOD_KUBECTL";
 /// Long enough for a loaded machine; nothing is measured by it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Deleted, with everything that it made, when it is dropped.
 pub struct Appliance {
@@ -126,6 +126,20 @@ impl Appliance {
             }
             let (out, err) = (seen.out(), seen.err());
             assert!(began.elapsed() < PATIENCE, "{arguments:?}: wanted {wanted}, saw {out:?} {err}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Looks again until the line of the shell prints that.
+    pub fn until_shell(&self, line: &str, want: &str) {
+        let began = Instant::now();
+        loop {
+            let seen = self.shell(line);
+            if seen.out() == want {
+                return;
+            }
+            let (out, err) = (seen.out(), seen.err());
+            assert!(began.elapsed() < PATIENCE, "{line}: wanted {want:?}, saw {out:?} {err}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -142,7 +142,7 @@ def a_container_takes_its_everyday_options(client):
 
 @check
 def a_life_from_start_to_removal(client):
-    with container(client, ["sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.1; done"]) as box:
+    with container(client, ["sh", "-c", "trap 'exit 7' TERM; echo listens; while :; do sleep 0.1; done"]) as box:
         box.start()  # 304: it runs already
         box.pause()
         box.reload()
@@ -151,6 +151,7 @@ def a_life_from_start_to_removal(client):
         other = name("renamed")
         box.rename(other)
         box.update(mem_limit="32m", memswap_limit="64m")
+        until(lambda: box.logs() == b"listens\n", "it listens for the signal")
         box.restart(timeout=10)
         box.reload()
         assert box.name == other and box.status == "running" and box.attrs["HostConfig"]["Memory"] == 32 << 20
@@ -158,7 +159,9 @@ def a_life_from_start_to_removal(client):
             client.containers.create(BUSYBOX, "true", name=other)
         with raises(APIError, 409):
             box.remove()
-        box.stop(timeout=10)
+        # a first process without a handler does not hear of the signal
+        until(lambda: box.logs().count(b"listens") == 2, "it listens for the signal")
+        box.stop(timeout=60)
         assert box.wait()["StatusCode"] == 7
         box.stop()  # 304: it has ended already
         with raises(APIError, 409, "is not running"):
@@ -277,7 +280,7 @@ def a_look_from_outside(client):
 @check
 def health_is_watched(client):
     # half of it is not said: null, as other clients send it
-    healthy = Healthcheck(test=["CMD", "test", "-f", "/ready"], interval=200_000_000, retries=None)
+    healthy = Healthcheck(test=["CMD", "test", "-f", "/ready"], interval=200_000_000, start_period=60_000_000_000, retries=None)
     with container(client, healthcheck=healthy) as box:
         assert box.reload() or box.health == "starting"
         box.exec_run("touch /ready")

@@ -6,12 +6,13 @@ use std::io::Read;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use store::{Credentials, Etcd};
 
 /// Debian's program; `scripts/test` sets it.
 const PROGRAM: &str = "MONOPOD_ETCD";
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// What the tests write below.
 pub const PREFIX: &str = "/monopod/test/";
 
@@ -151,6 +152,16 @@ pub fn place(endpoints: &[&str]) -> Etcd {
     }
 }
 
+/// Below those that the kernel gives to whoever connects: no other test has it by the time that etcd listens there, or does so again
+/// after its end.
 fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // each test is a process; its own ports are some apart from those of its neighbour
+        let number = std::process::id().wrapping_mul(16).wrapping_add(ASKED.fetch_add(1, Relaxed));
+        let port = 10_000 + u16::try_from(number % 20_000).unwrap();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }

@@ -86,13 +86,13 @@ def test_extension(cluster, ns):
               caBundle: {base64.b64encode(server.authority).decode()}
         """)
         try:
-            until(lambda: condition(cluster.get(registered).ok(), "Available") == "True", "it is available", 20)
+            until(lambda: condition(cluster.get(registered).ok(), "Available") == "True", "it is available")
             shown(cluster, ns, fruits)
             changed(cluster, registered)
         finally:
             cluster.delete(registered)
     until(lambda: cluster.get(f"/apis/{fruits.api}").status == 404, "nobody serves it any more")
-    assert group not in [it["name"] for it in cluster.get("/apis").ok()["groups"]]
+    until(lambda: group not in [it["name"] for it in cluster.get("/apis").ok()["groups"]], "nobody tells of it")
 
 
 def shown(cluster, ns, fruits):

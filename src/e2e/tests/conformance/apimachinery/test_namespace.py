@@ -93,7 +93,12 @@ def test_finalizer(cluster):
     cluster.delete(path).ok()
     until(lambda: cluster.get(path).ok()["spec"]["finalizers"] == ["example.com/case"], "ours is left")
     assert cluster.get(path).ok()["status"]["phase"] == "Terminating"
-    shown = cluster.get(path).ok()
-    del shown["spec"]["finalizers"]
-    cluster.put(f"{path}/finalize", shown).ok()
+
+    def let_go():
+        shown = cluster.get(path).ok()
+        del shown["spec"]["finalizers"]
+        answer = cluster.put(f"{path}/finalize", shown)
+        return answer.status != 409 and answer.ok()
+
+    until(let_go, "the last update")
     until(lambda: cluster.get(path).status == 404, "the namespace is gone")

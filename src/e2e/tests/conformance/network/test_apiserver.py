@@ -24,5 +24,5 @@ def test_endpoints(cluster):
     assert [it["ip"] for it in subset["addresses"]] == [at for it in slices[0]["endpoints"] for at in it["addresses"]]
     assert [it["port"] for it in subset["ports"]] == [it["port"] for it in slices[0]["ports"]]
     at = f"https://{subset['addresses'][0]['ip']}:{subset['ports'][0]['port']}/version"
-    with urllib.request.urlopen(at, context=ssl._create_unverified_context(), timeout=5) as answer:
+    with urllib.request.urlopen(at, context=ssl._create_unverified_context(), timeout=30) as answer:
         assert "gitVersion" in json.load(answer)

@@ -34,7 +34,7 @@ def until_resolves(client, called, *wanted):
 
 def partial(client, called):
     """The address that a program takes for a name without dot at its end, by the domains that are searched."""
-    said = client(f"busybox timeout 2 wget -O /dev/null http://{called}:80/ 2>&1")
+    said = client(f"busybox timeout 30 wget -O /dev/null http://{called}:80/ 2>&1")
     return said.partition(f"Connecting to {called}:80 (")[2].partition(":80)")[0]
 
 
@@ -43,7 +43,7 @@ def over_tcp(cluster, called):
     at = cluster.get("/api/v1/namespaces/kube-system/services/kube-dns").ok()["spec"]["clusterIP"]
     labels = b"".join(bytes([len(it)]) + it.encode() for it in called.split("."))
     query = struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!2H", 1, 1)
-    with socket.create_connection((at, 53), timeout=5) as asking:
+    with socket.create_connection((at, 53), timeout=30) as asking:
         asking.sendall(struct.pack("!H", len(query)) + query)
         said = asking.recv(1000)[2:]
     assert struct.unpack("!2H", said[2:4] + said[6:8])[1] >= 1 and said[3] & 15 == 0, said

@@ -67,6 +67,7 @@ def test_ports(ns, cluster):
     for at in ("web:80", "web:81", "web:number", "web:named", "http:web:80", "http:web:named"):
         until(lambda at=at: cluster.get(ns.path(f"services/{at}/proxy/"), accept="*/*").text == "one\n", f"services/{at}")
     for at, said in (("one:160", "one\n"), ("http:one:160", "one\n"), ("two:162", "two\n"), ("two", "two\n")):
-        assert ask(cluster, "GET", ns.path(f"pods/{at}/proxy/")) == said
+        path = ns.path(f"pods/{at}/proxy/")
+        until(lambda path=path, said=said: cluster.get(path, accept="*/*").text == said, f"pods/{at}")
     assert cluster.get(ns.path("services/web:82/proxy/")).status >= 500
     assert cluster.get(ns.path("services/https:web:80/proxy/")).status >= 500

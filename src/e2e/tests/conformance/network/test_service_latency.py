@@ -3,7 +3,7 @@
 import threading
 import time
 
-from support import conforms, server
+from support import PATIENCE, conforms, server
 
 
 @conforms("[sig-network] Service endpoints latency should not be very high")
@@ -25,7 +25,8 @@ def test_latency(ns, cluster):
     for called in names:
         made[called] = time.monotonic()
         ns.create("services", {"metadata": {"name": called}, "spec": {"selector": labels, "ports": [{"port": 80}]}})
-    watching.join(60)
+    watching.join(PATIENCE)
+    assert not watching.is_alive(), f"without endpoints: {sorted(set(names) - set(seen))}"
     waits = sorted(seen[called] - made[called] for called in names)
-    # upstream allows 20 and 50 seconds
-    assert waits[len(waits) // 2] < 5 and waits[-1] < 10, waits
+    # what upstream allows: half of them, and the last
+    assert waits[len(waits) // 2] < 20 and waits[-1] < 50, waits

@@ -51,13 +51,14 @@ def empty(ns):
 
 @conforms("[sig-node] NoExecuteTaintManager Single Pod [Serial] removing taint cancels eviction [Disruptive]")
 def test_cancelled(ns, node):
-    pod(ns, node, "tolerates", 2)
+    # long enough for the taint to go again before
+    pod(ns, node, "tolerates", 6)
     pod(ns, node, "witness")
     taint(ns.cluster, node, TAINT)
     until(lambda: evicted(ns, "witness"), "the taint is seen")
     seen = time.monotonic()
     taint(ns.cluster, node)
-    time.sleep(max(0, seen + 2.5 - time.monotonic()))
+    time.sleep(max(0, seen + 6.5 - time.monotonic()))
     assert not evicted(ns, "tolerates")
     empty(ns)
 

@@ -74,8 +74,8 @@ def test_status(ns, pair):
     volume, claim = make("one")
     patched = cluster.patch(f"{volume}/status", {"status": {"message": "StatusPatched", "reason": "E2E patchStatus"}}).ok()
     assert patched["status"]["message"] == "StatusPatched" and patched["status"]["phase"] == "Bound"
-    patched["status"]["message"] = "StatusUpdated"
-    assert cluster.put(f"{volume}/status", patched).ok()["status"]["message"] == "StatusUpdated"
+    updated = cluster.update(f"{volume}/status", lambda shown: shown["status"].update(message="StatusUpdated"))
+    assert updated["status"]["message"] == "StatusUpdated"
     found = cluster.get(f"{volume}/status").ok()
     assert (found["status"]["message"], found["status"]["reason"]) == ("StatusUpdated", "E2E patchStatus")
 

@@ -11,6 +11,8 @@ from support import conforms, until
 # serves /healthz, says each request, and stops serving when the file is gone
 HEALTHZ = "mkdir /www && echo ok > /www/healthz && httpd -f -vv -p 8080 -h /www 2>&1"
 QUICK = {"periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 5}
+# who begins slowly is not unwell: the first may come before there is anything to be asked
+PATIENT = {**QUICK, "failureThreshold": 5}
 
 
 def status(ns):
@@ -28,6 +30,14 @@ def until_restarted(ns, times=1):
     return it
 
 
+def until_unhealthy(ns, why):
+    def told():
+        warnings = [it["message"] for it in ns.get("events?fieldSelector=reason=Unhealthy")["items"]]
+        return any(f"Liveness probe failed: {why}" in it for it in warnings)
+
+    until(told, why)
+
+
 def still_first(ns):
     it = status(ns)
     assert it["restartCount"] == 0 and it["ready"] and "running" in it["state"]
@@ -38,15 +48,13 @@ def test_exec_fails(ns):
     probe = {"exec": {"command": ["cat", "/tmp/health"]}, **QUICK}
     ns.pod("touch /tmp/health; sleep 1; rm /tmp/health; sleep 1000", container={"livenessProbe": probe}, restartPolicy="Always")
     until_restarted(ns)
-    warnings = [it["message"] for it in ns.get("events?fieldSelector=reason=Unhealthy")["items"]]
-    assert any("Liveness probe failed: cat: can't open '/tmp/health'" in it for it in warnings), warnings
+    until_unhealthy(ns, "cat: can't open '/tmp/health'")
 
 
 @conforms('[sig-node] Probing container should *not* be restarted with a exec "cat /tmp/health" liveness probe [NodeConformance]')
 def test_exec_holds(ns):
     command = ["sh", "-c", "cat /tmp/health && echo probe >> /tmp/probes"]
-    # the first may come before the file is there
-    probe = {"exec": {"command": command}, **QUICK, "failureThreshold": 3}
+    probe = {"exec": {"command": command}, **PATIENT}
     ns.pod("touch /tmp/health; sleep 1000", container={"livenessProbe": probe}, restartPolicy="Always")
     ns.until_ready("pod")
     until(lambda: ns.exec("pod", "cat /tmp/probes").count("probe") >= 2, "two probes")
@@ -58,13 +66,12 @@ def test_http_fails(ns):
     probe = {"httpGet": {"path": "/healthz", "port": 8080}, **QUICK, "initialDelaySeconds": 1}
     ns.pod(f"(sleep 2; rm /www/healthz) & {HEALTHZ}", container={"livenessProbe": probe}, restartPolicy="Always")
     until_restarted(ns)
-    warnings = [it["message"] for it in ns.get("events?fieldSelector=reason=Unhealthy")["items"]]
-    assert any("Liveness probe failed: HTTP probe failed with statuscode: 404" in it for it in warnings), warnings
+    until_unhealthy(ns, "HTTP probe failed with statuscode: 404")
 
 
 @conforms("[sig-node] Probing container should *not* be restarted with a /healthz http liveness probe [NodeConformance]")
 def test_http_holds(ns):
-    probe = {"httpGet": {"path": "/healthz", "port": 8080}, **QUICK, "initialDelaySeconds": 1}
+    probe = {"httpGet": {"path": "/healthz", "port": 8080}, **PATIENT, "initialDelaySeconds": 1}
     ns.pod(HEALTHZ, container={"livenessProbe": probe}, restartPolicy="Always")
     until(lambda: ns.log("pod").count("url:/healthz") >= 2, "two probes")
     still_first(ns)
@@ -72,7 +79,7 @@ def test_http_holds(ns):
 
 @conforms("[sig-node] Probing container should *not* be restarted with a tcp:8080 liveness probe [NodeConformance]")
 def test_tcp_holds(ns):
-    probe = {"tcpSocket": {"port": 8080}, **QUICK, "initialDelaySeconds": 1}
+    probe = {"tcpSocket": {"port": 8080}, **PATIENT, "initialDelaySeconds": 1}
     ns.pod("nc -ll -p 8080 -e sh -c 'echo probe >> /tmp/probes'", container={"livenessProbe": probe}, restartPolicy="Always")
     ns.until_ready("pod")
     until(lambda: ns.exec("pod", "cat /tmp/probes").count("probe") >= 2, "two probes")

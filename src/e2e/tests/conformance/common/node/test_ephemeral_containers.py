@@ -33,8 +33,7 @@ def test_start(ns):
 @conforms("[sig-node] Ephemeral Containers [NodeConformance] should update the ephemeral containers in an existing pod")
 def test_update(ns):
     add_first(ns)
-    pod = ns.get("pods/pod")
-    pod["spec"]["ephemeralContainers"].append(debugger("second"))
-    ns.cluster.put(ns.path("pods/pod/ephemeralcontainers"), pod).ok()
+    path = ns.path("pods/pod/ephemeralcontainers")
+    ns.cluster.update(path, lambda pod: pod["spec"]["ephemeralContainers"].append(debugger("second")))
     until_runs(ns, "second")
     assert [it["name"] for it in ns.get("pods/pod/ephemeralcontainers")["spec"]["ephemeralContainers"]] == ["first", "second"]

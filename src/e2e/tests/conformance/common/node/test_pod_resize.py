@@ -115,8 +115,7 @@ def test_replace(ns):
     start(ns, before)
     pod = ns.get("pods/pod/resize")
     assert pod["spec"]["containers"][0]["resources"] == before[0]
-    pod["spec"]["containers"][0]["resources"] = after[0]
-    replaced = ns.cluster.put(ns.path("pods/pod/resize"), pod).ok()
+    replaced = ns.cluster.update(ns.path("pods/pod/resize"), lambda it: it["spec"]["containers"][0].update(resources=after[0]))
     assert replaced["spec"]["containers"][0]["resources"] == after[0]
     assert replaced["metadata"]["generation"] == pod["metadata"]["generation"] + 1
     until_resized(ns, after)

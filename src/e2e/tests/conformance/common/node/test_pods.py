@@ -39,9 +39,7 @@ def test_submitted_and_removed(ns):
 def test_update(ns):
     ns.pod(STAY, metadata={"labels": {"time": "before"}})
     ns.until_ready("pod")
-    pod = ns.get("pods/pod")
-    pod["metadata"]["labels"]["time"] = "after"
-    ns.cluster.put(ns.path("pods/pod"), pod).ok()
+    ns.cluster.update(ns.path("pods/pod"), lambda pod: pod["metadata"]["labels"].update(time="after"))
     assert [it["metadata"]["name"] for it in ns.get("pods?labelSelector=time=after")["items"]] == ["pod"]
     assert ns.get("pods?labelSelector=time=before")["items"] == []
 
