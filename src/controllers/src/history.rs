@@ -115,7 +115,8 @@ pub(crate) async fn look<K: TypedKind>(
             Ok(made) => Arc::new(made),
             Err(status) if status.is(Reason::AlreadyExists) => {
                 let meta = wish.owner.metadata();
-                let counted = owners.modify_status(&key_of(meta), |now| {
+                let key = key_of(meta);
+                let counted = owners.modify_status(&key, |now| {
                     is_still(now, meta)?;
                     set_count(now, wish.collisions + 1);
                     Ok(())

@@ -270,7 +270,7 @@ pub(super) async fn put(request: ApiRequest) -> ApiResponse {
             archive::unpack(root, &target, body, Unpack { keep_kinds, owner }).map_err(ApiError::internal)
         })?;
         subject.tell(&engine, "extract-to-dir", &asked);
-        Ok(())
+        Ok::<_, ApiError>(())
     })
     .await?;
     empty(StatusCode::OK)

@@ -103,10 +103,10 @@ impl LayerJob {
         // the layer below may still wait for a turn: it must not wait for ours
         drop(slot);
         self.verify(&unpacked)?;
+        let from = self.provenance();
         if let Some(below) = self.below_done {
             below.await?;
         }
-        let from = self.provenance();
         let (store, chain, below) = (self.store, self.chain, self.below);
         let facts = blocking(move || store.layers.place(unpacked, &chain, &below, from)).await?;
         watchers.tell(LayerStatus::PullComplete);
