@@ -16,8 +16,8 @@ pub enum Operation {
     Update,
 }
 
-/// What one manager has of an object, by one door. Its fields stay as they are written until somebody changes one of them: most
-/// entries of an object have nothing to do with a change, and are never read.
+/// What one manager has of an object, by one operation on it or on one subresource. Its fields stay as they are written until
+/// somebody changes one of them: most entries of an object have nothing to do with a change, and are never read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
