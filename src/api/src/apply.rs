@@ -2,8 +2,8 @@
 //!
 //! Upstream's model (KEP-555): every manager has a set of fields; a field that one of them wants otherwise than it is
 //! belongs to nobody else or is a conflict. `fields.rs` is such a set, `compare.rs` finds it from objects, `merge.rs`
-//! puts what is wanted over what is, `managers.rs` keeps the books in
-//! `metadata.managedFields`, one `entry.rs` for each who has a part. Pure: JSON in, JSON out.
+//! puts what is wanted over what is, `managers.rs` keeps `metadata.managedFields`, in which each manager has an entry (`entry.rs`).
+//! Pure: JSON in, JSON out.
 //!
 //! Read [`apply`] first.
 

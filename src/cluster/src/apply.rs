@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 const METADATA: &str = "metadata";
+const REVISION: &str = "resourceVersion";
 /// How often it is tried again when somebody creates or deletes the object in between.
 const MOST_RACES: usize = 8;
 
@@ -223,23 +224,24 @@ pub(crate) fn of_updated(
     current: &Object,
     old: &dyn Instance,
 ) -> Result<Option<Vec<ManagedFieldsEntry>>, Status> {
+    // who writes a part of the object writes none, whatever he sends
+    let written = written.filter(|_| target.subresource.is_none());
     if asks_for_none(written.as_deref()) {
         return Ok(None);
     }
-    let entries = match written {
-        Some(written) if target.subresource.is_none() => Some(written),
-        _ => old.meta().managed_fields.clone(),
+    let stored = old.meta().managed_fields.as_ref().filter(|entries| !entries.is_empty());
+    let edited = written.filter(|written| Some(written) != stored).and_then(read_written);
+    let entries = match (edited, stored) {
+        (Some(edited), _) => edited,
+        // a component that finds all as it should be costs a comparison
+        (None, Some(stored)) if new.same_as(old) => return Ok(Some(stored.clone())),
+        (None, Some(stored)) => stored.iter().cloned().filter_map(read_entry).collect(),
+        (None, None) => return Ok(None),
     };
-    let Some(entries) = entries.filter(|entries| !entries.is_empty()) else { return Ok(None) };
-    // a component that finds all as it should be costs a comparison
-    if old.meta().managed_fields.as_ref() == Some(&entries) && new.same_as(old) {
-        return Ok(Some(entries));
-    }
     let stamp = Stamp::of(target);
     let who = stamp.who(manager, target);
     let (before, after) = (target.version.present(current.bytes()), bytes_of(target, new)?);
     let (before, after) = differing(&before, &after).map_err(Status::internal)?;
-    let entries = entries.into_iter().filter_map(read_entry).collect();
     Ok(kept(update(&before, &after, entries, who, target.version.schema())))
 }
 
@@ -247,8 +249,8 @@ pub(crate) fn of_updated(
 type Unread<'b> = BTreeMap<String, &'b RawValue>;
 
 /// Two versions without what is letter for letter the same in both, which nobody has changed: a new status is found without reading
-/// the spec. Of the object itself and of its metadata only, where the revision differs in any case: further down what has lost all
-/// its fields would look like an empty value.
+/// the spec. Of the object itself and of its metadata only, where the revision stays in any case: what has lost all its fields would
+/// look like an empty value, which somebody has set.
 fn differing(old: &[u8], new: &[u8]) -> serde_json::Result<(Value, Value)> {
     let (mut old, mut new): (Unread<'_>, Unread<'_>) =
         (serde_json::from_slice(old)?, serde_json::from_slice(new)?);
@@ -264,7 +266,7 @@ fn metadata_of<'b>(object: &mut Unread<'b>) -> serde_json::Result<Unread<'b>> {
 
 fn drop_same(old: &mut Unread<'_>, new: &mut Unread<'_>) {
     old.retain(|name, before| {
-        let is_same = new.get(name).is_some_and(|after| after.get() == before.get());
+        let is_same = name != REVISION && new.get(name).is_some_and(|after| after.get() == before.get());
         if is_same {
             new.remove(name);
         }
@@ -292,7 +294,13 @@ fn kept(entries: Result<Vec<Entry>, ApplyError>) -> Option<Vec<ManagedFieldsEntr
     Some(entries.ok()?.into_iter().map(write_entry).collect())
 }
 
-/// `None` for one of an operation that is none: validation says so of what a client writes.
+/// What a client has made of them. `None` where one of them is no entry: then they stay what they were, as by upstream's
+/// `decodeLiveOrNew`, so that who does not understand them loses none.
+fn read_written(written: Vec<ManagedFieldsEntry>) -> Option<Vec<Entry>> {
+    written.into_iter().map(|entry| read_entry(entry)?.normalized()).collect()
+}
+
+/// `None` for one of an operation that is none.
 fn read_entry(written: ManagedFieldsEntry) -> Option<Entry> {
     let operation = match written.operation.as_deref() {
         Some("Apply") => Operation::Apply,
@@ -402,28 +410,30 @@ mod tests {
 
     #[test]
     fn of_two_versions_what_differs_is_read() {
-        let version = |revision: &str, label: &str, status: &str| {
-            let metadata = format!(
-                r#"{{"labels":{{"a":"{label}"}},"managedFields":[{{}}],"name":"p","resourceVersion":"{revision}"}}"#
-            );
+        let version = |labels: &str, status: &str| {
+            let metadata = format!(r#"{{{labels}"managedFields":[{{}}],"name":"p","resourceVersion":"7"}}"#);
             format!(r#"{{"kind":"Pod","metadata":{metadata},"spec":{{"x":1}},"status":{status}}}"#)
         };
+        let (b, c) = (r#""labels":{"a":"b"},"#, r#""labels":{"a":"c"},"#);
+        let of_b = || json!({"metadata": {"labels": {"a": "b"}}});
         let cases = [
             (
                 "a status",
-                (version("7", "b", r#"{"y":1}"#), version("", "b", r#"{"y":2}"#)),
+                (version(b, r#"{"y":1}"#), version(b, r#"{"y":2}"#)),
                 (json!({"status": {"y": 1}}), json!({"status": {"y": 2}})),
             ),
             (
                 "a label",
-                (version("7", "b", "{}"), version("", "c", "{}")),
-                (json!({"metadata": {"labels": {"a": "b"}}}), json!({"metadata": {"labels": {"a": "c"}}})),
+                (version(b, "{}"), version(c, "{}")),
+                (of_b(), json!({"metadata": {"labels": {"a": "c"}}})),
             ),
-            ("nothing", (version("7", "b", "{}"), version("", "b", "{}")), (json!({}), json!({}))),
+            ("the labels go", (version(b, "{}"), version("", "{}")), (of_b(), json!({}))),
+            ("nothing", (version(b, "{}"), version(b, "{}")), (json!({}), json!({}))),
         ];
         for (name, (old, new), (mut left, mut right)) in cases {
-            left["metadata"]["resourceVersion"] = "7".into();
-            right["metadata"]["resourceVersion"] = "".into();
+            for metadata in [&mut left, &mut right] {
+                metadata["metadata"][REVISION] = "7".into();
+            }
             assert_eq!(differing(old.as_bytes(), new.as_bytes()).unwrap(), (left, right), "{name}");
         }
     }

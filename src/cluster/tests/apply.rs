@@ -325,6 +325,55 @@ async fn what_kubectl_moves_from_one_side_to_the_other_it_writes_as_it_is() {
 }
 
 #[tokio::test]
+async fn what_is_taken_out_of_the_metadata_is_nobodys() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let mut object = web(&json!({}));
+    object["metadata"]["labels"] = json!({"a": "b"});
+    let first = created(&cluster, "kubectl-create", object).await;
+    assert!(fields(&first, "kubectl-create")["f:metadata"]["f:labels"]["f:a"].is_object());
+    let bare = changed(&cluster, None, "kubectl-label", |d| {
+        d["metadata"].as_object_mut().unwrap().remove("labels");
+    })
+    .await;
+    assert_eq!(bare["metadata"]["labels"], Value::Null);
+    assert_eq!(owners(&bare), ["kubectl-create Update "], "who took it out has nothing");
+    assert_eq!(fields(&bare, "kubectl-create")["f:metadata"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_a_client_writes_of_the_entries_is_read_as_they_are() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let first = created(&cluster, "kubectl-create", web(&json!({"replicas": 2}))).await;
+    let entries = first["metadata"]["managedFields"].clone();
+    let wrote = async |part: Option<&str>, written: Value| {
+        let write = |d: &mut Value| d["metadata"]["managedFields"] = written.clone();
+        changed(&cluster, part, "somebody", write).await["metadata"]["managedFields"].clone()
+    };
+    let with = |field: &str, value: Value| {
+        let mut written = entries.clone();
+        written[0][field] = value;
+        written
+    };
+    // one that is none: they stay what they were
+    for (field, value) in [
+        ("fieldsV1", json!({"f:spec": {"f:replicas": "mine"}})),
+        ("fieldsType", json!("FieldsV2")),
+        ("apiVersion", json!("")),
+        ("operation", json!("Own")),
+    ] {
+        assert_eq!(wrote(None, with(field, value)).await, entries, "{field}");
+    }
+    // nor are they written with a part of the object
+    assert_eq!(wrote(Some("status"), json!([{}])).await, entries);
+    let other_spaces = json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{ \"name\": \"c\" }": {"f:image": {}}}}}}});
+    let key = "k:{\"name\":\"c\"}";
+    let containers = wrote(None, with("fieldsV1", other_spaces)).await[0]["fieldsV1"]["f:spec"]["f:template"]
+        ["f:spec"]["f:containers"]
+        .clone();
+    assert_eq!(containers, json!({key: {"f:image": {}}}));
+}
+
+#[tokio::test]
 async fn where_a_pod_is_bound_and_why_it_is_evicted_nobody_owns() {
     let cluster = testkit::cluster(testkit::config()).await;
     let root = cluster.acting_as(Actor::root());

@@ -22,9 +22,9 @@ fn applied(c: &mut Criterion) {
     c.bench_function("apply/taken", |b| b.iter(|| apply(black_box(&live), &other, OTHER, true, schema)));
     c.bench_function("apply/conflict", |b| b.iter(|| apply(black_box(&live), &other, OTHER, false, schema)));
     c.bench_function("managed_fields/create", |b| b.iter(|| create(black_box(&pod), OWNER, schema)));
-    let books = Vec::<Entry>::deserialize(&live["metadata"]["managedFields"]).expect("as it was written");
+    let entries = Vec::<Entry>::deserialize(&live["metadata"]["managedFields"]).expect("as it was written");
     c.bench_function("managed_fields/update", |b| {
-        b.iter(|| update(&live, black_box(&other), books.clone(), OTHER, schema));
+        b.iter(|| update(&live, black_box(&other), entries.clone(), OTHER, schema));
     });
 }
 

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 /// Who neither says who he is nor has a program's name.
 const UNKNOWN: &str = "unknown";
+/// The only form of fields that there is.
+const FIELDS_TYPE: &str = "FieldsV1";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
@@ -14,8 +16,8 @@ pub enum Operation {
     Update,
 }
 
-/// What one manager has of an object, by one door. Its fields stay as they are written until somebody changes one of them: most
-/// entries of an object have nothing to do with a change, and are never read.
+/// What one manager has of an object, by one operation on it or on one subresource. Its fields stay as they are written until
+/// somebody changes one of them: most entries of an object have nothing to do with a change, and are never read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
@@ -42,10 +44,22 @@ impl Entry {
             operation,
             api_version: who.api_version.to_owned(),
             time: Some(who.now.to_owned()),
-            fields_type: "FieldsV1".to_owned(),
+            fields_type: FIELDS_TYPE.to_owned(),
             fields_v1: Value::Null,
             subresource: who.subresource.unwrap_or_default().to_owned(),
         }
+    }
+
+    /// One that somebody else has written, with its fields as they are written here: other spaces in a key make no other set, and an
+    /// element that nobody knows is left out. `None` where it is no entry (upstream's `DecodeManagedFields`).
+    pub fn normalized(self) -> Option<Entry> {
+        let is_known = !self.api_version.is_empty() && self.fields_type == FIELDS_TYPE;
+        let is_whole = is_known && (self.fields_v1.is_null() || is_set(&self.fields_v1));
+        if !is_whole {
+            return None;
+        }
+        let fields_v1 = self.fields().encode();
+        Some(Entry { fields_v1, ..self })
     }
 
     pub(super) fn is(&self, who: Who<'_>, operation: Operation) -> bool {
@@ -115,4 +129,47 @@ impl Entry {
 
 fn name<'w>(who: Who<'w>) -> &'w str {
     if who.manager.is_empty() { UNKNOWN } else { who.manager }
+}
+
+/// Whether it may be a set of fields: objects all the way down.
+fn is_set(written: &Value) -> bool {
+    written.as_object().is_some_and(|below| below.values().all(is_set))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_others_write_is_read_once() {
+        let spaces = json!({"f:env": {"k:{\"name\": \"a\"}": {".": {}, "f:value": {}}}});
+        let without = json!({"f:env": {"k:{\"name\":\"a\"}": {".": {}, "f:value": {}}}});
+        for (name, api_version, fields_type, given, want) in [
+            ("as it is written here", "v1", "FieldsV1", json!({"f:a": {}}), Some(json!({"f:a": {}}))),
+            ("with other spaces", "v1", "FieldsV1", spaces, Some(without)),
+            (
+                "an element of a later version",
+                "v1",
+                "FieldsV1",
+                json!({"f:a": {}, "x:b": {}}),
+                Some(json!({"f:a": {}})),
+            ),
+            ("no fields", "v1", "FieldsV1", Value::Null, Some(json!({}))),
+            ("a text", "v1", "FieldsV1", json!("f:a"), None),
+            ("a text further down", "v1", "FieldsV1", json!({"f:a": {"f:b": "c"}}), None),
+            ("null further down", "v1", "FieldsV1", json!({"f:a": null}), None),
+            ("no version", "", "FieldsV1", json!({"f:a": {}}), None),
+            ("of another form", "v1", "FieldsV2", json!({"f:a": {}}), None),
+            ("of no form", "v1", "", json!({"f:a": {}}), None),
+        ] {
+            let who = Who { manager: "m", subresource: None, api_version, now: "2026-01-01T00:00:00Z" };
+            let entry = Entry {
+                fields_type: fields_type.to_owned(),
+                fields_v1: given,
+                ..Entry::new(who, Operation::Update)
+            };
+            assert_eq!(entry.normalized().map(|entry| entry.fields_v1), want, "{name}");
+        }
+    }
 }
