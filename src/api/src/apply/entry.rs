@@ -87,19 +87,18 @@ impl Entry {
         }
     }
 
-    /// It has set some and removed others, now.
+    /// It has set some and removed others, now: a new value of what it has already counts as well, a removal alone does not.
     pub(super) fn change(&mut self, set: &Fields, removed: &Fields, now: &str) {
+        if !set.is_empty() {
+            self.time = Some(now.to_owned());
+        }
         if set.is_within(&self.fields_v1) && !removed.may_meet(&self.fields_v1) {
             return;
         }
-        let before = self.fields();
-        let mut fields = before.clone();
+        let mut fields = self.fields();
         fields.unite(set);
         fields.subtract(removed);
-        if fields != before {
-            self.time = Some(now.to_owned());
-            self.fields_v1 = fields.encode();
-        }
+        self.fields_v1 = fields.encode();
     }
 
     /// Appliers first, then by age, and by name where two wrote within a second.

@@ -144,7 +144,8 @@ pub fn apply(
     if !force && !conflicts.is_empty() && !all_by_kubectl(&conflicts, live, who, structure) {
         return Err(ApplyError::Conflicts(conflicts));
     }
-    if last != mine.fields || mine.entry.api_version != who.api_version {
+    let is_changed = !set.is_empty() || !difference.removed.is_empty();
+    if is_changed || last != mine.fields || mine.entry.api_version != who.api_version {
         mine.entry.time = Some(who.now.to_owned());
         mine.entry.api_version = who.api_version.to_owned();
     }
@@ -376,6 +377,28 @@ mod tests {
             &Sample,
         );
         assert_eq!(again.unwrap(), first);
+    }
+
+    #[test]
+    fn who_changes_a_value_that_is_his_does_so_now() {
+        const LATER: &str = "2027-01-01T00:00:00Z";
+        let time = |object: &Value| object["metadata"]["managedFields"][0]["time"].clone();
+        let first = applied(&json!({}), json!({"replicas": 1}), "helm").unwrap();
+        let later = Who { now: LATER, ..who("helm") };
+        let again = apply(&first, &web(json!({"replicas": 2})), later, false, &Sample).unwrap();
+        assert_eq!(time(&again), LATER);
+
+        let mut old = stored(web(json!({"replicas": 1, "min": 1})));
+        old["metadata"]["managedFields"] = create(&old, who("helm"));
+        let mut new = old.clone();
+        new["spec"]["replicas"] = 2.into();
+        new["metadata"]["managedFields"] = updated(&old, &new, later);
+        assert_eq!((time(&new), fields(&new, "helm")), (LATER.into(), fields(&old, "helm")));
+        // what is only left out nobody has set
+        let mut less = old.clone();
+        less["spec"] = json!({"replicas": 1});
+        less["metadata"]["managedFields"] = updated(&old, &less, later);
+        assert_eq!((time(&less), fields(&less, "helm")), (time(&old), json!({"f:spec": {"f:replicas": {}}})));
     }
 
     #[test]
