@@ -300,6 +300,29 @@ async fn a_repository_that_has_not_a_layer_says_nothing_of_another() {
     assert_eq!(registry.asked(blobs[0].as_str()), 1);
 }
 
+/// Its client reads to the end of what it is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_that_has_failed_is_not_told_of_layers_that_others_still_bring() {
+    let (registry, t) = (FakeRegistry::start().await, store());
+    let (_, blobs) = registry.put_image("v1", &[layer("a"), layer("b")]);
+    registry.lose_blob(&blobs[1]);
+    let key =
+        LayerKey { chain: Digest::of(&layer("a")), blob: blobs[0].clone(), from: registry.host.clone() };
+    let others = t.store.inner.jobs.join(&key, Arc::new(Silent), |watchers| {
+        let never = async move {
+            std::future::pending::<()>().await;
+            drop(watchers);
+            Ok::<u64, ImageError>(0)
+        };
+        never.boxed().shared()
+    });
+    let seen = Arc::new(Seen::default());
+    t.store.pull_with(&format!("{}/a:v1", registry.host), &[], seen.clone()).await.unwrap_err();
+    assert_eq!(seen.statuses(&blobs[0]), ["PullingFsLayer"]);
+    assert_eq!(Arc::strong_count(&seen), 1);
+    drop(others);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_stay_with_their_registry() {
     let (registry, storage, t) = (FakeRegistry::start().await, FakeRegistry::start().await, store());
