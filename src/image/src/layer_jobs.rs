@@ -11,14 +11,14 @@ use std::sync::{Arc, Weak};
 /// Gives the layer's size. All who want the same layer poll the same future; when the last one stops, so does it.
 pub(crate) type SharedJob = Shared<BoxFuture<'static, Result<u64>>>;
 
-/// A layer on its way. Who wants it from another registry, or as another blob, does not wait for this one: it may be a registry
-/// that never answers, and a blob that is not what it is said to be.
+/// A layer on its way. Who wants it from elsewhere, or as another blob, does not wait for this one: it may be a registry that never
+/// answers, and a blob that is not what it is said to be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct LayerKey {
     pub(crate) chain: Digest,
     pub(crate) blob: Digest,
-    /// By its name.
-    pub(crate) registry: String,
+    /// A registry, by its name, or one of its repositories.
+    pub(crate) from: String,
 }
 
 /// Layers that are on their way.

@@ -119,3 +119,34 @@ impl Fanout {
         }
     }
 }
+
+/// A pull's caller hears of its layers for as long as the pull goes on. Others may want the same layers for longer: without this
+/// the caller of one that has failed would go on hearing of them, and a client that waits for the last word would wait with the others.
+pub(crate) struct Subscription(Arc<Subscriber>);
+
+struct Subscriber(Mutex<Option<Arc<dyn Progress>>>);
+
+impl Subscription {
+    pub(crate) fn of(progress: Arc<dyn Progress>) -> Self {
+        Subscription(Arc::new(Subscriber(Mutex::new(Some(progress)))))
+    }
+
+    /// To be told of layers.
+    pub(crate) fn subscriber(&self) -> Arc<dyn Progress> {
+        self.0.clone()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        drop(self.0.0.lock().take());
+    }
+}
+
+impl Progress for Subscriber {
+    fn event(&self, event: PullEvent) {
+        if let Some(progress) = &*self.0.lock() {
+            progress.event(event);
+        }
+    }
+}

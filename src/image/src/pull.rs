@@ -7,7 +7,7 @@ use crate::digest::chain_ids;
 use crate::error::{ImageError, Result, doing};
 use crate::layer_jobs::SharedJob;
 use crate::manifest::{self, MAX_CONFIG};
-use crate::progress::{Progress, PullEvent};
+use crate::progress::{Progress, PullEvent, Subscription};
 use crate::registry::Repository;
 use crate::resolve::{Found, at_some_place, find};
 use crate::store::{ImageRecord, ImageStore, Inner, LayerRef};
@@ -128,7 +128,9 @@ async fn pull(
     }
     let chains = chain_ids(&diff_ids);
     let layers = store.pin(chains.clone());
-    let sizes = try_join_all(layer_jobs(store, &found, &diff_ids, &chains, progress)).await?;
+    let told = Subscription::of(progress.clone());
+    let jobs = layer_jobs(store, &found, &diff_ids, &chains, &told.subscriber());
+    let sizes = try_join_all(jobs).await?;
 
     let layer_refs = chains.into_iter().zip(diff_ids).zip(sizes);
     let record = ImageRecord {

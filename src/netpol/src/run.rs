@@ -188,7 +188,7 @@ async fn apply(
     }
 }
 
-/// Policies that say more than is done for a namespace or a pod: told of once, and again when they had gone or were mended.
+/// Policies that say more than is done for a pod, a namespace or all: told of once, and again when they had gone or were mended.
 struct Closed {
     events: Recorder,
     told: BTreeSet<ObjectKey>,
@@ -208,7 +208,7 @@ impl Closed {
         for key in now.difference(&self.told) {
             tracing::warn!(policy = %key, "a network policy is too large: nothing is allowed to the pods that it selects");
             if let Some(policy) = self.policies.get(key) {
-                let said = "The policy, with the others of its pods and of its namespace, has more rules, peers and ports than are enforced: nothing is allowed to pods that it selects. Say it in fewer rules, or with fewer blocks that overlap";
+                let said = "The policy, with the others of its pods, its namespace or all namespaces, has more rules, peers and ports than are enforced: nothing is allowed to pods that it selects. Say it in fewer rules, or with fewer blocks that overlap";
                 self.events.warning(&*policy, TOO_LARGE, said);
             }
         }

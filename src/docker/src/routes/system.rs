@@ -2,7 +2,7 @@
 
 use crate::api_version::{MAX_VERSION_TEXT, MIN_VERSION_TEXT};
 use crate::engine::Engine;
-use crate::error::ApiError;
+use crate::error::{ApiError, Result};
 use crate::events::Event;
 use crate::files;
 use crate::filters::Filters;
@@ -157,14 +157,15 @@ pub(super) async fn events(request: ApiRequest) -> ApiResponse {
         "type",
         "volume",
     ])?;
-    let (since, until) = (super::streams::time(&request, "since")?, super::streams::time(&request, "until")?);
+    let (since, until) = (moment(&request, "since")?, moment(&request, "until")?);
     if let (Some(since), Some(until)) = (since, until)
         && until < since
     {
+        let (since, until) = (request.query.get("since"), request.query.get("until"));
         return Err(ApiError::bad(format_args!(
             "`since` time ({}) cannot be after `until` time ({})",
-            since.as_second(),
-            until.as_second()
+            since.unwrap_or_default(),
+            until.unwrap_or_default()
         )));
     }
     // who says an end alone wants all that is remembered
@@ -195,6 +196,14 @@ pub(super) async fn events(request: ApiRequest) -> ApiResponse {
     stream("application/json", wanted.map(|event| line(&event)))
 }
 
+/// Of logs zero is: not said; of events it is a time as others are.
+fn moment(request: &ApiRequest, name: &str) -> Result<Option<Timestamp>> {
+    match request.query.get(name) {
+        Some(text) if text.parse::<f64>() == Ok(0.0) => Ok(Some(Timestamp::UNIX_EPOCH)),
+        _ => super::streams::time(request, name),
+    }
+}
+
 fn fits(filters: &Filters, event: &Event) -> bool {
     let of = |kind: &str, wanted: &str| {
         event.kind == kind
@@ -205,7 +214,7 @@ fn fits(filters: &Filters, event: &Event) -> bool {
         && filters
             .any("event", |action| event.action == action || event.action.starts_with(&format!("{action}:")))
         && ["container", "image", "network", "volume"].iter().all(|kind| {
-            let named = event.actor.attributes.get(*kind);
+            let named = event.actor.attributes.get(if event.kind == *kind { "name" } else { *kind });
             filters.any(kind, |wanted| {
                 of(kind, wanted)
                     || named.is_some_and(|n| n == wanted || *kind == "image" && without_version(n) == wanted)

@@ -281,6 +281,7 @@ async fn who_asks_for_one_kind_of_disk_usage_gets_that_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happened_is_told_up_to_an_end() {
     let Some(world) = World::open("events").await else { return };
+    world.docker(&["tag", "busybox:latest", "busybox:other"]).await.fine();
     world.docker(&["create", "--name", "web", "busybox:latest"]).await.fine();
     world.docker(&["rmi", "-f", "busybox"]).await.fine();
     world.ask("POST /v1.51/networks/prune", "").await;
@@ -294,12 +295,15 @@ async fn what_happened_is_told_up_to_an_end() {
         let told = lines.map(|event| format!("{} {}", event["Type"], event["Action"]).replace('"', ""));
         told.collect::<Vec<_>>()
     };
-    // no beginning: from all that is remembered
-    assert_eq!(told(&until).await, ["container create", "image untag", "network prune"]);
+    // no beginning, or that of all times: from all that is remembered
+    for since in ["", "since=&", "since=0&", "since=0.000000000&"] {
+        let all = ["image tag", "container create", "image untag", "network prune"];
+        assert_eq!(told(&format!("{since}{until}")).await, all, "{since}");
+    }
     let of_image = format!("{until}&filters=%7B%22image%22%3A%5B%22busybox%22%5D%7D");
-    assert_eq!(told(&of_image).await, ["container create"], "by the name without its tag");
+    assert_eq!(told(&of_image).await, ["image tag", "container create"], "by the name without its tag");
     for (query, words) in [
-        ("since=20&until=10", "`since` time (20) cannot be after `until` time (10)"),
+        ("since=20.5&until=10", "`since` time (20.5) cannot be after `until` time (10)"),
         ("since=yesterday", "invalid value for"),
     ] {
         let (status, said) = world.ask(&format!("GET /v1.51/events?{query}"), "").await;

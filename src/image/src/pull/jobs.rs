@@ -46,23 +46,26 @@ impl LayerJob {
     }
 
     async fn join(self, progress: Arc<dyn Progress>) -> Result<u64> {
-        let key = LayerKey {
-            chain: self.chain.clone(),
-            blob: self.blob.digest.clone(),
-            registry: self.repository.domain().to_owned(),
-        };
-        loop {
-            let mut is_own = false;
-            let job = self.store.jobs.join(&key, progress.clone(), |watchers| {
-                is_own = true;
-                self.clone().run(watchers).boxed().shared()
-            });
-            let size = job.await?;
-            // what a pull from another repository has brought, this one must have as well
-            if is_own || self.size_of_own().is_some() {
-                return Ok(size);
-            }
+        let (chain, blob) = (self.chain.clone(), self.blob.digest.clone());
+        let mut key = LayerKey { chain, blob, from: self.repository.domain().to_owned() };
+        let (job, is_own) = self.bring_or_join(&key, progress.clone());
+        let brought = job.await;
+        if is_own || (brought.is_ok() && self.size_of_own().is_some()) {
+            return brought;
         }
+        // what a pull from another repository has brought this one must have as well, and may have what that one has not
+        key.from = self.repository.name();
+        self.bring_or_join(&key, progress).0.await
+    }
+
+    /// And whether nobody brings the layer yet, but this pull.
+    fn bring_or_join(&self, key: &LayerKey, progress: Arc<dyn Progress>) -> (SharedJob, bool) {
+        let mut is_own = false;
+        let job = self.store.jobs.join(key, progress, |watchers| {
+            is_own = true;
+            self.clone().run(watchers).boxed().shared()
+        });
+        (job, is_own)
     }
 
     /// A layer that is here, and that its own registry says this repository has.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::layer_jobs::LayerKey;
 use crate::progress::{LayerStatus, Silent};
 use crate::testing::registry::{Auth, FakeRegistry};
 use crate::testing::{Tar, store};
@@ -278,6 +279,48 @@ async fn a_registry_says_which_of_its_repositories_have_a_layer() {
     registry.lose_blob(&blobs[1]);
     assert!(pull("c").await.is_err(), "that one has not all of it");
     pull("a").await.unwrap();
+}
+
+/// Whoever may pull from any of them could end the pulls of others, with a manifest that names what his own has not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_has_not_a_layer_says_nothing_of_another() {
+    let (registry, t) = (FakeRegistry::start().await, store());
+    let (_, blobs) = registry.put_image("v1", &[layer("a")]);
+    let key =
+        LayerKey { chain: Digest::of(&layer("a")), blob: blobs[0].clone(), from: registry.host.clone() };
+    let others = t.store.inner.jobs.join(&key, Arc::new(Silent), |watchers| {
+        let fails = async move {
+            drop(watchers);
+            Err::<u64, _>(ImageError::Unknown("blob unknown".to_owned()))
+        };
+        fails.boxed().shared()
+    });
+    t.store.pull_with(&format!("{}/a:v1", registry.host), &[], Arc::new(Silent)).await.unwrap();
+    assert!(others.peek().is_some(), "it was joined first");
+    assert_eq!(registry.asked(blobs[0].as_str()), 1);
+}
+
+/// Its client reads to the end of what it is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_that_has_failed_is_not_told_of_layers_that_others_still_bring() {
+    let (registry, t) = (FakeRegistry::start().await, store());
+    let (_, blobs) = registry.put_image("v1", &[layer("a"), layer("b")]);
+    registry.lose_blob(&blobs[1]);
+    let key =
+        LayerKey { chain: Digest::of(&layer("a")), blob: blobs[0].clone(), from: registry.host.clone() };
+    let others = t.store.inner.jobs.join(&key, Arc::new(Silent), |watchers| {
+        let never = async move {
+            std::future::pending::<()>().await;
+            drop(watchers);
+            Ok::<u64, ImageError>(0)
+        };
+        never.boxed().shared()
+    });
+    let seen = Arc::new(Seen::default());
+    t.store.pull_with(&format!("{}/a:v1", registry.host), &[], seen.clone()).await.unwrap_err();
+    assert_eq!(seen.statuses(&blobs[0]), ["PullingFsLayer"]);
+    assert_eq!(Arc::strong_count(&seen), 1);
+    drop(others);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! Unpacked layers on the disk, and what is known of each.
 
-use super::blobs::digests_in;
+use super::blobs::{digests_in, write_durably};
 use super::provenance::Provenance;
 use crate::Digest;
 use crate::error::{ImageError, Result, doing};
@@ -137,12 +137,11 @@ impl Layers {
         if facts.provenance == before { Ok(()) } else { self.replace_facts(chain, &facts) }
     }
 
-    /// Of two who do it at once, what one has to say is lost: then a registry is asked once more than it had to be.
+    /// Of two who do it at once, what one has to say is lost: then a registry is asked once more than it had to be. It is on the
+    /// disk before it takes the place of what was synced: a layer whose facts a power cut has emptied is none.
     fn replace_facts(&self, chain: &Digest, facts: &LayerFacts) -> Result<()> {
-        let fresh = self.temporary()?;
-        write_facts(fresh.path(), facts)?;
-        std::fs::rename(fresh.path().join(FACTS), self.path(chain).join(FACTS))
-            .map_err(doing("write layer.json"))
+        let text = serde_json::to_vec(facts).map_err(doing("write layer.json"))?;
+        write_durably(&self.tmp, &self.path(chain).join(FACTS), &text).map_err(doing("write layer.json"))
     }
 
     /// Takes a layer or a blob out of sight; its space is freed when the guard goes.

@@ -59,6 +59,7 @@ pub(super) fn untar_with(layer: &Path, input: impl Read, times: DirectoryTimes<T
             return Err(ImageError::Refused(format!("layer: more than {MAX_ENTRIES} entries")));
         }
         applier.entry(&mut entry.map_err(failed)?)?;
+        applier.set_times_if_many()?;
         state.borrow_mut().next_entry();
     }
     state.borrow_mut().set(TapMode::Verbatim);
@@ -156,6 +157,11 @@ impl Applier {
         if let Some(mtime) = attributes.mtime() {
             self.times.tell(path.to_owned(), mtime);
         }
+        Ok(())
+    }
+
+    /// After each entry, whatever it is: a file makes one more directory to be kept, if that had its time already.
+    fn set_times_if_many(&mut self) -> Result<()> {
         self.times.take_if_many().map_or(Ok(()), |times| self.set_times(times))
     }
 

@@ -263,3 +263,20 @@ fn directories_have_their_times_however_many_there_are() {
         assert_eq!(std::fs::read(root.join("b/c")).unwrap(), b"in its place", "{name}");
     }
 }
+
+/// Else an archive of files alone, each in a directory that had its time already, would bring all of these back.
+#[test]
+fn a_directory_that_is_filled_later_is_not_kept_until_the_end() {
+    let tar = Tar::new()
+        .directory("a/")
+        .directory("b/")
+        .file("a/file", "x")
+        .entry(EntryType::new(b'Z'), "unknown", "", b"")
+        .bytes();
+    let layer = tempfile::tempdir().unwrap();
+    let times = trees::DirectoryTimes::bounded(0);
+    let refused = apply::untar_with(layer.path(), &tar[..], times).err().unwrap().to_string();
+    assert!(refused.contains("unknown type"), "{refused}");
+    let found = std::fs::metadata(layer.path().join("diff/a")).unwrap().mtime();
+    assert_eq!(found, 1_600_000_000, "the end was not reached");
+}

@@ -114,7 +114,7 @@ def check_affinity(ns, address, port, sticks):
         return {it for it in (fetch(ns, address, port) for _ in range(10)) if it.startswith("web-")}
 
     # rules change a moment after the service
-    until(lambda: (len(answers()) == 1) == sticks, f"sticks: {sticks}")
+    until(lambda: (found := answers()) and (len(found) == 1) == sticks, f"sticks: {sticks}")
     assert not sticks or len(answers()) == 1
 
 
