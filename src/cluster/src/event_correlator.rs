@@ -4,7 +4,7 @@
 //! the tenth on are one, while they come. And of an object 25 may be written at once, and then one in five minutes: what never
 //! gets well does not fill the store. What is remembered is bounded, and is hashes.
 
-use crate::recorder::{EventType, Subject, shortened};
+use crate::event::{EventType, Said, shortened};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -21,16 +21,6 @@ const BURST: u32 = 25;
 const REFILL: Duration = Duration::from_secs(300);
 
 const COMBINED: &str = "(combined from similar events): ";
-
-/// What somebody has told.
-#[derive(Debug, Clone)]
-pub(crate) struct Said {
-    pub(crate) about: Subject,
-    pub(crate) kind: EventType,
-    pub(crate) reason: &'static str,
-    pub(crate) message: String,
-    pub(crate) at: Timestamp,
-}
 
 /// An event as it is to be stored. Where it was told more than once, it may be there already.
 #[derive(Debug, Clone)]
@@ -162,6 +152,7 @@ impl<V> Lru<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Subject;
 
     /// The clock is the test's.
     struct Teller {

@@ -1,56 +1,23 @@
 //! Events, as `kubectl describe` shows them. They are written beside what they tell of, in order, and one that can not be written
 //! holds up nobody.
 
-use crate::event_correlator::{Correlated, Correlator, Said};
+use crate::event::{EventType, Said, Subject, shortened, subject};
+use crate::event_correlator::{Correlated, Correlator};
 use crate::{Client, unless_gone};
 use ::api::{Reason, Status};
-use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
+use k8s_openapi::api::core::v1::{Event, EventSource};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::StoredKind;
-use std::fmt;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// Events that wait to be written; further ones are dropped, as upstream's broadcaster drops them (`maxQueuedEvents`).
 const QUEUED: usize = 1000;
 
-/// In bytes, upstream's limit of an event's note: what a message quotes may be as large as an object.
-const LONGEST_MESSAGE: usize = 1024;
-const CUT: &str = "...";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventType {
-    Normal,
-    Warning,
-}
-
-/// Whom an event is about.
-pub type Subject = ObjectReference;
-
 /// Writes Events without making its caller wait. A repeated event raises the first one's count; which are written at all, and as
 /// what, is the correlator's.
 #[derive(Clone)]
 pub struct Recorder(mpsc::Sender<Said>);
-
-impl fmt::Display for EventType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
-
-/// A reference to an object, as events carry it.
-pub fn subject<K: StoredKind>(object: &K) -> Subject {
-    let meta = object.metadata();
-    ObjectReference {
-        api_version: Some(K::API_VERSION.to_owned()),
-        kind: Some(K::KIND.to_owned()),
-        namespace: meta.namespace.clone(),
-        name: meta.name.clone(),
-        uid: meta.uid.clone(),
-        resource_version: meta.resource_version.clone(),
-        field_path: None,
-    }
-}
 
 impl Client {
     /// Writes Events as `component` (`kubelet`, `deployment-controller`), `host` where it sits on a node.
@@ -92,15 +59,6 @@ impl Recorder {
             tracing::debug!("an event is not recorded: too many wait to be written");
         }
     }
-}
-
-pub(crate) fn shortened(message: String) -> String {
-    if message.len() <= LONGEST_MESSAGE {
-        return message;
-    }
-    let most = LONGEST_MESSAGE - CUT.len();
-    let end = (0..=most).rev().find(|at| message.is_char_boundary(*at)).unwrap_or_default();
-    format!("{}{CUT}", &message[..end])
 }
 
 struct Writer {
@@ -170,17 +128,6 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_message_is_cut_where_an_event_takes_no_more() {
-        for whole in
-            ["Started container web".to_owned(), "x".repeat(LONGEST_MESSAGE), "é".repeat(LONGEST_MESSAGE / 2)]
-        {
-            assert_eq!(shortened(whole.clone()), whole);
-        }
-        assert_eq!(shortened("x".repeat(1 << 20)), "x".repeat(LONGEST_MESSAGE - 3) + "...");
-        assert_eq!(shortened("é".repeat(1 << 20)), "é".repeat(510) + "...");
-    }
 
     #[tokio::test]
     async fn what_nobody_could_write_in_time_is_dropped() {

@@ -114,7 +114,7 @@ impl ImageStore {
             state: Mutex::new(State { index, leases: Leases::default(), pins: Pins::default() }),
             sync_is_due: AtomicBool::new(false),
         });
-        ballast::take(dir);
+        ballast::take_at_start(dir);
         unless_full(inner.forget_what_the_disk_lost())?;
         // of a daemon that was killed before it could
         unless_full(inner.sync())?;

@@ -29,17 +29,27 @@ pub(super) fn make_room_for_a_start(dir: &Path) {
     }
 }
 
-/// Takes it aboard, where there is room for it and as much again: what was thrown away for a removal is not taken back in the middle
-/// of it, and no other who writes at the same time finds the disk full because this one tried.
+/// Takes it aboard, where there is room for it: what was thrown away for a write is taken back once that has made room.
 pub(super) fn take(dir: &Path) {
+    take_leaving(dir, 0);
+}
+
+/// For a start, at which others write for the first time: only where as much stays free for them.
+pub(super) fn take_at_start(dir: &Path) {
+    take_leaving(dir, SIZE);
+}
+
+fn take_leaving(dir: &Path, spare: u64) {
     let file = dir.join(FILE);
-    if !file.exists() && free_bytes(dir).is_none_or(|free| free >= 2 * SIZE) {
+    // asked before it is tried: a disk that is full for the time of a try is full for everybody
+    if !file.exists() && free_bytes(dir).is_none_or(|free| free >= SIZE + spare) {
         let made =
             File::create(&file).and_then(|f| Ok(rustix::fs::fallocate(f, FallocateFlags::empty(), 0, SIZE)?));
         if made.is_err() {
             _ = std::fs::remove_file(&file);
         }
     }
+    // as many stay free as it takes: what was thrown away for a removal is not taken back in the middle of it
     let has_room = || free_inodes(dir).is_none_or(|free| free > 2 * COUNT);
     if !dir.join(INODES).exists() && has_room() && take_inodes(&dir.join(INODES)).is_err() {
         throw_away_inodes(dir);
