@@ -199,6 +199,7 @@ impl Start {
                         .because(format!("{} is running already", setting.places.profile)))
                 }
                 Presence::Broken(why) => Err(failures::NO_ANSWER.because(why)),
+                Presence::Forbidden(why) => Err(failures::NOT_ROOT.because(why)),
                 Presence::Stopped => self.stay(setting),
             };
         }
@@ -240,6 +241,7 @@ impl Start {
         let places = &setting.places;
         let runs = match presence(places) {
             Presence::Broken(why) => return Err(failures::NO_ANSWER.because(why)),
+            Presence::Forbidden(why) => return Err(failures::NOT_ROOT.because(why)),
             Presence::Running(status)
                 if self.no_kubernetes.is_none_or(|no| no == status.without_kubernetes) =>
             {
