@@ -33,6 +33,7 @@ failures! {
     DATASTORE_UNREACHABLE = 27, "DATASTORE_UNREACHABLE", "the etcd cluster that keeps the state does not answer", "start it, or give endpoints and certificates that it answers to by `monopod start --datastore-endpoint` and `--datastore-cafile`; nothing that was acknowledged is lost";
     DATASTORE_STATE = 28, "DATASTORE_STATE", "what is in the datastore is not what this profile goes on with", "bring the state there with `monopod datastore copy`, or leave the flag away to go on with the state where it is";
     UNDECRYPTABLE = 33, "UNDECRYPTABLE", "something that is stored is encrypted with a key that is missing or is another", "give the file that has the key by `monopod start --encryption-provider-config FILE`; nothing was changed";
+    CONFIGURATION = 34, "CONFIGURATION", "a file that configures the cluster can not be used", "mend it, or give another for it to `monopod start`; `none` in its place takes it back";
     NOT_COPIED = 29, "NOT_COPIED", "the state was not copied, and is where it was", "mend what is said above, and try again";
     INTERRUPTED = 130, "INTERRUPTED", "it was interrupted before the cluster was up, and what it had begun has ended", "`monopod start` begins it again, and `monopod delete` removes what it has made";
     NOT_RUNNING = 30, "NOT_RUNNING", "the cluster is not running", "start it with `monopod start`";
@@ -100,6 +101,7 @@ impl From<&StartError> for Failure {
             StartError::Datastore { .. } => DATASTORE_STATE,
             StartError::Undecryptable { .. } => UNDECRYPTABLE,
             StartError::NotCopied { .. } => NOT_COPIED,
+            StartError::Configuration { .. } => CONFIGURATION,
             StartError::Failed { .. } => START_FAILED,
         }
     }
