@@ -75,6 +75,17 @@ fn ctrl_c_takes_a_start_back() {
     at.monopod(&["start"]).ok("and the next start is one as ever");
 }
 
+/// Of two starts at once the second finds the first one's daemon when its own daemon begins.
+#[test]
+fn a_daemon_that_finds_another_one_tells_whom_it_reports_to() {
+    let Some(at) = appliance("second") else { return };
+    let second = at.monopod(&["start", "--foreground", "--report"]);
+    assert!(!second.0.status.success());
+    let said = second.out();
+    assert!(said.contains("state-in-use") && said.contains("e2e-second is running already"), "{said}");
+    assert_eq!(at.monopod(&["status"]).0.status.code(), Some(0), "and leaves that one alone");
+}
+
 #[test]
 fn damaged_state_is_named_and_left_alone() {
     let Some(at) = appliance("damaged") else { return };

@@ -195,6 +195,10 @@ impl Start {
         if let Some(missing) = appliance::preflight().first() {
             return Err(Failure::from(*missing).because(format!("start {}", setting.places.profile)));
         }
+        // who waits for the steps has looked, and hears of a daemon that came meanwhile by the lock
+        if self.foreground && self.report {
+            return self.stay(setting);
+        }
         if self.foreground {
             return match presence(&setting.places) {
                 Presence::Running(_) => {
