@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn flags_say_what_is_set() {
-        let mut settings = Settings::fresh("monopod");
+        let mut settings = Settings::beside("monopod", &[]);
         settings.api_port = 8443;
         let before = api_server_flags(&settings, "https://issuer");
         settings.api_server_files.authorization_config = Some("/etc/access.yaml".into());

@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn the_servers_certificate_holds_the_names_that_were_asked_for() {
-        let mut settings = Settings::fresh("test");
+        let mut settings = Settings::beside("test", &[]);
         settings.api_names = ["cluster.example.com", "*.lan", "192.0.2.7"].map(String::from).into();
         let names = server(&settings, &[]).unwrap().subject_alt_names;
         let dns = |name: &str| SanType::DnsName(name.try_into().unwrap());

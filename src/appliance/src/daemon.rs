@@ -12,7 +12,7 @@ use crate::files::scheduler_profiles;
 use crate::followed::FollowedFiles;
 use crate::legacy::{Legacy, unmoved};
 use crate::lifecycle::{Step, drain, wait_for_end};
-use crate::lock::Lock;
+use crate::lock::{Lock, take_turn};
 use crate::node::{self, NodeServices};
 use crate::scheduled_stop::ScheduledStop;
 use crate::seen::Seen;
@@ -83,6 +83,8 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
         let _ = nix::unistd::setsid();
     }
     open_files::raise_limit();
+    let is_new = !places.settings().exists();
+    let turn = is_new.then(|| take_turn(places)).transpose().map_err(|e| io(&places.state, &e))?;
     let settings = resolve_settings(places, options)?;
     // before they are kept: a start that nothing came of changes nothing
     let (profiles, note) = scheduler_profiles(settings.scheduler_config.as_deref())?;
@@ -100,6 +102,7 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
         step(Step::Noted { what });
     }
     keep(places, &settings)?;
+    drop(turn);
     // a cluster without a limit is better than none
     let _ = daemon_memory::confine(places, settings.daemon_memory).inspect_err(|why| tracing::warn!("{why}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

@@ -32,7 +32,7 @@ pub fn copy_datastore(
     claim(&places.state, places).map_err(unclaimed)?;
     let damaged = |e: SettingsError| StartError::StateDamaged { what: e.to_string() };
     let known = Settings::load(places).map_err(damaged)?;
-    let mut settings = known.unwrap_or_else(|| Settings::fresh(places.profile.as_str()));
+    let mut settings = known.unwrap_or_else(|| Settings::fresh(places));
     let from = from.map(|from| settings.with_known_files(from)).or_else(|| settings.datastore.clone());
     let to = to.map(|to| settings.with_known_files(to));
     let is_same = match (&from, &to) {

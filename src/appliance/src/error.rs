@@ -31,6 +31,9 @@ pub enum StartError {
     Undecryptable { what: String },
     #[error("{what}")]
     NotCopied { what: String },
+    /// A file of the user's is none of its kind, or can not be read.
+    #[error("{what}")]
+    Configuration { what: String },
     #[error("{what}")]
     Failed { what: String },
 }

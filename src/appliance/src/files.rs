@@ -133,5 +133,25 @@ fn text(what: &str, path: &Path, seen: &mut Seen) -> Result<String, StartError> 
 }
 
 fn wrong(what: &str, path: &Path, why: &dyn std::fmt::Display) -> StartError {
-    StartError::Failed { what: format!("{what} {}: {why}", path.display()) }
+    StartError::Configuration { what: format!("{what} {}: {why}", path.display()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_users_that_is_none_is_no_fault_of_the_cluster() {
+        let dir = tempfile::tempdir().unwrap();
+        let odd = dir.path().join("odd.yaml");
+        std::fs::write(&odd, "kind: x").unwrap();
+        for path in [odd, dir.path().join("none.yaml"), dir.path().to_owned()] {
+            let files =
+                ApiServerFiles { encryption_provider_config: Some(path.clone()), ..Default::default() };
+            for error in [scheduler_profiles(Some(&path)).err(), files.encryption().err()] {
+                let shown = path.display();
+                assert!(matches!(error, Some(StartError::Configuration { .. })), "{shown}: {error:?}");
+            }
+        }
+    }
 }

@@ -314,7 +314,7 @@ mod tests {
             {
                 std::fs::create_dir_all(dir).unwrap();
             }
-            Settings::fresh(profile).save(&old).unwrap();
+            Settings::beside(profile, &[]).save(&old).unwrap();
             std::fs::write(old.store().join("cluster.db"), "objects").unwrap();
             std::fs::write(volume.join("kept.json"), json!([old.state.join("docker/x")]).to_string())
                 .unwrap();

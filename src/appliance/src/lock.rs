@@ -21,6 +21,15 @@ pub(crate) fn is_held(places: &Places) -> bool {
     Flock::lock(file, FlockArg::LockSharedNonblock).is_err()
 }
 
+/// Held while a new profile takes ports and addresses that no other has, so that two which start for the first time take turns.
+///
+/// # Errors
+/// What the file system says.
+pub(crate) fn take_turn(places: &Places) -> std::io::Result<Flock<File>> {
+    let [profiles, _] = places.parents();
+    Flock::lock(File::open(profiles)?, FlockArg::LockExclusive).map_err(|(_, error)| error.into())
+}
+
 impl Lock {
     /// `None` where another daemon of the profile lives.
     ///
@@ -54,6 +63,21 @@ impl Lock {
 mod tests {
     use super::*;
     use crate::ProfileName;
+
+    #[test]
+    fn two_new_profiles_take_turns() {
+        let root = tempfile::tempdir().unwrap();
+        let places = |profile: &str| Places::below(root.path(), &profile.parse::<ProfileName>().unwrap());
+        std::fs::create_dir_all(&places("one").state).unwrap();
+        let first = take_turn(&places("one")).unwrap();
+        let other = places("other");
+        let waits = std::thread::spawn(move || take_turn(&other).map(drop));
+        let directory = File::open(places("one").parents()[0]).unwrap();
+        let (directory, error) = Flock::lock(directory, FlockArg::LockSharedNonblock).unwrap_err();
+        assert_eq!(error, Errno::EWOULDBLOCK);
+        drop((first, directory));
+        waits.join().unwrap().unwrap();
+    }
 
     #[test]
     fn who_only_looks_keeps_no_daemon_from_starting() {

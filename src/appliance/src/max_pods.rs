@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn as_many_as_there_are_addresses_for() {
         // all hosts of the range but the gateway
-        let range = Settings::fresh("monopod").pod_cidr;
+        let range = Settings::beside("monopod", &[]).pod_cidr;
         assert_eq!(range.hosts().count() - 1, usize::try_from(MOST).unwrap());
         for (text, want) in [
             ("1", Ok(MaxPods(1))),

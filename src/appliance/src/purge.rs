@@ -83,9 +83,9 @@ pub fn switch_off(places: &Places) -> Vec<String> {
 }
 
 fn purge_network(places: &Places) -> Vec<String> {
-    // a profile's subnets follow from its name: settings that can not be read do not keep its network alive
+    // settings that can not be read do not keep its network alive: it has the subnets that its name leads to, and never another's
     let settings = Settings::load(places).ok().flatten();
-    let settings = settings.unwrap_or_else(|| Settings::fresh(places.profile.as_str()));
+    let settings = settings.unwrap_or_else(|| Settings::fresh(places));
     let node_ip = node_address::find().unwrap_or(settings.gateway());
     let config = node::net_config(places, &settings, node_ip);
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {

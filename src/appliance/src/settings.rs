@@ -67,12 +67,20 @@ const FIRST_DASHBOARD_PORT: u16 = 9443;
 const PORTS_TRIED: u16 = 100;
 
 impl Settings {
-    /// For a new profile: a free port, and subnets that differ between profiles, so that two clusters live side by side.
-    pub fn fresh(profile: &str) -> Self {
-        let subnets = Subnets::of(profile);
+    /// For a new profile: ports and subnets that no other profile of the machine has, also where that one is stopped, so that
+    /// they live side by side.
+    pub fn fresh(places: &Places) -> Self {
+        Settings::beside(places.profile.as_str(), &of_others(places))
+    }
+
+    pub(crate) fn beside(profile: &str, others: &[Settings]) -> Self {
+        let subnets =
+            Subnets::beside(profile, &others.iter().map(|other| other.pod_cidr).collect::<Vec<_>>());
+        let taken: Vec<u16> =
+            others.iter().flat_map(|other| [other.api_port, other.dashboard_port]).collect();
         Settings {
-            api_port: free_port(FIRST_API_PORT),
-            dashboard_port: free_port(FIRST_DASHBOARD_PORT),
+            api_port: free_port(FIRST_API_PORT, &taken),
+            dashboard_port: free_port(FIRST_DASHBOARD_PORT, &taken),
             pod_cidr: subnets.pods,
             service_cidr: subnets.services,
             load_balancer_cidr: subnets.load_balancers,
@@ -168,9 +176,17 @@ fn nth(net: &Ipv4Net, number: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(net.network()) + number)
 }
 
-fn free_port(first: u16) -> u16 {
-    let free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
-    (first..first + PORTS_TRIED).find(free).unwrap_or(first)
+/// What the other profiles of this machine keep. One that can not be read reserves nothing: its own start says why.
+fn of_others(places: &Places) -> Vec<Settings> {
+    let [profiles, _] = places.parents();
+    let entries = std::fs::read_dir(profiles).into_iter().flatten().flatten();
+    let others = entries.map(|entry| entry.path()).filter(|state| *state != places.state);
+    others.filter_map(|state| Settings::load(&Places { state, ..places.clone() }).ok().flatten()).collect()
+}
+
+fn free_port(first: u16, taken: &[u16]) -> u16 {
+    let is_free = |port: u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok();
+    (first..first + PORTS_TRIED).find(|port| !taken.contains(port) && is_free(*port)).unwrap_or(first)
 }
 
 #[cfg(test)]
@@ -179,9 +195,32 @@ mod tests {
 
     #[test]
     fn the_well_known_addresses_are_where_clients_expect_them() {
-        let settings = Settings::fresh("monopod");
+        let settings = Settings::beside("monopod", &[]);
         assert_eq!(settings.api_service_ip().to_string(), "10.96.0.1");
         assert_eq!(settings.dns_service_ip().to_string(), "10.96.0.10");
         assert_eq!(settings.gateway().to_string(), "10.244.0.1");
+    }
+
+    #[test]
+    fn what_a_stopped_profile_has_is_not_given_to_another() {
+        let root = tempfile::tempdir().unwrap();
+        let places = |profile: &str| Places::below(root.path(), &profile.parse().unwrap());
+        let first = |profile: &str| {
+            let places = places(profile);
+            std::fs::create_dir_all(&places.state).unwrap();
+            let settings = Settings::fresh(&places);
+            settings.save(&places).unwrap();
+            settings
+        };
+        // their names lead to the same subnets
+        let (e, f) = (first("e"), first("f"));
+        assert_ne!(e.pod_cidr, f.pod_cidr);
+        assert_ne!(e.service_cidr, f.service_cidr);
+        assert_ne!(e.api_port, f.api_port);
+        assert_ne!(e.dashboard_port, f.dashboard_port);
+        assert_eq!(Settings::fresh(&places("e")).pod_cidr, e.pod_cidr, "its own are not in its way");
+        std::fs::write(places("f").settings(), "damaged").unwrap();
+        let third = Settings::fresh(&places("g"));
+        assert_ne!(third.api_port, e.api_port, "also beside one that can not be read");
     }
 }

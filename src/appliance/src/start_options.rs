@@ -49,7 +49,7 @@ pub struct StartOptions {
 pub(crate) fn resolve_settings(places: &Places, options: &StartOptions) -> Result<Settings, StartError> {
     let damaged = |e: SettingsError| StartError::StateDamaged { what: e.to_string() };
     let known = Settings::load(places).map_err(damaged)?;
-    let mut settings = known.unwrap_or_else(|| Settings::fresh(places.profile.as_str()));
+    let mut settings = known.unwrap_or_else(|| Settings::fresh(places));
     if let Some(port) = options.api_port {
         settings.api_port = port;
     }

@@ -1,5 +1,5 @@
 //! Which ranges of addresses a profile has: each one's are its own, so that clusters live side by side, and the same whenever the
-//! profile is made again.
+//! profile is made again, where no other has taken them meanwhile.
 
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
@@ -11,7 +11,8 @@ const SERVICES: u8 = 96;
 const LOAD_BALANCERS: u8 = 98;
 const PODS: u8 = 244;
 const SLOT_WIDTH: u8 = 32;
-const SLOTS: u8 = 8;
+/// Beside the first one, which is the default profile's alone.
+const OTHER_SLOTS: u8 = 7;
 
 /// What a new profile is given.
 pub(crate) struct Subnets {
@@ -21,9 +22,18 @@ pub(crate) struct Subnets {
 }
 
 impl Subnets {
-    pub(crate) fn of(profile: &str) -> Self {
-        let slot =
-            if profile == crate::places::DEFAULT_PROFILE { 0 } else { 1 + hash(profile) % (SLOTS - 1) };
+    /// The slot that the profile's name leads to, or the next one whose range of pods nobody has. Where all are taken it is the
+    /// first of these: the others may be stopped, or in another network.
+    pub(crate) fn beside(profile: &str, taken: &[Ipv4Net]) -> Self {
+        if profile == crate::places::DEFAULT_PROFILE {
+            return Subnets::at(0);
+        }
+        let own = hash(profile) % OTHER_SLOTS;
+        let mut slots = (0..OTHER_SLOTS).map(|further| Subnets::at(1 + (own + further) % OTHER_SLOTS));
+        slots.find(|subnets| !taken.contains(&subnets.pods)).unwrap_or_else(|| Subnets::at(1 + own))
+    }
+
+    fn at(slot: u8) -> Self {
         let third = slot * SLOT_WIDTH;
         Subnets {
             pods: net(PODS, third),
@@ -60,7 +70,7 @@ mod tests {
     #[test]
     fn profiles_have_subnets_of_their_own_and_find_the_same_again() {
         let subnets = |profile: &str| {
-            let Subnets { pods, services, load_balancers } = Subnets::of(profile);
+            let Subnets { pods, services, load_balancers } = Subnets::beside(profile, &[]);
             [pods, services, load_balancers].map(|net| net.to_string())
         };
         assert_eq!(subnets("monopod"), ["10.244.0.0/19", "10.96.0.0/19", "10.98.0.0/19"]);
@@ -69,8 +79,22 @@ mod tests {
     }
 
     #[test]
+    fn names_that_lead_to_one_slot_have_subnets_of_their_own() {
+        let names = ["e", "f", "a", "b", "c", "d", "g"];
+        assert_eq!(Subnets::beside("e", &[]).pods, Subnets::beside("f", &[]).pods, "the case that is meant");
+        let mut taken = vec![Subnets::beside("monopod", &[]).pods];
+        for name in names {
+            let pods = Subnets::beside(name, &taken).pods;
+            assert!(!taken.contains(&pods), "{name}: {pods} of {taken:?}");
+            taken.push(pods);
+        }
+        assert_eq!(Subnets::beside("h", &taken).pods, Subnets::beside("h", &[]).pods, "there is none left");
+        assert_eq!(Subnets::beside("monopod", &taken).pods, taken[0]);
+    }
+
+    #[test]
     fn profiles_cut_dockers_networks_from_ranges_of_their_own() {
-        let pools = |profile: &str| docker_pools(&Subnets::of(profile).pods).collect::<Vec<_>>();
+        let pools = |profile: &str| docker_pools(&Subnets::beside(profile, &[]).pods).collect::<Vec<_>>();
         assert_eq!(pools("monopod")[0].0.to_string(), "172.17.0.0/16", "Docker's own bridge");
         assert_eq!(pools("monopod").len(), 16);
         for other in ["other", "test", "a", "b", "c"] {

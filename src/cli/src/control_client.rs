@@ -21,6 +21,8 @@ pub enum Presence {
     Stopped,
     /// It holds its lock, but does not answer.
     Broken(String),
+    /// Only root may see whether there is one.
+    Forbidden(String),
 }
 
 /// A daemon that has just begun, or is just ending, is given a moment to make up its mind.
@@ -29,6 +31,9 @@ pub fn presence(places: &Places) -> Presence {
     loop {
         match ask_status(places) {
             Ok(status) => return Presence::Running(Box::new(status)),
+            Err(error) if failures::is(&error, failures::NOT_ROOT) => {
+                return Presence::Forbidden(error.to_string());
+            }
             Err(_) if !is_locked(places) => return Presence::Stopped,
             Err(error) if began.elapsed() > HESITATION => return Presence::Broken(format!("{error:#}")),
             Err(_) => std::thread::sleep(LOOK_AGAIN),
@@ -40,7 +45,7 @@ pub fn presence(places: &Places) -> Presence {
 /// lock. What runs in containers goes on.
 ///
 /// # Errors
-/// `NO_ANSWER` where the lock can not be read, or not even a kill ends it.
+/// `NO_ANSWER` where the lock can not be read, or not even a kill ends it; `NOT_ROOT`.
 pub fn end(places: &Places) -> Result<()> {
     match presence(places) {
         Presence::Stopped => Ok(()),
@@ -49,6 +54,7 @@ pub fn end(places: &Places) -> Result<()> {
             wait_for_lock(places)
         }
         Presence::Broken(why) => kill(places, &why),
+        Presence::Forbidden(why) => Err(failures::NOT_ROOT.because(why)),
     }
 }
 
@@ -83,7 +89,7 @@ fn wait_for_lock(places: &Places) -> Result<()> {
 }
 
 /// # Errors
-/// `NOT_RUNNING`, `NO_ANSWER`.
+/// `NOT_RUNNING`, `NO_ANSWER`, `NOT_ROOT`.
 pub fn status(places: &Places) -> Result<ControlStatus> {
     match presence(places) {
         Presence::Running(status) => Ok(*status),
@@ -91,6 +97,7 @@ pub fn status(places: &Places) -> Result<ControlStatus> {
             Err(failures::NOT_RUNNING.because(format!("profile {} is stopped", places.profile)))
         }
         Presence::Broken(why) => Err(failures::NO_ANSWER.because(why)),
+        Presence::Forbidden(why) => Err(failures::NOT_ROOT.because(why)),
     }
 }
 
@@ -216,6 +223,19 @@ fn is_locked(places: &Places) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_may_not_ask_is_not_told_that_it_is_stopped() {
+        let Some(user) = crate::user_files::testing::nobody() else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places { run: dir.path().to_owned(), ..Places::of(&"hidden".parse().unwrap()) };
+        let found = |places: &Places| user.act(|| Ok(presence(places))).unwrap();
+        assert!(matches!(found(&places), Presence::Forbidden(_)), "the directory is root's alone");
+        let error = user.act(|| Ok(status(&places))).unwrap().unwrap_err();
+        assert!(failures::is(&error, failures::NOT_ROOT), "{error}");
+        let gone = Places { run: "/nowhere".into(), ..places };
+        assert!(matches!(found(&gone), Presence::Stopped));
+    }
 
     #[test]
     fn a_daemon_that_hangs_is_not_waited_for_for_ever() {

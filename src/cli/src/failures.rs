@@ -33,7 +33,9 @@ failures! {
     DATASTORE_UNREACHABLE = 27, "DATASTORE_UNREACHABLE", "the etcd cluster that keeps the state does not answer", "start it, or give endpoints and certificates that it answers to by `monopod start --datastore-endpoint` and `--datastore-cafile`; nothing that was acknowledged is lost";
     DATASTORE_STATE = 28, "DATASTORE_STATE", "what is in the datastore is not what this profile goes on with", "bring the state there with `monopod datastore copy`, or leave the flag away to go on with the state where it is";
     UNDECRYPTABLE = 33, "UNDECRYPTABLE", "something that is stored is encrypted with a key that is missing or is another", "give the file that has the key by `monopod start --encryption-provider-config FILE`; nothing was changed";
+    CONFIGURATION = 34, "CONFIGURATION", "a file that configures the cluster can not be used", "mend it, or give another for it to `monopod start`; `none` in its place takes it back";
     NOT_COPIED = 29, "NOT_COPIED", "the state was not copied, and is where it was", "mend what is said above, and try again";
+    INTERRUPTED = 130, "INTERRUPTED", "it was interrupted before the cluster was up, and what it had begun has ended", "`monopod start` begins it again, and `monopod delete` removes what it has made";
     NOT_RUNNING = 30, "NOT_RUNNING", "the cluster is not running", "start it with `monopod start`";
     NO_ANSWER = 31, "NO_ANSWER", "the daemon runs, but does not answer", "see `monopod logs`; `monopod stop` and `monopod start` bring it back without losing a container";
     NO_SYSTEMD = 14, "NO_SYSTEMD", "a unit of systemd starts it at boot, and systemd is not this machine's init", "have your init run `monopod start` when the network is up (an OpenRC or runit service, or `@reboot` in root's crontab)";
@@ -49,7 +51,7 @@ failures! {
     SERVICE_NOT_READY = 41, "SERVICE_NOT_READY", "no ready pod stands behind the service", "see `kubectl get pods` and `kubectl describe pod NAME`, or wait longer with `--wait SECONDS`";
     SERVICE_UNREACHABLE = 42, "SERVICE_UNREACHABLE", "the service has no port that can be reached from outside the cluster", "give it the type NodePort or LoadBalancer";
     REGISTRY = 51, "REGISTRY", "the registry did not do what was asked", "check the image's name, the network and the password; a registry of your own may need `monopod start --insecure-registry HOST` or its authority in /etc/docker/certs.d";
-    IMAGE = 50, "IMAGE", "the image store refused", "see `monopod image ls` for what is there";
+    IMAGE = 50, "IMAGE", "the image store refused", "mend what is said above, and try again; `monopod image ls` shows what is there";
     KUBECONFIG_OWNER = 61, "KUBECONFIG_OWNER", "the kubeconfig, or the directory that it is in, is not the user's who typed `sudo`, as `sudo kubectl` leaves it behind", "give it back with `sudo chown -R \"$USER\" ~/.kube`, then run `monopod update-context`";
     KUBECONFIG = 60, "KUBECONFIG", "the kubeconfig file can not be used", "mend or move the file, then run `monopod update-context`";
 }
@@ -99,6 +101,7 @@ impl From<&StartError> for Failure {
             StartError::Datastore { .. } => DATASTORE_STATE,
             StartError::Undecryptable { .. } => UNDECRYPTABLE,
             StartError::NotCopied { .. } => NOT_COPIED,
+            StartError::Configuration { .. } => CONFIGURATION,
             StartError::Failed { .. } => START_FAILED,
         }
     }
@@ -109,18 +112,33 @@ pub fn is(error: &anyhow::Error, failure: Failure) -> bool {
     error.downcast_ref::<Failed>().is_some_and(|failed| failed.failure.id == failure.id)
 }
 
-/// Tells the user, and says how the program ends.
-pub fn report(error: &anyhow::Error) -> ExitCode {
+/// Tells the user, and says how the program ends. `typed` is the program as it is typed for the profile that was meant.
+pub fn report(error: &anyhow::Error, typed: &str) -> ExitCode {
     let failure = error.downcast_ref::<Failed>().map_or(OTHER, |failed| failed.failure);
     eprintln!("monopod: {error:#}");
     eprintln!("  why:  {} ({})", failure.cause, failure.id);
-    eprintln!("  cure: {}", failure.cure);
+    eprintln!("  cure: {}", cure(failure, typed));
     ExitCode::from(failure.exit_code)
+}
+
+fn cure(failure: Failure, typed: &str) -> String {
+    failure.cure.replace("`monopod ", &format!("`{typed} "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cure_is_for_the_profile_that_was_meant() {
+        for (typed, want) in [
+            ("monopod", "start it with `monopod start`"),
+            ("monopod -p other", "start it with `monopod -p other start`"),
+        ] {
+            assert_eq!(cure(NOT_RUNNING, typed), want);
+        }
+        assert_eq!(cure(AT_BOOT, "monopod -p other"), AT_BOOT.cure, "a unit is no command of ours");
+    }
 
     #[test]
     fn every_failure_has_a_name_and_an_exit_code_of_its_own() {

@@ -104,6 +104,13 @@ impl Kubeconfig {
         (!name.is_empty()).then(|| name.to_owned())
     }
 
+    /// Whether none of the contexts that are there is the current one.
+    pub fn lacks_current_context(&self) -> bool {
+        let Ok(config) = self.read() else { return false };
+        let contexts = config.get("contexts").and_then(Value::as_sequence);
+        contexts.is_some_and(|contexts| !contexts.is_empty()) && self.current_context().is_none()
+    }
+
     /// Makes a context the current one.
     ///
     /// # Errors
@@ -284,6 +291,20 @@ mod tests {
         config.remove("monopod").unwrap();
         let text = std::fs::read_to_string(config.path()).unwrap();
         assert!(text.contains("name: other") && !text.contains("monopod"), "{text}");
+    }
+
+    #[test]
+    fn who_takes_the_current_context_out_leaves_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = Kubeconfig::at(directory.path().join("config"));
+        assert!(!config.lacks_current_context(), "there is no file");
+        config.merge(&entry("a")).unwrap();
+        config.merge(&entry("b")).unwrap();
+        assert!(!config.lacks_current_context());
+        config.remove("b").unwrap();
+        assert!(config.lacks_current_context(), "a is there, and nothing leads to it");
+        config.remove("a").unwrap();
+        assert!(!config.lacks_current_context(), "there is none to choose");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod commands;
 mod control_client;
 mod duration;
 mod failures;
+mod interruption;
 mod kubeconfig;
 mod logins;
 mod minikube;
@@ -34,8 +35,9 @@ fn main() -> ExitCode {
         return minikube::run(called, std::env::args_os().collect());
     }
     let line = commands::CommandLine::parse();
+    let typed = line.typed();
     match commands::run(line) {
         Ok(code) => code,
-        Err(error) => failures::report(&error),
+        Err(error) => failures::report(&error, &typed),
     }
 }

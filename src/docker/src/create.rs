@@ -78,7 +78,7 @@ impl Engine {
     fn new_name(&self, asked: Option<String>) -> Result<String> {
         match asked {
             Some(name) => {
-                is_name(&name)?;
+                is_name(&name, &name)?;
                 self.is_name_free(&name).map(|()| name)
             }
             None => Ok(names::random(|name| self.container(name).is_ok())),
@@ -158,12 +158,13 @@ fn no_image_is_missing(refusal: ApiError) -> ApiError {
     }
 }
 
-pub(crate) fn is_name(name: &str) -> Result<()> {
+/// `shown` is how Docker tells of it: as it came where a container is made, with a slash where one is renamed.
+pub(crate) fn is_name(name: &str, shown: &str) -> Result<()> {
     if names::is_name(name) {
         return Ok(());
     }
     Err(ApiError::bad(format_args!(
-        "Invalid container name (/{name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+        "Invalid container name ({shown}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
     )))
 }
 
@@ -174,6 +175,16 @@ fn machine_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_told_as_docker_tells_it() {
+        assert!(is_name("box", "/box").is_ok());
+        for shown in ["x", "/x"] {
+            let want =
+                format!("Invalid container name ({shown}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
+            assert_eq!(is_name("x", shown).unwrap_err().message, want);
+        }
+    }
 
     #[test]
     fn an_image_for_another_machine_is_none() {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Answer, Appliance, appliance, volumes};
+use common::{Answer, Appliance, appliance, unstarted, volumes};
 
 fn says(answer: &Answer, code: i32, words: &[&str]) {
     let said = answer.err();
@@ -50,6 +50,40 @@ fn a_check_says_what_is_missing_before_anything_is_started() {
         machine.as_array().unwrap().iter().any(|one| one["name"] == "memory" && one["state"] == "ok"),
         "{machine}"
     );
+}
+
+#[test]
+fn ctrl_c_takes_a_start_back() {
+    let Some(at) = unstarted("interrupted") else { return };
+    let program = std::env::var("MONOPOD_BIN").unwrap();
+    // the daemon is still at work when the signal comes: this etcd takes connections, and says nothing
+    let etcd = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("https://{}", etcd.local_addr().unwrap());
+    let mut start = at.command(&program);
+    start.args(["-p", "e2e-interrupted", "start", "--datastore-endpoint", &endpoint]);
+    let start = start.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let settings = state(&at, "settings.json");
+    let began = std::time::Instant::now();
+    while !settings.exists() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(120), "no daemon has begun");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // to the program alone: the daemon has a session of its own by now
+    at.shell(&format!("kill -INT {}", start.id())).ok("interrupt");
+    says(&Answer(start.wait_with_output().unwrap()), 130, &["start e2e-interrupted", "INTERRUPTED"]);
+    assert_eq!(at.monopod(&["status"]).0.status.code(), Some(3), "the daemon has ended");
+    at.monopod(&["start"]).ok("and the next start is one as ever");
+}
+
+/// Of two starts at once the second finds the first one's daemon when its own daemon begins.
+#[test]
+fn a_daemon_that_finds_another_one_tells_whom_it_reports_to() {
+    let Some(at) = appliance("second") else { return };
+    let second = at.monopod(&["start", "--foreground", "--report"]);
+    assert!(!second.0.status.success());
+    let said = second.out();
+    assert!(said.contains("state-in-use") && said.contains("e2e-second is running already"), "{said}");
+    assert_eq!(at.monopod(&["status"]).0.status.code(), Some(0), "and leaves that one alone");
 }
 
 #[test]

@@ -50,16 +50,17 @@ impl ImageStore {
 
     /// From a file, or from a directory in OCI layout.
     pub async fn load_path(&self, path: &Path) -> Result<Vec<ImageInfo>> {
+        let what = format!("load {}", path.display());
         let (store, path) = (self.inner.clone(), path.to_owned());
         blocking(move || {
             if path.is_dir() {
                 return load(&store, directory::Directory::open(&store, &path)?, None);
             }
-            let file = std::fs::File::open(&path).map_err(doing(format!("open {}", path.display())))?;
+            let file = std::fs::File::open(&path).map_err(doing("open it"))?;
             load(&store, archive::read(&store, file)?, None)
         })
         .await
-        .map_err(|e: ImageError| self.inner.say_if_full(e).within("load"))
+        .map_err(|e: ImageError| self.inner.say_if_full(e).within(what))
     }
 }
 

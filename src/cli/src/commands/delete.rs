@@ -16,12 +16,18 @@ impl Delete {
     /// Goes on where a part fails, and says at the end what is left: the next `delete` takes it up again.
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
         let profile = &setting.places.profile;
+        let had_context = Kubeconfig::of_user().current_context().is_some();
         match delete_quietly(setting)? {
             None => println!("{profile} is gone: nothing of it is left on this machine"),
             Some(note) => {
                 eprintln!("! {note}");
                 println!("{profile} is gone");
             }
+        }
+        let kubeconfig = Kubeconfig::of_user();
+        if had_context && kubeconfig.lacks_current_context() {
+            println!("  kubectl points at no cluster now: `kubectl config use-context NAME` chooses one of");
+            println!("  those that `kubectl config get-contexts` lists");
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -31,8 +31,7 @@ impl Logs {
             // it may be set aside further while we read
             let _ = File::open(aside).and_then(|mut file| file.read_to_end(&mut text));
         }
-        let mut file = File::open(&path)
-            .map_err(|e| failures::NOT_RUNNING.because(format!("{}: {e}", path.display())))?;
+        let mut file = File::open(&path).map_err(|e| unread(&path, &e))?;
         file.read_to_end(&mut text)?;
         let mut out = std::io::stdout().lock();
         out.write_all(last_lines(&text, self.tail))?;
@@ -45,13 +44,22 @@ impl Logs {
     }
 }
 
+/// Nobody has written it yet, or it is not this user's to read.
+fn unread(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    let failure = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => failures::NOT_ROOT,
+        _ => failures::NOT_RUNNING,
+    };
+    failure.because(format!("{}: {error}", path.display()))
+}
+
 /// The directory of the log: in it a file is begun anew where the log is set aside.
 fn watch(path: &Path) -> Result<Inotify> {
     let changes = Inotify::init(InitFlags::empty())?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     changes
         .add_watch(directory, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE)
-        .map_err(|e| failures::NOT_RUNNING.because(format!("{}: {e}", directory.display())))?;
+        .map_err(|e| unread(directory, &e.into()))?;
     Ok(changes)
 }
 
@@ -86,6 +94,16 @@ fn last_lines(text: &[u8], lines: Option<usize>) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_that_only_root_may_read_is_not_one_that_is_not_there() {
+        for (kind, want) in [
+            (std::io::ErrorKind::PermissionDenied, failures::NOT_ROOT),
+            (std::io::ErrorKind::NotFound, failures::NOT_RUNNING),
+        ] {
+            assert!(failures::is(&unread(Path::new("/log"), &kind.into()), want), "{kind}");
+        }
+    }
 
     #[test]
     fn news_are_read_over_a_change_of_files() {

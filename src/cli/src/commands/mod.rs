@@ -109,10 +109,21 @@ pub struct Setting {
 impl Setting {
     /// The program as it is typed for this profile: `monopod`, `monopod -p other`.
     pub fn typed(&self) -> String {
-        match &self.places.profile {
-            profile if *profile == ProfileName::default() => "monopod".to_owned(),
-            profile => format!("monopod -p {profile}"),
-        }
+        typed(&self.places.profile)
+    }
+}
+
+fn typed(profile: &ProfileName) -> String {
+    match *profile == ProfileName::default() {
+        true => "monopod".to_owned(),
+        false => format!("monopod -p {profile}"),
+    }
+}
+
+impl CommandLine {
+    /// As [`Setting::typed`].
+    pub fn typed(&self) -> String {
+        typed(&self.profile)
     }
 }
 

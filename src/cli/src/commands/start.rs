@@ -4,6 +4,7 @@ use super::datastore::DatastoreFiles;
 use super::{CommandLine, OutputArgument, Setting, update_context};
 use crate::control_client::{self, Presence, presence};
 use crate::failures::{self, Failure};
+use crate::interruption::Interruption;
 use crate::kubeconfig::Kubeconfig;
 use crate::output::{self, Format};
 use crate::{at_boot, thread_caches};
@@ -12,8 +13,10 @@ use appliance::{DaemonMemory, Datastore, DatastoreEndpoint, MaxPods, Places, Sta
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use indicatif::{ProgressBar, ProgressStyle};
+use nix::sys::signal::Signal;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -192,6 +195,10 @@ impl Start {
         if let Some(missing) = appliance::preflight().first() {
             return Err(Failure::from(*missing).because(format!("start {}", setting.places.profile)));
         }
+        // who waits for the steps has looked, and hears of a daemon that came meanwhile by the lock
+        if self.foreground && self.report {
+            return self.stay(setting);
+        }
         if self.foreground {
             return match presence(&setting.places) {
                 Presence::Running(_) => {
@@ -199,15 +206,17 @@ impl Start {
                         .because(format!("{} is running already", setting.places.profile)))
                 }
                 Presence::Broken(why) => Err(failures::NO_ANSWER.because(why)),
+                Presence::Forbidden(why) => Err(failures::NOT_ROOT.because(why)),
                 Presence::Stopped => self.stay(setting),
             };
         }
+        let interruption = Interruption::watch();
         let progress = Progress::new(self.output.output);
         for flag in self.of_machines.given() {
             let what = format!("{flag} has no effect: pods run on this machine itself");
             progress.show(&Step::Noted { what });
         }
-        let up = self.bring_up(setting, &mut |step| progress.show(step))?;
+        let up = self.bring_up(setting, &interruption, &mut |step| progress.show(step))?;
         self.set_at_boot(setting, &progress)?;
         at_boot::hand_over(&setting.places)?;
         if up.ran_before {
@@ -236,10 +245,16 @@ impl Start {
     }
 
     /// Starts the daemon where it does not run as wanted; what was paused goes on, and no stop is scheduled any more.
-    fn bring_up(&self, setting: &Setting, show: &mut dyn FnMut(&Step)) -> Result<Up> {
+    fn bring_up(
+        &self,
+        setting: &Setting,
+        interruption: &Interruption,
+        show: &mut dyn FnMut(&Step),
+    ) -> Result<Up> {
         let places = &setting.places;
         let runs = match presence(places) {
             Presence::Broken(why) => return Err(failures::NO_ANSWER.because(why)),
+            Presence::Forbidden(why) => return Err(failures::NOT_ROOT.because(why)),
             Presence::Running(status)
                 if self.no_kubernetes.is_none_or(|no| no == status.without_kubernetes) =>
             {
@@ -258,7 +273,15 @@ impl Start {
             self.is_used_already(places, &asked)?;
         }
         match runs {
-            false => wait_for(&mut self.spawn(setting)?, places, show)?,
+            false => {
+                let mut daemon = interruption.guard(|| self.spawn(setting))?;
+                let started = wait_for(&mut daemon, places, show);
+                if interruption.finish() || ended_by_ctrl_c(&mut daemon) {
+                    daemon.wait()?;
+                    return Err(failures::INTERRUPTED.because(format!("start {}", places.profile)));
+                }
+                started?;
+            }
             true => {
                 for flag in self.read_at_start() {
                     let what = format!("{flag} has no effect on a daemon that runs: stop it first");
@@ -433,6 +456,10 @@ impl Start {
                 show(&Step::Noted { what });
                 Ok(false)
             }
+            Err(error) if failures::is(&error, failures::KUBECONFIG) => {
+                let what = format!("{} runs, but kubectl is not pointed at it", setting.places.profile);
+                Err(failures::KUBECONFIG.because(format!("{what}: {error:#}")))
+            }
             merged => merged.map(|()| true),
         }
     }
@@ -468,13 +495,19 @@ pub fn start_quietly(setting: Setting, words: &[String], mut note: impl FnMut(St
     if let Some(missing) = appliance::preflight().first() {
         return Err(Failure::from(*missing).because(format!("start {}", setting.places.profile)));
     }
-    let up = start.bring_up(&setting, &mut |step| {
+    let up = start.bring_up(&setting, &Interruption::watch(), &mut |step| {
         if let Step::Noted { what } = step {
             note(what.clone());
         }
     })?;
     at_boot::hand_over(&setting.places)?;
     Ok(up.has_context)
+}
+
+/// By the terminal itself, before it had a session of its own.
+fn ended_by_ctrl_c(daemon: &mut Child) -> bool {
+    let ended = daemon.try_wait().ok().flatten();
+    ended.and_then(|how| how.signal()) == Some(Signal::SIGINT as i32)
 }
 
 /// Reads the daemon's steps until it is ready, or has failed.
@@ -554,9 +587,7 @@ impl Progress {
             "{profile} is ready after {:.2} s; kubectl uses the context \"{profile}\"",
             took.as_secs_f64()
         );
-        println!(
-            "  next: monopod demo                   # a tour, with the kubectl commands that do the same"
-        );
+        println!("  next: {} demo   # a tour, with its kubectl commands", setting.typed());
         println!("        kubectl get nodes");
         println!("        kubectl create deployment kubia --image={} --replicas=3", appliance::SAMPLE_IMAGE);
         Ok(ExitCode::SUCCESS)

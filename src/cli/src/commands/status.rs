@@ -4,6 +4,7 @@ use super::{OutputArgument, Setting};
 use crate::at_boot;
 use crate::control_client::{Presence, presence};
 use crate::duration;
+use crate::failures;
 use crate::output::{self, Format};
 use anyhow::Result;
 use appliance::Paused;
@@ -31,6 +32,7 @@ impl Status {
                 ("Stopped", STOPPED, Err(why))
             }
             Presence::Broken(why) => ("Broken", BROKEN, Err(why)),
+            Presence::Forbidden(why) => return Err(failures::NOT_ROOT.because(why)),
         };
         match (self.output.output, &detail) {
             (Format::Json, Ok(status)) => {

@@ -38,7 +38,7 @@ impl Upgrade {
             return Err(failures::NOT_ROOT.because(format!("replace {}", target.display())));
         }
         let staged = Staged::copy(&self.file, &target)?;
-        let new = version_of(&staged.0)?;
+        let new = version_of(&staged.0, &self.file)?;
         let own = env!("CARGO_PKG_VERSION");
         match parts(&new).cmp(&parts(own)) {
             std::cmp::Ordering::Less if !self.force => {
@@ -147,10 +147,10 @@ fn check_machine(new: &[u8], own: &[u8]) -> Result<(), String> {
     }
 }
 
-/// What it says of itself.
-fn version_of(program: &Path) -> Result<String> {
-    let failed = |why: String| refused(program, &why);
-    let child = Command::new(program)
+/// What a copy of `file` says of itself.
+fn version_of(copy: &Path, file: &Path) -> Result<String> {
+    let failed = |why: String| refused(file, &why);
+    let child = Command::new(copy)
         .args(["version", "-o", "json"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn who_is_no_monopod_is_refused() {
-        let error = version_of(Path::new("/bin/true")).unwrap_err();
-        assert!(error.to_string().contains("it is no monopod"), "{error}");
+        let error = version_of(Path::new("/bin/true"), Path::new("given")).unwrap_err();
+        assert!(error.to_string().starts_with("given: it is no monopod"), "{error}");
     }
 }

@@ -33,6 +33,7 @@ mod tunnel;
 mod version;
 
 use crate::commands::Setting;
+use crate::failures;
 use appliance::{Places, ProfileName};
 use arguments::{CommandLine, MinikubeCommand};
 use clap::FromArgMatches;
@@ -92,8 +93,13 @@ impl Session {
     /// Refuses where the profile was never started.
     fn existing(&self) -> Result<Setting, Exit> {
         let setting = self.setting()?;
-        if setting.places.settings().exists() {
-            return Ok(setting);
+        match setting.places.settings().try_exists() {
+            Ok(true) => return Ok(setting),
+            Ok(false) => {}
+            // whether there is one only root may see
+            Err(e) => {
+                return Err(failures::NOT_ROOT.because(format!("profile {}: {e}", self.profile())).into());
+            }
         }
         output::step(
             output::Mark::Shrug,
@@ -122,6 +128,7 @@ impl Session {
                 Err(Exit::silent(reason::GUEST_NOT_RUNNING))
             }
             Presence::Broken(why) => Err(reason::CONTROL_PLANE_NOT_RUNNING.because(why)),
+            Presence::Forbidden(why) => Err(failures::NOT_ROOT.because(why).into()),
         }
     }
 

@@ -21,6 +21,7 @@ reasons! {
     INTERNAL = 10, "MK_UNKNOWN";
     ADDON_ENABLE = 10, "MK_ADDON_ENABLE";
     ADDON_DISABLE = 10, "MK_ADDON_DISABLE";
+    INTERRUPTED = 11, "MK_INTERRUPTED";
     USAGE = 14, "MK_USAGE";
     NOT_FOUND = 15, "MK_NOT_FOUND";
     UNIMPLEMENTED = 16, "MK_UNIMPLEMENTED";
@@ -110,6 +111,7 @@ impl From<anyhow::Error> for Exit {
         };
         let reason = match failed.failure.id {
             id if id == failures::NOT_ROOT.id => DRIVER_ROOT,
+            id if id == failures::INTERRUPTED.id => INTERRUPTED,
             id if id == failures::PORT_TAKEN.id => PORT,
             id if id == failures::DISK_FULL.id => HOST_STORAGE,
             id if id == failures::NOT_OURS.id => HOST_PERMISSION,

@@ -119,9 +119,9 @@ impl Start {
         match nodes.parse::<u32>() {
             Ok(0 | 1) => {}
             Ok(_) => {
-                return Err(reason::GUEST_NODE.because("there is one node: this machine").advise(
-                    "leave --nodes out; pods of one node are spread as a cluster of one spreads them",
-                ));
+                return Err(reason::GUEST_NODE
+                    .because("there is one node: this machine")
+                    .advise("leave --nodes out, or say --nodes=1: all pods run on this one"));
             }
             Err(_) => {
                 return Err(

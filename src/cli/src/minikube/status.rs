@@ -116,6 +116,7 @@ fn state_of(session: &Session) -> Result<State, reason::Exit> {
             state
         }
         Presence::Stopped => all("Stopped", "Stopped"),
+        Presence::Forbidden(why) => return Err(crate::failures::NOT_ROOT.because(why).into()),
         Presence::Broken(_) => State { host: "Running", ..all("Error", "Configured") },
     })
 }

@@ -245,7 +245,7 @@ pub(super) async fn rename(request: ApiRequest) -> ApiResponse {
     if old == name {
         return Err(ApiError::bad("Renaming a container with the same name as its current name"));
     }
-    let renamed = is_name(name).and_then(|()| request.engine.rename(&container, name));
+    let renamed = is_name(name, &format!("/{name}")).and_then(|()| request.engine.rename(&container, name));
     renamed.map_err(|why| ApiError {
         message: format!("Error when allocating new name: {}", why.message),
         ..why

@@ -182,6 +182,15 @@ async fn a_layout_directory_is_loaded_in_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_no_archive_is_named() {
+    let t = store();
+    let file = t.dir.path().join("notes.txt");
+    std::fs::write(&file, "no archive").unwrap();
+    let said = t.store.load_path(&file).await.unwrap_err().to_string();
+    assert!(said.starts_with(&format!("load {}: read archive: ", file.display())), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_layer_that_is_held_is_not_unpacked_twice_and_may_lie_on_another_one() {
     let t = store();
     t.store.load(Cursor::new(docker_archive(&["one"], &[layer("a"), layer("b")]))).await.unwrap();
