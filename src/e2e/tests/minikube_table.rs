@@ -163,7 +163,19 @@ fn normalised(text: &str, cluster: &Appliance, address: &str) -> String {
         true => text,
         false => text.replace(address, "ADDRESS"),
     };
+    let text = without_slot(text, cluster);
     text.lines().map(|line| format!("{}\n", narrowed(&without_ids(line)).trim_end())).collect()
+}
+
+/// Which port and addresses a profile has depends on those that were made before it.
+fn without_slot(text: String, cluster: &Appliance) -> String {
+    let Ok(settings) = std::fs::read_to_string(cluster.places()[0].join("settings.json")) else {
+        return text;
+    };
+    let settings: Value = serde_json::from_str(&settings).unwrap();
+    let port = format!("\"APIServerPort\":{}", settings["api_port"]);
+    let (services, _) = settings["service_cidr"].as_str().unwrap().rsplit_once('.').unwrap();
+    text.replace(&port, "\"APIServerPort\":\"PORT\"").replace(services, "SERVICES")
 }
 
 /// A row of the table of profiles is as wide as the widest of the machine's.
