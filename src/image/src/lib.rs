@@ -20,6 +20,7 @@ mod commit;
 mod config;
 mod digest;
 mod document;
+mod document_bounds;
 mod embedded;
 mod error;
 #[cfg(test)]
