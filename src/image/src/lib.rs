@@ -45,6 +45,7 @@ mod store;
 mod tar_split;
 #[cfg(test)]
 mod testing;
+mod turns;
 mod unpack;
 mod upper;
 
