@@ -7,6 +7,7 @@ use crate::digest::chain_ids;
 use crate::error::{ImageError, Result, doing};
 use crate::layer_jobs::SharedJob;
 use crate::manifest::{self, MAX_CONFIG};
+use crate::printable::one_line;
 use crate::progress::{Progress, PullEvent};
 use crate::registry::Repository;
 use crate::resolve::{Found, at_some_place, find};
@@ -167,10 +168,11 @@ fn other_platform(reference: &ImageRef, wanted: &Platform, config: &ImageConfigu
         variant: config.variant().clone(),
     };
     wanted.distance(&own).is_none().then(|| {
-        format!(
+        let warning = format!(
             "image with reference {} was found but its platform ({own}) does not match the specified platform ({wanted})",
             reference.familiar()
-        )
+        );
+        one_line(&warning).into_owned()
     })
 }
 
