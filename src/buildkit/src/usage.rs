@@ -18,16 +18,22 @@ pub(crate) fn check(filters: &[String]) -> Result<(), Status> {
 /// Blocks.
 pub(crate) fn records(images: &ImageStore) -> Vec<UsageRecord> {
     let shown: Vec<String> = images.images().into_iter().map(|image| image.id).collect();
-    let all = images.list(true);
-    let mut users: HashMap<&[_], usize> = HashMap::new();
-    for image in &all {
-        *users.entry(&image.layers[..]).or_default() += 1;
+    let mut users: HashMap<Vec<_>, usize> = HashMap::new();
+    let mut steps = Vec::new();
+    for image in images.list(true) {
+        *users.entry(image.layers.clone()).or_default() += 1;
+        if !shown.contains(&image.info.id) {
+            steps.push((record(&image), image.layers));
+        }
     }
-    let steps = all.iter().filter(|image| !shown.contains(&image.info.id));
-    steps.map(|step| record(step, users.get(&step.layers[..]).is_some_and(|users| *users > 1))).collect()
+    let finished = |(step, layers): (UsageRecord, Vec<_>)| {
+        let shared = users.get(&layers).is_some_and(|users| *users > 1);
+        UsageRecord { shared, ..step }
+    };
+    steps.into_iter().map(finished).collect()
 }
 
-fn record(step: &ImageDetails, shared: bool) -> UsageRecord {
+fn record(step: &ImageDetails) -> UsageRecord {
     let last = step.document.history.last();
     let makes_files = last.is_some_and(|item| !item.empty_layer);
     let size = step.layers.last().map_or(0, |(_, size)| *size);
@@ -38,7 +44,6 @@ fn record(step: &ImageDetails, shared: bool) -> UsageRecord {
         usage_count: 1,
         description: last.map(|item| item.created_by.clone()).unwrap_or_default(),
         record_type: "regular".to_owned(),
-        shared,
         ..UsageRecord::default()
     }
 }

@@ -1,5 +1,6 @@
 //! `docker events`: what happened lately, and what happens from now on.
 
+use crate::label_budget::LabelBudget;
 use crate::names::familiar;
 use crate::record::Record;
 use jiff::Timestamp;
@@ -10,6 +11,8 @@ use tokio::sync::broadcast;
 
 /// As many as Docker remembers.
 const REMEMBERED: usize = 256;
+/// Bytes of a container's labels that one event tells: those of compose and of dev containers are a tenth of it.
+const MOST_LABELS: usize = 64 << 10;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Event {
@@ -82,7 +85,10 @@ impl Events {
     }
 
     pub(crate) fn container(&self, action: &str, record: &Record, more: &[(&str, String)]) {
-        let mut attributes = record.config.labels.clone();
+        let mut budget = LabelBudget::of(MOST_LABELS);
+        let labels = record.config.labels.iter().filter(|(name, value)| budget.takes(name, value));
+        let mut attributes: BTreeMap<String, String> =
+            labels.map(|(name, value)| (name.clone(), value.clone())).collect();
         attributes.insert("image".to_owned(), record.config.image.clone());
         attributes.insert("name".to_owned(), record.name.clone());
         attributes.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
@@ -129,5 +135,26 @@ impl Events {
     pub(crate) fn follow(&self) -> (Vec<Event>, broadcast::Receiver<Event>) {
         let past = self.past.lock();
         (past.iter().cloned().collect(), self.tell.subscribe())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tests::record;
+
+    #[test]
+    fn an_image_of_a_million_labels_fills_no_events() {
+        let events = Events::default();
+        let mut web = record("web");
+        web.config.labels = (0..100_000).map(|n| (format!("{n:05}"), String::new())).collect();
+        (0..2 * REMEMBERED).for_each(|_| events.container("start", &web, &[("more", "x".to_owned())]));
+        let (past, _) = events.follow();
+        assert_eq!(past.len(), REMEMBERED);
+        for event in past {
+            let attributes = event.actor.attributes;
+            assert!(attributes.contains_key("00000") && attributes.len() < 1000, "{}", attributes.len());
+            assert_eq!((&attributes["name"], &attributes["more"]), (&"web".to_owned(), &"x".to_owned()));
+        }
     }
 }

@@ -36,6 +36,7 @@ mod inspect;
 mod inspect_network;
 mod ipam;
 mod join;
+mod label_budget;
 mod lifecycle;
 mod link;
 mod links;

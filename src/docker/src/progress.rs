@@ -3,7 +3,9 @@
 use crate::error::ApiError;
 use crate::request::line;
 use bytes::Bytes;
-use image::{BuildOutput, Channel, LayerStatus, Progress, PullEvent, PushEvent, PushProgress, PushStatus};
+use image::{
+    BuildOutput, Channel, LayerStatus, Progress, PullEvent, PushEvent, PushProgress, PushStatus, printable,
+};
 use serde_json::{Value, json};
 use std::io;
 use tokio::sync::mpsc;
@@ -28,6 +30,7 @@ impl Lines {
 
     /// The client ends with the code.
     pub(crate) fn fail_with(&self, code: i32, message: &str) {
+        let message = printable(message);
         self.say(&json!({"errorDetail": {"code": code, "message": message}, "error": message}));
     }
 
@@ -38,7 +41,8 @@ impl Lines {
 
 /// The last line of what did not come to its end.
 pub(crate) fn failure(refusal: &ApiError) -> Value {
-    json!({"errorDetail": {"message": refusal.message}, "error": refusal.message})
+    let message = printable(&refusal.message);
+    json!({"errorDetail": {"message": message}, "error": message})
 }
 
 /// Twelve digits of a digest.
@@ -152,6 +156,13 @@ impl BuildOutput for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_fails_leads_no_terminal() {
+        let said = failure(&ApiError::bad("unable to find user x\u{1b}[2J"));
+        assert_eq!(said["error"], "unable to find user x[2J");
+        assert_eq!(said["errorDetail"]["message"], said["error"]);
+    }
 
     #[test]
     fn what_a_pull_tells() {

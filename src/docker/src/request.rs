@@ -12,6 +12,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::Frame;
 use hyper::upgrade::OnUpgrade;
+use image::printable;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -273,7 +274,7 @@ pub(crate) fn line(value: &impl Serialize) -> io::Result<Bytes> {
 
 impl From<ApiError> for Response<Body> {
     fn from(refusal: ApiError) -> Self {
-        let text = serde_json::json!({ "message": refusal.message }).to_string();
+        let text = serde_json::json!({ "message": printable(&refusal.message) }).to_string();
         respond(refusal.status, "application/json", full(text))
     }
 }

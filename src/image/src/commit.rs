@@ -2,6 +2,7 @@
 
 use crate::digest::chain_ids;
 use crate::document::{HistoryItem, ImageDocument};
+use crate::document_bounds::check_values;
 use crate::error::{ImageError, Result, doing, out_of_io};
 use crate::load::Unpacking;
 use crate::manifest::MAX_CONFIG;
@@ -165,6 +166,7 @@ impl Draft {
             let why = format!("the image configuration holds more than {MAX_CONFIG} bytes");
             return Err(ImageError::Refused(why));
         }
+        check_values("image configuration", &bytes)?;
         if self.layers.len() != self.document.rootfs.diff_ids.len() {
             return Err(ImageError::io("make image", "its layers and its configuration differ"));
         }

@@ -1,6 +1,7 @@
 //! An image's configuration as it is found: programs of all ages wrote some, and Docker, for which they were written, takes
 //! null for what is not said, and what is not said for its own.
 
+use crate::document_bounds::check_values;
 use crate::error::{ImageError, Result};
 use crate::platform::architecture;
 use serde_json::{Map, Value, json};
@@ -8,8 +9,9 @@ use serde_json::{Map, Value, json};
 /// The document as one that says everything would be.
 ///
 /// # Errors
-/// It is no configuration of an image.
+/// It is no configuration of an image, or one of too many values.
 pub(crate) fn read(bytes: &[u8]) -> Result<Value> {
+    check_values("image configuration", bytes)?;
     let mut config: Map<String, Value> = serde_json::from_slice(bytes)
         .map_err(|e| ImageError::Refused(format!("broken image configuration: {e}")))?;
     without_nulls(&mut config);

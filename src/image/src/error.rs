@@ -1,5 +1,6 @@
 //! Why the store refused, what kind of refusal it is, and how an error passes through readers that know only `io::Error`.
 
+use crate::printable::one_line;
 use cri::CriError;
 use std::fmt::Display;
 use std::io;
@@ -23,14 +24,14 @@ pub enum ImageError {
     #[error("{0}")]
     Unauthorized(String),
     /// The network or the registry failed; may work later.
-    #[error("{0}")]
+    #[error("{}", one_line(.0))]
     Registry(String),
     /// What came in is broken or hostile: a wrong digest, an escaping path, a bomb.
-    #[error("{0}")]
+    #[error("{}", one_line(.0))]
     Refused(String),
     #[error("{0}")]
     InUse(String),
-    #[error("{doing}: {why}")]
+    #[error("{}: {}", one_line(.doing), one_line(.why))]
     Io { doing: String, why: String },
     #[error("{what}: {source}")]
     In { what: String, source: Box<ImageError> },

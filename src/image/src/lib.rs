@@ -20,6 +20,7 @@ mod commit;
 mod config;
 mod digest;
 mod document;
+mod document_bounds;
 mod embedded;
 mod error;
 #[cfg(test)]
@@ -31,6 +32,7 @@ mod links;
 mod load;
 mod manifest;
 mod platform;
+mod printable;
 mod progress;
 mod pull;
 mod push;
@@ -44,6 +46,7 @@ mod store;
 mod tar_split;
 #[cfg(test)]
 mod testing;
+mod turns;
 mod unpack;
 mod upper;
 
@@ -58,6 +61,7 @@ pub use embedded::Archive;
 pub use error::ImageError;
 pub use links::follow_links;
 pub use platform::{Platform, architecture};
+pub use printable::printable;
 pub use progress::{LayerStatus, Progress, PullEvent, PushEvent, PushProgress, PushStatus, Silent};
 pub use reference::ImageRef;
 pub use registries::{Proxies, Registries};

@@ -1,6 +1,7 @@
 //! What registries and archives say an image is: manifests, indexes, configurations. Only what the store needs of them;
 //! the bytes themselves are kept as they came.
 
+use crate::document_bounds::check_values;
 use crate::error::{ImageError, Result};
 use crate::unpack::Compression;
 use crate::{Digest, Platform};
@@ -23,6 +24,8 @@ pub(crate) const ACCEPTED: [&str; 4] = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DO
 pub(crate) const MAX_MANIFEST: u64 = 4 << 20;
 /// Bytes. Real configurations are some KB; one with 1,000 layers of long history stays far below.
 pub(crate) const MAX_CONFIG: u64 = 8 << 20;
+/// Characters of one; RFC 6838 allows 127 for each of its halves.
+const MAX_MEDIA_TYPE: usize = 255;
 /// Docker refuses more than 127; overlayfs takes 500. Beyond that no mount would work.
 const MAX_LAYERS: usize = 500;
 
@@ -76,6 +79,7 @@ struct Shape {
 /// `content_type` is what the registry called it; the document's own word counts more.
 pub(crate) fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Document> {
     let broken = |e: serde_json::Error| ImageError::Refused(format!("broken manifest: {e}"));
+    check_values("manifest", bytes)?;
     let shape: Shape = serde_json::from_slice(bytes).map_err(broken)?;
     let media_type = shape.media_type.as_deref().or(content_type).unwrap_or_default();
     match media_type {
@@ -87,14 +91,21 @@ pub(crate) fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Document
         OCI_INDEX | DOCKER_LIST => serde_json::from_slice(bytes).map(Document::Index).map_err(broken),
         _ if shape.manifests.is_some() => serde_json::from_slice(bytes).map(Document::Index).map_err(broken),
         _ => {
-            let manifest: Manifest = serde_json::from_slice(bytes).map_err(broken)?;
+            let mut manifest: Manifest = serde_json::from_slice(bytes).map_err(broken)?;
             check(&manifest)?;
+            // nobody asks for them, and a manifest is kept as long as its layers are on their way
+            let described = manifest.layers.iter_mut().chain([&mut manifest.config]);
+            described.for_each(|descriptor| descriptor.annotations = None);
             Ok(Document::Manifest(manifest))
         }
     }
 }
 
 fn check(manifest: &Manifest) -> Result<()> {
+    let mut described = manifest.layers.iter().chain([&manifest.config]);
+    if described.any(|descriptor| descriptor.media_type.len() > MAX_MEDIA_TYPE) {
+        return refuse(format!("a media type has more than {MAX_MEDIA_TYPE} characters"));
+    }
     if !matches!(manifest.config.media_type.as_str(), OCI_CONFIG | DOCKER_CONFIG | "") {
         return refuse(format!("no container image: its configuration is {}", manifest.config.media_type));
     }
@@ -213,6 +224,8 @@ mod tests {
                 "layers": [{"digest": hex('b'), "size": 1, "mediaType": media_type}]})
             .to_string()
         };
+        let long = "x".repeat(256);
+        let crowd = format!(r#"{{"annotations":{{{}}}}}"#, vec![r#""a":"""#; 50_001].join(","));
         let climbing = serde_json::json!({"schemaVersion": 2, "layers": [],
             "config": {"digest": "sha256:../../etc/passwd", "size": 2}});
         for (name, document, want) in [
@@ -229,10 +242,23 @@ mod tests {
             ("a negative size", of("x").replace("\"size\":1", "\"size\":-1"), "broken manifest"),
             ("a path for a digest", climbing.to_string(), "invalid digest"),
             ("no JSON", "<html>".into(), "broken manifest"),
+            ("a media type without an end", of(long.as_str()), "a media type has more than 255 characters"),
+            ("a crowd of annotations", crowd, "the manifest holds more than 50000 values"),
         ] {
             let why = parse(document.as_bytes(), None).map(|_| ()).unwrap_err().to_string();
             assert!(why.contains(want), "{name}: {why}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_manifest_is_what_somebody_asks_for() {
+        let told = serde_json::json!({"schemaVersion": 2,
+            "config": {"digest": hex('a'), "size": 2, "annotations": {"a": "b"}},
+            "layers": [{"digest": hex('b'), "size": 1, "annotations": {"a": "b"}}]});
+        let Ok(Document::Manifest(manifest)) = parse(told.to_string().as_bytes(), None) else {
+            panic!("no manifest")
+        };
+        assert_eq!((&manifest.config.annotations, &manifest.layers[0].annotations), (&None, &None));
     }
 
     #[test]
@@ -249,5 +275,9 @@ mod tests {
         assert_eq!(diff_ids[0].as_str(), hex('d'));
         let windows = r#"{"architecture":"amd64","os":"windows","rootfs":{"type":"layers","diff_ids":[]}}"#;
         assert!(parse_config(windows.as_bytes()).unwrap_err().to_string().contains("windows"));
+        let labels = vec![r#""a":"""#; 50_001].join(",");
+        let crowd = format!(r#"{{"config":{{"Labels":{{{labels}}}}},"rootfs":{{}}}}"#);
+        let why = parse_config(crowd.as_bytes()).unwrap_err().to_string();
+        assert_eq!(why, "the image configuration holds more than 50000 values");
     }
 }

@@ -7,11 +7,13 @@ use crate::digest::chain_ids;
 use crate::error::{ImageError, Result, doing};
 use crate::layer_jobs::SharedJob;
 use crate::manifest::{self, MAX_CONFIG};
+use crate::printable::one_line;
 use crate::progress::{Progress, PullEvent, Subscription};
 use crate::registry::Repository;
 use crate::resolve::{Found, at_some_place, find};
 use crate::store::{ImageRecord, ImageStore, Inner, LayerRef};
 use crate::{Digest, ImageRef, Platform};
+use bytes::Bytes;
 use cri::{Credentials, ImageInfo, Pulled, blocking};
 use futures::FutureExt;
 use futures::future::try_join_all;
@@ -108,13 +110,18 @@ async fn pull(
 ) -> Result<(Pulled, bool)> {
     let reference = wanted.reference;
     wanted.platform.map_or(Ok(()), Platform::check)?;
-    let found = find(store, reference, wanted.platform, wanted.credentials).await?;
+    let mut found = find(store, reference, wanted.platform, wanted.credentials).await?;
     let (version, repository) = (reference.version().to_owned(), reference.path().to_owned());
     progress.event(PullEvent::Pulling { version, repository });
     let id = found.manifest.config.digest.clone();
     let known = store.state().index.images.contains_key(&id);
 
-    let blobs = store.pin(vec![id.clone(), Digest::of(&found.manifest_bytes)]);
+    // layers may be on their way for hours, and many images at once: their documents are on the disk by then, and not in memory
+    let manifest_bytes = std::mem::take(&mut found.manifest_bytes);
+    let manifest_digest = Digest::of(&manifest_bytes);
+    let blobs = store.pin(vec![id.clone(), manifest_digest.clone()]);
+    let writer = store.clone();
+    blocking(move || writer.blobs.write(&manifest_bytes)).await?;
     let (config, diff_ids) = manifest::parse_config(&config_bytes(store, reference, &found).await?)?;
     if diff_ids.len() != found.manifest.layers.len() {
         return Err(ImageError::Refused(format!(
@@ -126,6 +133,8 @@ async fn pull(
     if let Some(warning) = wanted.platform.and_then(|platform| other_platform(reference, platform, &config)) {
         progress.event(PullEvent::Warning(warning));
     }
+    let user = config.config().as_ref().and_then(|c| c.user().clone()).filter(|user| !user.is_empty());
+    drop(config);
     let chains = chain_ids(&diff_ids);
     let layers = store.pin(chains.clone());
     let told = Subscription::of(progress.clone());
@@ -135,8 +144,8 @@ async fn pull(
     let layer_refs = chains.into_iter().zip(diff_ids).zip(sizes);
     let record = ImageRecord {
         layers: layer_refs.map(|((chain, diff_id), size)| LayerRef { chain, diff_id, size }).collect(),
-        manifest: Some(Digest::of(&found.manifest_bytes)),
-        user: config.config().as_ref().and_then(|c| c.user().clone()).filter(|user| !user.is_empty()),
+        manifest: Some(manifest_digest),
+        user,
         added_at: jiff::Timestamp::now(),
         step: None,
         hidden: false,
@@ -146,12 +155,8 @@ async fn pull(
     names.extend(reference.tag().is_some().then(|| reference.clone()));
     let accepted = found.repository.accepted();
     let by = accepted.and_then(|taken| wanted.credentials.iter().position(|given| given == taken));
-    let (store, bytes) = (store.clone(), found.manifest_bytes);
-    let image = blocking(move || {
-        store.blobs.write(&bytes)?;
-        store.add_image(&id, record, &names)
-    })
-    .await?;
+    let store = store.clone();
+    let image = blocking(move || store.add_image(&id, record, &names)).await?;
     drop((blobs, layers));
     progress.event(PullEvent::Resolved { digest: found.digest });
     Ok((Pulled { image, by }, !known))
@@ -165,16 +170,17 @@ fn other_platform(reference: &ImageRef, wanted: &Platform, config: &ImageConfigu
         variant: config.variant().clone(),
     };
     wanted.distance(&own).is_none().then(|| {
-        format!(
+        let warning = format!(
             "image with reference {} was found but its platform ({own}) does not match the specified platform ({wanted})",
             reference.familiar()
-        )
+        );
+        one_line(&warning).into_owned()
     })
 }
 
 /// Of an image that is here by a name of this repository it is here as well. Of any other the registry has to show that it has it,
 /// as of layers: its digest alone is the image's id, which many know.
-async fn config_bytes(store: &Arc<Inner>, reference: &ImageRef, found: &Found) -> Result<Vec<u8>> {
+async fn config_bytes(store: &Arc<Inner>, reference: &ImageRef, found: &Found) -> Result<Bytes> {
     let descriptor = &found.manifest.config;
     if descriptor.size > MAX_CONFIG {
         return Err(ImageError::Refused(format!("image configuration of {} bytes", descriptor.size)));
@@ -184,12 +190,12 @@ async fn config_bytes(store: &Arc<Inner>, reference: &ImageRef, found: &Found) -
         |name: &String| name.strip_prefix(&repository).is_some_and(|version| version.starts_with([':', '@']));
     let is_own = store.state().index.names_of(&descriptor.digest).any(is_of_it);
     if is_own && let Ok(held) = store.blobs.read(&descriptor.digest) {
-        return Ok(held);
+        return Ok(held.into());
     }
     let bytes = found.repository.small_blob(&descriptor.digest, MAX_CONFIG).await?;
     let (store, written) = (store.clone(), bytes.clone());
     blocking(move || store.blobs.write(&written)).await.map_err(doing("keep the configuration"))?;
-    Ok(bytes.to_vec())
+    Ok(bytes)
 }
 
 /// One job a layer, bottom first, each knowing the one below.

@@ -26,6 +26,7 @@ use crate::error::{ImageError, Result, doing};
 use crate::layer_jobs::LayerJobs;
 use crate::registries::Registries;
 use crate::registry::Transport;
+use crate::turns::Turns;
 use crate::{Digest, manifest};
 use blobs::Blobs;
 use cri::ImageInfo;
@@ -38,10 +39,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tokio::sync::Semaphore;
-
-/// Layers that are downloaded and unpacked at a time, over all pulls: Docker's number.
-const PARALLEL_LAYERS: usize = 3;
 
 /// All images of one profile.
 pub struct ImageStore {
@@ -54,7 +51,7 @@ pub(crate) struct Inner {
     pub(crate) layers: Layers,
     pub(crate) transport: Arc<Transport>,
     pub(crate) jobs: LayerJobs,
-    pub(crate) slots: Semaphore,
+    pub(crate) turns: Arc<Turns>,
     pub(crate) embedded: Embedded,
     pub(crate) cache_mounts: CacheMounts,
     state: Mutex<State>,
@@ -108,7 +105,7 @@ impl ImageStore {
             layers: Layers::open(dir.join("layers"), tmp)?,
             transport: Arc::new(Transport::new(registries)),
             jobs: LayerJobs::default(),
-            slots: Semaphore::new(PARALLEL_LAYERS),
+            turns: Arc::default(),
             embedded: Embedded::default(),
             cache_mounts: CacheMounts::default(),
             state: Mutex::new(State { index, leases: Leases::default(), pins: Pins::default() }),

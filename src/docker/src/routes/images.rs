@@ -11,6 +11,7 @@ pub(crate) use transfer::{create, load, platform, push, save, save_one, told, to
 use crate::engine::Engine;
 use crate::error::{ApiError, Result};
 use crate::filters::Filters;
+use crate::label_budget::LabelBudget;
 use crate::names::{familiar, without_version};
 use crate::request::{ApiRequest, ApiResponse, empty, json};
 use http::StatusCode;
@@ -48,11 +49,20 @@ fn shown(details: &ImageDetails, counted: &Counted) -> Value {
     })
 }
 
+/// Bytes of labels that one list tells: far more than is to be found on a machine whose images nobody made for this.
+const LISTED_LABELS: usize = 32 << 20;
+
 /// For `docker system df`.
-pub(super) fn usage(engine: &Engine, usage: &ImageUsage) -> Value {
-    let users = engine.containers().iter().filter(|c| c.see(|r| r.image == usage.info.id)).count();
-    let counted = Counted { shared: Some(usage.shared), containers: Some(users) };
-    engine.images.details(&usage.info.id).map_or(Value::Null, |details| shown(&details, &counted))
+pub(super) fn usages(engine: &Engine, usages: &[ImageUsage]) -> Vec<Value> {
+    let mut labels = LabelBudget::of(LISTED_LABELS);
+    let usage = |usage: &ImageUsage| {
+        let users = engine.containers().iter().filter(|c| c.see(|r| r.image == usage.info.id)).count();
+        let counted = Counted { shared: Some(usage.shared), containers: Some(users) };
+        let Ok(mut details) = engine.images.details(&usage.info.id) else { return Value::Null };
+        details.document.config.labels.retain(|name, value| labels.takes(name, value));
+        shown(&details, &counted)
+    };
+    usages.iter().map(usage).collect()
 }
 
 /// What `docker images` is asked for.
@@ -132,6 +142,13 @@ fn retain(names: &mut Vec<String>, patterns: &[String]) -> Result<()> {
 }
 
 pub(super) async fn list(request: ApiRequest) -> ApiResponse {
+    // the configuration of each image is read from the disk
+    let all = tokio::task::spawn_blocking(move || listed(&request)).await??;
+    json(&all)
+}
+
+/// Newest first. Blocks.
+fn listed(request: &ApiRequest) -> Result<Vec<Value>> {
     let engine = &request.engine;
     let wanted = Wanted::of(engine, request.query.json("filters")?)?;
     let shared: HashMap<String, u64> = match request.query.flag("shared-size") {
@@ -140,9 +157,11 @@ pub(super) async fn list(request: ApiRequest) -> ApiResponse {
         }
         false => HashMap::new(),
     };
+    let mut labels = LabelBudget::of(LISTED_LABELS);
     let mut all = Vec::new();
     for details in engine.images.list(request.query.flag("all")) {
-        if let Some(details) = wanted.select(details)? {
+        if let Some(mut details) = wanted.select(details)? {
+            details.document.config.labels.retain(|name, value| labels.takes(name, value));
             let counted = Counted { shared: shared.get(&details.info.id).copied(), containers: None };
             let mut shown = shown(&details, &counted);
             versions::fit_listed(&mut shown, request.version);
@@ -150,7 +169,7 @@ pub(super) async fn list(request: ApiRequest) -> ApiResponse {
         }
     }
     all.sort_by_key(|(made, _)| std::cmp::Reverse(*made));
-    json(&all.into_iter().map(|(_, shown)| shown).collect::<Vec<_>>())
+    Ok(all.into_iter().map(|(_, shown)| shown).collect())
 }
 
 pub(super) async fn inspect(request: ApiRequest) -> ApiResponse {

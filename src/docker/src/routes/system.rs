@@ -241,7 +241,7 @@ pub(super) async fn df(request: ApiRequest) -> ApiResponse {
         let usage = is_asked("image").then(|| engine.images.disk_usage());
         value!({
             "LayersSize": usage.as_ref().map_or(0, |usage| usage.layers),
-            "Images": usage.map(|usage| usage.images.iter().map(|i| super::images::usage(&engine, i)).collect::<Vec<_>>()),
+            "Images": usage.map(|usage| super::images::usages(&engine, &usage.images)),
             "Containers": is_asked("container").then(|| measured_containers(&engine)),
             "Volumes": is_asked("volume").then(|| measured_volumes(&engine)),
             "BuildCache": is_asked("build-cache").then(Vec::<Value>::new),

@@ -5,7 +5,11 @@ use super::options::{BuildSsh, SshAgent};
 use super::view::{Node, View};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
+
+/// Bytes of what git says that are kept, the last ones. The server's words are among them, and need not end.
+const MOST_SAID: usize = 64 << 10;
 
 /// `https://host/repo.git#ref:directory`, `git@host:repo.git#ref:directory`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,17 +181,37 @@ impl Git<'_> {
     }
 
     async fn run(&self, arguments: &[&str]) -> Result<(), String> {
-        let output = self.command(arguments).output().await.map_err(|e| match e.kind() {
+        let broken = |e: std::io::Error| match e.kind() {
             std::io::ErrorKind::NotFound => {
                 "git is not installed: builds from repositories need it".to_owned()
             }
             _ => format!("git {}: {e}", arguments[0]),
-        })?;
-        if output.status.success() {
+        };
+        let mut command = self.command(arguments);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(broken)?;
+        let said = match child.stderr.take() {
+            Some(stderr) => last_of(stderr).await.map_err(broken)?,
+            None => Vec::new(),
+        };
+        if child.wait().await.map_err(broken)?.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(format!("git {}: {}", arguments[0], said.trim()))
+        Err(format!("git {}: {}", arguments[0], String::from_utf8_lossy(&said).trim()))
+    }
+}
+
+/// The end of what somebody says.
+async fn last_of(mut said: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
+    let mut kept: Vec<u8> = Vec::new();
+    let mut block = vec![0; MOST_SAID];
+    loop {
+        let length = said.read(&mut block).await?;
+        if length == 0 {
+            return Ok(kept);
+        }
+        kept.extend_from_slice(&block[..length]);
+        let surplus = kept.len().saturating_sub(MOST_SAID);
+        kept.drain(..surplus);
     }
 }
 
@@ -257,6 +281,15 @@ mod tests {
             let mut arguments = command.as_std().get_args();
             assert!(arguments.any(|argument| argument == "credential.helper="), "{name}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_ends_to_speak_fills_no_memory() {
+        let (chatter, reason) = (vec![b'x'; 10 * MOST_SAID], b"fatal: no such repository".as_slice());
+        let kept = last_of(chatter.as_slice().chain(reason)).await.unwrap();
+        assert_eq!(kept.len(), MOST_SAID);
+        assert!(kept.ends_with(reason));
+        assert_eq!(last_of(reason).await.unwrap(), reason);
     }
 
     #[test]

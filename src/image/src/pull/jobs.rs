@@ -7,11 +7,13 @@ use crate::manifest::Descriptor;
 use crate::progress::{Fanout, LayerStatus, Progress, PullEvent};
 use crate::registry::{Repository, download};
 use crate::store::{Inner, Provenance};
+use crate::turns::Turn;
 use crate::unpack::{self, Feed, Unpacked};
 use cri::blocking;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// One layer to be brought.
 #[derive(Clone)]
@@ -95,16 +97,22 @@ impl LayerJob {
             watchers.tell(LayerStatus::AlreadyExists);
             return Ok(size);
         }
-        let slot = match self.store.slots.try_acquire() {
-            Ok(slot) => slot,
-            Err(_) => {
+        let registry = self.repository.domain();
+        let turn = match self.store.turns.try_take(registry) {
+            Some(turn) => turn,
+            None => {
                 watchers.tell(LayerStatus::Waiting);
-                self.store.slots.acquire().await.map_err(|e| ImageError::io("wait for a turn", e))?
+                self.store.turns.take(registry).await
             }
         };
-        let unpacked = self.bring(&watchers).await?;
+        let unpacked = tokio::select! {
+            unpacked = self.bring(&watchers, &turn) => unpacked?,
+            () = turn.lost() => return Err(ImageError::Registry(format!(
+                "download layer {}: it is slow, and other registries have waited for long", self.blob.digest.short()
+            ))),
+        };
         // the layer below may still wait for a turn: it must not wait for ours
-        drop(slot);
+        drop(turn);
         self.verify(&unpacked)?;
         let from = self.provenance();
         if let Some(below) = self.below_done {
@@ -117,11 +125,14 @@ impl LayerJob {
     }
 
     /// Download and unpacking overlap: the socket feeds the inflater.
-    async fn bring(&self, watchers: &Arc<Fanout>) -> Result<Unpacked> {
+    async fn bring(&self, watchers: &Arc<Fanout>, turn: &Turn) -> Result<Unpacked> {
         let directory = self.store.layers.temporary()?;
         let extracting = Extracting::new(watchers.clone(), self.blob.size);
-        let told = extracting.clone();
-        let (sender, unpacked) = unpack::start(directory, move |bytes| told.passed(bytes));
+        let (told, passed) = (extracting.clone(), turn.passed());
+        let (sender, unpacked) = unpack::start(directory, move |bytes| {
+            passed.store(bytes, Ordering::Relaxed);
+            told.passed(bytes);
+        });
         let brought = download(&self.repository, &self.blob, &sender, |status| watchers.tell(status)).await;
         match brought {
             Ok(true) => {

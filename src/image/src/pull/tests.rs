@@ -537,3 +537,18 @@ async fn a_proxy_is_asked_for_what_is_not_on_this_machine() {
     assert!(store.pull_with("direct.test/app:v1", &[], Arc::new(Silent)).await.is_err());
     assert_eq!(proxy.asked("direct.test"), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_is_slow_holds_up_its_own_layers() {
+    let (registry, t) = (FakeRegistry::start().await, store());
+    registry.put_image("v1", &[layer("a")]);
+    let name = format!("{}/app:v1", registry.host);
+    let turns = &t.store.inner.turns;
+    let all_of = |registry: &str| -> Vec<_> { std::iter::from_fn(|| turns.try_take(registry)).collect() };
+    let pull = || t.store.pull_with(&name, &[], Arc::new(Silent));
+    let own = all_of(&registry.host);
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(200), pull()).await.is_err());
+    drop(own);
+    let _others = all_of("slow.test");
+    pull().await.unwrap();
+}

@@ -18,6 +18,10 @@ use std::sync::Arc;
 
 /// Of a list of tags; a registry that never ends must not keep us for ever.
 const MAX_PAGES: usize = 1000;
+/// Of one repository: the largest have some tens of thousands.
+const MAX_TAGS: usize = 100_000;
+/// Characters of one (distribution specification, "Pulling manifests").
+const MAX_TAG: usize = 128;
 
 #[derive(Deserialize)]
 struct Tags {
@@ -69,6 +73,7 @@ impl Repository {
             let page: Tags = serde_json::from_slice(&read_small(response, MAX_MANIFEST as usize).await?)
                 .map_err(|e| ImageError::Registry(format!("broken list of tags: {e}")))?;
             tags.extend(page.tags.unwrap_or_default());
+            check_tags(&tags)?;
             match next {
                 Some(next) => uri = resolve(&uri, &next)?,
                 None => return Ok(tags),
@@ -143,9 +148,40 @@ impl Repository {
     }
 }
 
+fn check_tags(tags: &[String]) -> Result<()> {
+    let why = if tags.len() > MAX_TAGS {
+        format!("the list of tags has more than {MAX_TAGS}")
+    } else if tags.iter().any(|tag| tag.len() > MAX_TAG) {
+        format!("a tag has more than {MAX_TAG} characters")
+    } else {
+        return Ok(());
+    };
+    Err(ImageError::Refused(why))
+}
+
 /// What RFC 8288 calls the link that follows: `</v2/a/tags/list?last=b&n=100>; rel="next"`.
 fn next_page(headers: &HeaderMap) -> Option<HeaderValue> {
     let link = headers.get(header::LINK)?.to_str().ok()?;
     let (target, relation) = link.strip_prefix('<')?.split_once('>')?;
     relation.contains("next").then(|| HeaderValue::from_str(target).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_counted_over_all_pages() {
+        let tags = |count: usize, length: usize| vec!["a".repeat(length); count];
+        for (name, tags, want) in [
+            ("none", tags(0, 0), None),
+            ("many", tags(MAX_TAGS, 1), None),
+            ("too many", tags(MAX_TAGS + 1, 1), Some("the list of tags has more than 100000")),
+            ("as long as they may be", tags(2, MAX_TAG), None),
+            ("a longer one", tags(1, MAX_TAG + 1), Some("a tag has more than 128 characters")),
+        ] {
+            let why = check_tags(&tags).err().map(|why| why.to_string());
+            assert_eq!(why.as_deref(), want, "{name}");
+        }
+    }
 }

@@ -43,11 +43,14 @@ impl ImageStore {
         self.details_of(&state, &id)
     }
 
-    /// All images, with the steps of builds where they are wanted; those that are broken on disk are left out.
-    pub fn list(&self, with_steps: bool) -> Vec<ImageDetails> {
+    /// All images, with the steps of builds where they are wanted; those that are broken on disk are left out. Each is read as
+    /// it is asked for: together they take as much memory as their authors like. Blocks.
+    pub fn list(&self, with_steps: bool) -> impl Iterator<Item = ImageDetails> {
         let state = self.inner.state();
         let shown = state.index.images.iter().filter(|(_, image)| with_steps || !image.hidden);
-        shown.filter_map(|(id, _)| self.details_of(&state, id).ok()).collect()
+        let ids: Vec<Digest> = shown.map(|(id, _)| id.clone()).collect();
+        drop(state);
+        ids.into_iter().filter_map(move |id| self.details_of(&self.inner.state(), &id).ok())
     }
 
     fn details_of(&self, state: &State, id: &Digest) -> Result<ImageDetails> {
