@@ -298,11 +298,12 @@ impl Allocators {
                     numbers.kept.insert(number);
                     ports[index].node_port = Some(i32::from(number));
                 }
-                None => numbers.errors.invalid(
-                    format!("spec.ports[{index}].nodePort"),
-                    0,
-                    "failed to allocate a nodePort: range is full",
-                ),
+                None => {
+                    let why = "failed to allocate a nodePort: range is full";
+                    numbers.errors.invalid(format!("spec.ports[{index}].nodePort"), 0, why);
+                    // so it is for the thousands behind it, for each of which the whole range would be gone through
+                    break;
+                }
             }
         }
         if is_checked {

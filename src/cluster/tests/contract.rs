@@ -484,6 +484,13 @@ async fn ports_and_addresses_come_back_when_a_write_fails_or_a_service_goes() {
     }
     let full = services.create(service("more", None)).await.unwrap_err();
     assert!(full.message.contains("range is full"), "{full}");
+    let mut many = service("many", None);
+    let ports = many.spec.as_mut().unwrap().ports.as_mut().unwrap();
+    let one = ports[0].clone();
+    let port = |n: i32| ServicePort { name: Some(format!("p{n}")), port: n, ..one.clone() };
+    *ports = (1..100).map(port).collect();
+    let full = services.create(many).await.unwrap_err();
+    assert_eq!(full.causes.len(), 1, "it is full for all of them: {full}");
     let old = services.get(&key("s0")).unwrap().spec.unwrap().ports.unwrap()[0].node_port;
     services.delete(&key("s0"), DeleteOptions::default()).await.unwrap();
     let mut invalid = service("bad", old);

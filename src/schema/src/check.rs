@@ -10,6 +10,13 @@ use std::fmt;
 
 /// So many unknown and doubled fields are told; upstream's decoder gathers as many.
 const MOST_FAULTS: usize = 100;
+/// In bytes, of all of them but the last: each has the whole path, and of that a client makes up the keys of maps.
+const MOST_TOLD: usize = 64 << 10;
+
+/// Whether a further one is told.
+pub(crate) fn has_room(faults: &[String]) -> bool {
+    faults.len() < MOST_FAULTS && faults.iter().map(String::len).sum::<usize>() < MOST_TOLD
+}
 
 /// What a strict reader refuses and another is warned of.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -95,7 +102,7 @@ impl Walk<'_> {
     }
 
     fn fault(&mut self, what: &str, field: &str) {
-        if self.checked.faults.len() < MOST_FAULTS {
+        if has_room(&self.checked.faults) {
             let place = self.place(field);
             self.checked.faults.push(format!("{what} field \"{place}\""));
         }
@@ -575,5 +582,8 @@ mod tests {
         let many: Vec<String> = (0..1_000).map(|n| format!("\"x{n}\":1")).collect();
         let json = format!("{{\"spec\":{{{}}}}}", many.join(","));
         assert_eq!(faults("apps.v1.Deployment", &json).unwrap().len(), MOST_FAULTS);
+        let below = format!(r#"{{"{}":{{{}}}}}"#, "x".repeat(MOST_TOLD), [r#""a":1"#; 300].join(","));
+        let told = doubled_fields(below.as_bytes()).unwrap();
+        assert_eq!(told.len(), 1, "each would have the long key");
     }
 }

@@ -8,7 +8,15 @@ use std::fmt::Display;
 #[derive(Debug, Default)]
 pub struct ErrorList {
     causes: Vec<Cause>,
+    /// Bytes of the causes.
+    size: usize,
+    /// How many more there are.
+    left_out: usize,
 }
+
+/// In bytes, what is said of one object. A name that a client makes up stands in the path of all that is below it, and a body holds
+/// a hundred thousand values of which each may be wrong: what is said of them would be a thousand times what they are.
+const MOST_SAID: usize = 256 << 10;
 
 /// Of a value that is too large to be shown in a message, so many characters are.
 const LONGEST_SHOWN: usize = 1024;
@@ -74,25 +82,34 @@ impl ErrorList {
     /// deleted.
     pub fn forgive(&mut self, before: &ErrorList) {
         self.causes.retain(|cause| !before.causes.contains(cause));
+        self.left_out = self.left_out.saturating_sub(before.left_out);
+        self.size = self.causes.iter().map(size).sum();
     }
 
     pub fn extend(&mut self, causes: impl IntoIterator<Item = Cause>) {
-        self.causes.extend(causes);
+        causes.into_iter().for_each(|cause| self.add(cause));
     }
 
-    pub fn append(&mut self, mut other: ErrorList) {
-        self.causes.append(&mut other.causes);
+    pub fn append(&mut self, other: ErrorList) {
+        self.left_out += other.left_out;
+        self.extend(other.causes);
     }
 
     pub fn is_empty(&self) -> bool {
-        self.causes.is_empty()
+        self.len() == 0
     }
 
     pub fn len(&self) -> usize {
-        self.causes.len()
+        self.causes.len() + self.left_out
     }
 
-    pub fn into_causes(self) -> Vec<Cause> {
+    /// The last says how many more there are, where they were too many to be told.
+    pub fn into_causes(mut self) -> Vec<Cause> {
+        if self.left_out > 0 {
+            let message = format!("Invalid value: \"\": and {} more", self.left_out);
+            let (reason, field) = ("FieldValueInvalid".to_owned(), "<nil>".to_owned());
+            self.causes.push(Cause { reason, message, field });
+        }
         self.causes
     }
 
@@ -101,8 +118,21 @@ impl ErrorList {
             root if root.is_empty() => "<nil>".to_owned(),
             field => field,
         };
-        self.causes.push(Cause { reason: reason.to_owned(), message, field });
+        self.add(Cause { reason: reason.to_owned(), message, field });
     }
+
+    fn add(&mut self, cause: Cause) {
+        if self.size >= MOST_SAID {
+            self.left_out += 1;
+            return;
+        }
+        self.size += size(&cause);
+        self.causes.push(cause);
+    }
+}
+
+fn size(cause: &Cause) -> usize {
+    cause.reason.len() + cause.message.len() + cause.field.len()
 }
 
 fn shown(value: &Value) -> String {
@@ -110,5 +140,43 @@ fn shown(value: &Value) -> String {
     match text.char_indices().nth(LONGEST_SHOWN) {
         Some((at, _)) => format!("{}...", &text[..at]),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hundred thousand of a long path.
+    fn many() -> ErrorList {
+        let (mut errors, field) = (ErrorList::default(), "x".repeat(1000));
+        (0..100_000).for_each(|_| errors.invalid(&field, "!", "must be a name"));
+        errors
+    }
+
+    #[test]
+    fn what_is_said_of_one_object_is_bounded() {
+        let errors = many();
+        assert_eq!((errors.len(), errors.is_empty()), (100_000, false));
+        let causes = errors.into_causes();
+        let size: usize = causes.iter().map(|cause| cause.field.len() + cause.message.len()).sum();
+        assert!(size < MOST_SAID + 2000, "{size}");
+        let told = causes.len() - 1;
+        let last = format!("Invalid value: \"\": and {} more", 100_000 - told);
+        assert_eq!(causes.last().map(|cause| cause.message.as_str()), Some(last.as_str()));
+    }
+
+    #[test]
+    fn what_was_wrong_before_is_forgiven_however_much_it_is() {
+        let mut errors = many();
+        errors.forgive(&many());
+        assert!(errors.is_empty());
+        let mut more = many();
+        more.required("spec", "");
+        more.forgive(&many());
+        assert_eq!(more.len(), 1);
+        let mut together = many();
+        together.append(many());
+        assert_eq!(together.len(), 200_000);
     }
 }

@@ -1,9 +1,10 @@
 //! Pruning: what the schema does not name is dropped (KEP-2337), and said.
 
+use crate::check::has_room;
 use crate::{Schema, table};
 use serde_json::{Map, Value};
 
-/// Drops the fields that the schema does not name, and returns their paths (`spec.replica`, `spec.list[0].x`). The root's
+/// Drops the fields that the schema does not name, and returns the paths of the first (`spec.replica`, `spec.list[0].x`). The root's
 /// `apiVersion`, `kind` and `metadata` stay, and so do those of embedded objects, whose metadata is pruned as every object's.
 pub fn prune(value: &mut Value, schema: &Schema) -> Vec<String> {
     let mut dropped = Vec::new();
@@ -41,7 +42,9 @@ fn object(
     let unknown: Vec<String> = fields.keys().filter(|name| !stays(name)).cloned().collect();
     for name in unknown {
         fields.remove(&name);
-        dropped.push(format!("{path}{}{name}", if path.is_empty() { "" } else { "." }));
+        if has_room(dropped) {
+            dropped.push(format!("{path}{}{name}", if path.is_empty() { "" } else { "." }));
+        }
     }
     for (name, value) in fields.iter_mut() {
         // the metadata of a resource is as such, whatever the schema says of it; the root's is checked elsewhere

@@ -1,5 +1,5 @@
 use crate::{ErrorList, ListType, Schema, from_openapi, prune, set_defaults, validate};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 fn schema(openapi: Value) -> Schema {
     from_openapi(&openapi, "schema").unwrap_or_else(|e| panic!("{:?}", e.into_causes()))
@@ -125,6 +125,10 @@ fn unknown_fields_are_dropped_and_named() {
     assert_eq!(value["metadata"]["labels"]["a"], "b");
     assert_eq!(value["spec"]["pod"]["metadata"]["labels"]["a"], "b");
     assert!(prune(&mut value, &schema).is_empty(), "pruning twice is pruning once");
+    let unknown: Map<String, Value> = (0..1000).map(|n| (format!("n{n}"), json!(1))).collect();
+    let mut long = json!({"spec": {"map": {"k".repeat(1 << 20): unknown}}});
+    assert_eq!(prune(&mut long, &schema).len(), 1, "each would have the long key");
+    assert!(prune(&mut long, &schema).is_empty(), "and all are dropped");
 }
 
 #[test]

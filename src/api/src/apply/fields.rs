@@ -57,9 +57,17 @@ impl Fields {
         common
     }
 
-    /// Takes out what is in the other.
+    /// Takes out what is in the other. It takes as long as the smaller of both is: hundreds of entries lose the fields of one change.
     pub(super) fn subtract(&mut self, other: &Fields) {
         self.member &= !other.member;
+        if self.children.len() <= other.children.len() {
+            self.children.retain(|element, mine| {
+                let Some(theirs) = other.children.get(element) else { return true };
+                mine.subtract(theirs);
+                !mine.is_empty()
+            });
+            return;
+        }
         for (element, theirs) in &other.children {
             let Some(mine) = self.children.get_mut(element) else { continue };
             mine.subtract(theirs);
@@ -81,30 +89,42 @@ impl Fields {
     }
 
     /// Whether a path of the set may be in one that is written as `fieldsV1`. Yes where there is a key, which others may have written
-    /// with other spaces.
+    /// with other spaces. It takes as long as the smaller of both is.
     pub(super) fn may_meet(&self, written: &Value) -> bool {
         let Some(theirs) = written.as_object() else { return false };
-        let is_member = || theirs.is_empty() || theirs.contains_key(".");
-        self.member && is_member()
-            || self.children.iter().any(|(element, mine)| match (theirs.get(&element.encode()), element) {
-                (Some(theirs), _) => mine.may_meet(theirs),
-                (None, Element::Field(_)) => false,
-                (None, _) => theirs.keys().any(|name| name.starts_with("k:") || name.starts_with("v:")),
-            })
+        if self.member && (theirs.is_empty() || theirs.contains_key(".")) {
+            return true;
+        }
+        if theirs.len() <= self.children.len() {
+            return theirs.iter().any(|(name, below)| {
+                let mine = Element::parse(name).and_then(|element| self.children.get(&element));
+                mine.is_some_and(|mine| mine.may_meet(below))
+            });
+        }
+        let has_keys = theirs.keys().any(|name| name.starts_with("k:") || name.starts_with("v:"));
+        self.children.iter().any(|(element, mine)| match (theirs.get(&element.encode()), element) {
+            (Some(theirs), _) => mine.may_meet(theirs),
+            (None, Element::Field(_)) => false,
+            (None, _) => has_keys,
+        })
     }
 
-    /// Every path in the set, as messages have it.
-    pub(super) fn paths(&self) -> Vec<String> {
-        let mut paths = Vec::new();
-        self.collect(String::new(), &mut paths);
+    /// The paths in the set, as messages have them: the first, of `most` bytes but for the last. Each has all that is above it.
+    pub(super) fn paths(&self, most: usize) -> Vec<String> {
+        let (mut paths, mut left) = (Vec::new(), most);
+        self.collect(String::new(), &mut paths, &mut left);
         paths
     }
 
-    fn collect(&self, here: String, paths: &mut Vec<String>) {
+    fn collect(&self, here: String, paths: &mut Vec<String>, left: &mut usize) {
         for (element, child) in &self.children {
-            child.collect(format!("{here}{element}"), paths);
+            if *left == 0 {
+                return;
+            }
+            child.collect(format!("{here}{element}"), paths, left);
         }
-        if self.member {
+        if self.member && *left > 0 {
+            *left = left.saturating_sub(here.len());
             paths.push(here);
         }
     }
@@ -170,6 +190,11 @@ mod tests {
             ("intersection", a.intersection(&b), json!({"f:y": {"f:z": {}}})),
             ("difference", changed(Fields::subtract, &b), json!({"f:x": {}, "f:y": {}})),
             ("nothing is left of itself", changed(Fields::subtract, &a), json!({})),
+            (
+                "a little less",
+                changed(Fields::subtract, &fields(json!({"f:x": {}}))),
+                json!({"f:y": {".": {}, "f:z": {}}}),
+            ),
         ];
         for (name, got, want) in cases {
             assert_eq!(got.encode(), want, "{name}");
@@ -213,8 +238,10 @@ mod tests {
             "f:metadata": {"f:finalizers": {"v:\"a\"": {}}}}),
         );
         assert_eq!(
-            set.paths(),
+            set.paths(1000),
             [".metadata.finalizers[=\"a\"]", ".spec.ports[containerPort=80,protocol=\"TCP\"].name"]
         );
+        assert_eq!(set.paths(1).len(), 1);
+        assert!(set.paths(0).is_empty());
     }
 }

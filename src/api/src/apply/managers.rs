@@ -7,12 +7,16 @@ use super::fields::Fields;
 use super::merge::{merge, prune};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The owner of everything in an object that had no managed fields until it was applied.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 /// Upstream keeps as many who update apart; the oldest beyond them are one.
 const MOST_UPDATERS: usize = 10;
 const ANCIENT: &str = "ancient-changes";
+/// In bytes, of conflicts that are told. Names of managers, their versions and keys of lists are what clients make of them, and each
+/// conflict has its manager's and all that is above its field.
+const MOST_TOLD: usize = 256 << 10;
 const KUBECTL: &str = "kubectl";
 /// Where kubectl keeps what it applied from the client's side.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -60,6 +64,7 @@ pub struct Conflict {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApplyError {
+    /// The first of them.
     Conflicts(Vec<Conflict>),
     /// The object does not have the structure of its kind.
     Malformed(String),
@@ -132,16 +137,17 @@ pub fn apply(
     let mut difference = compare(live, &object, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
     UNOWNED.iter().for_each(|path| difference.removed.take(path));
     let set = difference.set();
-    let mut conflicts = Vec::new();
+    let (mut conflicts, mut contested, mut left) = (Vec::new(), Fields::default(), MOST_TOLD);
     for manager in &mut managers {
         let taken = manager.fields.intersection(&set);
-        let title = manager.entry.title();
-        let paths = taken.paths().into_iter();
-        conflicts.extend(paths.map(|path| Conflict { manager: title.clone(), path }));
+        if !taken.is_empty() && !force {
+            conflicts.extend(told(&taken, &manager.entry.title(), &mut left));
+        }
+        contested.unite(&taken);
         manager.fields.subtract(&taken);
         manager.fields.subtract(&difference.removed);
     }
-    if !force && !conflicts.is_empty() && !all_by_kubectl(&conflicts, live, who, structure) {
+    if !force && !contested.is_empty() && !all_by_kubectl(&contested, live, who, structure) {
         return Err(ApplyError::Conflicts(conflicts));
     }
     let is_changed = !set.is_empty() || !difference.removed.is_empty();
@@ -154,6 +160,17 @@ pub fn apply(
     remember_for_kubectl(&mut object, live, wanted, who);
     set_managed_fields(&mut object, managers);
     Ok(object)
+}
+
+/// As many conflicts as there is room for.
+fn told(taken: &Fields, manager: &str, left: &mut usize) -> Vec<Conflict> {
+    let paths = taken.paths(*left);
+    let conflict = |path: String| {
+        let is_told = *left > 0;
+        *left = left.saturating_sub(manager.len() + path.len());
+        is_told.then(|| Conflict { manager: manager.to_owned(), path })
+    };
+    paths.into_iter().map_while(conflict).collect()
 }
 
 /// Where kubectl has applied from the client's side before, it finds there what it applied last, also from the server's side.
@@ -170,14 +187,15 @@ fn remember_for_kubectl(object: &mut Value, live: &Value, wanted: &Value, who: W
 }
 
 /// kubectl takes over what kubectl itself applied from the client's side, as upstream lets it.
-fn all_by_kubectl(conflicts: &[Conflict], live: &Value, who: Who<'_>, structure: &dyn Structure) -> bool {
+fn all_by_kubectl(contested: &Fields, live: &Value, who: Who<'_>, structure: &dyn Structure) -> bool {
     let annotations = live.pointer("/metadata/annotations");
     let last = annotations.and_then(|all| all.get(LAST_APPLIED)).and_then(Value::as_str);
     let last: Option<Value> = last.and_then(|text| serde_json::from_str(text).ok());
     let (true, Some(last)) = (who.manager == KUBECTL, last) else { return false };
     let Ok(fields) = owned_fields(&last, structure) else { return false };
-    let paths = fields.paths();
-    conflicts.iter().all(|conflict| paths.contains(&conflict.path))
+    let mut others = contested.clone();
+    others.subtract(&fields);
+    others.is_empty()
 }
 
 /// For an object that is there, but has no managed fields.
@@ -238,29 +256,33 @@ fn cap(entries: &mut Vec<Entry>) {
         return;
     }
     updaters.sort_by_key(|at| entries[*at].time.clone());
-    let mut gone = Vec::new();
-    let mut buckets: Vec<usize> = Vec::new();
+    // a client may write thousands of entries: what becomes one is read and written once
+    let mut gone = BTreeSet::new();
+    let mut buckets: BTreeMap<String, (usize, Option<Fields>)> = BTreeMap::new();
     for at in updaters {
         if gone.len() == too_many {
             break;
         }
-        let known = buckets.iter().find(|bucket| entries[**bucket].api_version == entries[at].api_version);
-        let Some(bucket) = known.copied() else {
-            buckets.push(at);
+        let api_version = entries[at].api_version.clone();
+        let (bucket, fields) = buckets.entry(api_version).or_insert((at, None));
+        if *bucket == at {
             continue;
-        };
-        let mut fields = entries[bucket].fields();
-        fields.unite(&entries[at].fields());
+        }
+        fields.get_or_insert_with(|| entries[*bucket].fields()).unite(&entries[at].fields());
         let time = entries[at].time.clone();
-        let ancient = &mut entries[bucket];
+        let ancient = &mut entries[*bucket];
         ancient.manager = ANCIENT.to_owned();
         ancient.subresource.clear();
         ancient.time = time;
-        ancient.fields_v1 = fields.encode();
-        gone.push(at);
+        gone.insert(at);
     }
-    gone.sort_unstable_by(|a, b| b.cmp(a));
-    gone.into_iter().for_each(|at| drop(entries.remove(at)));
+    for (bucket, fields) in buckets.into_values() {
+        if let Some(fields) = fields {
+            entries[bucket].fields_v1 = fields.encode();
+        }
+    }
+    let mut at = 0..entries.len();
+    entries.retain(|_| at.next().is_none_or(|at| !gone.contains(&at)));
 }
 
 fn set_managed_fields(object: &mut Value, managers: Vec<Manager>) {
@@ -429,6 +451,43 @@ mod tests {
         let all: usize =
             entries.iter().map(|entry| entry["fieldsV1"]["f:spec"].as_object().unwrap().len()).sum();
         assert_eq!(all, 13);
+    }
+
+    /// Clients write them as they like, up to a body's size.
+    #[test]
+    fn thousands_of_entries_take_no_product_of_time() {
+        let entry = |n: usize, operation: &str, fields: Value| {
+            json!({"manager": format!("m{n}"), "operation": operation, "apiVersion": "apps/v1",
+                "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": fields}})
+        };
+        let mut old = stored(web(json!({"replicas": 0})));
+        let updaters = (0..20_000).map(|n| entry(n, "Update", json!({format!("f:g{n}"): {}})));
+        let appliers = (0..10_000).map(|n| entry(n, "Apply", json!({"f:other": {}})));
+        let mut new = old.clone();
+        let spec: serde_json::Map<String, Value> = (0..20_000).map(|n| (format!("f{n}"), json!(n))).collect();
+        new["spec"] = spec.into();
+        old["metadata"]["managedFields"] = updaters.chain(appliers).collect();
+        let managed = updated(&old, &new, who("me"));
+        let of = |operation: &str| {
+            managed.as_array().unwrap().iter().filter(|entry| entry["operation"] == operation).count()
+        };
+        assert_eq!((of("Update"), of("Apply")), (10, 10_000));
+        let ancient = managed.as_array().unwrap().iter().find(|entry| entry["manager"] == ANCIENT).unwrap();
+        assert_eq!(ancient["fieldsV1"]["f:spec"].as_object().unwrap().len(), 20_000 - 8);
+    }
+
+    #[test]
+    fn of_many_conflicts_the_first_are_told() {
+        let spec = |value: u32| -> Value {
+            let all: serde_json::Map<String, Value> =
+                (0..5000).map(|n| (format!("f{n}"), json!(value))).collect();
+            all.into()
+        };
+        let mut live = stored(web(spec(1)));
+        live["metadata"]["managedFields"] = create(&live, who("creator"));
+        live["metadata"]["managedFields"][0]["apiVersion"] = "v".repeat(100_000).into();
+        let ApplyError::Conflicts(conflicts) = applied(&live, spec(2), "helm").unwrap_err() else { panic!() };
+        assert_eq!(conflicts.len(), 3, "no more than fit");
     }
 
     #[test]

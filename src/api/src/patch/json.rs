@@ -13,6 +13,8 @@ const MOST_OPERATIONS: usize = 10_000;
 const MOST_COPIED: usize = 3 * 1024 * 1024;
 /// What a patch makes is read again, and `serde_json` reads nothing deeper.
 const DEEPEST: usize = 127;
+/// Values that are gone through to see how deep they are: a patch may move one large value there and back ten thousand times.
+const MOST_LOOKED_AT: usize = 1 << 22;
 
 /// A patch that has been read.
 #[derive(Debug, Clone)]
@@ -66,13 +68,13 @@ impl JsonPatch {
     }
 
     fn run(&self, mut target: Value) -> Result<Value, Failed> {
-        let mut copied = 0;
+        let (mut copied, mut looks) = (0, MOST_LOOKED_AT);
         for (index, step) in self.0.iter().enumerate() {
             let operation = match step {
                 Step::Operation(operation) => operation,
                 Step::Unknown(why) => return Err(Failed::Unknown(format!("operation '/{index}': {why}"))),
             };
-            copied += bounded(&target, operation, copied).map_err(Failed::Bound)?;
+            copied += bounded(&target, operation, copied, &mut looks).map_err(Failed::Bound)?;
             if is_test_of_nothing(&target, operation) {
                 continue;
             }
@@ -131,11 +133,20 @@ fn rejected(message: impl Into<String>) -> Status {
 }
 
 /// How many bytes the operation copies. What it names and there is not is not for this to say.
-fn bounded(target: &Value, operation: &PatchOperation, copied: usize) -> Result<usize, Status> {
+fn bounded(
+    target: &Value,
+    operation: &PatchOperation,
+    copied: usize,
+    looks: &mut usize,
+) -> Result<usize, Status> {
     let (value, size) = match operation {
         PatchOperation::Remove(_) | PatchOperation::Test(_) => return Ok(0),
         PatchOperation::Add(add) => (Some(&add.value), 0),
         PatchOperation::Replace(replace) => (Some(&replace.value), 0),
+        // what comes no deeper than it was is not gone through
+        PatchOperation::Move(moved) if moved.path.tokens().count() <= moved.from.tokens().count() => {
+            return Ok(0);
+        }
         PatchOperation::Move(moved) => (target.pointer(moved.from.as_str()), 0),
         PatchOperation::Copy(copy) => {
             let value = target.pointer(copy.from.as_str());
@@ -149,7 +160,11 @@ fn bounded(target: &Value, operation: &PatchOperation, copied: usize) -> Result<
         )));
     }
     let above = operation.path().tokens().count();
-    if value.is_some_and(|value| !fits(value, DEEPEST.saturating_sub(above))) {
+    let fits = value.is_none_or(|value| fits(value, DEEPEST.saturating_sub(above), looks));
+    if *looks == 0 {
+        return Err(rejected(format!("the patch moves more than {MOST_LOOKED_AT} values")));
+    }
+    if !fits {
         return Err(rejected(format!("the patch nests values deeper than {DEEPEST}")));
     }
     Ok(size)
@@ -174,11 +189,13 @@ fn size_of(value: &Value) -> usize {
     count.0
 }
 
-/// Whether no more than `levels` of lists and objects are nested in it.
-fn fits(value: &Value, levels: usize) -> bool {
+/// Whether no more than `levels` of lists and objects are nested in it, as far as there are `looks`.
+fn fits(value: &Value, levels: usize, looks: &mut usize) -> bool {
+    *looks = looks.saturating_sub(1);
     match value {
-        Value::Array(items) => levels > 0 && items.iter().all(|item| fits(item, levels - 1)),
-        Value::Object(fields) => levels > 0 && fields.values().all(|field| fits(field, levels - 1)),
+        _ if *looks == 0 => false,
+        Value::Array(items) => levels > 0 && items.iter().all(|item| fits(item, levels - 1, looks)),
+        Value::Object(fields) => levels > 0 && fields.values().all(|field| fits(field, levels - 1, looks)),
         _ => true,
     }
 }
@@ -245,6 +262,20 @@ mod tests {
         assert_eq!(status.code, 422);
         assert!(status.message.starts_with("Unable to complete the copy, the accumulated size"), "{status}");
         assert!(status.message.ends_with("exceeding the limit 3145728"), "{status}");
+    }
+
+    #[test]
+    fn one_large_value_is_not_moved_thousands_of_times() {
+        let there = |from: &str, path: &str| json!({"op": "move", "from": from, "path": path});
+        let target = json!({"a": vec![0; 50_000], "b": {}});
+        // as deep as it was: nobody looks at it
+        let renamed: Vec<Value> = (0..5000).flat_map(|_| [there("/a", "/c"), there("/c", "/a")]).collect();
+        assert_eq!(patch(&renamed.into()).apply(target.clone()).unwrap(), target);
+        let deeper: Vec<Value> = (0..5000).flat_map(|_| [there("/a", "/b/a"), there("/b/a", "/a")]).collect();
+        let few = Value::from(deeper[..100].to_vec());
+        assert_eq!(patch(&few).apply(target.clone()).unwrap(), target);
+        let status = patch(&deeper.into()).apply(target).unwrap_err();
+        assert_eq!(status.message, "the patch moves more than 4194304 values");
     }
 
     #[test]

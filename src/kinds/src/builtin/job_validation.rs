@@ -225,12 +225,14 @@ fn failure_rule(
     } else if codes.values.len() > MOST_VALUES {
         errors.too_many(format!("{at}.values"), codes.values.len(), MOST_VALUES);
     }
+    let mut seen = BTreeSet::new();
     for (index, value) in codes.values.iter().enumerate() {
-        let at = format!("{at}.values[{index}]");
+        let is_new = seen.insert(*value);
+        let at = || format!("{at}.values[{index}]");
         if *value == 0 && codes.operator == "In" {
-            errors.invalid(at, *value, "must not be 0 for the In operator");
-        } else if codes.values[..index].contains(value) {
-            errors.duplicate(at, *value);
+            errors.invalid(at(), *value, "must not be 0 for the In operator");
+        } else if !is_new {
+            errors.duplicate(at(), *value);
         }
     }
     if !codes.values.is_sorted() {

@@ -83,13 +83,14 @@ fn spec(fields: &Value, pointer: &str, errors: &mut ErrorList) {
         }
         request(asked, &at, errors);
     }
+    let known: HashSet<Named> = requests.iter().flat_map(names_of).collect();
     for (index, one) in list(&devices.config).iter().enumerate() {
         config(one.opaque.as_ref(), &format!("{at}.config[{index}]"), errors);
-        known_requests(one.requests.as_deref(), requests, &format!("{at}.config[{index}].requests"), errors);
+        known_requests(one.requests.as_deref(), &known, &format!("{at}.config[{index}].requests"), errors);
     }
     for (index, one) in list(&devices.constraints).iter().enumerate() {
         let at = format!("{at}.constraints[{index}]");
-        known_requests(one.requests.as_deref(), requests, &format!("{at}.requests"), errors);
+        known_requests(one.requests.as_deref(), &known, &format!("{at}.requests"), errors);
         if one.match_attribute.is_none() && one.distinct_attribute.is_none() {
             errors.required(at, "");
         }
@@ -146,17 +147,23 @@ fn count(mode: &str, count: Option<i64>, at: &str, errors: &mut ErrorList) {
     }
 }
 
+/// A request, and one of its alternatives.
+type Named<'r> = (&'r str, Option<&'r str>);
+
+fn names_of(request: &DeviceRequest) -> impl Iterator<Item = Named<'_>> {
+    let name = request.name.as_str();
+    let subs = list(&request.first_available).iter().map(move |sub| (name, Some(sub.name.as_str())));
+    std::iter::once((name, None)).chain(subs)
+}
+
 /// Names of requests, or `request/alternative`.
-fn known_requests(asked: Option<&[String]>, requests: &[DeviceRequest], at: &str, errors: &mut ErrorList) {
+fn known_requests(asked: Option<&[String]>, known: &HashSet<Named>, at: &str, errors: &mut ErrorList) {
     for (index, name) in asked.into_iter().flatten().enumerate() {
-        let known = match name.split_once('/') {
-            None => requests.iter().any(|request| request.name == *name),
-            Some((request, sub)) => requests
-                .iter()
-                .filter(|known| known.name == request)
-                .any(|known| list(&known.first_available).iter().any(|known| known.name == sub)),
+        let named = match name.split_once('/') {
+            None => (name.as_str(), None),
+            Some((request, sub)) => (request, Some(sub)),
         };
-        if !known {
+        if !known.contains(&named) {
             let why = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'";
             errors.invalid(format_args!("{at}[{index}]"), name.as_str(), why);
         }

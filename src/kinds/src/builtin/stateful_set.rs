@@ -10,6 +10,7 @@ use k8s_openapi::api::apps::v1::{
 use k8s_openapi::api::core::v1::{
     PersistentVolumeClaimStatus, PersistentVolumeClaimVolumeSource, PodTemplateSpec, Volume,
 };
+use std::collections::HashSet;
 
 const HISTORY: i32 = 10;
 const UPDATE: &str = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
@@ -110,16 +111,25 @@ impl TypedKind for StatefulSet {
 fn with_claims(spec: &StatefulSetSpec) -> PodTemplateSpec {
     let mut template = spec.template.clone();
     let volumes = template.spec.get_or_insert_default().volumes.get_or_insert_default();
-    for claim in spec.volume_claim_templates.iter().flatten() {
-        let name = claim.metadata.name.clone().unwrap_or_default();
-        volumes.retain(|volume| volume.name != name);
-        let source = PersistentVolumeClaimVolumeSource {
-            claim_name: name.clone(),
-            ..PersistentVolumeClaimVolumeSource::default()
-        };
-        volumes.push(Volume { name, persistent_volume_claim: Some(source), ..Volume::default() });
-    }
+    // of one name the last
+    let mut taken = HashSet::new();
+    let claims = spec.volume_claim_templates.iter().flatten().rev();
+    let mut claims: Vec<&str> = claims
+        .map(|claim| claim.metadata.name.as_deref().unwrap_or_default())
+        .filter(|name| taken.insert(*name))
+        .collect();
+    claims.reverse();
+    volumes.retain(|volume| !taken.contains(volume.name.as_str()));
+    volumes.extend(claims.into_iter().map(claim_volume));
     template
+}
+
+fn claim_volume(name: &str) -> Volume {
+    let source = PersistentVolumeClaimVolumeSource {
+        claim_name: name.to_owned(),
+        ..PersistentVolumeClaimVolumeSource::default()
+    };
+    Volume { name: name.to_owned(), persistent_volume_claim: Some(source), ..Volume::default() }
 }
 
 fn selected(spec: &StatefulSetSpec, errors: &mut ErrorList) {

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 type Amounts = BTreeMap<String, Amount>;
 
+/// In bytes, of names that are listed in a message.
+const LONGEST_SHOWN: usize = 1024;
 const HUGE_PAGES: &str = "hugepages-";
 const OF_CONTAINERS: [&str; 3] = ["cpu", "ephemeral-storage", "memory"];
 const OF_PODS: [&str; 3] = ["cpu", "hugepages-", "memory"];
@@ -246,8 +248,23 @@ pub(super) fn claims(claims: &[PodResourceClaim], at: &str, errors: &mut ErrorLi
     }
 }
 
+/// As many as fit: it is said of each claim that is not among them.
+fn shown(names: &BTreeSet<&str>) -> String {
+    let mut left = LONGEST_SHOWN;
+    let fitting = |name: &&str| {
+        let rest = left.checked_sub(name.len());
+        left = rest.unwrap_or(left);
+        rest.is_some()
+    };
+    let mut each: Vec<&str> = names.iter().copied().take_while(fitting).collect();
+    if each.len() < names.len() {
+        each.push("...");
+    }
+    each.join(", ")
+}
+
 fn claim_names(claims: &[ResourceClaim], known: &BTreeSet<&str>, at: &str, errors: &mut ErrorList) {
-    let mut seen = BTreeSet::new();
+    let mut seen: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (index, claim) in claims.iter().enumerate() {
         let at = format!("{at}[{index}]");
         let (name, request) = (claim.name.as_str(), claim.request.as_deref().unwrap_or_default());
@@ -258,18 +275,17 @@ fn claim_names(claims: &[ResourceClaim], known: &BTreeSet<&str>, at: &str, error
         if !request.is_empty() {
             judged(names::dns_label, request, format_args!("{at}.request"), errors);
         }
+        let parts = seen.entry(name).or_default();
         // the whole claim holds every part of it
-        let overlaps = seen.iter().any(|(other, part): &(&str, &str)| {
-            *other == name && (part.is_empty() || request.is_empty() || *part == request)
-        });
-        if overlaps {
+        if parts.contains("") || parts.contains(request) || (request.is_empty() && !parts.is_empty()) {
             errors.duplicate(&at, name);
         }
-        seen.insert((name, request));
+        parts.insert(request);
         if !known.contains(name) {
-            let each: Vec<&str> = known.iter().copied().collect();
-            let which =
-                if each.is_empty() { " which is empty".to_owned() } else { format!(": {}", each.join(", ")) };
+            let which = match known.is_empty() {
+                true => " which is empty".to_owned(),
+                false => format!(": {}", shown(known)),
+            };
             let why = format!("must be one of the names in pod.spec.resourceClaims{which}");
             errors.not_found_because(&at, name, why);
         }
@@ -294,6 +310,47 @@ pub(super) fn resize_policies(
         super::one_of(restart, &POLICIES, at, errors);
         if restart_policy == "Never" && restart != "NotRequired" {
             errors.invalid(at, restart, "must be 'NotRequired' when `restartPolicy` is 'Never'");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_are_told_apart_by_name_and_part() {
+        let all: Vec<String> = (0..20_000).map(|n| format!("known-{n:05}")).collect();
+        let known: BTreeSet<&str> = all.iter().map(String::as_str).collect();
+        let few = BTreeSet::from(["a", "b"]);
+        let names: Vec<(&str, &str)> = all.iter().map(|name| (name.as_str(), "")).collect();
+        let first = all[..LONGEST_SHOWN / "known-00000".len()].join(", ");
+        let which = format!("must be one of the names in pod.spec.resourceClaims: {first}, ...");
+        let long = format!("x[0]: Not found: \"c\": {which}");
+        for (name, claims, known, want) in [
+            ("of each a part", &[("a", "x"), ("a", "y"), ("b", "")][..], &few, &[][..]),
+            ("a part twice", &[("a", "x"), ("a", "x")], &few, &["x[1]: Duplicate value: \"a\""]),
+            ("the whole and a part", &[("a", ""), ("a", "x")], &few, &["x[1]: Duplicate value: \"a\""]),
+            ("a part and the whole", &[("a", "x"), ("a", "")], &few, &["x[1]: Duplicate value: \"a\""]),
+            (
+                "unknown",
+                &[("c", "")],
+                &few,
+                &["x[0]: Not found: \"c\": must be one of the names in pod.spec.resourceClaims: a, b"],
+            ),
+            ("unknown among many", &[("c", "")], &known, &[long.as_str()]),
+            ("many, each once", &names[..], &known, &[]),
+        ] {
+            let claim = |(name, part): &(&str, &str)| ResourceClaim {
+                name: (*name).to_owned(),
+                request: Some((*part).to_owned()),
+            };
+            let claims: Vec<ResourceClaim> = claims.iter().map(claim).collect();
+            let mut errors = ErrorList::default();
+            claim_names(&claims, known, "x", &mut errors);
+            let said: Vec<String> =
+                errors.into_causes().into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
+            assert_eq!(said, want, "{name}");
         }
     }
 }
