@@ -201,6 +201,16 @@ fn it_is_stored_in_one_version_and_shown_in_each() {
 }
 
 #[test]
+fn columns_end_before_one_whose_path_can_not_be_read() {
+    let mut definition = definition();
+    let columns = definition.spec.versions[0].additional_printer_columns.as_mut().unwrap();
+    columns[1].json_path = ".spec.replicas]".to_owned();
+    let version = &kinds_of(&definition).unwrap()[0];
+    let columns: Vec<&str> = version.columns().iter().map(|c| c.name.as_ref()).collect();
+    assert_eq!(columns, ["Name", "Spec"]);
+}
+
+#[test]
 fn rows_and_scales_come_by_path() {
     let version = &versions()[0];
     let mut object = decode(version, &cron(json!({"cronSpec": "* * * * *", "replicas": 2})));
