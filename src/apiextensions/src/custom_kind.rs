@@ -137,9 +137,10 @@ fn scale_paths(scale: &CustomResourceSubresourceScale) -> Option<ScalePaths> {
     })
 }
 
-/// A path that can not be read shows nothing: the definition's validation has refused it.
+/// The columns before the first whose path can not be read, as upstream has it.
 fn printer(definitions: &[CustomResourceColumnDefinition]) -> Printer {
-    Printer::new(definitions.iter().map(|definition| {
+    Printer::new(definitions.iter().map_while(|definition| {
+        let path = JsonPath::parse(&definition.json_path).ok()?;
         let column = Column {
             name: definition.name.clone().into(),
             kind: definition.type_.clone().into(),
@@ -147,6 +148,6 @@ fn printer(definitions: &[CustomResourceColumnDefinition]) -> Printer {
             description: definition.description.clone().unwrap_or_default().into(),
             priority: definition.priority.unwrap_or(0),
         };
-        (column, JsonPath::parse(&definition.json_path).unwrap_or_default())
+        Some((column, path))
     }))
 }

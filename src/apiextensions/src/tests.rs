@@ -98,6 +98,37 @@ fn an_object_is_pruned_defaulted_and_validated() {
 }
 
 #[test]
+fn a_schema_may_ask_for_the_metadata_and_narrow_the_name() {
+    let mut definition = definition();
+    let schema = definition.spec.versions[0].schema.as_mut().unwrap().open_api_v3_schema.as_mut().unwrap();
+    let mut value = serde_json::to_value(&*schema).unwrap();
+    value["required"] = json!(["apiVersion", "kind", "metadata", "spec"]);
+    value["properties"]["metadata"] =
+        json!({"type": "object", "properties": {"name": {"type": "string", "maxLength": 3}}});
+    *schema = serde_json::from_value(value).unwrap();
+    let version = &kinds_of(&definition).unwrap()[0];
+    let told = |name: &str, replicas: i32, old: Option<&dyn kinds::Instance>| {
+        let mut object = cron(json!({"cronSpec": "* * * * *", "replicas": replicas}));
+        object["metadata"]["name"] = name.into();
+        let mut object = decode(version, &object);
+        if let Some(old) = old {
+            object.prepare_update(old);
+        }
+        let mut errors = ErrorList::default();
+        object.validate(&mut errors);
+        errors.into_causes().into_iter().map(|cause| cause.field).collect::<Vec<_>>()
+    };
+    assert_eq!(told("abc", 1, None), [""; 0]);
+    assert_eq!(told("long", 1, None), ["metadata.name"]);
+    // a name that is there already stays
+    let mut long = cron(json!({"cronSpec": "* * * * *"}));
+    long["metadata"]["name"] = "long".into();
+    let long = decode(version, &long);
+    assert_eq!(told("long", 2, Some(&*long)), [""; 0]);
+    assert_eq!(told("long", 11, Some(&*long)), ["spec.replicas"]);
+}
+
+#[test]
 fn rules_are_asked_of_what_has_the_right_form() {
     let mut definition = definition();
     let schema = definition.spec.versions[0].schema.as_mut().unwrap().open_api_v3_schema.as_mut().unwrap();
@@ -167,6 +198,16 @@ fn it_is_stored_in_one_version_and_shown_in_each() {
     assert_eq!(version_of(stored.bytes()), "stable.example.com/v1");
     assert_eq!(version_of(&versions[0].present(stored.bytes())), "stable.example.com/v1");
     assert_eq!(version_of(&versions[1].present(stored.bytes())), "stable.example.com/v1beta1");
+}
+
+#[test]
+fn columns_end_before_one_whose_path_can_not_be_read() {
+    let mut definition = definition();
+    let columns = definition.spec.versions[0].additional_printer_columns.as_mut().unwrap();
+    columns[1].json_path = ".spec.replicas]".to_owned();
+    let version = &kinds_of(&definition).unwrap()[0];
+    let columns: Vec<&str> = version.columns().iter().map(|c| c.name.as_ref()).collect();
+    assert_eq!(columns, ["Name", "Spec"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::{Actor, Attributes, Cluster, Target, WriteOptions};
 use ::api::apply::{ApplyError, Conflict, Entry, Operation, Who, apply, create, misfits, update};
 use ::api::{Cause, Object, Reason, Status};
 use bytes::Bytes;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta, Time};
 use kinds::{FieldValidation, Instance, Subresource};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -78,7 +78,9 @@ impl Cluster {
             let outcome = if is_new && target.subresource.is_none() {
                 let collection = Target { name: None, ..target.clone() };
                 self.authorize(actor, &Attributes::of("create", &collection))?;
-                self.create_authorized(actor, target, change(None)?, options, ManagedFields::Written).await
+                let mut object = change(None)?;
+                make_new(object.meta_mut(), target)?;
+                self.create_authorized(actor, target, object, options, ManagedFields::Written).await
             } else {
                 let change = |current: &Object| change(Some(current));
                 self.modify_authorized(actor, target, options, ManagedFields::Written, &change).await
@@ -95,6 +97,23 @@ impl Cluster {
         let why = "it is created and deleted all the time";
         Err(Status::conflict(&target.group_resource(), target.name.as_deref().unwrap_or_default(), why))
     }
+}
+
+/// Who names a uid wants that object and no new one. A revision is compared with that of what is there, and holds up nobody where
+/// nothing is.
+fn make_new(meta: &mut ObjectMeta, target: &Target) -> Result<(), Status> {
+    if let Some(uid) = meta.uid.as_deref().filter(|uid| !uid.is_empty()) {
+        let why = format!(
+            "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        );
+        return Err(Status::conflict(
+            &target.group_resource(),
+            target.name.as_deref().unwrap_or_default(),
+            why,
+        ));
+    }
+    meta.resource_version = None;
+    Ok(())
 }
 
 /// What may not be wanted is refused, and what this path does not write is left out.

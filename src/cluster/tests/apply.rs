@@ -411,6 +411,29 @@ async fn two_appliers_share_the_lists_of_one_object() {
 }
 
 #[tokio::test]
+async fn what_is_exported_elsewhere_is_made_whatever_its_revision_but_not_with_its_uid() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let with = |field: &str, value: &str| {
+        let mut exported = web(&json!({}));
+        exported["metadata"][field] = value.into();
+        exported
+    };
+    let refused = apply::<Deployment>(&cluster, "m", false, with("uid", "another")).await.unwrap_err();
+    assert!(refused.is(Reason::Conflict), "{refused}");
+    assert_eq!(
+        refused.message,
+        "Operation cannot be fulfilled on deployments.apps \"web\": uid mismatch: the provided object specified uid another, \
+         and no existing object was found"
+    );
+    let made = apply::<Deployment>(&cluster, "m", false, with("resourceVersion", "99999999")).await.unwrap();
+    assert!(made.created);
+    // now there is one to compare with
+    let refused =
+        apply::<Deployment>(&cluster, "m", false, with("resourceVersion", "99999999")).await.unwrap_err();
+    assert!(refused.is(Reason::Conflict), "{refused}");
+}
+
+#[tokio::test]
 async fn bad_configurations_are_refused_in_words() {
     let cluster = testkit::cluster(testkit::config()).await;
     let cases = [

@@ -26,11 +26,41 @@ pub struct Checks {
     pub(crate) any_of: Vec<Checks>,
     pub(crate) one_of: Vec<Checks>,
     pub(crate) not: Option<Box<Checks>>,
-    /// Only within a junctor: a node's own fields and items are schema nodes of their own.
+    /// Only where there are no schema nodes to say it: within a junctor, and of the metadata.
     pub(crate) fields: BTreeMap<String, Checks>,
     pub(crate) items: Option<Box<Checks>>,
     /// Only within the junctors of an int-or-string.
     pub(crate) kind: Option<&'static str>,
+}
+
+impl Checks {
+    /// Whether everything passes.
+    pub(crate) fn is_empty(&self) -> bool {
+        let limits = [
+            self.min_length,
+            self.max_length,
+            self.min_items,
+            self.max_items,
+            self.min_properties,
+            self.max_properties,
+        ];
+        self.required.is_empty()
+            && self.one_of_values.is_empty()
+            && self.pattern.is_none()
+            && self.format.is_none()
+            && self.minimum.is_none()
+            && self.maximum.is_none()
+            && self.multiple_of.is_none()
+            && limits.iter().all(Option::is_none)
+            && !self.has_junctors()
+            && self.fields.is_empty()
+            && self.items.is_none()
+            && self.kind.is_none()
+    }
+
+    pub(crate) fn has_junctors(&self) -> bool {
+        self.not.is_some() || [&self.all_of, &self.any_of, &self.one_of].iter().any(|list| !list.is_empty())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

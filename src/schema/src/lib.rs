@@ -47,6 +47,9 @@ use std::collections::BTreeMap;
 /// More levels than any schema in use has; a schema with more is refused, so that no walk can exhaust the stack.
 pub const DEEPEST: usize = 128;
 
+/// The fields of every object that no schema describes, though the root of one may ask for them and narrow the names.
+const IDENTITY: &[&str] = &["apiVersion", "kind", "metadata"];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Type {
     /// Whatever it is: `x-kubernetes-preserve-unknown-fields` without a type.
@@ -140,6 +143,8 @@ pub struct Schema {
     /// Of a feature that is off by default: the field is published, and [`drop_off`] takes it from what a client sends.
     pub off: bool,
     pub checks: Checks,
+    /// Only at the root: what it asks of the type and the names, which are the system's and no nodes.
+    pub(crate) identity: BTreeMap<String, Checks>,
     pub rules: Vec<Rule>,
 }
 
@@ -163,6 +168,16 @@ impl Schema {
             required: &self.checks.required,
             values: &self.checks.one_of_values,
         }
+    }
+
+    /// Whether the root looks at an object's type or metadata, so that its other fields are not all that [`validate()`] needs.
+    pub fn judges_identity(&self) -> bool {
+        let checks = &self.checks;
+        !self.identity.is_empty()
+            || checks.has_junctors()
+            || checks.min_properties.is_some()
+            || checks.max_properties.is_some()
+            || checks.required.iter().any(|name| IDENTITY.contains(&name.as_str()))
     }
 
     /// Whether something is filled in here or below.

@@ -6,7 +6,7 @@
 use crate::checks::{Bound, Checks};
 use crate::formats::Format;
 use crate::re2::{self, Pattern};
-use crate::{DEEPEST, ErrorList, Link, ListType, Rule, Schema, Type};
+use crate::{DEEPEST, ErrorList, IDENTITY, Link, ListType, Rule, Schema, Type};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -82,6 +82,9 @@ fn node(schema: &Value, at: &str, level: Level, depth: usize, errors: &mut Error
     children(&mut parsed, fields, at, level, depth, errors);
     parsed.list = list_type(&parsed, fields, at, errors);
     parsed.checks = checks(fields, at, errors);
+    if level == Level::Root {
+        parsed.identity = identity(fields, at, depth, errors);
+    }
     junctors(&mut parsed, fields, at, depth, errors);
     if parsed.embedded && parsed.kind != Type::Object {
         errors.invalid(
@@ -195,6 +198,31 @@ fn children(
             parsed.items = Some(Link::from(node(below, &place, Level::Items, depth + 1, errors)));
         }
     }
+}
+
+/// What the root asks of an object's type and names beyond their being there.
+fn identity(
+    fields: &Map<String, Value>,
+    at: &str,
+    depth: usize,
+    errors: &mut ErrorList,
+) -> BTreeMap<String, Checks> {
+    let properties = fields.get("properties").and_then(Value::as_object);
+    let mut asked = BTreeMap::new();
+    for name in IDENTITY {
+        let Some(below) = properties.and_then(|properties| properties.get(*name)) else { continue };
+        // its type is judged where the other fields are
+        let Some("object" | "string") = below.get("type").and_then(Value::as_str) else { continue };
+        let parsed = node(below, &format!("{at}.properties[{name}]"), Level::Field, depth + 1, errors);
+        let mut checks = parsed.checks;
+        checks.fields =
+            parsed.properties.into_iter().map(|(name, field)| (name, field.checks.clone())).collect();
+        checks.fields.retain(|_, checks| !checks.is_empty());
+        if !checks.is_empty() {
+            asked.insert((*name).to_owned(), checks);
+        }
+    }
+    asked
 }
 
 /// The metadata is the system's; a schema may narrow the name.

@@ -72,7 +72,7 @@ fn what_is_not_structural_is_said_with_its_place() {
         ),
         (
             "more than names",
-            json!({"type": "object", "properties": {"metadata": {"type": "object", "properties": {"labels": {}}}}}),
+            json!({"type": "object", "properties": {"metadata": {"type": "object", "properties": {"labels": {"type": "object"}}}}}),
             "schema.properties[metadata]: Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified",
         ),
         (
@@ -253,6 +253,49 @@ fn faults_are_said_in_the_words_that_clients_know() {
     for (spec, want) in cases {
         let found = wrong(&json!({"spec": spec}), &schema);
         assert_eq!(found, want.into_iter().map(str::to_owned).collect::<Vec<_>>(), "{spec}");
+    }
+}
+
+#[test]
+fn what_the_root_asks_of_type_and_names_is_judged() {
+    let narrow = json!({"type": "object", "required": ["apiVersion", "kind", "metadata", "spec"], "properties": {
+        "apiVersion": {"type": "string"}, "kind": {"type": "string", "enum": ["Cron"]}, "spec": {"type": "object"},
+        "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 4, "pattern": "^c"}}}}});
+    let narrow = schema(narrow);
+    let wide = json!({"type": "object", "required": ["spec"], "properties": {
+        "apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}, "spec": {"type": "object"}}});
+    assert!(narrow.judges_identity() && !schema(wide).judges_identity());
+    let object = |kind: &str, name: &str| json!({"apiVersion": "a/v1", "kind": kind, "metadata": {"name": name}, "spec": {}});
+    let cases = [
+        ("all is there", object("Cron", "cron"), vec![]),
+        (
+            "nothing is there",
+            json!({}),
+            vec![
+                "apiVersion: Required value",
+                "kind: Required value",
+                "metadata: Required value",
+                "spec: Required value",
+            ],
+        ),
+        (
+            "a long name",
+            object("Cron", "crons"),
+            vec!["metadata.name: Too long: may not be more than 4 bytes"],
+        ),
+        (
+            "another name",
+            object("Cron", "a"),
+            vec![r#"metadata.name: Invalid value: "a": metadata.name in body should match '^c'"#],
+        ),
+        (
+            "another kind",
+            object("Job", "c"),
+            vec![r#"kind: Unsupported value: "Job": supported values: "Cron""#],
+        ),
+    ];
+    for (name, given, want) in cases {
+        assert_eq!(wrong(&given, &narrow), want, "{name}");
     }
 }
 

@@ -3,14 +3,15 @@
 use crate::checks::Checks;
 use crate::formats::Format;
 use crate::prune::{self, within};
-use crate::{ErrorList, ListType, Schema, Type, numbers};
+use crate::{ErrorList, IDENTITY, ListType, Schema, Type, numbers};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
 /// After so many faults nobody reads on.
 const MOST_FAULTS: usize = 100;
 
-/// The root's `apiVersion`, `kind` and `metadata` are checked by others.
+/// The form of the root's `apiVersion`, `kind` and `metadata` is checked by others. They may be left out of `value` unless the
+/// schema [judges](Schema::judges_identity) them.
 pub fn validate(value: &Value, schema: &Schema, errors: &mut ErrorList) {
     walk(value, None, schema, true, &mut String::new(), errors);
 }
@@ -60,11 +61,14 @@ fn walk(
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                if is_resource && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
+                let old = old.and_then(|old| old.get(name));
+                if is_resource && IDENTITY.contains(&name.as_str()) {
+                    if let Some(of) = schema.identity.get(name).filter(|_| old != Some(value)) {
+                        within(path, &step(path, name), |path| check(value, of, path, errors));
+                    }
                     continue;
                 }
                 if let Some(of) = schema.field(name) {
-                    let old = old.and_then(|old| old.get(name));
                     within(path, &step(path, name), |path| walk(value, old, of, of.embedded, path, errors));
                 }
             }

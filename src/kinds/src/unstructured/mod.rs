@@ -11,6 +11,7 @@ pub use schema_kind::{Logic, Origin, ScalePaths, SchemaKind};
 use crate::{Cell, ErrorList, Instance, ScaleNumbers};
 use api::Status;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use schema::Schema;
 use serde_json::{Map, Value};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -50,17 +51,21 @@ impl Unstructured {
         }
     }
 
-    /// Whether the rules of the schema hold; they are asked only of what has the right form.
-    fn keep_rules(&self, errors: &mut ErrorList) {
-        if self.kind.rules.is_empty() {
-            return;
+    /// Whether the form is the schema's, and its rules hold; they are asked only of what has the right form.
+    fn judge(&self, errors: &mut ErrorList) {
+        let kind = &self.kind;
+        if kind.rules.is_empty() && !kind.schema.judges_identity() {
+            return judge_form(&self.fields, self.before.as_deref(), &kind.schema, errors);
         }
         let own = self.as_resource(&self.fields);
         let before = self.before.as_deref().map(|before| self.as_resource(before));
-        self.kind.rules.validate(&own, before.as_ref(), &self.kind.schema, errors);
+        judge_form(&own, before.as_ref(), &kind.schema, errors);
+        if errors.is_empty() && !kind.rules.is_empty() {
+            kind.rules.validate(&own, before.as_ref(), &kind.schema, errors);
+        }
     }
 
-    /// What a rule at the root sees: of the metadata the name.
+    /// What the root of the schema and a rule there see: of the metadata the name.
     fn as_resource(&self, fields: &Value) -> Value {
         let mut whole = fields.as_object().cloned().unwrap_or_default();
         let gvk = &self.kind.info.gvk;
@@ -93,6 +98,13 @@ impl Unstructured {
 
 fn same_kind(other: &dyn Instance) -> &Unstructured {
     other.downcast_ref().expect("an update never changes the kind: the path chose the version for both")
+}
+
+fn judge_form(value: &Value, old: Option<&Value>, schema: &Schema, errors: &mut ErrorList) {
+    match old {
+        Some(old) => schema::validate_update(value, old, schema, errors),
+        None => schema::validate(value, schema, errors),
+    }
 }
 
 impl Instance for Unstructured {
@@ -148,13 +160,7 @@ impl Instance for Unstructured {
             return;
         }
         let mut found = ErrorList::default();
-        match self.before.as_deref() {
-            Some(before) => schema::validate_update(&self.fields, before, &self.kind.schema, &mut found),
-            None => schema::validate(&self.fields, &self.kind.schema, &mut found),
-        }
-        if found.is_empty() {
-            self.keep_rules(&mut found);
-        }
+        self.judge(&mut found);
         errors.append(found);
         if let Some(logic) = self.kind.logic() {
             (logic.validate)(&self.fields, errors);

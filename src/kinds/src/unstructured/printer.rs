@@ -56,30 +56,21 @@ impl Printer {
     }
 }
 
+/// Of several values the first, and of another type than the column's nothing, as upstream has it.
 fn cell(column: &Column, found: &[&Value], now: jiff::Timestamp) -> Cell {
     let Some(first) = found.first() else { return Value::Null };
-    match column.kind.as_ref() {
-        "integer" => match first {
-            Value::Number(n) => n.as_i64().or(n.as_f64().map(|f| f as i64)).map_or(Value::Null, Value::from),
-            Value::String(text) => text.parse::<i64>().map_or(Value::Null, Value::from),
-            _ => Value::Null,
+    match (column.kind.as_ref(), first) {
+        ("integer", Value::Number(n)) => {
+            n.as_i64().or(n.as_f64().map(|f| f as i64)).map_or(Value::Null, Value::from)
+        }
+        ("number", Value::Number(_)) | ("boolean", Value::Bool(_)) => (*first).clone(),
+        ("date", Value::String(text)) if text.is_empty() => age(None, now),
+        ("date", Value::String(text)) => match text.parse::<jiff::Timestamp>() {
+            Ok(at) => age(Some(&Time(at)), now),
+            Err(_) => "<invalid>".into(),
         },
-        "number" => match first {
-            Value::Number(_) => (*first).clone(),
-            Value::String(text) => text.parse::<f64>().map_or(Value::Null, Value::from),
-            _ => Value::Null,
-        },
-        "boolean" => match first {
-            Value::Bool(_) => (*first).clone(),
-            Value::String(text) => text.parse::<bool>().map_or(Value::Null, Value::from),
-            _ => Value::Null,
-        },
-        "date" => match first.as_str().map(str::parse::<jiff::Timestamp>) {
-            Some(Ok(at)) => age(Some(&Time(at)), now),
-            Some(Err(_)) => "<invalid>".into(),
-            None => Value::Null,
-        },
-        _ => found.iter().map(|value| text(value)).collect::<Vec<_>>().join(" ").into(),
+        ("integer" | "number" | "boolean" | "date", _) => Value::Null,
+        _ => text(first).into(),
     }
 }
 
@@ -91,7 +82,45 @@ fn age_of(object: &Value, now: jiff::Timestamp) -> Cell {
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Null => String::new(),
+        Value::Null => "<no value>".to_owned(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_cell_is_the_first_value_if_it_is_of_the_columns_type() {
+        let now: jiff::Timestamp = "2026-01-01T01:00:00Z".parse().unwrap();
+        let object = json!({"texts": ["a", "b"], "whole": 5, "part": 1.5, "text": "12", "yes": true, "none": null, "map": {"a": 1},
+            "at": "2026-01-01T00:00:00Z", "never": "", "words": "soon"});
+        let cases = [
+            ("string", ".texts[*]", json!("a")),
+            ("string", ".texts", json!(r#"["a","b"]"#)),
+            ("string", ".map", json!(r#"{"a":1}"#)),
+            ("string", ".whole", json!("5")),
+            ("string", ".yes", json!("true")),
+            ("string", ".none", json!("<no value>")),
+            ("string", ".missing", json!(null)),
+            ("integer", ".whole", json!(5)),
+            ("integer", ".part", json!(1)),
+            ("integer", ".text", json!(null)),
+            ("number", ".part", json!(1.5)),
+            ("number", ".text", json!(null)),
+            ("boolean", ".yes", json!(true)),
+            ("boolean", ".text", json!(null)),
+            ("date", ".at", json!("60m")),
+            ("date", ".never", json!("<unknown>")),
+            ("date", ".words", json!("<invalid>")),
+            ("date", ".whole", json!(null)),
+        ];
+        for (kind, path, want) in cases {
+            let column = Column { kind: kind.into(), ..Column::AGE };
+            let path = JsonPath::parse(path).unwrap();
+            assert_eq!(cell(&column, &path.find(&object), now), want, "{kind} {path:?}");
+        }
     }
 }
