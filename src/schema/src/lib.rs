@@ -144,7 +144,7 @@ pub struct Schema {
     pub off: bool,
     pub checks: Checks,
     /// Only at the root: what it asks of the type and the names, which are the system's and no nodes.
-    pub(crate) identity: BTreeMap<String, Checks>,
+    pub identity: BTreeMap<String, Checks>,
     pub rules: Vec<Rule>,
 }
 
