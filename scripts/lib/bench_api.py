@@ -238,7 +238,7 @@ def main():
         measured["asked_creates_per_s"] = with_webhook(api)
         measured["creates_per_s"], measured["lists_per_s"] = gated_pods(api)
     finally:
-        Api(kubeconfig).request("DELETE", f"/api/v1/namespaces/{NAMESPACE}")
+        api.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}")
     print(json.dumps(measured))
 
 

@@ -62,14 +62,23 @@ class Api:
         )
 
     def request(self, method, path, body=None):
-        connection = getattr(self.local, "connection", None) or self.connect()
-        self.local.connection = connection
-        connection.request(method, path, json.dumps(body) if body is not None else None, self.headers)
-        answer = connection.getresponse()
+        kept = getattr(self.local, "connection", None)
+        try:
+            answer = self.ask(kept or self.connect(), method, path, body)
+        except ConnectionError:
+            # servers close a connection that was silent for long
+            if not kept:
+                raise
+            answer = self.ask(self.connect(), method, path, body)
         content = answer.read()
         if answer.status >= 300 and answer.status not in (404, 409):
             raise SystemExit(f"{method} {path}: {answer.status} {content[:300].decode(errors='replace')}")
         return content
+
+    def ask(self, connection, method, path, body):
+        self.local.connection = connection
+        connection.request(method, path, json.dumps(body) if body is not None else None, self.headers)
+        return connection.getresponse()
 
     def watch(self, path):
         """The lines of a watch, as they come."""

@@ -85,8 +85,7 @@ def main():
             time.sleep(HELD)
             measured["memory_later"] = anonymous(pids)
     finally:
-        # the server has closed a connection that was silent for so long
-        Api(sys.argv[1]).request("DELETE", f"/api/v1/namespaces/{NAMESPACE}")
+        api.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}")
     print(json.dumps(measured))
 
 
