@@ -1,4 +1,5 @@
-# Upstream's tests and the programs of their images, out of Debian's source package; sourced by scripts/conformance.
+# Upstream's tests, the programs of their images and upstream's API server, out of Debian's source package; sourced by
+# scripts/conformance and scripts/bench.
 
 SUITE=bookworm
 GO=1.19
@@ -51,4 +52,33 @@ build_programs() {
         go_of_then build -o "$programs/sample-apiserver" $package/vendor/k8s.io/sample-apiserver
     [ -x "$programs/pause" ] || gcc -Os -static -o "$programs/pause" "$kubernetes/build/pause/linux/pause.c"
     [ -x "$programs/e2e.test" ] || go_of_then test -c -o "$programs/e2e.test" $package/test/e2e
+}
+
+# define_openapi : OpenAPI's definitions of all types that ask for them, which upstream's Makefile generates
+define_openapi() {
+    local package=k8s.io/kubernetes types
+    [ ! -e "$kubernetes/pkg/generated/openapi/zz_generated.openapi.go" ] || return 0
+    types="$(
+        cd "$kubernetes/staging/src"
+        grep -rl --include='*.go' --exclude-dir={code-generator,sample-apiserver} '+k8s:openapi-gen=' . |
+            xargs dirname | sort -u | sed "s:^\.:$package/vendor:" | paste -sd,
+    )"
+    # it looks for vendored packages from where it runs
+    go_of_then run -exec "env -C $kubernetes" $package/vendor/k8s.io/kube-openapi/cmd/openapi-gen --input-dirs "$types" \
+        --output-base "$gopath/src" --output-package $package/pkg/generated/openapi --output-file-base zz_generated.openapi \
+        --report-filename /dev/null --go-header-file "$kubernetes/vendor/k8s.io/code-generator/hack/boilerplate.go.txt"
+}
+
+# need_kube_apiserver : prints where upstream's API server is
+need_kube_apiserver() {
+    local at="$programs/kube-apiserver"
+    if [ ! -x "$at" ]; then
+        mkdir -p "$programs"
+        {
+            get_kubernetes
+            define_openapi
+            go_of_then build -o "$at" k8s.io/kubernetes/cmd/kube-apiserver
+        } >&2
+    fi
+    echo "$at"
 }

@@ -37,6 +37,9 @@ pub struct WorkerState {
     /// No sandbox before this.
     pub sandbox_backed_off: Option<Timestamp>,
     pub killing: HashSet<ContainerId>,
+    /// Containers that were ended because their image was changed, until they are started again, and until when their pod's
+    /// status waits for that.
+    pub replacing: HashMap<String, Timestamp>,
     /// What ended containers said.
     pub messages: HashMap<ContainerId, String>,
     /// What each container is given, by its name: what the pod asked for when there was room.

@@ -6,6 +6,7 @@ mod fake;
 mod logs;
 mod paused;
 mod pods;
+mod replacement;
 mod resize;
 mod rig;
 mod survival;

@@ -166,6 +166,7 @@ impl Worker {
 
     fn start_done(&mut self, container: &str, outcome: Started) {
         self.memory.starting = None;
+        self.memory.replacing.remove(container);
         let error = match outcome {
             Started::GivenUp => return,
             Started::Runs => {

@@ -4,6 +4,7 @@ use super::jobs::Done;
 use super::{Stage, Worker, is_running};
 use crate::{conditions, pod, status};
 use api::{GroupResource, Status};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use std::sync::Arc;
 
@@ -14,6 +15,9 @@ impl Worker {
         }
         if self.write_again_at.is_some_and(|at| self.is_ahead(at)) {
             return;
+        }
+        if let Some(until) = self.waits_for_replacements() {
+            return self.wake(until);
         }
         let wanted = self.wanted_status();
         if is_same(&wanted, self.pod.status.as_ref()) {
@@ -35,6 +39,12 @@ impl Worker {
             };
             Done::Written(shared.pods.modify_status(&pod::key(&pod), change).await.map(Arc::new))
         });
+    }
+
+    /// What is replaced soon is told once, when the new container runs. A pod that is to end waits for nothing.
+    fn waits_for_replacements(&self) -> Option<Timestamp> {
+        let untils = self.memory.replacing.values().copied();
+        untils.filter(|until| self.is_ahead(*until)).max().filter(|_| self.stage == Stage::Syncing)
     }
 
     fn is_silent(&self) -> bool {
