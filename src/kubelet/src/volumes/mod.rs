@@ -7,7 +7,7 @@ pub mod devices;
 pub mod empty_dir;
 pub mod host_path;
 pub mod mounts;
-mod nfs;
+pub mod nfs;
 mod ownership;
 pub mod payload;
 mod persistent;
@@ -30,6 +30,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Below it is an empty directory for each volume behind a claim that the pod has.
 const CLAIMED: &str = "monopod~claim";
@@ -227,12 +228,19 @@ pub fn set_up(
 /// Where the pod's NFS volume of that name is, when the host has mounted it.
 ///
 /// # Errors
-/// What the host's `mount` said.
-pub async fn mount_nfs(pod_dir: &Path, name: &str, volume: &NfsVolume) -> Result<PathBuf, VolumeError> {
+/// What the host's `mount` said, or that the pod is to end.
+pub async fn mount_nfs(
+    pod_dir: &Path,
+    name: &str,
+    volume: &NfsVolume,
+    living: &CancellationToken,
+) -> Result<PathBuf, VolumeError> {
     let path = volume_dir(pod_dir, nfs::PLUGIN, name);
-    let failed = |why| VolumeError::SetUp { volume: volume.name.clone(), why };
-    nfs::mount(volume, &path).await.map_err(failed)?;
-    Ok(path)
+    match nfs::mount(volume, &path, living).await {
+        Ok(()) => Ok(path),
+        Err(_) if living.is_cancelled() => Err(VolumeError::GivenUp),
+        Err(why) => Err(VolumeError::SetUp { volume: volume.name.clone(), why }),
+    }
 }
 
 /// fsGroup of a volume that somebody else has mounted.

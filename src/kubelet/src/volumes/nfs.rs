@@ -2,18 +2,31 @@
 //! Unmounted it is with all else that a pod has (`tear_down`), also by a daemon that has come after a crash.
 
 use k8s_openapi::api::core::v1::NFSVolumeSource;
+use nix::mount::{MntFlags, MsFlags, mount as mount_at, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use std::io;
 use std::net::Ipv6Addr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 pub(super) const PLUGIN: &str = "kubernetes.io~nfs";
 const PROGRAM: &str = "mount";
-/// A server that does not answer would hold the helper for ever; what it has not done by then it is asked for again.
-const PATIENCE: Duration = Duration::from_secs(120); // about upstream's podAttachAndMountTimeout
+/// A server that does not answer would hold the helper for ever; what it has not done by then it is asked for again. Where it is
+/// refused, `mount.nfs` tries for two minutes, and then says why.
+const PATIENCE: Duration = Duration::from_secs(150);
+/// For who was killed to be gone, or for the kernel to have aborted: it does both at once, unless it is busy with a disk.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+/// For a pod whose grace is over, until what it waits for is aborted: upstream's unMountTimeout.
+pub const ABORT_AFTER: Duration = Duration::from_secs(60);
+/// The next request may be under way by then.
+const ABORT_AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NfsVolume {
@@ -58,15 +71,16 @@ impl NfsVolume {
     }
 }
 
-/// Mounts it there, where it is not mounted yet.
+/// Mounts it there, where it is not mounted yet. Once the pod is to end, nobody works on it any more when this returns: what came
+/// to be mounted later would stay.
 ///
 /// # Errors
 /// What `mount` said, in upstream's words. A server that is none: one that was stored before it was looked at, too.
-pub async fn mount(volume: &NfsVolume, target: &Path) -> Result<(), String> {
+pub async fn mount(volume: &NfsVolume, target: &Path, living: &CancellationToken) -> Result<(), String> {
     if !kinds::volume::is_nfs_server(&volume.server) {
         return Err(format!("mount failed: {:?} is no name and no address of a server", volume.server));
     }
-    mount_by(Path::new(PROGRAM), volume, target, PATIENCE).await
+    mount_by(Path::new(PROGRAM), volume, target, PATIENCE, living).await
 }
 
 async fn mount_by(
@@ -74,6 +88,7 @@ async fn mount_by(
     volume: &NfsVolume,
     target: &Path,
     patience: Duration,
+    living: &CancellationToken,
 ) -> Result<(), String> {
     let place = target.to_owned();
     let made = tokio::task::spawn_blocking(move || made(&place)).await.map_err(|e| e.to_string())?;
@@ -82,7 +97,8 @@ async fn mount_by(
     }
     let arguments = volume.arguments(target);
     let mut command = Command::new(program);
-    command.args(&arguments).stdin(Stdio::null()).kill_on_drop(true);
+    command.args(&arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0).kill_on_drop(true);
     let failed = |why: &str, output: &str| {
         format!(
             "mount failed: {why}\nMounting command: {}\nMounting arguments: {}\nOutput: {output}",
@@ -90,20 +106,122 @@ async fn mount_by(
             arguments.join(" ")
         )
     };
-    let output = match tokio::time::timeout(patience, command.output()).await {
-        Err(_) => return Err(failed(&format!("no answer within {}s", patience.as_secs()), "")),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+    let child = match command.spawn() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let why = format!("exec: \"{}\": executable file not found in $PATH", program.display());
             return Err(failed(&why, ""));
         }
-        Ok(Err(error)) => return Err(failed(&error.to_string(), "")),
-        Ok(Ok(output)) => output,
+        Err(error) => return Err(failed(&error.to_string(), "")),
+        Ok(child) => child,
     };
-    if output.status.success() {
+    let given_up = async {
+        tokio::select! {
+            () = sleep(patience) => {}
+            () = living.cancelled() => {}
+        }
+    };
+    let (output, in_time) = ended(child, given_up).await.map_err(|why| failed(&why, ""))?;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    match in_time {
+        true if output.status.success() => Ok(()),
+        true => Err(failed(&told(output.status), &said)),
+        false => Err(failed(&format!("no answer within {}s", patience.as_secs()), &said)),
+    }
+}
+
+/// What became of it and of all that it has started, and whether it was before they were given up and killed.
+async fn ended(child: Child, given_up: impl Future<Output = ()>) -> Result<(Output, bool), String> {
+    let mut group = Group(child.id());
+    let output = child.wait_with_output();
+    tokio::pin!(output);
+    let (output, in_time) = tokio::select! {
+        biased;
+        output = &mut output => (output, true),
+        () = given_up => {
+            group.kill();
+            // the last of them to end closes its pipes
+            let output = timeout(KILL_PATIENCE, output).await;
+            (output.map_err(|_| format!("not to be killed within {}s", KILL_PATIENCE.as_secs()))?, false)
+        }
+    };
+    group.0 = None;
+    output.map(|output| (output, in_time)).map_err(|e| e.to_string())
+}
+
+/// The processes of a `mount`: its helper would outlive it, and mount for a pod that is gone.
+struct Group(Option<u32>);
+
+impl Group {
+    fn kill(&self) {
+        if let Some(id) = self.0.and_then(|id| i32::try_from(id).ok()) {
+            // who has ended needs none
+            let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
+        }
+    }
+}
+
+/// The daemon ends.
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// What `ending` says, which processes may hold up that wait for a server: they can not be killed. When it is `due`, what they wait for
+/// is aborted by `abort`, and so is what they ask for then: a file that is closed is written, committed and given back.
+pub async fn end_or_abort<T, A: Future<Output = ()>>(
+    ending: impl Future<Output = T>,
+    due: impl Future<Output = ()>,
+    abort: impl Fn() -> A,
+) -> T {
+    tokio::pin!(ending);
+    tokio::select! {
+        biased;
+        done = &mut ending => return done,
+        () = due => {}
+    }
+    loop {
+        abort().await;
+        if let Ok(done) = timeout(ABORT_AGAIN, &mut ending).await {
+            return done;
+        }
+    }
+}
+
+/// Ends all requests to the servers of a pod's exports, as `umount -f` does it. What was not written yet is lost.
+pub async fn abort(pod_dir: &Path) {
+    let pod_dir = pod_dir.to_owned();
+    let (done, aborted) = tokio::sync::oneshot::channel();
+    // of its own: what it does to its mounts is nobody else's business, and it ends with them
+    let spawned = std::thread::Builder::new().name("nfs-abort".to_owned()).spawn(move || {
+        let _ = done.send(abort_apart(&pod_dir));
+    });
+    let outcome = match spawned {
+        // the kernel may wait for something else
+        Ok(_) => timeout(KILL_PATIENCE, aborted).await,
+        Err(error) => Ok(Ok(Err(error))),
+    };
+    if let Ok(Ok(Err(error))) = outcome {
+        tracing::warn!(%error, "requests to an NFS server that does not answer are not aborted");
+    }
+}
+
+/// In mounts of this thread alone: an export that is unmounted along is still where the next one is aborted from.
+fn abort_apart(pod_dir: &Path) -> io::Result<()> {
+    let Ok(below) = pod_dir.join("volumes").join(PLUGIN).canonicalize() else { return Ok(()) };
+    let mut targets = super::mount_targets()?;
+    targets.retain(|target| target.starts_with(&below));
+    if targets.is_empty() {
         return Ok(());
     }
-    let said = [output.stdout, output.stderr].concat();
-    Err(failed(&told(output.status), &String::from_utf8_lossy(&said)))
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount_at(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
+    for target in targets.iter().rev() {
+        let aborted = umount2(target, MntFlags::MNT_FORCE | MntFlags::UMOUNT_NOFOLLOW);
+        tracing::debug!(at = %target.display(), ?aborted, "an NFS server holds up the end of a pod");
+    }
+    Ok(())
 }
 
 /// Makes the directory, and says whether it is mounted already.
@@ -163,7 +281,7 @@ mod tests {
         let script = async |text: &str, patience: Duration| {
             fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
             fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
-            mount_by(&program, &of, &target, patience).await
+            mount_by(&program, &of, &target, patience, &CancellationToken::new()).await
         };
         let patience = Duration::from_secs(20);
         let log = root.path().join("log");
@@ -179,7 +297,8 @@ mod tests {
         assert_eq!(error, want);
         let error = script("exec sleep 60", Duration::from_millis(200)).await.unwrap_err();
         assert!(error.starts_with("mount failed: no answer within 0s"), "{error}");
-        let error = mount_by(Path::new("no-such-mount"), &of, &target, patience).await.unwrap_err();
+        let living = CancellationToken::new();
+        let error = mount_by(Path::new("no-such-mount"), &of, &target, patience, &living).await.unwrap_err();
         assert!(
             error.starts_with("mount failed: exec: \"no-such-mount\": executable file not found in $PATH"),
             "{error}"
@@ -187,9 +306,60 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_pod_that_is_to_end_leaves_nobody_who_mounts_for_it() {
+        let root = tempfile::tempdir().unwrap();
+        let (program, target) = (root.path().join("mount"), root.path().join("v"));
+        // as the real one, with a helper that it waits for
+        fs::write(&program, "#!/bin/sh\nsleep 600 &\necho $! > $0.new\nmv $0.new $0.helper\nwait\n").unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let (of, living) = (volume("files", &[], false), CancellationToken::new());
+        let patience = Duration::from_secs(60);
+        let helper = root.path().join("mount.helper");
+        let ending = async {
+            while !helper.exists() {
+                sleep(Duration::from_millis(10)).await;
+            }
+            living.cancel();
+        };
+        let (outcome, ()) = tokio::join!(mount_by(&program, &of, &target, patience, &living), ending);
+        assert!(outcome.unwrap_err().starts_with("mount failed: "));
+        let stat = format!("/proc/{}/stat", fs::read_to_string(&helper).unwrap().trim_end());
+        let lives = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+        for _ in 0..1000 {
+            if !lives() {
+                return;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("its helper goes on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_holds_up_an_end_is_aborted() {
+        for (name, takes, requests, seconds) in [
+            ("ends in time", 59, 0, 59),
+            ("waits for a server that is gone", 0, 1, 60),
+            ("asks it for more", 0, 3, 62),
+        ] {
+            let began = tokio::time::Instant::now();
+            let aborted = tokio::sync::Semaphore::new(0);
+            let ending = async {
+                sleep(Duration::from_secs(takes)).await;
+                for _ in 0..requests {
+                    aborted.acquire().await.unwrap().forget();
+                }
+            };
+            let due = sleep(Duration::from_secs(60));
+            end_or_abort(ending, due, || async { aborted.add_permits(1) }).await;
+            assert_eq!(began.elapsed().as_secs(), seconds, "{name}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_server_is_no_option_of_mount() {
         for server in ["--fstab=/x", "-o", "LABEL=root", "a/b", "a b", ""] {
-            let error = mount(&volume(server, &[], false), Path::new("/nowhere")).await.unwrap_err();
+            let living = CancellationToken::new();
+            let error = mount(&volume(server, &[], false), Path::new("/nowhere"), &living).await.unwrap_err();
             assert_eq!(error, format!("mount failed: {server:?} is no name and no address of a server"));
         }
     }
@@ -198,6 +368,7 @@ mod tests {
     async fn what_is_mounted_stays() {
         let of = volume("files", &[], false);
         // whatever it is: it is there
-        mount_by(Path::new("/nowhere"), &of, Path::new("/proc"), Duration::from_secs(1)).await.unwrap();
+        let (program, patience) = (Path::new("/nowhere"), Duration::from_secs(1));
+        mount_by(program, &of, Path::new("/proc"), patience, &CancellationToken::new()).await.unwrap();
     }
 }

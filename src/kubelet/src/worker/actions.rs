@@ -429,9 +429,7 @@ async fn mount(
             }
             Prepared::Nfs(volume) => {
                 let dir = shared.pod_dir(pod);
-                let mounting = volumes::mount_nfs(&dir, &name, volume);
-                let path = living.run_until_cancelled(mounting).await.ok_or(VolumeError::GivenUp)??;
-                (path, volume.read_only)
+                (volumes::mount_nfs(&dir, &name, volume, living).await?, volume.read_only)
             }
             _ => return Ok(None),
         };

@@ -6,6 +6,7 @@ use super::{Stage, Worker};
 use crate::clock::after;
 use crate::container_config::log_directory;
 use crate::shared::Shared;
+use crate::volumes::nfs;
 use crate::work_counts::Operation;
 use crate::{csi, pod, volumes};
 use cluster::{DeleteOptions, unless_replaced};
@@ -17,6 +18,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::sleep;
 
 impl Worker {
     pub(super) fn begin_stop(&mut self) {
@@ -32,7 +34,15 @@ impl Worker {
         self.deadline = Some(end);
         self.stage = Stage::Terminating;
         let (killer, sandboxes) = (self.killer(), self.sandboxes.clone());
-        self.jobs.spawn(async move { Done::Stopped(killer.all(sandboxes, grace).await) });
+        let (dir, grace_override) = (self.shared.pod_dir(&self.pod), self.grace_override.clone());
+        let due = async move {
+            grace_override.run_until_cancelled(sleep(grace)).await;
+            sleep(nfs::ABORT_AFTER).await;
+        };
+        self.jobs.spawn(async move {
+            let ending = killer.all(sandboxes, grace);
+            Done::Stopped(nfs::end_or_abort(ending, due, || nfs::abort(&dir)).await)
+        });
     }
 
     /// When its grace is over. A deletion says so itself.
