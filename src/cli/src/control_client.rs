@@ -223,11 +223,13 @@ fn is_locked(places: &Places) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn who_may_not_ask_is_not_told_that_it_is_stopped() {
         let Some(user) = crate::user_files::testing::nobody() else { return };
         let dir = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
         let places = Places { run: dir.path().to_owned(), ..Places::of(&"hidden".parse().unwrap()) };
         let found = |places: &Places| user.act(|| Ok(presence(places))).unwrap();
         assert!(matches!(found(&places), Presence::Forbidden(_)), "the directory is root's alone");
