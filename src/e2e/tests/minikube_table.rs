@@ -173,9 +173,12 @@ fn without_slot(text: String, cluster: &Appliance) -> String {
         return text;
     };
     let settings: Value = serde_json::from_str(&settings).unwrap();
-    let port = format!("\"APIServerPort\":{}", settings["api_port"]);
+    let port = |key: &str, value: &str| format!("\"{key}\":{value}");
+    let own = settings["api_port"].to_string();
     let (services, _) = settings["service_cidr"].as_str().unwrap().rsplit_once('.').unwrap();
-    text.replace(&port, "\"APIServerPort\":\"PORT\"").replace(services, "SERVICES")
+    let text = text.replace(services, "SERVICES");
+    let of_keys = |text: String, key: &str| text.replace(&port(key, &own), &port(key, "\"PORT\""));
+    ["APIServerPort", "Port"].into_iter().fold(text, of_keys)
 }
 
 /// A row of the table of profiles is as wide as the widest of the machine's.

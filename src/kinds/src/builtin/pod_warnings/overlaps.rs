@@ -141,7 +141,9 @@ mod tests {
     #[test]
     fn many_paths_of_many_sources_are_looked_up() {
         let items = |from: usize, to: usize| -> Vec<KeyToPath> {
-            (from..to).map(|n| KeyToPath { key: "k".into(), path: format!("d/{n}"), ..KeyToPath::default() }).collect()
+            (from..to)
+                .map(|n| KeyToPath { key: "k".into(), path: format!("d/{n}"), ..KeyToPath::default() })
+                .collect()
         };
         let source = |items| VolumeProjection {
             secret: Some(SecretProjection { name: "s".into(), items: Some(items), optional: None }),
