@@ -550,7 +550,8 @@ const checks = {
         const followed = await log({ follow: true });
         const [first] = await once(followed, "data");
         assert(first.toString().startsWith("line 1\n"), first.toString());
-        assert.equal((await run(namespace, made, ["touch", "/tmp/go"])).code, 0);
+        // the container may end before who has told it so, and takes that along
+        assert([0, 137].includes((await run(namespace, made, ["touch", "/tmp/go"])).code));
         // follows until the container has ended
         const rest = await inTime(text(followed), "the end of the log");
         assert.equal(first.toString() + rest, "line 1\nline 2\nline 3\nlast\n");

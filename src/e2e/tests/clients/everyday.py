@@ -424,7 +424,8 @@ def logs(namespace):
     followed = []
     follower = threading.Thread(target=lambda: followed.extend(one.logs(follow=True, timeout=PATIENCE)), daemon=True)
     follower.start()
-    assert one.exec(["touch", "/tmp/go"]).returncode == 0
+    # the container may end before who has told it so, and takes that along
+    assert one.exec(["touch", "/tmp/go"], check=False).returncode in (0, 137)
     # follows until the container has ended
     follower.join(PATIENCE)
     assert not follower.is_alive() and sorted(followed) == sorted([*lines, "last"]), followed
