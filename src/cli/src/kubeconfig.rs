@@ -99,16 +99,14 @@ impl Kubeconfig {
 
     /// The name of the current context; `None` where there is none, or the file can not be read.
     pub fn current_context(&self) -> Option<String> {
-        let config = self.read().ok()?;
-        let name = config.get("current-context").and_then(Value::as_str)?;
-        (!name.is_empty()).then(|| name.to_owned())
+        current_context_of(&self.read().ok()?).map(str::to_owned)
     }
 
     /// Whether none of the contexts that are there is the current one.
     pub fn lacks_current_context(&self) -> bool {
         let Ok(config) = self.read() else { return false };
         let contexts = config.get("contexts").and_then(Value::as_sequence);
-        contexts.is_some_and(|contexts| !contexts.is_empty()) && self.current_context().is_none()
+        contexts.is_some_and(|contexts| !contexts.is_empty()) && current_context_of(&config).is_none()
     }
 
     /// Makes a context the current one.
@@ -213,6 +211,10 @@ impl Kubeconfig {
     fn failed(&self, why: impl std::fmt::Display) -> anyhow::Error {
         failures::KUBECONFIG.because(format!("{}: {why}", self.path.display()))
     }
+}
+
+fn current_context_of(config: &Mapping) -> Option<&str> {
+    config.get("current-context").and_then(Value::as_str).filter(|name| !name.is_empty())
 }
 
 fn empty() -> Mapping {

@@ -330,7 +330,7 @@ fn read_entry(written: ManagedFieldsEntry) -> Option<Entry> {
         manager: written.manager.unwrap_or_default(),
         operation,
         api_version: written.api_version.unwrap_or_default(),
-        time: written.time.map(|time| time.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+        time: written.time.map(|time| kinds::whole_second(time.0).0.to_string()),
         fields_type: written.fields_type.unwrap_or_default(),
         fields_v1: written.fields_v1.map_or(Value::Null, |fields| fields.0),
         subresource: written.subresource.unwrap_or_default(),

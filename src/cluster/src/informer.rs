@@ -129,9 +129,7 @@ fn relist<K: StoredKind>(cache: &Cache<K>, cluster: &Cluster, resource: &Resourc
 /// An object as components have it: without its managed fields, at which none of them looks. They are half of a small object, and
 /// most of its memory: a map for each level. What is written without them keeps them.
 pub(crate) fn typed<K: StoredKind>(object: &Object) -> Result<K, serde_json::Error> {
-    let mut typed: K = object.decode_without_managed_fields()?;
-    typed.metadata_mut().managed_fields = None;
-    Ok(typed)
+    object.decode_without_managed_fields()
 }
 
 fn decode<K: StoredKind>(object: &Object) -> Option<Arc<K>> {

@@ -7,6 +7,7 @@
 //! reads it, and a copy of the secret in another namespace costs one question to the registry.
 
 use crate::credentials::{SecretRef, repository};
+use cri::blocking;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,7 +96,7 @@ impl PullAccess {
     /// It can not be written down.
     pub async fn saved(&self) -> io::Result<()> {
         let kept = self.0.clone();
-        tokio::task::spawn_blocking(move || kept.save()).await.map_err(io::Error::other)?
+        blocking(move || kept.save()).await
     }
 
     pub fn end(&self, image: &str) {

@@ -236,10 +236,9 @@ pub fn update(
     let (set, removed) = (difference.set(), difference.removed);
     let at = managed.iter().position(|entry| entry.is(who, Operation::Update));
     let mut mine = at.map_or_else(|| Entry::new(who, Operation::Update), |at| managed.remove(at));
-    for other in &mut managed {
-        other.lose(&set);
-        other.lose(&removed);
-    }
+    let mut lost = set.clone();
+    lost.unite(&removed);
+    managed.iter_mut().for_each(|other| other.lose(&lost));
     mine.change(&set, &removed, who.now);
     managed.push(mine);
     cap(&mut managed);

@@ -17,7 +17,7 @@ struct Process {
 
 pub(super) fn collect(out: &mut Exposition) {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let process = parse(&read("/proc/self/stat"), &read("/proc/stat"));
+    let process = own();
     let values = [
         (
             "process_cpu_seconds_total",
@@ -66,9 +66,12 @@ pub(super) fn collect(out: &mut Exposition) {
 
 /// When it did, by the kernel's clock.
 pub(crate) fn process_started() -> Option<Timestamp> {
+    Timestamp::from_second(own()?.started as i64).ok()
+}
+
+fn own() -> Option<Process> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
-    let process = parse(&read("/proc/self/stat")?, &read("/proc/stat")?)?;
-    Timestamp::from_second(process.started as i64).ok()
+    parse(&read("/proc/self/stat")?, &read("/proc/stat")?)
 }
 
 /// Of `/proc/self/stat` (see proc(5)) and `/proc/stat`.

@@ -14,6 +14,7 @@ use crate::filters::Filters;
 use crate::label_budget::LabelBudget;
 use crate::names::{familiar, without_version};
 use crate::request::{ApiRequest, ApiResponse, empty, json};
+use cri::blocking;
 use http::StatusCode;
 use image::{ImageDetails, ImageUsage};
 use jiff::Timestamp;
@@ -143,7 +144,7 @@ fn retain(names: &mut Vec<String>, patterns: &[String]) -> Result<()> {
 
 pub(super) async fn list(request: ApiRequest) -> ApiResponse {
     // the configuration of each image is read from the disk
-    let all = tokio::task::spawn_blocking(move || listed(&request)).await??;
+    let all = blocking(move || listed(&request)).await?;
     json(&all)
 }
 

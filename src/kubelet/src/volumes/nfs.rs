@@ -1,6 +1,7 @@
 //! NFS: each pod has the export mounted for itself, by the host's `mount` and its helper, as upstream's kubelet does it.
 //! Unmounted it is with all else that a pod has (`tear_down`), also by a daemon that has come after a crash.
 
+use cri::blocking;
 use k8s_openapi::api::core::v1::NFSVolumeSource;
 use nix::mount::{MntFlags, MsFlags, mount as mount_at, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -91,7 +92,7 @@ async fn mount_by(
     living: &CancellationToken,
 ) -> Result<(), String> {
     let place = target.to_owned();
-    let made = tokio::task::spawn_blocking(move || made(&place)).await.map_err(|e| e.to_string())?;
+    let made = blocking(move || made(&place)).await;
     if made.map_err(|e| format!("mkdir {}: {e}", target.display()))? {
         return Ok(());
     }
