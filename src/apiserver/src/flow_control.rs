@@ -8,7 +8,7 @@ use crate::server_state::ServerState;
 use crate::{negotiate, pretty};
 use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Controller, unless_gone};
-use flowcontrol::{Asked, ResourceAsked};
+use flowcontrol::{Asked, Rejected, ResourceAsked};
 use http::header;
 use k8s_openapi::api::flowcontrol::v1::{
     FlowSchema, FlowSchemaCondition, FlowSchemaStatus, PriorityLevelConfiguration,
@@ -51,7 +51,11 @@ pub(crate) async fn admit(edge: &ServerState, actor: &Actor, request: &Request) 
     });
     let asked = Asked { user: &actor.name, groups: &actor.groups, verb, resource, path: &request.path };
     let width = info.as_ref().filter(|_| verb == "list").map_or(1, |info| width_of_list(edge, request, info));
-    let admitted = edge.flow.admit(&asked, width).await;
+    let admitted = tokio::select! {
+        admitted = edge.flow.admit(&asked, width) => admitted,
+        // upstream tells it as all who waited in vain
+        () = request.client_gone.cancelled() => Err(Rejected::TimeOut),
+    };
     admitted.map(HeldSeat::from).map_err(|_| {
         let mut refused = Status::new(Reason::TooManyRequests, "too many requests, please try again later");
         refused.retry_after_seconds = Some(1);

@@ -10,7 +10,9 @@ use crate::table::{self, Include};
 use crate::{bindings, body, params, responses, watch_stream};
 use api::{Object, Status};
 use bytes::{BufMut, Bytes, BytesMut};
-use cluster::{Actor, Applied, DeleteOptions, Deleted, List, Remarks, Target, Verb, Wanted, WriteOptions};
+use cluster::{
+    Actor, Applied, DeleteOptions, Deleted, List, Remarks, Target, Verb, Wanted, WriteOptions, YieldBudget,
+};
 use http::Method;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestStatus};
 use k8s_openapi::api::autoscaling::v1::Scale;
@@ -154,10 +156,7 @@ impl Call<'_> {
         let object = &object;
         let bytes = match self.chosen.view {
             View::Objects => self.target.version.present(object.bytes()),
-            View::Table => {
-                let one = std::slice::from_ref(object);
-                table::of_objects(&self.target.version, one, None, self.include)?
-            }
+            View::Table => table::of_object(&self.target.version, object, self.include)?,
             View::Partial => table::partial(object)?,
         };
         Ok(responses::json_bytes(code, bytes))
@@ -174,21 +173,21 @@ impl Call<'_> {
         }
         let params = params::list(request)?;
         let list = self.edge.cluster.list_in_version(self.actor, &self.target, &params).await?;
-        self.show_list(&list)
+        self.show_list(&list).await
     }
 
     /// Of objects in the version that is asked for.
-    fn show_list(&self, list: &List) -> Result<Response, Status> {
+    async fn show_list(&self, list: &List) -> Result<Response, Status> {
+        let version = &self.target.version;
         let bytes = match self.chosen.view {
-            View::Table => table::of_objects(&self.target.version, &list.objects, Some(list), self.include)?,
+            View::Table => table::of_list(version, list, self.include).await?,
             View::Partial => {
-                let items: Result<Vec<Bytes>, Status> = list.objects.iter().map(table::partial).collect();
-                list_bytes("PartialObjectMetadataList", "meta.k8s.io/v1", list, &items?)
+                let items = shown_one_by_one(list, table::partial).await?;
+                list_bytes("PartialObjectMetadataList", "meta.k8s.io/v1", list, &items)
             }
             View::Objects => {
-                let info = self.target.version.info();
-                let items: Vec<Bytes> =
-                    list.objects.iter().map(|o| self.target.version.present(o.bytes())).collect();
+                let info = version.info();
+                let items = shown_one_by_one(list, |object| Ok(version.present(object.bytes()))).await?;
                 list_bytes(&format!("{}List", info.gvk.kind), &info.gvk.api_version(), list, &items)
             }
         };
@@ -304,7 +303,7 @@ impl Call<'_> {
         let cluster = &self.edge.cluster;
         let mut deleted = cluster.delete_collection(self.actor, &self.target, &list, &options).await?;
         deleted.objects = cluster.in_version(&self.target.version, deleted.objects).await?;
-        self.show_list(&deleted)
+        self.show_list(&deleted).await
     }
 
     async fn read_scale(&self) -> Result<Scale, Status> {
@@ -444,6 +443,18 @@ fn check_kind(version: &Version, body: &[u8]) -> Result<(), Status> {
         )));
     }
     Ok(())
+}
+
+async fn shown_one_by_one(
+    list: &List,
+    show: impl Fn(&Object) -> Result<Bytes, Status>,
+) -> Result<Vec<Bytes>, Status> {
+    let (mut shown, mut budget) = (Vec::with_capacity(list.objects.len()), YieldBudget::default());
+    for object in &list.objects {
+        shown.push(show(object)?);
+        budget.spend(object.bytes().len()).await;
+    }
+    Ok(shown)
 }
 
 /// A list's JSON around the stored bytes of its items.

@@ -103,7 +103,7 @@ async fn entity(
     } else {
         let document = document.clone();
         // milliseconds of work where nobody has asked before, and where it is to be inflated
-        let body = tokio::task::spawn_blocking(move || match takes_gzip {
+        let body = cri::blocking_while_wanted(move |_| match takes_gzip {
             true => document.packed().to_vec(),
             false => openapi::inflate(document.packed()),
         });

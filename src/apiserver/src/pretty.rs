@@ -1,9 +1,10 @@
 //! JSON for people: indented for who asks for it, and for the programs with which people look at an API by hand.
 
 use crate::request::Request;
-use crate::responses;
+use crate::{rendering, responses};
 use api::Status;
 use bytes::Bytes;
+use cri::Asker;
 use http::header;
 use http_body_util::BodyExt;
 use warp::reply::{Reply, Response};
@@ -54,7 +55,9 @@ pub(crate) async fn indented(response: Response) -> Response {
         Err(error) => return responses::refusal(&Status::internal(error)),
     };
     // of a large list it is work for a while
-    let text = tokio::task::spawn_blocking(move || indent(&body, LONGEST_INDENTED).map_or(body, Bytes::from));
+    let text = rendering::run(&head, move |client| {
+        indent(&body, LONGEST_INDENTED, client).map_or(body, Bytes::from)
+    });
     let text = match text.await {
         Ok(text) => text,
         Err(error) => return responses::refusal(&Status::internal(error)),
@@ -64,13 +67,13 @@ pub(crate) async fn indented(response: Response) -> Response {
 }
 
 /// JSON as Go's `MarshalIndent` writes it, two spaces for each level. Numbers, strings and the order of fields stay as they are.
-/// `None` where it becomes longer than `most` bytes.
-fn indent(json: &[u8], most: usize) -> Option<Vec<u8>> {
+/// `None` where it becomes longer than `most` bytes, or for nobody.
+fn indent(json: &[u8], most: usize, client: &Asker) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(json.len() * 3 / 2);
     let mut depth = 0_usize;
     let mut bytes = json.iter().copied().filter(is_no_space()).peekable();
     while let Some(byte) = bytes.next() {
-        if out.len() > most {
+        if out.len() > most || client.is_gone() {
             return None;
         }
         match byte {
@@ -162,7 +165,7 @@ mod tests {
 
     #[test]
     fn json_is_indented_as_go_does_it() {
-        let indent = |json: &[u8]| super::indent(json, usize::MAX).unwrap();
+        let indent = |json: &[u8]| super::indent(json, usize::MAX, &Asker::default()).unwrap();
         let cases = [
             ("{}", "{}"),
             ("[]", "[]"),
@@ -184,7 +187,7 @@ mod tests {
     #[test]
     fn what_grows_too_long_is_not_indented() {
         let deep = format!("{}{}{}", "[".repeat(100), ["1"; 1000].join(","), "]".repeat(100));
-        assert_eq!(indent(deep.as_bytes(), 100_000), None);
-        assert!(indent(deep.as_bytes(), 1_000_000).is_some());
+        assert_eq!(indent(deep.as_bytes(), 100_000, &Asker::default()), None);
+        assert!(indent(deep.as_bytes(), 1_000_000, &Asker::default()).is_some());
     }
 }

@@ -19,6 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// Of a body that is too large, so much is read and thrown away: a client that is cut off while it sends sees a broken
 /// connection and not the answer.
@@ -50,6 +51,8 @@ pub(crate) struct Request {
     pub(crate) came: Instant,
     /// For its turn.
     pub(crate) waited: Duration,
+    /// Cancelled when nobody waits for its answer any more, where the request outlives that.
+    pub(crate) client_gone: CancellationToken,
     /// What has been read of the body; only whoever has the request to itself reads, the lock makes the rest shareable.
     chunks: Mutex<Chunks>,
     whole_body: Option<Bytes>,
@@ -126,6 +129,7 @@ impl Request {
             seat: HeldSeat::default(),
             came: Instant::now(),
             waited: Duration::ZERO,
+            client_gone: CancellationToken::new(),
             chunks,
             whole_body: None,
         }
@@ -211,6 +215,17 @@ impl Request {
         })??;
         self.whole_body = Some(body.clone());
         Ok(body)
+    }
+
+    /// Before something is begun that must be finished.
+    ///
+    /// # Errors
+    /// What upstream's handlers make of a request whose context has ended.
+    pub(crate) fn check_client(&self) -> Result<(), Status> {
+        match self.client_gone.is_cancelled() {
+            true => Err(Status::internal("context canceled")),
+            false => Ok(()),
+        }
     }
 
     /// For a client whose request is refused: it may still be sending.

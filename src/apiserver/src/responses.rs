@@ -1,6 +1,6 @@
 //! Answers: JSON, streams, refusals.
 
-use crate::{warnings, yaml};
+use crate::{rendering, warnings, yaml};
 use api::{Reason, Status};
 use bytes::Bytes;
 use futures::Stream;
@@ -116,9 +116,9 @@ pub(crate) async fn as_yaml(response: Response, takes_json: bool) -> Response {
         Err(response) => return response,
     };
     // of a large list it is work for a while
-    let writing = tokio::task::spawn_blocking(move || {
+    let writing = rendering::run(&head, move |client| {
         let object: serde_json::Value = serde_json::from_slice(&body).map_err(Status::internal)?;
-        Ok::<_, Status>(yaml::text(&object))
+        Ok::<_, Status>(if client.is_gone() { String::new() } else { yaml::text(&object) })
     });
     let text = match writing.await.map_err(Status::internal).and_then(|text| text) {
         Ok(text) => text,
@@ -152,7 +152,11 @@ pub(crate) async fn as_protobuf(response: Response, takes_json: bool) -> Respons
         // of a large list it is work for a while
         false => {
             let body = body.clone();
-            tokio::task::spawn_blocking(move || encode(&body)).await
+            let encoding = rendering::run(&head, move |client| {
+                let object: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+                if client.is_gone() { None } else { protobuf::encode(&object).ok() }
+            });
+            encoding.await
         }
     };
     let encoded = match encoded {
@@ -190,9 +194,15 @@ pub(crate) async fn packed(response: Response) -> Response {
         Err(error) => return refusal(&Status::internal(error)),
     };
     // milliseconds of work for each megabyte
-    let packing = tokio::task::spawn_blocking(move || {
+    let packing = rendering::run(&head, move |client| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(&body).and_then(|()| encoder.finish())
+        for piece in body.chunks(rendering::PIECE) {
+            if client.is_gone() {
+                break;
+            }
+            encoder.write_all(piece)?;
+        }
+        encoder.finish()
     });
     let packed = match packing.await {
         Ok(Ok(packed)) => packed,

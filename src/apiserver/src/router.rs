@@ -4,12 +4,12 @@ use crate::authorization::authorize;
 use crate::metrics::{Answered, Labels};
 use crate::negotiate::Format;
 use crate::request::Request;
-use crate::request_info::{ParsedPath, RequestInfo, read_watch_path};
+use crate::request_info::{ParsedPath, RequestInfo};
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::{
     aggregator, audited, authentication, computed, discovery, flow_control, flow_control_dump, health,
-    held_seat, impersonation, metrics, negotiate, objects, openapi_documents, pods, pretty, proxy, responses,
+    impersonation, metrics, negotiate, objects, openapi_documents, pods, pretty, proxy, responses, unread,
     watch_socket, zpages,
 };
 use api::Status;
@@ -25,7 +25,7 @@ const COMPONENT: &str = "kube-apiserver";
 
 /// Never fails: a refusal is an answer.
 pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Response {
-    read_watch_path(&mut request);
+    let peer = request.peer.clone();
     let accept = request.header(http::header::ACCEPT);
     let (format, takes_json) = (negotiate::format(accept), negotiate::takes_json(accept));
     let is_of_objects = matches!(request.segments.first().map(String::as_str), Some("api" | "apis"));
@@ -57,7 +57,7 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
         true => responses::packed(response).await,
         false => response,
     };
-    held_seat::hold(response)
+    unread::hold(response, &peer)
 }
 
 async fn route(edge: &Arc<ServerState>, user: Actor, mut request: Request) -> Result<Response, Status> {
@@ -173,6 +173,7 @@ async fn resource(
                 let edge = edge.clone();
                 let (media, body) = (media.clone(), body.clone());
                 async move {
+                    request.check_client()?;
                     request.trail.sent(&media, &body);
                     webhooks.follow(on_objects(&edge, &actor, &mut request, &info)).await
                 }

@@ -11,9 +11,10 @@ use crate::openapi_cache::OpenapiCache;
 use crate::parse_budget::ParseBudget;
 use crate::peer::Peer;
 use crate::request::Request;
+use crate::request_info::read_watch_path;
 use crate::server_state::ServerState;
 use crate::stream_seats::StreamSeats;
-use crate::{aggregator, flow_control, responses, router};
+use crate::{aggregator, flow_control, request_timeout, responses, router};
 use api::Status;
 use arc_swap::ArcSwap;
 use audit::AuditLog;
@@ -211,15 +212,23 @@ fn catch_all(edge: Arc<ServerState>) -> impl Filter<Extract = (Response,), Error
         )
 }
 
-/// A write that has begun is carried out, also when its client hangs up: hyper drops what it waits for then, and what is
-/// booked beside the store (addresses, ports) would be given back though the store keeps the object.
-async fn carry_out(edge: Arc<ServerState>, request: Request) -> Response {
+/// When a client hangs up, hyper drops what it waits for, and with it all work of a read. A write that has begun is carried out
+/// all the same: what is booked beside the store (addresses, ports) would be given back though the store keeps the object. One
+/// that still waits for its turn hears that nobody waits for it, and does not begin.
+async fn carry_out(edge: Arc<ServerState>, mut request: Request) -> Response {
+    read_watch_path(&mut request);
+    let limit = match request_timeout::of(&request) {
+        Ok(limit) => limit,
+        Err(status) => return responses::refusal(&status),
+    };
     let is_read = request.method == Method::GET || request.method == Method::HEAD;
     if is_read || router::is_proxied(&edge, &request) {
-        return router::answer(edge, request).await;
+        return request_timeout::within(limit, router::answer(edge, request)).await;
     }
+    let _waits = request.client_gone.clone().drop_guard();
     let answer = tokio::spawn(router::answer(edge, request));
-    answer.await.unwrap_or_else(|error| responses::refusal(&Status::internal(error)))
+    let answer = async { answer.await.unwrap_or_else(|error| responses::refusal(&Status::internal(error))) };
+    request_timeout::within(limit, answer).await
 }
 
 fn acceptor(config: &EdgeConfig) -> Result<TlsAcceptor, ServeError> {

@@ -2,7 +2,7 @@
 
 use api::{Object, Status};
 use bytes::Bytes;
-use cluster::List;
+use cluster::{List, YieldBudget};
 use kinds::Version;
 use serde_json::{Value, json};
 
@@ -27,26 +27,49 @@ pub(crate) fn list_meta(list: &List) -> Value {
 
 /// # Errors
 /// Stored objects that do not fit their kind.
-pub(crate) fn of_objects(
-    version: &Version,
-    objects: &[Object],
-    list: Option<&List>,
-    include: Include,
-) -> Result<Bytes, Status> {
-    let rows: Result<Vec<Value>, Status> =
-        objects.iter().map(|object| row(version, object, include)).collect();
-    let meta = match (list, objects) {
-        (Some(list), _) => list_meta(list),
-        (None, [one, ..]) => json!({"resourceVersion": one.revision().to_string()}),
-        (None, []) => json!({}),
-    };
+pub(crate) fn of_object(version: &Version, object: &Object, include: Include) -> Result<Bytes, Status> {
+    let meta = json!({"resourceVersion": object.revision().to_string()});
+    let mut table = begin(version, meta)?;
+    put_row(&mut table, &row(version, object, include)?)?;
+    Ok(end(table))
+}
+
+/// # Errors
+/// As [`of_object`].
+pub(crate) async fn of_list(version: &Version, list: &List, include: Include) -> Result<Bytes, Status> {
+    let (mut table, mut budget) = (begin(version, list_meta(list))?, YieldBudget::default());
+    for object in &list.objects {
+        put_row(&mut table, &row(version, object, include)?)?;
+        budget.spend(object.bytes().len()).await;
+    }
+    Ok(end(table))
+}
+
+/// A table as far as its rows: those are written one by one, and never all there as values, which are many times as large.
+fn begin(version: &Version, meta: Value) -> Result<Vec<u8>, Status> {
     let columns: Vec<Value> = version
         .columns()
         .iter()
         .map(|c| json!({"name": c.name, "type": c.kind, "format": c.format, "description": c.description, "priority": c.priority}))
         .collect();
-    let table = json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "columnDefinitions": columns, "rows": rows?});
-    serde_json::to_vec(&table).map(Bytes::from).map_err(Status::internal)
+    let table = json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "columnDefinitions": columns});
+    let mut table = serde_json::to_vec(&table).map_err(Status::internal)?;
+    // its closing brace comes at the end
+    table.pop();
+    table.extend_from_slice(br#","rows":["#);
+    Ok(table)
+}
+
+fn put_row(table: &mut Vec<u8>, row: &Value) -> Result<(), Status> {
+    if table.last() != Some(&b'[') {
+        table.push(b',');
+    }
+    serde_json::to_writer(table, row).map_err(Status::internal)
+}
+
+fn end(mut table: Vec<u8>) -> Bytes {
+    table.extend_from_slice(b"]}");
+    table.into()
 }
 
 fn row(version: &Version, object: &Object, include: Include) -> Result<Value, Status> {
@@ -89,7 +112,7 @@ mod tests {
         let stored =
             api::Unstamped::new(map.to_string().into_bytes()).unwrap().stamp(api::ResourceVersion(7));
         let object = |include| {
-            let table = of_objects(&version, std::slice::from_ref(&stored), None, include).unwrap();
+            let table = of_object(&version, &stored, include).unwrap();
             let table: Value = serde_json::from_slice(&table).unwrap();
             table["rows"][0]["object"].clone()
         };
@@ -97,5 +120,49 @@ mod tests {
         assert_eq!(object(Include::Metadata)["kind"], "PartialObjectMetadata");
         assert_eq!(object(Include::Metadata)["data"], Value::Null);
         assert_eq!(object(Include::Nothing), Value::Null);
+    }
+
+    fn list_of(maps: usize, bytes: usize) -> List {
+        let stored = |number: usize| {
+            let metadata =
+                json!({"name": format!("m{number}"), "resourceVersion": api::REVISION_PLACEHOLDER});
+            let map = json!({"metadata": metadata, "data": {"k": "v".repeat(bytes)}});
+            api::Unstamped::new(map.to_string().into_bytes()).unwrap().stamp(api::ResourceVersion(7))
+        };
+        let objects = (0..maps).map(stored).collect();
+        List { objects, revision: api::ResourceVersion(9), ..List::default() }
+    }
+
+    #[tokio::test]
+    async fn a_list_has_a_row_for_each_object() {
+        let registry = kinds::all();
+        let version = registry.by_gvk(&api::Gvk::parse("v1", "ConfigMap")).unwrap();
+        for rows in [0, 1, 3] {
+            let table = of_list(&version, &list_of(rows, 10), Include::Metadata).await.unwrap();
+            let table: Value = serde_json::from_slice(&table).unwrap();
+            assert_eq!(
+                (&table["kind"], &table["metadata"]["resourceVersion"]),
+                (&json!("Table"), &json!("9"))
+            );
+            let names: Vec<&str> =
+                table["rows"].as_array().unwrap().iter().filter_map(|row| row["cells"][0].as_str()).collect();
+            assert_eq!(names, ["m0", "m1", "m2"][..rows]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_list_is_made_with_breaks_so_that_it_can_end_with_its_request() {
+        let registry = kinds::all();
+        let version = registry.by_gvk(&api::Gvk::parse("v1", "ConfigMap")).unwrap();
+        for (name, list, is_long) in
+            [("short", list_of(10, 100), false), ("long", list_of(10, 100_000), true)]
+        {
+            let is_made = tokio::select! {
+                biased;
+                table = of_list(&version, &list, Include::Nothing) => table.is_ok(),
+                () = std::future::ready(()) => false,
+            };
+            assert_eq!(is_made, !is_long, "{name}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! connections to a host and no more, for all of their windows together, and a page that shows a cluster watches more than that.
 
 use crate::request::{Request, Upgrading};
+use crate::streams::open_for_listener;
 use api::{Reason, Status};
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
@@ -11,7 +12,6 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use warp::reply::{Reply, Response};
 
@@ -48,7 +48,7 @@ impl Accepted {
     /// Sends the events of `watch`. What is refused is so before the handshake, as upstream does it.
     pub(crate) fn carry(self, watch: Response) -> Response {
         self.upgrade.carry(move |upgraded| async move {
-            let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+            let socket = open_for_listener(TokioIo::new(upgraded)).await;
             // a client that has gone is no news
             let _ = send(socket, watch).await;
         });
@@ -94,6 +94,7 @@ mod tests {
     use super::*;
     use crate::responses;
     use std::convert::Infallible;
+    use tokio_tungstenite::tungstenite::protocol::Role;
 
     /// What a client hears of `watch` until the server closes.
     async fn heard(watch: Response) -> Vec<String> {
@@ -129,6 +130,23 @@ mod tests {
             request.headers.insert(header::UPGRADE, HeaderValue::from_static("WebSocket"));
             assert_eq!(is_asked(&request).ok(), Some(want), "{method} {query}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_much_is_not_heard_to_the_end() {
+        let (server, client) = tokio::io::duplex(64 * 1024);
+        let server = open_for_listener(server).await;
+        let mut client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
+        let endless = futures::stream::pending::<Result<Bytes, Infallible>>();
+        let sending = tokio::spawn(send(server, responses::stream("application/json", endless)));
+        client.send(Message::Text("still here".into())).await.unwrap();
+        // a message in pieces, each of them small and none the last
+        for opcode in [2_u8, 0, 0] {
+            let head = [opcode, 0xfe, 0x08, 0x00, 0, 0, 0, 0];
+            let piece = [&head[..], &[b'x'; 2048]].concat();
+            let _ = tokio::io::AsyncWriteExt::write_all(client.get_mut(), &piece).await;
+        }
+        assert!(sending.await.unwrap().is_ok());
     }
 
     #[tokio::test]

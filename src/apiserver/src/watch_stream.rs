@@ -188,7 +188,7 @@ impl Lines {
     fn put_object(&mut self, out: &mut BytesMut, kind: &str, object: &Object) {
         let shown = match self.view {
             View::Objects => Ok(self.version.present(object.bytes())),
-            View::Table => table::of_objects(&self.version, std::slice::from_ref(object), None, self.include),
+            View::Table => table::of_object(&self.version, object, self.include),
             View::Partial => table::partial(object),
         };
         match shown {

@@ -136,6 +136,58 @@ async fn a_level_that_is_full_goes_on_with_what_others_lend() {
     assert_eq!(as_jane(&server).await.code, 200);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_client_hangs_up_leaves_the_queue_and_is_not_begun() {
+    let server = Server::start().await;
+    let big = "x".repeat(500_000);
+    for number in 0..30 {
+        let map = json!({"metadata": {"name": format!("m{number}")}, "data": {"k": big}});
+        create(&server, "/api/v1/namespaces/default/configmaps", &map).await;
+    }
+    let queuing = json!({"queues": 1, "handSize": 1, "queueLengthLimit": 10});
+    let limited = json!({"nominalConcurrencyShares": 1, "borrowingLimitPercent": 0,
+        "limitResponse": {"type": "Queue", "queuing": queuing}});
+    let level = json!({"metadata": {"name": "small"}, "spec": {"type": "Limited", "limited": limited}});
+    let levels = format!("{GROUP}/prioritylevelconfigurations");
+    create(&server, &levels, &level).await;
+    let_jane_in(&server, "small").await;
+    let level = server.ask(Who::Admin, &format!("GET {levels}/small"), &[], b"").await.json();
+    let uid = level["metadata"]["uid"].as_str();
+    while header(&as_jane(&server).await, "x-kubernetes-pf-prioritylevel-uid") != uid {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let told = async |what: &str| -> Option<u64> {
+        let metrics = server.ask(Who::Admin, "GET /metrics", &[], b"").await.body;
+        let line = format!("apiserver_flowcontrol_{what}{{priority_level=\"small\"}} ");
+        metrics.lines().find_map(|told| told.strip_prefix(&line)?.parse().ok())
+    };
+    let wait_for = async |what: &str, number: u64| {
+        while told(what).await != Some(number) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    wait_for("upper_limit_seats", 3).await;
+    let ask = async |line: &str| {
+        let mut stream = server.connect(Who::Admin).await;
+        let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\nImpersonate-User: jane\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        stream
+    };
+    // a list that takes all seats, as its client does not read it
+    let unread = ask("GET /api/v1/configmaps").await;
+    wait_for("current_executing_seats", 3).await;
+    let rejected = told("rejected_requests_total").await;
+    let waits = ask("DELETE /api/v1/namespaces/default/configmaps/m0").await;
+    wait_for("current_inqueue_requests", 1).await;
+    drop(waits);
+    wait_for("current_inqueue_requests", 0).await;
+    assert_eq!(told("rejected_requests_total").await, rejected, "it was there until its time was over");
+    drop(unread);
+    wait_for("current_executing_seats", 0).await;
+    assert!(server.find_config_map("m0").is_some(), "it was deleted for nobody");
+}
+
 #[tokio::test]
 async fn levels_queues_and_requests_are_dumped_for_who_may_see_them() {
     let server = Server::start().await;

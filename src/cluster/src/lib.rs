@@ -57,6 +57,7 @@ mod webhooks;
 mod write;
 mod write_options;
 mod write_priority;
+mod yield_budget;
 
 pub use actor::Actor;
 pub use aggregated::AggregatedCaller;
@@ -91,6 +92,7 @@ pub use watch_all::WatchAll;
 pub use webhooks::WebhookCaller;
 pub use write::{Edit, Verb};
 pub use write_options::WriteOptions;
+pub use yield_budget::YieldBudget;
 
 use ::api::{GroupResource, ObjectKey, Status};
 use arc_swap::{ArcSwap, ArcSwapOption};

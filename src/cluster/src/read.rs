@@ -3,6 +3,7 @@
 //! they are stored, in another version where the path asks for one.
 
 use crate::conversion::MOST_OBJECTS;
+use crate::yield_budget::YieldBudget;
 use crate::{Actor, Attributes, Cluster, Target};
 use ::api::selector::FieldRequirement;
 use ::api::{FieldSelector, LabelSelector, Object, ObjectKey, Reason, ResourceVersion, Status};
@@ -138,8 +139,29 @@ impl Cluster {
         let selection = self.listed(actor, target, params)?;
         match selection.is_of_converted() {
             true => self.select_converted(target, params, &selection).await,
-            false => self.select_stored(target, params, &selection),
+            false => self.select_with_breaks(target, params, &selection).await,
         }
+    }
+
+    /// As [`Cluster::select_stored`], which nobody can break off.
+    async fn select_with_breaks(
+        &self,
+        target: &Target,
+        params: &ListParams,
+        selection: &Selection,
+    ) -> Result<List, Status> {
+        let start = self.start_of(target, params)?;
+        let (mut found, mut budget) = (Vec::new(), YieldBudget::default());
+        for object in start.candidates(target) {
+            if selection.matches(object) {
+                found.push(object.clone());
+            }
+            if found.len() == params.page_and_one() {
+                break;
+            }
+            budget.spend(object.bytes().len()).await;
+        }
+        Ok(self.page(target, params, selection, &start, found))
     }
 
     fn select_stored(

@@ -112,3 +112,26 @@ async fn a_collection_is_deleted_by_labels_and_fields() {
         assert_eq!(left.unwrap(), None);
     }
 }
+
+#[tokio::test]
+async fn a_long_list_can_be_given_up_while_it_is_made() {
+    let cluster = cluster().await;
+    let root = Actor::root();
+    let maps = cluster.acting_as(root.clone()).api::<ConfigMap>();
+    let version = cluster.registry().by_gvr(&ConfigMap::info().gvr).unwrap();
+    let target = Target::collection(&version, Some("default"));
+    let labels = LabelSelector::parse("test=nowhere").unwrap();
+    let params = ListParams { labels, ..ListParams::default() };
+    for (name, number, is_long) in [("short", 0, false), ("long", 10, true)] {
+        for number in 0..number {
+            let map = json!({"metadata": {"name": format!("m{number}"), "namespace": "default"}, "data": {"k": "v".repeat(100_000)}});
+            maps.create(serde_json::from_value(map).unwrap()).await.unwrap();
+        }
+        let is_made = tokio::select! {
+            biased;
+            list = cluster.list_in_version(&root, &target, &params) => list.is_ok(),
+            () = std::future::ready(()) => false,
+        };
+        assert_eq!(is_made, !is_long, "{name}");
+    }
+}

@@ -1,5 +1,6 @@
 //! Records on disk: whole or not there.
 
+use cri::Asker;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -54,10 +55,10 @@ impl Theirs {
     }
 }
 
-/// Bytes that a directory tree takes, links not followed; none of one that is not there.
-pub(crate) fn size(dir: &Path) -> u64 {
+/// Bytes that a directory tree takes, links not followed; none of one that is not there, and none for a client that has gone.
+pub(crate) fn size(dir: &Path, client: &Asker) -> u64 {
     let opened = Theirs::open(dir).and_then(|dir| dir.directory(Path::new("")));
-    opened.and_then(trees::size).unwrap_or(0)
+    opened.and_then(|dir| trees::size(dir, || !client.is_gone())).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -75,6 +76,8 @@ mod tests {
         }
         std::os::unix::fs::symlink("../host", upper.join("link")).unwrap();
         let length_of_link = "../host".len() as u64;
+        let client = Asker::default();
+        let size = |dir: &Path| size(dir, &client);
         assert_eq!((size(&upper), size(&dir.path().join("nowhere"))), (10 + length_of_link, 0));
         let theirs = Theirs::open(&upper).unwrap();
         for out in ["link", "../host"] {

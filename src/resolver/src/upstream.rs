@@ -57,8 +57,8 @@ impl Servers {
             return known.servers.clone();
         }
         let text = std::fs::read_to_string(path).unwrap_or_default();
-        let servers: Arc<[SocketAddr]> =
-            parse(&text).into_iter().filter(|server| !self.ourselves.contains(&server.ip())).collect();
+        let is_other = |server: &SocketAddr| !self.ourselves.contains(&server.ip().to_canonical());
+        let servers: Arc<[SocketAddr]> = parse(&text).into_iter().filter(is_other).collect();
         tracing::info!(path = %path.display(), ?servers, "names of others are asked here");
         *read = Some(Read { stamp, servers: servers.clone() });
         servers
@@ -111,7 +111,8 @@ mod tests {
         let path = dir.path().join("resolv.conf");
         let servers = Servers::new(Upstream::ResolvConf(path.clone()), &["10.96.0.10".parse().unwrap()]);
         assert!(servers.current().is_empty(), "no file");
-        std::fs::write(&path, "nameserver 10.96.0.10\nnameserver 192.0.2.1\n").unwrap();
+        let text = "nameserver 10.96.0.10\nnameserver ::ffff:10.96.0.10\nnameserver 192.0.2.1\n";
+        std::fs::write(&path, text).unwrap();
         assert_eq!(servers.current().as_ref(), ["192.0.2.1:53".parse().unwrap()]);
         let other = dir.path().join("other");
         std::fs::write(&other, "nameserver 10.96.0.10\nnameserver 192.0.2.2\n").unwrap();

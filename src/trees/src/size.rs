@@ -12,12 +12,17 @@ const MOST_LINKS: usize = 16 << 20; // bytes
 /// Bytes of all in a directory that is open to read, of a link its own; a file with several names counts once, as Docker counts.
 /// What lies more than [`MAX_DEPTH`] levels down, is mounted there or goes away meanwhile does not.
 ///
+/// Of a large tree it takes minutes: it is walked for as long as `is_wanted` says so.
+///
 /// # Errors
-/// The directory itself could not be read.
-pub fn size(directory: OwnedFd) -> io::Result<u64> {
+/// The directory itself could not be read; `Interrupted` where nobody wants to know any more.
+pub fn size(directory: OwnedFd, is_wanted: impl Fn() -> bool) -> io::Result<u64> {
     let mut walk = vec![Dir::new(directory)?];
     let (mut size, mut links) = (0_u64, LinkNames::bounded(MOST_LINKS));
     loop {
+        if !is_wanted() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let depth = walk.len();
         let Some(level) = walk.last_mut() else { return Ok(size) };
         let Some(Ok(entry)) = level.read() else {
@@ -60,7 +65,7 @@ mod tests {
     use std::path::Path;
 
     fn measured(at: &Path) -> u64 {
-        size(fs::File::open(at).unwrap().into()).unwrap()
+        size(fs::File::open(at).unwrap().into(), || true).unwrap()
     }
 
     #[test]
@@ -95,5 +100,19 @@ mod tests {
         symlink(dir.path(), tree.join("directory")).unwrap();
         let links = "../outside".len() + dir.path().as_os_str().len();
         assert_eq!(measured(&tree), 5 + links as u64);
+    }
+
+    #[test]
+    fn a_walk_that_nobody_wants_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        (0..10).for_each(|number| fs::write(dir.path().join(number.to_string()), "x").unwrap());
+        let looks = std::cell::Cell::new(0);
+        let walk = |most: usize| {
+            looks.set(0);
+            let is_wanted = || looks.replace(looks.get() + 1) < most;
+            size(fs::File::open(dir.path()).unwrap().into(), is_wanted).map_err(|why| why.kind())
+        };
+        assert_eq!(walk(usize::MAX), Ok(10));
+        assert_eq!((walk(5), looks.get()), (Err(io::ErrorKind::Interrupted), 6));
     }
 }

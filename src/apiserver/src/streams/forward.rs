@@ -16,6 +16,9 @@ use tokio::time::Instant;
 const PAIRING: Duration = Duration::from_secs(30);
 /// A port that takes nothing may hold back the others on its connection for so long.
 const STALLED: Duration = Duration::from_secs(10);
+/// Streams that wait for their other half. A client opens the two of a pair one after the other; what it sends on one that has no other
+/// is held here.
+pub(super) const MOST_LONELY: usize = 64;
 const BLOCK: usize = 32 * 1024;
 
 /// Until the client is gone.
@@ -35,8 +38,8 @@ async fn work(mut connection: Connection, pods: Arc<dyn PodAccess>, target: Arc<
                 forwarded.spawn(forward(pair, pods.clone(), target.clone()));
             }
             Ok(None) => {}
-            Err(stream) => {
-                let _ = stream.output.reset(Reset::ProtocolError).await;
+            Err((stream, why)) => {
+                let _ = stream.output.reset(why).await;
             }
         }
         for stream in lonely.expire() {
@@ -56,11 +59,16 @@ struct Pair {
 struct Lonely(HashMap<String, (Stream, Instant)>);
 
 impl Lonely {
-    /// Gives the stream back where it makes no sense.
-    fn pair(&mut self, stream: Stream) -> Result<Option<Pair>, Stream> {
-        let Some((request, port)) = request_of(&stream) else { return Err(stream) };
+    /// Gives the stream back where it makes no sense, or too many are alone.
+    fn pair(&mut self, stream: Stream) -> Result<Option<Pair>, (Stream, Reset)> {
+        let Some((request, port)) = request_of(&stream) else { return Err((stream, Reset::ProtocolError)) };
         let is_error = |stream: &Stream| stream.headers.get("streamtype") == Some("error");
         let Some((other, since)) = self.0.remove(&request) else {
+            // what its client has reset waits for nothing
+            self.0.retain(|_, (stream, _)| !stream.reset.is_cancelled());
+            if self.0.len() >= MOST_LONELY {
+                return Err((stream, Reset::RefusedStream));
+            }
             self.0.insert(request, (stream, Instant::now()));
             return Ok(None);
         };
@@ -69,7 +77,7 @@ impl Lonely {
             (false, true) => Ok(Some(Pair { port, data: other, error: stream })),
             _ => {
                 self.0.insert(request, (other, since));
-                Err(stream)
+                Err((stream, Reset::ProtocolError))
             }
         }
     }
@@ -96,7 +104,15 @@ async fn forward(pair: Pair, pods: Arc<dyn PodAccess>, target: Arc<ForwardTarget
     let Pair { port, data, error } = pair;
     let ForwardTarget { namespace, pod, uid } = &*target;
     let output = data.output.clone();
-    match pods.port_forward(namespace, pod, port).await {
+    let connected = tokio::select! {
+        connected = pods.port_forward(namespace, pod, port) => connected,
+        // or a client that opens and resets would have any number of them dialed at a time
+        () = data.reset.cancelled() => {
+            let _ = error.output.finish().await;
+            return;
+        }
+    };
+    match connected {
         Ok(connection) => relay(connection, data).await,
         Err(why) => {
             let text = format!("error forwarding port {port} to pod {pod}, uid {uid}: {why}");

@@ -47,7 +47,7 @@ impl Upgrade<Log> {
     pub(crate) fn carry(self, lines: BoxStream<'static, io::Result<Bytes>>) -> Response {
         self.take_over(|upgraded, Log(codec)| async move {
             // a client that has gone is no news
-            let _ = send(websocket::open(TokioIo::new(upgraded)).await, codec, lines).await;
+            let _ = send(websocket::open_for_listener(TokioIo::new(upgraded)).await, codec, lines).await;
         })
     }
 }

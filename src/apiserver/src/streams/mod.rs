@@ -20,3 +20,4 @@ mod websocket;
 pub(crate) use forward_target::ForwardTarget;
 pub(crate) use handshake::Upgrade;
 pub(crate) use process::Action;
+pub(crate) use websocket::open_for_listener;

@@ -30,6 +30,8 @@ pub(super) const LINGER: Duration = Duration::from_secs(5);
 /// many sessions.
 const LARGEST: usize = 1 << 20;
 const READ_BUFFER: usize = 32 * 1024;
+/// Some libraries send words to keep a connection open. The library of ours would take 64 MiB, from each of hundreds of watchers.
+const LARGEST_UNHEARD: usize = 4096;
 
 /// One channel to the client.
 pub(super) struct Channel {
@@ -50,10 +52,19 @@ impl Sink for Channel {
 }
 
 pub(super) async fn open<IO: Duplex>(io: IO) -> WebSocketStream<IO> {
+    serve(io, READ_BUFFER, LARGEST).await
+}
+
+/// For a client that has nothing to say, and only hears: what it says all the same is not kept.
+pub(crate) async fn open_for_listener<IO: Duplex>(io: IO) -> WebSocketStream<IO> {
+    serve(io, LARGEST_UNHEARD, LARGEST_UNHEARD).await
+}
+
+async fn serve<IO: Duplex>(io: IO, buffer: usize, largest: usize) -> WebSocketStream<IO> {
     let mut config = WebSocketConfig::default();
-    config.read_buffer_size = READ_BUFFER;
-    config.max_message_size = Some(LARGEST);
-    config.max_frame_size = Some(LARGEST);
+    config.read_buffer_size = buffer;
+    config.max_message_size = Some(largest);
+    config.max_frame_size = Some(largest);
     WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await
 }
 

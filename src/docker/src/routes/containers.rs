@@ -10,6 +10,7 @@ use crate::names::familiar;
 use crate::record::{Container, Record, State};
 use crate::request::{ApiRequest, ApiResponse, empty, json, with_status, written};
 use crate::{changes, files, link, top, versions};
+use cri::blocking_while_wanted;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json as value};
@@ -87,7 +88,7 @@ pub(super) async fn inspect(request: ApiRequest) -> ApiResponse {
 /// Bytes that it wrote, and those together with its image's.
 pub(super) async fn sizes(engine: &Engine, container: &Container) -> (u64, u64) {
     let upper = container.upper();
-    let written = tokio::task::spawn_blocking(move || files::size(&upper)).await.unwrap_or(0);
+    let written = blocking_while_wanted(move |client| files::size(&upper, client)).await.unwrap_or(0);
     let image = engine.images.image(&container.see(|r| r.image.clone())).ok().flatten();
     (written, written + image.map_or(0, |image| image.size))
 }
@@ -225,7 +226,7 @@ pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
             continue;
         }
         let upper = container.upper();
-        let size = tokio::task::spawn_blocking(move || files::size(&upper)).await.unwrap_or(0);
+        let size = blocking_while_wanted(move |client| files::size(&upper, client)).await.unwrap_or(0);
         if request.engine.remove(&container, false, false).await.is_ok() {
             removed.push(container.see(|r| r.id.clone()));
             freed += size;

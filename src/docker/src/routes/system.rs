@@ -12,6 +12,7 @@ use crate::machine::Machine;
 use crate::names::without_version;
 use crate::record::Container;
 use crate::request::{ApiRequest, ApiResponse, json, line, stream, text};
+use cri::{Asker, blocking_while_wanted};
 use futures::{StreamExt, stream as streams};
 use jiff::Timestamp;
 use serde_json::{Value, json as value};
@@ -236,25 +237,25 @@ pub(super) async fn df(request: ApiRequest) -> ApiResponse {
     if let Some(unknown) = asked.iter().find(|kind| !MEASURED.contains(&kind.as_str())) {
         return Err(ApiError::bad(format_args!("unknown object type: {unknown}")));
     }
-    let measured = tokio::task::spawn_blocking(move || {
+    let measured = blocking_while_wanted(move |client| {
         let is_asked = |kind: &str| asked.is_empty() || asked.iter().any(|asked| asked == kind);
         let usage = is_asked("image").then(|| engine.images.disk_usage());
         value!({
             "LayersSize": usage.as_ref().map_or(0, |usage| usage.layers),
             "Images": usage.map(|usage| super::images::usages(&engine, &usage.images)),
-            "Containers": is_asked("container").then(|| measured_containers(&engine)),
-            "Volumes": is_asked("volume").then(|| measured_volumes(&engine)),
+            "Containers": is_asked("container").then(|| measured_containers(&engine, client)),
+            "Volumes": is_asked("volume").then(|| measured_volumes(&engine, client)),
             "BuildCache": is_asked("build-cache").then(Vec::<Value>::new),
         })
     });
     json(&measured.await.map_err(|e| ApiError::failed("measure disk usage", e))?)
 }
 
-fn measured_containers(engine: &Engine) -> Vec<Value> {
+fn measured_containers(engine: &Engine, client: &Asker) -> Vec<Value> {
     let now = Timestamp::now();
     let measured = |c: &Arc<Container>| {
         let mut shown = super::containers::around(engine, c, |around| c.see(|r| summary(r, around, now)));
-        let written = files::size(&c.upper());
+        let written = files::size(&c.upper(), client);
         let image = engine.images.image(&c.see(|r| r.image.clone())).ok().flatten();
         shown["SizeRw"] = value!(written);
         shown["SizeRootFs"] = value!(written + image.map_or(0, |image| image.size));
@@ -263,6 +264,6 @@ fn measured_containers(engine: &Engine) -> Vec<Value> {
     engine.containers().iter().map(measured).collect()
 }
 
-fn measured_volumes(engine: &Engine) -> Vec<Value> {
-    engine.volumes.all().iter().map(|volume| super::volumes::shown(engine, volume, true)).collect()
+fn measured_volumes(engine: &Engine, client: &Asker) -> Vec<Value> {
+    engine.volumes.all().iter().map(|volume| super::volumes::shown(engine, volume, Some(client))).collect()
 }

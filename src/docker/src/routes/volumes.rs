@@ -6,6 +6,7 @@ use crate::files;
 use crate::filters::{Filters, contains};
 use crate::request::{ApiRequest, ApiResponse, empty, json, with_status};
 use crate::volumes::{ANONYMOUS, Volume};
+use cri::{Asker, blocking_while_wanted};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json as value};
@@ -20,16 +21,16 @@ struct Wanted {
     driver_opts: Option<BTreeMap<String, String>>,
 }
 
-/// With `measured`, the size and the users as well, which takes a walk through its files.
-pub(super) fn shown(engine: &Engine, volume: &Volume, measured: bool) -> Value {
+/// Where it is `measured` for somebody, the size and the users as well, which takes a walk through its files.
+pub(super) fn shown(engine: &Engine, volume: &Volume, measured: Option<&Asker>) -> Value {
     let (place, data) = (engine.volumes.mountpoint(&volume.name), engine.volumes.data(volume));
     let mut shown = value!({
         "Name": volume.name, "Driver": "local", "Mountpoint": place, "CreatedAt": created_at(volume),
         "Labels": (!volume.labels.is_empty()).then_some(&volume.labels), "Options": (!volume.options.is_empty()).then_some(&volume.options), "Scope": "local",
     });
-    if measured {
+    if let Some(client) = measured {
         let users = engine.users_of_volume(&volume.name).len();
-        shown["UsageData"] = value!({"Size": files::size(&data), "RefCount": users});
+        shown["UsageData"] = value!({"Size": files::size(&data, client), "RefCount": users});
     }
     shown
 }
@@ -44,7 +45,7 @@ pub(super) async fn create(mut request: ApiRequest) -> ApiResponse {
     }
     let (labels, options) = (wanted.labels.unwrap_or_default(), wanted.driver_opts.unwrap_or_default());
     let volume = request.engine.make_volume(&wanted.name, labels, options)?;
-    with_status(StatusCode::CREATED, &shown(&request.engine, &volume, false))
+    with_status(StatusCode::CREATED, &shown(&request.engine, &volume, None))
 }
 
 /// To the second, as Docker has it.
@@ -85,12 +86,12 @@ pub(super) async fn list(request: ApiRequest) -> ApiResponse {
             && dangling.is_none_or(|dangling| dangling == engine.users_of_volume(&volume.name).is_empty())
     };
     let all: Vec<Value> =
-        engine.volumes.all().iter().filter(|v| wanted(v)).map(|v| shown(engine, v, false)).collect();
+        engine.volumes.all().iter().filter(|v| wanted(v)).map(|v| shown(engine, v, None)).collect();
     json(&value!({"Volumes": all, "Warnings": null}))
 }
 
 pub(super) async fn inspect(request: ApiRequest) -> ApiResponse {
-    json(&shown(&request.engine, &request.engine.volumes.get(request.name())?, false))
+    json(&shown(&request.engine, &request.engine.volumes.get(request.name())?, None))
 }
 
 pub(super) async fn remove(request: ApiRequest) -> ApiResponse {
@@ -127,7 +128,7 @@ pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
         let wanted = (all || volume.labels.contains_key(ANONYMOUS)) && filters.labels(&volume.labels);
         if wanted && request.engine.users_of_volume(&volume.name).is_empty() {
             let data = request.engine.volumes.mountpoint(&volume.name);
-            freed += tokio::task::spawn_blocking(move || files::size(&data)).await.unwrap_or(0);
+            freed += blocking_while_wanted(move |client| files::size(&data, client)).await.unwrap_or(0);
             erase(&request, &volume.name).await?;
             removed.push(volume.name);
         }

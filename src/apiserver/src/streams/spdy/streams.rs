@@ -11,8 +11,11 @@ use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Of what a stream's reader has not taken yet.
+/// Of what a stream's reader has not taken yet, as long as there are [`FEW`] streams.
 const HELD: usize = 256 * 1024;
+const FEW: usize = 16;
+/// Of one beyond: all together hold some twelve megabytes, whatever a client opens and nobody reads.
+const LEAST_HELD: usize = 8 * 1024;
 /// A forwarded connection has two streams; a browser opens a few dozen connections.
 const MOST_STREAMS: usize = 1024;
 
@@ -79,7 +82,7 @@ impl Streams {
             return self.refuse(stream, Reset::RefusedStream).await;
         }
         self.answer(Frame::Reply { stream, headers: Headers::default(), fin: false }).await;
-        let (pipe, input) = tokio::io::duplex(HELD);
+        let (pipe, input) = tokio::io::duplex(if self.open.len() < FEW { HELD } else { LEAST_HELD });
         let reset = Arc::new(CancellationToken::new());
         let inbound = Inbound { pipe: (!fin).then_some(pipe), reset: Arc::downgrade(&reset) };
         self.open.insert(stream, inbound);
@@ -134,5 +137,30 @@ impl Inbound {
             }
         }
         Fed::Taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn many_streams_hold_little_each() {
+        let (frames, mut answers) = mpsc::channel(64);
+        let (unseen, _unread) = mpsc::channel(64);
+        let stalled = Stalled::ResetAfter(Duration::from_secs(1));
+        let mut streams = Streams::new(frames.downgrade(), unseen, stalled);
+        let id = |number: usize| u32::try_from(2 * number + 1).unwrap();
+        for number in 0..=FEW {
+            let open = Frame::Open { stream: id(number), headers: Headers::default(), fin: false };
+            streams.take(open).await;
+        }
+        for (number, bytes, is_held) in [(0, HELD, true), (FEW, LEAST_HELD, true), (FEW, 1, false)] {
+            let data = Bytes::from(vec![0; bytes]);
+            streams.take(Frame::Data { stream: id(number), data, fin: false }).await;
+            let mut answered = std::iter::from_fn(|| answers.try_recv().ok());
+            let is_reset = answered.any(|frame| matches!(frame, Frame::Reset { .. }));
+            assert_eq!(is_reset, !is_held, "{bytes} bytes on {number}");
+        }
     }
 }

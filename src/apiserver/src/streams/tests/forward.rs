@@ -15,10 +15,12 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-/// Its port 80 answers with what it was told, 81 takes nothing, and others refuse.
+/// Its port 80 answers with what it was told, 81 takes nothing, to 82 no connection ever comes about, and others refuse.
 #[derive(Default)]
 struct Ports {
     silent: Mutex<Vec<DuplexStream>>,
+    /// Held by those who connect to 82.
+    dialing: Arc<()>,
 }
 
 #[async_trait]
@@ -50,6 +52,10 @@ impl PodAccess for Ports {
                 });
             }
             81 => self.silent.lock().unwrap().push(theirs),
+            82 => {
+                let _dialing = self.dialing.clone();
+                std::future::pending::<()>().await;
+            }
             _ => return Err(CriError::Failed("connection refused".into())),
         }
         Ok(Box::new(ours))
@@ -106,6 +112,44 @@ async fn a_refused_port_is_told_on_the_error_stream() {
     let got = finished(&mut client, &[1, 3]).await;
     let want = "error forwarding port 99 to pod web, uid 1-2: connection refused";
     assert_eq!(String::from_utf8_lossy(&got[&1]), want);
+}
+
+#[tokio::test]
+async fn streams_without_their_other_half_are_so_many_and_no_more() {
+    let (mut client, _, _serving) = start();
+    let most = u32::try_from(forward::MOST_LONELY).unwrap();
+    for number in 0..=most {
+        let request = format!("alone {number}");
+        client
+            .open(2 * number + 1, &[("streamtype", "error"), ("port", "80"), ("requestid", &request)])
+            .await;
+    }
+    let refused = loop {
+        if let Frame::Reset { stream, status } = client.next().await.expect("the connection lives") {
+            break (stream, status);
+        }
+    };
+    assert_eq!(refused, (2 * most + 1, Reset::RefusedStream as u32));
+    // one that its client takes back makes room
+    client.send(Frame::Reset { stream: 1, status: Reset::Cancel as u32 }).await;
+    let (error, data) = (2 * most + 3, 2 * most + 5);
+    open_pair(&mut client, error, "80").await;
+    client.data(data, "x", true).await;
+    assert_eq!(finished(&mut client, &[error, data]).await[&data], b"x!");
+}
+
+#[tokio::test]
+async fn nobody_goes_on_to_dial_for_a_stream_that_was_reset() {
+    let (mut client, ports, _serving) = start();
+    open_pair(&mut client, 1, "82").await;
+    while Arc::strong_count(&ports.dialing) == 1 {
+        tokio::task::yield_now().await;
+    }
+    client.send(Frame::Reset { stream: 3, status: Reset::Cancel as u32 }).await;
+    while Arc::strong_count(&ports.dialing) > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert!(finished(&mut client, &[1]).await[&1].is_empty());
 }
 
 #[tokio::test]
