@@ -168,6 +168,32 @@ fn the_next_waits_until_the_last_has_been_ready_for_long_enough() {
 }
 
 #[test]
+fn a_rollout_waits_until_new_pods_have_been_ready_for_long_enough() {
+    let set = |rolling: Value| {
+        set(
+            4,
+            json!({"minReadySeconds": 60, "podManagementPolicy": "Parallel",
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling}}),
+        )
+    };
+    let given = pods("0 old ok, 1 old ok, 2 old ok, 3 new ok");
+    // (name, strategy, when all are ready for ten seconds, when they are for sixty)
+    let cases = [
+        ("one after another", json!({}), "", "-2"),
+        ("two at once", json!({"maxUnavailable": 2}), "", "-2, -1"),
+        ("more than there are", json!({"maxUnavailable": 5}), "-2", "-2, -1, -0"),
+    ];
+    for (name, rolling, early, late) in cases {
+        let set = set(rolling);
+        for (second, want) in [(1000, early), (1050, late)] {
+            let now = jiff::Timestamp::from_second(second).unwrap();
+            let seen = Seen { set: &set, pods: &given, current: "old", update: "new", now };
+            assert_eq!(shown(&plan(&seen)), want, "{name} at {second}");
+        }
+    }
+}
+
+#[test]
 fn the_status_knows_both_revisions_until_all_are_new() {
     let now = jiff::Timestamp::from_second(1000).unwrap();
     let set = set(2, json!({}));
