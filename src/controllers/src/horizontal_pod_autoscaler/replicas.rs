@@ -248,10 +248,8 @@ fn requests(pods: &[Arc<Pod>], of: Measured<'_>) -> Result<BTreeMap<String, i64>
             all.insert(name, asked);
             continue;
         }
-        let sidecars = spec.init_containers.iter().flatten();
-        let sidecars = sidecars.filter(|container| container.restart_policy.as_deref() == Some("Always"));
         let mut sum = 0i64;
-        for container in spec.containers.iter().chain(sidecars) {
+        for container in ask::lasting_containers(spec) {
             if of.container.is_some_and(|only| only != container.name) {
                 continue;
             }
