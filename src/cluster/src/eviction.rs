@@ -5,13 +5,16 @@ use crate::apply::ManagedFields;
 use crate::{Actor, Attributes, Cluster, DeleteOptions, Target, WriteOptions};
 use ::api::{Cause, GroupResource, Gvk, Object, Reason, Status};
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
-use k8s_openapi::api::policy::v1::{Eviction, PodDisruptionBudget};
+use k8s_openapi::api::policy::v1::{Eviction, PodDisruptionBudget, PodDisruptionBudgetStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kinds::{Instance, Subresource, TypedKind, pod as ask, selectors};
 use store::Resource;
 
 /// So many evictions that the controller has not heard of yet are no sign of health.
 const MOST_DISRUPTED_PODS: usize = 2000;
+/// A condition of budgets, and its reason where it is not known how many pods must stay.
+const ALLOWED: &str = "DisruptionAllowed";
+const SYNC_FAILED: &str = "SyncFailed";
 const CANNOT: &str = "Cannot evict pod as it would violate the pod's disruption budget.";
 /// What a client that came too early is told to wait, in seconds.
 const SOON: i32 = 10;
@@ -201,10 +204,7 @@ fn take(budget: &mut PodDisruptionBudget, pod: &str, now: jiff::Timestamp) -> Re
         );
     }
     if allowed == 0 {
-        let (desired, healthy) = (status.desired_healthy.unwrap_or(0), status.current_healthy.unwrap_or(0));
-        let why =
-            format!("The disruption budget {name} needs {desired} healthy pods and has {healthy} currently");
-        return Err(too_many(why, None));
+        return Err(too_many(why_none(&name, status), None));
     }
     status.disruptions_allowed = Some(allowed - 1);
     if allowed == 1 {
@@ -213,6 +213,23 @@ fn take(budget: &mut PodDisruptionBudget, pod: &str, now: jiff::Timestamp) -> Re
     }
     status.disrupted_pods.get_or_insert_default().insert(pod.to_owned(), kinds::whole_second(now));
     Ok(())
+}
+
+/// Why the budget allows no disruption: where it could not be reckoned, or was not yet reckoned anew, the numbers are not the reason.
+fn why_none(name: &str, status: &PodDisruptionBudgetStatus) -> String {
+    let (desired, healthy) = (status.desired_healthy.unwrap_or(0), status.current_healthy.unwrap_or(0));
+    let conditions = status.conditions.iter().flatten();
+    let told = conditions.filter(|c| c.type_ == ALLOWED && c.status == "False" && !c.message.is_empty());
+    let told = told.map(|condition| (condition.reason.as_str(), condition.message.as_str())).next();
+    let not_now = format!("The disruption budget {name} does not allow evicting pods currently");
+    match told {
+        Some((SYNC_FAILED, why)) => format!("{not_now} because it failed sync: {why}"),
+        _ if healthy <= desired => {
+            format!("The disruption budget {name} needs {desired} healthy pods and has {healthy} currently")
+        }
+        Some((reason, why)) => format!("{not_now} ({reason}): {why}"),
+        None => not_now,
+    }
 }
 
 /// The condition `DisruptionAllowed`, as upstream's `UpdateDisruptionAllowedCondition` has it.
@@ -233,7 +250,7 @@ pub fn set_failed_condition(
     generation: Option<i64>,
     now: jiff::Timestamp,
 ) {
-    set_condition(conditions, ("False", "SyncFailed", why), generation, now);
+    set_condition(conditions, ("False", SYNC_FAILED, why), generation, now);
 }
 
 /// Status, reason and message.
@@ -246,10 +263,10 @@ fn set_condition(
     now: jiff::Timestamp,
 ) {
     let Time(now) = kinds::whole_second(now);
-    let known = conditions.iter().position(|c| c.type_ == "DisruptionAllowed");
+    let known = conditions.iter().position(|c| c.type_ == ALLOWED);
     let since = known.map(|at| &conditions[at]).filter(|c| c.status == status);
     let condition = Condition {
-        type_: "DisruptionAllowed".to_owned(),
+        type_: ALLOWED.to_owned(),
         status: status.to_owned(),
         reason: reason.to_owned(),
         message: message.to_owned(),
@@ -314,6 +331,35 @@ mod tests {
             assert_eq!(status.disrupted_pods.map_or(0, |pods| pods.len()), taken as usize, "{name}");
             let insufficient = status.conditions.iter().flatten().any(|c| c.reason == "InsufficientPods");
             assert_eq!(insufficient, name == "the last", "{name}");
+        }
+    }
+
+    #[test]
+    fn why_a_budget_allows_none() {
+        let condition = |status: &str, reason: &str, message: &str| {
+            json!([{"type": "DisruptionAllowed", "status": status, "reason": reason, "message": message,
+                "lastTransitionTime": "2026-01-01T00:00:00Z"}])
+        };
+        let insufficient = || condition("False", "InsufficientPods", "");
+        let not_now = "The disruption budget b does not allow evicting pods currently";
+        let needs =
+            |has: i32| format!("The disruption budget b needs 3 healthy pods and has {has} currently");
+        let failed = |status: &str| condition(status, "SyncFailed", "no scale");
+        let frozen = condition("False", "Frozen", "for the night");
+        // (name, healthy of the three that there must be, conditions, why)
+        let cases = [
+            ("too few", 2, insufficient(), needs(2)),
+            ("just enough", 3, json!([]), needs(3)),
+            ("not reckoned", 1, failed("False"), format!("{not_now} because it failed sync: no scale")),
+            ("reckoned again", 2, failed("True"), needs(2)),
+            ("somebody else says it", 4, frozen, format!("{not_now} (Frozen): for the night")),
+            ("enough, and nobody says why", 4, insufficient(), not_now.to_owned()),
+        ];
+        for (name, healthy, conditions, want) in cases {
+            let status = json!({"disruptionsAllowed": 0, "observedGeneration": 2, "currentHealthy": healthy,
+                "desiredHealthy": 3, "conditions": conditions});
+            let refused = take(&mut budget(status), "p", jiff::Timestamp::UNIX_EPOCH).unwrap_err();
+            assert_eq!((refused.code, refused.causes), (429, vec![of_budget(want)]), "{name}");
         }
     }
 

@@ -9,12 +9,12 @@ mod pods;
 mod tests;
 
 use crate::history::{self, History, Wish};
-use crate::owner::{candidates, claim_all, is_alive, wake_owners};
+use crate::owner::{candidates, claim_all, is_alive, is_still, wake_owners};
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, pods_and_events, rule};
-use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue};
+use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue, unless_gone};
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kinds::{key_of, pod as ask, selectors};
@@ -95,6 +95,7 @@ impl Reconciler {
         let seen = Seen { set: &set, pods: &pods, current: current_name, update: update_name, now };
         let mut outcome = Ok(());
         if set.metadata.deletion_timestamp.is_none() {
+            self.keep_identities(&set, &pods).await?;
             self.keep_claims(&set, &pods).await?;
             for step in plan(&seen) {
                 outcome = self.take(&set, &history, &current, step).await;
@@ -126,6 +127,24 @@ impl Reconciler {
         let may_adopt = |pod: &Pod| ask::is_active(pod) && pods::ordinal(set, pod).is_some();
         let found = candidates::<Pod, _>(&self.client, &**set, selector)?;
         claim_all(&self.pods, &self.sets, &**set, selector, found, may_adopt).await
+    }
+
+    /// Somebody may have taken a label away, or the pod was another's before.
+    async fn keep_identities(&self, set: &Arc<StatefulSet>, pods: &[Arc<Pod>]) -> Result<(), Status> {
+        for pod in pods.iter().filter(|pod| ask::is_active(pod)) {
+            if pods::lost_identity(set, pod).is_none() {
+                continue;
+            }
+            let given = self.pods.modify(&key_of(&pod.metadata), |now| {
+                is_still(now, &pod.metadata)?;
+                if let Some(labels) = pods::lost_identity(set, now) {
+                    now.metadata.labels.get_or_insert_default().extend(labels);
+                }
+                Ok(())
+            });
+            unless_gone(given.await)?;
+        }
+        Ok(())
     }
 
     async fn take(

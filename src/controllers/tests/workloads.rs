@@ -193,6 +193,25 @@ async fn a_stateful_set_grows_in_order_and_is_rolled_out_backwards() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_is_found_by_its_name_whatever_becomes_of_its_labels() {
+    let client = start().await;
+    client.api::<StatefulSet>().create(numbered(1, json!({}))).await.unwrap();
+    until::<Pod>(&client, |c| names(c) == "db-0").await;
+    let take_away = |pod: &mut Pod| {
+        let labels = pod.metadata.labels.get_or_insert_default();
+        labels.retain(|key, _| !key.starts_with("statefulset.") && !key.starts_with("apps."));
+        Ok(())
+    };
+    client.api::<Pod>().modify(&key("db-0"), take_away).await.unwrap();
+    until::<Pod>(&client, |c| {
+        let labels = c.api::<Pod>().get(&key("db-0")).unwrap().metadata.labels.unwrap_or_default();
+        let has = |key: &str, value: &str| labels.get(key).is_some_and(|known| known == value);
+        has("statefulset.kubernetes.io/pod-name", "db-0") && has("apps.kubernetes.io/pod-index", "0")
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_pod_runs_without_the_storage_that_was_asked_for() {
     let client = start().await;
     let claim = json!({"metadata": {"name": "data"}, "spec": {

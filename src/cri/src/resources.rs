@@ -122,14 +122,19 @@ pub struct UsageDetails {
     pub memory_stat: BTreeMap<String, u64>,
     /// The most pids; `None` is no limit.
     pub pids_limit: Option<u64>,
-    /// Bytes read from and written to block devices.
+    /// What was read from and written to block devices.
     pub io: Vec<IoStats>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IoStats {
     pub major: u64,
     pub minor: u64,
+    /// Bytes.
     pub read: u64,
+    /// Bytes.
     pub written: u64,
+    /// How often.
+    pub reads: u64,
+    pub writes: u64,
 }

@@ -129,7 +129,7 @@ mod tests {
 
     fn sample() -> Sample {
         let details = UsageDetails {
-            io: vec![IoStats { major: 8, minor: 1, read: 5, written: 6 }],
+            io: vec![IoStats { major: 8, minor: 1, read: 5, written: 6, ..Default::default() }],
             memory_stat: [("cache".into(), 40), ("total_inactive_file".into(), 30)].into(),
             pids_limit: Some(99),
             ..Default::default()

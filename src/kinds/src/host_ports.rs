@@ -17,10 +17,7 @@ type Numbers = HashMap<i32, HashSet<String>>;
 impl HostPorts {
     /// Of its containers and sidecars; in the node's own network each of their ports is one.
     pub fn of(pod: &Pod) -> Self {
-        let spec = pod.spec.iter();
-        let sidecars = spec.clone().flat_map(|spec| spec.init_containers.iter().flatten());
-        let sidecars = sidecars.filter(|container| container.restart_policy.as_deref() == Some("Always"));
-        let containers = spec.flat_map(|spec| &spec.containers).chain(sidecars);
+        let containers = pod.spec.iter().flat_map(crate::pod::lasting_containers);
         let mut ports = HostPorts::default();
         containers.flat_map(|container| container.ports.iter().flatten()).for_each(|port| ports.insert(port));
         ports

@@ -140,6 +140,16 @@ pub fn quantity(
     of?.get(what)?.0.parse().ok()
 }
 
+/// Those that run as long as the pod does: its containers, and the init containers that go on beside them (sidecars, KEP-753).
+pub fn lasting_containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
+    let init = spec.init_containers.iter().flatten();
+    spec.containers.iter().chain(init.filter(|container| is_sidecar(container)))
+}
+
+pub fn is_sidecar(init_container: &Container) -> bool {
+    init_container.restart_policy.as_deref() == Some("Always")
+}
+
 /// What the pod asks of a node: what it says for itself as a whole, else the sum of its containers, and the overhead.
 pub fn requests(spec: &PodSpec) -> BTreeMap<String, Quantity> {
     let mut sum = requests_of_containers(spec);
@@ -203,7 +213,7 @@ fn aggregated(
     let mut peak: BTreeMap<String, Quantity> = BTreeMap::new();
     for container in spec.init_containers.iter().flatten() {
         let own = of(container);
-        if container.restart_policy.as_deref() == Some("Always") {
+        if is_sidecar(container) {
             add(&mut sum, &own);
             add(&mut sidecars, &own);
             at_least(&mut peak, &sidecars);

@@ -7,8 +7,8 @@ use crate::{pod, resources};
 use cri::{ContainerState, ContainerStats, InterfaceStats};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// All that is counted of a node and its pods at one time.
@@ -23,8 +23,13 @@ pub(crate) struct Measured {
     pub memory_use: MemoryUse,
     pub booted_at: Timestamp,
     pub disk: Disk,
+    /// By their numbers, the names of those that pods read and write.
+    pub devices: BTreeMap<Device, String>,
     pub pods: Vec<PodMeasured>,
 }
+
+/// Major and minor number of a block device.
+pub(crate) type Device = (u64, u64);
 
 pub(crate) struct PodMeasured {
     pub pod: Arc<Pod>,
@@ -137,8 +142,27 @@ pub(crate) async fn measure(shared: &Shared) -> cri::Result<Measured> {
         memory_use: memory_use(&meminfo),
         booted_at: booted.and_then(|at| Timestamp::from_second(at).ok()).unwrap_or_default(),
         disk: disk(&config.state_dir).unwrap_or(Disk { capacity: 0, available: 0 }),
+        devices: devices(&pods).await,
         pods,
     })
+}
+
+async fn devices(pods: &[PodMeasured]) -> BTreeMap<Device, String> {
+    let all = pods.iter().flat_map(|pod| &pod.containers).flat_map(|container| &container.stats.details.io);
+    let used: BTreeSet<Device> = all.map(|io| (io.major, io.minor)).collect();
+    let mut names = BTreeMap::new();
+    for (major, minor) in used {
+        let link = tokio::fs::read_link(format!("/sys/dev/block/{major}:{minor}")).await.ok();
+        names.insert((major, minor), device_name((major, minor), link.as_deref()));
+    }
+    names
+}
+
+/// As dashboards select it. `link` is where the kernel's list of numbers (sysfs, `dev/block`) leads.
+fn device_name((major, minor): Device, link: Option<&Path>) -> String {
+    let name = link.and_then(Path::file_name).map(|name| name.to_string_lossy());
+    // sysfs has no slash in a name
+    name.map_or_else(|| format!("{major}:{minor}"), |name| format!("/dev/{}", name.replace('!', "/")))
 }
 
 #[cfg(test)]
@@ -156,7 +180,7 @@ pub(crate) fn example() -> Measured {
         memory_swap: 1024,
         oom_kills: 2,
         memory_stat: [("rss".to_owned(), 4096), ("cache".to_owned(), 8192)].into(),
-        io: vec![cri::IoStats { major: 8, minor: 0, read: 10, written: 20 }],
+        io: vec![cri::IoStats { major: 8, minor: 0, read: 10, written: 20, reads: 3, writes: 4 }],
         ..Default::default()
     };
     Measured {
@@ -168,6 +192,7 @@ pub(crate) fn example() -> Measured {
         memory_use: MemoryUse { used: 3 << 28, working_set: 1 << 29, rss: 1 << 28 },
         booted_at: second(1_700_000_000),
         disk: Disk { capacity: 1000, available: 400 },
+        devices: [((8, 0), "/dev/sda".to_owned())].into(),
         pods: vec![PodMeasured {
             pod: Arc::new(serde_json::from_value(pod).unwrap()),
             started_at: second(1_700_000_010),
@@ -206,5 +231,21 @@ pub(crate) fn example() -> Measured {
                 },
             ],
         }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_has_the_name_that_dashboards_select() {
+        for (link, want) in [
+            (Some("../../devices/pci0000:00/0000:00:02.0/virtio1/block/vda"), "/dev/vda"),
+            (Some("../../devices/pci0000:00/block/cciss!c0d0"), "/dev/cciss/c0d0"),
+            (None, "254:0"),
+        ] {
+            assert_eq!(device_name((254, 0), link.map(Path::new)), want);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Short words for what one asks a Pod again and again.
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+pub use kinds::pod::is_sidecar;
 use std::sync::LazyLock;
 
 static NO_SPEC: LazyLock<PodSpec> = LazyLock::new(PodSpec::default);
@@ -62,11 +63,6 @@ pub fn is_ephemeral(spec: &PodSpec, name: &str) -> bool {
 pub fn target<'a>(spec: &'a PodSpec, name: &str) -> Option<&'a str> {
     let added = spec.ephemeral_containers.iter().flatten().find(|c| c.name == name)?;
     added.target_container_name.as_deref().filter(|target| !target.is_empty())
-}
-
-/// An init container that goes on running beside the others.
-pub fn is_sidecar(container: &Container) -> bool {
-    container.restart_policy.as_deref() == Some("Always")
 }
 
 pub fn is_init(spec: &PodSpec, name: &str) -> bool {

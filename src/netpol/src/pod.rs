@@ -27,12 +27,7 @@ impl Pod {
         let on_node = spec.and_then(|spec| spec.host_network).unwrap_or(false);
         let has_address = !on_node && !kinds::pod::is_terminal(object);
         let address = object.status.as_ref().and_then(|status| status.pod_ip.as_deref());
-        // of those that have ended only the sidecars go on
-        let containers = spec.into_iter().flat_map(|spec| {
-            let sidecars = spec.init_containers.iter().flatten();
-            let sidecars = sidecars.filter(|container| container.restart_policy.as_deref() == Some("Always"));
-            spec.containers.iter().chain(sidecars)
-        });
+        let containers = spec.into_iter().flat_map(kinds::pod::lasting_containers);
         let mut pod = Pod {
             uid: object.metadata.uid.clone().unwrap_or_default(),
             namespace: object.metadata.namespace.clone().unwrap_or_default(),

@@ -32,12 +32,6 @@ pub(super) struct Plan {
     pub(super) create: Vec<String>,
 }
 
-impl Plan {
-    fn is_empty(&self) -> bool {
-        self.delete.is_empty() && self.ended.is_empty() && self.create.is_empty()
-    }
-}
-
 impl Seen<'_> {
     fn spec(&self) -> DaemonSetSpec {
         self.set.spec.clone()
@@ -74,12 +68,15 @@ pub(super) fn plan(seen: &Seen<'_>) -> Plan {
     let (surge, unavailable) = margins(&rolling, seen, &spec);
     let mut plan = manage(seen, &spec, &by_node, surge > 0);
     let strategy = spec.update_strategy.as_ref().and_then(|s| s.type_.as_deref());
-    // nodes that lack their pod come first
-    if plan.is_empty() && strategy != Some("OnDelete") {
-        plan = match surge {
+    // nodes that lack their pod come first; what has ended may wait long for its next turn, and holds up no rollout
+    if plan.delete.is_empty() && plan.create.is_empty() && strategy != Some("OnDelete") {
+        let Plan { delete, create, .. } = match surge {
             0 => replace(seen, &spec, &by_node, unavailable),
             _ => surge_on(seen, &spec, &by_node, surge),
         };
+        // with another template it may go well: it is not made to wait
+        plan.ended.retain(|pod| !delete.iter().any(|gone| Arc::ptr_eq(gone, pod)));
+        (plan.delete, plan.create) = (delete, create);
     }
     plan.delete.truncate(BURST);
     plan.create.truncate(BURST);

@@ -7,6 +7,7 @@ use super::{MOST_ENDPOINTS, Zones, endpoint_of};
 use k8s_openapi::api::core::v1::{Pod, Service, ServicePort};
 use k8s_openapi::api::discovery::v1::Endpoint;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kinds::pod as ask;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -84,13 +85,13 @@ fn target_name(port: &ServicePort) -> Option<Named<'_>> {
     }
 }
 
-/// What the names are in the pod; of several ports of the same name and protocol the first.
+/// What the names are in the pod, in its containers before its sidecars; of several ports of the same name and protocol the first.
 fn numbers_of<'p>(pod: &'p Pod, named: &HashSet<Named>) -> BTreeMap<Named<'p>, i32> {
     let mut numbers = BTreeMap::new();
     if named.is_empty() {
         return numbers;
     }
-    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let containers = pod.spec.iter().flat_map(ask::lasting_containers);
     for port in containers.flat_map(|container| container.ports.iter().flatten()) {
         let name = port.name.as_deref().map(|name| (name, port.protocol.as_deref().unwrap_or("TCP")));
         if let Some(name) = name.filter(|name| named.contains(name)) {
@@ -150,6 +151,23 @@ mod tests {
         let grouped = Grouped::of(&service, &[pod], &Zones::new());
         let targets = vec![Some(5353), Some(53), Some(80), None, Some(9), Some(6)];
         assert_eq!(sizes(&grouped), [(targets, 1)]);
+    }
+
+    #[test]
+    fn a_sidecar_has_ports_too() {
+        let service = service(json!([
+            {"name": "a", "port": 1, "targetPort": "http"},
+            {"name": "b", "port": 2, "targetPort": "metrics"},
+            {"name": "c", "port": 3, "targetPort": "setup"},
+        ]));
+        let main = json!({"name": "main", "ports": [port("http", "TCP", 80)]});
+        let sidecar = json!({"name": "proxy", "restartPolicy": "Always",
+            "ports": [port("http", "TCP", 8080), port("metrics", "TCP", 15020)]});
+        let setup = json!({"name": "setup", "ports": [port("setup", "TCP", 7)]});
+        let pod = objects::pod("a").spec(&json!({"initContainers": [setup, sidecar], "containers": [main]}));
+        let pod = Arc::new(pod.status(&json!({"podIP": "192.0.2.1"})).build());
+        let grouped = Grouped::of(&service, &[pod], &Zones::new());
+        assert_eq!(sizes(&grouped), [(vec![Some(80), Some(15020), None], 1)]);
     }
 
     #[test]

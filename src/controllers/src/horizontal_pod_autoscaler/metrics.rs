@@ -266,3 +266,101 @@ fn value(resource: &str, proposal: &Proposal) -> MetricValueStatus {
         value: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// With two pods that are ready.
+    fn proposal(spec: Value, foreign: Result<Foreign, String>) -> Result<Proposed, Failed> {
+        let pod = |name: &str| -> Arc<Pod> {
+            let ready = json!({"type": "Ready", "status": "True"});
+            let status = json!({"phase": "Running", "conditions": [ready]});
+            serde_json::from_value(json!({"metadata": {"name": name}, "status": status}))
+                .map(Arc::new)
+                .unwrap()
+        };
+        let source = Source { pods: vec![pod("a"), pod("b")], usage: Err("nobody asked".to_owned()) };
+        let spec: MetricSpec = serde_json::from_value(spec).unwrap();
+        source.proposal(&spec, Some(foreign), 2, Tolerance::default(), Timestamp::UNIX_EPOCH)
+    }
+
+    fn of_pods(target: &Value) -> Value {
+        json!({"type": "Pods", "pods": {"metric": {"name": "hits"}, "target": target}})
+    }
+
+    fn of_object(target: &Value) -> Value {
+        let object = json!({"kind": "Service", "name": "web"});
+        json!({"type": "Object", "object": {"metric": {"name": "hits"}, "describedObject": object, "target": target}})
+    }
+
+    fn external(target: &Value) -> Value {
+        json!({"type": "External", "external": {"metric": {"name": "queue"}, "target": target}})
+    }
+
+    #[test]
+    fn metrics_of_others_ask_for_pods_and_are_shown() {
+        let average = |of: &str| json!({"type": "AverageValue", "averageValue": of});
+        let value = |of: &str| json!({"type": "Value", "value": of});
+        let each = |milli: [i64; 2]| {
+            let metric =
+                |value| PodMetric { value, end: Timestamp::UNIX_EPOCH, window: std::time::Duration::ZERO };
+            Foreign::Pods(["a", "b"].map(str::to_owned).into_iter().zip(milli.map(metric)).collect())
+        };
+        // (spec, what the adapter says, pods, name, what is shown)
+        let cases = [
+            (
+                of_pods(&average("10")),
+                each([20_000, 20_000]),
+                4,
+                "pods metric hits",
+                json!({"averageValue": "20"}),
+            ),
+            (
+                of_pods(&average("10")),
+                each([10_500, 10_300]),
+                2,
+                "pods metric hits",
+                json!({"averageValue": "10400m"}),
+            ),
+            (of_object(&value("2")), Foreign::Value(6000), 6, "Service metric hits", json!({"value": "6"})),
+            (
+                of_object(&average("2")),
+                Foreign::Value(6000),
+                3,
+                "Service metric hits",
+                json!({"averageValue": "3"}),
+            ),
+            (external(&value("10")), Foreign::Value(5000), 1, "external metric queue", json!({"value": "5"})),
+            (
+                external(&average("10")),
+                Foreign::Value(30_000),
+                3,
+                "external metric queue",
+                json!({"averageValue": "15"}),
+            ),
+        ];
+        for (spec, foreign, replicas, name, shown) in cases {
+            let got = proposal(spec.clone(), Ok(foreign)).unwrap();
+            assert_eq!((got.replicas, got.name.as_str()), (replicas, name), "{spec}");
+            let status = serde_json::to_value(&got.status).unwrap();
+            let kind = spec["type"].as_str().unwrap().to_lowercase();
+            assert_eq!((&status["type"], &status[&kind]["current"]), (&spec["type"], &shown), "{spec}");
+            assert_eq!(status[&kind]["metric"], spec[&kind]["metric"], "{spec}");
+        }
+    }
+
+    #[test]
+    fn what_an_adapter_does_not_say_is_told_by_its_kind() {
+        let target = json!({"type": "AverageValue", "averageValue": "1"});
+        for (spec, reason, why) in [
+            (of_pods(&target), "FailedGetPodsMetric", "failed to get pods metric value: it is away"),
+            (of_object(&target), "FailedGetObjectMetric", "failed to get object metric value: it is away"),
+            (external(&target), "FailedGetExternalMetric", "failed to get external metric queue: it is away"),
+        ] {
+            let failed = proposal(spec, Err("it is away".to_owned())).err().unwrap();
+            assert_eq!((failed.reason, failed.why.as_str()), (reason, why));
+        }
+    }
+}

@@ -239,10 +239,17 @@ fn requests(pods: &[Arc<Pod>], of: Measured<'_>) -> Result<BTreeMap<String, i64>
     for pod in pods {
         let name = pod.metadata.name.clone().unwrap_or_default();
         let Some(spec) = &pod.spec else { continue };
-        let sidecars = spec.init_containers.iter().flatten();
-        let sidecars = sidecars.filter(|container| container.restart_policy.as_deref() == Some("Always"));
+        // what the pod says for itself as a whole is shared by its containers, which may then say nothing
+        let of_whole = spec.resources.as_ref().and_then(|whole| whole.requests.as_ref());
+        if of.container.is_none() && of_whole.is_some_and(|requests| !requests.is_empty()) {
+            let Some(asked) = ask::requests(spec).get(of.resource).map(|asked| asked.milli()) else {
+                return Err(format!("missing pod-level request for {} in Pod {name}", of.resource));
+            };
+            all.insert(name, asked);
+            continue;
+        }
         let mut sum = 0i64;
-        for container in spec.containers.iter().chain(sidecars) {
+        for container in ask::lasting_containers(spec) {
             if of.container.is_some_and(|only| only != container.name) {
                 continue;
             }
@@ -341,6 +348,37 @@ mod tests {
             let got = proposed(all.len() as i32, Target::Utilization(*percent), all).unwrap();
             assert_eq!((got.replicas, got.utilization), (*want, Some(*utilization)), "{name}");
         }
+    }
+
+    #[test]
+    fn a_pod_that_asks_as_a_whole_is_measured_by_that() {
+        let asked = |whole: serde_json::Value, of: Measured<'_>| {
+            let container = json!({"name": "c", "resources": {"requests": {"memory": "1Gi"}}});
+            let pod: Pod = serde_json::from_value(json!({
+                "metadata": {"name": "p"},
+                "spec": {"containers": [container, {"name": "d"}], "resources": {"requests": whole}},
+            }))
+            .unwrap();
+            requests(&[Arc::new(pod)], of).map(|all| all["p"])
+        };
+        let of = |resource, container| Measured { resource, container };
+        let two = || json!({"cpu": "2"});
+        assert_eq!(asked(two(), of("cpu", None)), Ok(2000));
+        assert_eq!(
+            asked(two(), of("memory", None)),
+            Ok((1 << 30) * 1000),
+            "what it does not say its containers do"
+        );
+        let missing = |why: &str| -> Result<i64, String> { Err(why.to_owned()) };
+        let of_whole = missing("missing pod-level request for cpu in Pod p");
+        assert_eq!(asked(json!({"memory": "2Gi"}), of("cpu", None)), of_whole);
+        let of_container = missing("missing request for cpu in container c of Pod p");
+        assert_eq!(
+            asked(two(), of("cpu", Some("c"))),
+            of_container,
+            "a container's share of it nobody knows"
+        );
+        assert_eq!(asked(json!({}), of("cpu", None)), of_container);
     }
 
     #[test]

@@ -54,8 +54,9 @@ impl Seen<'_> {
         self.answers(pod) && ask::is_available(pod, self.min_ready(), self.now)
     }
 
-    fn is_healthy(&self, pod: &Pod) -> bool {
-        self.answers(pod) && !ask::is_deleting(pod)
+    /// One that has only just become ready may still fail: it counts when it has been so for `minReadySeconds`.
+    fn is_unavailable(&self, pod: &Pod) -> bool {
+        ask::is_deleting(pod) || !self.is_available(pod)
     }
 
     fn strategy(&self) -> Strategy {
@@ -130,8 +131,7 @@ fn grow(seen: &Seen<'_>, replicas: &BTreeMap<i32, &Arc<Pod>>, steps: &mut Vec<St
             }
             return false;
         }
-        let is_settled = !ask::is_deleting(pod) && seen.is_available(pod);
-        if !is_settled && !seen.is_parallel() {
+        if seen.is_unavailable(pod) && !seen.is_parallel() {
             return false;
         }
     }
@@ -154,7 +154,7 @@ fn shrink(
 ) -> bool {
     // the first of all, from the lowest number up, that does not answer: it alone may go before others do
     let all = replicas.values().chain(condemned.iter().rev());
-    let sick = all.copied().find(|pod| !seen.is_healthy(pod));
+    let sick = all.copied().find(|pod| seen.is_unavailable(pod));
     for pod in condemned {
         if ask::is_deleting(pod) {
             match seen.is_parallel() {
@@ -188,13 +188,13 @@ fn roll(
             if is_old(pod) {
                 return steps.push(Step::Delete(Arc::clone(pod)));
             }
-            if !seen.is_healthy(pod) {
+            if seen.is_unavailable(pod) {
                 return;
             }
         }
         return;
     };
-    let missing = replicas.values().filter(|pod| !seen.is_healthy(pod)).count() as i32;
+    let missing = replicas.values().filter(|pod| seen.is_unavailable(pod)).count() as i32;
     let old = replicas.range(least..).rev().filter(|(_, pod)| is_old(pod));
     let may_go = (most - missing).max(0) as usize;
     steps.extend(old.take(may_go).map(|(_, pod)| Step::Delete(Arc::clone(pod))));

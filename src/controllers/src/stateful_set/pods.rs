@@ -35,6 +35,18 @@ pub(super) fn revision(pod: &Pod) -> &str {
     labels.and_then(|labels| labels.get(REVISION_LABEL)).map(String::as_str).unwrap_or_default()
 }
 
+/// By which others find the pod of one number: its own Service, or a balancer of shards.
+fn identity(name: &str, ordinal: i32) -> [(String, String); 2] {
+    [(NAME_LABEL.to_owned(), name.to_owned()), (INDEX_LABEL.to_owned(), ordinal.to_string())]
+}
+
+/// The labels of its number as they should be, where its name's is another or missing: upstream's `identityMatches`.
+pub(super) fn lost_identity(set: &StatefulSet, pod: &Pod) -> Option<[(String, String); 2]> {
+    let (ordinal, name) = (ordinal(set, pod)?, pod.metadata.name.as_ref()?);
+    let told = pod.metadata.labels.as_ref().and_then(|labels| labels.get(NAME_LABEL));
+    (told != Some(name)).then(|| identity(name, ordinal))
+}
+
 pub(super) fn claim_templates(set: &StatefulSet) -> &[PersistentVolumeClaim] {
     let templates = set.spec.volume_claim_templates.as_deref();
     templates.unwrap_or_default()
@@ -67,11 +79,9 @@ pub(super) fn pod_of(set: &StatefulSet, template: &PodTemplateSpec, ordinal: i32
     pod.metadata.generate_name = Some(format!("{}-", set.metadata.name.as_deref().unwrap_or_default()));
     pod.metadata.namespace.clone_from(&set.metadata.namespace);
     pod.metadata.owner_references = Some(vec![controller_reference(set)]);
-    pod.metadata.labels.get_or_insert_default().extend([
-        (NAME_LABEL.to_owned(), name.clone()),
-        (INDEX_LABEL.to_owned(), ordinal.to_string()),
-        (REVISION_LABEL.to_owned(), revision.to_owned()),
-    ]);
+    let labels = pod.metadata.labels.get_or_insert_default();
+    labels.extend(identity(&name, ordinal));
+    labels.insert(REVISION_LABEL.to_owned(), revision.to_owned());
     let spec = pod.spec.get_or_insert_default();
     spec.hostname = Some(name);
     spec.subdomain = set.spec.service_name.clone().filter(|s| !s.is_empty());

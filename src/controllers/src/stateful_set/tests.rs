@@ -1,7 +1,7 @@
 //! StatefulSets that grow, shrink, lose pods and are rolled out.
 
 use super::plan::{Seen, Step, plan, status};
-use super::pods::{claims, ordinal, pod_of};
+use super::pods::{claims, lost_identity, ordinal, pod_of};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
@@ -168,6 +168,32 @@ fn the_next_waits_until_the_last_has_been_ready_for_long_enough() {
 }
 
 #[test]
+fn a_rollout_waits_until_new_pods_have_been_ready_for_long_enough() {
+    let set = |rolling: Value| {
+        set(
+            4,
+            json!({"minReadySeconds": 60, "podManagementPolicy": "Parallel",
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling}}),
+        )
+    };
+    let given = pods("0 old ok, 1 old ok, 2 old ok, 3 new ok");
+    // (name, strategy, when all are ready for ten seconds, when they are for sixty)
+    let cases = [
+        ("one after another", json!({}), "", "-2"),
+        ("two at once", json!({"maxUnavailable": 2}), "", "-2, -1"),
+        ("more than there are", json!({"maxUnavailable": 5}), "-2", "-2, -1, -0"),
+    ];
+    for (name, rolling, early, late) in cases {
+        let set = set(rolling);
+        for (second, want) in [(1000, early), (1050, late)] {
+            let now = jiff::Timestamp::from_second(second).unwrap();
+            let seen = Seen { set: &set, pods: &given, current: "old", update: "new", now };
+            assert_eq!(shown(&plan(&seen)), want, "{name} at {second}");
+        }
+    }
+}
+
+#[test]
 fn the_status_knows_both_revisions_until_all_are_new() {
     let now = jiff::Timestamp::from_second(1000).unwrap();
     let set = set(2, json!({}));
@@ -200,4 +226,21 @@ fn a_pod_has_its_name_its_host_and_its_claims() {
     let claim = claims(&set, 3).remove(0);
     assert_eq!(claim.metadata.name.as_deref(), Some("data-w-3"));
     assert_eq!(claim.metadata.labels.unwrap()["app"], "w");
+}
+
+#[test]
+fn a_pod_that_has_lost_its_label_gets_it_again() {
+    let set = set(2, json!({}));
+    let mut pod = pod_of(&set, &set.spec.template, 1, "w-abc");
+    assert_eq!(lost_identity(&set, &pod), None);
+    let own = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let wanted = [own("statefulset.kubernetes.io/pod-name", "w-1"), own("apps.kubernetes.io/pod-index", "1")];
+    for label in [None, Some("w-0"), Some("")] {
+        let labels = pod.metadata.labels.get_or_insert_default();
+        labels.remove("statefulset.kubernetes.io/pod-name");
+        labels.extend(label.map(|name| own("statefulset.kubernetes.io/pod-name", name)));
+        assert_eq!(lost_identity(&set, &pod).as_ref(), Some(&wanted), "{label:?}");
+    }
+    pod.metadata.name = Some("x-1".to_owned());
+    assert_eq!(lost_identity(&set, &pod), None, "it is none of the set's");
 }

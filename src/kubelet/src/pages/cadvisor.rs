@@ -155,18 +155,21 @@ fn cpu(measured: &Measured, out: &mut Exposition, at: Option<Timestamp>) {
 }
 
 fn devices(measured: &Measured, out: &mut Exposition, at: Option<Timestamp>) {
-    let both: [(&str, &str, fn(&cri::IoStats) -> u64); 2] = [
+    let all: [(&str, &str, fn(&cri::IoStats) -> u64); 4] = [
+        ("container_fs_reads_total", "Cumulative count of reads completed", |io| io.reads),
+        ("container_fs_writes_total", "Cumulative count of writes completed", |io| io.writes),
         ("container_fs_reads_bytes_total", "Cumulative count of bytes read", |io| io.read),
         ("container_fs_writes_bytes_total", "Cumulative count of bytes written", |io| io.written),
     ];
-    for (name, help, value) in both {
+    for (name, help, value) in all {
         out.metric(name, "counter", help);
         for of in &measured.pods {
             for container in &of.containers {
                 let id = id(of, container);
                 for io in &container.stats.details.io {
-                    let device = format!("{}:{}", io.major, io.minor);
-                    out.value(name, &labels(of, container, &id, &[("device", &device)]), value(io), at);
+                    let device = measured.devices.get(&(io.major, io.minor));
+                    let device = device.map(String::as_str).unwrap_or_default();
+                    out.value(name, &labels(of, container, &id, &[("device", device)]), value(io), at);
                 }
             }
         }
@@ -249,7 +252,9 @@ mod tests {
             format!("container_memory_swap{{{of}}} 1024 1700000100000"),
             format!("container_oom_events_total{{{of}}} 2 1700000100000"),
             format!("container_cpu_cfs_throttled_seconds_total{{{of}}} 0.5 1700000100000"),
-            format!("container_fs_writes_bytes_total{{{of},device=\"8:0\"}} 20 1700000100000"),
+            format!("container_fs_writes_bytes_total{{{of},device=\"/dev/sda\"}} 20 1700000100000"),
+            format!("container_fs_reads_total{{{of},device=\"/dev/sda\"}} 3 1700000100000"),
+            format!("container_fs_writes_total{{{of},device=\"/dev/sda\"}} 4 1700000100000"),
             format!("container_spec_cpu_quota{{{of}}} 50000"),
             format!("container_spec_memory_limit_bytes{{{of}}} {}", 64 << 20),
             "container_network_receive_bytes_total{container=\"\",id=\"/kubepods/podu-1\",image=\"\",name=\"\",namespace=\"shop\",pod=\"web-0\",interface=\"eth0\"} 5 1700000100000".to_owned(),

@@ -87,13 +87,16 @@ impl Hierarchies {
             cpu_each_ns: each.split_whitespace().filter_map(|n| n.parse().ok()).collect(),
             throttled_ns: of_cpu("throttled_time"),
             memory_max_usage: text("memory", "memory.max_usage_in_bytes").trim().parse().unwrap_or(0),
-            io: io_legacy(&text("blkio", "blkio.throttle.io_service_bytes_recursive")),
+            io: io_legacy(
+                &text("blkio", "blkio.throttle.io_service_bytes_recursive"),
+                &text("blkio", "blkio.throttle.io_serviced_recursive"),
+            ),
             ..throttled
         }
     }
 }
 
-/// `8:0 rbytes=1 wbytes=2 …`; Kernel documentation, admin-guide/cgroup-v2.rst.
+/// `8:0 rbytes=1 wbytes=2 rios=3 wios=4 …`; Kernel documentation, admin-guide/cgroup-v2.rst.
 fn io_unified(text: &str) -> Vec<IoStats> {
     let line = |line: &str| {
         let (device, rest) = line.split_once(' ')?;
@@ -102,24 +105,32 @@ fn io_unified(text: &str) -> Vec<IoStats> {
             let word = rest.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
             word.and_then(|number| number.parse().ok()).unwrap_or(0)
         };
-        Some(IoStats { major, minor, read: of("rbytes"), written: of("wbytes") })
+        let (read, written) = (of("rbytes"), of("wbytes"));
+        Some(IoStats { major, minor, read, written, reads: of("rios"), writes: of("wios") })
     };
     text.lines().filter_map(line).collect()
 }
 
-/// `8:0 Read 1`, one line for each kind; admin-guide/cgroup-v1/blkio-controller.rst.
-fn io_legacy(text: &str) -> Vec<IoStats> {
+/// `8:0 Read 1`, one line for each kind, of bytes and of how often; admin-guide/cgroup-v1/blkio-controller.rst.
+fn io_legacy(bytes: &str, operations: &str) -> Vec<IoStats> {
     let mut all: Vec<IoStats> = Vec::new();
-    for line in text.lines() {
+    let lines = bytes.lines().map(|line| (line, true));
+    for (line, is_bytes) in lines.chain(operations.lines().map(|line| (line, false))) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [device, kind @ ("Read" | "Write"), count] = words[..] else { continue };
         let (Some((major, minor)), Ok(count)) = (numbers(device), count.parse::<u64>()) else { continue };
         let known = all.iter().position(|one| (one.major, one.minor) == (major, minor));
         let at = known.unwrap_or_else(|| {
-            all.push(IoStats { major, minor, read: 0, written: 0 });
+            all.push(IoStats { major, minor, ..IoStats::default() });
             all.len() - 1
         });
-        let counter = if kind == "Read" { &mut all[at].read } else { &mut all[at].written };
+        let of = &mut all[at];
+        let counter = match (kind, is_bytes) {
+            ("Read", true) => &mut of.read,
+            ("Read", false) => &mut of.reads,
+            (_, true) => &mut of.written,
+            (_, false) => &mut of.writes,
+        };
         *counter = count;
     }
     all
@@ -153,14 +164,15 @@ mod tests {
     }
 
     #[test]
-    fn bytes_to_and_from_disks() {
+    fn what_goes_to_and_from_disks() {
         let want = [
-            IoStats { major: 8, minor: 0, read: 4096, written: 1 },
-            IoStats { major: 254, minor: 1, read: 0, written: 7 },
+            IoStats { major: 8, minor: 0, read: 4096, written: 1, reads: 2, writes: 3 },
+            IoStats { major: 254, minor: 1, written: 7, ..IoStats::default() },
         ];
-        let legacy = "8:0 Read 4096\n8:0 Write 1\n8:0 Sync 5\n8:0 Total 4097\n254:1 Write 7\nTotal 4104\n";
-        assert_eq!(io_legacy(legacy), want);
-        let unified = "8:0 rbytes=4096 wbytes=1 rios=1\n254:1 wbytes=7\nbroken\n";
+        let bytes = "8:0 Read 4096\n8:0 Write 1\n8:0 Sync 5\n8:0 Total 4097\n254:1 Write 7\nTotal 4104\n";
+        let operations = "8:0 Read 2\n8:0 Write 3\n8:0 Total 5\nTotal 5\n";
+        assert_eq!(io_legacy(bytes, operations), want);
+        let unified = "8:0 rbytes=4096 wbytes=1 rios=2 wios=3\n254:1 wbytes=7\nbroken\n";
         assert_eq!(io_unified(unified), want);
     }
 }
