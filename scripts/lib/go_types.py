@@ -1,7 +1,7 @@
 """What Go writes of a struct although there is nothing in it, read from the sources of a release of Kubernetes.
 
 Upstream compares objects as Go writes them (structured-merge-diff, `FieldCacheEntry.CanOmit`): `omitempty` leaves out nil, and what is
-of no length, but never a struct; `omitzero` leaves out that too. What is always there nobody adds and nobody removes.
+no length, or zero, but never a struct; `omitzero` leaves out that too. What is always there nobody adds and nobody removes.
 """
 import re
 
@@ -11,7 +11,7 @@ PLACES = {
     "apiextensions.v1": "apiextensions-apiserver/pkg/apis/apiextensions/v1",
     "apiregistration.v1": "kube-aggregator/pkg/apis/apiregistration/v1",
 }
-PLAIN = {"string", "bool", "byte", "int", "int32", "int64", "uint8", "float64", "interface{}", "any", "[]byte"}
+PLAIN = {"string", "bool", "byte", "int", "int32", "int64", "uint8", "float64", "interface{}", "any"}
 
 
 class Sources:
@@ -36,7 +36,7 @@ class Sources:
         return self.packages[place]
 
     def is_always_there(self, name, field):
-        """A struct, list or map in a field of a type of the table (`core.v1.Pod`); `None` where the sources have no such field."""
+        """Of a field of a type of the table (`core.v1.Pod`); `None` where the sources have no such field."""
         package, name = name.rsplit(".", 1)
         places = [PLACES.get(package, "api/" + package.replace(".", "/"))]
         if name.lower() not in self.package(places[0]):
@@ -47,10 +47,7 @@ class Sources:
         if found is None:
             return None
         *where, kind, options = found
-        form = self.form(*where, kind)
-        if form == "plain" or "omitzero" in options:
-            return False
-        return form == "struct" or "omitempty" not in options
+        return "omitzero" not in options and ("omitempty" not in options or self.is_struct(*where, kind))
 
     def field(self, place, name, wanted):
         _, fields, imports = self.package(place).get(name.lower(), ("", [], {}))
@@ -61,15 +58,13 @@ class Sources:
                 return inner
         return None
 
-    def form(self, place, imports, kind):
-        """`struct` (held by value), `plain`, or `nil` for what may be that."""
-        if kind in PLAIN:
-            return "plain"
-        if kind.startswith(("*", "[]", "map[")):
-            return "nil"
+    def is_struct(self, place, imports, kind):
+        """That is held by value."""
+        if kind in PLAIN or kind.startswith(("*", "[]", "map[")):
+            return False
         place, name = qualified(place, imports, kind)
         what, _, imports = self.package(place)[name.lower()]
-        return what if what == "struct" else self.form(place, imports, what)
+        return what == "struct" or self.is_struct(place, imports, what)
 
 
 def fields_of(body):

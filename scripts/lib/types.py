@@ -31,9 +31,6 @@ SPECIAL = {
 }
 
 
-SCALARS = {"string", "bytes", "bool", "int32", "int64", "double"}
-
-
 def short(name):
     """io.k8s.api.core.v1.Pod -> core.v1.Pod"""
     name = name.removeprefix("#/$defs/")
@@ -239,15 +236,15 @@ def main():
             is_always_there = sources.is_always_there(name, field)
             if is_always_there is None:
                 is_part = name in kinds and field in ("metadata", "spec", "status")
-                is_always_there = "always" in facts or is_part or ("required" in facts and kind not in SCALARS)
+                is_always_there = "always" in facts or "required" in facts or is_part
             facts = [fact for fact in facts if fact != "always"]
             rows[field] = (number, kind, facts + ["always"] * is_always_there)
     out = ["# What the fields of the built-in types are; made by scripts/lib/types.py, which says from what.",
            "# type, field (- the type itself, ~ a message whose fields are the type's own), protobuf number, type of the value, facts:",
            "# required, enum=A|B, map=KEYS and set (lists whose items have owners), atomic, merge[=KEY] and retainKeys (strategic merge),",
            "# default=JSON, zero (a zero that was sent counts; Go leaves the others out), off (of a feature that is off by default: it is",
-           "# published, and dropped from what a client sends), always (Go has it also where there is nothing in it: a struct that it holds",
-           "# by value, or what may be nil and has no omitempty)"]
+           "# published, and dropped from what a client sends), always (Go writes it also where it is nothing: a struct that it holds by",
+           "# value, and what has no omitempty)"]
     for name in sorted(table):
         for field, (number, kind, facts) in sorted(table[name].items(), key=lambda row: (row[1][0] == "-" and row[0] != "-", int(row[1][0]) if row[1][0] != "-" else 0, row[0])):
             out.append("\t".join([name, field, number, kind] + ([" ".join(facts)] if facts else [])))
