@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
-"""Makes assets/kubernetes/types.tsv anew for a release of Kubernetes, from two packages that carry its published facts:
+"""Makes assets/kubernetes/types.tsv anew for a release of Kubernetes, from packages that carry its published facts:
 
-    types.py DEFINITIONS PROTOBUF OLD > NEW
+    types.py DEFINITIONS PROTOBUF GO OLD > NEW
 
 DEFINITIONS is `_definitions.json` of a release in the Python package `kubernetes-validate`; PROTOBUF is the directory `src` of
-the crate `k8s-pb`; OLD is the table as it stands. What OLD says and no package does is kept: which zeros count (`zero`), defaults, what is
-of a feature that is off by default (`off`: upstream's `kube_features.go`), and numbers of fields that are younger than the crate.
+the crate `k8s-pb`; GO is `usr/share/gocode/src/k8s.io` of Debian's packages golang-k8s-api-dev, golang-k8s-apimachinery-dev and
+golang-k8s-apiextensions-apiserver-dev, unpacked; OLD is the table as it stands. What OLD says and no package does is kept: which zeros
+count (`zero`), defaults, what is of a feature that is off by default (`off`: upstream's `kube_features.go`), and numbers of fields that
+are younger than the crate. Of fields that are younger than GO those are always there that must be, for Go has no `omitempty` for them,
+and the metadata, spec and status of a kind, which Go holds by value.
 """
 import json
 import re
 import sys
 from pathlib import Path
+
+import go_types
 
 GROUPS = {
     "core/v1", "apps/v1", "batch/v1", "autoscaling/v1", "autoscaling/v2", "policy/v1", "networking/v1", "storage/v1",
@@ -138,8 +143,9 @@ def inlined(kind, package, rows, numbers):
 
 
 def main():
-    definitions, root, old_file = json.load(open(sys.argv[1]))["$defs"], Path(sys.argv[2]), Path(sys.argv[3])
-    numbers = protobuf(root)
+    definitions, root, old_file = json.load(open(sys.argv[1]))["$defs"], Path(sys.argv[2]), Path(sys.argv[4])
+    numbers, sources = protobuf(root), go_types.Sources(Path(sys.argv[3]))
+    kinds = {short(long) for long, schema in definitions.items() if "x-kubernetes-group-version-kind" in schema}
     old, extra = {}, {}
     for line in old_file.read_text().splitlines():
         if line.startswith("#") or not line:
@@ -213,7 +219,7 @@ def main():
                 have = number
             elif number != "-" and have != number:
                 orphans.append(f"{name}.{field}: {have} here, {number} there")
-            kept = [f for f in facts if f in ("zero", "off") or f.startswith("default=")]
+            kept = [f for f in facts if f in ("zero", "off", "always") or f.startswith("default=")]
             rows[field] = (have, have_kind, have_facts + [f for f in kept if f not in have_facts])
     # of types that OLD does not know: zero counts where the field is required or a number, which Go's newer types point to
     for name, rows in table.items():
@@ -223,11 +229,22 @@ def main():
             if name.startswith("apiextensions."):
                 # definitions do not travel as protobuf: their unions have messages of their own
                 rows[field] = ("-", *rows[field][1:])
+    for name, rows in table.items():
+        for field, (number, kind, facts) in rows.items():
+            if field in "-~":
+                continue
+            is_always_there = sources.is_always_there(name, field)
+            if is_always_there is None:
+                is_part = name in kinds and field in ("metadata", "spec", "status")
+                is_always_there = "always" in facts or "required" in facts or is_part
+            facts = [fact for fact in facts if fact != "always"]
+            rows[field] = (number, kind, facts + ["always"] * is_always_there)
     out = ["# What the fields of the built-in types are; made by scripts/lib/types.py, which says from what.",
            "# type, field (- the type itself, ~ a message whose fields are the type's own), protobuf number, type of the value, facts:",
            "# required, enum=A|B, map=KEYS and set (lists whose items have owners), atomic, merge[=KEY] and retainKeys (strategic merge),",
            "# default=JSON, zero (a zero that was sent counts; Go leaves the others out), off (of a feature that is off by default: it is",
-           "# published, and dropped from what a client sends)"]
+           "# published, and dropped from what a client sends), always (Go writes it also where it is nothing: a struct that it holds by",
+           "# value, and what has no omitempty)"]
     for name in sorted(table):
         for field, (number, kind, facts) in sorted(table[name].items(), key=lambda row: (row[1][0] == "-" and row[0] != "-", int(row[1][0]) if row[1][0] != "-" else 0, row[0])):
             out.append("\t".join([name, field, number, kind] + ([" ".join(facts)] if facts else [])))

@@ -1,12 +1,14 @@
 //! Server-side apply: who set which field, and what becomes of an object when one of them says anew what it wants.
 //!
 //! Upstream's model (KEP-555): every manager has a set of fields; a field that one of them wants otherwise than it is
-//! belongs to nobody else or is a conflict. `fields.rs` is such a set, `compare.rs` finds it from objects, `merge.rs`
-//! puts what is wanted over what is, `managers.rs` keeps `metadata.managedFields`, in which each manager has an entry (`entry.rs`).
+//! belongs to nobody else or is a conflict. `fields.rs` is such a set; `applied.rs` finds that of a configuration, and `compare.rs` what
+//! differs between two versions of an object, by the parts of a value (`parts.rs`). `merge.rs` puts what is wanted over what is,
+//! `managers.rs` keeps `metadata.managedFields`, in which each manager has an entry (`entry.rs`).
 //! Pure: JSON in, JSON out.
 //!
 //! Read [`apply`] first.
 
+mod applied;
 mod compare;
 mod element;
 mod entry;
@@ -14,6 +16,7 @@ mod fields;
 mod managers;
 mod merge;
 mod misfits;
+mod parts;
 
 pub use entry::{Entry, Operation};
 pub use managers::{ApplyError, Conflict, Who, apply, create, update};
@@ -46,6 +49,12 @@ pub trait Structure: Send + Sync {
     fn default_of(&self, path: &[&str], key: &str) -> Option<serde_json::Value>;
     /// Whether an object has the field at the path, or may have any there.
     fn declares(&self, path: &[&str]) -> bool;
+    /// Whether the last of the path is a field of the object above it, and no key of a map.
+    fn is_field(&self, path: &[&str]) -> bool;
+    /// Whether Go has the field at the path in every object above it, also where nothing is in it.
+    fn is_always_there(&self, path: &[&str]) -> bool;
+    /// The fields that it has in every object at the path.
+    fn always_in(&self, path: &[&str]) -> Vec<&str>;
 }
 
 /// `live` with everything that `wanted` says, whoever owns it: what a mutating admission policy does.
@@ -146,6 +155,21 @@ pub(crate) mod testing {
         }
         fn declares(&self, path: &[&str]) -> bool {
             !matches!(path, [.., "undeclared" | "other"])
+        }
+        fn is_field(&self, path: &[&str]) -> bool {
+            !matches!(path, [.., "free", _])
+        }
+        fn is_always_there(&self, path: &[&str]) -> bool {
+            match path {
+                [.., "template", name] => self.always_in(&["template"]).contains(name),
+                path => matches!(path, ["metadata" | "spec"] | [.., "template"]),
+            }
+        }
+        fn always_in(&self, path: &[&str]) -> Vec<&str> {
+            match path {
+                [.., "template"] => vec!["metadata", "seen", "sources"],
+                _ => Vec::new(),
+            }
         }
     }
 }

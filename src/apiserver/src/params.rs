@@ -5,8 +5,9 @@ use crate::table::Include;
 use api::selector::{Operator, Requirement};
 use api::{FieldSelector, Gvk, LabelSelector, ResourceVersion, Status};
 use cluster::{DeleteOptions, ListParams, Propagation, VersionMatch, WatchParams, WriteOptions};
+use http::Method;
 use kinds::builtin::names;
-use kinds::{ErrorList, FieldValidation};
+use kinds::{ErrorList, FieldValidation, LONGEST_MANAGER, is_printable, validate_field_manager};
 use serde::Deserialize;
 
 /// The group of the options that all verbs take.
@@ -86,7 +87,7 @@ pub(crate) fn watch(request: &Request) -> Result<WatchParams, Status> {
 
 pub(crate) fn write(request: &Request) -> Result<WriteOptions, Status> {
     let field_manager = match request.parameter("fieldManager") {
-        Some(given) => checked_manager(given)?,
+        Some(given) => checked_manager(given, request)?,
         None => user_agent(request.header(http::header::USER_AGENT)),
     };
     let dry_run = dry_run(request.parameter("dryRun"))?;
@@ -113,20 +114,18 @@ pub(crate) fn patch(request: &Request) -> Result<WriteOptions, Status> {
     write(request)
 }
 
-/// Upstream's limit.
-const LONGEST_MANAGER: usize = 128;
-
-fn checked_manager(given: &str) -> Result<String, Status> {
+fn checked_manager(given: &str, request: &Request) -> Result<String, Status> {
     let mut errors = ErrorList::default();
-    if given.len() > LONGEST_MANAGER {
-        errors.invalid("fieldManager", given, format!("must be no more than {LONGEST_MANAGER} characters"));
-    } else if given.chars().any(char::is_control) {
-        errors.invalid("fieldManager", given, "should only contain printable characters");
+    validate_field_manager(given, "fieldManager", &mut errors);
+    if errors.is_empty() {
+        return Ok(given.to_owned());
     }
-    match errors.is_empty() {
-        true => Ok(given.to_owned()),
-        false => Err(Status::invalid(&Gvk::parse(META, "PatchOptions"), "", errors.into_causes())),
-    }
+    let options = match request.method {
+        Method::POST => "CreateOptions",
+        Method::PUT => "UpdateOptions",
+        _ => "PatchOptions",
+    };
+    Err(Status::invalid(&Gvk::parse(META, options), "", errors.into_causes()))
 }
 
 /// Upstream's word for who says neither.
@@ -135,7 +134,14 @@ const UNKNOWN_MANAGER: &str = "unknown";
 /// Who names no manager is known by its program: `kubectl` of `kubectl/v1.34.0 (linux/amd64) …`.
 fn user_agent(header: &str) -> String {
     let program = header.split('/').next().filter(|program| !program.is_empty()).unwrap_or(UNKNOWN_MANAGER);
-    program.chars().filter(|c| !c.is_control()).take(LONGEST_MANAGER).collect()
+    let mut manager = String::new();
+    for c in program.chars().filter(|c| is_printable(*c)) {
+        if manager.len() + c.len_utf8() > LONGEST_MANAGER {
+            break;
+        }
+        manager.push(c);
+    }
+    manager
 }
 
 fn dry_run(value: Option<&str>) -> Result<bool, Status> {
@@ -299,8 +305,35 @@ mod tests {
             ("curl", "curl"),
             ("", "unknown"),
             ("/x", "unknown"),
+            ("a\u{200b}b\tc/1", "abc"),
         ] {
             assert_eq!(user_agent(header), want, "{header:?}");
+        }
+    }
+
+    #[test]
+    fn a_manager_is_checked_whatever_is_written() {
+        let long = format!("fieldManager={}", "m".repeat(129));
+        let words =
+            |options: &str, why: &str| format!("{options}.meta.k8s.io \"\" is invalid: fieldManager: {why}");
+        let too_long = "Too long: may not be more than 128 bytes";
+        for (method, query, want) in [
+            ("POST", "fieldManager=a%20b", String::new()),
+            ("POST", long.as_str(), words("CreateOptions", too_long)),
+            ("PUT", &long, words("UpdateOptions", too_long)),
+            ("PATCH", &long, words("PatchOptions", too_long)),
+            (
+                "PATCH",
+                "fieldManager=a%07b",
+                words(
+                    "PatchOptions",
+                    "Invalid value: \"a\\u0007b\": invalid character U+0007 (at position 1)",
+                ),
+            ),
+        ] {
+            let asked = Request::for_tests(method, "/api/v1/pods", query, Vec::new());
+            let code = if want.is_empty() { 0 } else { 422 };
+            assert_eq!(refused(write(&asked)), (code, want), "{method} {query}");
         }
     }
 

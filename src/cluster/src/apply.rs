@@ -216,10 +216,12 @@ fn doubled_keys(wanted: &Wanted) -> Result<&[String], Status> {
     }
 }
 
-/// The entries of a new object that somebody creates.
+/// The entries of a new object that somebody creates. Of those that he has written (an object of elsewhere brings them) what remains is
+/// of fields that he does not set, as of a status: everything else he has set now.
 pub(crate) fn of_created(
     manager: &str,
     target: &Target,
+    written: Option<Vec<ManagedFieldsEntry>>,
     new: &dyn Instance,
 ) -> Result<Option<Vec<ManagedFieldsEntry>>, Status> {
     let stamp = Stamp::of(target);
@@ -230,7 +232,12 @@ pub(crate) fn of_created(
     {
         fields.remove("status");
     }
-    Ok(kept(create(&object, stamp.who(manager, target), target.version.schema())))
+    let written = written.filter(|written| !asks_for_none(Some(written.as_slice()))).and_then(read_written);
+    let who = stamp.who(manager, target);
+    Ok(kept(match written {
+        Some(written) => update(&json!({}), &object, written, who, target.version.schema()),
+        None => create(&object, who, target.version.schema()),
+    }))
 }
 
 /// The entries of an object that was updated. `written` are those that the new version brought along: a client may edit
@@ -307,7 +314,7 @@ fn asks_for_none(written: Option<&[ManagedFieldsEntry]>) -> bool {
     matches!(written, Some([])) || matches!(written, Some([entry]) if *entry == ManagedFieldsEntry::default())
 }
 
-/// Of what has no fields to own (a list that names a key twice) none are kept, as by upstream's `UpdateNoErrors`: whether it may be
+/// Of what has no fields to own (an item of a list without its key) none are kept, as by upstream's `UpdateNoErrors`: whether it may be
 /// so is for validation to say, in its words.
 fn kept(entries: Result<Vec<Entry>, ApplyError>) -> Option<Vec<ManagedFieldsEntry>> {
     Some(entries.ok()?.into_iter().map(write_entry).collect())

@@ -49,7 +49,7 @@ pub(crate) fn added(service: &ObjectMeta, address: Ipv4Addr) -> Result<Write, St
     made.metadata.uid = Some(uuid::Uuid::new_v4().to_string());
     made.metadata.creation_timestamp = Some(now());
     let target = Target::collection(&kinds::version_of::<IPAddress>(), None);
-    made.metadata.managed_fields = of_created(Actor::root().field_manager(), &target, &made)?;
+    made.metadata.managed_fields = of_created(Actor::root().field_manager(), &target, None, &made)?;
     Ok(Write {
         resource: resource(),
         key: key_of(address),

@@ -79,8 +79,8 @@ impl Cluster {
         fill_system_fields(object.meta_mut());
         drop_empty(object.meta_mut());
         if managed == ManagedFields::Follow {
-            object.meta_mut().managed_fields = None;
-            let entries = of_created(options.manager(actor), target, &*object)?;
+            let written = object.meta_mut().managed_fields.take();
+            let entries = of_created(options.manager(actor), target, written, &*object)?;
             object.meta_mut().managed_fields = entries;
         }
         // what it adds (a Job's selector, a Namespace's finalizer) is nobody's, as what admission does

@@ -1,6 +1,7 @@
 //! What is checked of every object's metadata, whatever its kind.
 
 use crate::builtin::names;
+use crate::managed_fields::validate_managed_fields;
 use crate::{ErrorList, Scope, Version};
 use api::ObjectKey;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -58,6 +59,7 @@ pub fn validate_meta(version: &Version, meta: &ObjectMeta, errors: &mut ErrorLis
         standard_finalizers(own, "metadata.finalizers", errors);
     }
     owners(meta, errors);
+    validate_managed_fields(meta.managed_fields.as_deref().unwrap_or_default(), errors);
 }
 
 /// Those names that were there before names had to have a prefix.

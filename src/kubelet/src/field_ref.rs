@@ -3,6 +3,7 @@
 use crate::pod;
 use crate::quantity::{milli, milli_of, value, value_of};
 use k8s_openapi::api::core::v1::{Container, Pod, ResourceFieldSelector};
+use kinds::is_printable;
 use std::collections::BTreeMap;
 
 /// What a pod can not say of itself.
@@ -46,11 +47,6 @@ pub fn field(pod: &Pod, facts: &Facts, path: &str) -> Result<String, String> {
 fn format_map(map: Option<&BTreeMap<String, String>>) -> String {
     let lines: Vec<String> = map.into_iter().flatten().map(|(k, v)| format!("{k}={}", quoted(v))).collect();
     lines.join("\n")
-}
-
-/// What Rust does not escape behind a letter: marks that combine with one are printed, as Go does.
-fn is_printable(c: char) -> bool {
-    format!("a{c}").escape_debug().nth(1) != Some('\\')
 }
 
 /// Go's `%q`.
@@ -141,6 +137,7 @@ mod tests {
             ("\n\r\t\u{7}\0", r#""\n\r\t\a\x00""#),
             ("\u{7f}\u{a0}", r#""\x7f\u00a0""#),
             ("\u{200b}\u{f0000}", r#""\u200b\U000f0000""#),
+            ("it's", "\"it's\""),
             ("é 日 e\u{301}", "\"é 日 e\u{301}\""),
         ];
         for (text, want) in cases {

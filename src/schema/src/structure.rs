@@ -1,6 +1,7 @@
 //! What server-side apply asks of a schema.
 
-use crate::{ListType, Schema, Type, table};
+use crate::table::Link;
+use crate::{IDENTITY, ListType, Schema, Type, table};
 use api::apply::Structure;
 use serde_json::Value;
 
@@ -9,13 +10,24 @@ impl Schema {
     pub fn at(&self, path: &[&str]) -> Option<&Schema> {
         let mut node = self;
         for name in path {
-            while let (Type::Array, Some(items)) = (node.kind, node.items.as_deref()) {
-                node = items;
-            }
-            node = node.field(name)?;
+            node = below_lists(node).field(name)?;
         }
         Some(node)
     }
+}
+
+/// What the items of a list are, however deep it is.
+fn below_lists(mut node: &Schema) -> &Schema {
+    while let (Type::Array, Some(items)) = (node.kind, node.items.as_deref()) {
+        node = items;
+    }
+    node
+}
+
+/// The field that is last in the path, where the object above it has it by its own name.
+fn own_field<'s>(schema: &'s Schema, path: &[&str]) -> Option<&'s Link> {
+    let (name, above) = path.split_last()?;
+    below_lists(node(schema, above)?).properties.get(*name)
 }
 
 /// The metadata of every object has one structure, whatever its kind.
@@ -53,14 +65,26 @@ impl Structure for Schema {
             path => declares(self, path),
         }
     }
+
+    fn is_field(&self, path: &[&str]) -> bool {
+        matches!(path, [name] if IDENTITY.contains(name)) || own_field(self, path).is_some()
+    }
+
+    fn is_always_there(&self, path: &[&str]) -> bool {
+        matches!(path, ["metadata"]) || own_field(self, path).is_some_and(Link::is_always_there)
+    }
+
+    fn always_in(&self, path: &[&str]) -> Vec<&str> {
+        let Some(node) = node(self, path) else { return Vec::new() };
+        let fields = below_lists(node).properties.iter();
+        fields.filter(|(_, link)| link.is_always_there()).map(|(name, _)| name.as_str()).collect()
+    }
 }
 
 fn declares(schema: &Schema, path: &[&str]) -> bool {
     let mut node = schema;
     for (depth, name) in path.iter().enumerate() {
-        while let (Type::Array, Some(items)) = (node.kind, node.items.as_deref()) {
-            node = items;
-        }
+        node = below_lists(node);
         // an object of its own: with type and metadata, which are the same everywhere
         match *name {
             "metadata" if node.embedded => {

@@ -10,7 +10,10 @@ use std::sync::{Arc, LazyLock, OnceLock};
 /// The node below another: its own, or a type of the table, which is read when it is first looked at. Types may hold
 /// themselves (`JSONSchemaProps`), and most are never asked for.
 #[derive(Debug, Clone)]
-pub struct Link(To);
+pub struct Link {
+    to: To,
+    is_always_there: bool,
+}
 
 #[derive(Debug, Clone)]
 enum To {
@@ -21,13 +24,18 @@ enum To {
 impl Link {
     /// A type that the table has: see [`named`].
     fn to_type(name: &'static str) -> Self {
-        Link(To::Named(name))
+        Link { to: To::Named(name), is_always_there: false }
+    }
+
+    /// Of a field: Go has it in every object of the type, also where nothing is in it.
+    pub fn is_always_there(&self) -> bool {
+        self.is_always_there
     }
 }
 
 impl From<Schema> for Link {
     fn from(schema: Schema) -> Self {
-        Link(To::Own(Arc::new(schema)))
+        Link { to: To::Own(Arc::new(schema)), is_always_there: false }
     }
 }
 
@@ -35,7 +43,7 @@ impl Deref for Link {
     type Target = Schema;
 
     fn deref(&self) -> &Schema {
-        match &self.0 {
+        match &self.to {
             To::Own(schema) => schema,
             To::Named(name) => named(name).expect("the table refers to types that it has: held by its tests"),
         }
@@ -125,7 +133,8 @@ fn add_rows(schema: &mut Schema, rows: &'static [Row<'static>]) {
                 if row.is("required") {
                     schema.checks.required.push(field.to_owned());
                 }
-                schema.properties.insert(field.to_owned(), field_of(row));
+                let link = Link { is_always_there: row.is("always"), ..field_of(row) };
+                schema.properties.insert(field.to_owned(), link);
             }
         }
     }

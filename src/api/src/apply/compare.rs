@@ -1,10 +1,10 @@
-//! From objects to the fields that they have, and that differ between two of them.
+//! What of an object's fields differs between two versions of it.
 
+use super::Structure;
 use super::element::Element;
 use super::fields::Fields;
-use super::{ListType, Structure};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use super::parts::{Item, Items, Parts};
+use serde_json::{Map, Value};
 
 /// What is different in a new version of an object.
 #[derive(Debug, Default)]
@@ -14,159 +14,173 @@ pub(super) struct Difference {
     pub(super) removed: Fields,
 }
 
-/// What has parts that may have different owners.
-enum Parts<'v> {
-    Whole,
-    Named(BTreeMap<Element, (&'v Value, &'v str)>),
-    Items(BTreeMap<Element, &'v Value>),
-}
-
+/// As upstream's typed `Compare` does. An object, a map or a list that is new is there itself, beside its parts (`".": {}`); one that
+/// was there before, or that Go always has, gets and loses parts only.
+///
 /// # Errors
-/// Two items with one key, and items without one.
-fn parts<'v>(value: &'v Value, path: &[&str], structure: &dyn Structure) -> Result<Parts<'v>, String> {
-    match value {
-        Value::Object(fields) if !fields.is_empty() && !structure.is_atomic(path) => Ok(Parts::Named(
-            fields
-                .iter()
-                .map(|(name, value)| (Element::Field(name.clone()), (value, name.as_str())))
-                .collect(),
-        )),
-        Value::Array(items) if !items.is_empty() => {
-            let list = structure.list(path);
-            if list == ListType::Atomic {
-                return Ok(Parts::Whole);
-            }
-            let mut found = BTreeMap::new();
-            for (index, item) in items.iter().enumerate() {
-                let element = element_at(index, item, &list, path, structure)?;
-                let twice = format!(".{}: duplicate entries for key {element}", path.join("."));
-                if found.insert(element, item).is_some() {
-                    return Err(twice);
-                }
-            }
-            Ok(Parts::Items(found))
-        }
-        _ => Ok(Parts::Whole),
-    }
+/// An item without its key.
+pub(super) fn compare(old: &Value, new: &Value, structure: &dyn Structure) -> Result<Difference, String> {
+    differ(Some(old), Some(new), &mut Vec::new(), structure)
 }
 
-/// What an item is known by; the name of the key that it lacks where it has none.
-pub(super) fn element_of<'k>(
-    item: &Value,
-    list: &'k ListType,
-    path: &[&str],
-    structure: &dyn Structure,
-) -> Result<Element, &'k str> {
-    match list {
-        ListType::Map(keys) => Element::key(item, keys, path, structure),
-        ListType::Set | ListType::Atomic => Ok(Element::value(item)),
-    }
-}
-
+/// All fields of a new object: upstream compares it with an empty one of its kind.
+///
 /// # Errors
-/// An item without its key, in upstream's words.
-pub(super) fn element_at(
-    index: usize,
-    item: &Value,
-    list: &ListType,
-    path: &[&str],
-    structure: &dyn Structure,
-) -> Result<Element, String> {
-    element_of(item, list, path, structure).map_err(|key| {
-        format!(
-            ".{}: element {index}: associative list with keys has an element that omits key field {key:?} (and doesn't have default value)",
-            path.join(".")
-        )
-    })
+/// An item without its key.
+pub(super) fn fields_of_new(object: &Value, structure: &dyn Structure) -> Result<Fields, String> {
+    Ok(differ(None, Some(object), &mut Vec::new(), structure)?.set())
 }
 
-/// All fields of a value. Objects count by what is in them, items of lists also themselves.
-pub(super) fn fields_of<'v>(
-    value: &'v Value,
+/// Of what is there in both versions; `None` where nothing is in it.
+fn differ<'v>(
+    old: Option<&'v Value>,
+    new: Option<&'v Value>,
     path: &mut Vec<&'v str>,
     structure: &dyn Structure,
-) -> Result<Fields, String> {
-    let mut fields = Fields::default();
-    match parts(value, path, structure)? {
-        Parts::Whole => fields.member = true,
+) -> Result<Difference, String> {
+    let parts = |value: Option<&'v Value>| match value {
+        Some(value) => Parts::of(value, path, structure),
+        None => Ok(Parts::Empty),
+    };
+    let (before, after) = (parts(old)?, parts(new)?);
+    let mut difference = Difference::default();
+    difference.changed.member = match (&before, &after) {
+        (Parts::Whole, _) | (_, Parts::Whole) | (Parts::Empty, Parts::Empty) => is_another(old, new),
+        _ => false,
+    };
+    difference.compare_fields(before.fields(), after.fields(), path, structure)?;
+    difference.compare_items(&before.into_items(), &after.into_items(), path, structure)?;
+    Ok(difference)
+}
+
+fn is_another(old: Option<&Value>, new: Option<&Value>) -> bool {
+    match (old, new) {
+        (Some(old), Some(new)) => old != new,
+        (Some(value), None) | (None, Some(value)) => !is_zero(value),
+        (None, None) => false,
+    }
+}
+
+/// What Go has where nothing is said: a struct with nothing in it, no list, zero.
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(is_set) => !is_set,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(_) => false,
+        Value::Object(fields) => fields.is_empty(),
+    }
+}
+
+/// All of what is in one version only: itself, what is in it, and what Go has in a struct of its type whatever is said.
+fn whole<'v>(value: &'v Value, path: &mut Vec<&'v str>, structure: &dyn Structure) -> Result<Fields, String> {
+    let mut fields = Fields::leaf();
+    match Parts::of(value, path, structure)? {
+        Parts::Whole => return Ok(fields),
+        Parts::Empty => {}
         Parts::Named(named) => {
-            for (element, (value, name)) in named {
+            for (name, value) in named {
                 path.push(name);
-                let below = fields_of(value, path, structure)?;
+                fields.children.insert(field(name), whole(value, path, structure)?);
                 path.pop();
-                fields.put(element, below);
             }
         }
         Parts::Items(items) => {
             for (element, item) in items {
-                fields.children.insert(element, fields_of_item(item, path, structure)?);
+                let below = whole_item(&item, path, structure)?;
+                fields.children.insert(element, below);
             }
+        }
+    }
+    if value.is_object() {
+        for name in structure.always_in(path) {
+            fields.children.entry(field(name)).or_insert_with(Fields::leaf);
         }
     }
     Ok(fields)
 }
 
-fn fields_of_item<'v>(
-    item: &'v Value,
+fn whole_item<'v>(
+    item: &Item<'v>,
     path: &mut Vec<&'v str>,
     structure: &dyn Structure,
 ) -> Result<Fields, String> {
-    let below = if item.is_object() { fields_of(item, path, structure)? } else { Fields::default() };
-    Ok(Fields { member: true, ..below })
+    match *item {
+        Item::One(item) => whole(item, path, structure),
+        Item::Several(_) => Ok(Fields::leaf()),
+    }
 }
 
-pub(super) fn compare<'v>(
-    old: &'v Value,
-    new: &'v Value,
-    path: &mut Vec<&'v str>,
-    structure: &dyn Structure,
-) -> Result<Difference, String> {
-    let mut difference = Difference::default();
-    match (parts(old, path, structure)?, parts(new, path, structure)?) {
-        (Parts::Named(old), Parts::Named(new)) => {
-            for (element, (value, name)) in &old {
-                if !new.contains_key(element) {
-                    path.push(name);
-                    difference.removed.put(element.clone(), fields_of(value, path, structure)?);
-                    path.pop();
-                }
-            }
-            for (element, (value, name)) in new {
+impl Difference {
+    fn compare_fields<'v>(
+        &mut self,
+        old: Option<&'v Map<String, Value>>,
+        new: Option<&'v Map<String, Value>>,
+        path: &mut Vec<&'v str>,
+        structure: &dyn Structure,
+    ) -> Result<(), String> {
+        for (name, before) in old.into_iter().flatten() {
+            if new.is_none_or(|new| !new.contains_key(name)) {
                 path.push(name);
-                match old.get(&element) {
-                    // as most of an object is: two values are compared sooner than they are taken apart
-                    Some((before, _)) if *before == value => {}
-                    Some((before, _)) => difference.put(element, compare(before, value, path, structure)?),
-                    None => difference.added.put(element, fields_of(value, path, structure)?),
+                match structure.is_always_there(path) {
+                    true => self.put(field(name), differ(Some(before), None, path, structure)?),
+                    false => self.removed.put(field(name), whole(before, path, structure)?),
                 }
                 path.pop();
             }
         }
-        (Parts::Items(old), Parts::Items(new)) => {
-            for (element, item) in &old {
-                if !new.contains_key(element) {
-                    difference.removed.put(element.clone(), fields_of_item(item, path, structure)?);
-                }
+        for (name, after) in new.into_iter().flatten() {
+            let before = old.and_then(|old| old.get(name));
+            // as most of an object is: two values are compared sooner than they are taken apart
+            if before == Some(after) {
+                continue;
             }
-            for (element, item) in new {
-                match old.get(&element) {
-                    Some(before) if *before == item => {}
-                    Some(before) => difference.put(element, compare(before, item, path, structure)?),
-                    None => difference.added.put(element, fields_of_item(item, path, structure)?),
-                }
+            path.push(name);
+            match before.is_some() || structure.is_always_there(path) {
+                true => self.put(field(name), differ(before, Some(after), path, structure)?),
+                false => self.added.put(field(name), whole(after, path, structure)?),
             }
+            path.pop();
         }
-        (Parts::Whole, Parts::Whole) => difference.changed.member = old != new,
-        // what was one value has parts now, or the other way round
-        _ => {
-            difference.removed = fields_of(old, path, structure)?;
-            difference.added = fields_of(new, path, structure)?;
-        }
+        Ok(())
     }
-    Ok(difference)
-}
 
-impl Difference {
+    fn compare_items<'v>(
+        &mut self,
+        old: &Items<'v>,
+        new: &Items<'v>,
+        path: &mut Vec<&'v str>,
+        structure: &dyn Structure,
+    ) -> Result<(), String> {
+        for (element, before) in old {
+            if !new.contains_key(element) {
+                self.removed.put(element.clone(), whole_item(before, path, structure)?);
+            }
+        }
+        for (element, after) in new {
+            let below = match (old.get(element), after) {
+                (Some(before), after) if before == after => continue,
+                (Some(&Item::One(before)), &Item::One(after)) => {
+                    differ(Some(before), Some(after), path, structure)?
+                }
+                (Some(Item::Several(_)), Item::Several(_)) => {
+                    Difference { changed: Fields::leaf(), ..Difference::default() }
+                }
+                (Some(before), after) => Difference {
+                    removed: whole_item(before, path, structure)?,
+                    added: whole_item(after, path, structure)?,
+                    ..Difference::default()
+                },
+                (None, after) => {
+                    Difference { added: whole_item(after, path, structure)?, ..Difference::default() }
+                }
+            };
+            self.put(element.clone(), below);
+        }
+        Ok(())
+    }
+
     fn put(&mut self, element: Element, below: Difference) {
         self.added.put(element.clone(), below.added);
         self.changed.put(element.clone(), below.changed);
@@ -180,75 +194,184 @@ impl Difference {
     }
 }
 
+fn field(name: &str) -> Element {
+    Element::Field(name.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::Sample;
     use super::*;
     use serde_json::json;
 
-    fn of(value: &Value) -> Value {
-        fields_of(value, &mut Vec::new(), &Sample).unwrap().encode()
-    }
-
-    #[test]
-    fn the_fields_of_a_value() {
-        let cases = [
-            ("plain", json!({"a": 1}), json!({"f:a": {}})),
-            ("what is empty is a value", json!({"a": {}, "b": []}), json!({"f:a": {}, "f:b": {}})),
-            ("an atomic object", json!({"selector": {"app": "x"}}), json!({"f:selector": {}})),
-            ("an atomic list", json!({"args": ["a"]}), json!({"f:args": {}})),
-            ("a set", json!({"finalizers": ["a"]}), json!({"f:finalizers": {"v:\"a\"": {}}})),
-            (
-                "a default in a key",
-                json!({"ports": [{"containerPort": 80}]}),
-                json!({"f:ports": {"k:{\"containerPort\":80,\"protocol\":\"TCP\"}": {".": {}, "f:containerPort": {}}}}),
-            ),
-        ];
-        for (name, value, want) in cases {
-            assert_eq!(of(&value), want, "{name}");
-        }
-    }
-
-    #[test]
-    fn two_items_with_one_key_are_refused() {
-        let value = json!({"env": [{"name": "a"}, {"name": "a", "value": "x"}]});
-        let error = fields_of(&value, &mut Vec::new(), &Sample).unwrap_err();
-        assert_eq!(error, ".env: duplicate entries for key [name=\"a\"]");
-        for (name, env, want) in [
-            ("the first", json!([{"value": "x"}]), "element 0"),
-            ("another", json!([{"name": "a"}, {"name": "b"}, {"value": "x"}]), "element 2"),
-        ] {
-            let error = fields_of(&json!({"env": env}), &mut Vec::new(), &Sample).unwrap_err();
-            let rest = "associative list with keys has an element that omits key field \"name\" (and doesn't have default value)";
-            assert_eq!(error, format!(".env: {want}: {rest}"), "{name}");
-        }
+    fn difference(old: &Value, new: &Value) -> [Value; 3] {
+        let Difference { added, changed, removed } = compare(old, new, &Sample).unwrap();
+        [added, changed, removed].map(|fields| fields.encode())
     }
 
     #[test]
     fn what_is_left_alone_is_not_judged() {
-        let env = json!([{"name": "a"}, {"name": "a", "value": "x"}]);
+        let env = json!([{"value": "x"}]);
         let (old, new) = (json!({"replicas": 1, "env": env}), json!({"replicas": 2, "env": env}));
-        let difference = compare(&old, &new, &mut Vec::new(), &Sample).unwrap();
-        assert_eq!(difference.set().encode(), json!({"f:replicas": {}}));
+        assert_eq!(difference(&old, &new), [json!({}), json!({"f:replicas": {}}), json!({})]);
+        let another = json!({"replicas": 1, "env": [{"value": "y"}]});
+        assert!(compare(&old, &another, &Sample).unwrap_err().contains("omits key field \"name\""));
     }
 
     #[test]
     fn what_differs() {
-        let old = json!({"replicas": 1, "paused": true, "env": [{"name": "a", "value": "1"}, {"name": "b"}], "one": "x"});
-        let new =
-            json!({"replicas": 2, "env": [{"name": "a", "value": "2"}, {"name": "c"}], "one": {"y": 1}});
-        let difference = compare(&old, &new, &mut Vec::new(), &Sample).unwrap();
-        assert_eq!(
-            difference.changed.encode(),
-            json!({"f:replicas": {}, "f:env": {"k:{\"name\":\"a\"}": {"f:value": {}}}})
-        );
-        assert_eq!(
-            difference.added.encode(),
-            json!({"f:env": {"k:{\"name\":\"c\"}": {".": {}, "f:name": {}}}, "f:one": {"f:y": {}}})
-        );
-        assert_eq!(
-            difference.removed.encode(),
-            json!({"f:paused": {}, "f:env": {"k:{\"name\":\"b\"}": {".": {}, "f:name": {}}}, "f:one": {}})
-        );
+        let none = || json!({});
+        let item = |name: &str| format!("k:{{\"name\":\"{name}\"}}");
+        let (a, b) = (item("a"), item("b"));
+        for (name, old, new, want) in [
+            ("a value", json!({"a": 1}), json!({"a": 2}), [none(), json!({"f:a": {}}), none()]),
+            (
+                "values come and go",
+                json!({"a": 1}),
+                json!({"b": 1}),
+                [json!({"f:b": {}}), none(), json!({"f:a": {}})],
+            ),
+            (
+                "a map comes",
+                json!({}),
+                json!({"m": {"a": {"b": 1}, "c": {}}}),
+                [json!({"f:m": {".": {}, "f:a": {".": {}, "f:b": {}}, "f:c": {}}}), none(), none()],
+            ),
+            (
+                "a map gets a field and loses one",
+                json!({"m": {"a": 1}}),
+                json!({"m": {"b": 1}}),
+                [json!({"f:m": {"f:b": {}}}), none(), json!({"f:m": {"f:a": {}}})],
+            ),
+            (
+                "a map that was empty gets a field",
+                json!({"m": {}}),
+                json!({"m": {"b": 1}}),
+                [json!({"f:m": {"f:b": {}}}), none(), none()],
+            ),
+            (
+                "a map goes",
+                json!({"m": {"a": 1}}),
+                json!({}),
+                [none(), none(), json!({"f:m": {".": {}, "f:a": {}}})],
+            ),
+            (
+                "a list comes",
+                json!({}),
+                json!({"env": [{"name": "a", "value": "1"}]}),
+                [json!({"f:env": {".": {}, &a: {".": {}, "f:name": {}, "f:value": {}}}}), none(), none()],
+            ),
+            (
+                "items differ, come and go",
+                json!({"env": [{"name": "a", "value": "1"}, {"name": "b"}]}),
+                json!({"env": [{"name": "a", "value": "2"}, {"name": "c"}]}),
+                [
+                    json!({"f:env": {item("c"): {".": {}, "f:name": {}}}}),
+                    json!({"f:env": {&a: {"f:value": {}}}}),
+                    json!({"f:env": {&b: {".": {}, "f:name": {}}}}),
+                ],
+            ),
+            (
+                "an atomic list comes, another differs",
+                json!({"args": ["a"]}),
+                json!({"args": ["b"], "command": ["c"]}),
+                [json!({"f:command": {}}), json!({"f:args": {}}), none()],
+            ),
+            (
+                "a set gets a value",
+                json!({"finalizers": ["a"]}),
+                json!({"finalizers": ["a", "b"]}),
+                [json!({"f:finalizers": {"v:\"b\"": {}}}), none(), none()],
+            ),
+            (
+                "a value becomes a map",
+                json!({"m": "x"}),
+                json!({"m": {"a": 1}}),
+                [json!({"f:m": {"f:a": {}}}), json!({"f:m": {}}), none()],
+            ),
+        ] {
+            assert_eq!(difference(&old, &new), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_go_always_has_nobody_adds() {
+        let none = || json!({});
+        let template =
+            json!({"template": {"metadata": {"labels": {"a": "b"}}, "sources": [], "seen": "now"}});
+        let parts = json!({"f:metadata": {"f:labels": {".": {}, "f:a": {}}}});
+        let inside =
+            json!({"f:metadata": {".": {}, "f:labels": {".": {}, "f:a": {}}}, "f:seen": {}, "f:sources": {}});
+        for (name, old, new, want) in [
+            (
+                "with a struct by value comes what is in it",
+                json!({}),
+                template.clone(),
+                [
+                    json!({"f:template": parts}),
+                    json!({"f:template": {"f:seen": {}, "f:sources": {}}}),
+                    none(),
+                ],
+            ),
+            (
+                "and goes",
+                template.clone(),
+                json!({}),
+                [
+                    none(),
+                    json!({"f:template": {"f:seen": {}, "f:sources": {}}}),
+                    json!({"f:template": parts}),
+                ],
+            ),
+            (
+                "an empty one is none, nor is zero anything",
+                json!({}),
+                json!({"template": {"metadata": {}, "seen": ""}}),
+                [none(), none(), none()],
+            ),
+            (
+                "in what is new it is new",
+                json!({}),
+                json!({"m": template.clone()}),
+                [json!({"f:m": {".": {}, "f:template": with_member(&inside)}}), none(), none()],
+            ),
+            (
+                "and there though nothing is said of it",
+                json!({}),
+                json!({"m": {"template": {}}}),
+                [
+                    json!({"f:m": {".": {}, "f:template": {".": {}, "f:metadata": {}, "f:seen": {}, "f:sources": {}}}}),
+                    none(),
+                    none(),
+                ],
+            ),
+        ] {
+            assert_eq!(difference(&old, &new), want, "{name}");
+        }
+    }
+
+    fn with_member(fields: &Value) -> Value {
+        let mut fields = fields.clone();
+        fields["."] = json!({});
+        fields
+    }
+
+    #[test]
+    fn items_with_one_key_have_one_owner() {
+        let none = || json!({});
+        let key = "k:{\"name\":\"a\"}";
+        let one = json!({"env": [{"name": "a", "value": "1"}]});
+        let two =
+            |second: &str| json!({"env": [{"name": "a", "value": "1"}, {"name": "a", "value": second}]});
+        let (item, both) =
+            (json!({"f:env": {key: {".": {}, "f:name": {}, "f:value": {}}}}), json!({"f:env": {key: {}}}));
+        for (name, old, new, want) in [
+            ("a second one comes", one.clone(), two("2"), [both.clone(), none(), item.clone()]),
+            ("it differs", two("2"), two("3"), [none(), both.clone(), none()]),
+            ("it stays", two("2"), two("2"), [none(), none(), none()]),
+            ("it goes", two("2"), one, [item, none(), both]),
+        ] {
+            assert_eq!(difference(&old, &new), want, "{name}");
+        }
     }
 }

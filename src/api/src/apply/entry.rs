@@ -96,8 +96,8 @@ impl Entry {
             return;
         }
         let mut fields = self.fields();
-        fields.unite(set);
         fields.subtract(removed);
+        fields.unite(set);
         self.fields_v1 = fields.encode();
     }
 

@@ -12,6 +12,11 @@ pub(super) struct Fields {
 }
 
 impl Fields {
+    /// Of what is a value itself.
+    pub(super) fn leaf() -> Fields {
+        Fields { member: true, children: BTreeMap::new() }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         !self.member && self.children.is_empty()
     }

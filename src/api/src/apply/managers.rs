@@ -1,7 +1,8 @@
 //! Managed fields: who set which field, in `metadata.managedFields`.
 
 use super::Structure;
-use super::compare::{compare, fields_of};
+use super::applied::fields_of;
+use super::compare::{compare, fields_of_new};
 use super::entry::{Entry, Operation};
 use super::fields::Fields;
 use super::merge::{merge, prune};
@@ -101,11 +102,21 @@ fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries
 }
 
-fn owned_fields(object: &Value, structure: &dyn Structure) -> Result<Fields, ApplyError> {
-    let mut fields = fields_of(object, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
+/// What an applier has who says this.
+fn applied_fields(config: &Value, structure: &dyn Structure) -> Result<Fields, ApplyError> {
+    let fields = fields_of(config, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
+    Ok(owned(fields))
+}
+
+/// What somebody has who made the object otherwise.
+fn created_fields(object: &Value, structure: &dyn Structure) -> Result<Fields, ApplyError> {
+    fields_of_new(object, structure).map(owned).map_err(ApplyError::Malformed)
+}
+
+fn owned(mut fields: Fields) -> Fields {
     fields.member = false;
     UNOWNED.iter().for_each(|path| fields.take(path));
-    Ok(fields)
+    fields
 }
 
 /// Puts `wanted` (an object, of which it may say little) over the stored one, `{}` where there is none yet. The result has
@@ -124,7 +135,7 @@ pub fn apply(
         true => read(managed_fields_of(live)),
         false => first_owner(live, who, structure)?,
     };
-    let set = owned_fields(wanted, structure)?;
+    let set = applied_fields(wanted, structure)?;
     let mut object = merge(live, wanted, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
     let at = managers.iter().position(|manager| manager.entry.is(who, Operation::Apply));
     let mut mine =
@@ -134,7 +145,7 @@ pub fn apply(
     managers.iter().for_each(|manager| owned.unite(&manager.fields));
     prune(&mut object, &last, &owned, &mut Vec::new(), structure);
 
-    let mut difference = compare(live, &object, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
+    let mut difference = compare(live, &object, structure).map_err(ApplyError::Malformed)?;
     UNOWNED.iter().for_each(|path| difference.removed.take(path));
     let set = difference.set();
     let (mut conflicts, mut contested, mut left) = (Vec::new(), Fields::default(), MOST_TOLD);
@@ -192,7 +203,7 @@ fn all_by_kubectl(contested: &Fields, live: &Value, who: Who<'_>, structure: &dy
     let last = annotations.and_then(|all| all.get(LAST_APPLIED)).and_then(Value::as_str);
     let last: Option<Value> = last.and_then(|text| serde_json::from_str(text).ok());
     let (true, Some(last)) = (who.manager == KUBECTL, last) else { return false };
-    let Ok(fields) = owned_fields(&last, structure) else { return false };
+    let Ok(fields) = applied_fields(&last, structure) else { return false };
     let mut others = contested.clone();
     others.subtract(&fields);
     others.is_empty()
@@ -200,7 +211,7 @@ fn all_by_kubectl(contested: &Fields, live: &Value, who: Who<'_>, structure: &dy
 
 /// For an object that is there, but has no managed fields.
 fn first_owner(live: &Value, who: Who<'_>, structure: &dyn Structure) -> Result<Vec<Manager>, ApplyError> {
-    let fields = owned_fields(live, structure)?;
+    let fields = created_fields(live, structure)?;
     if live.pointer("/metadata/uid").is_none() {
         return Ok(Vec::new());
     }
@@ -213,7 +224,7 @@ fn first_owner(live: &Value, who: Who<'_>, structure: &dyn Structure) -> Result<
 /// # Errors
 /// [`ApplyError::Malformed`]
 pub fn create(object: &Value, who: Who<'_>, structure: &dyn Structure) -> Result<Vec<Entry>, ApplyError> {
-    let fields_v1 = owned_fields(object, structure)?.encode();
+    let fields_v1 = created_fields(object, structure)?.encode();
     Ok(in_order(vec![Entry { fields_v1, ..Entry::new(who, Operation::Update) }]))
 }
 
@@ -229,7 +240,7 @@ pub fn update(
     who: Who<'_>,
     structure: &dyn Structure,
 ) -> Result<Vec<Entry>, ApplyError> {
-    let mut difference = compare(old, new, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
+    let mut difference = compare(old, new, structure).map_err(ApplyError::Malformed)?;
     for fields in [&mut difference.added, &mut difference.changed, &mut difference.removed] {
         UNOWNED.iter().for_each(|path| fields.take(path));
     }

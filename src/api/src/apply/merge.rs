@@ -1,8 +1,8 @@
 //! What is wanted, put over what is.
 
-use super::compare::{element_at, element_of};
 use super::element::Element;
 use super::fields::Fields;
+use super::parts::{element_at, element_of};
 use super::{ListType, Structure};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! What of an applied configuration does not fit its kind: fields that there are not, items of null.
 
-use super::compare::element_of;
+use super::parts::element_of;
 use super::{ListType, Structure};
 use serde_json::Value;
 
