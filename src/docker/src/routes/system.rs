@@ -17,7 +17,6 @@ use jiff::Timestamp;
 use serde_json::{Value, json as value};
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::broadcast::error::RecvError;
 
 /// The engine whose behaviour is followed.
 const ENGINE: &str = "28.2.2";
@@ -171,19 +170,9 @@ pub(super) async fn events(request: ApiRequest) -> ApiResponse {
     // who says an end alone wants all that is remembered
     let since = since.or_else(|| until.map(|_| Timestamp::UNIX_EPOCH));
     let (past, future) = request.engine.events.follow();
-    let past =
-        past.into_iter().filter(move |e| since.is_some_and(|since| e.time_nano >= since.as_nanosecond()));
+    let past = past.filter(move |e| since.is_some_and(|since| e.time_nano >= since.as_nanosecond()));
     let stop = request.engine.stop.clone();
-    let future = streams::unfold(future, |mut future| async move {
-        loop {
-            match future.recv().await {
-                Ok(event) => return Some((event, future)),
-                // a client that reads too slowly misses some
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return None,
-            }
-        }
-    });
+    let future = streams::unfold(future, |mut future| async move { Some((future.next().await?, future)) });
     let end = async move {
         let Some(until) = until else { return stop.cancelled().await };
         tokio::select! { () = tokio::time::sleep(logs::left(until)) => {}, () = stop.cancelled() => {} }
@@ -193,7 +182,7 @@ pub(super) async fn events(request: ApiRequest) -> ApiResponse {
         .filter(move |e| std::future::ready(in_time(e)))
         .chain(future.take_until(Box::pin(end)));
     let wanted = all.filter(move |event| std::future::ready(fits(&filters, event)));
-    stream("application/json", wanted.map(|event| line(&event)))
+    stream("application/json", wanted.map(|event| line(&*event)))
 }
 
 /// Of logs zero is: not said; of events it is a time as others are.
