@@ -6,7 +6,7 @@ use crate::error::{ApiError, Result};
 use crate::events::Event;
 use crate::files;
 use crate::filters::Filters;
-use crate::inspect::summary;
+use crate::inspect::{summary, time};
 use crate::logs;
 use crate::machine::Machine;
 use crate::names::without_version;
@@ -233,7 +233,7 @@ pub(super) async fn df(request: ApiRequest) -> ApiResponse {
             "Images": usage.map(|usage| super::images::usages(&engine, &usage.images)),
             "Containers": is_asked("container").then(|| measured_containers(&engine)),
             "Volumes": is_asked("volume").then(|| measured_volumes(&engine)),
-            "BuildCache": is_asked("build-cache").then(Vec::<Value>::new),
+            "BuildCache": is_asked("build-cache").then(|| measured_steps(&engine)),
         })
     });
     json(&measured.await.map_err(|e| ApiError::failed("measure disk usage", e))?)
@@ -254,4 +254,14 @@ fn measured_containers(engine: &Engine) -> Vec<Value> {
 
 fn measured_volumes(engine: &Engine) -> Vec<Value> {
     engine.volumes.all().iter().map(|volume| super::volumes::shown(engine, volume, true)).collect()
+}
+
+fn measured_steps(engine: &Engine) -> Vec<Value> {
+    let shown = |step: buildkit::CachedStep| {
+        value!({
+            "ID": step.id, "Type": "regular", "Description": step.description, "InUse": false, "Shared": step.is_shared,
+            "Size": step.size, "CreatedAt": time(Some(step.made_at)), "LastUsedAt": null, "UsageCount": 1,
+        })
+    };
+    buildkit::cached_steps(&engine.images).into_iter().map(shown).collect()
 }
