@@ -81,7 +81,7 @@ impl Backlog {
     }
 
     /// The first one from this number on that is still kept, and its number.
-    fn from(&self, number: u64) -> Option<(u64, Arc<Event>)> {
+    fn at_or_after(&self, number: u64) -> Option<(u64, Arc<Event>)> {
         let number = number.max(self.first);
         let place = usize::try_from(number - self.first).ok()?;
         self.kept.get(place).map(|event| (number, event.clone()))
@@ -111,7 +111,8 @@ impl Iterator for Past {
     type Item = Arc<Event>;
 
     fn next(&mut self) -> Option<Arc<Event>> {
-        let (number, event) = self.events.backlog.lock().from(self.next).filter(|(n, _)| *n < self.end)?;
+        let (number, event) =
+            self.events.backlog.lock().at_or_after(self.next).filter(|(n, _)| *n < self.end)?;
         self.next = number + 1;
         Some(event)
     }
@@ -128,7 +129,7 @@ impl Following {
     /// Waits for it; `None` when there will be no more.
     pub(crate) async fn next(&mut self) -> Option<Arc<Event>> {
         loop {
-            let known = self.events.backlog.lock().from(self.next);
+            let known = self.events.backlog.lock().at_or_after(self.next);
             if let Some((number, event)) = known {
                 self.next = number + 1;
                 return Some(event);

@@ -72,7 +72,7 @@ pub(crate) async fn ps(
     parse(&String::from_utf8_lossy(&text), &(&asked & &members()))
 }
 
-async fn run(words: impl Iterator<Item = &str>) -> io::Result<(ExitStatus, Vec<u8>, String)> {
+async fn run<'w>(words: impl Iterator<Item = &'w str>) -> io::Result<(ExitStatus, Vec<u8>, String)> {
     let mut command = Command::new("ps");
     command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     SETTINGS.iter().for_each(|name| _ = command.env_remove(name));
