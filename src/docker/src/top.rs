@@ -197,10 +197,12 @@ mod tests {
             ("-p 1", false),
             ("-p 1 --no-headers --forest -o pid=PID", false),
         ] {
-            let shown = ps(options, || BTreeSet::from([own])).await;
-            let Ok((titles, processes)) = shown else {
-                assert!(!is_selected, "{options}: {:?}", shown.err());
-                continue;
+            let (titles, processes) = match ps(options, || BTreeSet::from([own])).await {
+                Ok(shown) => shown,
+                Err(why) => {
+                    assert!(!is_selected, "{options}: {why}");
+                    continue;
+                }
             };
             let at = titles.iter().position(|title| title == "PID").expect(options);
             let shown: Vec<&str> = processes.iter().map(|columns| columns[at].as_str()).collect();
