@@ -6,9 +6,13 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-/// What may be asked.
+/// What a refusal begins with where the request has words that this daemon does not know: who asks is of another version.
+pub const NOT_UNDERSTOOD: &str = "request not understood";
+
+/// What may be asked. A word that the daemon does not know is refused, and not passed over: it would do something else than what
+/// was asked for. So that a daemon of before goes on to answer, what is not asked for is not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "kebab-case")]
+#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ControlRequest {
     Status,
     /// Ends the daemon.
@@ -28,7 +32,7 @@ pub enum ControlRequest {
     /// Answers [`ControlReply::Url`]: opens the dashboard once, for a few minutes.
     Dashboard {
         /// Whose browser it is to open; whoever's has the link, where nobody is named.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<u32>,
     },
     /// Answers [`ControlReply::Services`]: every service that has ports.
@@ -43,18 +47,18 @@ pub enum ControlRequest {
     PullImage {
         name: String,
         /// `linux/arm64`; this machine's where it is not said.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         platform: Option<String>,
         /// Every tag of the repository.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         all_tags: bool,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         logins: Vec<Login>,
     },
     /// Answers [`ControlReply::Progress`] and [`ControlReply::Told`] on the way.
     PushImage {
         name: String,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         all_tags: bool,
         logins: Vec<Login>,
     },
@@ -110,8 +114,21 @@ impl fmt::Debug for Login {
     }
 }
 
+impl ControlRequest {
+    /// # Errors
+    /// The answer to a line that is none, or has words of another version.
+    pub(crate) fn read(line: &str) -> Result<ControlRequest, ControlReply> {
+        serde_json::from_str(line).map_err(|error| {
+            let message =
+                format!("{NOT_UNDERSTOOD}: {error} (the daemon is version {})", env!("CARGO_PKG_VERSION"));
+            ControlReply::Failed { reason: Refusal::Other, message }
+        })
+    }
+}
+
 /// An image to be built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BuildRequest {
     pub context: BuildContextAt,
     /// In the context; `Dockerfile` where empty.
@@ -215,6 +232,8 @@ pub enum Refusal {
     Manifest,
     /// The daemon runs without it.
     NoKubernetes,
+    /// Or one that a later daemon has a word for.
+    #[serde(other)]
     Other,
 }
 
@@ -280,4 +299,72 @@ pub struct ServicePort {
     pub protocol: String,
     pub port: i32,
     pub node_port: Option<i32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(line: &str) -> String {
+        match ControlRequest::read(line) {
+            Err(ControlReply::Failed { reason: Refusal::Other, message }) => message,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn words_of_another_version_are_refused_as_such() {
+        let build = |context: &str, more: &str| {
+            format!(
+                r#"{{"do": "build-image", "context": {context}, "dockerfile": "", "dockerfile_text": null, "tags": [],
+                "args": {{}}, "labels": {{}}, "target": "", "no_cache": false, "pull": false, "secrets": {{}}, "ssh": {{}},
+                "platform": "", "network": null, "add_hosts": [], "build_contexts": {{}}, "logins": []{more}}}"#
+            )
+        };
+        let ControlRequest::BuildImage(known) =
+            ControlRequest::read(&build(r#"{"directory": "/x"}"#, "")).unwrap()
+        else {
+            panic!("another request")
+        };
+        assert_eq!(known.context, BuildContextAt::Directory("/x".into()));
+        for (name, line, why) in [
+            ("a context", build(r#"{"folder": "/x"}"#, ""), "unknown variant `folder`"),
+            ("what a build is to do", build(r#""nowhere""#, r#", "squash": true"#), "unknown field `squash`"),
+            ("a request", r#"{"do": "fly"}"#.to_owned(), "unknown variant `fly`"),
+            (
+                "an option",
+                r#"{"do": "pull-image", "name": "x", "slowly": true}"#.to_owned(),
+                "unknown field `slowly`",
+            ),
+            ("no request", "{".to_owned(), "EOF"),
+        ] {
+            let message = refused(&line);
+            assert!(message.starts_with(NOT_UNDERSTOOD) && message.contains(why), "{name}: {message}");
+            assert!(message.contains(env!("CARGO_PKG_VERSION")), "{name}: {message}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_not_sent() {
+        let pull = ControlRequest::PullImage {
+            name: "x".into(),
+            platform: None,
+            all_tags: false,
+            logins: Vec::new(),
+        };
+        assert_eq!(serde_json::to_string(&pull).unwrap(), r#"{"do":"pull-image","name":"x"}"#);
+        assert_eq!(
+            serde_json::to_string(&ControlRequest::Dashboard { user: None }).unwrap(),
+            r#"{"do":"dashboard"}"#
+        );
+    }
+
+    #[test]
+    fn a_no_of_a_later_daemon_is_a_no() {
+        assert_eq!(serde_json::from_str::<Refusal>("\"later\"").unwrap(), Refusal::Other);
+        for known in [Refusal::NotFound, Refusal::Registry, Refusal::NoKubernetes, Refusal::Other] {
+            let text = serde_json::to_string(&known).unwrap();
+            assert_eq!(serde_json::from_str::<Refusal>(&text).unwrap(), known, "{text}");
+        }
+    }
 }

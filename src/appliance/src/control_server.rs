@@ -3,7 +3,7 @@
 
 use crate::Places;
 use crate::answers::Answers;
-use crate::control::{ControlReply, Refusal};
+use crate::control::{ControlReply, ControlRequest};
 use nix::errno::Errno;
 use parking_lot::Mutex;
 use std::fs::File;
@@ -17,7 +17,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-const LONGEST_REQUEST: u64 = 64 * 1024;
+/// A Dockerfile that lies elsewhere than its context is a part of the request: the command line takes one of a megabyte, which is a
+/// few as JSON.
+const LONGEST_REQUEST: u64 = 8 << 20;
 /// Who connects and asks nothing by then holds nothing any more.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// After a connection that could not be accepted.
@@ -111,12 +113,9 @@ async fn answer(answers: &Answers, stream: UnixStream) -> std::io::Result<()> {
     let mut line = String::new();
     let mut read = BufReader::new(read.take(LONGEST_REQUEST));
     tokio::time::timeout(PATIENCE, read.read_line(&mut line)).await??;
-    let request = match serde_json::from_str(&line) {
+    let request = match ControlRequest::read(&line) {
         Ok(request) => request,
-        Err(error) => {
-            let message = format!("request not understood: {error}");
-            return put(&mut write, &ControlReply::Failed { reason: Refusal::Other, message }).await;
-        }
+        Err(refusal) => return put(&mut write, &refusal).await,
     };
     let (say, mut said) = mpsc::channel(BACKLOG);
     let answering = answers.answer(request, say);

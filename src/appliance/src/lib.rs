@@ -46,8 +46,8 @@ pub use addons::{Addon, AddonObject, is_bundled_addon};
 pub use certs::{AdminCredentials, Certificates, is_server_name};
 pub use check::{Finding, State, check};
 pub use control::{
-    BuildContextAt, BuildRequest, ControlReply, ControlRequest, ControlStatus, Login, PullProgress, Refusal,
-    ServiceAddress, ServicePort, StoreFull,
+    BuildContextAt, BuildRequest, ControlReply, ControlRequest, ControlStatus, Login, NOT_UNDERSTOOD,
+    PullProgress, Refusal, ServiceAddress, ServicePort, StoreFull,
 };
 pub use cri::ImageInfo;
 pub use daemon::run;

@@ -44,6 +44,7 @@ use session::Sessions;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
+pub use usage::{CachedStep, cached_steps};
 
 /// All that the builder is told.
 #[derive(Debug, Clone)]

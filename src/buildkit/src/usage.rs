@@ -15,37 +15,63 @@ pub(crate) fn check(filters: &[String]) -> Result<(), Status> {
     }
 }
 
+/// A step of a build that is no image of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachedStep {
+    pub id: String,
+    /// Bytes of its own layer.
+    pub size: u64,
+    /// Something else has the same files.
+    pub is_shared: bool,
+    pub made_at: Timestamp,
+    /// Its line of the history.
+    pub description: String,
+}
+
 /// Blocks.
-pub(crate) fn records(images: &ImageStore) -> Vec<UsageRecord> {
+pub fn cached_steps(images: &ImageStore) -> Vec<CachedStep> {
     let shown: Vec<String> = images.images().into_iter().map(|image| image.id).collect();
     let mut users: HashMap<Vec<_>, usize> = HashMap::new();
     let mut steps = Vec::new();
     for image in images.list(true) {
         *users.entry(image.layers.clone()).or_default() += 1;
         if !shown.contains(&image.info.id) {
-            steps.push((record(&image), image.layers));
+            steps.push((cached_step(&image), image.layers));
         }
     }
-    let finished = |(step, layers): (UsageRecord, Vec<_>)| {
-        let shared = users.get(&layers).is_some_and(|users| *users > 1);
-        UsageRecord { shared, ..step }
+    let finished = |(step, layers): (CachedStep, Vec<_>)| {
+        let is_shared = users.get(&layers).is_some_and(|users| *users > 1);
+        CachedStep { is_shared, ..step }
     };
     steps.into_iter().map(finished).collect()
 }
 
-fn record(step: &ImageDetails) -> UsageRecord {
+fn cached_step(step: &ImageDetails) -> CachedStep {
     let last = step.document.history.last();
     let makes_files = last.is_some_and(|item| !item.empty_layer);
     let size = step.layers.last().map_or(0, |(_, size)| *size);
-    UsageRecord {
+    CachedStep {
         id: step.info.id.trim_start_matches("sha256:").chars().take(25).collect(),
-        size: if makes_files { i64::try_from(size).unwrap_or(i64::MAX) } else { 0 },
-        created_at: Some(step.added_at.into()),
-        usage_count: 1,
+        size: if makes_files { size } else { 0 },
+        is_shared: false,
+        made_at: step.added_at,
         description: last.map(|item| item.created_by.clone()).unwrap_or_default(),
+    }
+}
+
+/// Blocks.
+pub(crate) fn records(images: &ImageStore) -> Vec<UsageRecord> {
+    let record = |step: CachedStep| UsageRecord {
+        id: step.id,
+        size: i64::try_from(step.size).unwrap_or(i64::MAX),
+        shared: step.is_shared,
+        created_at: Some(step.made_at.into()),
+        usage_count: 1,
+        description: step.description,
         record_type: "regular".to_owned(),
         ..UsageRecord::default()
-    }
+    };
+    cached_steps(images).into_iter().map(record).collect()
 }
 
 /// How much is to stay counts for nothing here: what a step takes is not known apart from the others.

@@ -2,7 +2,7 @@
 
 use crate::failures::{self, Failure};
 use anyhow::Result;
-use appliance::{ControlReply, ControlRequest, ControlStatus, Places, Refusal};
+use appliance::{ControlReply, ControlRequest, ControlStatus, NOT_UNDERSTOOD, Places, Refusal};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -194,8 +194,14 @@ fn ask_within(
     line.push('\n');
     stream.write_all(line.as_bytes()).map_err(no_answer)?;
     for line in BufReader::new(stream).lines() {
-        match serde_json::from_str(&line.map_err(no_answer)?)? {
+        let reply = serde_json::from_str(&line.map_err(no_answer)?);
+        let reply =
+            reply.map_err(|e| failures::OTHER_VERSION.because(format!("answer not understood: {e}")))?;
+        match reply {
             ControlReply::Done => return Ok(()),
+            ControlReply::Failed { message, .. } if message.starts_with(NOT_UNDERSTOOD) => {
+                return Err(failures::OTHER_VERSION.because(message));
+            }
             ControlReply::Failed { reason, message } => return Err(failure_of(reason).because(message)),
             reply => each(reply),
         }
@@ -237,6 +243,32 @@ mod tests {
         assert!(failures::is(&error, failures::NOT_ROOT), "{error}");
         let gone = Places { run: "/nowhere".into(), ..places };
         assert!(matches!(found(&gone), Presence::Stopped));
+    }
+
+    #[test]
+    fn a_daemon_of_another_version_is_told_from_one_that_fails() {
+        for (answer, want, what) in [
+            (
+                r#"{"say": "failed", "reason": "other", "message": "request not understood: unknown variant `x`"}"#,
+                failures::OTHER_VERSION,
+                "request not understood: unknown variant `x`",
+            ),
+            (r#"{"say": "sung"}"#, failures::OTHER_VERSION, "answer not understood: unknown variant `sung`"),
+            (r#"{"say": "failed", "reason": "image", "message": "no"}"#, failures::IMAGE, "no"),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let places = Places { run: dir.path().to_owned(), ..Places::of(&"other".parse().unwrap()) };
+            let listener = std::os::unix::net::UnixListener::bind(places.control_socket()).unwrap();
+            let daemon = std::thread::spawn(move || {
+                let mut stream = BufReader::new(listener.accept().unwrap().0);
+                stream.read_line(&mut String::new()).unwrap();
+                stream.get_mut().write_all(format!("{answer}\n").as_bytes()).unwrap();
+            });
+            let error = ask(&places, &ControlRequest::Images, |_| {}).unwrap_err();
+            daemon.join().unwrap();
+            assert!(failures::is(&error, want), "{error}");
+            assert!(error.to_string().starts_with(what), "{error}");
+        }
     }
 
     #[test]

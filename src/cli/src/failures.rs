@@ -38,6 +38,7 @@ failures! {
     INTERRUPTED = 130, "INTERRUPTED", "it was interrupted before the cluster was up, and what it had begun has ended", "`monopod start` begins it again, and `monopod delete` removes what it has made";
     NOT_RUNNING = 30, "NOT_RUNNING", "the cluster is not running", "start it with `monopod start`";
     NO_ANSWER = 31, "NO_ANSWER", "the daemon runs, but does not answer", "see `monopod logs`; `monopod stop` and `monopod start` bring it back without losing a container";
+    OTHER_VERSION = 35, "OTHER_VERSION", "the daemon that runs is of another version than this program", "`monopod stop` and `monopod start` bring it to this one without losing a container";
     NO_SYSTEMD = 14, "NO_SYSTEMD", "a unit of systemd starts it at boot, and systemd is not this machine's init", "have your init run `monopod start` when the network is up (an OpenRC or runit service, or `@reboot` in root's crontab)";
     AT_BOOT = 15, "AT_BOOT", "the systemd unit could not be set up or removed", "see `systemctl status monopod` and `journalctl -u monopod`";
     UPGRADE = 26, "UPGRADE", "the new program was not taken", "give the file of a monopod for this machine; the one that was there is there still";

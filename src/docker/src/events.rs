@@ -1,18 +1,20 @@
 //! `docker events`: what happened lately, and what happens from now on.
 
-use crate::label_budget::LabelBudget;
+use crate::label_budget;
 use crate::names::familiar;
 use crate::record::Record;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
-use tokio::sync::broadcast;
+use std::sync::Arc;
+use tokio::sync::watch;
 
 /// As many as Docker remembers.
 const REMEMBERED: usize = 256;
-/// Bytes of a container's labels that one event tells: those of compose and of dev containers are a tenth of it.
-const MOST_LABELS: usize = 64 << 10;
+/// Bytes of those in memory, or fewer are remembered: an event tells all labels of its container, which are as long as whoever
+/// made the image likes. A hundred times what 256 usual ones of compose take.
+const MOST_BYTES: usize = 32 << 20;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Event {
@@ -42,14 +44,98 @@ pub(crate) struct Actor {
     pub(crate) attributes: BTreeMap<String, String>,
 }
 
+/// The last events. Each has a number, so that who reads them needs no copy of his own: however many read, and however slowly, no
+/// more is kept than this.
+#[derive(Default)]
+struct Backlog {
+    kept: VecDeque<Arc<Event>>,
+    /// The number of the first that is kept.
+    first: u64,
+    /// That those which are kept take in memory.
+    bytes: usize,
+}
+
+impl Event {
+    /// Bytes in memory, about.
+    fn size(&self) -> usize {
+        let attributes = self.actor.attributes.iter();
+        let attributes: usize = attributes.map(|(name, value)| label_budget::size(name, value)).sum();
+        size_of::<Event>() + self.action.len() + self.actor.id.len() + attributes
+    }
+}
+
+impl Backlog {
+    /// The number of the next event.
+    fn end(&self) -> u64 {
+        self.first + self.kept.len() as u64
+    }
+
+    fn push(&mut self, event: Event) {
+        self.bytes += event.size();
+        self.kept.push_back(Arc::new(event));
+        while self.kept.len() > REMEMBERED || self.bytes > MOST_BYTES && self.kept.len() > 1 {
+            let gone = self.kept.pop_front();
+            self.bytes -= gone.map_or(0, |gone| gone.size());
+            self.first += 1;
+        }
+    }
+
+    /// The first one from this number on that is still kept, and its number.
+    fn at_or_after(&self, number: u64) -> Option<(u64, Arc<Event>)> {
+        let number = number.max(self.first);
+        let place = usize::try_from(number - self.first).ok()?;
+        self.kept.get(place).map(|event| (number, event.clone()))
+    }
+}
+
 pub(crate) struct Events {
-    tell: broadcast::Sender<Event>,
-    past: Mutex<VecDeque<Event>>,
+    backlog: Mutex<Backlog>,
+    /// The number of the next event.
+    end: watch::Sender<u64>,
 }
 
 impl Default for Events {
     fn default() -> Self {
-        Events { tell: broadcast::Sender::new(REMEMBERED), past: Mutex::default() }
+        Events { backlog: Mutex::default(), end: watch::Sender::new(0) }
+    }
+}
+
+/// Where somebody is who reads what has happened. What goes before he has read it he misses.
+pub(crate) struct Past {
+    events: Arc<Events>,
+    next: u64,
+    end: u64,
+}
+
+impl Iterator for Past {
+    type Item = Arc<Event>;
+
+    fn next(&mut self) -> Option<Arc<Event>> {
+        let (number, event) =
+            self.events.backlog.lock().at_or_after(self.next).filter(|(n, _)| *n < self.end)?;
+        self.next = number + 1;
+        Some(event)
+    }
+}
+
+/// The same of what happens from now on.
+pub(crate) struct Following {
+    events: Arc<Events>,
+    next: u64,
+    told: watch::Receiver<u64>,
+}
+
+impl Following {
+    /// Waits for it; `None` when there will be no more.
+    pub(crate) async fn next(&mut self) -> Option<Arc<Event>> {
+        loop {
+            let known = self.events.backlog.lock().at_or_after(self.next);
+            if let Some((number, event)) = known {
+                self.next = number + 1;
+                return Some(event);
+            }
+            self.told.changed().await.ok()?;
+        }
     }
 }
 
@@ -76,19 +162,13 @@ impl Events {
             time: now.as_second(),
             time_nano: now.as_nanosecond(),
         };
-        let mut past = self.past.lock();
-        past.push_back(event.clone());
-        if past.len() > REMEMBERED {
-            past.pop_front();
-        }
-        let _ = self.tell.send(event);
+        let mut backlog = self.backlog.lock();
+        backlog.push(event);
+        self.end.send_replace(backlog.end());
     }
 
     pub(crate) fn container(&self, action: &str, record: &Record, more: &[(&str, String)]) {
-        let mut budget = LabelBudget::of(MOST_LABELS);
-        let labels = record.config.labels.iter().filter(|(name, value)| budget.takes(name, value));
-        let mut attributes: BTreeMap<String, String> =
-            labels.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let mut attributes = record.config.labels.clone();
         attributes.insert("image".to_owned(), record.config.image.clone());
         attributes.insert("name".to_owned(), record.name.clone());
         attributes.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
@@ -97,7 +177,7 @@ impl Events {
 
     /// Who follows.
     pub(crate) fn listeners(&self) -> usize {
-        self.tell.receiver_count()
+        self.end.receiver_count()
     }
 
     /// A container's volumes come into use, or go out of it.
@@ -132,9 +212,11 @@ impl Events {
     }
 
     /// The past and the future without a gap between them.
-    pub(crate) fn follow(&self) -> (Vec<Event>, broadcast::Receiver<Event>) {
-        let past = self.past.lock();
-        (past.iter().cloned().collect(), self.tell.subscribe())
+    pub(crate) fn follow(self: &Arc<Self>) -> (Past, Following) {
+        let backlog = self.backlog.lock();
+        let (first, end) = (backlog.first, backlog.end());
+        let past = Past { events: self.clone(), next: first, end };
+        (past, Following { events: self.clone(), next: end, told: self.end.subscribe() })
     }
 }
 
@@ -143,18 +225,68 @@ mod tests {
     use super::*;
     use crate::record::tests::record;
 
+    fn events_of(count: usize) -> Arc<Events> {
+        let events = Arc::new(Events::default());
+        (0..count).for_each(|number| events.image("tag", &number.to_string(), "x"));
+        events
+    }
+
+    fn ids(events: impl Iterator<Item = Arc<Event>>) -> Vec<String> {
+        events.map(|event| event.actor.id.clone()).collect()
+    }
+
     #[test]
-    fn an_image_of_a_million_labels_fills_no_events() {
-        let events = Events::default();
+    fn all_labels_are_told_and_many_of_them_fill_no_memory() {
+        let events = Arc::new(Events::default());
         let mut web = record("web");
-        web.config.labels = (0..100_000).map(|n| (format!("{n:05}"), String::new())).collect();
-        (0..2 * REMEMBERED).for_each(|_| events.container("start", &web, &[("more", "x".to_owned())]));
-        let (past, _) = events.follow();
-        assert_eq!(past.len(), REMEMBERED);
+        let long = MOST_BYTES / 4;
+        web.config.labels = [
+            ("com.docker.compose.project".to_owned(), "shop".to_owned()),
+            ("z".to_owned(), "x".repeat(long)),
+        ]
+        .into();
+        (0..8).for_each(|_| events.container("start", &web, &[("more", "y".to_owned())]));
+        let past: Vec<_> = events.follow().0.collect();
+        assert_eq!(past.len(), 3, "as many as have room");
         for event in past {
-            let attributes = event.actor.attributes;
-            assert!(attributes.contains_key("00000") && attributes.len() < 1000, "{}", attributes.len());
-            assert_eq!((&attributes["name"], &attributes["more"]), (&"web".to_owned(), &"x".to_owned()));
+            let attributes = &event.actor.attributes;
+            assert_eq!(
+                (attributes["com.docker.compose.project"].as_str(), attributes["z"].len()),
+                ("shop", long)
+            );
+            assert_eq!((attributes["name"].as_str(), attributes["more"].as_str()), ("web", "y"));
         }
+        web.config.labels.insert("z".to_owned(), "x".repeat(2 * MOST_BYTES));
+        events.container("die", &web, &[]);
+        let last: Vec<_> = events.follow().0.collect();
+        assert_eq!(
+            (last.len(), last[0].actor.attributes["z"].len()),
+            (1, 2 * MOST_BYTES),
+            "the last one always"
+        );
+        (0..2 * REMEMBERED).for_each(|_| events.image("tag", "1", "x"));
+        let backlog = events.backlog.lock();
+        assert_eq!(backlog.kept.len(), REMEMBERED);
+        assert_eq!(backlog.bytes, backlog.kept.iter().map(|event| event.size()).sum::<usize>());
+    }
+
+    #[tokio::test]
+    async fn past_and_future_have_no_gap_and_who_is_slow_misses_the_oldest() {
+        let events = events_of(3);
+        let (past, mut future) = events.follow();
+        events.image("tag", "3", "x");
+        assert_eq!(ids(past), ["0", "1", "2"]);
+        assert_eq!(future.next().await.unwrap().actor.id, "3");
+        let told = tokio::spawn(async move { (future.next().await.unwrap().actor.id.clone(), future) });
+        tokio::task::yield_now().await;
+        events.image("tag", "4", "x");
+        let (id, mut future) = told.await.unwrap();
+        assert_eq!((id.as_str(), events.listeners()), ("4", 1));
+
+        let (past, _) = events.follow();
+        (5..5 + REMEMBERED).for_each(|number| events.image("tag", &number.to_string(), "x"));
+        assert_eq!(ids(past), Vec::<String>::new(), "all that had happened is gone");
+        events.image("tag", "last", "x");
+        assert_eq!(future.next().await.unwrap().actor.id, "6");
     }
 }

@@ -1,8 +1,13 @@
-//! Labels come with images, whose authors give them as many as they like. Where much tells of them at once, a list of all images
-//! or the events that are remembered, there is an end: further labels are left out.
+//! Labels come with images, whose authors give them as many as they like. Where much tells of them at once, as a list of all images
+//! does, there is an end: further labels are left out.
 
 /// What a label takes in memory beside its text, in a map or as JSON.
 const ENTRY: usize = 150;
+
+/// Bytes that one takes.
+pub(crate) fn size(name: &str, value: &str) -> usize {
+    ENTRY + name.len() + value.len()
+}
 
 /// Bytes that are left for labels.
 pub(crate) struct LabelBudget(usize);
@@ -14,7 +19,7 @@ impl LabelBudget {
 
     /// Whether there is room for it; then it is taken.
     pub(crate) fn takes(&mut self, name: &str, value: &str) -> bool {
-        match self.0.checked_sub(ENTRY + name.len() + value.len()) {
+        match self.0.checked_sub(size(name, value)) {
             Some(left) => {
                 self.0 = left;
                 true

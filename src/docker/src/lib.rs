@@ -57,6 +57,7 @@ mod progress;
 mod publish;
 mod record;
 mod recover;
+mod removable;
 mod request;
 mod root;
 mod routes;

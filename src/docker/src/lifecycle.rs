@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::error::{ApiError, Result};
 use crate::network_mode::shared_with;
 use crate::record::{Container, Ended, Record, Running, State};
-use crate::{health, plan, recover, signals, volumes};
+use crate::{health, plan, recover, removable, signals, volumes};
 use cri::{ContainerId, ContainerState, SandboxId, SandboxStatus};
 use jiff::Timestamp;
 use nix::sys::signal::Signal;
@@ -250,19 +250,11 @@ impl Engine {
         volumes: bool,
     ) -> Result<()> {
         let record = container.record();
+        if let Some(why) = removable::refusal(&record).filter(|_| !force) {
+            return Err(ApiError::conflict(why));
+        }
         self.call_off(container);
         if let Some(running) = record.running() {
-            if !force {
-                let how = if running.paused {
-                    "paused and must be unpaused first"
-                } else {
-                    "running: stop the container before removing or force remove"
-                };
-                return Err(ApiError::conflict(format_args!(
-                    "cannot remove container \"{}\": container is {how}",
-                    record.name
-                )));
-            }
             container.change(|r| {
                 r.manually_stopped = true;
                 true

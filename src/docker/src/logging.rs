@@ -33,10 +33,23 @@ pub(crate) fn check(config: &LogConfig) -> Result<()> {
             "error looking up logging plugin {driver}: plugin \"{driver}\" not found"
         )));
     }
-    if let Some(mode) =
-        config.config.get("mode").filter(|m| !matches!(m.as_str(), "blocking" | "non-blocking"))
-    {
+    if driver == NONE {
+        return Ok(());
+    }
+    let mode = config.config.get("mode").map(String::as_str).unwrap_or_default();
+    if !matches!(mode, "" | "blocking" | "non-blocking") {
         return Err(ApiError::bad(format_args!("logger: logging mode not supported: {mode}")));
+    }
+    if let Some(size) = config.config.get("max-buffer-size") {
+        if mode != "non-blocking" {
+            let why = "logger: max-buffer-size option is only supported with 'mode=non-blocking'";
+            return Err(ApiError::bad(why));
+        }
+        if human(size).is_none() {
+            return Err(ApiError::bad(format_args!(
+                "error parsing option max-buffer-size: invalid size: '{size}'"
+            )));
+        }
     }
     match config.config.keys().find(|name| !knows(name)) {
         Some(name) if driver == LOCAL => {
@@ -166,7 +179,21 @@ mod tests {
         assert_eq!(said("", &[("what", "1")]), "unknown log opt 'what' for json-file log driver");
         assert_eq!(said(LOCAL, &[("labels", "x")]), "unknown log opt 'labels' for log driver local");
         assert_eq!(said("", &[("mode", "x")]), "logger: logging mode not supported: x");
-        assert!(check(&config("", &[("labels", "a"), ("mode", "non-blocking")])).is_ok());
+        assert_eq!(
+            said(LOCAL, &[("max-buffer-size", "4m")]),
+            "logger: max-buffer-size option is only supported with 'mode=non-blocking'"
+        );
+        assert_eq!(
+            said("", &[("mode", "non-blocking"), ("max-buffer-size", "x")]),
+            "error parsing option max-buffer-size: invalid size: 'x'"
+        );
+        for (driver, options) in [
+            ("", &[("labels", "a"), ("mode", "non-blocking"), ("max-buffer-size", "4m")][..]),
+            ("", &[("mode", "")]),
+            (NONE, &[("mode", "x")]),
+        ] {
+            assert!(check(&config(driver, options)).is_ok(), "{driver} {options:?}");
+        }
     }
 
     #[test]

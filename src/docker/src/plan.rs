@@ -9,7 +9,7 @@ use crate::{devices, logging, mounts, seccomp};
 use cri::{
     ContainerConfig, HostPort, Mount, OverlayRootfs, Propagation, Protocol, Resources, Rlimit, SandboxConfig,
 };
-use image::RunConfig;
+use image::{Healthcheck, RunConfig};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -54,12 +54,23 @@ pub(crate) fn with_image(mut config: Config, image: &RunConfig) -> Config {
     }
     config.stop_signal = config.stop_signal.or_else(|| image.stop_signal.clone());
     config.healthcheck = match (config.healthcheck, &image.healthcheck) {
-        (Some(own), Some(theirs)) if own.test.is_empty() => {
-            Some(image::Healthcheck { test: theirs.test.clone(), ..own })
-        }
+        (Some(own), Some(theirs)) => Some(with_images_check(own, theirs)),
         (own, theirs) => own.or_else(|| theirs.clone()),
     };
     config
+}
+
+/// `--health-retries 5` alone changes nothing else of the image's check.
+fn with_images_check(own: Healthcheck, image: &Healthcheck) -> Healthcheck {
+    let or = |own: i64, image: i64| if own == 0 { image } else { own };
+    Healthcheck {
+        interval: or(own.interval, image.interval),
+        timeout: or(own.timeout, image.timeout),
+        start_period: or(own.start_period, image.start_period),
+        start_interval: or(own.start_interval, image.start_interval),
+        retries: or(own.retries, image.retries),
+        test: if own.test.is_empty() { image.test.clone() } else { own.test },
+    }
 }
 
 /// What Docker writes where nothing was said.
@@ -404,6 +415,27 @@ mod tests {
             (config.user.as_str(), config.labels["x"].as_str(), config.labels["y"].as_str()),
             ("app", "own", "image")
         );
+    }
+
+    #[test]
+    fn a_check_is_the_images_but_for_what_is_said() {
+        let check = |test: &[&str], interval, retries| Healthcheck {
+            test: test.iter().map(|word| (*word).to_owned()).collect(),
+            interval,
+            retries,
+            timeout: 7,
+            ..Healthcheck::default()
+        };
+        let image = RunConfig { healthcheck: Some(check(&["CMD", "x"], 5, 2)), ..Default::default() };
+        for (name, own, want) in [
+            ("nothing", None, check(&["CMD", "x"], 5, 2)),
+            ("a number", Some(Healthcheck { retries: 9, ..Default::default() }), check(&["CMD", "x"], 5, 9)),
+            ("another command", Some(check(&["CMD", "y"], 0, 0)), check(&["CMD", "y"], 5, 2)),
+            ("none", Some(check(&["NONE"], 0, 0)), check(&["NONE"], 5, 2)),
+        ] {
+            let config = with_image(Config { healthcheck: own, ..Default::default() }, &image);
+            assert_eq!(config.healthcheck, Some(want), "{name}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::api_version::Version;
 use crate::error::{ApiError, Result};
-use crate::model::Create;
+use crate::model::{Create, MountSpec};
 
 /// Takes out what their version did not have, and puts in what was usual then.
 ///
@@ -40,9 +40,16 @@ pub(crate) fn fit(asked: &mut Create, version: Version) -> Result<()> {
         bind_mounts.for_each(|mount| {
             mount.bind_options.get_or_insert_default().read_only_non_recursive = mount.read_only
         });
+        if let Some(check) = &mut asked.config.healthcheck {
+            check.start_interval = 0;
+        }
         if asked.networking_config.endpoints_config.len() > 1 {
             return Err(ApiError::bad("Container cannot be created with multiple network endpoints"));
         }
+    }
+    let of_part = |mount: &MountSpec| mount.volume_options.as_ref().is_some_and(|of| !of.subpath.is_empty());
+    if version < (1, 45) && host.mounts.iter().any(of_part) {
+        return Err(ApiError::bad("VolumeOptions.Subpath needs API v1.45 or newer"));
     }
     Ok(())
 }
@@ -82,6 +89,21 @@ mod tests {
                 bind.read_only_non_recursive,
             );
             assert_eq!(got, want, "{version:?}");
+        }
+        let checked = json!({"Image": "x", "Healthcheck": {"Test": ["NONE"], "StartInterval": 1_000_000}});
+        let part =
+            json!({"Type": "volume", "Source": "v", "Target": "/t", "VolumeOptions": {"Subpath": "a"}});
+        let part = json!({"Image": "x", "HostConfig": {"Mounts": [part]}});
+        for (version, interval, why) in [
+            ((1, 43), 0, Some("VolumeOptions.Subpath needs API v1.45 or newer")),
+            ((1, 44), 1_000_000, Some("VolumeOptions.Subpath needs API v1.45 or newer")),
+            ((1, 45), 1_000_000, None),
+        ] {
+            let mut asked: Create = serde_json::from_value(checked.clone()).unwrap();
+            fit(&mut asked, version).unwrap();
+            assert_eq!(asked.config.healthcheck.unwrap().start_interval, interval, "{version:?}");
+            let mut asked: Create = serde_json::from_value(part.clone()).unwrap();
+            assert_eq!(fit(&mut asked, version).err().map(|e| e.message).as_deref(), why, "{version:?}");
         }
         let two = json!({"Image": "x", "NetworkingConfig": {"EndpointsConfig": {"a": {}, "b": {}}}});
         let mut two: Create = serde_json::from_value(two).unwrap();

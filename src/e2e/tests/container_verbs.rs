@@ -197,9 +197,13 @@ fn a_copy_is_whole_and_of_the_container_s_own_files() {
             at.docker(&["stop", "-t", "0", "box"]).ok("stop");
         }
     }
-    // nothing of it stays mounted
-    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    assert!(!table.contains("/view-"), "{table}");
+    // what is put together for a copy is mounted as long as somebody reads it
+    let is_mounted = || at.mounts_of_daemon().iter().any(|table| table.contains("/view-"));
+    let mut slow = ask(&at, "GET /containers/box/export");
+    slow.write_all(b"\r\n").unwrap();
+    until("it is mounted", is_mounted);
+    drop(slow);
+    until("nothing of it stays mounted", || !is_mounted());
 }
 
 #[test]
@@ -288,6 +292,13 @@ fn what_is_asked_for_is_done_or_refused() {
     let id = inspect(&at, "box", "{{.Id}}");
     at.docker(&["restart", "-t", "0", "box"]).ok("restart of one that is removed at its end");
     assert_eq!(inspect(&at, "box", "{{.Id}} {{.State.Running}}"), format!("{id} true"));
+    for options in [&[][..], &["aux"], &["-o", "pid,args"], &["--forest", "-eo", "pid,args"]] {
+        let shown = at.docker(&[&["top", "box"][..], options].concat()).ok("top");
+        let shown: Vec<&str> = shown.lines().skip(1).collect();
+        assert!(shown.len() == 1 && shown[0].ends_with("sleep 3600"), "{options:?}: {shown:?}");
+    }
+    let why = at.docker(&["top", "box", "-eo", "euid=PID,args"]).refused("another column as PID");
+    assert!(why.contains("specifying \"euid=PID\" is not allowed"), "{why}");
     let why = at.docker(&["exec", "-u", "nosuch", "box", "true"]).refused("exec as nobody known");
     assert!(why.contains("unable to find user nosuch: no matching entries in passwd file"), "{why}");
     at.docker(&["update", "--pids-limit", "0", "box"]).ok("no limit of pids");

@@ -95,6 +95,11 @@ impl ImageStore {
     }
 }
 
+/// Of an image's configuration.
+pub(crate) fn too_large() -> ImageError {
+    ImageError::Refused(format!("the image configuration holds more than {MAX_CONFIG} bytes"))
+}
+
 fn parse_name(name: Option<&str>) -> Result<Vec<ImageRef>> {
     name.map(ImageRef::parse).transpose().map(|name| name.into_iter().collect())
 }
@@ -144,8 +149,7 @@ impl Draft {
     }
 
     pub(crate) fn step(&mut self, step: HistoryItem) {
-        self.document.created = step.created.or(self.document.created);
-        self.document.history.push(step);
+        self.document.step(step);
     }
 
     /// Makes the image visible.
@@ -163,8 +167,7 @@ impl Draft {
         let bytes = serde_json::to_vec(&self.document).map_err(doing("write the image configuration"))?;
         // nobody could pull it, as with an archive of it
         if bytes.len() as u64 > MAX_CONFIG {
-            let why = format!("the image configuration holds more than {MAX_CONFIG} bytes");
-            return Err(ImageError::Refused(why));
+            return Err(too_large());
         }
         check_values("image configuration", &bytes)?;
         if self.layers.len() != self.document.rootfs.diff_ids.len() {

@@ -116,6 +116,12 @@ impl ImageDocument {
             ..ImageDocument::default()
         }
     }
+
+    /// One more line of its history: the image is as old as its last one.
+    pub(crate) fn step(&mut self, step: HistoryItem) {
+        self.created = step.created.or(self.created);
+        self.history.push(step);
+    }
 }
 
 fn is_false(value: &bool) -> bool {

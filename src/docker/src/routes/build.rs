@@ -4,6 +4,7 @@ use super::images::told_or_refused;
 use super::registry::{Auth, decode};
 use crate::build::Runner;
 use crate::error::{ApiError, Result};
+use crate::filters::Filters;
 use crate::model::{Limits, Ulimit};
 use crate::plan;
 use crate::progress::Lines;
@@ -14,6 +15,7 @@ use image::{
     BuildContext, BuildError, BuildOptions, BuildOutput, Channel, Classic, PullEvent, Removal, RunSettings,
     registry_domain,
 };
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::json as value;
 use std::collections::BTreeMap;
@@ -184,11 +186,43 @@ fn credentials(header: Option<&str>) -> BTreeMap<String, Vec<Credentials>> {
         .collect()
 }
 
+/// Which of the steps of builds that are no image of their own go.
+#[derive(Debug, PartialEq)]
+enum Pruned {
+    All,
+    /// What was made up to then.
+    Before(Timestamp),
+    Nothing,
+}
+
+/// # Errors
+/// What would take more than was asked for.
+fn pruned(query: &Query) -> Result<Pruned> {
+    for limit in ["keep-storage", "reserved-space", "max-used-space", "min-free-space"] {
+        if query.number::<i64>(limit)?.is_some_and(|bytes| bytes > 0) {
+            let why = "pruning down to a size is not offered: say how old what goes is (until)";
+            return Err(ApiError::bad(why));
+        }
+    }
+    let filters: Filters = query.json("filters")?;
+    filters.check(&["label", "label!", "until"])?;
+    let until = filters.until()?;
+    // steps have no labels, as Docker's have none
+    Ok(match filters.has("label") {
+        true => Pruned::Nothing,
+        false => until.map_or(Pruned::All, Pruned::Before),
+    })
+}
+
 /// The steps of builds that are no image of their own.
 pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
-    let images = request.engine.images.clone();
-    let pruned = tokio::task::spawn_blocking(move || images.prune_build_cache()).await;
-    let pruned = pruned.map_err(|e| ApiError::failed("prune", e))??;
+    let (images, pruned) = (request.engine.images.clone(), pruned(&request.query)?);
+    let pruned = tokio::task::spawn_blocking(move || match pruned {
+        Pruned::All => images.prune_build_cache(),
+        Pruned::Before(time) => images.prune_build_cache_before(time),
+        Pruned::Nothing => Ok(image::Pruned::default()),
+    });
+    let pruned = pruned.await.map_err(|e| ApiError::failed("prune", e))??;
     json(
         &value!({"CachesDeleted": (!pruned.removed.is_empty()).then_some(pruned.removed), "SpaceReclaimed": pruned.freed}),
     )
@@ -208,6 +242,25 @@ mod tests {
             ("forcerm=true", Removal::All),
         ] {
             assert_eq!(removal(&Query::parse(query)), want, "{query}");
+        }
+    }
+
+    #[test]
+    fn no_more_is_pruned_than_was_asked_for() {
+        let filters = |text: &str| format!("filters={}", text.replace('"', "%22"));
+        let of_day = Pruned::Before("2024-01-02T00:00:00Z".parse().unwrap());
+        for (query, want) in [
+            (String::new(), Some(Pruned::All)),
+            ("all=1&keep-storage=0".to_owned(), Some(Pruned::All)),
+            (filters(r#"{"until":["2024-01-02"]}"#), Some(of_day)),
+            (filters(r#"{"label!":{"a":true}}"#), Some(Pruned::All)),
+            (filters(r#"{"label":{"a":true}}"#), Some(Pruned::Nothing)),
+            (filters(r#"{"until":["soon"]}"#), None),
+            (filters(r#"{"what":["x"]}"#), None),
+            ("keep-storage=1000".to_owned(), None),
+            ("min-free-space=x".to_owned(), None),
+        ] {
+            assert_eq!(pruned(&Query::parse(&query)).ok(), want, "{query}");
         }
     }
 

@@ -1,17 +1,18 @@
 //! `docker commit`: a container's writable directory becomes the top layer of an image.
 
 use crate::error::{ApiError, Result};
+use crate::model::Config;
 use crate::plan;
 use crate::record::{Container, Record};
 use crate::request::{ApiRequest, ApiResponse, with_status};
 use http::StatusCode;
-use image::HistoryItem;
+use image::{HistoryItem, RunConfig};
 use jiff::Timestamp;
 use serde_json::json as value;
 use std::sync::Arc;
 
 pub(super) async fn commit(mut request: ApiRequest) -> ApiResponse {
-    let changed: Option<crate::model::Config> = request.json_if_any().await?;
+    let changed: Option<Config> = request.json_if_any().await?;
     let container = request.engine.container(request.query.get("container").unwrap_or_default())?;
     let record = container.record();
     let pause = request.query.get("pause").is_none_or(|_| request.query.flag("pause"));
@@ -49,11 +50,11 @@ async fn commit_paused(
     request: &ApiRequest,
     container: &Arc<Container>,
     record: &Record,
-    changed: Option<crate::model::Config>,
+    changed: Option<Config>,
 ) -> Result<String> {
     let images = &request.engine.images;
     let mut document = images.details(&record.image)?.document;
-    let config = changed.unwrap_or_else(|| record.config.clone());
+    let config = merged(changed, &record.config);
     let run = &mut document.config;
     (run.user, run.working_dir) = (config.user, config.working_dir);
     (run.env, run.entrypoint, run.cmd) = (config.env, config.entrypoint, config.cmd);
@@ -80,4 +81,54 @@ async fn commit_paused(
     let info =
         images.commit(Some(&record.image), &container.upper(), document, step, name.as_deref()).await?;
     Ok(info.id)
+}
+
+/// What the client says of the new image, and the container's own for the rest: who sends `{}`, as docker-py does, changes nothing.
+fn merged(changed: Option<Config>, own: &Config) -> Config {
+    let Some(changed) = changed else { return own.clone() };
+    let own = RunConfig {
+        user: own.user.clone(),
+        exposed_ports: own.exposed_ports.keys().map(|port| (port.clone(), image::Empty {})).collect(),
+        env: own.env.clone(),
+        entrypoint: own.entrypoint.clone(),
+        cmd: own.cmd.clone(),
+        volumes: own.volumes.keys().map(|volume| (volume.clone(), image::Empty {})).collect(),
+        working_dir: own.working_dir.clone(),
+        labels: own.labels.clone(),
+        stop_signal: own.stop_signal.clone(),
+        healthcheck: own.healthcheck.clone(),
+        ..RunConfig::default()
+    };
+    plan::with_image(changed, &own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_not_said_stays_as_it_is() {
+        let own = json!({
+            "User": "app", "Env": ["A=1", "B=1"], "Entrypoint": ["/e"], "Cmd": ["c"], "WorkingDir": "/w", "Labels": {"l": "1"},
+            "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/v": {}}, "StopSignal": "INT", "Healthcheck": {"Test": ["NONE"]},
+        });
+        let own: Config = serde_json::from_value(own).unwrap();
+        for (changed, differs) in [
+            (json!({}), json!({})),
+            (json!({"Env": ["B=2"]}), json!({"Env": ["B=2", "A=1"]})),
+            (json!({"Cmd": ["d"]}), json!({"Cmd": ["d"]})),
+            (json!({"Entrypoint": ["/f"]}), json!({"Entrypoint": ["/f"], "Cmd": null})),
+            (
+                json!({"User": "root", "Labels": {"m": "2"}}),
+                json!({"User": "root", "Labels": {"l": "1", "m": "2"}}),
+            ),
+        ] {
+            let mut want = serde_json::to_value(&own).unwrap();
+            want.as_object_mut().unwrap().extend(differs.as_object().unwrap().clone());
+            let got = merged(Some(serde_json::from_value(changed.clone()).unwrap()), &own);
+            assert_eq!(serde_json::to_value(got).unwrap(), want, "{changed}");
+        }
+        assert_eq!(merged(None, &own), own);
+    }
 }

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json as value};
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 
 const FILTERS: &[&str] = &[
     "ancestor",
@@ -258,21 +259,18 @@ pub(super) async fn rename(request: ApiRequest) -> ApiResponse {
 
 pub(super) async fn top(request: ApiRequest) -> ApiResponse {
     let container = request.engine.container(request.name())?;
-    let pid = container.see(|r| r.process().map(|running| running.pid));
-    let Some(pid) = pid else {
-        let id = container.see(|r| r.id.clone());
-        return Err(ApiError::conflict(format_args!("container {id} is not running")));
+    let run = container.see(|r| r.process().map(|running| running.container.to_string()));
+    let Some(run) = run else {
+        let (id, is_restarting) = container.see(|r| (r.id.clone(), matches!(r.state, State::Restarting(_))));
+        return Err(ApiError::conflict(match is_restarting {
+            true => format!("Container {id} is restarting, wait until the container is running"),
+            false => format!("container {id} is not running"),
+        }));
     };
-    let arguments = request.query.get("ps_args").unwrap_or("-ef").to_owned();
-    let pids = top::family(pid);
-    let output = tokio::process::Command::new("ps").args(arguments.split_whitespace()).output().await;
-    let output = output.map_err(|e| ApiError::failed("run ps", e))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(ApiError::failed("ps", said.trim().lines().next().unwrap_or_default()));
-    }
+    let options = request.query.get("ps_args").filter(|options| !options.is_empty()).unwrap_or("-ef");
+    top::check(options)?;
+    let (titles, processes) = top::ps(options, || top::members(Path::new("/proc"), &run)).await?;
     request.engine.events.container("top", &container.record(), &[]);
-    let (titles, processes) = top::parse(&String::from_utf8_lossy(&output.stdout), &pids)?;
     json(&value!({"Titles": titles, "Processes": processes}))
 }
 

@@ -6,7 +6,7 @@ use crate::error::{ApiError, Result};
 use crate::events::Event;
 use crate::files;
 use crate::filters::Filters;
-use crate::inspect::summary;
+use crate::inspect::{summary, time};
 use crate::logs;
 use crate::machine::Machine;
 use crate::names::without_version;
@@ -18,7 +18,6 @@ use jiff::Timestamp;
 use serde_json::{Value, json as value};
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::broadcast::error::RecvError;
 
 /// The engine whose behaviour is followed.
 const ENGINE: &str = "28.2.2";
@@ -172,19 +171,9 @@ pub(super) async fn events(request: ApiRequest) -> ApiResponse {
     // who says an end alone wants all that is remembered
     let since = since.or_else(|| until.map(|_| Timestamp::UNIX_EPOCH));
     let (past, future) = request.engine.events.follow();
-    let past =
-        past.into_iter().filter(move |e| since.is_some_and(|since| e.time_nano >= since.as_nanosecond()));
+    let past = past.filter(move |e| since.is_some_and(|since| e.time_nano >= since.as_nanosecond()));
     let stop = request.engine.stop.clone();
-    let future = streams::unfold(future, |mut future| async move {
-        loop {
-            match future.recv().await {
-                Ok(event) => return Some((event, future)),
-                // a client that reads too slowly misses some
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return None,
-            }
-        }
-    });
+    let future = streams::unfold(future, |mut future| async move { Some((future.next().await?, future)) });
     let end = async move {
         let Some(until) = until else { return stop.cancelled().await };
         tokio::select! { () = tokio::time::sleep(logs::left(until)) => {}, () = stop.cancelled() => {} }
@@ -194,7 +183,7 @@ pub(super) async fn events(request: ApiRequest) -> ApiResponse {
         .filter(move |e| std::future::ready(in_time(e)))
         .chain(future.take_until(Box::pin(end)));
     let wanted = all.filter(move |event| std::future::ready(fits(&filters, event)));
-    stream("application/json", wanted.map(|event| line(&event)))
+    stream("application/json", wanted.map(|event| line(&*event)))
 }
 
 /// Of logs zero is: not said; of events it is a time as others are.
@@ -245,7 +234,7 @@ pub(super) async fn df(request: ApiRequest) -> ApiResponse {
             "Images": usage.map(|usage| super::images::usages(&engine, &usage.images)),
             "Containers": is_asked("container").then(|| measured_containers(&engine, client)),
             "Volumes": is_asked("volume").then(|| measured_volumes(&engine, client)),
-            "BuildCache": is_asked("build-cache").then(Vec::<Value>::new),
+            "BuildCache": is_asked("build-cache").then(|| measured_steps(&engine)),
         })
     });
     json(&measured.await.map_err(|e| ApiError::failed("measure disk usage", e))?)
@@ -266,4 +255,14 @@ fn measured_containers(engine: &Engine, client: &Asker) -> Vec<Value> {
 
 fn measured_volumes(engine: &Engine, client: &Asker) -> Vec<Value> {
     engine.volumes.all().iter().map(|volume| super::volumes::shown(engine, volume, Some(client))).collect()
+}
+
+fn measured_steps(engine: &Engine) -> Vec<Value> {
+    let shown = |step: buildkit::CachedStep| {
+        value!({
+            "ID": step.id, "Type": "regular", "Description": step.description, "InUse": false, "Shared": step.is_shared,
+            "Size": step.size, "CreatedAt": time(Some(step.made_at)), "LastUsedAt": null, "UsageCount": 1,
+        })
+    };
+    buildkit::cached_steps(&engine.images).into_iter().map(shown).collect()
 }

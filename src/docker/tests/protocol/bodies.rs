@@ -279,6 +279,34 @@ async fn who_asks_for_one_kind_of_disk_usage_gets_that_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn steps_of_builds_are_counted_and_pruned_as_asked() {
+    let Some(world) = World::open("steps").await else { return };
+    let mut context = tar::Builder::new(Vec::new());
+    crate::world::add(&mut context, "Dockerfile", b"FROM busybox\nWORKDIR /one\nWORKDIR /two\n");
+    let context = String::from_utf8(context.into_inner().unwrap()).unwrap();
+    let head = "POST /v1.51/build?t=made HTTP/1.1\r\nConnection: close";
+    let (status, said) = world.ask_as(head, "application/x-tar", &context).await;
+    assert!(status == 200 && said.contains("Successfully tagged made:latest"), "{said}");
+    let steps = async || {
+        let (_, said) = world.ask("GET /v1.51/system/df?type=build-cache", "").await;
+        let said: Value = serde_json::from_str(&said).unwrap();
+        let all = said["BuildCache"].as_array().unwrap();
+        all.iter().map(|step| step["Description"].to_string()).collect::<Vec<_>>()
+    };
+    let one = [r#""/bin/sh -c #(nop) WORKDIR /one""#];
+    assert_eq!(steps().await, one);
+    for (query, status, left) in [
+        ("filters=%7B%22until%22%3A%7B%2224h%22%3Atrue%7D%7D", 200, &one[..]),
+        ("filters=%7B%22label%22%3A%7B%22a%22%3Atrue%7D%7D", 200, &one),
+        ("keep-storage=1000", 400, &one),
+        ("all=1", 200, &[]),
+    ] {
+        assert_eq!(world.ask(&format!("POST /v1.51/build/prune?{query}"), "").await.0, status, "{query}");
+        assert_eq!(steps().await, left, "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_happened_is_told_up_to_an_end() {
     let Some(world) = World::open("events").await else { return };
     world.docker(&["tag", "busybox:latest", "busybox:other"]).await.fine();

@@ -167,7 +167,7 @@ fn archive() -> Vec<u8> {
     archive.into_inner().unwrap()
 }
 
-fn add(archive: &mut tar::Builder<Vec<u8>>, path: impl AsRef<Path>, content: &[u8]) {
+pub fn add(archive: &mut tar::Builder<Vec<u8>>, path: impl AsRef<Path>, content: &[u8]) {
     let mut header = tar::Header::new_gnu();
     header.set_size(content.len() as u64);
     header.set_mode(0o644);

@@ -237,6 +237,14 @@ impl Appliance {
         status["detail"]["pid"].to_string()
     }
 
+    /// The daemon's mount tables, of each of its threads: one may have a namespace of its own, as a test's thread has, and what is
+    /// mounted in it stands in no other table.
+    pub fn mounts_of_daemon(&self) -> Vec<String> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().flatten();
+        // one that has ended meanwhile has none
+        threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("mountinfo")).ok()).collect()
+    }
+
     /// As the machine may end it at any moment. When this returns, it is gone: it holds no lock, and no port.
     pub fn kill_daemon(&self) {
         let pid = self.pid();

@@ -32,9 +32,9 @@ impl Builder<'_> {
         let working_dir = path.clone();
         if there != Node::Missing {
             return self
-                .configure_as(now, &format!(" WORKDIR {path}"), |d| d.config.working_dir = working_dir)
-                .await;
+                .configure_as(now, &format!(" WORKDIR {path}"), |d| d.config.working_dir = working_dir);
         }
+        self.flush(now).await?;
         let owner = of_user(&view, &now.document.config.user)?;
         let key = key(now.parent(), &created_by, None);
         if self.reuse(now, &key) {

@@ -3,6 +3,7 @@
 
 use super::configuration::{PATH, environment};
 use super::context::Context;
+use super::pending::Pending;
 use super::plan::{Base, Plan, Stage, platform_args};
 use super::planned::{Planned, planned};
 use super::view::View;
@@ -53,6 +54,8 @@ pub(super) struct Now {
     /// `None` before the first step on nothing.
     pub(super) built: Option<Built>,
     pub(super) document: ImageDocument,
+    /// What the document says and `built` does not.
+    pub(super) pending: Pending,
     pub(super) args: Variables,
     /// This stage said CMD itself.
     pub(super) has_cmd: bool,
@@ -61,6 +64,11 @@ pub(super) struct Now {
 impl Now {
     pub(super) fn parent(&self) -> Option<&Digest> {
         self.built.as_ref().map(|built| &built.id)
+    }
+
+    pub(super) fn stand_on(&mut self, built: Built) {
+        self.document = built.document.clone();
+        self.built = Some(built);
     }
 
     /// What `$NAME` means here: the environment counts more than arguments.
@@ -182,24 +190,28 @@ impl<'b> Builder<'b> {
             step: id,
             built: None,
             document: scratch(),
+            pending: Pending::default(),
             args: Variables::new(),
             has_cmd: false,
         };
         let done = self.from(&mut now, stage).await;
-        self.ended(&now, done)?;
+        self.ended(&mut now, done).await?;
         for (at, step) in stage.steps.iter().enumerate() {
             now.step = id + 1 + at;
             self.tell(BuildEvent::Started { step: now.step });
             let done = self.step(&mut now, step).await;
-            self.ended(&now, done)?;
+            self.ended(&mut now, done).await?;
         }
         let is_target = self.plan.needed.last() == Some(&number);
         if let (true, Some(text)) = (is_target, labels(&self.options)) {
             now.step += 1;
             self.tell(BuildEvent::Started { step: now.step });
             let labels = self.options.labels.clone();
-            let done = self.configure(&mut now, &text, |d| d.config.labels.extend(labels)).await;
-            self.ended(&now, done)?;
+            let done = self.configure(&mut now, &text, |d| d.config.labels.extend(labels));
+            self.ended(&mut now, done).await?;
+        }
+        if let Err(why) = self.flush(&mut now).await {
+            self.ended(&mut now, Err(why)).await?;
         }
         let nothing = "No image was generated. Is your Dockerfile empty?";
         let built = match now.built {
@@ -216,15 +228,6 @@ impl<'b> Builder<'b> {
         let store = self.store.inner.clone();
         let key = super::cache::key(None, "scratch", None);
         Ok(blocking(move || store.keep_step(&Draft::scratch(), key)).await?)
-    }
-
-    fn ended(&self, now: &Now, result: Result<(), BuildError>) -> Result<(), BuildError> {
-        let image = now.parent().map(Digest::as_str);
-        match &result {
-            Ok(()) => self.tell(BuildEvent::Done { step: now.step, image }),
-            Err(why) => self.tell(BuildEvent::Failed { step: now.step, why }),
-        }
-        result
     }
 
     /// FROM, and what the base image wants to be done by those who build upon it.
@@ -297,20 +300,22 @@ impl<'b> Builder<'b> {
         self.options.no_cache || self.plan.stages[stage].name.as_ref().is_some_and(is_named)
     }
 
+    /// What was made of this before.
+    pub(super) fn known(&self, now: &Now, key: &Digest) -> Option<Built> {
+        if self.is_new(now.number) { None } else { self.store.inner.step(key) }
+    }
+
     pub(super) fn reuse(&self, now: &mut Now, key: &Digest) -> bool {
-        let known = if self.is_new(now.number) { None } else { self.store.inner.step(key) };
-        let Some(built) = known else { return false };
+        let Some(built) = self.known(now, key) else { return false };
         self.tell(BuildEvent::Cached { step: now.step, image: built.id.as_str() });
-        now.document = built.document.clone();
-        now.built = Some(built);
+        now.stand_on(built);
         true
     }
 
     pub(super) async fn keep(&self, now: &mut Now, draft: Draft, key: Digest) -> Result<(), BuildError> {
         let store = self.store.inner.clone();
         let built = blocking(move || store.keep_step(&draft, key)).await?;
-        now.document = built.document.clone();
-        now.built = Some(built);
+        now.stand_on(built);
         Ok(())
     }
 }

@@ -1,19 +1,24 @@
 //! Carries out an instruction.
 
 use super::BuildError;
-use super::cache::key;
 use super::configuration::{apply, default_shell, name_of};
 use super::instruction::{Instruction, Step};
-use super::stage::{Builder, Now, item};
-use crate::document::{HistoryItem, ImageDocument};
+use super::stage::{Builder, Now};
+use crate::document::ImageDocument;
 
 impl Builder<'_> {
     pub(super) async fn step(&self, now: &mut Now, step: &Step) -> Result<(), BuildError> {
         let words = self.words(now);
         match &step.instruction {
             Instruction::From { .. } => Err(BuildError::Failed("FROM inside of a stage".into())),
-            Instruction::Run(run) => self.run(now, run).await,
-            Instruction::Copy(copy) => self.copy(now, copy, &words).await,
+            Instruction::Run(run) => {
+                self.flush(now).await?;
+                self.run(now, run).await
+            }
+            Instruction::Copy(copy) => {
+                self.flush(now).await?;
+                self.copy(now, copy, &words).await
+            }
             Instruction::Arg(named) => self.arg(now, named).await,
             Instruction::Workdir(path) => {
                 let path = path.clone();
@@ -23,18 +28,20 @@ impl Builder<'_> {
             Instruction::Maintainer(name) => {
                 let name = name.clone();
                 let name = words.read(move |words| words.expand(&name)).await?;
-                self.configure(now, &format!("MAINTAINER {name}"), |d| d.author = Some(name)).await
+                self.configure(now, &format!("MAINTAINER {name}"), |d| d.author = Some(name))
             }
             change => {
-                let (mut config, has_cmd) = (now.document.config.clone(), now.has_cmd);
+                // taken and given back: a copy for each of many steps would cost the square of them
+                let (mut config, has_cmd) = (std::mem::take(&mut now.document.config), now.has_cmd);
                 now.has_cmd |= matches!(change, Instruction::Cmd(_));
                 let change = change.clone();
                 let changed = words.read(move |words| {
-                    let shown = apply(&mut config, &change, has_cmd, words)?;
+                    let shown = apply(&mut config, &change, has_cmd, words);
                     Ok((config, shown))
                 });
                 let (config, shown) = changed.await?;
-                self.configure(now, &shown, |d| d.config = config).await
+                now.document.config = config;
+                self.configure(now, &shown?, |_| {})
             }
         }
     }
@@ -58,41 +65,7 @@ impl Builder<'_> {
             }
             now.args.insert(name.clone(), value);
         }
-        self.configure(now, &format!("ARG {}", shown.join(" ")), |_| {}).await
-    }
-
-    /// A step that changes the configuration only.
-    pub(super) async fn configure(
-        &self,
-        now: &mut Now,
-        what: &str,
-        change: impl FnOnce(&mut ImageDocument),
-    ) -> Result<(), BuildError> {
-        self.configure_as(now, &format!("  {what}"), change).await
-    }
-
-    /// The same with the blanks of its own that the line of history has.
-    pub(super) async fn configure_as(
-        &self,
-        now: &mut Now,
-        what: &str,
-        change: impl FnOnce(&mut ImageDocument),
-    ) -> Result<(), BuildError> {
-        let mut document = now.document.clone();
-        change(&mut document);
-        let created_by = format!("{} #(nop){what}", shell_of(&document).join(" "));
-        // the text alone would not tell `A="1 B=2"` from `A=1 B=2`
-        let result = serde_json::to_string(&document.config).unwrap_or_default();
-        let key = key(now.parent(), &format!("{created_by}\n{result}"), None);
-        if self.reuse(now, &key) {
-            return Ok(());
-        }
-        let mut draft = self.draft(now)?;
-        draft.document = document;
-        let author = draft.document.author.as_deref();
-        let item = HistoryItem { empty_layer: true, ..item(created_by, author) };
-        draft.step(item);
-        self.keep(now, draft, key).await
+        self.configure(now, &format!("ARG {}", shown.join(" ")), |_| {})
     }
 }
 

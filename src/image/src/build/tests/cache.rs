@@ -130,3 +130,53 @@ async fn the_cache_is_there_after_a_restart_and_the_latest_counts() {
     let third = lab.build(file, Tar::new()).await.unwrap().id;
     assert_eq!((third, lab.ran()), (second, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_that_change_the_configuration_only_are_one_image() {
+    let lab = Lab::new().await;
+    let labels = |of: &str| (0..1500).map(|n| format!("LABEL {of}{n}=x\n")).collect::<String>();
+    let file = format!("FROM base\n{}RUN touch x\nWORKDIR /run\n{}ENV a=b\n", labels("one"), labels("two"));
+    let built = lab.build(&file, Tar::new()).await.unwrap();
+    // the base, what RUN stands on, what it made, and what follows
+    assert_eq!(lab.t.store.count(), 4);
+    let config = lab.config();
+    assert_eq!((config.labels.len(), config.working_dir.as_str()), (3000, "/run"));
+    assert_eq!(
+        lab.t.store.history("made").unwrap().iter().filter(|line| line.item.empty_layer).count(),
+        3002
+    );
+    let again = lab.build(&file, Tar::new()).await.unwrap();
+    assert_eq!((again.id, lab.ran(), lab.t.store.count()), (built.id, 0, 4));
+    assert_eq!(lab.screen().matches(" ---> Using cache\n").count(), 3003);
+    lab.build(&file.replace("LABEL one7=x", "LABEL one7=y"), Tar::new()).await.unwrap();
+    assert_eq!(lab.ran(), 1, "what stands on another label is done again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_before_a_failure_can_be_looked_into() {
+    let lab = Lab::new().await;
+    for (file, last) in [
+        ("FROM base\nLABEL a=1\nENV b=2\nRUN fail 3\n", "Step 4/4 : RUN fail 3\n"),
+        ("FROM base\nLABEL a=1\nENV b=2\nSTOPSIGNAL NOPE\n", "Step 4/4 : STOPSIGNAL NOPE\n"),
+    ] {
+        lab.build(file, Tar::new()).await.unwrap_err();
+        let screen = lab.screen();
+        let (before, _) = screen.split_once(last).unwrap_or_else(|| panic!("{screen}"));
+        let ids: Vec<&str> = before.lines().filter_map(|line| line.strip_prefix(" ---> ")).collect();
+        let ids: Vec<&str> = ids.into_iter().filter(|line| *line != "Using cache").collect();
+        assert_eq!((ids.len(), ids[1]), (3, ids[2]), "{screen}");
+        let config = lab.t.store.details(ids[2]).unwrap().document.config;
+        assert_eq!((config.labels["a"].as_str(), config.env.last().unwrap().as_str()), ("1", "b=2"));
+    }
+    assert_eq!(lab.t.store.count(), 2, "both stand on the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_no_image_may_have_is_refused_on_the_way() {
+    let lab = Lab::new().await;
+    let file = format!("FROM base\nENV a={}\n{}RUN x\n", "a".repeat(60_000), "LABEL x=$a$a\n".repeat(200));
+    let why = lab.build(&file, Tar::new()).await.unwrap_err().to_string();
+    assert_eq!(why, "the image configuration holds more than 8388608 bytes");
+    assert_eq!((lab.ran(), lab.t.store.count()), (0, 1));
+    assert!(!lab.screen().contains("Step 203/203"), "it was refused at its end");
+}
