@@ -2,6 +2,7 @@
 
 use crate::host::{self, HostDevice};
 use crate::paths::{ContainerPaths, private_dir};
+use crate::pid_namespace::PidNamespace;
 use crate::runtime::Inner;
 use crate::sandbox::Sandbox;
 use crate::signals;
@@ -43,7 +44,7 @@ pub struct ContainerPrep {
     pub stop_signal: i32,
     pub cgroup: String,
     /// Another container's.
-    pub pid_namespace: Option<PathBuf>,
+    pub pid_namespace: Option<PidNamespace>,
 }
 
 impl Inner {
@@ -114,10 +115,13 @@ impl Inner {
 
 impl Inner {
     /// Of the container whose processes this one is to see.
-    fn pid_namespace(&self, of: Option<&ContainerId>) -> Result<Option<PathBuf>> {
+    fn pid_namespace(&self, of: Option<&ContainerId>) -> Result<Option<PidNamespace>> {
         let Some(other) = of else { return Ok(None) };
         let pid = self.container(other)?.running_pid()?;
-        Ok(Some(PathBuf::from(format!("/proc/{pid}/ns/pid"))))
+        let found = PidNamespace::of(pid, other);
+        let found = found
+            .map_err(|e| CriError::failed(format_args!("join the PID namespace of container {other}"), e))?;
+        Ok(Some(found))
     }
 }
 

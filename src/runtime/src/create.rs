@@ -8,6 +8,7 @@ use crate::container::{Container, state_of};
 use crate::container_prep::ContainerPrep;
 use crate::host::Host;
 use crate::paths::ContainerPaths;
+use crate::pid_namespace::PidNamespace;
 use crate::records::{self, ContainerRecord, new_id};
 use crate::rootfs::Rootfs;
 use crate::runtime::{Inner, blocking};
@@ -284,7 +285,7 @@ fn parts<'a>(prep: &'a ContainerPrep, host: &'a Host, account: &'a Account, prog
         localhost: prep.localhost.clone(),
         cgroup: &prep.cgroup,
         hierarchies: &[],
-        pid_namespace: prep.pid_namespace.as_deref(),
+        pid_namespace: prep.pid_namespace.as_ref().map(PidNamespace::path),
         program,
     }
 }
