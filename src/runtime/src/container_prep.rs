@@ -27,6 +27,8 @@ pub struct ContainerPrep {
     pub sandbox: SandboxConfig,
     pub paths: ContainerPaths,
     pub sandbox_dir: PathBuf,
+    /// Where its files for /etc are.
+    pub etc_dir: PathBuf,
     /// The shim's.
     pub pid: i32,
     pub image_id: String,
@@ -92,6 +94,7 @@ impl Inner {
             log_path: record.config.log_directory.join(&config.log_path),
             cgroup: format!("{}/{id}", self.pod_cgroup(&record.config)),
             pid_namespace: self.pid_namespace(config.pid_of.as_ref().or(record.config.pid_of.as_ref()))?,
+            etc_dir: self.etc_dir(&record.id),
             sandbox_dir: self.paths.sandbox_run(&record.id),
             sandbox_id: record.id,
             sandbox: record.config,
@@ -114,6 +117,12 @@ impl Inner {
 }
 
 impl Inner {
+    fn etc_dir(&self, sandbox: &SandboxId) -> PathBuf {
+        let etc = self.paths.sandbox_etc(sandbox);
+        // one that an older version made, and that runs on, has them there
+        if etc.exists() { etc } else { self.paths.sandbox_run(sandbox) }
+    }
+
     /// Of the container whose processes this one is to see.
     fn pid_namespace(&self, of: Option<&ContainerId>) -> Result<Option<PidNamespace>> {
         let Some(other) = of else { return Ok(None) };

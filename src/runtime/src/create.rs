@@ -279,6 +279,7 @@ fn parts<'a>(prep: &'a ContainerPrep, host: &'a Host, account: &'a Account, prog
         host,
         rootfs: Path::new("rootfs"),
         sandbox_dir: &prep.sandbox_dir,
+        etc_dir: &prep.etc_dir,
         volumes: &prep.volumes,
         shared: &prep.shared,
         devices: &prep.devices,

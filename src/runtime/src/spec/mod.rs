@@ -42,6 +42,8 @@ pub struct Parts<'a> {
     pub rootfs: &'a Path,
     /// The sandbox's directory in the run directory.
     pub sandbox_dir: &'a Path,
+    /// Where the sandbox's files for /etc are.
+    pub etc_dir: &'a Path,
     /// Anonymous volumes.
     pub volumes: &'a [Volume],
     /// Mounts that were brought from the machine, by their target in the container.

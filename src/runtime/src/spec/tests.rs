@@ -80,6 +80,7 @@ impl Given {
             host: &self.host,
             rootfs: Path::new("rootfs"),
             sandbox_dir: Path::new("/run/monopod/s"),
+            etc_dir: Path::new("/var/lib/monopod/s/etc"),
             volumes: &self.volumes,
             shared: &self.shared,
             devices: &self.devices,
