@@ -184,7 +184,7 @@ impl Shim {
                     self.clients.insert(key, client);
                 }
                 Err(e) if e.raw_os_error() == Some(libc::EMFILE) => {
-                    // a caller that stays at the door would wake us for ever: the oldest client makes room for it
+                    // a caller that stays in the queue would wake us for ever: the oldest client makes room for it
                     if self.clients.pop_first().is_none() {
                         return;
                     }
