@@ -24,6 +24,7 @@ pub const TESTS: &[Test] = &[
     ("a_rotated_log_begins_anew", a_rotated_log_begins_anew),
     ("another_user_can_reopen_its_output", another_user_can_reopen_its_output),
     ("the_machine_s_null_device_stays_root_s", the_machine_s_null_device_stays_root_s),
+    ("an_exec_opens_nothing_in_place_of_the_null_device", an_exec_opens_nothing_in_place_of_the_null_device),
 ];
 
 fn command(exec: u64, args: &[&str]) -> ExecRequest {
@@ -325,4 +326,21 @@ fn the_machine_s_null_device_stays_root_s() {
     assert_eq!(pod.exit(&container).exit_code, 0);
     assert_eq!(container.log_lines(), ["stdout F 1000"]);
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/dev/null").unwrap()), 0);
+}
+
+/// Who begins an exec may open what the container may not: here the kernel's log, which the exec would have for its input.
+fn an_exec_opens_nothing_in_place_of_the_null_device() {
+    let mut pod = Pod::start();
+    for (exec, in_its_place) in
+        (1..).zip(["ln -s /proc/kmsg /dev/null", "ln -s zero /dev/null", "touch /dev/null"])
+    {
+        let script = format!("busybox rm /dev/null; busybox {in_its_place}; echo ready; exec sleep 1000");
+        let container = pod.run(&["sh", "-c", &script]);
+        while container.log_lines().is_empty() {
+            std::thread::yield_now();
+        }
+        assert_eq!(container.log_lines(), ["stdout F ready"]);
+        let why = pod.exec(&container, command(exec, &["true"])).map(drop).unwrap_err();
+        assert!(why.starts_with("open /dev/null: "), "{in_its_place}: {why}");
+    }
 }
