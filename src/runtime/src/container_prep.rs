@@ -3,6 +3,7 @@
 use crate::host::{self, HostDevice};
 use crate::paths::{ContainerPaths, private_dir};
 use crate::pid_namespace::PidNamespace;
+use crate::process::ProcessDirectory;
 use crate::runtime::Inner;
 use crate::sandbox::Sandbox;
 use crate::signals;
@@ -29,8 +30,8 @@ pub struct ContainerPrep {
     pub sandbox_dir: PathBuf,
     /// Where its files for /etc are.
     pub etc_dir: PathBuf,
-    /// The shim's.
-    pub pid: i32,
+    /// The shim's: what is mounted is seen there.
+    pub shim: ProcessDirectory,
     pub image_id: String,
     pub layers: Vec<PathBuf>,
     /// Images that are mounted as volumes.
@@ -82,8 +83,11 @@ impl Inner {
         }
         spec::arguments(&config, &defaults)?;
         let record = sandbox.record();
-        let pid = record.made.as_ref().map(|m| m.shim.pid);
-        let pid = pid.ok_or_else(|| CriError::Failed(format!("sandbox {} has no shim", record.id)))?;
+        let shim = record.made.as_ref().map(|m| m.shim);
+        let shim = shim.ok_or_else(|| CriError::Failed(format!("sandbox {} has no shim", record.id)))?;
+        let shim = shim.directory();
+        let shim =
+            shim.map_err(|e| CriError::failed(format_args!("look at the shim of sandbox {}", record.id), e))?;
         let stop_signal = config.stop_signal.as_deref().or(defaults.stop_signal.as_deref());
         let stop_signal = stop_signal.map_or(Ok(SIGTERM), signals::number)?;
         let prep = ContainerPrep {
@@ -102,7 +106,7 @@ impl Inner {
             layers,
             images,
             holds,
-            pid,
+            shim,
             stop_signal,
             defaults,
             id,

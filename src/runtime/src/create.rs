@@ -184,8 +184,8 @@ fn write_bundle(
     let failed = |what: &str, why: &dyn std::fmt::Display| {
         CriError::failed(format_args!("{what} of container {}", config.name), why)
     };
-    let root = PathBuf::from(format!("/proc/{}/root{}", prep.pid, prep.paths.rootfs().display()));
-    let root = Rootfs::open(&root).map_err(|e| failed("open root file system", &e))?;
+    let root = Rootfs::open(&prep.shim.seen(&prep.paths.rootfs()))
+        .map_err(|e| failed("open root file system", &e))?;
     for kernel in ["dev", "proc", "sys"] {
         root.keep_dir(kernel).map_err(|e| failed(&format!("make /{kernel}"), &e))?;
     }
@@ -231,13 +231,12 @@ fn to_be_filled(prep: &ContainerPrep) -> impl Iterator<Item = (PathBuf, PathBuf)
 
 /// Where we find what is mounted: an image, and a part of a volume, where the shim has it. A part's name may lead elsewhere by now.
 fn source_of(prep: &ContainerPrep, mount: &Mount) -> Option<PathBuf> {
-    let in_shim = |path: &Path| PathBuf::from(format!("/proc/{}/root{}", prep.pid, path.display()));
     if mount.subpath.is_some() {
         let brought = prep.shared.iter().find(|brought| brought.target == mount.target)?;
-        return Some(in_shim(&brought.source));
+        return Some(prep.shim.seen(&brought.source));
     }
     match (&mount.source, &mount.image) {
-        (Some(source), Some(_)) => Some(in_shim(source)),
+        (Some(source), Some(_)) => Some(prep.shim.seen(source)),
         (source, _) => source.clone(),
     }
 }
