@@ -1,4 +1,4 @@
-//! The HTTPS edge: authentication, what a request asks for, discovery, tables, watch streams, and the doors into pods.
+//! The HTTPS edge: authentication, what a request asks for, discovery, tables, watch streams, and the connections into pods.
 //!
 //! It turns a request into one [`RequestInfo`] and calls `cluster` with it; authorisation, admission and storage happen
 //! there. It knows HTTP and no component. Read [`RequestInfo`] first, then `router.rs`.

@@ -1,4 +1,4 @@
-//! What upstream's API server and kubelet say before they open a door into a pod.
+//! What upstream's API server and kubelet say before they connect to a pod.
 
 use crate::connect_options::AttachOptions;
 use crate::request::Request;

@@ -1,4 +1,4 @@
-//! The doors into running pods: logs, exec, attach, port-forward.
+//! The connections into running pods: logs, exec, attach, port-forward.
 
 use crate::connect_options::{AttachOptions, ExecOptions, ForwardOptions};
 use crate::objects::admit_connection;

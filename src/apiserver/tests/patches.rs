@@ -1,4 +1,4 @@
-//! The four kinds of patches, each through both doors: a client's PATCH, and the typed client that the components of the
+//! The four kinds of patches, each through both clients: a client's PATCH, and the typed client that the components of the
 //! process have. What comes of it is the same object, or the same refusal.
 
 mod common;
@@ -27,8 +27,8 @@ use Patch::{Apply, ForcedApply, Json, Merge, Strategic};
 type Want = Result<Value, (u16, &'static str)>;
 
 const NAME: &str = "web";
-/// Namespaces, one for each door.
-const DOORS: [&str; 2] = ["http", "typed"];
+/// Namespaces, one for each client.
+const CLIENTS: [&str; 2] = ["http", "typed"];
 const CREATOR: &str = "creator";
 const MANAGER: &str = "patcher";
 
@@ -238,13 +238,13 @@ fn cases() -> Vec<(&'static str, Patch, Value, Want)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_patch_does_the_same_through_both_doors() {
+async fn a_patch_does_the_same_through_both_clients() {
     let server = Server::start().await;
     for (name, patch, body, want) in cases() {
         let mut outcomes = Vec::new();
-        for door in DOORS {
-            fresh(&server, door).await;
-            let outcome = match door {
+        for client in CLIENTS {
+            fresh(&server, client).await;
+            let outcome = match client {
                 "http" => by_http(&server, patch, &body).await,
                 _ => by_client(&server, patch, &body).await,
             };
@@ -252,16 +252,16 @@ async fn a_patch_does_the_same_through_both_doors() {
                 (Ok(object), Ok(places)) => {
                     for (place, value) in places.as_object().unwrap() {
                         let found = object.pointer(place).cloned().unwrap_or_default();
-                        assert_eq!(found, *value, "{patch:?}, {name}, {door}: {place}");
+                        assert_eq!(found, *value, "{patch:?}, {name}, {client}: {place}");
                     }
                 }
                 (Err((code, message)), Err((want, words))) => {
                     assert!(
                         code == want && message.contains(words),
-                        "{patch:?}, {name}, {door}: {code} {message}"
+                        "{patch:?}, {name}, {client}: {code} {message}"
                     );
                 }
-                other => panic!("{patch:?}, {name}, {door}: {other:?}"),
+                other => panic!("{patch:?}, {name}, {client}: {other:?}"),
             }
             // a conflict says since when
             let refusal =
@@ -273,21 +273,21 @@ async fn a_patch_does_the_same_through_both_doors() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_applied_no_more_goes_through_both_doors() {
+async fn what_is_applied_no_more_goes_through_both_clients() {
     let server = Server::start().await;
-    for door in DOORS {
-        fresh(&server, door).await;
+    for client in CLIENTS {
+        fresh(&server, client).await;
         let mut left = Vec::new();
         for spec in [json!({"minReadySeconds": 5, "paused": true}), json!({"minReadySeconds": 5})] {
             let body = config(json!({}), spec);
-            let applied = match door {
+            let applied = match client {
                 "http" => by_http(&server, Apply, &body).await,
                 _ => by_client(&server, Apply, &body).await,
             };
             let applied = applied.unwrap();
             left.push((applied["spec"]["minReadySeconds"].clone(), applied["spec"]["paused"].clone()));
         }
-        assert_eq!(left, [(json!(5), json!(true)), (json!(5), Value::Null)], "{door}");
+        assert_eq!(left, [(json!(5), json!(true)), (json!(5), Value::Null)], "{client}");
     }
 }
 
@@ -329,7 +329,7 @@ async fn a_null_among_strings_is_an_empty_one() {
 
 /// What upstream's `FieldValidation` cases expect of each way to write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_strict_reader_refuses_is_refused_in_the_words_of_its_door() {
+async fn what_a_strict_reader_refuses_is_refused_in_the_words_of_its_client() {
     let server = Server::start().await;
     fresh(&server, "http").await;
     let (json, yaml) = ("application/json", "application/yaml");
@@ -470,7 +470,7 @@ async fn by_client(server: &Server, patch: Patch, body: &Value) -> Result<Value,
     Ok(serde_json::to_value(written.map_err(refused)?).unwrap())
 }
 
-/// Without what differs between any two objects; whose the fields are is compared where both doors say who writes.
+/// Without what differs between any two objects; whose the fields are is compared where both clients say who writes.
 fn without_identity(mut object: Value, patch: Patch) -> Value {
     let metadata = object["metadata"].as_object_mut().unwrap();
     for field in ["uid", "resourceVersion", "creationTimestamp", "namespace"] {

@@ -87,14 +87,14 @@ impl Solving<'_> {
             Named::Image(image) => Some((name.clone(), image.clone())),
             Named::Directory(_) | Named::Input(_) => None,
         });
-        let door = Arc::new(Vertices::new(progress.clone(), definition, named.collect(), remote));
-        let built = self.kit.images.build(context, options, self.kit.runner.clone(), door.clone()).await;
-        built.map_err(|error| self.refusal(&error, &source, &door))
+        let vertices = Arc::new(Vertices::new(progress.clone(), definition, named.collect(), remote));
+        let built = self.kit.images.build(context, options, self.kit.runner.clone(), vertices.clone()).await;
+        built.map_err(|error| self.refusal(&error, &source, &vertices))
     }
 
-    fn refusal(&self, error: &BuildError, source: &SourceText, door: &Vertices) -> Status {
-        door.not_begun(error);
-        let lines = door.failed_lines();
+    fn refusal(&self, error: &BuildError, source: &SourceText, vertices: &Vertices) -> Status {
+        vertices.not_begun(error);
+        let lines = vertices.failed_lines();
         // an image that is not here can only have been named by the Dockerfile
         if let (BuildError::Image(inner), None) = (error, &lines)
             && matches!(inner.root(), ImageError::Refused(_))

@@ -1,4 +1,4 @@
-//! What every caller may rely on, whichever door it comes through.
+//! What every caller may rely on, whichever way it comes: by HTTP, or by a call in the process.
 
 use api::{FieldSelector, LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, rule};

@@ -57,7 +57,7 @@ pub enum DnsError {
     Publish { object: &'static str, status: Status },
 }
 
-/// The address must exist. With port 0 both doors get the same free one.
+/// The address must exist. With port 0 both sockets get the same free one.
 ///
 /// # Errors
 /// Where the address is not there, or taken.

@@ -7,7 +7,7 @@
 //! descriptor: no link, not even one that the container sets while we look, leads out. Read [`look`] first.
 
 use crate::record::{Container, new_id};
-use cri::{Mount, subpath};
+use cri::{Mount, overlay, subpath};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -87,6 +87,7 @@ impl Overlay {
             std::fs::create_dir_all(work)?;
             options += &format!(",upperdir={},workdir={}", upper.display(), work.display());
         }
+        options += &format!(",{}", overlay::options());
         mount(Some("overlay"), at, Some("overlay"), MsFlags::empty(), Some(options.as_str()))?;
         Ok(Overlay(at.to_owned()))
     }

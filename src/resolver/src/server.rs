@@ -24,7 +24,7 @@ const IDLE: Duration = Duration::from_secs(10);
 /// After an error of the socket itself (out of descriptors or memory), which would come again at once.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// Both doors at one address.
+/// Both sockets at one address.
 pub struct Sockets {
     udp: UdpSocket,
     tcp: TcpListener,

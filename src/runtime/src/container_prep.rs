@@ -2,6 +2,8 @@
 
 use crate::host::{self, HostDevice};
 use crate::paths::{ContainerPaths, private_dir};
+use crate::pid_namespace::PidNamespace;
+use crate::process::ProcessDirectory;
 use crate::runtime::Inner;
 use crate::sandbox::Sandbox;
 use crate::signals;
@@ -26,8 +28,10 @@ pub struct ContainerPrep {
     pub sandbox: SandboxConfig,
     pub paths: ContainerPaths,
     pub sandbox_dir: PathBuf,
-    /// The shim's.
-    pub pid: i32,
+    /// Where its files for /etc are.
+    pub etc_dir: PathBuf,
+    /// The shim's: what is mounted is seen there.
+    pub shim: ProcessDirectory,
     pub image_id: String,
     pub layers: Vec<PathBuf>,
     /// Images that are mounted as volumes.
@@ -43,7 +47,7 @@ pub struct ContainerPrep {
     pub stop_signal: i32,
     pub cgroup: String,
     /// Another container's.
-    pub pid_namespace: Option<PathBuf>,
+    pub pid_namespace: Option<PidNamespace>,
 }
 
 impl Inner {
@@ -79,8 +83,11 @@ impl Inner {
         }
         spec::arguments(&config, &defaults)?;
         let record = sandbox.record();
-        let pid = record.made.as_ref().map(|m| m.shim.pid);
-        let pid = pid.ok_or_else(|| CriError::Failed(format!("sandbox {} has no shim", record.id)))?;
+        let shim = record.made.as_ref().map(|m| m.shim);
+        let shim = shim.ok_or_else(|| CriError::Failed(format!("sandbox {} has no shim", record.id)))?;
+        let shim = shim.directory();
+        let shim =
+            shim.map_err(|e| CriError::failed(format_args!("look at the shim of sandbox {}", record.id), e))?;
         let stop_signal = config.stop_signal.as_deref().or(defaults.stop_signal.as_deref());
         let stop_signal = stop_signal.map_or(Ok(SIGTERM), signals::number)?;
         let prep = ContainerPrep {
@@ -91,6 +98,7 @@ impl Inner {
             log_path: record.config.log_directory.join(&config.log_path),
             cgroup: format!("{}/{id}", self.pod_cgroup(&record.config)),
             pid_namespace: self.pid_namespace(config.pid_of.as_ref().or(record.config.pid_of.as_ref()))?,
+            etc_dir: self.etc_dir(&record.id),
             sandbox_dir: self.paths.sandbox_run(&record.id),
             sandbox_id: record.id,
             sandbox: record.config,
@@ -98,7 +106,7 @@ impl Inner {
             layers,
             images,
             holds,
-            pid,
+            shim,
             stop_signal,
             defaults,
             id,
@@ -113,11 +121,20 @@ impl Inner {
 }
 
 impl Inner {
+    fn etc_dir(&self, sandbox: &SandboxId) -> PathBuf {
+        let etc = self.paths.sandbox_etc(sandbox);
+        // one that an older version made, and that runs on, has them there
+        if etc.exists() { etc } else { self.paths.sandbox_run(sandbox) }
+    }
+
     /// Of the container whose processes this one is to see.
-    fn pid_namespace(&self, of: Option<&ContainerId>) -> Result<Option<PathBuf>> {
+    fn pid_namespace(&self, of: Option<&ContainerId>) -> Result<Option<PidNamespace>> {
         let Some(other) = of else { return Ok(None) };
         let pid = self.container(other)?.running_pid()?;
-        Ok(Some(PathBuf::from(format!("/proc/{pid}/ns/pid"))))
+        let found = PidNamespace::of(pid, other);
+        let found = found
+            .map_err(|e| CriError::failed(format_args!("join the PID namespace of container {other}"), e))?;
+        Ok(Some(found))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::container::{Container, state_of};
 use crate::container_prep::ContainerPrep;
 use crate::host::Host;
 use crate::paths::ContainerPaths;
+use crate::pid_namespace::PidNamespace;
 use crate::records::{self, ContainerRecord, new_id};
 use crate::rootfs::Rootfs;
 use crate::runtime::{Inner, blocking};
@@ -183,8 +184,8 @@ fn write_bundle(
     let failed = |what: &str, why: &dyn std::fmt::Display| {
         CriError::failed(format_args!("{what} of container {}", config.name), why)
     };
-    let root = PathBuf::from(format!("/proc/{}/root{}", prep.pid, prep.paths.rootfs().display()));
-    let root = Rootfs::open(&root).map_err(|e| failed("open root file system", &e))?;
+    let root = Rootfs::open(&prep.shim.seen(&prep.paths.rootfs()))
+        .map_err(|e| failed("open root file system", &e))?;
     for kernel in ["dev", "proc", "sys"] {
         root.keep_dir(kernel).map_err(|e| failed(&format!("make /{kernel}"), &e))?;
     }
@@ -230,13 +231,12 @@ fn to_be_filled(prep: &ContainerPrep) -> impl Iterator<Item = (PathBuf, PathBuf)
 
 /// Where we find what is mounted: an image, and a part of a volume, where the shim has it. A part's name may lead elsewhere by now.
 fn source_of(prep: &ContainerPrep, mount: &Mount) -> Option<PathBuf> {
-    let in_shim = |path: &Path| PathBuf::from(format!("/proc/{}/root{}", prep.pid, path.display()));
     if mount.subpath.is_some() {
         let brought = prep.shared.iter().find(|brought| brought.target == mount.target)?;
-        return Some(in_shim(&brought.source));
+        return Some(prep.shim.seen(&brought.source));
     }
     match (&mount.source, &mount.image) {
-        (Some(source), Some(_)) => Some(in_shim(source)),
+        (Some(source), Some(_)) => Some(prep.shim.seen(source)),
         (source, _) => source.clone(),
     }
 }
@@ -278,13 +278,14 @@ fn parts<'a>(prep: &'a ContainerPrep, host: &'a Host, account: &'a Account, prog
         host,
         rootfs: Path::new("rootfs"),
         sandbox_dir: &prep.sandbox_dir,
+        etc_dir: &prep.etc_dir,
         volumes: &prep.volumes,
         shared: &prep.shared,
         devices: &prep.devices,
         localhost: prep.localhost.clone(),
         cgroup: &prep.cgroup,
         hierarchies: &[],
-        pid_namespace: prep.pid_namespace.as_deref(),
+        pid_namespace: prep.pid_namespace.as_ref().map(PidNamespace::path),
         program,
     }
 }

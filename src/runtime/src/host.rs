@@ -28,6 +28,9 @@ pub struct Host {
     pub x32: bool,
     /// Whether overlayfs takes its layers one by one.
     pub stacks: bool,
+    /// Of each processor the directory that counts how often it was too hot: who sees it learns of the work of others
+    /// (GHSA-6fw5-f8r9-fgfm).
+    pub thermal_throttle: Vec<String>,
 }
 
 /// A device node of the host.
@@ -60,6 +63,7 @@ impl Host {
             machine: std::env::consts::ARCH,
             x32: has_x32(),
             stacks: stacks_layers(),
+            thermal_throttle: thermal_throttle(Path::new("/sys/devices/system/cpu")),
         }
     }
 }
@@ -85,6 +89,14 @@ fn hard_limits() -> BTreeMap<String, u64> {
     ];
     let hard = |(name, resource): (&str, Resource)| Some((name.to_owned(), getrlimit(resource).ok()?.1));
     ALL.into_iter().filter_map(hard).collect()
+}
+
+fn thermal_throttle(processors: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(processors).into_iter().flatten().flatten();
+    let directories = entries.map(|entry| entry.path().join("thermal_throttle")).filter(|at| at.is_dir());
+    let mut found: Vec<String> = directories.filter_map(|at| at.to_str().map(str::to_owned)).collect();
+    found.sort();
+    found
 }
 
 /// overlayfs' option `lowerdir+`, of 6.8. Before 6.5 it takes any word without a look, and complains in the kernel's log when
@@ -182,6 +194,19 @@ mod tests {
             assert_eq!(version(release), want, "{release}");
         }
         assert!(version("6.18.1") > (6, 5) && version("6.1.99") < (6, 5));
+    }
+
+    #[test]
+    fn each_processor_that_counts_its_heat_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        for made in ["cpu1/thermal_throttle", "cpu0/thermal_throttle", "cpu2/topology"] {
+            std::fs::create_dir_all(dir.path().join(made)).unwrap();
+        }
+        std::fs::write(dir.path().join("online"), "0-2").unwrap();
+        let want = ["cpu0/thermal_throttle", "cpu1/thermal_throttle"]
+            .map(|at| dir.path().join(at).display().to_string());
+        assert_eq!(thermal_throttle(dir.path()), want);
+        assert_eq!(thermal_throttle(&dir.path().join("none")), [""; 0]);
     }
 
     #[test]

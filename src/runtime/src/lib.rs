@@ -23,6 +23,7 @@ mod memory;
 mod mountpoints;
 mod networks;
 mod paths;
+mod pid_namespace;
 mod port_forward;
 mod process;
 mod program;

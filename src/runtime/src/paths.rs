@@ -55,6 +55,12 @@ impl Paths {
         self.run.join(id.0.get(..RUN_NAME).unwrap_or(&id.0))
     }
 
+    /// Files that its containers see below /etc. On the disk: containers may write to them without end, and the run directory is
+    /// memory that the whole machine shares.
+    pub fn sandbox_etc(&self, id: &SandboxId) -> PathBuf {
+        self.sandbox_state(id).join("etc")
+    }
+
     pub fn containers(&self, sandbox: &SandboxId) -> PathBuf {
         self.sandbox_state(sandbox).join("containers")
     }

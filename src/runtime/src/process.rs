@@ -1,10 +1,12 @@
 //! Processes that are not our children: whether one still is the one we knew, and how to see it end.
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A pid alone may have been given to another since.
@@ -24,6 +26,18 @@ impl ProcessId {
     pub fn is_alive(self) -> bool {
         std::fs::read_to_string(format!("/proc/{}/stat", self.pid))
             .is_ok_and(|stat| alive_since(&stat) == Some(self.start_time))
+    }
+
+    /// # Errors
+    /// It has ended.
+    pub fn directory(self) -> std::io::Result<ProcessDirectory> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let directory = nix::fcntl::open(format!("/proc/{}", self.pid).as_str(), flags, Mode::empty())?;
+        // it is of whoever has the pid now; when that is still the one we knew, it stays so
+        match self.is_alive() {
+            true => Ok(ProcessDirectory(directory)),
+            false => Err(std::io::Error::other(format!("process {} has ended", self.pid))),
+        }
     }
 
     /// SIGKILL, unless the pid is another's by now.
@@ -48,6 +62,16 @@ fn alive_since(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
     if matches!(state, "Z" | "X") { None } else { fields.nth(18)?.parse().ok() }
+}
+
+/// A process's directory in /proc, held open: whoever has its pid later is not reached by it.
+pub struct ProcessDirectory(OwnedFd);
+
+impl ProcessDirectory {
+    /// Where this process finds what that one has at an absolute path; nothing, once that one has ended.
+    pub fn seen(&self, path: &Path) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}/root{}", self.0.as_raw_fd(), path.display()))
+    }
 }
 
 /// A process that keeps its identity.
@@ -110,10 +134,15 @@ mod tests {
         let pid = child.id() as i32;
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         let known = ProcessId { pid, start_time: alive_since(&stat).unwrap() };
-        ProcessId { start_time: known.start_time + 1, ..known }.kill();
+        let another = ProcessId { start_time: known.start_time + 1, ..known };
+        another.kill();
         assert!(known.is_alive());
+        assert!(another.directory().is_err());
+        let directory = known.directory().unwrap();
+        assert!(directory.seen(Path::new("/proc/version")).is_file());
         known.kill();
         assert!(!known.is_alive());
         child.wait().unwrap();
+        assert!(!directory.seen(Path::new("/proc/version")).exists());
     }
 }

@@ -97,14 +97,15 @@ impl Inner {
         self.cgroups.make_for_members(&self.shim_cgroup(id))?;
         // not before: while that waits nobody makes a cgroup. The shim's own move will find the wait over, or nearly
         self.expect_moves();
-        let run = self.paths.sandbox_run(id);
-        private_dir(&run)?;
+        private_dir(&self.paths.sandbox_run(id))?;
+        let etc = self.paths.sandbox_etc(id);
+        private_dir(&etc)?;
         let hostname = format!("{}\n", config.hostname);
         let files =
             [("resolv.conf", &config.resolv_conf), ("hosts", &config.hosts), ("hostname", &Some(hostname))];
         for (name, text) in files {
             if let Some(text) = text {
-                std::fs::write(run.join(name), text)?;
+                std::fs::write(etc.join(name), text)?;
             }
         }
         if !config.log_directory.as_os_str().is_empty() {

@@ -3,7 +3,7 @@
 use crate::helper::reset_signals;
 use crate::path::look_up;
 use crate::report::Reporter;
-use crate::{keyring, late};
+use crate::{keyring, late, pipes};
 use cri::wire::LateMount;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
@@ -88,8 +88,9 @@ fn build(creation: Creation, reporter: Reporter) -> Result<i32, String> {
         .with_executor(Workload(reporter));
     match creation.stdio {
         Stdio::Pipes { stdin, stdout, stderr } => {
-            // /dev/stdout is opened anew by programs, as the container's user
-            for end in [&stdin, &stdout, &stderr] {
+            // /dev/stdout is opened anew by programs, as the container's user. Who has no input has the machine's own
+            // /dev/null, which stays root's: whoever owns it may close it to everybody
+            for end in [&stdin, &stdout, &stderr].into_iter().filter(|end| pipes::is_pipe(end)) {
                 let _ = fchown(end, Some(process.user.uid.into()), None);
             }
             builder = builder.with_stdin(stdin).with_stdout(stdout).with_stderr(stderr);

@@ -17,13 +17,14 @@ use libcontainer::syscall::syscall::SyscallType;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl;
-use nix::sys::stat::{Mode, umask};
+use nix::sys::stat::{Mode, major, minor, umask};
 use nix::unistd::{Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fchown, getcwd, pipe2, setsid};
 use serde::Deserialize;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 pub(crate) struct Execution {
@@ -220,8 +221,22 @@ fn open_terminal(request: &ExecRequest, reporter: Reporter) -> Result<(), String
     Ok(())
 }
 
+/// The container's own, whatever its processes have put in its place: this one still has rights that they do not have, and some
+/// files ask for them when they are opened and never again (the kernel's log at /proc/kmsg).
+fn null_device() -> Result<File, String> {
+    const WHAT: &str = "open /dev/null";
+    let mut options = File::options();
+    options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NOCTTY);
+    let null = options.open("/dev/null").map_err(said(WHAT))?;
+    let found = null.metadata().map_err(said(WHAT))?;
+    match found.file_type().is_char_device() && (major(found.rdev()), minor(found.rdev())) == (1, 3) {
+        true => Ok(null),
+        false => Err(format!("{WHAT}: something else is there")),
+    }
+}
+
 fn connect(stdio: [Option<OwnedFd>; 3], uid: u32) -> Result<(), String> {
-    let null = File::options().read(true).write(true).open("/dev/null").map_err(said("open /dev/null"))?;
+    let null = null_device()?;
     let [stdin, stdout, stderr] = stdio.map(|end| match end {
         Some(end) => {
             // /dev/stdout is opened anew by programs, as this user

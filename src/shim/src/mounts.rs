@@ -112,6 +112,9 @@ fn stack(
             context.set(c"upperdir", upper)?;
             context.set(c"workdir", work)?;
         }
+        cri::overlay::OPTIONS
+            .iter()
+            .try_for_each(|(name, value)| context.set(&sys::cstring(name)?, Path::new(value)))?;
         context.mount()
     };
     let overlay = configure().map_err(|e| (e, context.complaint()))?;
@@ -123,7 +126,7 @@ fn options(layers: &[PathBuf], written: Option<Written<'_>>) -> String {
         path.display().to_string().replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,")
     };
     let lower: Vec<String> = layers.iter().map(|layer| escape(layer)).collect();
-    let lower = format!("lowerdir={}", lower.join(":"));
+    let lower = format!("{},lowerdir={}", cri::overlay::options(), lower.join(":"));
     match written {
         Some(Written { upper, work }) => {
             format!("{lower},upperdir={},workdir={}", escape(upper), escape(work))
@@ -197,8 +200,49 @@ mod tests {
     fn options_of_mount_quote_what_overlayfs_would_split_at() {
         let layers = [PathBuf::from("/l/top"), PathBuf::from("/l/a:b,c")];
         let written = Written { upper: Path::new("/u"), work: Path::new("/w\\x") };
-        let lower = "lowerdir=/l/top:/l/a\\:b\\,c";
+        let lower = "redirect_dir=nofollow,metacopy=off,index=off,lowerdir=/l/top:/l/a\\:b\\,c";
         assert_eq!(options(&layers, None), lower);
         assert_eq!(options(&layers, Some(written)), format!("{lower},upperdir=/u,workdir=/w\\\\x"));
+    }
+
+    /// An image's layer that says its directory came from elsewhere: most kernels would follow that.
+    #[test]
+    fn a_layer_s_directory_shows_nothing_of_another_place() {
+        if !nix::unistd::geteuid().is_root() {
+            println!("SKIPPED: only root can mount a root file system");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let in_own_mounts = || {
+            nix::sched::unshare(CloneFlags::CLONE_NEWNS).unwrap();
+            let private = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
+            mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+            // the temporary directory's own file system may not take the attribute
+            mount(Some("tmpfs"), dir.path(), Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+            for made in ["top/moved", "bottom/place", "upper", "work", "root"] {
+                fs::create_dir_all(at(made)).unwrap();
+            }
+            fs::write(at("bottom/place/file"), "x").unwrap();
+            redirect(&at("top/moved"), "/place");
+            let (layers, upper, work) = ([at("top"), at("bottom")], at("upper"), at("work"));
+            for stacks in [None, Some(false)] {
+                let written = Written { upper: &upper, work: &work };
+                lay_over(&layers, Some(written), &at("root"), stacks).unwrap();
+                assert!(at("root/place/file").exists(), "{stacks:?}");
+                assert!(!at("root/moved/file").exists(), "{stacks:?}");
+                umount2(&at("root"), MntFlags::empty()).unwrap();
+            }
+        };
+        std::thread::scope(|scope| scope.spawn(in_own_mounts).join()).unwrap();
+    }
+
+    fn redirect(directory: &Path, to: &str) {
+        let directory = sys::cstring(directory.as_os_str().as_encoded_bytes()).unwrap();
+        let name = c"trusted.overlay.redirect";
+        // SAFETY: NUL-terminated names, and as many bytes as are said; all of them live through the call.
+        let done =
+            unsafe { libc::setxattr(directory.as_ptr(), name.as_ptr(), to.as_ptr().cast(), to.len(), 0) };
+        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
     }
 }

@@ -2,6 +2,7 @@
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::fstat;
 use nix::unistd::{pipe2, read, write};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -32,6 +33,10 @@ pub(crate) fn to_client() -> Result<(OwnedFd, OwnedFd), Errno> {
     // refused beyond the machine's quota for pipes: the usual 64 KiB must do then
     let _ = fcntl(&ends.1, FcntlArg::F_SETPIPE_SZ(CLIENT_BUFFER));
     Ok(ends)
+}
+
+pub(crate) fn is_pipe(fd: impl AsFd) -> bool {
+    fstat(fd).is_ok_and(|found| found.st_mode & libc::S_IFMT == libc::S_IFIFO)
 }
 
 pub(crate) enum Input<'a> {

@@ -12,7 +12,7 @@ use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocma
 use nix::unistd::{ForkResult, Pid, chdir, dup2_stdin, fork, pipe2, pivot_root, sethostname, write};
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -29,8 +29,10 @@ pub(crate) struct Sandbox {
     pub(crate) machine_mounts: File,
     /// This process's oom score before it became a shim: what a container without one of its own gets.
     pub(crate) oom_score: String,
-    /// The first process of the shared PID namespace.
+    /// The first process of the shared PID namespace, until it has ended.
     pub(crate) pause: Option<Pid>,
+    /// That namespace. The link for containers leads to this descriptor: the number of a process that has ended is another's.
+    _pid_namespace: Option<File>,
 }
 
 impl Sandbox {
@@ -57,9 +59,11 @@ impl Sandbox {
             make_shm(&target).because(&what)?;
             sys::attach_mount(&shm, &target).because(what)?;
         }
-        let pause = config.share_pid.then(|| share_pid(&config.dir)).transpose()?;
+        let shared = config.share_pid.then(|| share_pid(&config.dir)).transpose()?;
+        let (pause, pid_namespace) = shared.unzip();
         chdir("/").because("chdir /")?;
-        Ok(Sandbox { machine_mounts, oom_score: oom_score.trim().to_owned(), pause })
+        let oom_score = oom_score.trim().to_owned();
+        Ok(Sandbox { machine_mounts, oom_score, pause, _pid_namespace: pid_namespace })
     }
 }
 
@@ -179,8 +183,9 @@ fn mount_shm(target: &Path, size: u64) -> Result<()> {
         .because(format_args!("mount a tmpfs of {size} bytes on {}", target.display()))
 }
 
-/// Starts the first process of a new PID namespace, which does nothing but reap, and leaves a link to the namespace.
-fn share_pid(dir: &Path) -> Result<Pid> {
+/// Starts the first process of a new PID namespace, which does nothing but reap, and leaves a link to the namespace, which
+/// holds as long as that is open.
+fn share_pid(dir: &Path) -> Result<(Pid, File)> {
     let own = File::open("/proc/self/ns/pid").because("open /proc/self/ns/pid")?;
     let (told, tell) = pipe2(OFlag::O_CLOEXEC).because("make a pipe")?;
     unshare(CloneFlags::CLONE_NEWPID).because("unshare a PID namespace")?;
@@ -199,9 +204,10 @@ fn share_pid(dir: &Path) -> Result<Pid> {
     }
     let link = dir.join(PID_NAMESPACE);
     let _ = fs::remove_file(&link);
-    symlink(format!("/proc/{pid}/ns/pid"), &link)
+    let namespace = File::open(format!("/proc/{pid}/ns/pid")).because("open the PID namespace")?;
+    symlink(format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd()), &link)
         .map_err(|e| Fault(format!("link {}: {e}", link.display())))?;
-    Ok(pid)
+    Ok((pid, namespace))
 }
 
 /// Containers see this process, and one with CAP_SYS_PTRACE gets at all that it has: its root, its descriptors, and by its

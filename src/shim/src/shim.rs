@@ -184,7 +184,7 @@ impl Shim {
                     self.clients.insert(key, client);
                 }
                 Err(e) if e.raw_os_error() == Some(libc::EMFILE) => {
-                    // a caller that stays at the door would wake us for ever: the oldest client makes room for it
+                    // a caller that stays in the queue would wake us for ever: the oldest client makes room for it
                     if self.clients.pop_first().is_none() {
                         return;
                     }
@@ -237,6 +237,11 @@ impl Shim {
 
     /// A child was reaped.
     fn ended(&mut self, pid: i32, exit_code: i32) {
+        if self.sandbox.pause.is_some_and(|pause| pause.as_raw() == pid) {
+            // its number is another's from now on, and not ours to kill
+            self.sandbox.pause = None;
+            return;
+        }
         if let Some(exec) = self.execs.remove(&pid) {
             return self.tell_all(ShimEvent::ExecExited { exec, exit_code });
         }

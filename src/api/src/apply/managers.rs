@@ -36,7 +36,7 @@ const UNOWNED: [&[&str]; 11] = [
     &["metadata", "clusterName"],
 ];
 
-/// Who writes, and through which door.
+/// Who writes, and by which kind of request.
 #[derive(Debug, Clone, Copy)]
 pub struct Who<'w> {
     /// `fieldManager`

@@ -1,4 +1,4 @@
-//! For doors that send a result elsewhere than into the store, or get directories beside the context.
+//! For protocols that send a result elsewhere than into the store, or get directories beside the context.
 
 use super::ignore::Ignore;
 use super::view::{Node, View, entries, next_entry};

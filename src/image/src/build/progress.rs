@@ -1,5 +1,5 @@
 //! What a build tells while it runs. It tells facts; who shows them decides how: [`super::Classic`] as `docker build`
-//! always did, BuildKit's door as vertices.
+//! always did, BuildKit's protocol as vertices.
 
 use super::BuildError;
 use super::output::Channel;

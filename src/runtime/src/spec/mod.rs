@@ -42,6 +42,8 @@ pub struct Parts<'a> {
     pub rootfs: &'a Path,
     /// The sandbox's directory in the run directory.
     pub sandbox_dir: &'a Path,
+    /// Where the sandbox's files for /etc are.
+    pub etc_dir: &'a Path,
     /// Anonymous volumes.
     pub volumes: &'a [Volume],
     /// Mounts that were brought from the machine, by their target in the container.
@@ -73,13 +75,17 @@ pub fn build(parts: &Parts<'_>) -> Result<Spec, CriError> {
         Some(said) if !container.privileged => said.clone(),
         _ => usual.iter().filter(|_| !bare).map(|p| (*p).to_owned()).collect::<Vec<_>>(),
     };
+    let mut masked = paths(&container.masked_paths, &MASKED_PATHS);
+    if !bare && container.masked_paths.is_none() {
+        masked.extend(parts.host.thermal_throttle.iter().cloned());
+    }
     let mut linux = LinuxBuilder::default()
         .resources(resources::build(parts).map_err(bug)?)
         .cgroups_path(format!("/{}", parts.cgroup.trim_matches('/')))
         .namespaces(namespaces(parts).map_err(bug)?)
         .devices(devices::nodes(parts).map_err(bug)?)
         .rootfs_propagation(propagation(container))
-        .masked_paths(paths(&container.masked_paths, &MASKED_PATHS))
+        .masked_paths(masked)
         .readonly_paths(paths(&container.readonly_paths, &READ_ONLY_PATHS))
         .build()
         .map_err(bug)?;

@@ -63,7 +63,7 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<Vec<Mount>, CriError> {
     for (name, target) in files(parts) {
         if !taken(target) {
             let read_only = parts.container.read_only_rootfs;
-            mounts.push(bind(&parts.sandbox_dir.join(name), Path::new(target), read_only).map_err(bug)?);
+            mounts.push(bind(&parts.etc_dir.join(name), Path::new(target), read_only).map_err(bug)?);
         }
     }
     let volumes =

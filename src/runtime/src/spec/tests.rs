@@ -14,6 +14,7 @@ fn host() -> Host {
         machine: "x86_64",
         x32: true,
         stacks: true,
+        thermal_throttle: Vec::new(),
     }
 }
 
@@ -79,6 +80,7 @@ impl Given {
             host: &self.host,
             rootfs: Path::new("rootfs"),
             sandbox_dir: Path::new("/run/monopod/s"),
+            etc_dir: Path::new("/var/lib/monopod/s/etc"),
             volumes: &self.volumes,
             shared: &self.shared,
             devices: &self.devices,
@@ -113,6 +115,23 @@ fn golden(name: &str, given: &Given) {
 
 fn bind(source: &str, target: &str) -> Mount {
     Mount { source: Some(source.into()), target: target.into(), ..Default::default() }
+}
+
+#[test]
+fn what_counts_heat_is_masked_with_the_rest() {
+    let heat = "/sys/devices/system/cpu/cpu0/thermal_throttle";
+    let usual = ContainerConfig { name: "c".into(), ..Default::default() };
+    for (name, container, want) in [
+        ("a plain one", usual.clone(), true),
+        ("a privileged one", ContainerConfig { privileged: true, ..usual.clone() }, false),
+        ("unmasked", ContainerConfig { proc_unmasked: true, ..usual.clone() }, false),
+        ("its own list", ContainerConfig { masked_paths: Some(vec!["/proc/keys".into()]), ..usual }, false),
+    ] {
+        let host = Host { thermal_throttle: vec![heat.into()], ..host() };
+        let spec = Given { container, host, ..Default::default() }.build().unwrap();
+        let masked = spec.linux().as_ref().and_then(|linux| linux.masked_paths().clone()).unwrap_or_default();
+        assert_eq!(masked.iter().any(|path| path == heat), want, "{name}");
+    }
 }
 
 #[test]

@@ -5,11 +5,13 @@ use crate::pod::{Pod, launch};
 use cri::wire::*;
 use serde_json::json;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 pub const TESTS: &[Test] = &[
     ("containers_share_the_sandbox_s_namespaces", containers_share_the_sandbox_s_namespaces),
     ("containers_die_with_a_killed_shim", containers_die_with_a_killed_shim),
     ("a_shared_pid_namespace_shows_the_neighbours", a_shared_pid_namespace_shows_the_neighbours),
+    ("a_shared_pid_namespace_that_ended_is_no_other", a_shared_pid_namespace_that_ended_is_no_other),
     (
         "mounts_of_the_machine_arrive_and_shared_ones_return",
         mounts_of_the_machine_arrive_and_shared_ones_return,
@@ -83,6 +85,27 @@ fn a_shared_pid_namespace_shows_the_neighbours() {
     pod.remove(&looker);
     pod.signal(&neighbour, 9);
     assert_eq!(pod.exit(&neighbour).exit_code, 137);
+}
+
+/// By the number of its first process it would be that of whoever has the number next.
+fn a_shared_pid_namespace_that_ended_is_no_other() {
+    let mut pod = Pod::start_with(|config| config.share_pid = true);
+    let namespace = pod.run_dir().join(PID_NAMESPACE);
+    let number = |path: &std::path::Path| fs::metadata(path).map(|found| found.ino());
+    let own = number(&namespace).unwrap();
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let is_in_it =
+        |process: &std::path::PathBuf| number(&process.join("ns/pid")).is_ok_and(|other| other == own);
+    let first = processes.into_iter().find(is_in_it).expect("a first process");
+    let pid = first.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+    while number(&first.join("ns/pid")).is_ok_and(|other| other == own) {
+        std::thread::yield_now();
+    }
+    assert_eq!(number(&namespace).unwrap(), own);
+    let mut plan = pod.plan(&["true"]);
+    plan.spec["linux"]["namespaces"] = json!([{"type": "mount"}, {"type": "pid", "path": namespace}]);
+    assert!(pod.create(plan).is_err(), "nobody can begin in it");
 }
 
 fn mounts_of_the_machine_arrive_and_shared_ones_return() {

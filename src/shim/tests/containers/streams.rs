@@ -23,6 +23,8 @@ pub const TESTS: &[Test] = &[
     ("no_line_is_lost_at_the_end", no_line_is_lost_at_the_end),
     ("a_rotated_log_begins_anew", a_rotated_log_begins_anew),
     ("another_user_can_reopen_its_output", another_user_can_reopen_its_output),
+    ("the_machine_s_null_device_stays_root_s", the_machine_s_null_device_stays_root_s),
+    ("an_exec_opens_nothing_in_place_of_the_null_device", an_exec_opens_nothing_in_place_of_the_null_device),
 ];
 
 fn command(exec: u64, args: &[&str]) -> ExecRequest {
@@ -305,4 +307,40 @@ fn read_until(from: &mut File, end: &str) -> String {
         }
     }
     text
+}
+
+/// Without input a container begins with the machine's own: whom that belongs to may close it to everybody.
+fn the_machine_s_null_device_stays_root_s() {
+    use nix::mount::{MsFlags, mount};
+    use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+    // one that nobody else has: other tests run as well
+    let (devices, null) = (std::path::Path::new("/mnt"), std::path::Path::new("/mnt/null"));
+    mount(Some("test"), devices, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+    mknod(null, SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(1, 3)).unwrap();
+    mount(Some(null), "/dev/null", None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+    let mut pod = Pod::start();
+    let mut plan = pod.plan(&["id", "-u"]);
+    plan.spec["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+    let container = pod.create(plan).expect("create");
+    pod.start_container(&container);
+    assert_eq!(pod.exit(&container).exit_code, 0);
+    assert_eq!(container.log_lines(), ["stdout F 1000"]);
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/dev/null").unwrap()), 0);
+}
+
+/// Who begins an exec may open what the container may not: here the kernel's log, which the exec would have for its input.
+fn an_exec_opens_nothing_in_place_of_the_null_device() {
+    let mut pod = Pod::start();
+    for (exec, in_its_place) in
+        (1..).zip(["ln -s /proc/kmsg /dev/null", "ln -s zero /dev/null", "touch /dev/null"])
+    {
+        let script = format!("busybox rm /dev/null; busybox {in_its_place}; echo ready; exec sleep 1000");
+        let container = pod.run(&["sh", "-c", &script]);
+        while container.log_lines().is_empty() {
+            std::thread::yield_now();
+        }
+        assert_eq!(container.log_lines(), ["stdout F ready"]);
+        let why = pod.exec(&container, command(exec, &["true"])).map(drop).unwrap_err();
+        assert!(why.starts_with("open /dev/null: "), "{in_its_place}: {why}");
+    }
 }
