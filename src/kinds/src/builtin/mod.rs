@@ -97,6 +97,7 @@ mod node;
 pub mod pem;
 mod persistent_volume;
 mod persistent_volume_claim;
+mod persistent_volume_source;
 mod plain;
 mod pod;
 mod pod_certificate_request;

@@ -1,8 +1,9 @@
 //! StatefulSets: pods with numbers.
 
+use super::checks::{label_selector, not_negative};
 use super::name_of;
 use super::pod_validation::template;
-use super::workloads::{at_least_zero, container_cells};
+use super::workloads::{at_least_zero, collisions, container_cells, counts};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, scale, selectors};
 use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetStatus,
@@ -58,6 +59,10 @@ impl TypedKind for StatefulSet {
         Some(("spec.template", &self.spec.template))
     }
     super::scaled!(|spec| scale::told(&spec.selector), |status| Some(status.replicas));
+    /// Its pods are called after it, and a pod's name is its host name.
+    fn validate_name(name: &str) -> Result<(), String> {
+        super::names::dns_label(name)
+    }
     fn validate(&self, errors: &mut ErrorList) {
         let spec = &self.spec;
         match spec.pod_management_policy.as_deref().unwrap_or_default() {
@@ -78,6 +83,12 @@ impl TypedKind for StatefulSet {
         template(&with_claims(spec), "spec.template", "StatefulSet", errors);
     }
 
+    /// Nobody looked at the name of the Service before, and it can not be changed: only a new one is judged.
+    fn validate_create(&self, errors: &mut ErrorList) {
+        let service = self.spec.service_name.as_deref().unwrap_or_default();
+        super::checks::optional(super::names::dns_label, service, "spec.serviceName", errors);
+    }
+
     fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         let old = &old.spec;
         let mut same = self.spec.clone();
@@ -92,6 +103,20 @@ impl TypedKind for StatefulSet {
         if same != *old {
             errors.forbidden("spec", UPDATE);
         }
+    }
+
+    fn validate_status_update(&self, old: &Self, errors: &mut ErrorList) {
+        let Some(status) = &self.status else { return };
+        let each = [
+            ("readyReplicas", status.ready_replicas),
+            ("currentReplicas", status.current_replicas),
+            ("updatedReplicas", status.updated_replicas),
+            ("availableReplicas", status.available_replicas),
+        ];
+        counts(status.replicas, &each, "status.readyReplicas", errors);
+        not_negative(status.observed_generation.unwrap_or(0), "status.observedGeneration", errors);
+        let before = old.status.as_ref().and_then(|status| status.collision_count);
+        collisions(status.collision_count, before, errors);
     }
 
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
@@ -133,8 +158,13 @@ fn claim_volume(name: &str) -> Volume {
 }
 
 fn selected(spec: &StatefulSetSpec, errors: &mut ErrorList) {
+    label_selector(Some(&spec.selector), "spec.selector", errors);
     match selectors::from_object(&spec.selector) {
-        Err(why) => errors.invalid("spec.selector", serde_json::json!(spec.selector), why),
+        // what is wrong has been told; upstream tells the whole once more, without words
+        Err(_) => {
+            let message = format!("Invalid value: {}", serde_json::json!(spec.selector));
+            errors.push("FieldValueInvalid", "spec.selector", message);
+        }
         Ok(selector) => {
             if selector.requirements.is_empty() {
                 let value = serde_json::json!(spec.selector);
@@ -169,8 +199,9 @@ fn strategy(spec: &StatefulSetSpec, errors: &mut ErrorList) {
             let at = format!("{field}.rollingUpdate.maxUnavailable");
             super::deployment::count_or_percent(rolling.max_unavailable.as_ref(), &at, errors);
             if super::deployment::amount(rolling.max_unavailable.as_ref()) == Some(0) {
-                errors.invalid(at, serde_json::json!(rolling.max_unavailable), "cannot be 0");
+                errors.invalid(&at, serde_json::json!(rolling.max_unavailable), "cannot be 0");
             }
+            super::deployment::at_most_all(rolling.max_unavailable.as_ref(), &at, errors);
         }
         _ => {
             let value = serde_json::json!(strategy);
