@@ -4,6 +4,7 @@ use super::amounts::round_up_all;
 use super::checks::{IMMUTABLE, among, judged, list, text};
 use super::persistent_volume_source::{source, sources};
 use super::pod_validation::term_of_volume;
+use super::pod_warnings::{node_term, removed_since};
 use super::volume_checks::{
     STORAGE, access_modes, class_name, class_word, modes_word, node_affinity, old_class_warning, phase_word,
     positive, storage_of, unset, volume_mode,
@@ -110,7 +111,12 @@ impl TypedKind for PersistentVolume {
         let recycle = recycled.then(|| {
             "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.".to_owned()
         });
-        old_class_warning(&self.metadata).into_iter().chain(recycle).collect()
+        let mut warnings: Vec<String> =
+            old_class_warning(&self.metadata).into_iter().chain(recycle).collect();
+        if let Some(spec) = &self.spec {
+            of_nodes_and_source(spec, &mut warnings);
+        }
+        warnings
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         let none = PersistentVolumeSpec::default();
@@ -131,6 +137,21 @@ impl TypedKind for PersistentVolume {
             age(self.metadata.creation_timestamp.as_ref(), now),
             unset(&spec.volume_mode).into(),
         ]
+    }
+}
+
+fn of_nodes_and_source(spec: &PersistentVolumeSpec, warnings: &mut Vec<String>) {
+    let required = spec.node_affinity.as_ref().and_then(|affinity| affinity.required.as_ref());
+    for (index, term) in required.iter().flat_map(|required| &required.node_selector_terms).enumerate() {
+        let at = format!("spec.nodeAffinity.required.nodeSelectorTerms[{index}]");
+        node_term(term, false, &at, warnings);
+    }
+    let given = sources(spec);
+    let named = given.keys().map(|field| if field == "storageos" { "storageOS" } else { field.as_str() });
+    for field in named {
+        if let Some(since) = removed_since(field) {
+            warnings.push(format!("spec.{field}: {since}"));
+        }
     }
 }
 
