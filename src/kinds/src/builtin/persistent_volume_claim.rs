@@ -90,16 +90,7 @@ impl TypedKind for PersistentVolumeClaim {
         }
     }
     fn warnings(&self, _old: Option<&Self>) -> Vec<String> {
-        let asked = self.spec.as_ref().and_then(|spec| spec.resources.as_ref());
-        let fraction = asked.and_then(|asked| storage_of(&asked.requests)).filter(|amount| {
-            parsed(amount).is_some_and(|exact| Quantity::from_units(exact.value()) != exact)
-        });
-        let fraction = fraction.map(|amount| {
-            format!(
-                "spec.resources.requests[storage]: fractional byte value {:?} is invalid, must be an integer",
-                amount.0
-            )
-        });
+        let fraction = self.spec.as_ref().and_then(|spec| fraction(spec, "spec"));
         old_class_warning(&self.metadata).into_iter().chain(fraction).collect()
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
@@ -122,6 +113,18 @@ impl TypedKind for PersistentVolumeClaim {
             unset(&spec.volume_mode).into(),
         ]
     }
+}
+
+/// Half a byte is asked for: upstream's `GetWarningsForPersistentVolumeClaimSpec`.
+pub(super) fn fraction(spec: &PersistentVolumeClaimSpec, at: &str) -> Option<String> {
+    let asked = storage_of(&spec.resources.as_ref()?.requests)?;
+    let exact = parsed(asked)?;
+    (Quantity::from_units(exact.value()) != exact).then(|| {
+        format!(
+            "{at}.resources.requests[storage]: fractional byte value {:?} is invalid, must be an integer",
+            asked.0
+        )
+    })
 }
 
 pub(super) fn spec_defaults(spec: &mut PersistentVolumeClaimSpec) {

@@ -2,14 +2,17 @@
 
 use super::checks::{label_selector, not_negative};
 use super::name_of;
+use super::persistent_volume_claim::fraction;
 use super::pod_validation::template;
+use super::pod_warnings;
 use super::workloads::{at_least_zero, collisions, container_cells, counts};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, scale, selectors};
 use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetStatus,
 };
 use k8s_openapi::api::core::v1::{
-    PersistentVolumeClaimStatus, PersistentVolumeClaimVolumeSource, PodTemplateSpec, Volume,
+    PersistentVolumeClaimSpec, PersistentVolumeClaimStatus, PersistentVolumeClaimVolumeSource,
+    PodTemplateSpec, Volume,
 };
 use std::collections::HashSet;
 
@@ -76,15 +79,20 @@ impl TypedKind for StatefulSet {
         retention(spec, errors);
         at_least_zero("spec.replicas", spec.replicas, errors);
         at_least_zero("spec.minReadySeconds", spec.min_ready_seconds, errors);
-        at_least_zero("spec.revisionHistoryLimit", spec.revision_history_limit, errors);
         let start = spec.ordinals.as_ref().and_then(|ordinals| ordinals.start);
         at_least_zero("spec.ordinals.start", start, errors);
         selected(spec, errors);
         template(&with_claims(spec), "spec.template", "StatefulSet", errors);
     }
 
-    /// Nobody looked at the name of the Service before, and it can not be changed: only a new one is judged.
+    /// Nobody looked at these before, and they can not be changed: only new ones are judged.
     fn validate_create(&self, errors: &mut ErrorList) {
+        let none = PersistentVolumeClaimSpec::default();
+        for (index, claim) in self.spec.volume_claim_templates.iter().flatten().enumerate() {
+            let spec = claim.spec.as_ref().unwrap_or(&none);
+            let at = format!("spec.volumeClaimTemplates[{index}].spec");
+            super::persistent_volume_claim::spec(spec, &at, errors);
+        }
         let service = self.spec.service_name.as_deref().unwrap_or_default();
         super::checks::optional(super::names::dns_label, service, "spec.serviceName", errors);
     }
@@ -103,6 +111,25 @@ impl TypedKind for StatefulSet {
         if same != *old {
             errors.forbidden("spec", UPDATE);
         }
+    }
+
+    fn warnings(&self, old: Option<&Self>) -> Vec<String> {
+        let spec = &self.spec;
+        let mut warnings = match old {
+            Some(old) if !self.generation_changes(old) => return Vec::new(),
+            old => pod_warnings::of_workload(&self.metadata, "spec.template", &spec.template, old.is_none()),
+        };
+        for (index, claim) in spec.volume_claim_templates.iter().flatten().enumerate() {
+            let at = format!("spec.volumeClaimTemplates[{index}]");
+            warnings.extend(claim.spec.as_ref().and_then(|claim| fraction(claim, &at)));
+        }
+        if spec.revision_history_limit.is_some_and(|limit| limit < 0) {
+            warnings.push(
+                "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"
+                    .to_owned(),
+            );
+        }
+        warnings
     }
 
     fn validate_status_update(&self, old: &Self, errors: &mut ErrorList) {

@@ -31,6 +31,17 @@ fn what_is_on_its_way_out_is_told() {
         json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "e"},
             "addressType": kind, "endpoints": [{"addresses": [address]}]})
     };
+    let set = |spec: Value| {
+        let mut set = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "s"}, "spec": {
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}}}});
+        set["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        set
+    };
+    let claim = |size: &str| {
+        json!({"volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": {
+            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}}]})
+    };
     let quobyte = json!({"registry": "r:1", "volume": "v"});
     let cases = [
         ("a class", class("topology.kubernetes.io/zone"), vec![]),
@@ -48,6 +59,15 @@ fn what_is_on_its_way_out_is_told() {
             vec![
                 format!("spec.nodeAffinity.required.nodeSelectorTerms[0].matchExpressions[0].key: {zone} is {since}"),
                 "spec.quobyte: deprecated in v1.22, non-functional in v1.25+".to_owned(),
+            ],
+        ),
+        ("a stateful set", set(claim("1Gi")), vec![]),
+        (
+            "a stateful set that keeps all its revisions",
+            set(json!({"revisionHistoryLimit": -1})),
+            vec![
+                "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"
+                    .to_owned(),
             ],
         ),
         ("endpoints", slice("IPv6", "2001:db8::1"), vec![]),
