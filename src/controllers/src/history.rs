@@ -175,7 +175,7 @@ pub(crate) async fn clean_up(
         let hash = revision.metadata.labels.as_ref().and_then(|labels| labels.get(label));
         live.contains(name(revision)) || hash.is_some_and(|hash| live.contains(hash))
     };
-    let limit = limit.unwrap_or(10).max(0) as usize;
+    let Some(limit) = kept(limit) else { return Ok(()) };
     for revision in surplus(history, limit, is_live) {
         let gone = revisions.delete(&key_of(&revision.metadata), DeleteOptions::default()).await;
         unless_gone(gone)?;
@@ -183,9 +183,19 @@ pub(crate) async fn clean_up(
     Ok(())
 }
 
+/// How many that nobody uses; `None` is all, where less than none is said: a StatefulSet may.
+fn kept(limit: Option<i32>) -> Option<usize> {
+    usize::try_from(limit.unwrap_or(10)).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn less_than_none_is_all() {
+        assert_eq!([None, Some(0), Some(3), Some(-1)].map(kept), [Some(10), Some(0), Some(3), None]);
+    }
 
     fn revision(name: &str, number: i64) -> Arc<ControllerRevision> {
         let mut revision = ControllerRevision { revision: Some(number), ..ControllerRevision::default() };

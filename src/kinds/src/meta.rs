@@ -5,7 +5,7 @@ use crate::managed_fields::validate_managed_fields;
 use crate::{ErrorList, Scope, Version};
 use api::ObjectKey;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const ANNOTATIONS_MAX: usize = 256 * 1024; // bytes, all keys and values together
 
@@ -79,6 +79,18 @@ pub(crate) fn finalizers(finalizers: &[String], field: &str, errors: &mut ErrorL
 }
 
 /// The core's own rule: it does not hold for what is defined by others, nor for the definitions themselves.
+/// Of custom resources, which may have any: those that are new and that somebody else may call the same.
+pub(crate) fn finalizer_warnings(new: &ObjectMeta, old: Option<&ObjectMeta>) -> Vec<String> {
+    let before = old.and_then(|old| old.finalizers.as_deref()).unwrap_or_default();
+    let is_odd = |name: &&String| {
+        !before.contains(name) && !name.contains('/') && !OLD_FINALIZERS.contains(&name.as_str())
+    };
+    let added: BTreeSet<&String> = new.finalizers.iter().flatten().filter(is_odd).collect();
+    let why = "prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other \
+               finalizer writers";
+    added.into_iter().map(|name| format!("metadata.finalizers: {name:?}: {why}")).collect()
+}
+
 pub(crate) fn standard_finalizers(finalizers: &[String], field: &str, errors: &mut ErrorList) {
     for (index, finalizer) in finalizers.iter().enumerate() {
         if !finalizer.contains('/') && !OLD_FINALIZERS.contains(&finalizer.as_str()) {
@@ -155,5 +167,28 @@ pub fn validate_meta_update(new: &ObjectMeta, old: &ObjectMeta, errors: &mut Err
         let why = "no new finalizers can be added if the object is being deleted, found new finalizers ";
         let each: Vec<String> = added.iter().map(|f| format!("{f:?}")).collect();
         errors.forbidden("metadata.finalizers", format!("{why}[]string{{{}}}", each.join(", ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finalizers_that_another_may_have_chosen_too_are_told_once() {
+        let with = |finalizers: &[&str]| ObjectMeta {
+            finalizers: Some(finalizers.iter().map(|name| (*name).to_owned()).collect()),
+            ..ObjectMeta::default()
+        };
+        let new = with(&["z.example.com", "a.example.com", "example.com/held", "foregroundDeletion"]);
+        let told = |name: &str| {
+            format!(
+                "metadata.finalizers: \"{name}\": prefer a domain-qualified finalizer name including a path (/) to avoid \
+                 accidental conflicts with other finalizer writers"
+            )
+        };
+        assert_eq!(finalizer_warnings(&new, None), [told("a.example.com"), told("z.example.com")]);
+        let old = with(&["z.example.com"]);
+        assert_eq!(finalizer_warnings(&new, Some(&old)), [told("a.example.com")]);
     }
 }

@@ -67,13 +67,18 @@ impl TypedKind for CronJob {
         at_least_zero("spec.successfulJobsHistoryLimit", spec.successful_jobs_history_limit, errors);
         at_least_zero("spec.failedJobsHistoryLimit", spec.failed_jobs_history_limit, errors);
         let Some(job) = &spec.job_template.spec else { return };
+        let mut filled = job.clone();
+        super::job::spec_defaults(&mut filled);
+        super::job_validation::spec(&filled, "spec.jobTemplate.spec", errors);
+        // each job is given one that finds its own pods only
+        if let Some(selector) = &job.selector {
+            let why = "`selector` will be auto-generated";
+            errors.invalid("spec.jobTemplate.spec.selector", serde_json::json!(selector), why);
+        }
         if job.manual_selector == Some(true) {
             let field = "spec.jobTemplate.spec.manualSelector";
             errors.not_supported(field, true, &["nil", "false"]);
         }
-        let mut filled = job.clone();
-        super::job::spec_defaults(&mut filled);
-        super::job_validation::spec(&filled, "spec.jobTemplate.spec", errors);
     }
 
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {

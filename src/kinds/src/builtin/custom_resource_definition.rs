@@ -16,6 +16,7 @@ use std::collections::HashSet;
 
 /// Groups of upstream's own: who defines a kind in one of them says where that was agreed.
 const PROTECTED: [&str; 2] = ["k8s.io", "kubernetes.io"];
+const LONGEST_WARNING: usize = 256; // bytes, upstream's bound
 const APPROVAL: &str = "api-approved.kubernetes.io";
 const COLUMN_TYPES: [&str; 5] = ["integer", "number", "string", "boolean", "date"];
 const COLUMN_FORMATS: [&str; 8] =
@@ -85,8 +86,8 @@ impl TypedKind for CustomResourceDefinition {
                 "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead",
             );
         }
-        all_names(&spec.names, errors);
         versions(&spec.versions, errors);
+        all_names(&spec.names, errors);
         conversion(spec.conversion.as_ref(), errors);
     }
 
@@ -209,9 +210,6 @@ fn all_names(all: &CustomResourceDefinitionNames, errors: &mut ErrorList) {
 }
 
 fn versions(all: &[CustomResourceDefinitionVersion], errors: &mut ErrorList) {
-    if all.is_empty() {
-        errors.required("spec.versions", "must have at least one version");
-    }
     let mut seen = HashSet::new();
     for (index, version) in all.iter().enumerate() {
         let at = format!("spec.versions[{index}]");
@@ -221,21 +219,42 @@ fn versions(all: &[CustomResourceDefinitionVersion], errors: &mut ErrorList) {
         if !seen.insert(version.name.as_str()) {
             errors.invalid("spec.versions", version.name.as_str(), "must contain unique version names");
         }
-        if version.deprecation_warning.is_some() && version.deprecated != Some(true) {
-            let given = version.deprecation_warning.clone().unwrap_or_default();
-            errors.invalid(
-                format!("{at}.deprecationWarning"),
-                given,
-                "can only be set for deprecated versions",
+        if let Some(warning) = version.deprecation_warning.as_deref() {
+            deprecation(
+                warning,
+                version.deprecated == Some(true),
+                &format!("{at}.deprecationWarning"),
+                errors,
             );
         }
         version_schema(version, &at, errors);
         columns(version, &at, errors);
         scale(version, &at, errors);
     }
-    if !all.is_empty() && all.iter().filter(|version| version.storage).count() != 1 {
+    if all.iter().filter(|version| version.storage).count() != 1 {
         let names: Vec<&str> = all.iter().map(|version| version.name.as_str()).collect();
-        errors.invalid("spec.versions", names, "must have exactly one version marked as storage version");
+        // a list of none is none in Go
+        let shown = if names.is_empty() { serde_json::Value::Null } else { names.into() };
+        errors.invalid("spec.versions", shown, "must have exactly one version marked as storage version");
+    }
+}
+
+/// It goes into a header of every answer.
+fn deprecation(warning: &str, is_deprecated: bool, at: &str, errors: &mut ErrorList) {
+    if !is_deprecated {
+        return errors.invalid(at, warning, "can only be set for deprecated versions");
+    }
+    if warning.len() > LONGEST_WARNING {
+        errors.invalid(at, warning, format_args!("must be <= {LONGEST_WARNING} characters long"));
+    }
+    if warning.is_empty() {
+        errors.invalid(at, warning, "must not be an empty string");
+    }
+    if let Some((index, _)) = warning.char_indices().find(|(_, c)| c.is_control()) {
+        let why = format_args!(
+            "must only contain printable UTF-8 characters; non-printable character found at index {index}"
+        );
+        errors.invalid(at, warning, why);
     }
 }
 

@@ -1,8 +1,9 @@
 //! DaemonSets: one pod on each node.
 
+use super::checks::{label_selector, not_negative};
 use super::name_of;
 use super::pod_validation::template;
-use super::workloads::{at_least_zero, container_cells, selector_stays};
+use super::workloads::{at_least_zero, collisions, container_cells, selector_stays};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetStatus, RollingUpdateDaemonSet};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
@@ -67,22 +68,19 @@ impl TypedKind for DaemonSet {
     }
     fn validate(&self, errors: &mut ErrorList) {
         let spec = &self.spec;
-        match selectors::from_object(&spec.selector) {
-            Err(why) => errors.invalid("spec.selector", serde_json::json!(spec.selector), why),
-            Ok(selector) => {
-                let labels = spec.template.metadata.as_ref().and_then(|m| m.labels.clone());
-                let labels = labels.unwrap_or_default();
-                if !selector.matches(&labels) {
-                    errors.invalid(
-                        "spec.template.metadata.labels",
-                        serde_json::json!(labels),
-                        "`selector` does not match template `labels`",
-                    );
-                }
-                if selector.requirements.is_empty() {
-                    let value = serde_json::json!(spec.selector);
-                    errors.invalid("spec.selector", value, "empty selector is invalid for daemonset");
-                }
+        label_selector(Some(&spec.selector), "spec.selector", errors);
+        if let Ok(selector) = selectors::from_object(&spec.selector) {
+            let labels = spec.template.metadata.as_ref().and_then(|m| m.labels.clone()).unwrap_or_default();
+            if !selector.matches(&labels) {
+                errors.invalid(
+                    "spec.template.metadata.labels",
+                    serde_json::json!(labels),
+                    "`selector` does not match template `labels`",
+                );
+            }
+            if selector.requirements.is_empty() {
+                let value = serde_json::json!(spec.selector);
+                errors.invalid("spec.selector", value, "empty selector is invalid for daemonset");
             }
         }
         template(&spec.template, "spec.template", "DaemonSet", errors);
@@ -93,6 +91,24 @@ impl TypedKind for DaemonSet {
 
     fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         selector_stays(&self.spec.selector, &old.spec.selector, errors);
+    }
+
+    fn validate_status_update(&self, old: &Self, errors: &mut ErrorList) {
+        let Some(status) = &self.status else { return };
+        for (field, count) in [
+            ("currentNumberScheduled", status.current_number_scheduled),
+            ("numberMisscheduled", status.number_misscheduled),
+            ("desiredNumberScheduled", status.desired_number_scheduled),
+            ("numberReady", status.number_ready),
+            ("updatedNumberScheduled", status.updated_number_scheduled.unwrap_or(0)),
+            ("numberAvailable", status.number_available.unwrap_or(0)),
+            ("numberUnavailable", status.number_unavailable.unwrap_or(0)),
+        ] {
+            not_negative(count.into(), format_args!("status.{field}"), errors);
+        }
+        not_negative(status.observed_generation.unwrap_or(0), "status.observedGeneration", errors);
+        let before = old.status.as_ref().and_then(|status| status.collision_count);
+        collisions(status.collision_count, before, errors);
     }
 
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
@@ -134,16 +150,18 @@ fn strategy(spec: &DaemonSetSpec, errors: &mut ErrorList) {
         ("OnDelete", _) => {}
         ("RollingUpdate", None) => errors.required(format!("{field}.rollingUpdate"), ""),
         ("RollingUpdate", Some(rolling)) => rolling_update(rolling, errors),
-        (other, _) => {
-            errors.not_supported(format!("{field}.type"), other, &["RollingUpdate", "OnDelete"]);
-        }
+        _ => errors.not_supported(field, serde_json::json!(strategy), &["RollingUpdate", "OnDelete"]),
     }
 }
 
 fn rolling_update(rolling: &RollingUpdateDaemonSet, errors: &mut ErrorList) {
     let field = "spec.updateStrategy.rollingUpdate";
-    for (name, value) in [("maxSurge", &rolling.max_surge), ("maxUnavailable", &rolling.max_unavailable)] {
+    let both = [("maxUnavailable", &rolling.max_unavailable), ("maxSurge", &rolling.max_surge)];
+    for (name, value) in both {
         super::deployment::count_or_percent(value.as_ref(), &format!("{field}.{name}"), errors);
+    }
+    for (name, value) in both {
+        super::deployment::at_most_all(value.as_ref(), &format!("{field}.{name}"), errors);
     }
     let is_some = |value: &Option<IntOrString>| super::deployment::amount(value.as_ref()) != Some(0);
     match (is_some(&rolling.max_unavailable), is_some(&rolling.max_surge)) {
@@ -159,11 +177,5 @@ fn rolling_update(rolling: &RollingUpdateDaemonSet, errors: &mut ErrorList) {
             errors.required(format!("{field}.maxUnavailable"), "cannot be 0 when maxSurge is 0")
         }
         _ => {}
-    }
-    for (name, value) in [("maxUnavailable", &rolling.max_unavailable), ("maxSurge", &rolling.max_surge)] {
-        if super::deployment::percent(value.as_ref()).is_some_and(|percent| percent > 100) {
-            let value = serde_json::json!(value);
-            errors.invalid(format!("{field}.{name}"), value, "must not be greater than 100%");
-        }
     }
 }

@@ -2,7 +2,9 @@
 //! for the kinds that have one.
 
 use super::checks::{not_negative, text};
-use super::workloads::{at_least_zero, container_cells, counts, selected_template, selector_stays};
+use super::workloads::{
+    at_least_zero, collisions, container_cells, counts, selected_template, selector_stays,
+};
 use super::{fill, name_of};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, scale, selectors};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus, DeploymentStrategy, RollingUpdateDeployment};
@@ -74,21 +76,22 @@ impl TypedKind for Deployment {
     fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         selector_stays(&self.spec.selector, &old.spec.selector, errors);
     }
-    fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
+    fn validate_status_update(&self, old: &Self, errors: &mut ErrorList) {
         let Some(status) = &self.status else { return };
         let each = [
             ("updatedReplicas", status.updated_replicas),
             ("readyReplicas", status.ready_replicas),
             ("availableReplicas", status.available_replicas),
         ];
-        counts(status.replicas.unwrap_or(0), &each, errors);
+        counts(status.replicas.unwrap_or(0), &each, "readyReplicas", errors);
         for (field, count) in [
             ("observedGeneration", status.observed_generation.unwrap_or(0)),
             ("unavailableReplicas", status.unavailable_replicas.unwrap_or(0).into()),
-            ("collisionCount", status.collision_count.unwrap_or(0).into()),
         ] {
             not_negative(count, format_args!("status.{field}"), errors);
         }
+        let before = old.status.as_ref().and_then(|status| status.collision_count);
+        collisions(status.collision_count, before, errors);
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         let none = Default::default();
@@ -138,8 +141,13 @@ fn rolling_update(rolling: &RollingUpdateDeployment, at: &str, errors: &mut Erro
         let value = serde_json::json!(unavailable);
         errors.invalid(&unavailable_at, value, "may not be 0 when `maxSurge` is 0");
     }
-    if percent(unavailable.as_ref()).is_some_and(|percent| percent > 100) {
-        errors.invalid(&unavailable_at, serde_json::json!(unavailable), "must not be greater than 100%");
+    at_most_all(unavailable.as_ref(), &unavailable_at, errors);
+}
+
+/// Upstream's `IsNotMoreThan100Percent`.
+pub(super) fn at_most_all(value: Option<&IntOrString>, at: &str, errors: &mut ErrorList) {
+    if percent(value).is_some_and(|percent| percent > 100) {
+        errors.invalid(at, serde_json::json!(value), "must not be greater than 100%");
     }
 }
 

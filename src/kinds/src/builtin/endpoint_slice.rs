@@ -1,6 +1,7 @@
 //! EndpointSlices: addresses of one family, their ports, zones and hints, within upstream's bounds. The family stays.
 
 use super::checks::{PROTOCOLS, immutable, judged, list, non_special_ip, one_of, optional, text};
+use super::service_warnings::not_canonical;
 use super::{fill, name_of, names};
 use crate::{Cell, Column, ErrorList, TypedKind, age};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointHints, EndpointPort, EndpointSlice};
@@ -56,6 +57,19 @@ impl TypedKind for EndpointSlice {
     }
     fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         immutable(&self.address_type, &old.address_type, "addressType", errors);
+    }
+    fn warnings(&self, old: Option<&Self>) -> Vec<String> {
+        let is_deprecated = self.address_type == "FQDN" && old.is_none();
+        // upstream places it where the field does not stand
+        let of_type = is_deprecated.then(|| "spec.addressType: FQDN endpoints are deprecated".to_owned());
+        let mut warnings = Vec::from_iter(of_type);
+        for (index, endpoint) in list(&self.endpoints).iter().enumerate() {
+            for (position, address) in endpoint.addresses.iter().enumerate() {
+                let at = format!("endpoints[{index}].addresses[{position}]");
+                warnings.extend(not_canonical(&at, address));
+            }
+        }
+        warnings
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         let ports: Vec<String> =

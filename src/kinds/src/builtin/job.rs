@@ -65,20 +65,18 @@ impl TypedKind for Job {
         }
         match &spec.selector {
             None => errors.required("spec.selector", ""),
-            Some(selector) => match selectors::from_object(selector) {
-                Err(why) => errors.invalid("spec.selector", serde_json::json!(selector), why),
-                Ok(selector) => {
-                    let labels = spec.template.metadata.as_ref().and_then(|m| m.labels.clone());
-                    let labels = labels.unwrap_or_default();
-                    if !selector.matches(&labels) {
-                        errors.invalid(
-                            "spec.template.metadata.labels",
-                            serde_json::json!(labels),
-                            "`selector` does not match template `labels`",
-                        );
-                    }
+            Some(selector) => {
+                super::checks::label_selector(Some(selector), "spec.selector", errors);
+                let labels = spec.template.metadata.as_ref().and_then(|m| m.labels.clone());
+                let labels = labels.unwrap_or_default();
+                if selectors::from_object(selector).is_ok_and(|selector| !selector.matches(&labels)) {
+                    errors.invalid(
+                        "spec.template.metadata.labels",
+                        serde_json::json!(labels),
+                        "`selector` does not match template `labels`",
+                    );
                 }
-            },
+            }
         }
         super::job_validation::spec(spec, "spec", errors);
         if is_indexed(spec)
@@ -121,6 +119,10 @@ impl TypedKind for Job {
         stays("managedBy", new.managed_by == old_spec.managed_by, serde_json::json!(new.managed_by));
         let policy = new.success_policy == old_spec.success_policy;
         stays("successPolicy", policy, serde_json::json!(new.success_policy));
+    }
+
+    fn validate_status_update(&self, old: &Self, errors: &mut ErrorList) {
+        super::job_status_validation::validate(self, old, errors);
     }
 
     fn field(&self, path: &str) -> String {

@@ -1,8 +1,10 @@
 //! PersistentVolumes: pieces of storage, each bound to one claim at most.
 
 use super::amounts::round_up_all;
-use super::checks::{IMMUTABLE, among, list, required, text};
-use super::pod_validation::{has_backsteps, host_path, nfs_server, term_of_volume};
+use super::checks::{IMMUTABLE, among, judged, list, text};
+use super::persistent_volume_source::{source, sources};
+use super::pod_validation::term_of_volume;
+use super::pod_warnings::{node_term, removed_since};
 use super::volume_checks::{
     STORAGE, access_modes, class_name, class_word, modes_word, node_affinity, old_class_warning, phase_word,
     positive, storage_of, unset, volume_mode,
@@ -10,34 +12,9 @@ use super::volume_checks::{
 use super::{fill, name_of, names};
 use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeSpec, PersistentVolumeStatus};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const RECLAIM_POLICIES: [&str; 3] = ["Delete", "Recycle", "Retain"];
-/// In the order in which upstream looks for a second source.
-const SOURCES: [&str; 22] = [
-    "hostPath",
-    "gcePersistentDisk",
-    "awsElasticBlockStore",
-    "glusterfs",
-    "flocker",
-    "nfs",
-    "rbd",
-    "quobyte",
-    "cephfs",
-    "iscsi",
-    "cinder",
-    "fc",
-    "flexVolume",
-    "azureFile",
-    "vsphereVolume",
-    "photonPersistentDisk",
-    "portworxVolume",
-    "azureDisk",
-    "scaleIO",
-    "local",
-    "storageos",
-    "csi",
-];
 
 impl TypedKind for PersistentVolume {
     const SINGULAR: &'static str = "persistentvolume";
@@ -124,13 +101,22 @@ impl TypedKind for PersistentVolume {
             let why = "field is immutable, except for updating from beta label to GA";
             errors.invalid("nodeAffinity", json!(new.node_affinity), why);
         }
+        if old.volume_attributes_class_name.is_some() && new.volume_attributes_class_name.is_none() {
+            let why = "update from non-nil value to nil is forbidden";
+            errors.forbidden("spec.volumeAttributesClassName", why);
+        }
     }
     fn warnings(&self, _old: Option<&Self>) -> Vec<String> {
         let recycled = text(&policy(self)) == "Recycle";
         let recycle = recycled.then(|| {
             "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.".to_owned()
         });
-        old_class_warning(&self.metadata).into_iter().chain(recycle).collect()
+        let mut warnings: Vec<String> =
+            old_class_warning(&self.metadata).into_iter().chain(recycle).collect();
+        if let Some(spec) = &self.spec {
+            of_nodes_and_source(spec, &mut warnings);
+        }
+        warnings
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         let none = PersistentVolumeSpec::default();
@@ -154,15 +140,23 @@ impl TypedKind for PersistentVolume {
     }
 }
 
-fn policy(volume: &PersistentVolume) -> Option<String> {
-    volume.spec.as_ref()?.persistent_volume_reclaim_policy.clone()
+fn of_nodes_and_source(spec: &PersistentVolumeSpec, warnings: &mut Vec<String>) {
+    let required = spec.node_affinity.as_ref().and_then(|affinity| affinity.required.as_ref());
+    for (index, term) in required.iter().flat_map(|required| &required.node_selector_terms).enumerate() {
+        let at = format!("spec.nodeAffinity.required.nodeSelectorTerms[{index}]");
+        node_term(term, false, &at, warnings);
+    }
+    let given = sources(spec);
+    let named = given.keys().map(|field| if field == "storageos" { "storageOS" } else { field.as_str() });
+    for field in named {
+        if let Some(since) = removed_since(field) {
+            warnings.push(format!("spec.{field}: {since}"));
+        }
+    }
 }
 
-/// What the storage is, and nothing else of the spec.
-fn sources(spec: &PersistentVolumeSpec) -> serde_json::Map<String, Value> {
-    let whole = api::json::to_value(spec).unwrap_or_default();
-    let all = whole.as_object().cloned().unwrap_or_default();
-    all.into_iter().filter(|(field, _)| SOURCES.contains(&field.as_str())).collect()
+fn policy(volume: &PersistentVolume) -> Option<String> {
+    volume.spec.as_ref()?.persistent_volume_reclaim_policy.clone()
 }
 
 /// Upstream's `ValidatePersistentVolumeSpec`.
@@ -183,7 +177,11 @@ pub(super) fn spec(spec: &PersistentVolumeSpec, at: &str, errors: &mut ErrorList
     class_name(&spec.storage_class_name, format_args!("{at}.storageClassName"), errors);
     volume_mode(&spec.volume_mode, at, errors);
     if let Some(class) = &spec.volume_attributes_class_name {
-        required(names::dns_subdomain, class, format_args!("{at}.volumeAttributesClassName"), errors);
+        let field = format!("{at}.volumeAttributesClassName");
+        match class.as_str() {
+            "" => errors.required(field, "an empty string is disallowed"),
+            class => judged(names::dns_subdomain, class, field, errors),
+        }
         if spec.csi.is_none() {
             errors.required(
                 format_args!("{at}.csi"),
@@ -208,44 +206,5 @@ fn capacity(spec: &PersistentVolumeSpec, at: &str, errors: &mut ErrorList) {
     }
     for (name, amount) in given {
         positive(amount, format_args!("{at}[{name}]"), errors);
-    }
-}
-
-fn source(spec: &PersistentVolumeSpec, has_affinity: bool, at: &str, errors: &mut ErrorList) {
-    let given = sources(spec);
-    let mut set = SOURCES.iter().filter(|name| given.contains_key(**name));
-    let Some(first) = set.next() else {
-        return errors.required(at, "must specify a volume type");
-    };
-    for second in set {
-        errors.forbidden(format_args!("{at}.{second}"), "may not specify more than 1 volume type");
-    }
-    let at = format!("{at}.{first}");
-    if let Some(path) = &spec.host_path {
-        host_path(path, &at, errors);
-    } else if let Some(nfs) = &spec.nfs {
-        for (field, value) in [("server", &nfs.server), ("path", &nfs.path)] {
-            if value.is_empty() {
-                errors.required(format_args!("{at}.{field}"), "");
-            }
-        }
-        if !nfs.path.starts_with('/') {
-            errors.invalid(format_args!("{at}.path"), nfs.path.as_str(), "must be an absolute path");
-        }
-        nfs_server(&nfs.server, &at, errors);
-    } else if let Some(local) = &spec.local {
-        if local.path.is_empty() {
-            errors.required(format_args!("{at}.path"), "");
-        } else if has_backsteps(&local.path) {
-            errors.invalid(format_args!("{at}.path"), local.path.as_str(), "must not contain '..'");
-        }
-        if !has_affinity {
-            errors.required("metadata.annotations", "Local volume requires node affinity");
-        }
-    } else if let Some(csi) = &spec.csi {
-        super::csi_driver::driver_name(&csi.driver, &format!("{at}.driver"), errors);
-        if csi.volume_handle.is_empty() {
-            errors.required(format_args!("{at}.volumeHandle"), "");
-        }
     }
 }

@@ -1,10 +1,10 @@
 //! PersistentVolumeClaims: what is wished for of storage, and what it was bound to.
 
 use super::amounts::round_up_all;
-use super::checks::{IMMUTABLE, judged, label_selector, list, required, text};
+use super::checks::{IMMUTABLE, judged, label_selector, list, optional, required, text};
 use super::volume_checks::{
-    STORAGE, access_modes, class_name, class_word, modes_word, old_class_warning, phase_word, positive,
-    storage_of, unset, volume_mode,
+    OLD_CLASS, STORAGE, access_modes, class_name, class_word, modes_word, old_class_warning, phase_word,
+    positive, storage_of, unset, volume_mode,
 };
 use super::{fill, name_of, names};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age};
@@ -77,6 +77,8 @@ impl TypedKind for PersistentVolumeClaim {
         if new.volume_mode != before.volume_mode {
             errors.invalid("volumeMode", json!(new.volume_mode), IMMUTABLE);
         }
+        attributes_class(new, old, errors);
+        old_class(self, old, errors);
     }
     fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
         let Some(status) = &self.status else { return };
@@ -88,16 +90,7 @@ impl TypedKind for PersistentVolumeClaim {
         }
     }
     fn warnings(&self, _old: Option<&Self>) -> Vec<String> {
-        let asked = self.spec.as_ref().and_then(|spec| spec.resources.as_ref());
-        let fraction = asked.and_then(|asked| storage_of(&asked.requests)).filter(|amount| {
-            parsed(amount).is_some_and(|exact| Quantity::from_units(exact.value()) != exact)
-        });
-        let fraction = fraction.map(|amount| {
-            format!(
-                "spec.resources.requests[storage]: fractional byte value {:?} is invalid, must be an integer",
-                amount.0
-            )
-        });
+        let fraction = self.spec.as_ref().and_then(|spec| fraction(spec, "spec"));
         old_class_warning(&self.metadata).into_iter().chain(fraction).collect()
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
@@ -122,6 +115,18 @@ impl TypedKind for PersistentVolumeClaim {
     }
 }
 
+/// Half a byte is asked for: upstream's `GetWarningsForPersistentVolumeClaimSpec`.
+pub(super) fn fraction(spec: &PersistentVolumeClaimSpec, at: &str) -> Option<String> {
+    let asked = storage_of(&spec.resources.as_ref()?.requests)?;
+    let exact = parsed(asked)?;
+    (Quantity::from_units(exact.value()) != exact).then(|| {
+        format!(
+            "{at}.resources.requests[storage]: fractional byte value {:?} is invalid, must be an integer",
+            asked.0
+        )
+    })
+}
+
 pub(super) fn spec_defaults(spec: &mut PersistentVolumeClaimSpec) {
     spec.volume_mode.get_or_insert_with(|| "Filesystem".to_owned());
     if let Some(resources) = &mut spec.resources {
@@ -140,6 +145,38 @@ fn request(spec: &PersistentVolumeClaimSpec) -> Option<Quantity> {
 
 fn is_bound(claim: &PersistentVolumeClaim) -> bool {
     claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound")
+}
+
+/// A class that the volume has got can be changed for another, and no longer be taken back.
+fn attributes_class(new: &PersistentVolumeClaimSpec, old: &PersistentVolumeClaim, errors: &mut ErrorList) {
+    let field = "spec.volumeAttributesClassName";
+    let is_applied = old.status.as_ref().is_some_and(|s| s.current_volume_attributes_class_name.is_some());
+    let before = old.spec.as_ref().and_then(|spec| spec.volume_attributes_class_name.as_deref());
+    let class = new.volume_attributes_class_name.as_deref();
+    if !is_applied || class == before {
+        return;
+    }
+    let current = "when status.currentVolumeAttributesClassName is not nil";
+    match class {
+        None => errors.forbidden(field, format_args!("update to nil is forbidden {current}")),
+        Some("") => errors.forbidden(field, format_args!("update to empty string is forbidden {current}")),
+        Some(_) => {}
+    }
+}
+
+/// The annotation that named the class before there was a field stays, or goes where the field says the same.
+fn old_class(new: &PersistentVolumeClaim, old: &PersistentVolumeClaim, errors: &mut ErrorList) {
+    let said = |claim: &PersistentVolumeClaim| {
+        claim.metadata.annotations.as_ref().and_then(|all| all.get(OLD_CLASS)).cloned()
+    };
+    let class =
+        |claim: &PersistentVolumeClaim| claim.spec.as_ref().and_then(|s| s.storage_class_name.clone());
+    let (now, before) = (said(new), said(old));
+    let moved = before.is_some() && class(old).is_none() && class(new) == before && now.is_none();
+    let (now, before) = (now.unwrap_or_default(), before.unwrap_or_default());
+    if now != before && !moved {
+        errors.invalid(format_args!("metadata.annotations.{OLD_CLASS}"), now, IMMUTABLE);
+    }
 }
 
 /// The new spec, with what may change put back to what it was.
@@ -163,9 +200,7 @@ fn frozen(
         ) {
             amounts.insert(STORAGE.to_owned(), before.clone());
         }
-        if same.volume_attributes_class_name.is_some() {
-            same.volume_attributes_class_name.clone_from(&old.volume_attributes_class_name);
-        }
+        same.volume_attributes_class_name.clone_from(&old.volume_attributes_class_name);
     }
     same
 }
@@ -214,13 +249,6 @@ fn storage(spec: &PersistentVolumeClaimSpec, at: &str, errors: &mut ErrorList) {
         return errors.required(field, "");
     };
     positive(asked, field, errors);
-    let limit = spec.resources.as_ref().and_then(|resources| storage_of(&resources.limits));
-    if let (Some(limit), Some(exact)) = (limit, parsed(asked))
-        && parsed(limit).is_some_and(|limit| exact > limit)
-    {
-        let why = format!("must be less than or equal to {STORAGE} limit of {}", limit.0);
-        errors.invalid(format_args!("{at}.requests"), asked.0.as_str(), why);
-    }
 }
 
 fn data_sources(spec: &PersistentVolumeClaimSpec, at: &str, errors: &mut ErrorList) {
@@ -231,6 +259,8 @@ fn data_sources(spec: &PersistentVolumeClaimSpec, at: &str, errors: &mut ErrorLi
     if let Some(source) = &spec.data_source_ref {
         let field = format!("{at}.dataSourceRef");
         data_source(&source.name, &source.kind, text(&source.api_group), &field, errors);
+        let namespace = text(&source.namespace);
+        optional(names::dns_label, namespace, format_args!("{field}.namespace"), errors);
         if !text(&source.namespace).is_empty() && spec.data_source.is_some() {
             let why = "may not be specified when dataSourceRef.namespace is specified";
             errors.invalid(format_args!("{at}.dataSource"), json!(spec.data_source), why);
@@ -257,5 +287,33 @@ fn data_source(name: &str, kind: &str, group: &str, at: &str, errors: &mut Error
     }
     if !group.is_empty() {
         required(names::dns_subdomain, group, format_args!("{at}.apiGroup"), errors);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_of_attributes_that_the_volume_has_is_not_taken_back() {
+        let claim = |class: Option<&str>, current: Option<&str>| -> PersistentVolumeClaim {
+            serde_json::from_value(json!({"metadata": {"name": "c"},
+                "spec": {"volumeAttributesClassName": class},
+                "status": {"phase": "Bound", "currentVolumeAttributesClassName": current}}))
+            .unwrap()
+        };
+        let cases = [
+            ("another", Some("slow"), Some("quick"), ""),
+            ("none", None, Some("quick"), "update to nil is forbidden when status."),
+            ("an empty one", Some(""), Some("quick"), "update to empty string is forbidden when status."),
+            ("none, before the volume has it", None, None, ""),
+        ];
+        for (name, class, current, want) in cases {
+            let mut errors = ErrorList::default();
+            claim(class, current).validate_update(&claim(Some("quick"), current), &mut errors);
+            let said: Vec<String> = errors.into_causes().into_iter().map(|cause| cause.message).collect();
+            let said = said.join("; ");
+            assert!(if want.is_empty() { said.is_empty() } else { said.contains(want) }, "{name}: {said}");
+        }
     }
 }

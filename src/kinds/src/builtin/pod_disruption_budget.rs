@@ -1,7 +1,7 @@
 //! PodDisruptionBudgets: how many of the selected pods must stay, or may go, as a number or as a part of all.
 
 use super::checks::{label_selector, not_negative};
-use super::deployment::{count_or_percent, percent};
+use super::deployment::{at_most_all, count_or_percent};
 use super::name_of;
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age};
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec, PodDisruptionBudgetStatus};
@@ -66,9 +66,7 @@ impl TypedKind for PodDisruptionBudget {
 
 fn amount(value: Option<&IntOrString>, at: &str, errors: &mut ErrorList) {
     count_or_percent(value, at, errors);
-    if percent(value).is_some_and(|percent| percent > 100) {
-        errors.invalid(at, serde_json::json!(value), "must not be greater than 100%");
-    }
+    at_most_all(value, at, errors);
 }
 
 fn shown(value: Option<&IntOrString>) -> Cell {

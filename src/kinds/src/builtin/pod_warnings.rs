@@ -183,12 +183,12 @@ fn placement(spec: &PodSpec, at: &str, warnings: &mut Vec<String>) {
     }
 }
 
-fn old_node_label(key: &str) -> Option<&'static str> {
+pub(super) fn old_node_label(key: &str) -> Option<&'static str> {
     OLD_NODE_LABELS.iter().find(|(old, _)| *old == key).map(|(_, why)| *why)
 }
 
 /// Values are judged where validation does not: a preference that nothing can fulfil is allowed.
-fn node_term(term: &NodeSelectorTerm, judge_values: bool, at: &str, warnings: &mut Vec<String>) {
+pub(super) fn node_term(term: &NodeSelectorTerm, judge_values: bool, at: &str, warnings: &mut Vec<String>) {
     for (index, expression) in term.match_expressions.iter().flatten().enumerate() {
         let at = format!("{at}.matchExpressions[{index}]");
         if let Some(why) = old_node_label(&expression.key) {
@@ -241,22 +241,32 @@ fn null_selectors(affinity: &Affinity, at: &str, warnings: &mut Vec<String>) {
 
 /// A kind of volume that upstream has given up, and since when.
 fn removed_volume(volume: &Volume) -> Option<(&'static str, &'static str)> {
-    let removed = [
-        (
-            volume.photon_persistent_disk.is_some(),
-            "photonPersistentDisk",
-            "deprecated in v1.11, non-functional in v1.16+",
-        ),
-        (volume.git_repo.is_some(), "gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"),
-        (volume.scale_io.is_some(), "scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
-        (volume.flocker.is_some(), "flocker", "deprecated in v1.22, non-functional in v1.25+"),
-        (volume.storageos.is_some(), "storageOS", "deprecated in v1.22, non-functional in v1.25+"),
-        (volume.quobyte.is_some(), "quobyte", "deprecated in v1.22, non-functional in v1.25+"),
-        (volume.glusterfs.is_some(), "glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
-        (volume.cephfs.is_some(), "cephfs", "deprecated in v1.28, non-functional in v1.31+"),
-        (volume.rbd.is_some(), "rbd", "deprecated in v1.28, non-functional in v1.31+"),
+    let given = [
+        (volume.photon_persistent_disk.is_some(), "photonPersistentDisk"),
+        (volume.git_repo.is_some(), "gitRepo"),
+        (volume.scale_io.is_some(), "scaleIO"),
+        (volume.flocker.is_some(), "flocker"),
+        (volume.storageos.is_some(), "storageOS"),
+        (volume.quobyte.is_some(), "quobyte"),
+        (volume.glusterfs.is_some(), "glusterfs"),
+        (volume.cephfs.is_some(), "cephfs"),
+        (volume.rbd.is_some(), "rbd"),
     ];
-    removed.into_iter().find(|(given, _, _)| *given).map(|(_, field, why)| (field, why))
+    let (_, field) = given.into_iter().find(|(is_given, _)| *is_given)?;
+    Some((field, removed_since(field)?))
+}
+
+/// Of volumes of both sorts, by the names that upstream's warnings give them.
+pub(super) fn removed_since(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "photonPersistentDisk" => "deprecated in v1.11, non-functional in v1.16+",
+        "gitRepo" => "deprecated in v1.11, and disabled by default in v1.33+",
+        "scaleIO" => "deprecated in v1.16, non-functional in v1.22+",
+        "flocker" | "storageOS" | "quobyte" => "deprecated in v1.22, non-functional in v1.25+",
+        "glusterfs" => "deprecated in v1.25, non-functional in v1.26+",
+        "cephfs" | "rbd" => "deprecated in v1.28, non-functional in v1.31+",
+        _ => return None,
+    })
 }
 
 /// Of lists that are merged by a key, a key twice is lost at the next apply.

@@ -47,7 +47,7 @@ impl TypedKind for ReplicaSet {
             ("readyReplicas", status.ready_replicas),
             ("availableReplicas", status.available_replicas),
         ];
-        counts(status.replicas, &each, errors);
+        counts(status.replicas, &each, "readyReplicas", errors);
         not_negative(status.observed_generation.unwrap_or(0), "status.observedGeneration", errors);
     }
     fn field(&self, path: &str) -> String {

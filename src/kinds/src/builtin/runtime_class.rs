@@ -3,6 +3,7 @@
 use super::amounts::round_up_all;
 use super::checks::{immutable, required};
 use super::pod_validation::{overhead, tolerations};
+use super::pod_warnings::old_node_label;
 use super::{name_of, names};
 use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use k8s_openapi::api::node::v1::RuntimeClass;
@@ -29,6 +30,13 @@ impl TypedKind for RuntimeClass {
     }
     fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         immutable(&self.handler, &old.handler, "handler", errors);
+    }
+    fn warnings(&self, _old: Option<&Self>) -> Vec<String> {
+        let scheduling = self.scheduling.as_ref();
+        let labels =
+            scheduling.and_then(|scheduling| scheduling.node_selector.as_ref()).into_iter().flatten();
+        let old = labels.filter_map(|(key, _)| old_node_label(key));
+        old.map(|why| format!("scheduling.nodeSelector: {why}")).collect()
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         vec![

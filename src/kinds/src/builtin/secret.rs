@@ -1,7 +1,7 @@
 //! Secrets: `stringData` becomes data, a type wants the keys that it is for, and no error repeats a value.
 
 use super::checks::{immutable, text};
-use super::{fill, name_of};
+use super::{fill, name_of, pem};
 use crate::{Cell, Column, ErrorList, TypedKind, age};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 
 const LARGEST: usize = 1024 * 1024; // bytes of all values
+const TLS: &str = "kubernetes.io/tls";
 const ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
 
 impl TypedKind for Secret {
@@ -52,6 +53,12 @@ impl TypedKind for Secret {
             }
         }
     }
+    fn warnings(&self, _old: Option<&Self>) -> Vec<String> {
+        let data = self.data.as_ref().filter(|_| text(&self.type_) == TLS);
+        let value = |key: &str| data.and_then(|data| data.get(key)).map(|value| value.0.as_slice());
+        let pair = value("tls.crt").zip(value("tls.key"));
+        pair.and_then(|(certificate, key)| no_pair(certificate, key)).into_iter().collect()
+    }
     fn field(&self, path: &str) -> String {
         match path {
             "type" => self.type_.clone().unwrap_or_default(),
@@ -93,7 +100,7 @@ fn of_type(secret: &Secret, errors: &mut ErrorList) {
         "kubernetes.io/ssh-auth" if value("ssh-privatekey").is_none_or(Vec::is_empty) => {
             errors.required("data[ssh-privatekey]", "");
         }
-        "kubernetes.io/tls" => {
+        TLS => {
             ["tls.crt", "tls.key"].into_iter().for_each(|key| must_have(key, errors));
         }
         _ => {}
@@ -101,6 +108,39 @@ fn of_type(secret: &Secret, errors: &mut ErrorList) {
 }
 
 /// JSON, of which nothing is told: it holds passwords.
+/// What Go's `X509KeyPair` says of texts that are no certificate and no key. Whether the key is the certificate's is not asked.
+fn no_pair(certificate: &[u8], key: &[u8]) -> Option<String> {
+    let labels = |text: &[u8]| -> Vec<String> {
+        pem::blocks(&String::from_utf8_lossy(text)).into_iter().map(|block| block.label).collect()
+    };
+    let is_key = |label: &str| label == "PRIVATE KEY" || label.ends_with(" PRIVATE KEY");
+    let certificates = labels(certificate);
+    if !certificates.iter().any(|label| label == "CERTIFICATE") {
+        return Some(match certificates.as_slice() {
+            [] => "tls: failed to find any PEM data in certificate input".to_owned(),
+            [one] if one.ends_with("PRIVATE KEY") => "tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched".to_owned(),
+            others => format!(
+                "tls: failed to find \"CERTIFICATE\" PEM block in certificate input after skipping PEM blocks of the following types: [{}]",
+                others.join(" ")
+            ),
+        });
+    }
+    let keys = labels(key);
+    if keys.iter().any(|label| is_key(label)) {
+        return None;
+    }
+    Some(match keys.as_slice() {
+        [] => "tls: failed to find any PEM data in key input".to_owned(),
+        [one] if one == "CERTIFICATE" => {
+            "tls: found a certificate rather than a key in the PEM for the private key".to_owned()
+        }
+        others => format!(
+            "tls: failed to find PEM block with type ending in \"PRIVATE KEY\" in key input after skipping PEM blocks of the following types: [{}]",
+            others.join(" ")
+        ),
+    })
+}
+
 fn registries(key: &str, value: Option<&Vec<u8>>, errors: &mut ErrorList) {
     let Some(value) = value else { return errors.required(format_args!("data[{key}]"), "") };
     if let Err(why) = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(value) {

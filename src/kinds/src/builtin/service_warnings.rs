@@ -23,6 +23,9 @@ fn of_spec(spec: &ServiceSpec, warnings: &mut Vec<String>) {
     let is_headless = kind == "ClusterIP" && spec.cluster_ip.as_deref() == Some("None");
     let set = |field: &Option<String>| field.as_deref().is_some_and(|text| !text.is_empty());
     let has_external_ips = spec.external_ips.as_ref().is_some_and(|ips| !ips.is_empty());
+    for (index, address) in spec.cluster_ips.iter().flatten().enumerate() {
+        warnings.extend(not_canonical(&format!("spec.clusterIPs[{index}]"), address));
+    }
     if is_headless && set(&spec.load_balancer_ip) {
         warnings.push("spec.loadBalancerIP is ignored for headless services".to_owned());
     }
@@ -36,6 +39,12 @@ fn of_spec(spec: &ServiceSpec, warnings: &mut Vec<String>) {
         warnings.push(
             "spec.externalIPs is deprecated and may no longer be implemented in some clusters".to_owned(),
         );
+    }
+    for (index, address) in spec.external_ips.iter().flatten().enumerate() {
+        warnings.extend(not_canonical(&format!("spec.externalIPs[{index}]"), address));
+    }
+    if let Some(address) = &spec.load_balancer_ip {
+        warnings.extend(not_canonical("spec.loadBalancerIP", address));
     }
     for (index, range) in spec.load_balancer_source_ranges.iter().flatten().enumerate() {
         warnings.extend(ambiguous_range(&format!("spec.loadBalancerSourceRanges[{index}]"), range));
@@ -51,6 +60,14 @@ fn of_spec(spec: &ServiceSpec, warnings: &mut Vec<String>) {
             r#"spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone""#.to_owned(),
         );
     }
+}
+
+/// Whoever compares addresses as texts takes `2001:DB8::1` for another than `2001:db8::1`.
+pub(super) fn not_canonical(field: &str, address: &str) -> Option<String> {
+    let canonical = address.parse::<std::net::Ipv6Addr>().ok()?.to_string();
+    (canonical != address).then(|| {
+        format!("{field}: IPv6 address {address:?} should be in RFC 5952 canonical format ({canonical:?})")
+    })
 }
 
 /// `10.0.0.1/24`: the network, or the one address?
@@ -103,6 +120,13 @@ mod tests {
                 &[
                     "spec.externalIPs is deprecated and may no longer be implemented in some clusters",
                     "spec.externalName is ignored when spec.type is not \"ExternalName\"",
+                ],
+            ),
+            (
+                json!({"type": "LoadBalancer", "clusterIPs": ["10.0.0.1", "2001:DB8::1"], "loadBalancerIP": "2001:db8:0::2"}),
+                &[
+                    "spec.clusterIPs[1]: IPv6 address \"2001:DB8::1\" should be in RFC 5952 canonical format (\"2001:db8::1\")",
+                    "spec.loadBalancerIP: IPv6 address \"2001:db8:0::2\" should be in RFC 5952 canonical format (\"2001:db8::2\")",
                 ],
             ),
             (

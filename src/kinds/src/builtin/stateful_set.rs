@@ -1,14 +1,18 @@
 //! StatefulSets: pods with numbers.
 
+use super::checks::{label_selector, not_negative};
 use super::name_of;
+use super::persistent_volume_claim::fraction;
 use super::pod_validation::template;
-use super::workloads::{at_least_zero, container_cells};
+use super::pod_warnings;
+use super::workloads::{at_least_zero, collisions, container_cells, counts};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, scale, selectors};
 use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetStatus,
 };
 use k8s_openapi::api::core::v1::{
-    PersistentVolumeClaimStatus, PersistentVolumeClaimVolumeSource, PodTemplateSpec, Volume,
+    PersistentVolumeClaimSpec, PersistentVolumeClaimStatus, PersistentVolumeClaimVolumeSource,
+    PodTemplateSpec, Volume,
 };
 use std::collections::HashSet;
 
@@ -58,6 +62,10 @@ impl TypedKind for StatefulSet {
         Some(("spec.template", &self.spec.template))
     }
     super::scaled!(|spec| scale::told(&spec.selector), |status| Some(status.replicas));
+    /// Its pods are called after it, and a pod's name is its host name.
+    fn validate_name(name: &str) -> Result<(), String> {
+        super::names::dns_label(name)
+    }
     fn validate(&self, errors: &mut ErrorList) {
         let spec = &self.spec;
         match spec.pod_management_policy.as_deref().unwrap_or_default() {
@@ -71,11 +79,22 @@ impl TypedKind for StatefulSet {
         retention(spec, errors);
         at_least_zero("spec.replicas", spec.replicas, errors);
         at_least_zero("spec.minReadySeconds", spec.min_ready_seconds, errors);
-        at_least_zero("spec.revisionHistoryLimit", spec.revision_history_limit, errors);
         let start = spec.ordinals.as_ref().and_then(|ordinals| ordinals.start);
         at_least_zero("spec.ordinals.start", start, errors);
         selected(spec, errors);
         template(&with_claims(spec), "spec.template", "StatefulSet", errors);
+    }
+
+    /// Nobody looked at these before, and they can not be changed: only new ones are judged.
+    fn validate_create(&self, errors: &mut ErrorList) {
+        let none = PersistentVolumeClaimSpec::default();
+        for (index, claim) in self.spec.volume_claim_templates.iter().flatten().enumerate() {
+            let spec = claim.spec.as_ref().unwrap_or(&none);
+            let at = format!("spec.volumeClaimTemplates[{index}].spec");
+            super::persistent_volume_claim::spec(spec, &at, errors);
+        }
+        let service = self.spec.service_name.as_deref().unwrap_or_default();
+        super::checks::optional(super::names::dns_label, service, "spec.serviceName", errors);
     }
 
     fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
@@ -92,6 +111,39 @@ impl TypedKind for StatefulSet {
         if same != *old {
             errors.forbidden("spec", UPDATE);
         }
+    }
+
+    fn warnings(&self, old: Option<&Self>) -> Vec<String> {
+        let spec = &self.spec;
+        let mut warnings = match old {
+            Some(old) if !self.generation_changes(old) => return Vec::new(),
+            old => pod_warnings::of_workload(&self.metadata, "spec.template", &spec.template, old.is_none()),
+        };
+        for (index, claim) in spec.volume_claim_templates.iter().flatten().enumerate() {
+            let at = format!("spec.volumeClaimTemplates[{index}]");
+            warnings.extend(claim.spec.as_ref().and_then(|claim| fraction(claim, &at)));
+        }
+        if spec.revision_history_limit.is_some_and(|limit| limit < 0) {
+            warnings.push(
+                "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+
+    fn validate_status_update(&self, old: &Self, errors: &mut ErrorList) {
+        let Some(status) = &self.status else { return };
+        let each = [
+            ("readyReplicas", status.ready_replicas),
+            ("currentReplicas", status.current_replicas),
+            ("updatedReplicas", status.updated_replicas),
+            ("availableReplicas", status.available_replicas),
+        ];
+        counts(status.replicas, &each, "status.readyReplicas", errors);
+        not_negative(status.observed_generation.unwrap_or(0), "status.observedGeneration", errors);
+        let before = old.status.as_ref().and_then(|status| status.collision_count);
+        collisions(status.collision_count, before, errors);
     }
 
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
@@ -133,8 +185,13 @@ fn claim_volume(name: &str) -> Volume {
 }
 
 fn selected(spec: &StatefulSetSpec, errors: &mut ErrorList) {
+    label_selector(Some(&spec.selector), "spec.selector", errors);
     match selectors::from_object(&spec.selector) {
-        Err(why) => errors.invalid("spec.selector", serde_json::json!(spec.selector), why),
+        // what is wrong has been told; upstream tells the whole once more, without words
+        Err(_) => {
+            let message = format!("Invalid value: {}", serde_json::json!(spec.selector));
+            errors.push("FieldValueInvalid", "spec.selector", message);
+        }
         Ok(selector) => {
             if selector.requirements.is_empty() {
                 let value = serde_json::json!(spec.selector);
@@ -169,8 +226,9 @@ fn strategy(spec: &StatefulSetSpec, errors: &mut ErrorList) {
             let at = format!("{field}.rollingUpdate.maxUnavailable");
             super::deployment::count_or_percent(rolling.max_unavailable.as_ref(), &at, errors);
             if super::deployment::amount(rolling.max_unavailable.as_ref()) == Some(0) {
-                errors.invalid(at, serde_json::json!(rolling.max_unavailable), "cannot be 0");
+                errors.invalid(&at, serde_json::json!(rolling.max_unavailable), "cannot be 0");
             }
+            super::deployment::at_most_all(rolling.max_unavailable.as_ref(), &at, errors);
         }
         _ => {
             let value = serde_json::json!(strategy);

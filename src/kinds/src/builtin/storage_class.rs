@@ -1,6 +1,7 @@
 //! StorageClasses: who makes volumes, and how.
 
 use super::checks::{IMMUTABLE, among, judged, list, text};
+use super::pod_warnings::old_node_label;
 use super::{fill, names};
 use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use k8s_openapi::api::core::v1::TopologySelectorTerm;
@@ -59,6 +60,18 @@ impl TypedKind for StorageClass {
         if self.volume_binding_mode != old.volume_binding_mode {
             errors.invalid("volumeBindingMode", json!(self.volume_binding_mode), IMMUTABLE);
         }
+    }
+    fn warnings(&self, _old: Option<&Self>) -> Vec<String> {
+        let terms = list(&self.allowed_topologies).iter().enumerate();
+        let rules = terms.flat_map(|(term, of)| {
+            let rules = list(&of.match_label_expressions).iter().enumerate();
+            rules.map(move |(index, rule)| (term, index, rule.key.as_str()))
+        });
+        let old = rules.filter_map(|(term, index, key)| {
+            let why = old_node_label(key)?;
+            Some(format!("allowedTopologies[{term}].matchLabelExpressions[{index}].key: {why}"))
+        });
+        old.collect()
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         let mut name = text(&self.metadata.name).to_owned();

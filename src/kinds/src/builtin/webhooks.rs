@@ -1,11 +1,12 @@
 //! What the two kinds of webhook configurations have in common, in the words of upstream's
 //! `pkg/apis/admissionregistration/validation`.
 
-use super::checks::{among, among_if_set, judged, list, required, text};
+use super::checks::{among, among_if_set, judged, label_selector, list, required, text};
 use super::names;
 use crate::{Column, ErrorList};
 use expressions::{Environment, Output, Program};
 use k8s_openapi::api::admissionregistration::v1::{MatchCondition, RuleWithOperations, WebhookClientConfig};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use std::collections::HashSet;
 
 pub(super) const COLUMNS: &[Column] =
@@ -24,6 +25,8 @@ pub(super) struct Hook<'h> {
     pub(super) rules: &'h [RuleWithOperations],
     pub(super) reviews: &'h [String],
     pub(super) conditions: &'h [MatchCondition],
+    pub(super) namespaces: Option<&'h LabelSelector>,
+    pub(super) objects: Option<&'h LabelSelector>,
     pub(super) failure: Option<&'h str>,
     pub(super) matching: Option<&'h str>,
     pub(super) side_effects: &'h str,
@@ -38,6 +41,8 @@ macro_rules! view {
             rules: $hook.rules.as_deref().unwrap_or_default(),
             reviews: &$hook.admission_review_versions,
             conditions: $hook.match_conditions.as_deref().unwrap_or_default(),
+            namespaces: $hook.namespace_selector.as_ref(),
+            objects: $hook.object_selector.as_ref(),
             failure: $hook.failure_policy.as_deref(),
             matching: $hook.match_policy.as_deref(),
             side_effects: &$hook.side_effects,
@@ -90,6 +95,8 @@ pub(super) fn validate(hooks: &[Hook<'_>], errors: &mut ErrorList) {
             let why = "the timeout value must be between 1 and 30 seconds";
             errors.invalid(format!("{at}.timeoutSeconds"), hook.timeout.unwrap_or_default(), why);
         }
+        label_selector(hook.namespaces, &format!("{at}.namespaceSelector"), errors);
+        label_selector(hook.objects, &format!("{at}.objectSelector"), errors);
         validate_reviews(hook.reviews, &format!("{at}.admissionReviewVersions"), errors);
         validate_client(hook.client, &format!("{at}.clientConfig"), errors);
         validate_conditions(hook.conditions, &format!("{at}.matchConditions"), errors);
@@ -306,7 +313,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_is_refused_in_upstreams_words() {
-        let cases: [(fn(&mut Value), &str); 15] = [
+        let cases: [(fn(&mut Value), &str); 17] = [
             (
                 |h| h["name"] = json!("short.name"),
                 "should be a domain with at least three segments separated by dots",
@@ -322,6 +329,14 @@ mod tests {
             (
                 |h| h["clientConfig"] = json!({"url": "https://a@b/c"}),
                 "user information is not permitted in the URL",
+            ),
+            (
+                |h| h["namespaceSelector"] = json!({"matchExpressions": [{"key": "a", "operator": "Like"}]}),
+                "not a valid selector operator",
+            ),
+            (
+                |h| h["objectSelector"] = json!({"matchLabels": {"a": "b c"}}),
+                "a valid label must be an empty string",
             ),
             (|h| h["failurePolicy"] = json!("Maybe"), "supported values: \"Fail\", \"Ignore\""),
             (|h| h["rules"][0]["operations"] = json!(["*", "CREATE"]), "if '*' is present"),

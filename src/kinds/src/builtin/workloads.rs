@@ -81,7 +81,12 @@ pub(super) fn selector_stays(new: &LabelSelector, old: &LabelSelector, errors: &
 }
 
 /// What a controller counts can not be less than nothing, nor more than there are.
-pub(super) fn counts(replicas: i32, each: &[(&str, Option<i32>)], errors: &mut ErrorList) {
+pub(super) fn counts(
+    replicas: i32,
+    each: &[(&str, Option<i32>)],
+    ready_in_words: &str,
+    errors: &mut ErrorList,
+) {
     not_negative(replicas.into(), "status.replicas", errors);
     for (field, count) in each {
         let count = count.unwrap_or(0);
@@ -95,6 +100,17 @@ pub(super) fn counts(replicas: i32, each: &[(&str, Option<i32>)], errors: &mut E
         |name: &str| each.iter().find(|(field, _)| *field == name).and_then(|(_, count)| *count).unwrap_or(0);
     let (available, ready) = (of("availableReplicas"), of("readyReplicas"));
     if available > ready {
-        errors.invalid("status.availableReplicas", available, "cannot be greater than readyReplicas");
+        let why = format_args!("cannot be greater than {ready_in_words}");
+        errors.invalid("status.availableReplicas", available, why);
+    }
+}
+
+/// How often the name of a revision or of a ReplicaSet was taken: whoever counts down finds it taken again.
+pub(super) fn collisions(new: Option<i32>, old: Option<i32>, errors: &mut ErrorList) {
+    let field = "status.collisionCount";
+    let count = new.unwrap_or(0);
+    not_negative(count.into(), field, errors);
+    if count < old.unwrap_or(0) {
+        errors.invalid(field, count, "cannot be decremented");
     }
 }

@@ -182,8 +182,12 @@ impl Instance for Unstructured {
     fn pod_template(&self) -> Option<(&'static str, &k8s_openapi::api::core::v1::PodTemplateSpec)> {
         None
     }
-    fn warnings(&self, _old: Option<&dyn Instance>) -> Vec<String> {
-        Vec::new()
+    /// Of built-in kinds such finalizers are refused.
+    fn warnings(&self, old: Option<&dyn Instance>) -> Vec<String> {
+        match self.kind.logic() {
+            Some(_) => Vec::new(),
+            None => crate::meta::finalizer_warnings(&self.meta, old.map(|old| old.meta())),
+        }
     }
     fn field(&self, path: &str) -> String {
         match path {

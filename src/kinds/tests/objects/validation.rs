@@ -448,6 +448,14 @@ fn volumes_and_claims_stay_what_they_are() {
         "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
     let mut named = claim.clone();
     merge(&mut named["spec"], &json!({"volumeName": "v", "storageClassName": "fast"}));
+    let mut annotated = claim.clone();
+    annotated["metadata"]["annotations"] = json!({"volume.beta.kubernetes.io/storage-class": "fast"});
+    let mut with_attributes = volume.clone();
+    let csi = json!({"driver": "d.example.com", "volumeHandle": "h"});
+    merge(
+        &mut with_attributes["spec"],
+        &json!({"hostPath": null, "csi": csi, "volumeAttributesClassName": "quick"}),
+    );
     let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": meta, "provisioner": "p"});
     let frozen = "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
     let cases = [
@@ -482,6 +490,30 @@ fn volumes_and_claims_stay_what_they_are() {
             "",
         ),
         ("another mode", &claim, json!({"spec": {"accessModes": ["ReadWriteMany"]}}), frozen),
+        (
+            "a class by an annotation, later",
+            &claim,
+            json!({"metadata": {"annotations": {"volume.beta.kubernetes.io/storage-class": "fast"}}}),
+            "metadata.annotations.volume.beta.kubernetes.io/storage-class: Invalid value: \"fast\": field is immutable",
+        ),
+        (
+            "a class by an annotation that becomes the field's",
+            &annotated,
+            json!({"metadata": {"annotations": null}, "spec": {"storageClassName": "fast"}}),
+            "",
+        ),
+        (
+            "a class by an annotation that becomes another",
+            &annotated,
+            json!({"metadata": {"annotations": null}, "spec": {"storageClassName": "slow"}}),
+            "metadata.annotations.volume.beta.kubernetes.io/storage-class: Invalid value: \"\": field is immutable",
+        ),
+        (
+            "no class of attributes any more",
+            &with_attributes,
+            json!({"spec": {"volumeAttributesClassName": null}}),
+            "spec.volumeAttributesClassName: Forbidden: update from non-nil value to nil is forbidden",
+        ),
         ("a class that lets its volumes grow", &class, json!({"allowVolumeExpansion": true}), ""),
         (
             "another maker",
@@ -561,7 +593,14 @@ fn a_status_is_judged_by_itself() {
         json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}});
     let set = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "a"},
         "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}});
+    let of = |kind: &str, status: Value| {
+        let mut set = set.clone();
+        merge(&mut set, &json!({"kind": kind, "status": status}));
+        set
+    };
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}});
+    let daemons = json!({"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0,
+        "numberReady": 0, "collisionCount": 2});
     let balancer = |ip: &str| json!({"status": {"loadBalancer": {"ingress": [{"ip": ip}]}}});
     let cases = [
         // stored before the rules were as strict as they are
@@ -585,9 +624,45 @@ fn a_status_is_judged_by_itself() {
         ),
         (
             "more ready than there are",
-            set,
+            set.clone(),
+            counts.clone(),
+            "status.readyReplicas: Invalid value: 2: cannot be greater than status.replicas",
+        ),
+        (
+            "a stateful set: more ready than there are",
+            of("StatefulSet", json!({"replicas": 0})),
             counts,
             "status.readyReplicas: Invalid value: 2: cannot be greater than status.replicas",
+        ),
+        (
+            "a stateful set: more available than ready",
+            of("StatefulSet", json!({"replicas": 0})),
+            json!({"status": {"replicas": 2, "readyReplicas": 1, "availableReplicas": 2}}),
+            "status.availableReplicas: Invalid value: 2: cannot be greater than status.readyReplicas",
+        ),
+        (
+            "a stateful set: names that are free again",
+            of("StatefulSet", json!({"replicas": 0, "collisionCount": 2})),
+            json!({"status": {"collisionCount": 1}}),
+            "status.collisionCount: Invalid value: 1: cannot be decremented",
+        ),
+        (
+            "a daemon set: fewer than none",
+            of("DaemonSet", daemons.clone()),
+            json!({"status": {"numberAvailable": -1}}),
+            "status.numberAvailable: Invalid value: -1: must be greater than or equal to 0",
+        ),
+        (
+            "a daemon set: names that are free again",
+            of("DaemonSet", daemons),
+            json!({"status": {"collisionCount": null}}),
+            "status.collisionCount: Invalid value: 0: cannot be decremented",
+        ),
+        (
+            "a deployment: names that are free again",
+            of("Deployment", json!({"collisionCount": 2})),
+            json!({"status": {"collisionCount": 1}}),
+            "status.collisionCount: Invalid value: 1: cannot be decremented",
         ),
         (
             "a namespace that ends before it is deleted",

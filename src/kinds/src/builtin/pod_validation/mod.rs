@@ -40,7 +40,7 @@ pub(super) use scheduling::PREEMPTION_POLICIES;
 pub(super) use status::status_update;
 pub(super) use tolerations::{taints, tolerations};
 pub(super) use update::update;
-pub(super) use volume_plugins::nfs_server;
+pub(super) use volume_plugins::{fibre_channel, is_iscsi_name, nfs_server};
 pub(super) use volumes::{has_source, host_path};
 
 /// A few rules are laxer for a template than for the pod that is made of it.

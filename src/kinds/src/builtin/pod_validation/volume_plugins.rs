@@ -118,12 +118,20 @@ fn must_be_there(volume: &Volume) -> Vec<(&'static str, &str)> {
 
 fn iscsi(source: &ISCSIVolumeSource, at: &str, errors: &mut ErrorList) {
     let known = |name: &str| ["iqn", "eui", "naa"].iter().any(|kind| name.starts_with(kind));
-    let why = "must be valid format starting with iqn, eui, or naa";
-    if !source.iqn.is_empty() && !known(&source.iqn) {
-        errors.invalid(format_args!("{at}.iqn"), source.iqn.as_str(), why);
+    let mut name = |field: &str, name: &str| {
+        let why = match known(name) {
+            true => "must be valid format",
+            false => "must be valid format starting with iqn, eui, or naa",
+        };
+        if !is_iscsi_name(name) {
+            errors.invalid(format_args!("{at}.{field}"), name, why);
+        }
+    };
+    if !source.iqn.is_empty() {
+        name("iqn", &source.iqn);
     }
-    if let Some(name) = source.initiator_name.as_deref().filter(|name| !known(name)) {
-        errors.invalid(format_args!("{at}.initiatorname"), name, why);
+    if let Some(initiator) = &source.initiator_name {
+        name("initiatorname", initiator);
     }
     lun(Some(source.lun), at, errors);
     let chap = [source.chap_auth_discovery, source.chap_auth_session];
@@ -132,13 +140,36 @@ fn iscsi(source: &ISCSIVolumeSource, at: &str, errors: &mut ErrorList) {
     }
 }
 
+/// RFC 7143, as upstream's patterns have it: `iqn.2001-04.com.example:disk`, and the letters of the two other kinds.
+pub(in crate::builtin) fn is_iscsi_name(name: &str) -> bool {
+    let letters = |text: &str, count| text.len() == count && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    for (kind, count) in [("eui", 16), ("naa", 32)] {
+        if let Some(rest) = name.strip_prefix(kind) {
+            // whatever stands between
+            return rest.get(1..).is_some_and(|rest| letters(rest, count));
+        }
+    }
+    let parts = name.strip_prefix("iqn.").and_then(|rest| rest.split_once('.'));
+    let Some((date, rest)) = parts else { return false };
+    let Some((authority, own)) = rest.split_once(':') else { return false };
+    let is_date = |(index, b): (usize, u8)| if index == 4 { b == b'-' } else { b.is_ascii_digit() };
+    let is_host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+    let is_own = |c: char| !c.is_ascii_whitespace() && !",;*&$|".contains(c);
+    date.len() == "2001-04".len()
+        && date.bytes().enumerate().all(is_date)
+        && !authority.is_empty()
+        && authority.bytes().all(is_host)
+        && !own.is_empty()
+        && own.chars().all(is_own)
+}
+
 fn lun(lun: Option<i32>, at: &str, errors: &mut ErrorList) {
     if let Some(lun) = lun.filter(|lun| !(0..=255).contains(lun)) {
         errors.invalid(format_args!("{at}.lun"), lun, "must be between 0 and 255, inclusive");
     }
 }
 
-fn fibre_channel(source: &FCVolumeSource, at: &str, errors: &mut ErrorList) {
+pub(in crate::builtin) fn fibre_channel(source: &FCVolumeSource, at: &str, errors: &mut ErrorList) {
     let (targets, ids) = (list(&source.target_wwns), list(&source.wwids));
     let field = format_args!("{at}.targetWWNs").to_string();
     match (targets.is_empty(), ids.is_empty()) {
@@ -205,4 +236,29 @@ fn ephemeral(source: &EphemeralVolumeSource, at: &str, errors: &mut ErrorList) {
         &format!("{at}.volumeClaimTemplate.spec"),
         errors,
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_iscsi() {
+        for (name, good) in [
+            ("iqn.2001-04.com.example:storage.kube.sys1.xyz", true),
+            ("iqn.2001-04.com.example:a:b", true),
+            ("iqn.2001-04.com.example", false),
+            ("iqn.2001-04.com.example:", false),
+            ("iqn.2001-04.com.example:a b", false),
+            ("iqn.2001_04.com.example:a", false),
+            ("iqn.01-04.com.example:a", false),
+            ("eui.0123456789abcdef", true),
+            ("eui.0123456789abcde", false),
+            ("naa.0123456789abcdef0123456789abcdef", true),
+            ("naa.0123456789abcdef", false),
+            ("example", false),
+        ] {
+            assert_eq!(is_iscsi_name(name), good, "{name}");
+        }
+    }
 }
