@@ -1,6 +1,6 @@
 //! The lock of a profile: one daemon holds it as long as it lives, and others can see whether it is held.
 
-use crate::Places;
+use crate::Paths;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
@@ -15,9 +15,9 @@ pub(crate) struct Lock {
     _held: Flock<File>,
 }
 
-/// Whether a daemon lives that was started with these places.
-pub(crate) fn is_held(places: &Places) -> bool {
-    let Ok(file) = File::open(places.lock()) else { return false };
+/// Whether a daemon lives that was started with these paths.
+pub(crate) fn is_held(paths: &Paths) -> bool {
+    let Ok(file) = File::open(paths.lock()) else { return false };
     Flock::lock(file, FlockArg::LockSharedNonblock).is_err()
 }
 
@@ -25,8 +25,8 @@ pub(crate) fn is_held(places: &Places) -> bool {
 ///
 /// # Errors
 /// What the file system says.
-pub(crate) fn take_turn(places: &Places) -> std::io::Result<Flock<File>> {
-    let [profiles, _] = places.parents();
+pub(crate) fn take_turn(paths: &Paths) -> std::io::Result<Flock<File>> {
+    let [profiles, _] = paths.parents();
     Flock::lock(File::open(profiles)?, FlockArg::LockExclusive).map_err(|(_, error)| error.into())
 }
 
@@ -35,10 +35,10 @@ impl Lock {
     ///
     /// # Errors
     /// What the file system says.
-    pub(crate) fn take(places: &Places) -> std::io::Result<Option<Self>> {
+    pub(crate) fn take(paths: &Paths) -> std::io::Result<Option<Self>> {
         loop {
             let file =
-                File::options().create(true).truncate(false).write(true).mode(0o600).open(places.lock())?;
+                File::options().create(true).truncate(false).write(true).mode(0o600).open(paths.lock())?;
             let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(mut held) => {
                     held.set_len(0)?;
@@ -67,12 +67,12 @@ mod tests {
     #[test]
     fn two_new_profiles_take_turns() {
         let root = tempfile::tempdir().unwrap();
-        let places = |profile: &str| Places::below(root.path(), &profile.parse::<ProfileName>().unwrap());
-        std::fs::create_dir_all(&places("one").state).unwrap();
-        let first = take_turn(&places("one")).unwrap();
-        let other = places("other");
+        let paths = |profile: &str| Paths::below(root.path(), &profile.parse::<ProfileName>().unwrap());
+        std::fs::create_dir_all(&paths("one").state).unwrap();
+        let first = take_turn(&paths("one")).unwrap();
+        let other = paths("other");
         let waits = std::thread::spawn(move || take_turn(&other).map(drop));
-        let directory = File::open(places("one").parents()[0]).unwrap();
+        let directory = File::open(paths("one").parents()[0]).unwrap();
         let (directory, error) = Flock::lock(directory, FlockArg::LockSharedNonblock).unwrap_err();
         assert_eq!(error, Errno::EWOULDBLOCK);
         drop((first, directory));
@@ -82,17 +82,17 @@ mod tests {
     #[test]
     fn who_only_looks_keeps_no_daemon_from_starting() {
         let root = tempfile::tempdir().unwrap();
-        let places = Places::below(root.path(), &ProfileName::default());
-        std::fs::create_dir_all(&places.run).unwrap();
-        let file = File::create(places.lock()).unwrap();
+        let paths = Paths::below(root.path(), &ProfileName::default());
+        std::fs::create_dir_all(&paths.run).unwrap();
+        let file = File::create(paths.lock()).unwrap();
         let looked = Flock::lock(file, FlockArg::LockShared).map_err(|(_, e)| e).unwrap();
         let lock = std::thread::scope(|scope| {
-            let taken = scope.spawn(|| Lock::take(&places).unwrap());
+            let taken = scope.spawn(|| Lock::take(&paths).unwrap());
             std::thread::sleep(LOOK_AGAIN * 20);
             drop(looked);
             taken.join().unwrap()
         });
-        assert!(lock.is_some() && is_held(&places));
-        assert!(Lock::take(&places).unwrap().is_none(), "a second daemon");
+        assert!(lock.is_some() && is_held(&paths));
+        assert!(Lock::take(&paths).unwrap().is_none(), "a second daemon");
     }
 }

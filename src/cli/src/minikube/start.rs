@@ -79,7 +79,7 @@ impl Start {
         for addon in self.flags.all("addons") {
             super::addons::enable(session, addon, &|mark, line| told.line(mark, line))?;
         }
-        if crate::control_client::status(&session.setting()?.places)?.without_kubernetes {
+        if crate::control_client::status(&session.setting()?.paths)?.without_kubernetes {
             told.step(2, "Done", Mark::Ready, "Done! minikube is ready without Kubernetes!");
             told.line(Mark::Tip, &format!("eval $({})", session.typed("docker-env")));
             return Ok(ExitCode::SUCCESS);
