@@ -9,7 +9,7 @@ use crate::plan;
 use crate::progress::Lines;
 use crate::request::{ApiRequest, ApiResponse, Query, json};
 use crate::step_containers::StepContainers;
-use cri::Credentials;
+use cri::{Credentials, blocking};
 use image::{
     BuildContext, BuildError, BuildOptions, BuildOutput, Channel, Classic, PullEvent, Removal, RunSettings,
     registry_domain,
@@ -187,8 +187,7 @@ fn credentials(header: Option<&str>) -> BTreeMap<String, Vec<Credentials>> {
 /// The steps of builds that are no image of their own.
 pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
     let images = request.engine.images.clone();
-    let pruned = tokio::task::spawn_blocking(move || images.prune_build_cache()).await;
-    let pruned = pruned.map_err(|e| ApiError::failed("prune", e))??;
+    let pruned = blocking(move || images.prune_build_cache()).await?;
     json(
         &value!({"CachesDeleted": (!pruned.removed.is_empty()).then_some(pruned.removed), "SpaceReclaimed": pruned.freed}),
     )

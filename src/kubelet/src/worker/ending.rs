@@ -10,7 +10,7 @@ use crate::volumes::nfs;
 use crate::work_counts::Operation;
 use crate::{csi, pod, volumes};
 use cluster::{DeleteOptions, unless_replaced};
-use cri::{CriError, SandboxId};
+use cri::{CriError, SandboxId, blocking};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -113,8 +113,7 @@ async fn remove(shared: &Arc<Shared>, pod: &Pod, ids: &[SandboxId], is_gone: boo
     }
     tear_down(shared, shared.pod_dir(pod)).await?;
     let logs = log_directory(pod, &shared.config);
-    let removed = tokio::task::spawn_blocking(move || remove_dir(&logs)).await;
-    removed.map_err(|e| e.to_string())?.map_err(|e| format!("remove its logs: {e}"))?;
+    blocking(move || remove_dir(&logs)).await.map_err(|e| format!("remove its logs: {e}"))?;
     if is_gone {
         return Ok(());
     }
@@ -129,8 +128,8 @@ pub(crate) async fn tear_down(shared: &Shared, dir: std::path::PathBuf) -> Resul
     tokio::task::spawn_blocking(move || devices.release(&of)).await.map_err(|e| e.to_string())?;
     csi::unmount_pod(shared, &dir).await?;
     let devices = shared.devices.clone();
-    let done = tokio::task::spawn_blocking(move || volumes::tear_down(&dir, &devices)).await;
-    done.map_err(|e| e.to_string())?.map_err(|e| format!("remove its volumes: {e}"))
+    let done = blocking(move || volumes::tear_down(&dir, &devices)).await;
+    done.map_err(|e| format!("remove its volumes: {e}"))
 }
 
 fn remove_dir(dir: &Path) -> io::Result<()> {
