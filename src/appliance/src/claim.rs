@@ -4,6 +4,7 @@
 //! Layers hold set-uid programs, and state holds keys: a directory that others may enter gives them root. Read [`claim`] first.
 
 use crate::Paths;
+use crate::paths::LOCK;
 use std::fs::{DirBuilder, Metadata, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -74,7 +75,8 @@ pub(crate) fn owner_of(place: &Path) -> io::Result<Owner> {
         _ => {}
     }
     match entries(place) {
-        Ok(names) if names.is_empty() => Ok(Owner::Free),
+        // a removal that was cut short at its very end has left the lock
+        Ok(names) if names.iter().all(|name| name == LOCK) => Ok(Owner::Free),
         Ok(_) => Ok(Owner::Another),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Owner::Nobody),
         Err(e) if e.kind() == ErrorKind::NotADirectory => Ok(Owner::Another),

@@ -12,13 +12,13 @@ use crate::files::scheduler_profiles;
 use crate::followed::FollowedFiles;
 use crate::legacy::{Legacy, unmoved};
 use crate::lifecycle::{Step, drain, wait_for_end};
-use crate::lock::{Lock, take_turn};
+use crate::lock::take_turn;
 use crate::node::{self, NodeServices};
 use crate::scheduled_stop::ScheduledStop;
 use crate::seen::Seen;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::start_options::{StartOptions, keep, resolve_settings};
-use crate::{Paths, control_server, docker_only, log, node_address, open_files, socket_owner};
+use crate::{Paths, control_server, docker_only, log, node_address, open_files, run_directory, socket_owner};
 use apiserver::{
     AggregatedClient, ApiServer, ClientIdentity, EdgeConfig, KUBELET_PORT, SessionGate, WebhookClient,
 };
@@ -56,9 +56,7 @@ pub fn run(paths: &Paths, options: &StartOptions, step: impl Fn(Step)) -> Result
 }
 
 fn started(paths: &Paths, options: &StartOptions, step: &impl Fn(Step)) -> Result<(), StartError> {
-    let mut notes = claim(&paths.run, paths).map_err(unclaimed)?;
-    let in_use = || StartError::StateInUse { what: format!("{} is running already", paths.profile) };
-    let lock = Lock::take(paths).map_err(|e| io(&paths.lock(), &e))?.ok_or_else(in_use)?;
+    let (mut notes, lock) = run_directory::take(paths)?;
     if Legacy::stands_in_the_way(&paths.profile) {
         let what =
             "the state of the profile monopod has the layout of an older version: start that profile first";

@@ -33,6 +33,7 @@ mod open_files;
 mod paths;
 mod preflight;
 mod purge;
+mod run_directory;
 mod scheduled_stop;
 mod seen;
 mod service_network;

@@ -1,18 +1,20 @@
-//! The lock of a profile: one daemon holds it as long as it lives, and others can see whether it is held.
+//! The lock of a profile: one daemon holds it as long as it lives, or who removes the profile while he does, and others can see
+//! whether it is held. A daemon writes its pid into it.
 
 use crate::Paths;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 use std::time::Duration;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// Held as long as the daemon lives; the kernel lets go of it however the daemon ends.
 pub(crate) struct Lock {
-    _held: Flock<File>,
+    held: Flock<File>,
 }
 
 /// Whether a daemon lives that was started with these paths.
@@ -30,20 +32,40 @@ pub(crate) fn take_turn(paths: &Paths) -> std::io::Result<Flock<File>> {
     Flock::lock(File::open(profiles)?, FlockArg::LockExclusive).map_err(|(_, error)| error.into())
 }
 
+/// Of a lock that is held: whether a daemon holds it, and not who removes the profile.
+pub(crate) fn has_daemon(paths: &Paths) -> bool {
+    std::fs::read_to_string(paths.lock()).is_ok_and(|text| !text.trim().is_empty())
+}
+
 impl Lock {
-    /// `None` where another daemon of the profile lives.
+    /// `None` where another daemon of the profile lives, or somebody removes it.
     ///
     /// # Errors
-    /// What the file system says.
+    /// What the file system says: `NotFound` where there is no run directory.
     pub(crate) fn take(paths: &Paths) -> std::io::Result<Option<Self>> {
+        let Some(mut lock) = Self::acquire(paths)? else { return Ok(None) };
+        writeln!(lock.held, "{}", std::process::id())?;
+        Ok(Some(lock))
+    }
+
+    /// For who removes the profile, and is no daemon that could be ended by its pid.
+    ///
+    /// # Errors
+    /// As [`Lock::take`].
+    pub(crate) fn take_to_remove(paths: &Paths) -> std::io::Result<Option<Self>> {
+        Self::acquire(paths)
+    }
+
+    fn acquire(paths: &Paths) -> std::io::Result<Option<Self>> {
         loop {
             let file =
                 File::options().create(true).truncate(false).write(true).mode(0o600).open(paths.lock())?;
             let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(mut held) => {
+                // it was removed with the profile between our look and the lock: there is another, or none
+                Ok(held) if !is_at(&held, &paths.lock()) => continue,
+                Ok(held) => {
                     held.set_len(0)?;
-                    writeln!(held, "{}", std::process::id())?;
-                    return Ok(Some(Lock { _held: held }));
+                    return Ok(Some(Lock { held }));
                 }
                 Err((file, Errno::EWOULDBLOCK)) => file,
                 Err((_, error)) => return Err(error.into()),
@@ -57,6 +79,12 @@ impl Lock {
             std::thread::sleep(LOOK_AGAIN);
         }
     }
+}
+
+/// Whether the file is the one that is there.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(own), Ok(there)) = (file.metadata(), path.metadata()) else { return false };
+    (own.dev(), own.ino()) == (there.dev(), there.ino())
 }
 
 #[cfg(test)]
@@ -94,5 +122,18 @@ mod tests {
         });
         assert!(lock.is_some() && is_held(&paths));
         assert!(Lock::take(&paths).unwrap().is_none(), "a second daemon");
+        assert!(has_daemon(&paths));
+    }
+
+    #[test]
+    fn a_lock_is_that_of_the_file_that_is_there() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("lock");
+        let file = File::create(&path).unwrap();
+        assert!(is_at(&file, &path));
+        std::fs::remove_file(&path).unwrap();
+        assert!(!is_at(&file, &path), "it was removed");
+        File::create(&path).unwrap();
+        assert!(!is_at(&file, &path), "and made anew");
     }
 }

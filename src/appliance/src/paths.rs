@@ -51,6 +51,8 @@ impl fmt::Display for ProfileName {
     }
 }
 
+/// In the run directory.
+pub(crate) const LOCK: &str = "lock";
 /// Below it are the profiles: on disk, in the run directory, among the cgroups.
 const PARENT: &str = "monopod";
 
@@ -154,7 +156,7 @@ impl Paths {
     }
     /// Held (flock) by the daemon as long as it lives; holds its pid.
     pub fn lock(&self) -> PathBuf {
-        self.run.join("lock")
+        self.run.join(LOCK)
     }
 
     /// Where README says that Docker's socket is: a link to that of the default profile.

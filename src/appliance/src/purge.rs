@@ -3,6 +3,8 @@
 
 use crate::claim::{self, Owner};
 use crate::legacy::{self, Legacy};
+use crate::paths::LOCK;
+use crate::run_directory::{self, Hold};
 use crate::{Paths, Settings, datastore, node, node_address};
 use std::io;
 use std::path::Path;
@@ -12,13 +14,20 @@ use std::time::Duration;
 const END_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Removes what the profile has in the kernel and on disk; what could not be removed, and why. Needs no daemon, and goes on
-/// where a part fails: the next call takes up what is left. A directory that has no mark of ours stays as it is.
-pub fn purge(paths: &Paths) -> Vec<String> {
+/// where a part fails: the next call takes up what is left. A directory that has no mark of ours stays as it is. `None`, and
+/// nothing is removed, where a daemon has begun meanwhile, or somebody else removes the profile.
+pub fn purge(paths: &Paths) -> Option<Vec<String>> {
+    // before it is made to be locked
+    let run_before = claim::owner_of(&paths.run);
+    let hold = run_directory::hold_to_remove(paths);
+    if matches!(hold, Hold::Taken) {
+        return None;
+    }
     let mut left = Vec::new();
     if let Some(Err(error)) = Legacy::find(paths).map(|legacy| legacy.remove()) {
         left.push(error.to_string());
     }
-    let own = [&paths.run, &paths.state].map(|place| (place, claim::owner_of(place)));
+    let own = [(&paths.state, claim::owner_of(&paths.state)), (&paths.run, run_before)];
     // the cgroup has no mark of its own: it is ours where anything else is
     if own.iter().any(|(_, owner)| matches!(owner, Ok(Owner::Ours))) {
         left.extend(runtime::purge(&node::runtime_config(paths, "/proc/self/exe".into())));
@@ -31,15 +40,19 @@ pub fn purge(paths: &Paths) -> Vec<String> {
         docker::sweep(path);
     }
     // as long as the directory says that what is in etcd is ours
-    if let (Some(settings), [_, (_, Ok(Owner::Ours))]) = (&settings, &own) {
+    if let (Some(settings), [(_, Ok(Owner::Ours)), _]) = (&settings, &own) {
         left.extend(datastore::purge(paths, settings.datastores()));
     }
     left.extend(
         claim::unlink_docker_socket(paths).err().map(|e| format!("remove the link to Docker's socket: {e}")),
     );
+    // the run directory last, and its lock with it: until then nobody begins who would have his state removed
     for (place, owner) in own {
         let failed = |e: io::Error| format!("{}: {e}", place.display());
         match owner {
+            Ok(Owner::Nobody | Owner::Free) if place == &paths.run && matches!(hold, Hold::Held { .. }) => {
+                left.extend(remove(place).err().map(failed));
+            }
             Ok(Owner::Ours) => left.extend(remove(place).err().map(failed)),
             Ok(Owner::Another) => left.push(format!("{} has no mark of monopod, and stays", place.display())),
             Ok(Owner::Nobody | Owner::Free) => {}
@@ -50,15 +63,22 @@ pub fn purge(paths: &Paths) -> Vec<String> {
         // of the last profile
         let _ = std::fs::remove_dir(parent);
     }
-    left
+    Some(left)
 }
 
 /// Ends what the profile has in the kernel, as the machine's own end would: its containers are asked to end and killed when the
-/// time is over, and processes, mounts, network and run directory go. What is on disk stays, and the next start takes it up. No
-/// daemon may run. What could not be ended or removed, and why.
-pub fn switch_off(paths: &Paths) -> Vec<String> {
+/// time is over, and processes, mounts, network and run directory go. What is on disk stays, and the next start takes it up.
+/// What could not be ended or removed, and why. `None`, and nothing is ended, where a daemon has begun meanwhile, or somebody
+/// removes the profile.
+pub fn switch_off(paths: &Paths) -> Option<Vec<String>> {
+    // before it is made to be locked
+    let run_before = claim::owner_of(&paths.run);
+    let hold = run_directory::hold_to_remove(paths);
+    if matches!(hold, Hold::Taken) {
+        return None;
+    }
     let mut left = Vec::new();
-    let own = [&paths.run, &paths.state].map(|place| claim::owner_of(place));
+    let own = [run_before, claim::owner_of(&paths.state)];
     if own.iter().any(|owner| matches!(owner, Ok(Owner::Ours))) {
         left.extend(runtime::switch_off(&node::runtime_config(paths, "/proc/self/exe".into()), END_PATIENCE));
         left.extend(loopdev::detach_below(&paths.volumes()));
@@ -69,14 +89,13 @@ pub fn switch_off(paths: &Paths) -> Vec<String> {
     left.extend(
         claim::unlink_docker_socket(paths).err().map(|e| format!("remove the link to Docker's socket: {e}")),
     );
-    let [run, _] = own;
-    if matches!(run, Ok(Owner::Ours)) {
+    if matches!(hold, Hold::Held { .. }) {
         left.extend(remove(&paths.run).err().map(|e| format!("{}: {e}", paths.run.display())));
     }
     let [_, parent] = paths.parents();
     // of the last profile
     let _ = std::fs::remove_dir(parent);
-    left
+    Some(left)
 }
 
 fn purge_network(paths: &Paths) -> Vec<String> {
@@ -91,12 +110,16 @@ fn purge_network(paths: &Paths) -> Vec<String> {
     }
 }
 
-/// The mark last, so that what is left of a delete that was cut short is still known to be ours.
-fn remove(place: &Path) -> io::Result<()> {
+/// The mark late, so that what is left of a delete that was cut short is still known to be ours; after it only the lock, which keeps
+/// daemons from beginning in what goes.
+pub(crate) fn remove(place: &Path) -> io::Result<()> {
     // volumes may be mounts, and what lies behind one that stays is somebody's data
     kubelet::volumes::unmount_below(place)?;
     for name in claim::entries(place)? {
-        let path = place.join(name);
+        let path = place.join(&name);
+        if name == LOCK {
+            continue;
+        }
         if path.is_dir() && !path.is_symlink() {
             trees::remove(&path)?;
         } else {
@@ -104,6 +127,10 @@ fn remove(place: &Path) -> io::Result<()> {
         }
     }
     claim::unmark(place)?;
+    match std::fs::remove_file(place.join(LOCK)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
     // somebody gave it a disk of its own, and takes that away again
     if kubelet::volumes::is_mount(place)? { Ok(()) } else { std::fs::remove_dir(place) }
 }
@@ -113,12 +140,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_is_removed_and_its_mark_goes_last() {
+    fn a_directory_is_removed_with_its_mark_and_its_lock() {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::below(root.path(), &Default::default());
         claim::claim(&paths.state, &paths).unwrap();
         std::fs::create_dir_all(paths.images().join("blobs")).unwrap();
         std::fs::write(paths.settings(), "").unwrap();
+        std::fs::write(paths.state.join(LOCK), "").unwrap();
         std::os::unix::fs::symlink("/etc", paths.state.join("link")).unwrap();
         remove(&paths.state).unwrap();
         assert!(!paths.state.exists() && Path::new("/etc/passwd").exists());

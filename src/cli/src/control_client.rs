@@ -60,8 +60,12 @@ pub fn end(paths: &Paths) -> Result<()> {
 
 fn kill(paths: &Paths, why: &str) -> Result<()> {
     use nix::sys::signal::{Signal, kill};
-    let pid = std::fs::read_to_string(paths.lock()).ok().and_then(|text| text.trim().parse().ok());
-    let pid = pid.ok_or_else(|| failures::NO_ANSWER.because(why))?;
+    let text = std::fs::read_to_string(paths.lock()).map_err(|_| failures::NO_ANSWER.because(why))?;
+    if text.trim().is_empty() {
+        // no daemon has it, but who removes the profile: it is his until he has done so
+        return wait_for_lock(paths);
+    }
+    let pid = text.trim().parse().map_err(|_| failures::NO_ANSWER.because(why))?;
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         let began = Instant::now();
         let _ = kill(nix::unistd::Pid::from_raw(pid), signal);
@@ -237,6 +241,22 @@ mod tests {
         assert!(failures::is(&error, failures::NOT_ROOT), "{error}");
         let gone = Paths { run: "/nowhere".into(), ..paths };
         assert!(matches!(found(&gone), Presence::Stopped));
+    }
+
+    #[test]
+    fn who_removes_a_profile_is_waited_for_and_not_killed() {
+        use nix::fcntl::{Flock, FlockArg};
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths { run: dir.path().to_owned(), ..Paths::of(&"removed".parse().unwrap()) };
+        let file = std::fs::File::create(paths.lock()).unwrap();
+        let held = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).unwrap();
+        let other = paths.clone();
+        let waits = std::thread::spawn(move || kill(&other, "no answer").map_err(|error| error.to_string()));
+        drop(held);
+        assert_eq!(waits.join().unwrap(), Ok(()));
+        std::fs::write(paths.lock(), "nobody's pid").unwrap();
+        let error = kill(&paths, "no answer").unwrap_err();
+        assert!(failures::is(&error, failures::NO_ANSWER), "{error}");
     }
 
     #[test]

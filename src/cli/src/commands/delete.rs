@@ -33,6 +33,23 @@ impl Delete {
     }
 }
 
+/// How often a daemon is ended that has begun between the end of the one before and the removal.
+const TRIES: usize = 5;
+
+/// Ends the daemon, whoever would start it again, and what is in its place meanwhile; what is left of the profile then.
+fn purged(paths: &Paths) -> Result<Vec<String>> {
+    for _ in 0..TRIES {
+        at_boot::end(paths)?;
+        at_boot::disable(&paths.profile)?;
+        // not those of a daemon of an older version, which has ended now
+        if let Some(left) = appliance::purge(&Paths::of(&paths.profile)) {
+            return Ok(left);
+        }
+    }
+    Err(failures::OTHER
+        .because(format!("delete {}: somebody starts it again as often as it is ended", paths.profile)))
+}
+
 /// Gives what was not looked at: a kubeconfig that is not the user's, as `sudo kubectl` leaves it behind, is none that `start`
 /// has written.
 ///
@@ -43,10 +60,7 @@ pub fn delete_quietly(setting: &Setting) -> Result<Option<String>> {
     if !nix::unistd::geteuid().is_root() {
         return Err(failures::NOT_ROOT.because(format!("delete {}", paths.profile)));
     }
-    at_boot::end(paths)?;
-    at_boot::disable(&paths.profile)?;
-    // not those of a daemon of an older version, which has ended now
-    let mut left = appliance::purge(&Paths::of(&paths.profile));
+    let mut left = purged(paths)?;
     let mut note = None;
     match Kubeconfig::of_user().remove(paths.profile.as_str()) {
         Err(error) if failures::is(&error, failures::KUBECONFIG_OWNER) => {

@@ -76,7 +76,10 @@ impl Stop {
 
 fn switch_off(setting: &Setting) -> Result<ExitCode> {
     let paths = &setting.paths;
-    let left = appliance::switch_off(paths);
+    let Some(left) = appliance::switch_off(paths) else {
+        let what = format!("stop {}: somebody has started it again meanwhile, or removes it", paths.profile);
+        return Err(failures::OTHER.because(what));
+    };
     if !left.is_empty() {
         return Err(failures::OTHER.because(format!("stop {}: {}", paths.profile, left.join("; "))));
     }
