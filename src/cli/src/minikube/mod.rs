@@ -26,6 +26,7 @@ mod reason;
 mod service;
 mod start;
 mod start_flags;
+mod start_values;
 mod status;
 mod stop;
 mod template;
