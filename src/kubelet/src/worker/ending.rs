@@ -18,7 +18,6 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::sleep;
 
 impl Worker {
     pub(super) fn begin_stop(&mut self) {
@@ -34,11 +33,8 @@ impl Worker {
         self.deadline = Some(end);
         self.stage = Stage::Terminating;
         let (killer, sandboxes) = (self.killer(), self.sandboxes.clone());
-        let (dir, grace_override) = (self.shared.pod_dir(&self.pod), self.grace_override.clone());
-        let due = async move {
-            grace_override.run_until_cancelled(sleep(grace)).await;
-            sleep(nfs::ABORT_AFTER).await;
-        };
+        let dir = self.shared.pod_dir(&self.pod);
+        let due = nfs::abort_due(grace, self.grace_override.clone());
         self.jobs.spawn(async move {
             let ending = killer.all(sandboxes, grace);
             Done::Stopped(nfs::end_or_abort(ending, due, || nfs::abort(&dir)).await)
