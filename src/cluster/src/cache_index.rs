@@ -1,8 +1,8 @@
 //! An informer's objects by their labels and by their controllers, so that a selector or an owner costs what belongs to it, and
 //! not what else there is of the kind. Pure.
 
-use ::api::selector::{LabelSelector, Operator};
 use ::api::ObjectKey;
+use ::api::selector::{LabelSelector, Operator};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::{BTreeSet, HashMap};
 
@@ -58,7 +58,11 @@ impl CacheIndex {
     }
 
     /// Who may match: by the term of the selector that the fewest meet. `None` where no term names values: then anybody may.
-    pub fn may_match(&self, namespace: Option<&str>, selector: &LabelSelector) -> Option<BTreeSet<ObjectKey>> {
+    pub fn may_match(
+        &self,
+        namespace: Option<&str>,
+        selector: &LabelSelector,
+    ) -> Option<BTreeSet<ObjectKey>> {
         let named = selector.requirements.iter().filter_map(|requirement| match &requirement.operator {
             Operator::In(values) => {
                 let of_label = self.by_label.get(&requirement.key);
@@ -142,7 +146,11 @@ mod tests {
             controller: Some(true),
             ..OwnerReference::default()
         });
-        ObjectMeta { labels: Some(labels), owner_references: owner.map(|owner| vec![owner]), ..ObjectMeta::default() }
+        ObjectMeta {
+            labels: Some(labels),
+            owner_references: owner.map(|owner| vec![owner]),
+            ..ObjectMeta::default()
+        }
     }
 
     fn is_in(key: &str, values: &[&str]) -> Requirement {

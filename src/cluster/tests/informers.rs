@@ -15,7 +15,8 @@ fn map(name: &str, app: &str, owner: Value) -> ConfigMap {
 async fn what_is_looked_up_is_what_is_there() {
     let cluster = testkit::cluster(testkit::config()).await;
     let maps = cluster.acting_as(Actor::root()).api::<ConfigMap>();
-    let owned = json!([{"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "u", "controller": true}]);
+    let owned =
+        json!([{"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "u", "controller": true}]);
     maps.create(map("a", "web", owned)).await.unwrap();
     let informer = cluster.informer::<ConfigMap>();
     let mut changes = informer.subscribe();

@@ -9,7 +9,9 @@ mod plan;
 mod proportional;
 mod status;
 
-use crate::owner::{claim_all, controller_reference, is_controlled_by, is_still, Stored, stored, wake_owners};
+use crate::owner::{
+    Stored, claim_all, controller_reference, is_controlled_by, is_still, stored, wake_owners,
+};
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use crate::template_hash;
@@ -173,7 +175,8 @@ impl Reconciler {
         sets: &[ReplicaSet],
         newest: Option<usize>,
     ) -> bool {
-        let (pods, namespace) = (self.client.cluster().informer::<Pod>(), deployment.metadata.namespace.as_deref());
+        let (pods, namespace) =
+            (self.client.cluster().informer::<Pod>(), deployment.metadata.namespace.as_deref());
         let mut old = sets.iter().enumerate().filter(|(at, _)| Some(*at) != newest);
         old.any(|(_, set)| {
             let of_name = set.metadata.name.as_deref().unwrap_or_default();

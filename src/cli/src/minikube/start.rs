@@ -126,7 +126,8 @@ impl Start {
     /// One node, and no device that can not be given.
     fn check_shape(&self) -> Result<(), Exit> {
         // none, or fewer, is one as well, as minikube counts
-        if self.flags.text("nodes").and_then(|nodes| nodes.parse::<i64>().ok()).is_some_and(|nodes| nodes > 1) {
+        if self.flags.text("nodes").and_then(|nodes| nodes.parse::<i64>().ok()).is_some_and(|nodes| nodes > 1)
+        {
             return Err(reason::GUEST_NODE
                 .because("there is one node: this machine")
                 .advise("leave --nodes out, or say --nodes=1: all pods run on this one"));

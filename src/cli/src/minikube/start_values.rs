@@ -6,7 +6,18 @@ use super::start_flags::StartFlags;
 
 /// Those of Linux, with their other names.
 const DRIVERS: &[&str] = &[
-    "docker", "generic", "kvm", "kvm2", "native", "none", "podman", "qemu", "qemu2", "ssh", "virtualbox", "vmware",
+    "docker",
+    "generic",
+    "kvm",
+    "kvm2",
+    "native",
+    "none",
+    "podman",
+    "qemu",
+    "qemu2",
+    "ssh",
+    "virtualbox",
+    "vmware",
 ];
 const RUNTIMES: &[&str] = &["docker", "cri-o", "containerd"];
 const NUMBERS: &[(&str, &str)] = &[
@@ -58,10 +69,7 @@ pub(super) fn check_types(flags: &StartFlags) -> Result<(), Exit> {
 
 /// Go's `strconv.ParseBool`.
 fn is_switch(text: &str) -> bool {
-    matches!(
-        text,
-        "1" | "t" | "T" | "TRUE" | "true" | "True" | "0" | "f" | "F" | "FALSE" | "false" | "False"
-    )
+    matches!(text, "1" | "t" | "T" | "TRUE" | "true" | "True" | "0" | "f" | "F" | "FALSE" | "false" | "False")
 }
 
 /// What minikube refuses of a machine's drivers and sizes. What it lets pass with `--force` is only `said`.
@@ -100,11 +108,13 @@ fn disk(flags: &StartFlags) -> Option<Exit> {
     let asked = flags.text("disk-size")?;
     match mebibytes(asked) {
         Err(why) => Some(
-            reason::USAGE.because(format!("Validation unable to parse disk size '{asked}': FromHumanSize: {why}")),
+            reason::USAGE
+                .because(format!("Validation unable to parse disk size '{asked}': FromHumanSize: {why}")),
         ),
-        Ok(size) if size < LEAST_DISK => Some(reason::DISK_TOO_SMALL.because(format!(
-            "Requested disk size {size} is less than minimum of {LEAST_DISK}"
-        ))),
+        Ok(size) if size < LEAST_DISK => Some(
+            reason::DISK_TOO_SMALL
+                .because(format!("Requested disk size {size} is less than minimum of {LEAST_DISK}")),
+        ),
         Ok(_) => None,
     }
 }
@@ -114,9 +124,8 @@ fn cpus(flags: &StartFlags) -> Option<Exit> {
     let asked = flags.text("cpus").filter(|asked| !WORDS.contains(asked))?;
     let count = asked.parse::<i64>().unwrap_or(0);
     (count < LEAST_CPUS && !flags.is_set("no-kubernetes")).then(|| {
-        reason::TOO_FEW_CPUS.because(format!(
-            "Requested cpu count {count} is less than the minimum allowed of {LEAST_CPUS}"
-        ))
+        reason::TOO_FEW_CPUS
+            .because(format!("Requested cpu count {count} is less than the minimum allowed of {LEAST_CPUS}"))
     })
 }
 
@@ -180,10 +189,30 @@ mod tests {
     #[test]
     fn what_is_mistyped_is_told_as_minikube_tells_it() {
         let cases: &[(&[&str], &str, u8, &str)] = &[
-            (&["--driver=nosuch"], "DRV_UNSUPPORTED_OS", 56, "The driver 'nosuch' is not supported on linux/"),
-            (&["--vm-driver", "hyperv"], "DRV_UNSUPPORTED_OS", 56, "The driver 'hyperv' is not supported on linux/"),
-            (&["--memory=abc"], "MK_USAGE", 14, "Unable to parse memory 'abc': FromHumanSize: invalid size: 'abc'"),
-            (&["--memory=4q"], "MK_USAGE", 14, "Unable to parse memory '4q': FromHumanSize: invalid suffix: 'q'"),
+            (
+                &["--driver=nosuch"],
+                "DRV_UNSUPPORTED_OS",
+                56,
+                "The driver 'nosuch' is not supported on linux/",
+            ),
+            (
+                &["--vm-driver", "hyperv"],
+                "DRV_UNSUPPORTED_OS",
+                56,
+                "The driver 'hyperv' is not supported on linux/",
+            ),
+            (
+                &["--memory=abc"],
+                "MK_USAGE",
+                14,
+                "Unable to parse memory 'abc': FromHumanSize: invalid size: 'abc'",
+            ),
+            (
+                &["--memory=4q"],
+                "MK_USAGE",
+                14,
+                "Unable to parse memory '4q': FromHumanSize: invalid suffix: 'q'",
+            ),
             (
                 &["--memory", "250MB"],
                 "RSRC_INSUFFICIENT_REQ_MEMORY",
@@ -202,7 +231,12 @@ mod tests {
                 29,
                 "Requested cpu count 1 is less than the minimum allowed of 2",
             ),
-            (&["--disk-size=x"], "MK_USAGE", 14, "Validation unable to parse disk size 'x': FromHumanSize: invalid size"),
+            (
+                &["--disk-size=x"],
+                "MK_USAGE",
+                14,
+                "Validation unable to parse disk size 'x': FromHumanSize: invalid size",
+            ),
             (
                 &["--disk-size=1g"],
                 "RSRC_INSUFFICIENT_STORAGE",
@@ -264,12 +298,22 @@ mod tests {
         let forced = flags(&["--force", "--memory=100", "--cpus=1"]);
         assert!(check_machine(&forced, |exit| said.push(exit.reason.id)).is_ok());
         assert_eq!(said, ["RSRC_INSUFFICIENT_CORES", "RSRC_INSUFFICIENT_REQ_MEMORY"]);
-        assert!(check_machine(&flags(&["--force", "--driver=nosuch"]), |_| {}).is_err(), "no force helps that");
+        assert!(
+            check_machine(&flags(&["--force", "--driver=nosuch"]), |_| {}).is_err(),
+            "no force helps that"
+        );
     }
 
     #[test]
     fn sizes_are_read_as_docker_reads_them() {
-        let cases = [("2048", Ok(2048)), ("2g", Ok(2048)), ("2GiB", Ok(2048)), ("1.5 gb", Ok(1536)), ("2097152b", Ok(2)), ("2048k", Ok(2))];
+        let cases = [
+            ("2048", Ok(2048)),
+            ("2g", Ok(2048)),
+            ("2GiB", Ok(2048)),
+            ("1.5 gb", Ok(1536)),
+            ("2097152b", Ok(2)),
+            ("2048k", Ok(2)),
+        ];
         for (text, want) in cases {
             assert_eq!(mebibytes(text), want, "{text}");
         }
