@@ -109,7 +109,7 @@ complete -c minikube -n "__fish_minikube_using_subcommand start" -l enable-defau
 complete -c minikube -n "__fish_minikube_using_subcommand start" -l extra-config -d 'kubelet.max-pods=N: how many pods the node takes' -r
 complete -c minikube -n "__fish_minikube_using_subcommand start" -l extra-disks -r
 complete -c minikube -n "__fish_minikube_using_subcommand start" -l feature-gates -r
-complete -c minikube -n "__fish_minikube_using_subcommand start" -l force -r
+complete -c minikube -n "__fish_minikube_using_subcommand start" -l force -d 'Go on where minikube refuses a size of the machine' -r
 complete -c minikube -n "__fish_minikube_using_subcommand start" -l force-systemd -r
 complete -c minikube -n "__fish_minikube_using_subcommand start" -s g -l gpus -d 'Only `none`: devices are not given to pods yet' -r
 complete -c minikube -n "__fish_minikube_using_subcommand start" -l ha -d 'Refused: there is one control plane' -r

@@ -141,11 +141,14 @@ fn scale_paths(scale: &CustomResourceSubresourceScale) -> Option<ScalePaths> {
 fn printer(definitions: &[CustomResourceColumnDefinition]) -> Printer {
     Printer::new(definitions.iter().map_while(|definition| {
         let path = JsonPath::parse(&definition.json_path).ok()?;
+        let described = definition.description.clone().filter(|description| !description.is_empty());
+        let by_path =
+            || format!("Custom resource definition column (in JSONPath format): {}", definition.json_path);
         let column = Column {
             name: definition.name.clone().into(),
             kind: definition.type_.clone().into(),
             format: definition.format.clone().unwrap_or_default().into(),
-            description: definition.description.clone().unwrap_or_default().into(),
+            description: described.unwrap_or_else(by_path).into(),
             priority: definition.priority.unwrap_or(0),
         };
         Some((column, path))

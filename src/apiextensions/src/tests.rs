@@ -211,6 +211,27 @@ fn columns_end_before_one_whose_path_can_not_be_read() {
 }
 
 #[test]
+fn a_column_that_is_not_described_is_by_its_path() {
+    let mut definition = definition();
+    let columns = definition.spec.versions[0].additional_printer_columns.as_mut().unwrap();
+    columns[0].description = Some("When it runs".to_owned());
+    columns[1].description = Some(String::new());
+    columns[1].priority = Some(1);
+    let version = &kinds_of(&definition).unwrap()[0];
+    let told: Vec<(&str, i32)> =
+        version.columns().iter().skip(1).map(|c| (c.description.as_ref(), c.priority)).collect();
+    let by_path = "Custom resource definition column (in JSONPath format): ";
+    assert_eq!(
+        told,
+        [
+            ("When it runs", 0),
+            (format!("{by_path}.spec.replicas").as_str(), 1),
+            (format!("{by_path}.metadata.creationTimestamp").as_str(), 0),
+        ]
+    );
+}
+
+#[test]
 fn rows_and_scales_come_by_path() {
     let version = &versions()[0];
     let mut object = decode(version, &cron(json!({"cronSpec": "* * * * *", "replicas": 2})));

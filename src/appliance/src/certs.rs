@@ -1,7 +1,7 @@
 //! The profile's authorities, and the certificates that they sign. Authorities and the administrator's are kept, for kubeconfigs
 //! hold them; what an authority signs anew at each start is kept nowhere.
 
-use crate::{Places, Settings};
+use crate::{Paths, Settings};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, SanType,
@@ -69,14 +69,14 @@ impl Certificates {
     /// # Errors
     /// Files that can not be read or written, or are no certificates.
     pub fn load_or_make(
-        places: &Places,
+        paths: &Paths,
         settings: &Settings,
         addresses: &[IpAddr],
     ) -> Result<Self, CertificateError> {
-        let directory = places.certificates();
+        let directory = paths.certificates();
         std::fs::create_dir_all(&directory).map_err(|e| file(&directory, e))?;
         let (ca_pem, ca_key) =
-            load_or_make_authority(&directory, "ca", &format!("{}-ca", places.profile.as_str()))?;
+            load_or_make_authority(&directory, "ca", &format!("{}-ca", paths.profile.as_str()))?;
         let issuer = Issuer::from_ca_cert_pem(&ca_pem, &ca_key)?;
         let server_key = KeyPair::generate()?;
         let server = server(settings, addresses)?.signed_by(&server_key, &issuer)?;

@@ -1,7 +1,7 @@
 //! `monopod check`: looks at the machine without changing it, and says of each thing whether it is there, what is missing and how
 //! to get it. What `start` refuses for is the same table (`preflight.rs`); the rest is what one would otherwise find out later.
 
-use crate::Places;
+use crate::Paths;
 use crate::preflight::{Missing, preflight};
 use serde::Serialize;
 use std::path::Path;
@@ -57,7 +57,7 @@ struct Facts {
 }
 
 /// Everything that matters, in the order in which it should be mended.
-pub fn check(places: &Places) -> Vec<Finding> {
+pub fn check(paths: &Paths) -> Vec<Finding> {
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     judge(&Facts {
         missing: preflight(),
@@ -65,7 +65,7 @@ pub fn check(places: &Places) -> Vec<Finding> {
         cgroups: runtime::cgroup_controllers(),
         nft: nft(),
         kubectl: crate::preflight::is_on_path("kubectl"),
-        free: free_below(&places.state),
+        free: free_below(&paths.state),
         memory: crate::daemon_memory::total(&meminfo),
         seccomp: Path::new("/proc/sys/kernel/seccomp/actions_avail").exists(),
     })

@@ -3,7 +3,8 @@
 //!
 //! Layers hold set-uid programs, and state holds keys: a directory that others may enter gives them root. Read [`claim`] first.
 
-use crate::Places;
+use crate::Paths;
+use crate::paths::LOCK;
 use std::fs::{DirBuilder, Metadata, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -49,7 +50,7 @@ pub(crate) enum ClaimError {
 ///
 /// # Errors
 /// It is somebody else's, or could be made so by somebody who is not root; what the file system says.
-pub(crate) fn claim(place: &Path, places: &Places) -> Result<Vec<String>, ClaimError> {
+pub(crate) fn claim(place: &Path, paths: &Paths) -> Result<Vec<String>, ClaimError> {
     let at = |why| ClaimError::Io { path: place.to_owned(), why };
     make(place).map_err(at)?;
     refuse_swappable(place)?;
@@ -61,7 +62,7 @@ pub(crate) fn claim(place: &Path, places: &Places) -> Result<Vec<String>, ClaimE
     for name in entries(place).map_err(at)? {
         belongs_to_us(&place.join(name))?;
     }
-    mark(place, places).map_err(at)?;
+    mark(place, paths).map_err(at)?;
     Ok(mended.into_iter().collect())
 }
 
@@ -74,7 +75,8 @@ pub(crate) fn owner_of(place: &Path) -> io::Result<Owner> {
         _ => {}
     }
     match entries(place) {
-        Ok(names) if names.is_empty() => Ok(Owner::Free),
+        // a removal that was cut short at its very end has left the lock
+        Ok(names) if names.iter().all(|name| name == LOCK) => Ok(Owner::Free),
         Ok(_) => Ok(Owner::Another),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Owner::Nobody),
         Err(e) if e.kind() == ErrorKind::NotADirectory => Ok(Owner::Another),
@@ -120,10 +122,10 @@ fn make(place: &Path) -> io::Result<()> {
     made
 }
 
-fn mark(place: &Path, places: &Places) -> io::Result<()> {
+fn mark(place: &Path, paths: &Paths) -> io::Result<()> {
     let text = format!(
         "This directory is the profile {} of monopod: `monopod -p {0} delete` removes it.\n",
-        places.profile
+        paths.profile
     );
     let path = place.join(MARK);
     // a disk that is full must not hold up what is marked already
@@ -180,10 +182,10 @@ fn refuse_swappable(place: &Path) -> Result<(), ClaimError> {
 ///
 /// # Errors
 /// What the file system says.
-pub(crate) fn link_docker_socket(places: &Places) -> io::Result<()> {
-    let Some(link) = places.docker_socket_link() else { return Ok(()) };
-    unlink_docker_socket(places)?;
-    match std::os::unix::fs::symlink(target(places), link) {
+pub(crate) fn link_docker_socket(paths: &Paths) -> io::Result<()> {
+    let Some(link) = paths.docker_socket_link() else { return Ok(()) };
+    unlink_docker_socket(paths)?;
+    match std::os::unix::fs::symlink(target(paths), link) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
         done => done,
     }
@@ -191,9 +193,9 @@ pub(crate) fn link_docker_socket(places: &Places) -> io::Result<()> {
 
 /// # Errors
 /// What the file system says.
-pub(crate) fn unlink_docker_socket(places: &Places) -> io::Result<()> {
-    match places.docker_socket_link() {
-        Some(link) if std::fs::read_link(&link).is_ok_and(|to| to == target(places)) => {
+pub(crate) fn unlink_docker_socket(paths: &Paths) -> io::Result<()> {
+    match paths.docker_socket_link() {
+        Some(link) if std::fs::read_link(&link).is_ok_and(|to| to == target(paths)) => {
             std::fs::remove_file(link)
         }
         _ => Ok(()),
@@ -201,8 +203,8 @@ pub(crate) fn unlink_docker_socket(places: &Places) -> io::Result<()> {
 }
 
 /// Beside the link: whoever sees the directory at another path finds the socket too.
-fn target(places: &Places) -> PathBuf {
-    Path::new(places.profile.as_str()).join("docker.sock")
+fn target(paths: &Paths) -> PathBuf {
+    Path::new(paths.profile.as_str()).join("docker.sock")
 }
 
 #[cfg(test)]
@@ -210,11 +212,11 @@ mod tests {
     use super::*;
     use crate::ProfileName;
 
-    fn machine() -> (tempfile::TempDir, Places) {
+    fn machine() -> (tempfile::TempDir, Paths) {
         let root = tempfile::tempdir().unwrap();
-        let places = Places::below(root.path(), &ProfileName::default());
+        let paths = Paths::below(root.path(), &ProfileName::default());
         std::fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
-        (root, places)
+        (root, paths)
     }
 
     fn mode(path: &Path) -> u32 {
@@ -227,53 +229,53 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_made_for_us_alone() {
-        let (_root, places) = machine();
-        assert_eq!(owner_of(&places.state).unwrap(), Owner::Nobody);
-        assert_eq!(claim(&places.state, &places).unwrap(), Vec::<String>::new());
-        assert_eq!((mode(&places.state), owner_of(&places.state).unwrap()), (0o700, Owner::Ours));
-        std::fs::write(places.settings(), "x").unwrap();
-        assert_eq!(claim(&places.state, &places).unwrap(), Vec::<String>::new(), "a second time");
+        let (_root, paths) = machine();
+        assert_eq!(owner_of(&paths.state).unwrap(), Owner::Nobody);
+        assert_eq!(claim(&paths.state, &paths).unwrap(), Vec::<String>::new());
+        assert_eq!((mode(&paths.state), owner_of(&paths.state).unwrap()), (0o700, Owner::Ours));
+        std::fs::write(paths.settings(), "x").unwrap();
+        assert_eq!(claim(&paths.state, &paths).unwrap(), Vec::<String>::new(), "a second time");
     }
 
     #[test]
     fn a_directory_that_others_may_enter_is_closed_at_each_start() {
-        let (_root, places) = machine();
+        let (_root, paths) = machine();
         for open in [0o755, 0o1777, 0o750, 0o2700] {
-            std::fs::create_dir_all(&places.state).unwrap();
-            set(&places.state, open);
-            let mended = claim(&places.state, &places).unwrap();
+            std::fs::create_dir_all(&paths.state).unwrap();
+            set(&paths.state, open);
+            let mended = claim(&paths.state, &paths).unwrap();
             assert!(mended[0].contains(&format!("{open:04o}")), "{mended:?}");
-            assert_eq!(mode(&places.state), 0o700, "{open:o}");
+            assert_eq!(mode(&paths.state), 0o700, "{open:o}");
         }
     }
 
     #[test]
     fn what_has_no_mark_is_not_adopted() {
-        let (_root, places) = machine();
-        std::fs::create_dir_all(places.state.join("lost+found")).unwrap();
-        assert_eq!(owner_of(&places.state).unwrap(), Owner::Free, "a new disk");
-        std::fs::write(places.state.join("somebody's"), "").unwrap();
-        set(&places.state, 0o755);
-        let why = claim(&places.state, &places).unwrap_err().to_string();
+        let (_root, paths) = machine();
+        std::fs::create_dir_all(paths.state.join("lost+found")).unwrap();
+        assert_eq!(owner_of(&paths.state).unwrap(), Owner::Free, "a new disk");
+        std::fs::write(paths.state.join("somebody's"), "").unwrap();
+        set(&paths.state, 0o755);
+        let why = claim(&paths.state, &paths).unwrap_err().to_string();
         assert!(why.contains("is not monopod's") && why.contains("somebody's"), "{why}");
-        assert_eq!(mode(&places.state), 0o755, "and it is as it was");
+        assert_eq!(mode(&paths.state), 0o755, "and it is as it was");
         // a directory with the mark's name marks nothing
-        std::fs::create_dir(places.state.join(MARK)).unwrap();
-        assert_eq!(owner_of(&places.state).unwrap(), Owner::Another);
-        std::fs::create_dir_all(&places.run).unwrap();
-        std::fs::remove_dir(&places.run).unwrap();
-        std::fs::write(&places.run, "").unwrap();
-        assert_eq!(owner_of(&places.run).unwrap(), Owner::Another, "a file");
+        std::fs::create_dir(paths.state.join(MARK)).unwrap();
+        assert_eq!(owner_of(&paths.state).unwrap(), Owner::Another);
+        std::fs::create_dir_all(&paths.run).unwrap();
+        std::fs::remove_dir(&paths.run).unwrap();
+        std::fs::write(&paths.run, "").unwrap();
+        assert_eq!(owner_of(&paths.run).unwrap(), Owner::Another, "a file");
     }
 
     #[test]
     fn a_place_that_others_could_swap_is_refused() {
-        let (_root, places) = machine();
-        let [parent, _] = places.parents();
-        std::fs::create_dir_all(&places.state).unwrap();
+        let (_root, paths) = machine();
+        let [parent, _] = paths.parents();
+        std::fs::create_dir_all(&paths.state).unwrap();
         for (mode, safe) in [(0o755, true), (0o1777, true), (0o777, false), (0o775, false)] {
             set(parent, mode);
-            let claimed = claim(&places.state, &places);
+            let claimed = claim(&paths.state, &paths);
             assert_eq!(claimed.is_ok(), safe, "{mode:o} {claimed:?}");
         }
         // also where a link leads
@@ -282,9 +284,9 @@ mod tests {
         std::fs::create_dir_all(&real).unwrap();
         set(&elsewhere.path().join("open"), 0o777);
         set(parent, 0o755);
-        std::fs::remove_dir_all(&places.state).unwrap();
-        std::os::unix::fs::symlink(&real, &places.state).unwrap();
-        assert!(matches!(claim(&places.state, &places), Err(ClaimError::Swappable { .. })));
+        std::fs::remove_dir_all(&paths.state).unwrap();
+        std::os::unix::fs::symlink(&real, &paths.state).unwrap();
+        assert!(matches!(claim(&paths.state, &paths), Err(ClaimError::Swappable { .. })));
     }
 
     #[test]
@@ -293,13 +295,13 @@ mod tests {
             eprintln!("SKIPPED: only root can give a directory away");
             return;
         }
-        let (_root, places) = machine();
-        claim(&places.state, &places).unwrap();
-        let keys = places.certificates();
+        let (_root, paths) = machine();
+        claim(&paths.state, &paths).unwrap();
+        let keys = paths.certificates();
         std::fs::create_dir(&keys).unwrap();
-        for path in [&keys, &places.state, &places.state.parent().unwrap().to_owned()] {
+        for path in [&keys, &paths.state, &paths.state.parent().unwrap().to_owned()] {
             std::os::unix::fs::chown(path, Some(1000), None).unwrap();
-            let why = claim(&places.state, &places).unwrap_err().to_string();
+            let why = claim(&paths.state, &paths).unwrap_err().to_string();
             assert!(why.starts_with(&format!("{} belongs to user 1000", path.display())), "{why}");
             std::os::unix::fs::chown(path, Some(0), None).unwrap();
         }
@@ -307,20 +309,20 @@ mod tests {
 
     #[test]
     fn the_link_to_dockers_socket_comes_and_goes_and_another_s_stays() {
-        let (_root, places) = machine();
-        let link = places.docker_socket_link().unwrap();
-        std::fs::create_dir_all(&places.run).unwrap();
-        std::fs::write(places.docker_socket(), "here").unwrap();
+        let (_root, paths) = machine();
+        let link = paths.docker_socket_link().unwrap();
+        std::fs::create_dir_all(&paths.run).unwrap();
+        std::fs::write(paths.docker_socket(), "here").unwrap();
         for _ in 0..2 {
-            link_docker_socket(&places).unwrap();
+            link_docker_socket(&paths).unwrap();
             assert_eq!(std::fs::read_to_string(&link).unwrap(), "here");
         }
-        unlink_docker_socket(&places).unwrap();
+        unlink_docker_socket(&paths).unwrap();
         std::fs::write(&link, "another's").unwrap();
-        link_docker_socket(&places).unwrap();
-        unlink_docker_socket(&places).unwrap();
+        link_docker_socket(&paths).unwrap();
+        unlink_docker_socket(&paths).unwrap();
         assert_eq!(std::fs::read_to_string(&link).unwrap(), "another's");
-        let other = Places::below(Path::new("/"), &"other".parse().unwrap());
+        let other = Paths::below(Path::new("/"), &"other".parse().unwrap());
         assert_eq!(other.docker_socket_link(), None);
     }
 }

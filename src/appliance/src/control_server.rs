@@ -1,7 +1,7 @@
 //! The server of the control socket: a line of JSON is the request, lines are the answers. It keeps descriptors back for
 //! itself, so that a daemon that is out of them can still be stopped.
 
-use crate::Places;
+use crate::Paths;
 use crate::answers::Answers;
 use crate::control::{ControlReply, ControlRequest};
 use nix::errno::Errno;
@@ -67,8 +67,8 @@ fn is_out_of_files(error: &std::io::Error) -> bool {
 
 /// # Errors
 /// What the file system says.
-pub(crate) fn listen(places: &Places) -> std::io::Result<UnixListener> {
-    let path = places.control_socket();
+pub(crate) fn listen(paths: &Paths) -> std::io::Result<UnixListener> {
+    let path = paths.control_socket();
     // nobody else listens: whoever calls holds the profile's lock
     match std::fs::remove_file(&path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),

@@ -12,13 +12,13 @@ use crate::files::scheduler_profiles;
 use crate::followed::FollowedFiles;
 use crate::legacy::{Legacy, unmoved};
 use crate::lifecycle::{Step, drain, wait_for_end};
-use crate::lock::{Lock, take_turn};
+use crate::lock::take_turn;
 use crate::node::{self, NodeServices};
 use crate::scheduled_stop::ScheduledStop;
 use crate::seen::Seen;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::start_options::{StartOptions, keep, resolve_settings};
-use crate::{Places, control_server, docker_only, log, node_address, open_files, socket_owner};
+use crate::{Paths, control_server, docker_only, log, node_address, open_files, run_directory, socket_owner};
 use apiserver::{
     AggregatedClient, ApiServer, ClientIdentity, EdgeConfig, KUBELET_PORT, SessionGate, WebhookClient,
 };
@@ -47,33 +47,31 @@ const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 ///
 /// # Errors
 /// Why it did not start; `step` has been told as well.
-pub fn run(places: &Places, options: &StartOptions, step: impl Fn(Step)) -> Result<(), StartError> {
-    let outcome = started(places, options, &step);
+pub fn run(paths: &Paths, options: &StartOptions, step: impl Fn(Step)) -> Result<(), StartError> {
+    let outcome = started(paths, options, &step);
     if let Err(error) = &outcome {
         step(Step::Failed { error: error.clone() });
     }
     outcome
 }
 
-fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Result<(), StartError> {
-    let mut notes = claim(&places.run, places).map_err(unclaimed)?;
-    let in_use = || StartError::StateInUse { what: format!("{} is running already", places.profile) };
-    let lock = Lock::take(places).map_err(|e| io(&places.lock(), &e))?.ok_or_else(in_use)?;
-    if Legacy::stands_in_the_way(&places.profile) {
+fn started(paths: &Paths, options: &StartOptions, step: &impl Fn(Step)) -> Result<(), StartError> {
+    let (mut notes, lock) = run_directory::take(paths)?;
+    if Legacy::stands_in_the_way(&paths.profile) {
         let what =
             "the state of the profile monopod has the layout of an older version: start that profile first";
         return Err(StartError::NotOurs { what: what.to_owned() });
     }
-    let legacy = Legacy::find(places);
-    notes.extend(claim(&places.state, places).map_err(unclaimed)?);
+    let legacy = Legacy::find(paths);
+    notes.extend(claim(&paths.state, paths).map_err(unclaimed)?);
     if let Some(legacy) = legacy {
         step(Step::Begun { what: "moving the state of an older version".to_owned() });
-        notes.push(legacy.migrate(places).map_err(unmoved)?);
+        notes.push(legacy.migrate(paths).map_err(unmoved)?);
     }
-    log::begin(&places.log(), options.log_to_file).map_err(|e| io(&places.log(), &e))?;
+    log::begin(&paths.log(), options.log_to_file).map_err(|e| io(&paths.log(), &e))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "starting");
-    notes.extend(ended_for_memory(places));
-    notes.extend(missing(places));
+    notes.extend(ended_for_memory(paths));
+    notes.extend(missing(paths));
     for what in notes {
         tracing::warn!("{what}");
         step(Step::Noted { what });
@@ -83,15 +81,15 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
         let _ = nix::unistd::setsid();
     }
     open_files::raise_limit();
-    let is_new = !places.settings().exists();
-    let turn = is_new.then(|| take_turn(places)).transpose().map_err(|e| io(&places.state, &e))?;
-    let settings = resolve_settings(places, options)?;
+    let is_new = !paths.settings().exists();
+    let turn = is_new.then(|| take_turn(paths)).transpose().map_err(|e| io(&paths.state, &e))?;
+    let settings = resolve_settings(paths, options)?;
     // before they are kept: a start that nothing came of changes nothing
     let (profiles, note) = scheduler_profiles(settings.scheduler_config.as_deref())?;
     let files = settings.api_server_files.clone();
     let (mut authentication, mut authorization) = (Seen::default(), Seen::default());
     let files = OpenedFiles {
-        audit: files.open_audit_log(places)?,
+        audit: files.open_audit_log(paths)?,
         authentication: files.authentication(&mut authentication)?,
         authorizers: files.authorization(&mut authorization)?,
         encryption: files.encryption()?,
@@ -101,20 +99,20 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
     if let Some(what) = note {
         step(Step::Noted { what });
     }
-    keep(places, &settings)?;
+    keep(paths, &settings)?;
     drop(turn);
     // a cluster without a limit is better than none
-    let _ = daemon_memory::confine(places, settings.daemon_memory).inspect_err(|why| tracing::warn!("{why}"));
+    let _ = daemon_memory::confine(paths, settings.daemon_memory).inspect_err(|why| tracing::warn!("{why}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| failed("make the event queue", &e))?;
     let served = match settings.kubernetes {
-        true => runtime.block_on(serve(places, &settings, options, files, step)),
-        false => runtime.block_on(docker_only::serve(places, &settings, step)),
+        true => runtime.block_on(serve(paths, &settings, options, files, step)),
+        false => runtime.block_on(docker_only::serve(paths, &settings, step)),
     };
     // `serve` has closed what is stored. What is still at work in the background may be cut off, as with any end of the
     // process; a thread can not be, so nobody waits for one for ever
     runtime.shutdown_timeout(BACKGROUND_GRACE);
-    daemon_memory::ends_in_order(places);
+    daemon_memory::ends_in_order(paths);
     if served.is_ok() {
         // a thread that was left works until the process ends: until then the state has no room for another daemon
         std::mem::forget(lock);
@@ -133,7 +131,7 @@ struct OpenedFiles {
 }
 
 async fn serve(
-    places: &Places,
+    paths: &Paths,
     settings: &Settings,
     typed: &StartOptions,
     files: OpenedFiles,
@@ -144,7 +142,7 @@ async fn serve(
     let listener = listen(Ipv4Addr::UNSPECIFIED, settings.api_port).await?;
     let dashboard_listener = listen(Ipv4Addr::LOCALHOST, settings.dashboard_port).await?;
     let node_ip = node_address::find().unwrap_or(settings.gateway());
-    let (store, recovery) = open_store(places, settings, typed, &files.encryption)?;
+    let (store, recovery) = open_store(paths, settings, typed, &files.encryption)?;
     recovery.notes.into_iter().chain(settings.datastore.as_ref().and_then(Datastore::note)).for_each(
         |what| {
             step(Step::Noted { what });
@@ -152,25 +150,25 @@ async fn serve(
     );
 
     begun("starting the control plane, the network and the runtime");
-    let control_plane = tokio::spawn(control_plane(store.clone(), places.clone(), settings.clone(), node_ip));
+    let control_plane = tokio::spawn(control_plane(store.clone(), paths.clone(), settings.clone(), node_ip));
     let control_plane = async { control_plane.await.map_err(|e| failed("control plane", &e))? };
-    let services = NodeServices::start(places, settings, node_ip);
+    let services = NodeServices::start(paths, settings, node_ip);
     let (services, (certificates, cluster)) = tokio::try_join!(services, control_plane)?;
     let notes = services.notes();
     let api = format!("https://{}:{}", Ipv4Addr::LOCALHOST, settings.api_port);
-    write_kubeconfig(places, &certificates, &api)?;
+    write_kubeconfig(paths, &certificates, &api)?;
 
     tokio::spawn(crate::memory::keep_small(store.revisions(), crate::memory::OfCluster(cluster.clone())));
     let stop = CancellationToken::new();
     let components = stop.child_token();
     let (ready, is_ready) = watch::channel(false);
-    let config = controllers_config(places, &certificates, &services);
+    let config = controllers_config(paths, &certificates, &services);
     let mut running = controllers::start(&cluster, &config, &components);
     running.spawn(scheduler::run(cluster.clone(), files.profiles, components.clone()));
     let kubelet_listener = listen_for_kubelet(node_ip, step).await;
     let kubelet_at = (node_ip, kubelet_listener.is_some().then_some(KUBELET_PORT));
     let (pods, pauser) =
-        services.build(&cluster, places, settings, kubelet_at, &mut running, &components).await?;
+        services.build(&cluster, paths, settings, kubelet_at, &mut running, &components).await?;
     cluster.ask_aggregated_through(Arc::new(AggregatedClient {
         front_proxy: front_proxy_identity(&certificates),
     }));
@@ -180,36 +178,36 @@ async fn serve(
     let flags = api_server_flags(settings, ISSUER);
     let edge = edge_config(&certificates, files.authentication, files.audit, is_ready.clone(), flags);
     let server = ApiServer::new(cluster.clone(), Some(pods), edge).map_err(|e| failed("API server", &e))?;
-    let dashboard = Arc::new(Dashboard::new(places.profile.as_str(), settings.dashboard_port));
+    let dashboard = Arc::new(Dashboard::new(paths.profile.as_str(), settings.dashboard_port));
     let gate = session_gate(dashboard.clone(), settings.dashboard_port);
     running.spawn(server.clone().serve_plain(dashboard_listener, gate, components.clone()));
     running.spawn(server.clone().follow_api_services(components.clone()));
     running.spawn(server.clone().follow_flow_control(components.clone()));
     files.followed.start(&server, &cluster, &mut running, &components);
     if let Some(listener) = kubelet_listener {
-        let node = node::name(places);
+        let node = node::name(paths);
         running.spawn(server.clone().serve_kubelet(listener, node, components.clone()));
     }
     running.spawn(server.serve(listener, components.clone()));
     let answers = Arc::new(Answers {
-        status: status_of(places, node_ip, Some(&api)),
+        status: status_of(paths, node_ip, Some(&api)),
         ready: is_ready,
         kubernetes: Some(KubernetesHalf {
             cluster: cluster.clone(),
             dashboard,
             pauser,
-            addons: Book::at(places.addons()),
+            addons: Book::at(paths.addons()),
         }),
         images: services.images.clone(),
-        build_runner: services.build_runner(places, settings),
-        scheduled: ScheduledStop::load(places.scheduled_stop(), stop.clone()),
+        build_runner: services.build_runner(paths, settings),
+        scheduled: ScheduledStop::load(paths.scheduled_stop(), stop.clone()),
         stop: stop.clone(),
     });
-    let socket = control_server::listen(places).map_err(|e| io(&places.control_socket(), &e))?;
+    let socket = control_server::listen(paths).map_err(|e| io(&paths.control_socket(), &e))?;
     running.spawn(control_server::serve(answers, socket, components));
     notes.await.into_iter().for_each(|what| step(Step::Noted { what }));
     begun("waiting for the node");
-    if let Err(why) = node::is_ready(&cluster, &node::name(places)).await {
+    if let Err(why) = node::is_ready(&cluster, &node::name(paths)).await {
         step(Step::Noted { what: format!("the node is not ready yet: {why}") });
     }
     ready.send_replace(true);
@@ -225,19 +223,19 @@ async fn serve(
     stop.cancel();
     drain(running).await;
     store.close().await;
-    let _ = std::fs::remove_file(places.control_socket());
+    let _ = std::fs::remove_file(paths.control_socket());
     Ok(())
 }
 
 fn controllers_config(
-    places: &Places,
+    paths: &Paths,
     certificates: &Certificates,
     services: &NodeServices,
 ) -> ControllersConfig {
     ControllersConfig {
         root_ca_pem: certificates.ca_pem.clone(),
         front_proxy_ca_pem: certificates.front_proxy_ca_pem.clone(),
-        authority: Arc::new(crate::signer::Signer::new(places)),
+        authority: Arc::new(crate::signer::Signer::new(paths)),
         service_network: services.service_network(),
     }
 }
@@ -278,7 +276,7 @@ fn session_gate(dashboard: Arc<Dashboard>, port: u16) -> SessionGate {
 
 /// A datastore is the profile's from when it was opened for it, and so is the file with the keys of what is there.
 fn open_store(
-    places: &Places,
+    paths: &Paths,
     settings: &Settings,
     typed: &StartOptions,
     encryption: &Arc<Encryption>,
@@ -286,24 +284,24 @@ fn open_store(
     let asked = settings.datastore.as_ref();
     let options = store::Options {
         // the authority was made when the store was there
-        must_exist: places.certificates().join("ca.crt").exists(),
+        must_exist: paths.certificates().join("ca.crt").exists(),
         accept_loss: typed.accept_loss,
         take_over: typed.take_over,
-        backend: datastore::backend(places, asked),
+        backend: datastore::backend(paths, asked),
         encryption: encryption.clone(),
         quota: daemon_memory::for_objects(settings.daemon_memory),
         ..store::Options::default()
     };
-    let known = Settings::load(places).ok().flatten();
+    let known = Settings::load(paths).ok().flatten();
     let used = known.as_ref().and_then(|known| known.datastore.as_ref());
-    let opened = Store::open(&places.store(), options).map_err(|error| match (&error, used, asked) {
+    let opened = Store::open(&paths.store(), options).map_err(|error| match (&error, used, asked) {
         (OpenError::Lost { .. }, Some(used), Some(asked)) if used.endpoints() != asked.endpoints() => {
-            datastore::elsewhere(places, Some(used), asked)
+            datastore::elsewhere(paths, Some(used), asked)
         }
         _ => unopened(error),
     })?;
     if known.as_ref() != Some(settings) {
-        settings.save(places).map_err(|e| failed("settings", &e))?;
+        settings.save(paths).map_err(|e| failed("settings", &e))?;
     }
     Ok(opened)
 }
@@ -311,13 +309,13 @@ fn open_store(
 /// A task of its own: it waits for the disk while the network waits for nft.
 async fn control_plane(
     store: Store,
-    places: Places,
+    paths: Paths,
     settings: Settings,
     node_ip: Ipv4Addr,
 ) -> Result<(Certificates, Cluster), StartError> {
     let addresses = [node_ip.into(), settings.gateway().into()];
     let certificates =
-        Certificates::load_or_make(&places, &settings, &addresses).map_err(|e| failed("certificates", &e))?;
+        Certificates::load_or_make(&paths, &settings, &addresses).map_err(|e| failed("certificates", &e))?;
     let tokens =
         TokenSigner::from_pkcs8(&certificates.token_key, ISSUER).map_err(|e| failed("token key", &e))?;
     let cluster = Cluster::new(store, kinds::all(), cluster_config(&settings), tokens)
@@ -374,9 +372,9 @@ fn cluster_config(settings: &Settings) -> ClusterConfig {
     }
 }
 
-fn write_kubeconfig(places: &Places, certificates: &Certificates, api: &str) -> Result<(), StartError> {
-    let text = crate::certs::kubeconfig(places.profile.as_str(), certificates, api);
-    let path = places.admin_kubeconfig();
+fn write_kubeconfig(paths: &Paths, certificates: &Certificates, api: &str) -> Result<(), StartError> {
+    let text = crate::certs::kubeconfig(paths.profile.as_str(), certificates, api);
+    let path = paths.admin_kubeconfig();
     // a disk that is full must not hold up a cluster whose file is right
     if std::fs::read_to_string(&path).is_ok_and(|known| known == text) {
         return Ok(());
@@ -385,12 +383,12 @@ fn write_kubeconfig(places: &Places, certificates: &Certificates, api: &str) -> 
 }
 
 /// What is made anew though it was there once: that is no first start, and has its consequences.
-fn missing(places: &Places) -> Vec<String> {
-    let was_used = store::was_used(&places.store());
+fn missing(paths: &Paths) -> Vec<String> {
+    let was_used = store::was_used(&paths.store());
     let parts = [
-        (places.settings(), "new ports and default registries are settled"),
+        (paths.settings(), "new ports and default registries are settled"),
         (
-            places.certificates().join("ca.crt"),
+            paths.certificates().join("ca.crt"),
             "a new authority is made; kubeconfigs, and the tokens of pods that run, are of the old one",
         ),
     ];

@@ -2,7 +2,7 @@
 //!
 //! The limit is for faults: a machine must never lose its other programs to one of ours. Containers and shims are not under it.
 
-use crate::Places;
+use crate::Paths;
 use runtime::DaemonCgroup;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -85,8 +85,8 @@ struct Seen {
     oom_kills: u64,
 }
 
-fn seen_path(places: &Places) -> PathBuf {
-    places.run.join("daemon.json")
+fn seen_path(paths: &Paths) -> PathBuf {
+    paths.run.join("daemon.json")
 }
 
 fn limit(memory: DaemonMemory) -> Option<u64> {
@@ -104,31 +104,31 @@ pub(crate) fn for_objects(memory: DaemonMemory) -> Option<usize> {
 ///
 /// # Errors
 /// In words for the log: there is none then.
-pub(crate) fn confine(places: &Places, memory: DaemonMemory) -> Result<(), String> {
+pub(crate) fn confine(paths: &Paths, memory: DaemonMemory) -> Result<(), String> {
     let limit = limit(memory);
-    let confined = DaemonCgroup::of(&places.cgroup).and_then(|cgroup| {
+    let confined = DaemonCgroup::of(&paths.cgroup).and_then(|cgroup| {
         cgroup.join(limit)?;
-        remember(places, &cgroup)
+        remember(paths, &cgroup)
     });
     confined.map_err(|e| format!("the daemon's own memory is not limited: {e}"))
 }
 
 /// The end is in order: whatever was counted until now did not end the daemon.
-pub(crate) fn ends_in_order(places: &Places) {
-    if let Ok(cgroup) = DaemonCgroup::of(&places.cgroup) {
-        let _ = remember(places, &cgroup);
+pub(crate) fn ends_in_order(paths: &Paths) {
+    if let Ok(cgroup) = DaemonCgroup::of(&paths.cgroup) {
+        let _ = remember(paths, &cgroup);
     }
 }
 
-fn remember(places: &Places, cgroup: &DaemonCgroup) -> io::Result<()> {
+fn remember(paths: &Paths, cgroup: &DaemonCgroup) -> io::Result<()> {
     let seen = Seen { oom_kills: cgroup.oom_kills() };
-    std::fs::write(seen_path(places), serde_json::to_vec(&seen)?)
+    std::fs::write(seen_path(paths), serde_json::to_vec(&seen)?)
 }
 
 /// Why a daemon that does not run ended, where it was for its memory.
-pub fn ended_for_memory(places: &Places) -> Option<String> {
-    let seen: Seen = serde_json::from_slice(&std::fs::read(seen_path(places)).ok()?).ok()?;
-    let cgroup = DaemonCgroup::of(&places.cgroup).ok()?;
+pub fn ended_for_memory(paths: &Paths) -> Option<String> {
+    let seen: Seen = serde_json::from_slice(&std::fs::read(seen_path(paths)).ok()?).ok()?;
+    let cgroup = DaemonCgroup::of(&paths.cgroup).ok()?;
     (cgroup.oom_kills() > seen.oom_kills).then(|| words(cgroup.limit()))
 }
 

@@ -1,6 +1,6 @@
 //! Where the profile's state is kept: in its own file, or in an etcd cluster.
 
-use crate::Places;
+use crate::Paths;
 use crate::error::StartError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -51,11 +51,11 @@ impl Datastore {
     }
 
     /// The part of it that is the profile's.
-    pub(crate) fn of(&self, places: &Places) -> Etcd {
+    pub(crate) fn of(&self, paths: &Paths) -> Etcd {
         Etcd {
             endpoints: self.endpoints.clone(),
             credentials: Credentials { authority: self.cafile.clone(), identity: self.identity.clone() },
-            prefix: format!("/monopod/{}/", places.profile),
+            prefix: format!("/monopod/{}/", paths.profile),
         }
     }
 
@@ -103,19 +103,19 @@ mod as_text {
 }
 
 /// Where a profile's state is, for people.
-pub(crate) struct Kept<'k>(pub &'k Places, pub Option<&'k Datastore>);
+pub(crate) struct Kept<'k>(pub &'k Paths, pub Option<&'k Datastore>);
 
 impl fmt::Display for Kept<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Kept(places, None) => write!(f, "{}", places.store().display()),
-            Kept(places, Some(datastore)) => write!(f, "{}", datastore.of(places)),
+            Kept(paths, None) => write!(f, "{}", paths.store().display()),
+            Kept(paths, Some(datastore)) => write!(f, "{}", datastore.of(paths)),
         }
     }
 }
 
-pub(crate) fn backend(places: &Places, datastore: Option<&Datastore>) -> Backend {
-    datastore.map_or(Backend::File, |datastore| Backend::Etcd(datastore.of(places)))
+pub(crate) fn backend(paths: &Paths, datastore: Option<&Datastore>) -> Backend {
+    datastore.map_or(Backend::File, |datastore| Backend::Etcd(datastore.of(paths)))
 }
 
 /// The datastore that a start uses. A profile whose state is in its own file does not begin anew somewhere else by a flag.
@@ -123,34 +123,34 @@ pub(crate) fn backend(places: &Places, datastore: Option<&Datastore>) -> Backend
 /// # Errors
 /// Where the state is, and how it is brought along.
 pub(crate) fn resolve(
-    places: &Places,
+    paths: &Paths,
     known: Option<&Datastore>,
     asked: Option<&Datastore>,
 ) -> Result<Option<Datastore>, StartError> {
     match (known, asked) {
-        (None, Some(asked)) if store::file_is_there(&places.store()) => Err(elsewhere(places, None, asked)),
+        (None, Some(asked)) if store::file_is_there(&paths.store()) => Err(elsewhere(paths, None, asked)),
         (known, asked) => Ok(asked.or(known).cloned()),
     }
 }
 
 /// The state is not where this start looks for it.
-pub(crate) fn elsewhere(places: &Places, known: Option<&Datastore>, asked: &Datastore) -> StartError {
+pub(crate) fn elsewhere(paths: &Paths, known: Option<&Datastore>, asked: &Datastore) -> StartError {
     let what = format!(
         "the state of {} is in {}, and not in etcd at {}: bring it there by `monopod -p {} datastore copy --to {}`",
-        places.profile,
-        Kept(places, known),
+        paths.profile,
+        Kept(paths, known),
         asked.endpoints(),
-        places.profile,
+        paths.profile,
         asked.endpoints(),
     );
     StartError::Datastore { what }
 }
 
 /// Removes what the profile has in these. What could not be removed, and why.
-pub(crate) fn purge<'d>(places: &Places, datastores: impl Iterator<Item = &'d Datastore>) -> Vec<String> {
+pub(crate) fn purge<'d>(paths: &Paths, datastores: impl Iterator<Item = &'d Datastore>) -> Vec<String> {
     let remove = |datastore: &Datastore| {
-        let etcd = datastore.of(places);
-        match store::remove(&places.store(), &etcd) {
+        let etcd = datastore.of(paths);
+        match store::remove(&paths.store(), &etcd) {
             // there is nothing of ours
             Ok(_) | Err(store::OpenError::Another { .. }) => None,
             Err(error) => Some(format!(
@@ -192,12 +192,12 @@ mod tests {
     #[test]
     fn a_state_in_a_file_is_not_left_by_a_flag() {
         let root = tempfile::tempdir().unwrap();
-        let places = Places::below(root.path(), &"shop".parse().unwrap());
+        let paths = Paths::below(root.path(), &"shop".parse().unwrap());
         let (a, b) = (datastore("https://a:2379"), datastore("https://b:2379"));
-        let resolved = |known: Option<&Datastore>, asked: Option<&Datastore>| resolve(&places, known, asked);
+        let resolved = |known: Option<&Datastore>, asked: Option<&Datastore>| resolve(&paths, known, asked);
         assert_eq!(resolved(None, Some(&a)), Ok(Some(a.clone())), "a first start");
-        std::fs::create_dir_all(places.store()).unwrap();
-        std::fs::write(places.store().join("cluster.db"), "").unwrap();
+        std::fs::create_dir_all(paths.store()).unwrap();
+        std::fs::write(paths.store().join("cluster.db"), "").unwrap();
         assert_eq!(resolved(None, None), Ok(None));
         let refused = resolved(None, Some(&a)).unwrap_err().to_string();
         assert!(refused.contains("`monopod -p shop datastore copy --to https://a:2379`"), "{refused}");

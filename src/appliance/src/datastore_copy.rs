@@ -4,7 +4,7 @@ use crate::claim::claim;
 use crate::datastore::{Datastore, Kept, backend};
 use crate::error::{StartError, failed, io, unclaimed, unopened};
 use crate::lock::Lock;
-use crate::{Places, Settings, SettingsError};
+use crate::{Paths, Settings, SettingsError};
 use store::CopyError;
 
 /// What was copied, in words.
@@ -21,18 +21,18 @@ pub struct CopyReport {
 /// # Errors
 /// Why not. The source is as it was, and used as before.
 pub fn copy_datastore(
-    places: &Places,
+    paths: &Paths,
     from: Option<Datastore>,
     to: Option<Datastore>,
     overwrite: bool,
 ) -> Result<CopyReport, StartError> {
-    claim(&places.run, places).map_err(unclaimed)?;
-    let running = || StartError::StateInUse { what: format!("{} is running: stop it first", places.profile) };
-    let _lock = Lock::take(places).map_err(|e| io(&places.lock(), &e))?.ok_or_else(running)?;
-    claim(&places.state, places).map_err(unclaimed)?;
+    claim(&paths.run, paths).map_err(unclaimed)?;
+    let running = || StartError::StateInUse { what: format!("{} is running: stop it first", paths.profile) };
+    let _lock = Lock::take(paths).map_err(|e| io(&paths.lock(), &e))?.ok_or_else(running)?;
+    claim(&paths.state, paths).map_err(unclaimed)?;
     let damaged = |e: SettingsError| StartError::StateDamaged { what: e.to_string() };
-    let known = Settings::load(places).map_err(damaged)?;
-    let mut settings = known.unwrap_or_else(|| Settings::fresh(places));
+    let known = Settings::load(paths).map_err(damaged)?;
+    let mut settings = known.unwrap_or_else(|| Settings::fresh(paths));
     let from = from.map(|from| settings.with_known_files(from)).or_else(|| settings.datastore.clone());
     let to = to.map(|to| settings.with_known_files(to));
     let is_same = match (&from, &to) {
@@ -40,7 +40,7 @@ pub fn copy_datastore(
         (Some(from), Some(to)) => from.is_same_cluster(to),
         _ => false,
     };
-    let words = |datastore: &Option<Datastore>| Kept(places, datastore.as_ref()).to_string();
+    let words = |datastore: &Option<Datastore>| Kept(paths, datastore.as_ref()).to_string();
     if is_same {
         let what =
             format!("the state is in {} already: say where it is to be, by `--to` or `--from`", words(&to));
@@ -49,12 +49,12 @@ pub fn copy_datastore(
     let encryption = settings.api_server_files.encryption()?;
     // whatever becomes of it: `delete` knows of it
     settings.remember(to.as_ref());
-    settings.save(places).map_err(|e| failed("settings", &e))?;
-    let (source, target) = (backend(places, from.as_ref()), backend(places, to.as_ref()));
-    let copied = store::copy(&places.store(), &source, &target, overwrite, &encryption).map_err(uncopied)?;
+    settings.save(paths).map_err(|e| failed("settings", &e))?;
+    let (source, target) = (backend(paths, from.as_ref()), backend(paths, to.as_ref()));
+    let copied = store::copy(&paths.store(), &source, &target, overwrite, &encryption).map_err(uncopied)?;
     settings.remember(from.as_ref());
     settings.use_datastore(to.clone());
-    settings.save(places).map_err(|e| failed("settings", &e))?;
+    settings.save(paths).map_err(|e| failed("settings", &e))?;
     Ok(CopyReport {
         objects: copied.objects,
         revision: copied.revision.0,

@@ -5,7 +5,7 @@ use crate::error::{StartError, failed};
 use crate::lifecycle::{Step, drain, wait_for_end};
 use crate::node::NodeServices;
 use crate::scheduled_stop::ScheduledStop;
-use crate::{Places, Settings, control_server, node_address};
+use crate::{Paths, Settings, control_server, node_address};
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -17,29 +17,29 @@ use tokio_util::sync::CancellationToken;
 /// # Errors
 /// Why it did not start.
 pub(crate) async fn serve(
-    places: &Places,
+    paths: &Paths,
     settings: &Settings,
     step: &impl Fn(Step),
 ) -> Result<(), StartError> {
     step(Step::Begun { what: "starting the network and the runtime".to_owned() });
     let node_ip = node_address::find().unwrap_or(settings.gateway());
-    let services = NodeServices::start(places, settings, node_ip).await?;
+    let services = NodeServices::start(paths, settings, node_ip).await?;
     services.notes().await.into_iter().for_each(|what| step(Step::Noted { what }));
-    services.end_pods(places).await.map_err(|e| failed("end the pods", &e))?;
+    services.end_pods(paths).await.map_err(|e| failed("end the pods", &e))?;
     let stop = CancellationToken::new();
     let parts = stop.child_token();
     let mut running = JoinSet::new();
-    services.serve_docker_alone(places, settings, &mut running, &parts).await?;
+    services.serve_docker_alone(paths, settings, &mut running, &parts).await?;
     let answers = Arc::new(Answers {
-        status: status_of(places, node_ip, None),
+        status: status_of(paths, node_ip, None),
         ready: watch::channel(true).1,
         kubernetes: None,
         images: services.images.clone(),
-        build_runner: services.build_runner(places, settings),
-        scheduled: ScheduledStop::load(places.scheduled_stop(), stop.clone()),
+        build_runner: services.build_runner(paths, settings),
+        scheduled: ScheduledStop::load(paths.scheduled_stop(), stop.clone()),
         stop: stop.clone(),
     });
-    let socket = control_server::listen(places).map_err(|e| failed("listen for the command line", &e))?;
+    let socket = control_server::listen(paths).map_err(|e| failed("listen for the command line", &e))?;
     running.spawn(control_server::serve(answers, socket, parts));
     tracing::info!("ready without Kubernetes");
     step(Step::Ready { api: String::new() });
@@ -47,6 +47,6 @@ pub(crate) async fn serve(
     tracing::info!("stopping");
     stop.cancel();
     drain(running).await;
-    let _ = std::fs::remove_file(places.control_socket());
+    let _ = std::fs::remove_file(paths.control_socket());
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! read at each start, as upstream's do. Those that say who is believed and who may do what are followed from then on
 //! (`followed.rs`).
 
-use crate::Places;
+use crate::Paths;
 use crate::error::StartError;
 use crate::seen::Seen;
 use apiserver::AccessWebhookClient;
@@ -90,11 +90,11 @@ impl ApiServerFiles {
 
     /// # Errors
     /// A policy that can not be read or is none, a log that can not be written.
-    pub(crate) fn open_audit_log(&self, places: &Places) -> Result<Option<Arc<AuditLog>>, StartError> {
+    pub(crate) fn open_audit_log(&self, paths: &Paths) -> Result<Option<Arc<AuditLog>>, StartError> {
         let Some(path) = &self.audit_policy else { return Ok(None) };
         let text = text("audit policy", path, &mut Seen::default())?;
         let policy = Policy::parse(&text).map_err(|why| wrong("audit policy", path, &why))?;
-        let log = self.audit_log.clone().unwrap_or_else(|| places.audit_log());
+        let log = self.audit_log.clone().unwrap_or_else(|| paths.audit_log());
         let open = AuditLog::open(policy, &log, ROTATION).map_err(|why| wrong("audit log", &log, &why))?;
         Ok(Some(Arc::new(open)))
     }

@@ -10,6 +10,7 @@ use crate::files::ApiServerFiles;
 use crate::seen::Seen;
 use apiserver::{ApiServer, ConfigFile};
 use cluster::Cluster;
+use cri::blocking;
 use cri::logs::Watcher;
 use std::fmt::Display;
 use std::io;
@@ -90,11 +91,10 @@ impl<T: Send + 'static> Followed<T> {
         loop {
             let looked = {
                 let (files, watcher) = (files.clone(), watcher.clone());
-                tokio::task::spawn_blocking(move || look(&files, read, seen, &watcher)).await
+                blocking(move || look(&files, read, seen, &watcher)).await
             };
             let (now, news) = match looked {
-                Ok(Ok(looked)) => looked,
-                Ok(Err(error)) => return lost(&error),
+                Ok(looked) => looked,
                 Err(error) => return lost(&error),
             };
             seen = now;

@@ -1,12 +1,12 @@
-//! The layout of before, and the way out of it: profiles once had `/var/lib/NAME`, `/run/NAME` and the cgroup `NAME`, places that
+//! The layout of before, and the way out of it: profiles once had `/var/lib/NAME`, `/run/NAME` and the cgroup `NAME`, paths that
 //! other programs may have as well.
 //!
-//! The first start of a newer version ends what still runs in the old places, as if the machine had been switched off, and moves
+//! The first start of a newer version ends what still runs at the old paths, as if the machine had been switched off, and moves
 //! the state by renaming; a start that is cut short goes on at the next one. Only entries that we know by their names are
 //! touched: beside them there may be another program's, or, for the profile `monopod`, the newer profiles.
 
 use crate::error::{self, StartError};
-use crate::{Places, ProfileName, Settings, certs, lock, node};
+use crate::{Paths, ProfileName, Settings, certs, lock, node};
 use serde_json::Value;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ const RUN: [&str; 4] = ["sandboxes", "docker.sock", "control.sock", "lock"];
 const CGROUPS: [&str; 3] = ["shims", "kubepods", "docker"];
 
 /// Old state that is there.
-pub(crate) struct Legacy(Places);
+pub(crate) struct Legacy(Paths);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LegacyError {
@@ -58,9 +58,9 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> LegacyError {
     move |why| LegacyError::Io { path, why }
 }
 
-fn old_places(root: &Path, profile: &ProfileName) -> Places {
+fn old_paths(root: &Path, profile: &ProfileName) -> Paths {
     let name = profile.as_str();
-    Places {
+    Paths {
         profile: profile.clone(),
         state: root.join("var/lib").join(name),
         run: root.join("run").join(name),
@@ -68,21 +68,21 @@ fn old_places(root: &Path, profile: &ProfileName) -> Places {
     }
 }
 
-impl Places {
-    /// Where the profile's daemon is to be asked: one of an older version has the places of its time as long as it lives.
+impl Paths {
+    /// Where the profile's daemon is to be asked: one of an older version has the paths of its time as long as it lives.
     pub fn in_use(profile: &ProfileName) -> Self {
-        let old = old_places(Path::new("/"), profile);
-        if lock::is_held(&old) { old } else { Places::of(profile) }
+        let old = old_paths(Path::new("/"), profile);
+        if lock::is_held(&old) { old } else { Paths::of(profile) }
     }
 }
 
 impl Legacy {
-    pub(crate) fn find(places: &Places) -> Option<Legacy> {
-        Legacy::find_below(Path::new("/"), &places.profile)
+    pub(crate) fn find(paths: &Paths) -> Option<Legacy> {
+        Legacy::find_below(Path::new("/"), &paths.profile)
     }
 
     fn find_below(root: &Path, profile: &ProfileName) -> Option<Legacy> {
-        let old = old_places(root, profile);
+        let old = old_paths(root, profile);
         let has_settings = Settings::load(&old).is_ok_and(|settings| settings.is_some());
         // settings that are damaged do not make the rest another's
         let has_store =
@@ -102,7 +102,7 @@ impl Legacy {
     ///
     /// # Errors
     /// A daemon of before still runs; what can not be moved.
-    pub(crate) fn migrate(&self, new: &Places) -> Result<String, LegacyError> {
+    pub(crate) fn migrate(&self, new: &Paths) -> Result<String, LegacyError> {
         for entry in STATE {
             let (from, to) = (self.0.state.join(entry), new.state.join(entry));
             if [&from, &to].iter().all(|path| std::fs::symlink_metadata(path).is_ok()) {
@@ -117,7 +117,7 @@ impl Legacy {
             }
             move_to(&from, &to)?;
         }
-        self.remove_places();
+        self.remove_directories();
         let what = format!("moved {} to {}", self.0.state.display(), new.state.display());
         let what = ended.failures.iter().fold(what, |what, failure| format!("{what}; {failure}"));
         Ok(match ended.sandboxes {
@@ -143,7 +143,7 @@ impl Legacy {
                 _ => {}
             }
         }
-        self.remove_places();
+        self.remove_directories();
         Ok(())
     }
 
@@ -158,8 +158,8 @@ impl Legacy {
         Ok(ended)
     }
 
-    /// Records name the places that they were made in.
-    fn rewrite_paths(&self, new: &Places) -> Result<(), LegacyError> {
+    /// Records name the paths that they were made at.
+    fn rewrite_paths(&self, new: &Paths) -> Result<(), LegacyError> {
         let moved = Moved { from: &self.0, to: new };
         for directory in [new.runtime().join("sandboxes"), new.docker()] {
             moved.rewrite_below(&directory, RECORD_DEPTH)?;
@@ -168,7 +168,7 @@ impl Legacy {
     }
 
     /// The directories themselves stay where another program, or a newer profile, has something in them.
-    fn remove_places(&self) {
+    fn remove_directories(&self) {
         for entry in RUN {
             let path = self.0.run.join(entry);
             let _ = std::fs::remove_file(&path).or_else(|_| trees::remove(&path));
@@ -207,8 +207,8 @@ fn move_to(from: &Path, to: &Path) -> Result<(), LegacyError> {
 const RECORD_DEPTH: usize = 4;
 
 struct Moved<'a> {
-    from: &'a Places,
-    to: &'a Places,
+    from: &'a Paths,
+    to: &'a Paths,
 }
 
 impl Moved<'_> {
@@ -287,14 +287,14 @@ mod tests {
             Machine(tempfile::tempdir().unwrap())
         }
 
-        fn old(&self, profile: &str) -> Places {
-            old_places(self.0.path(), &profile.parse().unwrap())
+        fn old(&self, profile: &str) -> Paths {
+            old_paths(self.0.path(), &profile.parse().unwrap())
         }
 
-        fn new_places(&self, profile: &str) -> Places {
-            let places = Places::below(self.0.path(), &profile.parse().unwrap());
-            std::fs::create_dir_all(&places.state).unwrap();
-            places
+        fn new_paths(&self, profile: &str) -> Paths {
+            let paths = Paths::below(self.0.path(), &profile.parse().unwrap());
+            std::fs::create_dir_all(&paths.state).unwrap();
+            paths
         }
 
         fn find(&self, profile: &str) -> Option<Legacy> {
@@ -302,7 +302,7 @@ mod tests {
         }
 
         /// A cluster of before, with a container of Docker that has a volume.
-        fn with_cluster(&self, profile: &str) -> Places {
+        fn with_cluster(&self, profile: &str) -> Paths {
             let old = self.old(profile);
             let (sandbox, container) = ("ab".repeat(32), "cd".repeat(32));
             let directory =
@@ -351,7 +351,7 @@ mod tests {
     fn an_old_profile_is_moved_and_its_records_follow() {
         for profile in ["monopod", "other"] {
             let machine = Machine::new();
-            let (old, new) = (machine.with_cluster(profile), machine.new_places(profile));
+            let (old, new) = (machine.with_cluster(profile), machine.new_paths(profile));
             let said = machine.find(profile).unwrap().migrate(&new).unwrap();
             assert!(said.starts_with("moved ") && !said.contains("anew"), "{said}");
             assert_eq!(std::fs::read(new.store().join("cluster.db")).unwrap(), b"objects");
@@ -385,7 +385,7 @@ mod tests {
     fn a_move_that_was_cut_short_goes_on() {
         for stop_at in ["kubelet", "store", "settings.json"] {
             let machine = Machine::new();
-            let (old, new) = (machine.with_cluster("monopod"), machine.new_places("monopod"));
+            let (old, new) = (machine.with_cluster("monopod"), machine.new_paths("monopod"));
             let legacy = machine.find("monopod").unwrap();
             for entry in STATE.iter().take_while(|entry| **entry != stop_at) {
                 move_to(&old.state.join(entry), &new.state.join(entry)).unwrap();
@@ -404,7 +404,7 @@ mod tests {
     #[test]
     fn nothing_is_moved_over_another_and_nothing_while_the_old_daemon_lives() {
         let machine = Machine::new();
-        let (old, new) = (machine.with_cluster("other"), machine.new_places("other"));
+        let (old, new) = (machine.with_cluster("other"), machine.new_paths("other"));
         let legacy = machine.find("other").unwrap();
         let held = lock::Lock::take(&old).unwrap().unwrap();
         assert!(matches!(legacy.migrate(&new), Err(LegacyError::Running)));

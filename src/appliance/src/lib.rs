@@ -1,6 +1,6 @@
 //! The one composition root: it makes the components, hands each what it needs, starts them in order and stops them in reverse.
 //!
-//! It owns the profile's places on disk, the certificates, the control socket and the shutdown; it decides nothing about
+//! It owns the profile's paths on disk, the certificates, the control socket and the shutdown; it decides nothing about
 //! pods or services. Read [`run`] first.
 
 #![forbid(unsafe_code)]
@@ -30,9 +30,10 @@ mod memory;
 mod node;
 mod node_address;
 mod open_files;
-mod places;
+mod paths;
 mod preflight;
 mod purge;
+mod run_directory;
 mod scheduled_stop;
 mod seen;
 mod service_network;
@@ -59,7 +60,7 @@ pub use files::ApiServerFiles;
 pub use kubelet::Paused;
 pub use lifecycle::Step;
 pub use max_pods::{MaxPods, MaxPodsError};
-pub use places::{Places, ProfileName, ProfileNameError};
+pub use paths::{Paths, ProfileName, ProfileNameError};
 pub use preflight::{Missing, preflight};
 pub use purge::{purge, switch_off};
 pub use settings::{Settings, SettingsError};
@@ -74,18 +75,18 @@ pub const KUBERNETES: &str = api::KUBERNETES_VERSION.git;
 ///
 /// # Errors
 /// Where what is remembered can not be read.
-pub fn addons(places: &Places) -> std::io::Result<std::collections::BTreeMap<String, Addon>> {
-    addons::Book::at(places.addons()).read()
+pub fn addons(paths: &Paths) -> std::io::Result<std::collections::BTreeMap<String, Addon>> {
+    addons::Book::at(paths.addons()).read()
 }
 
 /// Every profile that was started, in the order of their names.
 pub fn profiles() -> Vec<ProfileName> {
-    let state = Places::of(&ProfileName::default()).state;
+    let state = Paths::of(&ProfileName::default()).state;
     let names = state.parent().and_then(|parent| std::fs::read_dir(parent).ok());
     let names =
         names.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let mut found: Vec<ProfileName> = names.filter_map(|name| name.parse().ok()).collect();
-    found.retain(|profile| Places::of(profile).settings().exists());
+    found.retain(|profile| Paths::of(profile).settings().exists());
     found.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     found
 }

@@ -4,7 +4,7 @@ use crate::claim;
 use crate::error::{StartError, failed};
 use crate::service_network::ServiceNetwork;
 use crate::settings::CLUSTER_DOMAIN;
-use crate::{Places, Settings};
+use crate::{Paths, Settings};
 use cluster::Cluster;
 use cri::{PodAccess, Protocol, Runtime};
 use dns::DnsConfig;
@@ -43,13 +43,13 @@ pub(crate) struct NodeServices {
 }
 
 /// The node's name is the profile's, as minikube has it.
-pub(crate) fn name(places: &Places) -> String {
-    places.profile.to_string()
+pub(crate) fn name(paths: &Paths) -> String {
+    paths.profile.to_string()
 }
 
-pub(crate) fn net_config(places: &Places, settings: &Settings, node_ip: Ipv4Addr) -> NetConfig {
+pub(crate) fn net_config(paths: &Paths, settings: &Settings, node_ip: Ipv4Addr) -> NetConfig {
     NetConfig {
-        profile: places.profile.to_string(),
+        profile: paths.profile.to_string(),
         node_ip,
         pod_cidr: settings.pod_cidr,
         service_cidr: settings.service_cidr,
@@ -57,20 +57,20 @@ pub(crate) fn net_config(places: &Places, settings: &Settings, node_ip: Ipv4Addr
     }
 }
 
-pub(crate) fn runtime_config(places: &Places, program: PathBuf) -> RuntimeConfig {
+pub(crate) fn runtime_config(paths: &Paths, program: PathBuf) -> RuntimeConfig {
     RuntimeConfig {
-        state_dir: places.runtime(),
-        run_dir: places.sandboxes(),
-        cgroup: places.cgroup.clone(),
+        state_dir: paths.runtime(),
+        run_dir: paths.sandboxes(),
+        cgroup: paths.cgroup.clone(),
         program,
     }
 }
 
-fn docker_config(places: &Places, settings: &Settings) -> DockerConfig {
+fn docker_config(paths: &Paths, settings: &Settings) -> DockerConfig {
     DockerConfig {
-        state_dir: places.docker(),
-        socket: places.docker_socket(),
-        name: name(places),
+        state_dir: paths.docker(),
+        socket: paths.docker_socket(),
+        name: name(paths),
         cgroup_parent: "docker".to_owned(),
         gateway: settings.gateway(),
         pod_cidr: settings.pod_cidr,
@@ -94,26 +94,26 @@ fn dns_config(settings: &Settings) -> DnsConfig {
 
 impl NodeServices {
     pub(crate) async fn start(
-        places: &Places,
+        paths: &Paths,
         settings: &Settings,
         node_ip: Ipv4Addr,
     ) -> Result<Self, StartError> {
-        share_volumes(&places.kubelet()).map_err(|e| failed("share the volumes' directory", &e))?;
+        share_volumes(&paths.kubelet()).map_err(|e| failed("share the volumes' directory", &e))?;
         let proxies = image::Proxies::of_the_environment();
         let registries = image::Registries { proxies, ..settings.registries.clone() };
         let images =
-            ImageStore::open(&places.images(), registries).map_err(|e| failed("open the image store", &e))?;
+            ImageStore::open(&paths.images(), registries).map_err(|e| failed("open the image store", &e))?;
         images.embed(sample::IMAGE, sample::archive).map_err(|e| failed("embed the sample image", &e))?;
-        let network = Network::start(net_config(places, settings, node_ip))
+        let network = Network::start(net_config(paths, settings, node_ip))
             .await
             .map_err(|e| failed("set up the network", &e))?;
         // a disk that is full keeps nobody from starting
-        let resumed = network.resume_addresses(&places.last_address());
+        let resumed = network.resume_addresses(&paths.last_address());
         let _ = resumed
             .inspect_err(|why| tracing::warn!("addresses of pods that are gone may return soon: {why}"));
         let program = std::env::current_exe().map_err(|e| failed("find the program itself", &e))?;
         let runtime =
-            ShimRuntime::start(runtime_config(places, program), images.clone(), Arc::new(network.clone()))
+            ShimRuntime::start(runtime_config(paths, program), images.clone(), Arc::new(network.clone()))
                 .await
                 .map_err(|e| failed("start the container runtime", &e))?;
         Ok(NodeServices { network, images, runtime })
@@ -125,8 +125,8 @@ impl NodeServices {
     }
 
     /// What runs the steps of builds that the command line asks for.
-    pub(crate) fn build_runner(&self, places: &Places, settings: &Settings) -> Arc<dyn BuildRunner> {
-        Arc::new(docker::Runner::new(docker_config(places, settings), self.runtime.clone()))
+    pub(crate) fn build_runner(&self, paths: &Paths, settings: &Settings) -> Arc<dyn BuildRunner> {
+        Arc::new(docker::Runner::new(docker_config(paths, settings), self.runtime.clone()))
     }
 
     /// What the user should know of the machine's network. It is looked up from now on, and takes its time.
@@ -140,7 +140,7 @@ impl NodeServices {
     pub(crate) async fn build(
         &self,
         cluster: &Cluster,
-        places: &Places,
+        paths: &Paths,
         settings: &Settings,
         (node_ip, kubelet_port): (Ipv4Addr, Option<u16>),
         running: &mut JoinSet<()>,
@@ -149,14 +149,14 @@ impl NodeServices {
         let dns = dns_config(settings);
         let sockets = dns::bind(dns.listen).await.map_err(|e| failed("start DNS", &e))?;
         running.spawn(named("DNS", dns::serve_on(sockets, cluster.clone(), dns, stop.clone())));
-        self.serve_docker(places, settings, running, stop)?;
-        let proxy = ProxyConfig { node_name: name(places), load_balancer_cidr: settings.load_balancer_cidr };
+        self.serve_docker(paths, settings, running, stop)?;
+        let proxy = ProxyConfig { node_name: name(paths), load_balancer_cidr: settings.load_balancer_cidr };
         running.spawn(proxy::run(cluster.clone(), self.network.clone(), proxy, stop.clone()));
         self.heal_network(running, stop);
         // before the kubelet: its pods wait for the gate
         let netpol = NetpolConfig { dns: settings.gateway() };
         running.spawn(netpol::start(cluster.clone(), self.network.clone(), netpol, stop.clone()));
-        let volumes = ProvisionerConfig { directory: places.volumes(), snapshots: places.snapshots() };
+        let volumes = ProvisionerConfig { directory: paths.volumes(), snapshots: paths.snapshots() };
         running.spawn(provisioner::run(cluster.clone(), volumes, stop.clone()));
         let ingress = IngressConfig { node_ip: node_ip.into(), http_port: HTTP, https_port: HTTPS };
         running.spawn(ingress::run(cluster.clone(), ingress, stop.clone()));
@@ -165,7 +165,7 @@ impl NodeServices {
             port: kubelet_port,
             max_pods: settings.max_pods.get(),
             own_ports: own_ports(settings, kubelet_port.map(|port| (node_ip, port))),
-            ..KubeletConfig::new(&name(places), node_ip.into(), places.kubelet(), dns)
+            ..KubeletConfig::new(&name(paths), node_ip.into(), paths.kubelet(), dns)
         };
         let Kubelet { access, pauser, task } =
             kubelet::start(cluster.clone(), config, self.runtime.clone(), self.images.clone(), stop.clone())
@@ -188,17 +188,17 @@ impl NodeServices {
 
     fn serve_docker(
         &self,
-        places: &Places,
+        paths: &Paths,
         settings: &Settings,
         running: &mut JoinSet<()>,
         stop: &CancellationToken,
     ) -> Result<(), StartError> {
-        let docker = docker_config(places, settings);
+        let docker = docker_config(paths, settings);
         let own = docker::Socket::own(&docker.socket);
         let also = settings.docker_socket.iter().map(|path| docker::Socket::shared(path));
         let sockets: Result<Vec<_>, _> = std::iter::once(own).chain(also).collect();
         let sockets = sockets.map_err(|e| failed("start the Docker socket", &e))?;
-        claim::link_docker_socket(places).map_err(|e| failed("link the Docker socket", &e))?;
+        claim::link_docker_socket(paths).map_err(|e| failed("link the Docker socket", &e))?;
         let (runtime, images) = (self.runtime.clone(), self.images.clone());
         let networks = Arc::new(self.network.clone());
         let docker = docker::serve_on(sockets, docker, runtime, networks, images, stop.clone());
@@ -209,7 +209,7 @@ impl NodeServices {
     /// Starts the name server and the Docker socket; they end with `stop`.
     pub(crate) async fn serve_docker_alone(
         &self,
-        places: &Places,
+        paths: &Paths,
         settings: &Settings,
         running: &mut JoinSet<()>,
         stop: &CancellationToken,
@@ -227,11 +227,11 @@ impl NodeServices {
         // ranges of a start with Kubernetes: nobody has an address of theirs
         self.network.set_service_ranges(&[]).await.map_err(|e| failed("set up the network", &e))?;
         self.heal_network(running, stop);
-        self.serve_docker(places, settings, running, stop)
+        self.serve_docker(paths, settings, running, stop)
     }
 
     /// Ends what is left of the pods of a start with Kubernetes, all at once, and lets the devices go that they had.
-    pub(crate) async fn end_pods(&self, places: &Places) -> cri::Result<()> {
+    pub(crate) async fn end_pods(&self, paths: &Paths) -> cri::Result<()> {
         let mut ending = JoinSet::new();
         for sandbox in self.runtime.list().await? {
             if sandbox.config.labels.get(kubelet::labels::POD_UID).is_none_or(String::is_empty) {
@@ -250,7 +250,7 @@ impl NodeServices {
         while let Some(ended) = ending.join_next().await {
             ended.map_err(|e| cri::CriError::failed("end a pod", e))??;
         }
-        let volumes = places.volumes();
+        let volumes = paths.volumes();
         let left = tokio::task::spawn_blocking(move || loopdev::detach_below(&volumes)).await;
         for why in left.unwrap_or_else(|e| vec![e.to_string()]) {
             tracing::warn!(why, "a device of a volume stays");

@@ -2,7 +2,7 @@
 //! and what the user has asked for since.
 
 use crate::subnets::{Subnets, docker_pools};
-use crate::{ApiServerFiles, DaemonMemory, Datastore, MaxPods, Places};
+use crate::{ApiServerFiles, DaemonMemory, Datastore, MaxPods, Paths};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, TcpListener};
@@ -69,8 +69,8 @@ const PORTS_TRIED: u16 = 100;
 impl Settings {
     /// For a new profile: ports and subnets that no other profile of the machine has, also where that one is stopped, so that
     /// they live side by side.
-    pub fn fresh(places: &Places) -> Self {
-        Settings::beside(places.profile.as_str(), &of_others(places))
+    pub fn fresh(paths: &Paths) -> Self {
+        Settings::beside(paths.profile.as_str(), &of_others(paths))
     }
 
     pub(crate) fn beside(profile: &str, others: &[Settings]) -> Self {
@@ -101,8 +101,8 @@ impl Settings {
     ///
     /// # Errors
     /// A file that can not be read or is not what was written.
-    pub fn load(places: &Places) -> Result<Option<Self>, SettingsError> {
-        let path = places.settings();
+    pub fn load(paths: &Paths) -> Result<Option<Self>, SettingsError> {
+        let path = paths.settings();
         let unreadable = |why: String| SettingsError::Unreadable { path: path.clone(), why };
         match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| unreadable(e.to_string())),
@@ -113,8 +113,8 @@ impl Settings {
 
     /// # Errors
     /// What the file system says; the old file stays then.
-    pub fn save(&self, places: &Places) -> Result<(), SettingsError> {
-        let path = places.settings();
+    pub fn save(&self, paths: &Paths) -> Result<(), SettingsError> {
+        let path = paths.settings();
         let fresh = path.with_extension("new");
         let text = serde_json::to_vec_pretty(self).unwrap_or_default();
         std::fs::write(&fresh, text)
@@ -177,11 +177,11 @@ fn nth(net: &Ipv4Net, number: u32) -> Ipv4Addr {
 }
 
 /// What the other profiles of this machine keep. One that can not be read reserves nothing: its own start says why.
-fn of_others(places: &Places) -> Vec<Settings> {
-    let [profiles, _] = places.parents();
+fn of_others(paths: &Paths) -> Vec<Settings> {
+    let [profiles, _] = paths.parents();
     let entries = std::fs::read_dir(profiles).into_iter().flatten().flatten();
-    let others = entries.map(|entry| entry.path()).filter(|state| *state != places.state);
-    others.filter_map(|state| Settings::load(&Places { state, ..places.clone() }).ok().flatten()).collect()
+    let others = entries.map(|entry| entry.path()).filter(|state| *state != paths.state);
+    others.filter_map(|state| Settings::load(&Paths { state, ..paths.clone() }).ok().flatten()).collect()
 }
 
 fn free_port(first: u16, taken: &[u16]) -> u16 {
@@ -204,12 +204,12 @@ mod tests {
     #[test]
     fn what_a_stopped_profile_has_is_not_given_to_another() {
         let root = tempfile::tempdir().unwrap();
-        let places = |profile: &str| Places::below(root.path(), &profile.parse().unwrap());
+        let paths = |profile: &str| Paths::below(root.path(), &profile.parse().unwrap());
         let first = |profile: &str| {
-            let places = places(profile);
-            std::fs::create_dir_all(&places.state).unwrap();
-            let settings = Settings::fresh(&places);
-            settings.save(&places).unwrap();
+            let paths = paths(profile);
+            std::fs::create_dir_all(&paths.state).unwrap();
+            let settings = Settings::fresh(&paths);
+            settings.save(&paths).unwrap();
             settings
         };
         // their names lead to the same subnets
@@ -218,9 +218,9 @@ mod tests {
         assert_ne!(e.service_cidr, f.service_cidr);
         assert_ne!(e.api_port, f.api_port);
         assert_ne!(e.dashboard_port, f.dashboard_port);
-        assert_eq!(Settings::fresh(&places("e")).pod_cidr, e.pod_cidr, "its own are not in its way");
-        std::fs::write(places("f").settings(), "damaged").unwrap();
-        let third = Settings::fresh(&places("g"));
+        assert_eq!(Settings::fresh(&paths("e")).pod_cidr, e.pod_cidr, "its own are not in its way");
+        std::fs::write(paths("f").settings(), "damaged").unwrap();
+        let third = Settings::fresh(&paths("g"));
         assert_ne!(third.api_port, e.api_port, "also beside one that can not be read");
     }
 }

@@ -1,6 +1,6 @@
 //! The profile's authority signs what the controllers approve of.
 
-use crate::Places;
+use crate::Paths;
 use controllers::{Asked, Authority};
 use rcgen::{
     CertificateSigningRequestParams, DnType, DnValue, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -17,8 +17,8 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    pub(crate) fn new(places: &Places) -> Self {
-        Signer { directory: places.certificates() }
+    pub(crate) fn new(paths: &Paths) -> Self {
+        Signer { directory: paths.certificates() }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::daemon_memory::DaemonMemory;
 use crate::datastore::{self, Datastore};
 use crate::error::{StartError, failed};
 use crate::settings::Settings;
-use crate::{MaxPods, Places, SettingsError};
+use crate::{MaxPods, Paths, SettingsError};
 use std::path::PathBuf;
 
 /// What was typed at this start.
@@ -46,10 +46,10 @@ pub struct StartOptions {
 }
 
 /// What the profile was first started with, and what is typed now.
-pub(crate) fn resolve_settings(places: &Places, options: &StartOptions) -> Result<Settings, StartError> {
+pub(crate) fn resolve_settings(paths: &Paths, options: &StartOptions) -> Result<Settings, StartError> {
     let damaged = |e: SettingsError| StartError::StateDamaged { what: e.to_string() };
-    let known = Settings::load(places).map_err(damaged)?;
-    let mut settings = known.unwrap_or_else(|| Settings::fresh(places));
+    let known = Settings::load(paths).map_err(damaged)?;
+    let mut settings = known.unwrap_or_else(|| Settings::fresh(paths));
     if let Some(port) = options.api_port {
         settings.api_port = port;
     }
@@ -94,7 +94,7 @@ pub(crate) fn resolve_settings(places: &Places, options: &StartOptions) -> Resul
             "the Docker half alone stores nothing that is encrypted: start it with `--no-kubernetes=false`";
         return Err(StartError::Failed { what: what.to_owned() });
     }
-    let datastore = datastore::resolve(places, settings.datastore.as_ref(), options.datastore.as_ref())?;
+    let datastore = datastore::resolve(paths, settings.datastore.as_ref(), options.datastore.as_ref())?;
     add_missing(&mut settings.api_names, &options.api_names);
     let registries = &mut settings.registries;
     add_missing(&mut registries.insecure, &options.insecure_registries);
@@ -106,16 +106,16 @@ pub(crate) fn resolve_settings(places: &Places, options: &StartOptions) -> Resul
 }
 
 /// For later starts: all but the datastore and the file with its keys, which are the profile's from when it was opened with them.
-pub(crate) fn keep(places: &Places, settings: &Settings) -> Result<(), StartError> {
+pub(crate) fn keep(paths: &Paths, settings: &Settings) -> Result<(), StartError> {
     let damaged = |e: SettingsError| StartError::StateDamaged { what: e.to_string() };
-    let known = Settings::load(places).map_err(damaged)?;
+    let known = Settings::load(paths).map_err(damaged)?;
     let mut kept = settings.clone();
     kept.datastore = known.as_ref().and_then(|known| known.datastore.clone());
     kept.api_server_files.encryption_provider_config =
         known.as_ref().and_then(|known| known.api_server_files.encryption_provider_config.clone());
     match known.as_ref() == Some(&kept) {
         true => Ok(()),
-        false => kept.save(places).map_err(|e| failed("settings", &e)),
+        false => kept.save(paths).map_err(|e| failed("settings", &e)),
     }
 }
 
@@ -134,50 +134,50 @@ mod tests {
     #[test]
     fn what_the_state_is_opened_with_is_not_kept_before_that() {
         let root = tempfile::tempdir().unwrap();
-        let places = Places::below(root.path(), &"shop".parse().unwrap());
-        std::fs::create_dir_all(&places.state).unwrap();
+        let paths = Paths::below(root.path(), &"shop".parse().unwrap());
+        std::fs::create_dir_all(&paths.state).unwrap();
         let typed = |file: Option<&str>| StartOptions {
             encryption_provider_config: Some(file.map(PathBuf::from)),
             api_names: vec!["shop.example".to_owned()],
             ..StartOptions::default()
         };
         let kept = || {
-            let settings = Settings::load(&places).unwrap().unwrap();
+            let settings = Settings::load(&paths).unwrap().unwrap();
             (settings.api_server_files.encryption_provider_config, settings.api_names)
         };
         let names = vec!["shop.example".to_owned()];
-        let settings = resolve_settings(&places, &typed(Some("/a.yaml"))).unwrap();
-        keep(&places, &settings).unwrap();
+        let settings = resolve_settings(&paths, &typed(Some("/a.yaml"))).unwrap();
+        keep(&paths, &settings).unwrap();
         assert_eq!(kept(), (None, names.clone()));
-        settings.save(&places).unwrap();
-        let settings = resolve_settings(&places, &typed(None)).unwrap();
+        settings.save(&paths).unwrap();
+        let settings = resolve_settings(&paths, &typed(None)).unwrap();
         assert_eq!(settings.api_server_files.encryption_provider_config, None);
-        keep(&places, &settings).unwrap();
+        keep(&paths, &settings).unwrap();
         assert_eq!(kept(), (Some("/a.yaml".into()), names));
 
         let alone = StartOptions { kubernetes: Some(false), ..typed(Some("/b.yaml")) };
-        assert!(resolve_settings(&places, &alone).is_err(), "it would not be kept");
+        assert!(resolve_settings(&paths, &alone).is_err(), "it would not be kept");
     }
 
     #[test]
     fn later_starts_take_as_many_pods() {
         let root = tempfile::tempdir().unwrap();
-        let places = Places::below(root.path(), &"shop".parse().unwrap());
-        std::fs::create_dir_all(&places.state).unwrap();
+        let paths = Paths::below(root.path(), &"shop".parse().unwrap());
+        std::fs::create_dir_all(&paths.state).unwrap();
         let start = |most: Option<u32>| {
             let max_pods = most.map(|most| MaxPods::try_from(most).unwrap());
             let options = StartOptions { max_pods, ..StartOptions::default() };
-            let settings = resolve_settings(&places, &options).unwrap();
-            keep(&places, &settings).unwrap();
+            let settings = resolve_settings(&paths, &options).unwrap();
+            keep(&paths, &settings).unwrap();
             settings.max_pods.get()
         };
         assert_eq!(start(None), 110, "upstream's");
         assert_eq!((start(Some(300)), start(None)), (300, 300));
-        let text = std::fs::read_to_string(places.settings()).unwrap();
+        let text = std::fs::read_to_string(paths.settings()).unwrap();
         assert!(text.contains("\"max_pods\": 300"), "{text}");
-        std::fs::write(places.settings(), text.replace("\"max_pods\": 300", "\"max_pods\": 9000")).unwrap();
+        std::fs::write(paths.settings(), text.replace("\"max_pods\": 300", "\"max_pods\": 9000")).unwrap();
         assert!(
-            resolve_settings(&places, &StartOptions::default()).is_err(),
+            resolve_settings(&paths, &StartOptions::default()).is_err(),
             "there are no addresses for them"
         );
     }

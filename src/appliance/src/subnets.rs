@@ -25,7 +25,7 @@ impl Subnets {
     /// The slot that the profile's name leads to, or the next one whose range of pods nobody has. Where all are taken it is the
     /// first of these: the others may be stopped, or in another network.
     pub(crate) fn beside(profile: &str, taken: &[Ipv4Net]) -> Self {
-        if profile == crate::places::DEFAULT_PROFILE {
+        if profile == crate::paths::DEFAULT_PROFILE {
             return Subnets::at(0);
         }
         let own = hash(profile) % OTHER_SLOTS;

@@ -9,6 +9,7 @@ use crate::proto::history::{
     BuildHistoryEvent, BuildHistoryRequest, UpdateBuildHistoryRequest, UpdateBuildHistoryResponse,
 };
 use crate::{BuildKit, errors, usage, worker};
+use cri::blocking;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use std::sync::Arc;
@@ -106,8 +107,7 @@ impl BuildKit {
         usage::check_limits(&request)?;
         let younger = Duration::from_nanos(u64::try_from(request.keep_duration).unwrap_or(0));
         let images = self.images.clone();
-        let pruned = tokio::task::spawn_blocking(move || usage::prune(&images, younger)).await;
-        let pruned = pruned.map_err(|e| Status::internal(e.to_string()))?.map_err(errors::of_image)?;
+        let pruned = blocking(move || usage::prune(&images, younger)).await.map_err(errors::of_image)?;
         Ok(Response::new(stream::iter(pruned.into_iter().map(Ok)).boxed()))
     }
 

@@ -6,7 +6,7 @@ use crate::errors;
 use crate::progress::{Progress, VertexId};
 use crate::proto::control::{Exporter, SolveResponse};
 use crate::session::export as send;
-use cri::Credentials;
+use cri::{Credentials, blocking};
 use image::{BuildResult, ImageRef, PushEvent, PushProgress, PushStatus};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -60,8 +60,7 @@ impl BuildKit {
         let id = built.image.id.clone();
         let names = names(exporter)?;
         let (images, tags, image) = (self.images.clone(), names.clone(), id.clone());
-        let published = tokio::task::spawn_blocking(move || images.publish(&image, &tags)).await;
-        published.map_err(|e| Status::internal(e.to_string()))?.map_err(errors::of_image)?;
+        blocking(move || images.publish(&image, &tags)).await.map_err(errors::of_image)?;
         progress.part(vertex, &format!("writing image {id}"), 0, 0, true);
         for name in &names {
             progress.part(vertex, &format!("naming to {name}"), 0, 0, true);
@@ -135,8 +134,7 @@ impl BuildKit {
         let vertex = build.progress.begin("exporting to client directory");
         let session = self.sessions.get(&build.session).await?;
         let (images, id) = (self.images.clone(), built.image.id.clone());
-        let items = tokio::task::spawn_blocking(move || images.files(&id)).await;
-        let items = items.map_err(|e| Status::internal(e.to_string()))?.map_err(errors::of_image)?;
+        let items = blocking(move || images.files(&id)).await.map_err(errors::of_image)?;
         let items = items.into_iter().map(|(path, source)| send::Item { path, source });
         build.progress.part(vertex, "copying files", 0, 0, false);
         let done = send::directory(session, number, items.collect()).await;

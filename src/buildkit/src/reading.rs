@@ -74,8 +74,7 @@ impl BuildKit {
         path: &str,
     ) -> Result<(T, FoundPath), Status> {
         let (images, id, at) = (self.images.clone(), result.image.id.clone(), path.to_owned());
-        let found = tokio::task::spawn_blocking(move || images.find(&id, &at)).await;
-        let found = found.map_err(|e| Status::internal(e.to_string()))?.map_err(errors::of_image)?;
+        let found = blocking(move || images.find(&id, &at)).await.map_err(errors::of_image)?;
         let found = found.ok_or_else(|| Status::not_found(format!("{path}: no such file or directory")))?;
         Ok((result, found))
     }

@@ -2,7 +2,7 @@
 
 use crate::{control_client, failures};
 use anyhow::Result;
-use appliance::{Places, ProfileName};
+use appliance::{Paths, ProfileName};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -95,11 +95,11 @@ pub fn restart(profile: &ProfileName) -> Result<()> {
 ///
 /// # Errors
 /// As [`control_client::end`].
-pub fn end(places: &Places) -> Result<()> {
-    if is_active(&places.profile) {
-        systemctl(&["stop", &unit_name(&places.profile)])?;
+pub fn end(paths: &Paths) -> Result<()> {
+    if is_active(&paths.profile) {
+        systemctl(&["stop", &unit_name(&paths.profile)])?;
     }
-    control_client::end(places)
+    control_client::end(paths)
 }
 
 /// Gives a daemon that was started by hand to systemd where that starts it at boot as well: it is watched over, and nobody's
@@ -107,12 +107,12 @@ pub fn end(places: &Places) -> Result<()> {
 ///
 /// # Errors
 /// `AT_BOOT`; as [`control_client::end`].
-pub fn hand_over(places: &Places) -> Result<()> {
-    if !Path::new(BOOTED).is_dir() || !is_enabled(&places.profile) || is_active(&places.profile) {
+pub fn hand_over(paths: &Paths) -> Result<()> {
+    if !Path::new(BOOTED).is_dir() || !is_enabled(&paths.profile) || is_active(&paths.profile) {
         return Ok(());
     }
-    control_client::end(places)?;
-    systemctl(&["start", &unit_name(&places.profile)])
+    control_client::end(paths)?;
+    systemctl(&["start", &unit_name(&paths.profile)])
 }
 
 /// Whether systemd is ending the machine.

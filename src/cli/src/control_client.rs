@@ -2,7 +2,7 @@
 
 use crate::failures::{self, Failure};
 use anyhow::Result;
-use appliance::{ControlReply, ControlRequest, ControlStatus, NOT_UNDERSTOOD, Places, Refusal};
+use appliance::{ControlReply, ControlRequest, ControlStatus, NOT_UNDERSTOOD, Paths, Refusal};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -26,15 +26,15 @@ pub enum Presence {
 }
 
 /// A daemon that has just begun, or is just ending, is given a moment to make up its mind.
-pub fn presence(places: &Places) -> Presence {
+pub fn presence(paths: &Paths) -> Presence {
     let began = Instant::now();
     loop {
-        match ask_status(places) {
+        match ask_status(paths) {
             Ok(status) => return Presence::Running(Box::new(status)),
             Err(error) if failures::is(&error, failures::NOT_ROOT) => {
                 return Presence::Forbidden(error.to_string());
             }
-            Err(_) if !is_locked(places) => return Presence::Stopped,
+            Err(_) if !is_locked(paths) => return Presence::Stopped,
             Err(error) if began.elapsed() > HESITATION => return Presence::Broken(format!("{error:#}")),
             Err(_) => std::thread::sleep(LOOK_AGAIN),
         }
@@ -46,27 +46,31 @@ pub fn presence(places: &Places) -> Presence {
 ///
 /// # Errors
 /// `NO_ANSWER` where the lock can not be read, or not even a kill ends it; `NOT_ROOT`.
-pub fn end(places: &Places) -> Result<()> {
-    match presence(places) {
+pub fn end(paths: &Paths) -> Result<()> {
+    match presence(paths) {
         Presence::Stopped => Ok(()),
         Presence::Running(_) => {
-            ask(places, &ControlRequest::Stop, |_| {})?;
-            wait_for_lock(places)
+            ask(paths, &ControlRequest::Stop, |_| {})?;
+            wait_for_lock(paths)
         }
-        Presence::Broken(why) => kill(places, &why),
+        Presence::Broken(why) => kill(paths, &why),
         Presence::Forbidden(why) => Err(failures::NOT_ROOT.because(why)),
     }
 }
 
-fn kill(places: &Places, why: &str) -> Result<()> {
+fn kill(paths: &Paths, why: &str) -> Result<()> {
     use nix::sys::signal::{Signal, kill};
-    let pid = std::fs::read_to_string(places.lock()).ok().and_then(|text| text.trim().parse().ok());
-    let pid = pid.ok_or_else(|| failures::NO_ANSWER.because(why))?;
+    let text = std::fs::read_to_string(paths.lock()).map_err(|_| failures::NO_ANSWER.because(why))?;
+    if text.trim().is_empty() {
+        // no daemon has it, but who removes the profile: it is his until he has done so
+        return wait_for_lock(paths);
+    }
+    let pid = text.trim().parse().map_err(|_| failures::NO_ANSWER.because(why))?;
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         let began = Instant::now();
         let _ = kill(nix::unistd::Pid::from_raw(pid), signal);
         while began.elapsed() < STOP_PATIENCE {
-            if !is_locked(places) {
+            if !is_locked(paths) {
                 return Ok(());
             }
             std::thread::sleep(LOOK_AGAIN);
@@ -76,25 +80,25 @@ fn kill(places: &Places, why: &str) -> Result<()> {
 }
 
 /// Returns when the daemon has let go of its lock: then it has ended.
-fn wait_for_lock(places: &Places) -> Result<()> {
+fn wait_for_lock(paths: &Paths) -> Result<()> {
     use nix::fcntl::{Flock, FlockArg};
-    match std::fs::File::open(places.lock()) {
+    match std::fs::File::open(paths.lock()) {
         Ok(file) => {
             Flock::lock(file, FlockArg::LockShared).map_err(|(_, e)| failures::NO_ANSWER.because(e))?;
             Ok(())
         }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(failures::NO_ANSWER.because(format!("{}: {e}", places.lock().display()))),
+        Err(e) => Err(failures::NO_ANSWER.because(format!("{}: {e}", paths.lock().display()))),
     }
 }
 
 /// # Errors
 /// `NOT_RUNNING`, `NO_ANSWER`, `NOT_ROOT`.
-pub fn status(places: &Places) -> Result<ControlStatus> {
-    match presence(places) {
+pub fn status(paths: &Paths) -> Result<ControlStatus> {
+    match presence(paths) {
         Presence::Running(status) => Ok(*status),
         Presence::Stopped => {
-            Err(failures::NOT_RUNNING.because(format!("profile {} is stopped", places.profile)))
+            Err(failures::NOT_RUNNING.because(format!("profile {} is stopped", paths.profile)))
         }
         Presence::Broken(why) => Err(failures::NO_ANSWER.because(why)),
         Presence::Forbidden(why) => Err(failures::NOT_ROOT.because(why)),
@@ -105,24 +109,24 @@ pub fn status(places: &Places) -> Result<ControlStatus> {
 ///
 /// # Errors
 /// As [`ask`].
-pub fn pause(places: &Places, namespaces: Option<Vec<String>>) -> Result<usize> {
+pub fn pause(paths: &Paths, namespaces: Option<Vec<String>>) -> Result<usize> {
     let namespaces = namespaces.map(|names| names.into_iter().collect());
-    counted(places, &ControlRequest::Pause { namespaces })
+    counted(paths, &ControlRequest::Pause { namespaces })
 }
 
 /// Lets them go on.
 ///
 /// # Errors
 /// As [`ask`].
-pub fn unpause(places: &Places, namespaces: Option<Vec<String>>) -> Result<usize> {
+pub fn unpause(paths: &Paths, namespaces: Option<Vec<String>>) -> Result<usize> {
     let namespaces = namespaces.map(|names| names.into_iter().collect());
-    counted(places, &ControlRequest::Unpause { namespaces })
+    counted(paths, &ControlRequest::Unpause { namespaces })
 }
 
-fn counted(places: &Places, request: &ControlRequest) -> Result<usize> {
-    status(places)?;
+fn counted(paths: &Paths, request: &ControlRequest) -> Result<usize> {
+    status(paths)?;
     let mut count = 0;
-    ask(places, request, |reply| {
+    ask(paths, request, |reply| {
         if let ControlReply::Counted { containers } = reply {
             count = containers;
         }
@@ -134,9 +138,9 @@ fn counted(places: &Places, request: &ControlRequest) -> Result<usize> {
 ///
 /// # Errors
 /// As [`ask`].
-pub fn schedule_stop(places: &Places, after: Duration) -> Result<u64> {
+pub fn schedule_stop(paths: &Paths, after: Duration) -> Result<u64> {
     let mut stops_at = 0;
-    ask(places, &ControlRequest::ScheduleStop { after_seconds: after.as_secs() }, |reply| {
+    ask(paths, &ControlRequest::ScheduleStop { after_seconds: after.as_secs() }, |reply| {
         if let ControlReply::StopsAt { at } = reply {
             stops_at = at;
         }
@@ -146,13 +150,13 @@ pub fn schedule_stop(places: &Places, after: Duration) -> Result<u64> {
 
 /// # Errors
 /// As [`ask`].
-pub fn cancel_stop(places: &Places) -> Result<()> {
-    ask(places, &ControlRequest::CancelStop, |_| {})
+pub fn cancel_stop(paths: &Paths) -> Result<()> {
+    ask(paths, &ControlRequest::CancelStop, |_| {})
 }
 
-fn ask_status(places: &Places) -> Result<ControlStatus> {
+fn ask_status(paths: &Paths) -> Result<ControlStatus> {
     let mut found = None;
-    ask_within(Some(STATUS_PATIENCE), places, &ControlRequest::Status, |reply| {
+    ask_within(Some(STATUS_PATIENCE), paths, &ControlRequest::Status, |reply| {
         if let ControlReply::Status(status) = reply {
             found = Some(status);
         }
@@ -164,17 +168,17 @@ fn ask_status(places: &Places) -> Result<ControlStatus> {
 ///
 /// # Errors
 /// `NOT_RUNNING` where nobody listens, `NO_ANSWER` where the answer breaks off or the daemon refuses.
-pub fn ask(places: &Places, request: &ControlRequest, each: impl FnMut(ControlReply)) -> Result<()> {
-    ask_within(None, places, request, each)
+pub fn ask(paths: &Paths, request: &ControlRequest, each: impl FnMut(ControlReply)) -> Result<()> {
+    ask_within(None, paths, request, each)
 }
 
 fn ask_within(
     patience: Option<Duration>,
-    places: &Places,
+    paths: &Paths,
     request: &ControlRequest,
     mut each: impl FnMut(ControlReply),
 ) -> Result<()> {
-    let socket = places.control_socket();
+    let socket = paths.control_socket();
     let connect = UnixStream::connect(&socket);
     let mut stream = connect.map_err(|e| match e.kind() {
         std::io::ErrorKind::PermissionDenied => {
@@ -220,9 +224,9 @@ fn failure_of(refusal: Refusal) -> Failure {
     }
 }
 
-fn is_locked(places: &Places) -> bool {
+fn is_locked(paths: &Paths) -> bool {
     use nix::fcntl::{Flock, FlockArg};
-    let Ok(file) = std::fs::File::open(places.lock()) else { return false };
+    let Ok(file) = std::fs::File::open(paths.lock()) else { return false };
     Flock::lock(file, FlockArg::LockSharedNonblock).is_err()
 }
 
@@ -236,12 +240,12 @@ mod tests {
         let Some(user) = crate::user_files::testing::nobody() else { return };
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-        let places = Places { run: dir.path().to_owned(), ..Places::of(&"hidden".parse().unwrap()) };
-        let found = |places: &Places| user.act(|| Ok(presence(places))).unwrap();
-        assert!(matches!(found(&places), Presence::Forbidden(_)), "the directory is root's alone");
-        let error = user.act(|| Ok(status(&places))).unwrap().unwrap_err();
+        let paths = Paths { run: dir.path().to_owned(), ..Paths::of(&"hidden".parse().unwrap()) };
+        let found = |paths: &Paths| user.act(|| Ok(presence(paths))).unwrap();
+        assert!(matches!(found(&paths), Presence::Forbidden(_)), "the directory is root's alone");
+        let error = user.act(|| Ok(status(&paths))).unwrap().unwrap_err();
         assert!(failures::is(&error, failures::NOT_ROOT), "{error}");
-        let gone = Places { run: "/nowhere".into(), ..places };
+        let gone = Paths { run: "/nowhere".into(), ..paths };
         assert!(matches!(found(&gone), Presence::Stopped));
     }
 
@@ -257,14 +261,14 @@ mod tests {
             (r#"{"say": "failed", "reason": "image", "message": "no"}"#, failures::IMAGE, "no"),
         ] {
             let dir = tempfile::tempdir().unwrap();
-            let places = Places { run: dir.path().to_owned(), ..Places::of(&"other".parse().unwrap()) };
-            let listener = std::os::unix::net::UnixListener::bind(places.control_socket()).unwrap();
+            let paths = Paths { run: dir.path().to_owned(), ..Paths::of(&"other".parse().unwrap()) };
+            let listener = std::os::unix::net::UnixListener::bind(paths.control_socket()).unwrap();
             let daemon = std::thread::spawn(move || {
                 let mut stream = BufReader::new(listener.accept().unwrap().0);
                 stream.read_line(&mut String::new()).unwrap();
                 stream.get_mut().write_all(format!("{answer}\n").as_bytes()).unwrap();
             });
-            let error = ask(&places, &ControlRequest::Images, |_| {}).unwrap_err();
+            let error = ask(&paths, &ControlRequest::Images, |_| {}).unwrap_err();
             daemon.join().unwrap();
             assert!(failures::is(&error, want), "{error}");
             assert!(error.to_string().starts_with(what), "{error}");
@@ -272,13 +276,29 @@ mod tests {
     }
 
     #[test]
+    fn who_removes_a_profile_is_waited_for_and_not_killed() {
+        use nix::fcntl::{Flock, FlockArg};
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths { run: dir.path().to_owned(), ..Paths::of(&"removed".parse().unwrap()) };
+        let file = std::fs::File::create(paths.lock()).unwrap();
+        let held = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).unwrap();
+        let other = paths.clone();
+        let waits = std::thread::spawn(move || kill(&other, "no answer").map_err(|error| error.to_string()));
+        drop(held);
+        assert_eq!(waits.join().unwrap(), Ok(()));
+        std::fs::write(paths.lock(), "nobody's pid").unwrap();
+        let error = kill(&paths, "no answer").unwrap_err();
+        assert!(failures::is(&error, failures::NO_ANSWER), "{error}");
+    }
+
+    #[test]
     fn a_daemon_that_hangs_is_not_waited_for_for_ever() {
         let dir = tempfile::tempdir().unwrap();
-        let places = Places { run: dir.path().to_owned(), ..Places::of(&"hangs".parse().unwrap()) };
+        let paths = Paths { run: dir.path().to_owned(), ..Paths::of(&"hangs".parse().unwrap()) };
         // it takes connections by its backlog alone, as a process that was stopped does
-        let _listener = std::os::unix::net::UnixListener::bind(places.control_socket()).unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(paths.control_socket()).unwrap();
         let patience = Duration::from_millis(1);
-        let error = ask_within(Some(patience), &places, &ControlRequest::Status, |_| {}).unwrap_err();
+        let error = ask_within(Some(patience), &paths, &ControlRequest::Status, |_| {}).unwrap_err();
         assert!(failures::is(&error, failures::NO_ANSWER), "{error}");
         assert_eq!(error.to_string(), "no answer for 0 seconds");
     }

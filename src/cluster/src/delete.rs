@@ -4,7 +4,7 @@
 use crate::admission::{Admission, Operation, admit_deleted};
 use crate::clock::now;
 use crate::{Actor, Attributes, Cluster, List, ListParams, Remarks, Target, WriteOptions};
-use ::api::{Object, Reason, ResourceVersion, Status};
+use ::api::{GroupResource, Gvk, Object, Reason, ResourceVersion, Status};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kinds::Instance;
@@ -193,7 +193,11 @@ fn grace_of(object: &dyn Instance, target: &Target, options: &DeleteOptions) -> 
         return 0;
     }
     let own = spec.and_then(|s| s.termination_grace_period_seconds);
-    options.grace_period_seconds.or(own).unwrap_or(30).max(0)
+    match options.grace_period_seconds.or(own).unwrap_or(30) {
+        // upstream takes it for the shortest grace there is, not for none
+        ..0 => 1,
+        grace => grace,
+    }
 }
 
 /// A deletion that says nothing leaves to a finalizer that is there what it asks for.
@@ -241,14 +245,17 @@ fn after_now(seconds: i64) -> Time {
 
 fn check_preconditions(target: &Target, current: &Object, options: &DeleteOptions) -> Result<(), Status> {
     let meta = current.meta();
-    let conflict = |why: String| Err(Status::conflict(&target.group_resource(), &meta.name, why));
+    // upstream's `BeforeDelete` puts the kind where all others have the resource
+    let Gvk { group, kind, .. } = target.version.info().gvk.clone();
+    let of = GroupResource { group, resource: kind };
+    let conflict = |why: String| Err(Status::conflict(&of, &meta.name, why));
     match (&options.uid, options.resource_version) {
         (Some(uid), _) if *uid != meta.uid => conflict(format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
             meta.uid
         )),
         (_, Some(revision)) if revision != current.revision() => conflict(format!(
-            "Precondition failed: ResourceVersion in precondition: {revision}, ResourceVersion in object meta: {}",
+            "the ResourceVersion in the precondition ({revision}) does not match the ResourceVersion in record ({}). The object might have been modified",
             current.revision()
         )),
         _ => Ok(()),

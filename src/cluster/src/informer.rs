@@ -3,6 +3,7 @@
 //! what is there now asks [`Api`](crate::Api).
 
 use crate::Cluster;
+use crate::cache_index::CacheIndex;
 use ::api::{LabelSelector, Object, ObjectKey};
 use arc_swap::ArcSwap;
 use imbl::OrdMap;
@@ -31,6 +32,9 @@ struct Cache<K> {
     objects: ArcSwap<OrdMap<ObjectKey, Arc<K>>>,
     /// Held while a change is applied and handed out, so that a new subscriber misses nothing and sees nothing twice.
     subscribers: Mutex<Vec<mpsc::UnboundedSender<Change<K>>>>,
+    /// Made when somebody first asks by labels or controllers. Locked after `subscribers`, and changed before a change is handed
+    /// out: who hears of one finds it.
+    index: Mutex<Option<CacheIndex>>,
 }
 
 /// First an `Added` for each object that exists, then each change in order.
@@ -94,7 +98,11 @@ impl Cluster {
 
     fn start_informer<K: StoredKind>(&self) -> Informer<K> {
         let resource = Resource::from(&K::storage());
-        let cache = Arc::new(Cache { objects: ArcSwap::default(), subscribers: Mutex::default() });
+        let cache = Arc::new(Cache {
+            objects: ArcSwap::default(),
+            subscribers: Mutex::default(),
+            index: Mutex::default(),
+        });
         let mut position = relist(&cache, self, &resource);
         let (store, cluster) = (self.store().clone(), Arc::downgrade(&self.0));
         let filled = cache.clone();
@@ -152,6 +160,10 @@ impl<K: StoredKind> Cache<K> {
             _ => objects.insert(object.key(), new.clone()),
         };
         self.objects.store(Arc::new(objects));
+        if let Some(index) = self.index.lock().as_mut() {
+            let now = (!matches!(kind, EventKind::Deleted)).then(|| new.metadata());
+            index.change(&object.key(), old.as_ref().map(|old| old.metadata()), now);
+        }
         let change = match (kind, old) {
             (EventKind::Deleted, _) => Change::Deleted(new),
             (_, Some(old)) => Change::Modified { old, new },
@@ -164,6 +176,8 @@ impl<K: StoredKind> Cache<K> {
     fn replace(&self, now: OrdMap<ObjectKey, Arc<K>>) {
         let mut subscribers = self.subscribers.lock();
         let before = self.objects.swap(Arc::new(now.clone()));
+        // made anew by who asks next
+        *self.index.lock() = None;
         let gone =
             before.iter().filter(|(key, _)| !now.contains_key(*key)).map(|(_, o)| Change::Deleted(o.clone()));
         let here = now.iter().filter_map(|(key, new)| match before.get(key) {
@@ -174,6 +188,28 @@ impl<K: StoredKind> Cache<K> {
         for change in gone.chain(here) {
             subscribers.retain(|subscriber| subscriber.send(change.clone()).is_ok());
         }
+    }
+}
+
+impl<K: StoredKind> Cache<K> {
+    fn ask<T>(&self, ask: impl FnOnce(&CacheIndex) -> T) -> T {
+        {
+            let known = self.index.lock();
+            if let Some(index) = known.as_ref() {
+                return ask(index);
+            }
+        }
+        let _no_change = self.subscribers.lock();
+        let mut index = self.index.lock();
+        let objects = self.objects.load();
+        let all = || CacheIndex::of(objects.iter().map(|(key, object)| (key, object.metadata())));
+        let made: &CacheIndex = index.get_or_insert_with(all);
+        ask(made)
+    }
+
+    fn some(&self, keys: impl IntoIterator<Item = ObjectKey>) -> Vec<Arc<K>> {
+        let objects = self.objects.load();
+        keys.into_iter().filter_map(|key| objects.get(&key).cloned()).collect()
     }
 }
 
@@ -195,11 +231,20 @@ impl<K: StoredKind> Informer<K> {
         }
     }
 
+    /// Those that the selector matches, in key order. Where it names a value of a label, it costs what those with that value are.
     pub fn select(&self, namespace: Option<&str>, labels: &LabelSelector) -> Vec<Arc<K>> {
         let none = std::collections::BTreeMap::new();
-        let mut found = self.list(namespace);
+        let mut found = match self.0.ask(|index| index.may_match(namespace, labels)) {
+            Some(keys) => self.0.some(keys),
+            None => self.list(namespace),
+        };
         found.retain(|object| labels.matches(object.metadata().labels.as_ref().unwrap_or(&none)));
         found
+    }
+
+    /// Those whose controller is of that kind and name, in key order.
+    pub fn controlled_by(&self, namespace: Option<&str>, kind: &str, name: &str) -> Vec<Arc<K>> {
+        self.0.some(self.0.ask(|index| index.controlled_by(namespace, kind, name)))
     }
 
     pub fn subscribe(&self) -> Subscription<K> {

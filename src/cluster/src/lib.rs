@@ -16,6 +16,7 @@ mod authorize;
 mod binding;
 mod bootstrap;
 mod bootstrap_tokens;
+mod cache_index;
 mod clock;
 mod controller;
 mod conversion;

@@ -12,7 +12,7 @@ use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
 use kinds::{Durability, ErrorList, Instance, Subresource};
 use metadata::{
     asked_revision, drop_empty, fill_system_fields, generate_name, generate_name_again, keep_system_fields,
-    reconcile_with_url, same_object,
+    reconcile_with_url, same_object, was_stored_before,
 };
 use store::{Change, CommitError, Precondition, Priority, Write};
 
@@ -71,9 +71,7 @@ impl Cluster {
         managed: ManagedFields,
     ) -> Result<Object, Status> {
         reconcile_with_url(object.meta_mut(), target)?;
-        if object.meta().resource_version.as_deref().is_some_and(|v| !v.is_empty()) {
-            return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
-        }
+        let was_stored_before = was_stored_before(object.meta());
         let generated = generate_name(object.meta_mut())?;
         object.set_defaults();
         fill_system_fields(object.meta_mut());
@@ -97,6 +95,11 @@ impl Cluster {
             Ok(())
         };
         let reservations = admission::admit_written(&asked, &mut object, None, &prepare, judge).await?;
+        if was_stored_before {
+            // said by upstream's storage, so after all else, and as an error that nobody has given a code
+            let why = "resourceVersion should not be set on objects to be created";
+            return Err(Status::new(Reason::Unknown, why));
+        }
         let mut tries = 0;
         let priority = priority(actor, target, Step::Create);
         loop {

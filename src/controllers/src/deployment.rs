@@ -9,7 +9,9 @@ mod plan;
 mod proportional;
 mod status;
 
-use crate::owner::{claim_all, controller_reference, is_controlled_by, is_still, wake_owners};
+use crate::owner::{
+    Stored, claim_all, controller_reference, is_controlled_by, is_still, stored, wake_owners,
+};
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use crate::template_hash;
@@ -56,7 +58,7 @@ fn selector(deployment: &Deployment) -> LabelSelector {
 }
 
 struct Reconciler {
-    cluster: Cluster,
+    client: Client,
     deployments: Api<Deployment>,
     sets: Api<ReplicaSet>,
     events: Recorder,
@@ -66,7 +68,7 @@ struct Reconciler {
 impl Reconciler {
     fn new(client: &Client, queue: WorkQueue<ObjectKey>) -> Self {
         Reconciler {
-            cluster: client.cluster().clone(),
+            client: client.clone(),
             deployments: client.api(),
             sets: client.api(),
             events: client.recorder(NAME, None),
@@ -77,9 +79,9 @@ impl Reconciler {
     async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
         // From the store: the sets that the last round made are in it for certain. And before the deployment: where they
         // have been orphaned, it is seen to be going.
-        let known = self.sets.list(key.namespace.as_deref(), LabelSelector::default())?;
+        let known = stored::<ReplicaSet>(&self.client, key.namespace.as_deref())?;
         let Some(deployment) = self.deployments.find(key)?.map(Arc::new) else { return Ok(()) };
-        let mut sets = self.claim(&deployment, known).await?;
+        let mut sets = self.claim(&deployment, &known).await?;
         let mut work = Work { newest: plan::newest(&deployment, &sets), created: false, is_rollout: false };
         if deployment.metadata.deletion_timestamp.is_none() {
             self.advance(&deployment, &mut sets, &mut work).await?;
@@ -154,9 +156,10 @@ impl Reconciler {
     async fn claim(
         &self,
         deployment: &Arc<Deployment>,
-        known: Vec<ReplicaSet>,
+        known: &Stored<ReplicaSet>,
     ) -> Result<Vec<ReplicaSet>, Status> {
         let selector = selector(deployment);
+        let known = known.of(&**deployment, &selector)?;
         let is_there = |set: &ReplicaSet| set.metadata.deletion_timestamp.is_none();
         claim_all(&self.sets, &self.deployments, &**deployment, &selector, known, is_there).await
     }
@@ -172,10 +175,13 @@ impl Reconciler {
         sets: &[ReplicaSet],
         newest: Option<usize>,
     ) -> bool {
-        let pods = self.cluster.informer::<Pod>().list(deployment.metadata.namespace.as_deref());
+        let (pods, namespace) =
+            (self.client.cluster().informer::<Pod>(), deployment.metadata.namespace.as_deref());
         let mut old = sets.iter().enumerate().filter(|(at, _)| Some(*at) != newest);
         old.any(|(_, set)| {
-            pods.iter().any(|pod| is_controlled_by(&pod.metadata, set) && !kinds::pod::is_terminal(pod))
+            let of_name = set.metadata.name.as_deref().unwrap_or_default();
+            let named = pods.controlled_by(namespace, "ReplicaSet", of_name);
+            named.iter().any(|pod| is_controlled_by(&pod.metadata, set) && !kinds::pod::is_terminal(pod))
         })
     }
 

@@ -47,12 +47,9 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
         })
         .watches::<Pod>(move |queue, change| {
             let pod = change.object();
-            let budgets = known.list(pod.metadata.namespace.as_deref());
-            for budget in &budgets {
-                if change.versions().any(|pod| selects(budget, pod)) {
-                    queue.add(key_of(&budget.metadata));
-                }
-            }
+            let mut budgets = known.list(pod.metadata.namespace.as_deref());
+            budgets.retain(|budget| change.versions().any(|pod| selects(budget, pod)));
+            budgets.iter().for_each(|budget| queue.add(key_of(&budget.metadata)));
             if !matches!(change, Change::Deleted(_)) {
                 tell_of_several(&of_pods, pod, &budgets);
             }
@@ -94,8 +91,7 @@ impl Reconciler {
     async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
         // from the store: an eviction may have written into it this moment
         let Some(budget) = self.client.api::<PodDisruptionBudget>().find(key)? else { return Ok(()) };
-        let all = self.client.cluster().informer::<Pod>().list(key.namespace.as_deref());
-        let pods: Vec<Arc<Pod>> = all.into_iter().filter(|pod| selects(&budget, pod)).collect();
+        let pods = self.selected(&budget);
         if pods.is_empty() {
             self.events.normal(&budget, "NoPods", "No matching pods found");
         }
@@ -131,6 +127,14 @@ impl Reconciler {
             Err(why) => Err(Status::internal(why)),
             Ok(_) => Ok(()),
         }
+    }
+
+    /// Without a selector none, with an empty one all; by its rarest label where it has one.
+    fn selected(&self, budget: &PodDisruptionBudget) -> Vec<Arc<Pod>> {
+        let selector = budget.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+        let Some(Ok(selector)) = selector.map(selectors::from_object) else { return Vec::new() };
+        let pods = self.client.cluster().informer::<Pod>();
+        pods.select(budget.metadata.namespace.as_deref(), &selector)
     }
 
     async fn expected(&self, budget: &PodDisruptionBudget, pods: &[Arc<Pod>]) -> Result<Expected, String> {

@@ -204,11 +204,10 @@ impl Reconciler {
 
     /// Pods of a job of this name that is gone, or that was another one: nobody will count them.
     async fn let_go_of_strangers(&self, key: &ObjectKey, job: Option<&Job>) -> Result<(), Status> {
-        for pod in self.client.cluster().informer::<Pod>().list(key.namespace.as_deref()) {
-            let of_name = controller_of(&pod.metadata)
-                .is_some_and(|owner| owner.kind == "Job" && *owner.name == *key.name);
+        let pods = self.client.cluster().informer::<Pod>();
+        for pod in pods.controlled_by(key.namespace.as_deref(), "Job", &key.name) {
             let of_job = job.is_some_and(|job| is_controlled_by(&pod.metadata, job));
-            if of_name && !of_job && is_tracked(&pod) {
+            if !of_job && is_tracked(&pod) {
                 self.untrack(&pod).await?;
             }
         }

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kinds::{TypedKind, key_of};
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// The reference that makes `owner` an object's controller.
@@ -90,22 +91,60 @@ pub(crate) fn candidates<D: TypedKind, K: TypedKind>(
     owner: &K,
     selector: &LabelSelector,
 ) -> Result<Vec<Arc<D>>, Status> {
+    let all = stored::<D>(client, owner.metadata().namespace.as_deref())?;
+    Ok(all.of(owner, selector)?.into_iter().map(Arc::new).collect())
+}
+
+/// All dependents of a kind in a namespace, from the store, as they were at that moment: for who must look at the owner after them.
+pub(crate) fn stored<D: TypedKind>(client: &Client, namespace: Option<&str>) -> Result<Stored<D>, Status> {
     let gvr = D::info().gvr;
     let missing = || Status::internal(format!("kind {gvr:?} is not registered"));
     let version = client.cluster().registry().by_gvr(&gvr).ok_or_else(missing)?;
-    let meta = owner.metadata();
-    let target = Target::collection(&version, meta.namespace.as_deref());
+    let target = Target::collection(&version, namespace);
     let all = client.cluster().list(client.actor(), &target, &ListParams::default())?;
-    let is_its = |object: &&Object| {
-        let of = object.meta();
-        // an empty selector would find everything
-        (!selector.requirements.is_empty() && selector.matches(&of.labels))
-            || of.controller().is_some_and(|c| Some(&c.uid) == meta.uid.as_ref())
+    Ok(Stored { objects: all.objects, kind: PhantomData })
+}
+
+/// Not decoded yet: most are another's.
+pub(crate) struct Stored<D> {
+    objects: Vec<Object>,
+    kind: PhantomData<D>,
+}
+
+impl<D: TypedKind> Stored<D> {
+    /// Those that may be this owner's: its own, and those that its selector finds.
+    pub(crate) fn of<K: TypedKind>(&self, owner: &K, selector: &LabelSelector) -> Result<Vec<D>, Status> {
+        let meta = owner.metadata();
+        let is_its = |object: &&Object| {
+            let of = object.meta();
+            // an empty selector would find everything
+            (!selector.requirements.is_empty() && selector.matches(&of.labels))
+                || of.controller().is_some_and(|c| Some(&c.uid) == meta.uid.as_ref())
+        };
+        let found = self.objects.iter().filter(is_its);
+        found.map(|object| object.decode_without_managed_fields().map_err(Status::internal)).collect()
+    }
+}
+
+/// What may be the owner's, from a cache: what its selector finds, and what names it as its controller. In the order of names.
+pub(crate) fn cached<D: TypedKind, K: TypedKind>(
+    known: &Informer<D>,
+    owner: &K,
+    selector: &LabelSelector,
+) -> Vec<Arc<D>> {
+    let meta = owner.metadata();
+    let namespace = meta.namespace.as_deref();
+    // an empty selector would find everything
+    let selected = match selector.requirements.is_empty() {
+        true => Vec::new(),
+        false => known.select(namespace, selector),
     };
-    let found = all.objects.iter().filter(is_its);
+    // what changes between the two looks is in one of them at least, and of two versions the later one counts
+    let mut found = known.controlled_by(namespace, K::KIND, meta.name.as_deref().unwrap_or_default());
+    found.extend(selected);
+    found.sort_by(|one, other| one.metadata().name.cmp(&other.metadata().name));
+    found.dedup_by(|later, kept| later.metadata().name == kept.metadata().name);
     found
-        .map(|object| object.decode_without_managed_fields().map(Arc::new).map_err(Status::internal))
-        .collect()
 }
 
 /// Whether the owner, of which a cache may be behind, is neither gone nor going.

@@ -1,6 +1,6 @@
 //! ReplicationControllers and ReplicaSets: so many pods of one template. Both are the same controller over two kinds.
 
-use crate::owner::{claim_all, controller_reference, is_alive, wake_owners};
+use crate::owner::{cached, claim_all, controller_reference, is_alive, wake_owners};
 use crate::pod_control;
 use crate::replicas::{Counts, Plan, count, next_available, plan};
 use crate::slow_start::in_batches;
@@ -264,8 +264,8 @@ impl<K: Replicated> Reconciler<K> {
     }
 
     async fn claim(&self, owner: &Arc<K>) -> Result<Vec<Arc<Pod>>, Status> {
-        let found = self.pods.list(owner.metadata().namespace.as_deref());
         let selector = owner.selector();
+        let found = cached(&self.pods, &**owner, &selector);
         claim_all(&self.pod_api, &self.owner_api, &**owner, &selector, found, ask::is_active).await
     }
 

@@ -135,7 +135,8 @@ impl Reconciler {
             if pods::lost_identity(set, pod).is_none() {
                 continue;
             }
-            let given = self.pods.modify(&key_of(&pod.metadata), |now| {
+            let key = key_of(&pod.metadata);
+            let given = self.pods.modify(&key, |now| {
                 is_still(now, &pod.metadata)?;
                 if let Some(labels) = pods::lost_identity(set, now) {
                     now.metadata.labels.get_or_insert_default().extend(labels);

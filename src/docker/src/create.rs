@@ -8,6 +8,7 @@ use crate::network_mode::{self, shared_with};
 use crate::networks::{BRIDGE, HOST, NONE, Network};
 use crate::record::{Container, Record, State, new_id};
 use crate::{names, plan, publish, verify};
+use cri::blocking;
 use http::StatusCode;
 use image::{ImageDocument, Platform};
 use jiff::Timestamp;
@@ -27,8 +28,7 @@ impl Engine {
     ) -> Result<Made> {
         let engine = self.clone();
         let name = name.map(|name| name.trim_start_matches('/').to_owned());
-        let made = tokio::task::spawn_blocking(move || engine.make(name, platform, asked)).await;
-        made.map_err(|e| ApiError::failed("make the container", e))?
+        blocking(move || engine.make(name, platform, asked)).await
     }
 
     fn make(&self, name: Option<String>, platform: Option<Platform>, asked: Create) -> Result<Made> {

@@ -7,7 +7,7 @@ use crate::error::{ApiError, Result};
 use crate::network_mode::shared_with;
 use crate::record::{Container, Ended, Record, Running, State};
 use crate::{health, plan, recover, removable, signals, volumes};
-use cri::{ContainerId, ContainerState, SandboxId, SandboxStatus};
+use cri::{ContainerId, ContainerState, SandboxId, SandboxStatus, blocking};
 use jiff::Timestamp;
 use nix::sys::signal::Signal;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -276,7 +276,7 @@ impl Engine {
         container.stop_saving();
         let dir = container.dir().to_owned();
         let (engine, gone) = (self.clone(), record.clone());
-        let erased = tokio::task::spawn_blocking(move || {
+        let erased = blocking(move || {
             let begun = recover::begin_removal(&dir, volumes);
             // its volumes are nobody's from here on
             engine.forget(&gone.id);
@@ -285,12 +285,8 @@ impl Engine {
             }
             begun.and_then(|gone| trees::remove(&gone))
         });
-        match erased.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::error!(id = record.id, %error, "a container's directory was not removed")
-            }
-            Err(error) => tracing::error!(id = record.id, %error, "a container's removal was cut off"),
+        if let Err(error) = erased.await {
+            tracing::error!(id = record.id, %error, "a container's directory was not removed");
         }
         self.forget(&record.id);
         container.attachers.lock().clear();

@@ -4,6 +4,7 @@ use crate::frames::{self, Stream as Which};
 use crate::log_files::{self, Piece};
 use crate::record::{Container, Record};
 use bytes::Bytes;
+use cri::blocking;
 use cri::logs::{LogStream, RawLine, Watcher, tail};
 use jiff::Timestamp;
 use nix::sys::inotify::AddWatchFlags;
@@ -112,7 +113,7 @@ impl Opened {
         let changed = watch(container.dir())?;
         let mut records = container.watch();
         let begun = records.borrow_and_update().exits;
-        let reader = tokio::task::spawn_blocking(move || Reader::open(path, wanted)).await??;
+        let reader = blocking(move || Reader::open(path, wanted)).await?;
         Ok(Opened { reader, changed, records, begun, _container: container })
     }
 }

@@ -12,6 +12,7 @@ use crate::networks::BRIDGE;
 use crate::plan;
 use crate::record::{Container, Ended, Record, State};
 use async_trait::async_trait;
+use cri::blocking;
 use image::{Removal, RunSpec};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -77,11 +78,9 @@ impl ShownRun for StepContainer {
             return;
         };
         let (engine, record, upper) = (self.engine.clone(), self.record.clone(), upper.to_owned());
-        let kept = tokio::task::spawn_blocking(move || {
-            keep(&engine, record, &dir, &upper).inspect_err(|_| drop(trees::remove(&dir)))
-        });
-        let kept = kept.await.unwrap_or_else(|error| Err(io::Error::other(error)));
-        if let Err(error) = kept {
+        let kept =
+            blocking(move || keep(&engine, record, &dir, &upper).inspect_err(|_| drop(trees::remove(&dir))));
+        if let Err(error) = kept.await {
             self.is_lost(&error);
             self.engine.events.container("destroy", &self.record, &[]);
         }

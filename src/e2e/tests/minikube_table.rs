@@ -129,6 +129,10 @@ start --kubernetes-version v9.99.0
 start --kubernetes-version nonsense
 start --nodes 3
 start --nodes many
+start --driver nosuch
+start --memory abc
+start --memory 250MB --dry-run
+start --cpus x
 start --apiserver-names no_name
 start --ha
 start --gpus all

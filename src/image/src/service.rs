@@ -2,7 +2,7 @@
 
 use crate::{ImageStore, Silent};
 use async_trait::async_trait;
-use cri::{Credentials, CriError, ImageInfo, ImageService, Pulled, Result};
+use cri::{Credentials, ImageInfo, ImageService, Pulled, Result, blocking};
 use std::sync::Arc;
 
 #[async_trait]
@@ -21,8 +21,7 @@ impl ImageService for ImageStore {
 
     async fn remove(&self, name: &str) -> Result<()> {
         let (store, name) = (ImageStore { inner: self.inner.clone() }, name.to_owned());
-        let removed = tokio::task::spawn_blocking(move || store.remove_image(&name)).await;
-        removed.map_err(|e| CriError::failed("remove image", e))??;
+        blocking(move || store.remove_image(&name)).await?;
         Ok(())
     }
 }

@@ -65,6 +65,13 @@ pub fn target<'a>(spec: &'a PodSpec, name: &str) -> Option<&'a str> {
     added.target_container_name.as_deref().filter(|target| !target.is_empty())
 }
 
+/// Whether a container has none that could run beside it, whatever ends and comes again.
+pub fn has_one_container(spec: &PodSpec) -> bool {
+    spec.containers.len() == 1
+        && spec.ephemeral_containers.iter().flatten().next().is_none()
+        && !init_containers(spec).iter().any(is_sidecar)
+}
+
 pub fn is_init(spec: &PodSpec, name: &str) -> bool {
     init_containers(spec).iter().any(|c| c.name == name)
 }
@@ -111,4 +118,26 @@ pub fn hostname(pod: &Pod, cluster_domain: &str) -> (String, Option<String>) {
     let short = short.trim_end_matches(['-', '.']).to_owned();
     let subdomain = spec.subdomain.as_deref().filter(|s| !s.is_empty());
     (short, subdomain.map(|s| format!("{s}.{}.svc.{cluster_domain}", namespace(pod))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn who_has_another_beside_it() {
+        let one = || json!({"name": "c", "image": "i"});
+        let sidecar = json!({"name": "s", "image": "i", "restartPolicy": "Always"});
+        let cases: [(&str, Value, bool); 5] = [
+            ("one", json!({"containers": [one()]}), true),
+            ("after others", json!({"initContainers": [one()], "containers": [one()]}), true),
+            ("two", json!({"containers": [one(), one()]}), false),
+            ("a sidecar", json!({"initContainers": [sidecar], "containers": [one()]}), false),
+            ("a debugger", json!({"containers": [one()], "ephemeralContainers": [one()]}), false),
+        ];
+        for (name, spec, want) in cases {
+            assert_eq!(has_one_container(&serde_json::from_value(spec).unwrap()), want, "{name}");
+        }
+    }
 }

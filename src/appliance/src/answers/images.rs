@@ -1,7 +1,7 @@
 //! The answers to `image`: pull, push, tag, save, load, prune, with the progress told while it is made.
 
 use crate::control::{ControlReply, Login, PullProgress, Refusal};
-use cri::{Credentials, CriError, ImageInfo, ImageService};
+use cri::{Credentials, CriError, ImageInfo, ImageService, blocking};
 use image::{
     Digest, ImageError, ImageRef, ImageStore, LayerStatus, Platform, Progress, Pruned, PullEvent, PushEvent,
     PushProgress, PushStatus, registry_domain,
@@ -88,10 +88,8 @@ fn credentials(login: &Login) -> Credentials {
 
 pub(super) async fn tag(images: &Arc<ImageStore>, image: String, name: String) -> ControlReply {
     let images = images.clone();
-    let tagged = tokio::task::spawn_blocking(move || images.tag(&image, &name)).await;
-    match tagged {
-        Ok(Ok(())) => ControlReply::Done,
-        Ok(Err(error)) => refused(error),
+    match blocking(move || images.tag(&image, &name)).await {
+        Ok(()) => ControlReply::Done,
         Err(error) => refused(error),
     }
 }
@@ -139,7 +137,7 @@ pub(super) async fn prune(
     say: &mpsc::Sender<ControlReply>,
 ) -> ControlReply {
     let images = images.clone();
-    let pruned = tokio::task::spawn_blocking(move || {
+    let pruned = blocking(move || {
         let steps = images.prune_build_cache()?;
         let mut pruned = images.prune(all)?;
         pruned.removed.extend(steps.removed);
@@ -147,8 +145,7 @@ pub(super) async fn prune(
         Ok::<_, ImageError>(pruned)
     });
     match pruned.await {
-        Ok(Ok(Pruned { removed, freed })) => super::told(say, ControlReply::Pruned { removed, freed }).await,
-        Ok(Err(error)) => refused(error),
+        Ok(Pruned { removed, freed }) => super::told(say, ControlReply::Pruned { removed, freed }).await,
         Err(error) => refused(error),
     }
 }
@@ -177,10 +174,9 @@ pub(super) async fn remove(
     say: &mpsc::Sender<ControlReply>,
 ) -> ControlReply {
     let images = images.clone();
-    match tokio::task::spawn_blocking(move || images.remove_image(&name)).await {
-        Ok(Ok(removed)) => super::told(say, ControlReply::Pruned { removed, freed: 0 }).await,
-        Ok(Err(ImageError::NotFound(name))) => refused(CriError::NotFound(format!("No such image: {name}"))),
-        Ok(Err(error)) => refused(error),
+    match blocking(move || images.remove_image(&name)).await {
+        Ok(removed) => super::told(say, ControlReply::Pruned { removed, freed: 0 }).await,
+        Err(ImageError::NotFound(name)) => refused(CriError::NotFound(format!("No such image: {name}"))),
         Err(error) => refused(error),
     }
 }

@@ -10,7 +10,7 @@ mod services;
 use crate::addons::Book;
 use crate::control::{ControlReply, ControlRequest, ControlStatus, Refusal, StoreFull};
 use crate::scheduled_stop::ScheduledStop;
-use crate::{KUBERNETES, Places};
+use crate::{KUBERNETES, Paths};
 use cluster::Cluster;
 use dashboard::Dashboard;
 use image::{BuildRunner, ImageStore};
@@ -105,9 +105,9 @@ impl Answers {
 }
 
 /// What stays as it is while this process runs. `api`: where the API answers, `None` without Kubernetes.
-pub(crate) fn status_of(places: &Places, node_ip: Ipv4Addr, api: Option<&str>) -> ControlStatus {
+pub(crate) fn status_of(paths: &Paths, node_ip: Ipv4Addr, api: Option<&str>) -> ControlStatus {
     ControlStatus {
-        profile: places.profile.to_string(),
+        profile: paths.profile.to_string(),
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         kubernetes: KUBERNETES.to_owned(),

@@ -57,7 +57,7 @@ impl Addons {
 }
 
 fn list(setting: &Setting, format: Format) -> Result<()> {
-    let all = appliance::addons(&setting.places).map_err(|e| failures::MANIFEST.because(e))?;
+    let all = appliance::addons(&setting.paths).map_err(|e| failures::MANIFEST.because(e))?;
     if format == Format::Json {
         return output::json(&all);
     }
@@ -100,7 +100,7 @@ pub fn name_of(source: &str) -> String {
 /// # Errors
 /// `NOT_RUNNING`, `MANIFEST`, `NO_KUBERNETES`.
 pub fn enable(setting: &Setting, source: &str, name: &str) -> Result<Vec<AddonObject>> {
-    status(&setting.places)?;
+    status(&setting.paths)?;
     let source = match is_url(source) || appliance::is_bundled_addon(source) {
         true => source.to_owned(),
         // the daemon knows no working directory
@@ -117,13 +117,13 @@ pub fn enable(setting: &Setting, source: &str, name: &str) -> Result<Vec<AddonOb
 /// # Errors
 /// As [`enable`].
 pub fn disable(setting: &Setting, name: &str) -> Result<Vec<AddonObject>> {
-    status(&setting.places)?;
+    status(&setting.paths)?;
     objects(setting, &ControlRequest::DisableAddon { name: name.to_owned() })
 }
 
 fn objects(setting: &Setting, request: &ControlRequest) -> Result<Vec<AddonObject>> {
     let mut found = Vec::new();
-    ask(&setting.places, request, |reply| {
+    ask(&setting.paths, request, |reply| {
         if let ControlReply::Objects { objects } = reply {
             found = objects;
         }

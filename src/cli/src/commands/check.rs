@@ -16,7 +16,7 @@ pub struct Check {
 impl Check {
     /// Ends with the exit code of the first thing that `start` would refuse for.
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
-        let findings = appliance::check(&setting.places);
+        let findings = appliance::check(&setting.paths);
         let missing = findings.iter().find_map(|finding| match finding.state {
             State::Missing { what } => Some(Failure::from(what)),
             _ => None,

@@ -18,7 +18,7 @@ pub struct Dashboard {
 impl Dashboard {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
         let (user, mut found) = (browser::user(), None);
-        ask(&setting.places, &ControlRequest::Dashboard { user }, |reply| {
+        ask(&setting.paths, &ControlRequest::Dashboard { user }, |reply| {
             if let ControlReply::Url { url } = reply {
                 found = Some(url);
             }

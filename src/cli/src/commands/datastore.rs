@@ -78,20 +78,20 @@ impl Datastore {
 
 impl Copy {
     fn run(&self, setting: &Setting) -> Result<ExitCode> {
-        let places = &setting.places;
+        let paths = &setting.paths;
         if !nix::unistd::geteuid().is_root() {
-            return Err(failures::NOT_ROOT.because(format!("copy the state of {}", places.profile)));
+            return Err(failures::NOT_ROOT.because(format!("copy the state of {}", paths.profile)));
         }
-        if at_boot::is_active(&places.profile) || !matches!(presence(places), Presence::Stopped) {
-            let what = format!("{} runs: stop it first, its pods go on meanwhile", places.profile);
+        if at_boot::is_active(&paths.profile) || !matches!(presence(paths), Presence::Stopped) {
+            let what = format!("{} runs: stop it first, its pods go on meanwhile", paths.profile);
             return Err(failures::STATE_IN_USE.because(what));
         }
         let (from, to) = (self.files.datastore(&self.from)?, self.files.datastore(&self.to)?);
-        let copied = appliance::copy_datastore(places, from, to, self.overwrite)
+        let copied = appliance::copy_datastore(paths, from, to, self.overwrite)
             .map_err(|error| Failure::from(&error).because(error))?;
         println!(
             "{}: {} objects at revision {} are copied from {} to {}, and were read again",
-            places.profile, copied.objects, copied.revision, copied.from, copied.to
+            paths.profile, copied.objects, copied.revision, copied.from, copied.to
         );
         println!("  `{} start` goes on with the copy; what was copied stays as it is", setting.typed());
         Ok(ExitCode::SUCCESS)

@@ -11,7 +11,7 @@ pub struct Demo {}
 
 impl Demo {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
-        ask(&setting.places, &ControlRequest::Demo, |reply| match reply {
+        ask(&setting.paths, &ControlRequest::Demo, |reply| match reply {
             ControlReply::Step { command } => println!("\n$ {command}"),
             ControlReply::Told { what } => println!("{what}"),
             _ => {}

@@ -18,8 +18,8 @@ impl DockerEnv {
             println!("unset DOCKER_HOST");
             return Ok(ExitCode::SUCCESS);
         }
-        status(&setting.places)?;
-        println!("export DOCKER_HOST=\"unix://{}\"", setting.places.docker_socket().display());
+        status(&setting.paths)?;
+        println!("export DOCKER_HOST=\"unix://{}\"", setting.paths.docker_socket().display());
         println!("# to point this shell at it: eval $({} docker-env)", setting.typed());
         Ok(ExitCode::SUCCESS)
     }

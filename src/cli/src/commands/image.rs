@@ -97,7 +97,7 @@ impl Image {
             ImageCommand::Build(build) => build.run(setting)?,
             ImageCommand::Tag { image, name } => {
                 let request = ControlRequest::TagImage { image: image.clone(), name: name.clone() };
-                ask(&setting.places, &request, |_| {})?;
+                ask(&setting.paths, &request, |_| {})?;
             }
             ImageCommand::Save { names, output } => save(setting, names, output)?,
             ImageCommand::Prune { all } => prune(setting, *all)?,
@@ -105,7 +105,7 @@ impl Image {
             ImageCommand::Ls { output } => list(setting, output.output)?,
             ImageCommand::Rm { names } => {
                 for name in names {
-                    ask(&setting.places, &ControlRequest::RemoveImage { name: name.clone() }, |reply| {
+                    ask(&setting.paths, &ControlRequest::RemoveImage { name: name.clone() }, |reply| {
                         if let ControlReply::Pruned { removed, .. } = reply {
                             tell_removed(&removed);
                         }
@@ -121,7 +121,7 @@ impl Image {
 fn transfer(setting: &Setting, request: &ControlRequest) -> Result<()> {
     let mut layers = Layers::new();
     let mut names = Vec::new();
-    let asked = ask(&setting.places, request, |reply| match reply {
+    let asked = ask(&setting.paths, request, |reply| match reply {
         ControlReply::Progress(progress) => layers.show(&progress),
         ControlReply::Told { what } => layers.tell(&what),
         ControlReply::Images { images } => names = images.iter().map(named).collect(),
@@ -137,11 +137,11 @@ fn transfer(setting: &Setting, request: &ControlRequest) -> Result<()> {
 fn save(setting: &Setting, names: &[String], file: &Path) -> Result<()> {
     let path =
         std::path::absolute(file).map_err(|e| failures::IMAGE.because(format!("{}: {e}", file.display())))?;
-    ask(&setting.places, &ControlRequest::SaveImages { names: names.to_vec(), path }, |_| {})
+    ask(&setting.paths, &ControlRequest::SaveImages { names: names.to_vec(), path }, |_| {})
 }
 
 fn prune(setting: &Setting, all: bool) -> Result<()> {
-    ask(&setting.places, &ControlRequest::PruneImages { all }, |reply| {
+    ask(&setting.paths, &ControlRequest::PruneImages { all }, |reply| {
         if let ControlReply::Pruned { removed, freed } = reply {
             tell_removed(&removed);
             println!("Total reclaimed space: {}", indicatif::DecimalBytes(freed));
@@ -159,7 +159,7 @@ fn tell_removed(removed: &[String]) {
 fn load(setting: &Setting, path: &Path) -> Result<()> {
     let path =
         path.canonicalize().map_err(|e| failures::IMAGE.because(format!("{}: {e}", path.display())))?;
-    ask(&setting.places, &ControlRequest::LoadImage { path }, |reply| {
+    ask(&setting.paths, &ControlRequest::LoadImage { path }, |reply| {
         if let ControlReply::Images { images } = reply {
             images.iter().for_each(|image| println!("Loaded image: {}", named(image)));
         }
@@ -168,7 +168,7 @@ fn load(setting: &Setting, path: &Path) -> Result<()> {
 
 fn list(setting: &Setting, format: Format) -> Result<()> {
     let mut all = Vec::new();
-    ask(&setting.places, &ControlRequest::Images, |reply| {
+    ask(&setting.paths, &ControlRequest::Images, |reply| {
         if let ControlReply::Images { images } = reply {
             all = images;
         }

@@ -10,7 +10,7 @@ pub struct Ip {}
 
 impl Ip {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
-        println!("{}", status(&setting.places)?.node_ip);
+        println!("{}", status(&setting.paths)?.node_ip);
         Ok(ExitCode::SUCCESS)
     }
 }

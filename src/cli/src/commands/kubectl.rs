@@ -17,7 +17,7 @@ pub struct Kubectl {
 
 impl Kubectl {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
-        Err(become_kubectl(setting.places.profile.as_str(), &self.words))
+        Err(become_kubectl(setting.paths.profile.as_str(), &self.words))
     }
 }
 

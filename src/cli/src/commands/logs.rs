@@ -23,11 +23,11 @@ pub struct Logs {
 
 impl Logs {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
-        let path = setting.places.log();
+        let path = setting.paths.log();
         // before it is read, so that nothing is said unseen
         let changes = self.follow.then(|| watch(&path)).transpose()?;
         let mut text = Vec::new();
-        for aside in setting.places.log_files().iter().filter(|file| **file != path) {
+        for aside in setting.paths.log_files().iter().filter(|file| **file != path) {
             // it may be set aside further while we read
             let _ = File::open(aside).and_then(|mut file| file.read_to_end(&mut text));
         }

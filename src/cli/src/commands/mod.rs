@@ -26,7 +26,7 @@ mod version;
 
 use crate::output::{self, Format};
 use anyhow::Result;
-use appliance::{Places, ProfileName};
+use appliance::{Paths, ProfileName};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -103,13 +103,13 @@ impl Command {
 
 /// What every command is given.
 pub struct Setting {
-    pub places: Places,
+    pub paths: Paths,
 }
 
 impl Setting {
     /// The program as it is typed for this profile: `monopod`, `monopod -p other`.
     pub fn typed(&self) -> String {
-        typed(&self.places.profile)
+        typed(&self.paths.profile)
     }
 }
 
@@ -130,7 +130,7 @@ impl CommandLine {
 /// # Errors
 /// A row of [`crate::failures`], or what nobody foresaw.
 pub fn run(line: CommandLine) -> Result<ExitCode> {
-    let setting = Setting { places: Places::in_use(&line.profile) };
+    let setting = Setting { paths: Paths::in_use(&line.profile) };
     if !line.command.serves() {
         output::end_with_the_reader();
     }
@@ -165,7 +165,7 @@ pub fn run(line: CommandLine) -> Result<ExitCode> {
 /// # Errors
 /// As [`run`].
 pub fn run_words(setting: Setting, words: &[&str]) -> Result<ExitCode> {
-    let profile = setting.places.profile.to_string();
+    let profile = setting.paths.profile.to_string();
     let line = ["monopod", "-p", &profile].into_iter().chain(words.iter().copied());
     run(CommandLine::try_parse_from(line)?)
 }

@@ -34,7 +34,7 @@ pub struct Pause {
 
 impl Pause {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
-        let count = control_client::pause(&setting.places, self.which.namespaces())?;
+        let count = control_client::pause(&setting.paths, self.which.namespaces())?;
         println!("paused {count} containers of pods in {}", self.which.said());
         println!("  they go on with `{} unpause`, or `{0} start`", setting.typed());
         Ok(ExitCode::SUCCESS)
@@ -49,7 +49,7 @@ pub struct Unpause {
 
 impl Unpause {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
-        let count = control_client::unpause(&setting.places, self.which.namespaces())?;
+        let count = control_client::unpause(&setting.paths, self.which.namespaces())?;
         println!("{count} containers of pods in {} go on", self.which.said());
         Ok(ExitCode::SUCCESS)
     }

@@ -52,7 +52,7 @@ impl Service {
         if let Some(ServiceCommand::List(list)) = &self.command {
             return list.run(setting);
         }
-        let node_ip = status(&setting.places)?.node_ip;
+        let node_ip = status(&setting.paths)?.node_ip;
         let name = self.name.clone().unwrap_or_default();
         let wanted = format!("{}/{name}", self.namespace);
         let request =
@@ -84,7 +84,7 @@ impl Service {
 
 impl List {
     fn run(&self, setting: &Setting) -> Result<ExitCode> {
-        let node_ip = status(&setting.places)?.node_ip;
+        let node_ip = status(&setting.paths)?.node_ip;
         let mut services = services(setting, &ControlRequest::Services)?;
         services.retain(|s| self.namespace.as_ref().is_none_or(|wanted| *wanted == s.namespace));
         match self.output.output {
@@ -131,7 +131,7 @@ pub(crate) fn list(setting: &Setting) -> Result<Vec<ServiceAddress>> {
 
 fn services(setting: &Setting, request: &ControlRequest) -> Result<Vec<ServiceAddress>> {
     let mut found = Vec::new();
-    ask(&setting.places, request, |reply| {
+    ask(&setting.paths, request, |reply| {
         if let ControlReply::Services { services } = reply {
             found = services;
         }

@@ -9,7 +9,7 @@ use crate::kubeconfig::Kubeconfig;
 use crate::output::{self, Format};
 use crate::{at_boot, thread_caches};
 use anyhow::Result;
-use appliance::{DaemonMemory, Datastore, DatastoreEndpoint, MaxPods, Places, StartOptions, Step};
+use appliance::{DaemonMemory, Datastore, DatastoreEndpoint, MaxPods, Paths, StartOptions, Step};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -193,17 +193,17 @@ impl Start {
             thread_caches::leave();
         }
         if let Some(missing) = appliance::preflight().first() {
-            return Err(Failure::from(*missing).because(format!("start {}", setting.places.profile)));
+            return Err(Failure::from(*missing).because(format!("start {}", setting.paths.profile)));
         }
         // who waits for the steps has looked, and hears of a daemon that came meanwhile by the lock
         if self.foreground && self.report {
             return self.stay(setting);
         }
         if self.foreground {
-            return match presence(&setting.places) {
+            return match presence(&setting.paths) {
                 Presence::Running(_) => {
                     Err(failures::STATE_IN_USE
-                        .because(format!("{} is running already", setting.places.profile)))
+                        .because(format!("{} is running already", setting.paths.profile)))
                 }
                 Presence::Broken(why) => Err(failures::NO_ANSWER.because(why)),
                 Presence::Forbidden(why) => Err(failures::NOT_ROOT.because(why)),
@@ -218,17 +218,17 @@ impl Start {
         }
         let up = self.bring_up(setting, &interruption, &mut |step| progress.show(step))?;
         self.set_at_boot(setting, &progress)?;
-        at_boot::hand_over(&setting.places)?;
+        at_boot::hand_over(&setting.paths)?;
         if up.ran_before {
             progress.bar.finish_and_clear();
-            println!("{} is running already", setting.places.profile);
+            println!("{} is running already", setting.paths.profile);
             return Ok(ExitCode::SUCCESS);
         }
         progress.say_done(setting, began.elapsed(), &up)
     }
 
     fn set_at_boot(&self, setting: &Setting, progress: &Progress) -> Result<()> {
-        let profile = &setting.places.profile;
+        let profile = &setting.paths.profile;
         let what = match self.at_boot {
             None => return Ok(()),
             Some(true) => {
@@ -251,8 +251,8 @@ impl Start {
         interruption: &Interruption,
         show: &mut dyn FnMut(&Step),
     ) -> Result<Up> {
-        let places = &setting.places;
-        let runs = match presence(places) {
+        let paths = &setting.paths;
+        let runs = match presence(paths) {
             Presence::Broken(why) => return Err(failures::NO_ANSWER.because(why)),
             Presence::Forbidden(why) => return Err(failures::NOT_ROOT.because(why)),
             Presence::Running(status)
@@ -264,21 +264,21 @@ impl Start {
                 let what =
                     "the daemon is started anew: with Kubernetes, or without it, is another way to run";
                 show(&Step::Noted { what: what.to_owned() });
-                at_boot::end(places)?;
+                at_boot::end(paths)?;
                 false
             }
             Presence::Stopped => false,
         };
         if runs && let Some(asked) = self.datastore()? {
-            self.is_used_already(places, &asked)?;
+            self.is_used_already(paths, &asked)?;
         }
         match runs {
             false => {
                 let mut daemon = interruption.guard(|| self.spawn(setting))?;
-                let started = wait_for(&mut daemon, places, show);
+                let started = wait_for(&mut daemon, paths, show);
                 if interruption.finish() || ended_by_ctrl_c(&mut daemon) {
                     daemon.wait()?;
-                    return Err(failures::INTERRUPTED.because(format!("start {}", places.profile)));
+                    return Err(failures::INTERRUPTED.because(format!("start {}", paths.profile)));
                 }
                 started?;
             }
@@ -289,13 +289,13 @@ impl Start {
                 }
             }
         }
-        let status = control_client::status(places)?;
+        let status = control_client::status(paths)?;
         if status.stops_at.is_some() {
-            control_client::cancel_stop(places)?;
+            control_client::cancel_stop(paths)?;
             show(&Step::Noted { what: "the stop that was scheduled is cancelled".to_owned() });
         }
         if status.paused.is_some() {
-            let count = control_client::unpause(places, None)?;
+            let count = control_client::unpause(paths, None)?;
             show(&Step::Noted { what: format!("it was paused: {count} containers go on") });
         }
         let has_context = !status.without_kubernetes && self.point_kubectl(setting, show)?;
@@ -360,7 +360,7 @@ impl Start {
             log_to_file: self.report,
         };
         let report = self.report;
-        let profile = setting.places.profile.clone();
+        let profile = setting.paths.profile.clone();
         let step = move |step: Step| {
             if matches!(step, Step::Ready { .. }) {
                 at_boot::tell_ready();
@@ -373,7 +373,7 @@ impl Start {
                 false => _ = writeln!(std::io::stderr(), "{profile}: {}", words(&step)),
             }
         };
-        match appliance::run(&setting.places, &options, step) {
+        match appliance::run(&setting.paths, &options, step) {
             Ok(()) => Ok(ExitCode::SUCCESS),
             // who waits for the pipe has been told
             Err(_) if self.report => Ok(ExitCode::FAILURE),
@@ -421,17 +421,17 @@ impl Start {
         words.extend(self.no_kubernetes.map(|no| format!("--no-kubernetes={no}").into()));
         words.extend(self.accept_loss.then(|| "--accept-loss".into()));
         words.extend(self.datastore_take_over.then(|| "--datastore-take-over".into()));
-        spawn_daemon(&std::env::current_exe()?, &setting.places, words)
+        spawn_daemon(&std::env::current_exe()?, &setting.paths, words)
     }
 
     /// A daemon that runs does not change where it writes.
-    fn is_used_already(&self, places: &Places, asked: &Datastore) -> Result<()> {
-        let used = appliance::Settings::load(places).ok().flatten().and_then(|settings| settings.datastore);
+    fn is_used_already(&self, paths: &Paths, asked: &Datastore) -> Result<()> {
+        let used = appliance::Settings::load(paths).ok().flatten().and_then(|settings| settings.datastore);
         match used {
             Some(used) if used.endpoints() == asked.endpoints() => Ok(()),
             _ => Err(failures::DATASTORE_STATE.because(format!(
                 "{} runs with its state somewhere else than in etcd at {}: stop it first",
-                places.profile,
+                paths.profile,
                 asked.endpoints()
             ))),
         }
@@ -457,7 +457,7 @@ impl Start {
                 Ok(false)
             }
             Err(error) if failures::is(&error, failures::KUBECONFIG) => {
-                let what = format!("{} runs, but kubectl is not pointed at it", setting.places.profile);
+                let what = format!("{} runs, but kubectl is not pointed at it", setting.paths.profile);
                 Err(failures::KUBECONFIG.because(format!("{what}: {error:#}")))
             }
             merged => merged.map(|()| true),
@@ -471,11 +471,11 @@ impl Start {
 /// The program can not be run.
 pub(super) fn spawn_daemon(
     program: &Path,
-    places: &Places,
+    paths: &Paths,
     words: impl IntoIterator<Item = OsString>,
 ) -> Result<Child> {
     let mut daemon = Command::new(program);
-    daemon.args(["-p", places.profile.as_str()]).args(words);
+    daemon.args(["-p", paths.profile.as_str()]).args(words);
     daemon.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     Ok(daemon.spawn()?)
 }
@@ -493,14 +493,14 @@ pub fn start_quietly(setting: Setting, words: &[String], mut note: impl FnMut(St
     let line = std::iter::once("start".to_owned()).chain(words.iter().cloned());
     let start = <Line as clap::Parser>::try_parse_from(line)?.start;
     if let Some(missing) = appliance::preflight().first() {
-        return Err(Failure::from(*missing).because(format!("start {}", setting.places.profile)));
+        return Err(Failure::from(*missing).because(format!("start {}", setting.paths.profile)));
     }
     let up = start.bring_up(&setting, &Interruption::watch(), &mut |step| {
         if let Step::Noted { what } = step {
             note(what.clone());
         }
     })?;
-    at_boot::hand_over(&setting.places)?;
+    at_boot::hand_over(&setting.paths)?;
     Ok(up.has_context)
 }
 
@@ -514,7 +514,7 @@ fn ended_by_ctrl_c(daemon: &mut Child) -> bool {
 ///
 /// # Errors
 /// Why it failed.
-pub(super) fn wait_for(daemon: &mut Child, places: &Places, show: &mut dyn FnMut(&Step)) -> Result<()> {
+pub(super) fn wait_for(daemon: &mut Child, paths: &Paths, show: &mut dyn FnMut(&Step)) -> Result<()> {
     let steps = daemon.stdout.take().map(BufReader::new);
     for line in steps.into_iter().flat_map(BufRead::lines) {
         match serde_json::from_str(&line?) {
@@ -528,7 +528,7 @@ pub(super) fn wait_for(daemon: &mut Child, places: &Places, show: &mut dyn FnMut
         }
     }
     let how = daemon.wait()?;
-    Err(failures::START_FAILED.because(format!("start {}: the daemon ended with {how}", places.profile)))
+    Err(failures::START_FAILED.because(format!("start {}: the daemon ended with {how}", paths.profile)))
 }
 
 fn words(step: &Step) -> String {
@@ -566,7 +566,7 @@ impl Progress {
 
     fn say_done(&self, setting: &Setting, took: Duration, up: &Up) -> Result<ExitCode> {
         self.bar.finish_and_clear();
-        let profile = &setting.places.profile;
+        let profile = &setting.paths.profile;
         if self.format == Format::Json {
             output::json(
                 &serde_json::json!({"profile": profile.as_str(), "status": "Running", "seconds": took.as_secs_f64()}),

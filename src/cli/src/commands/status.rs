@@ -22,13 +22,13 @@ pub struct Status {
 
 impl Status {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
-        let profile = setting.places.profile.as_str();
-        let (word, code, detail) = match presence(&setting.places) {
+        let profile = setting.paths.profile.as_str();
+        let (word, code, detail) = match presence(&setting.paths) {
             Presence::Running(status) if status.paused.is_some() => ("Paused", PAUSED, Ok(status)),
             Presence::Running(status) if status.ready => ("Running", 0, Ok(status)),
             Presence::Running(status) => ("Starting", BROKEN, Ok(status)),
             Presence::Stopped => {
-                let why = appliance::ended_for_memory(&setting.places).unwrap_or_default();
+                let why = appliance::ended_for_memory(&setting.paths).unwrap_or_default();
                 ("Stopped", STOPPED, Err(why))
             }
             Presence::Broken(why) => ("Broken", BROKEN, Err(why)),
@@ -65,8 +65,8 @@ impl Status {
                 if let Some(at) = status.stops_at {
                     println!("  stops in:   {}", duration::until(at));
                 }
-                if at_boot::is_enabled(&setting.places.profile) {
-                    println!("  at boot:    yes, by {}", at_boot::unit_name(&setting.places.profile));
+                if at_boot::is_enabled(&setting.paths.profile) {
+                    println!("  at boot:    yes, by {}", at_boot::unit_name(&setting.paths.profile));
                 }
                 println!("  process:    {}", status.pid);
             }

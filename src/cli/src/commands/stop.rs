@@ -33,41 +33,41 @@ fn positive(text: &str) -> Result<Duration, String> {
 
 impl Stop {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
-        let places = &setting.places;
+        let paths = &setting.paths;
         if self.with_machine {
             return match at_boot::machine_ends() {
                 // by systemd, which waits for us before it ends the daemon otherwise
-                true => control_client::end(places).and_then(|()| switch_off(setting)),
+                true => control_client::end(paths).and_then(|()| switch_off(setting)),
                 false => Ok(ExitCode::SUCCESS),
             };
         }
         if self.pods {
             if !nix::unistd::geteuid().is_root() {
-                return Err(failures::NOT_ROOT.because(format!("stop {} with its pods", places.profile)));
+                return Err(failures::NOT_ROOT.because(format!("stop {} with its pods", paths.profile)));
             }
-            at_boot::end(places)?;
+            at_boot::end(paths)?;
             return switch_off(setting);
         }
         // in this order: systemd ends one that hangs as well, without waiting for its answer
-        if !at_boot::is_active(&places.profile) && matches!(presence(places), Presence::Stopped) {
-            println!("{} is stopped already", places.profile);
+        if !at_boot::is_active(&paths.profile) && matches!(presence(paths), Presence::Stopped) {
+            println!("{} is stopped already", paths.profile);
             return Ok(ExitCode::SUCCESS);
         }
         if let Some(after) = self.schedule {
-            let at = schedule_stop(places, after)?;
-            println!("{} stops in {}", places.profile, duration::until(at));
+            let at = schedule_stop(paths, after)?;
+            println!("{} stops in {}", paths.profile, duration::until(at));
             println!("  `{} stop --cancel-scheduled` takes that back", setting.typed());
             return Ok(ExitCode::SUCCESS);
         }
         if self.cancel_scheduled {
-            cancel_stop(places)?;
-            println!("{} goes on: no stop is scheduled", places.profile);
+            cancel_stop(paths)?;
+            println!("{} goes on: no stop is scheduled", paths.profile);
             return Ok(ExitCode::SUCCESS);
         }
-        at_boot::end(places)?;
+        at_boot::end(paths)?;
         println!(
             "{} is stopped; its containers go on, and `{} start` takes them up again",
-            places.profile,
+            paths.profile,
             setting.typed()
         );
         Ok(ExitCode::SUCCESS)
@@ -75,14 +75,17 @@ impl Stop {
 }
 
 fn switch_off(setting: &Setting) -> Result<ExitCode> {
-    let places = &setting.places;
-    let left = appliance::switch_off(places);
+    let paths = &setting.paths;
+    let Some(left) = appliance::switch_off(paths) else {
+        let what = format!("stop {}: somebody has started it again meanwhile, or removes it", paths.profile);
+        return Err(failures::OTHER.because(what));
+    };
     if !left.is_empty() {
-        return Err(failures::OTHER.because(format!("stop {}: {}", places.profile, left.join("; "))));
+        return Err(failures::OTHER.because(format!("stop {}: {}", paths.profile, left.join("; "))));
     }
     println!(
         "{} is stopped, and its pods and containers with it; `{} start` brings back those that are to run",
-        places.profile,
+        paths.profile,
         setting.typed()
     );
     Ok(ExitCode::SUCCESS)

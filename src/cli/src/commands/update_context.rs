@@ -12,12 +12,12 @@ pub struct UpdateContext {}
 
 impl UpdateContext {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
-        status(&setting.places)?;
+        status(&setting.paths)?;
         let user = Kubeconfig::of_user();
         merge(setting, &user)?;
         println!(
             "context \"{}\" is in {} and is the current one",
-            setting.places.profile,
+            setting.paths.profile,
             user.path().display()
         );
         Ok(ExitCode::SUCCESS)
@@ -37,9 +37,9 @@ pub fn point_kubectl(setting: &Setting) -> Result<()> {
 /// # Errors
 /// `NOT_RUNNING` where there was no start yet, `KUBECONFIG`.
 pub fn merge(setting: &Setting, into: &Kubeconfig) -> Result<()> {
-    let own = Kubeconfig::at(setting.places.admin_kubeconfig());
+    let own = Kubeconfig::at(setting.paths.admin_kubeconfig());
     if !own.path().exists() {
-        return Err(failures::NOT_RUNNING.because(format!("{} was never started", setting.places.profile)));
+        return Err(failures::NOT_RUNNING.because(format!("{} was never started", setting.paths.profile)));
     }
-    into.merge(&own.find(setting.places.profile.as_str())?)
+    into.merge(&own.find(setting.paths.profile.as_str())?)
 }

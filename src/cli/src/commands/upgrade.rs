@@ -6,7 +6,7 @@ use super::start::{spawn_daemon, wait_for};
 use crate::control_client::{self, Presence, end, presence};
 use crate::{at_boot, failures};
 use anyhow::Result;
-use appliance::{Places, Step};
+use appliance::{Paths, Step};
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
@@ -56,23 +56,21 @@ impl Upgrade {
         let failed = |e: std::io::Error| failures::UPGRADE.because(format!("{}: {e}", target.display()));
         fs::hard_link(&target, &kept).map_err(failed)?;
         fs::rename(&staged.0, &target).map_err(failed)?;
-        for (index, places) in running.iter().enumerate() {
-            let Err(error) = restart(places, &target) else {
-                println!("{} goes on with it", places.profile);
+        for (index, paths) in running.iter().enumerate() {
+            let Err(error) = restart(paths, &target) else {
+                println!("{} goes on with it", paths.profile);
                 continue;
             };
             fs::rename(&kept, &target).map_err(failed)?;
             let again: Vec<String> = running[..=index]
                 .iter()
-                .filter_map(|places| {
-                    Some(format!("{}: {:#}", places.profile, restart(places, &target).err()?))
-                })
+                .filter_map(|paths| Some(format!("{}: {:#}", paths.profile, restart(paths, &target).err()?)))
                 .collect();
             let then = match again.is_empty() {
                 true => "the old program is back, and runs".to_owned(),
                 false => format!("the old program is back, but does not run: {}", again.join("; ")),
             };
-            return Err(failures::UPGRADE.because(format!("{}: {error:#}; {then}", places.profile)));
+            return Err(failures::UPGRADE.because(format!("{}: {error:#}; {then}", paths.profile)));
         }
         let _ = fs::remove_file(&kept);
         println!("{} is version {new} now", target.display());
@@ -186,9 +184,9 @@ fn parts(version: &str) -> Vec<u64> {
 }
 
 /// Another profile's daemon may run from another program: that is left alone.
-fn profiles_running_from(target: &Path) -> Vec<Places> {
-    let all = appliance::profiles().into_iter().map(|profile| Places::in_use(&profile));
-    all.filter(|places| match presence(places) {
+fn profiles_running_from(target: &Path) -> Vec<Paths> {
+    let all = appliance::profiles().into_iter().map(|profile| Paths::in_use(&profile));
+    all.filter(|paths| match presence(paths) {
         Presence::Running(status) => runs_from(status.pid, target),
         _ => false,
     })
@@ -201,19 +199,19 @@ fn runs_from(pid: u32, target: &Path) -> bool {
     exe == target || exe.to_string_lossy().strip_suffix(" (deleted)") == target.to_str()
 }
 
-fn restart(places: &Places, program: &Path) -> Result<()> {
-    if at_boot::is_active(&places.profile) {
-        at_boot::restart(&places.profile)?;
+fn restart(paths: &Paths, program: &Path) -> Result<()> {
+    if at_boot::is_active(&paths.profile) {
+        at_boot::restart(&paths.profile)?;
     } else {
-        end(places)?;
+        end(paths)?;
         let words = ["start", "--foreground", "--report"].map(OsString::from);
         let mut said = |_: &Step| {};
-        wait_for(&mut spawn_daemon(program, places, words)?, places, &mut said)?;
+        wait_for(&mut spawn_daemon(program, paths, words)?, paths, &mut said)?;
     }
     let began = Instant::now();
-    while !control_client::status(places)?.ready {
+    while !control_client::status(paths)?.ready {
         if began.elapsed() > VERSION_PATIENCE {
-            return Err(failures::START_FAILED.because(format!("{} does not become ready", places.profile)));
+            return Err(failures::START_FAILED.because(format!("{} does not become ready", paths.profile)));
         }
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -131,7 +131,7 @@ impl DockerEnv {
                 .because("--ssh-host: the engine's socket is on this machine, and needs no connection"));
         }
         let (setting, _) = session.running()?;
-        let host = format!("unix://{}", setting.places.docker_socket().display());
+        let host = format!("unix://{}", setting.paths.docker_socket().display());
         let profile = session.profile();
         match self.output.as_str() {
             "" | "text" => {

@@ -25,7 +25,7 @@ impl Ssh {
         let (setting, _) = session.running()?;
         session.own_node(self.node.as_deref())?;
         let mut shell = Command::new("/bin/sh");
-        shell.env("DOCKER_HOST", format!("unix://{}", setting.places.docker_socket().display()));
+        shell.env("DOCKER_HOST", format!("unix://{}", setting.paths.docker_socket().display()));
         if self.words.is_empty() {
             let login = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
             shell.arg("-c").arg("exec \"$0\" -l").arg(login.unwrap_or_else(|| "/bin/sh".into()));

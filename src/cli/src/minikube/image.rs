@@ -188,7 +188,7 @@ fn load(setting: Setting, image: &str, pull: bool, daemon: bool) -> Outcome {
         return Err(reason::GUEST_IMAGE.because(format!("{image}: there is no such file")));
     }
     if !pull || daemon {
-        let own = format!("unix://{}", setting.places.docker_socket().display());
+        let own = format!("unix://{}", setting.paths.docker_socket().display());
         if let Some(file) = from_other_engine(image, &own)? {
             return super::monopod(setting, &["image", "load", &file.0.to_string_lossy()]);
         }
@@ -275,7 +275,7 @@ fn temporary() -> Result<Temporary, Exit> {
 
 fn list(setting: &Setting, format: &str) -> Outcome {
     let mut images: Vec<ImageInfo> = Vec::new();
-    crate::control_client::ask(&setting.places, &ControlRequest::Images, |reply| {
+    crate::control_client::ask(&setting.paths, &ControlRequest::Images, |reply| {
         if let ControlReply::Images { images: found } = reply {
             images = found;
         }

@@ -46,9 +46,9 @@ impl Logs {
         if self.follow {
             return super::monopod(setting, &["logs", "--follow", "--tail", &self.length.to_string()]);
         }
-        let path = setting.places.log();
+        let path = setting.paths.log();
         let text =
-            setting.places.log_files().iter().map(std::fs::read_to_string).collect::<Result<String, _>>();
+            setting.paths.log_files().iter().map(std::fs::read_to_string).collect::<Result<String, _>>();
         let text = text.map_err(|e| reason::GUEST_NOT_RUNNING.because(format!("{}: {e}", path.display())))?;
         if self.problems {
             return self.put(&problems(&text, self.length));

@@ -26,6 +26,7 @@ mod reason;
 mod service;
 mod start;
 mod start_flags;
+mod start_values;
 mod status;
 mod stop;
 mod template;
@@ -34,7 +35,7 @@ mod version;
 
 use crate::commands::Setting;
 use crate::failures;
-use appliance::{Places, ProfileName};
+use appliance::{Paths, ProfileName};
 use arguments::{CommandLine, MinikubeCommand};
 use clap::FromArgMatches;
 use global::Global;
@@ -93,7 +94,7 @@ impl Session {
     /// Refuses where the profile was never started.
     fn existing(&self) -> Result<Setting, Exit> {
         let setting = self.setting()?;
-        match setting.places.settings().try_exists() {
+        match setting.paths.settings().try_exists() {
             Ok(true) => return Ok(setting),
             Ok(false) => {}
             // whether there is one only root may see
@@ -116,7 +117,7 @@ impl Session {
     fn running(&self) -> Result<(Setting, appliance::ControlStatus), Exit> {
         use crate::control_client::{Presence, presence};
         let setting = self.existing()?;
-        match presence(&setting.places) {
+        match presence(&setting.paths) {
             Presence::Running(status) => Ok((setting, *status)),
             Presence::Stopped => {
                 let profile = self.profile();
@@ -150,7 +151,7 @@ impl Session {
 
 fn setting_of(profile: &str) -> Result<Setting, Exit> {
     let name: ProfileName = profile.parse().map_err(|e| reason::USAGE.because(e))?;
-    Ok(Setting { places: Places::in_use(&name) })
+    Ok(Setting { paths: Paths::in_use(&name) })
 }
 
 /// Every profile that was started, in the order of their names.

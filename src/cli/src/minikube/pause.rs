@@ -46,8 +46,8 @@ impl Pause {
         say(as_json, step, mark, &format!("{begun} node {} ... ", session.profile()));
         let namespaces = (!all).then(|| names.clone());
         let count = match paused {
-            true => control_client::pause(&setting.places, namespaces),
-            false => control_client::unpause(&setting.places, namespaces),
+            true => control_client::pause(&setting.paths, namespaces),
+            false => control_client::unpause(&setting.paths, namespaces),
         }
         .map_err(|error| reason::of_pause(error, paused))?;
         let within = if all { String::new() } else { format!(" in: {}", names.join(", ")) };

@@ -113,13 +113,13 @@ fn list(session: &Session, output: &str, light: bool) -> Outcome {
 /// What Skaffold and others compare a kubeconfig's server with.
 fn described(session: &Session, name: &str, light: bool) -> Value {
     let setting = setting_of(name).ok();
-    let status = match setting.as_ref().map(|setting| presence(&setting.places)) {
+    let status = match setting.as_ref().map(|setting| presence(&setting.paths)) {
         Some(Presence::Running(status)) => Some(status),
         _ => None,
     };
     let stored: Value = setting
         .as_ref()
-        .and_then(|setting| std::fs::read(setting.places.settings()).ok())
+        .and_then(|setting| std::fs::read(setting.paths.settings()).ok())
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();
     let port = stored["api_port"].as_u64().unwrap_or(8443);

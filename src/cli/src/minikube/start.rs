@@ -4,7 +4,7 @@ use super::extra_config::ExtraConfig;
 use super::output::{self, Mark};
 use super::reason::{self, Exit};
 use super::start_flags::StartFlags;
-use super::{MINIKUBE_VERSION, Outcome, Session};
+use super::{MINIKUBE_VERSION, Outcome, Session, start_values};
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -46,6 +46,10 @@ impl Start {
             Mark::Happy,
             &format!("minikube {MINIKUBE_VERSION} on {}", machine()),
         );
+        start_values::check_types(&self.flags)?;
+        start_values::check_machine(&self.flags, |exit| {
+            told.line(Mark::Warning, &format!("{}: {}", exit.reason.id, exit.what))
+        })?;
         check_version(self.flags.text("kubernetes-version"))?;
         self.check_shape()?;
         let extra_config = ExtraConfig::parse(self.flags.all("extra-config"))?;
@@ -76,10 +80,16 @@ impl Start {
         let has_context = crate::commands::start_quietly(session.setting()?, &words, |what| {
             told.note(&what.replace("monopod update-context", "minikube update-context"))
         })?;
-        for addon in self.flags.all("addons") {
-            super::addons::enable(session, addon, &|mark, line| told.line(mark, line))?;
+        for addon in self.flags.all("addons").iter().filter(|addon| !addon.is_empty()) {
+            // the cluster is there, and minikube ends no start for an add-on
+            if let Err(exit) = super::addons::enable(session, addon, &|mark, line| told.line(mark, line)) {
+                told.line(Mark::Warning, &format!("Enabling '{addon}' returned an error: {}", exit.what));
+                if let Some(advice) = &exit.advice {
+                    told.line(Mark::Tip, advice);
+                }
+            }
         }
-        if crate::control_client::status(&session.setting()?.places)?.without_kubernetes {
+        if crate::control_client::status(&session.setting()?.paths)?.without_kubernetes {
             told.step(2, "Done", Mark::Ready, "Done! minikube is ready without Kubernetes!");
             told.line(Mark::Tip, &format!("eval $({})", session.typed("docker-env")));
             return Ok(ExitCode::SUCCESS);
@@ -115,19 +125,12 @@ impl Start {
 
     /// One node, and no device that can not be given.
     fn check_shape(&self) -> Result<(), Exit> {
-        let nodes = self.flags.text("nodes").unwrap_or("1");
-        match nodes.parse::<u32>() {
-            Ok(0 | 1) => {}
-            Ok(_) => {
-                return Err(reason::GUEST_NODE
-                    .because("there is one node: this machine")
-                    .advise("leave --nodes out, or say --nodes=1: all pods run on this one"));
-            }
-            Err(_) => {
-                return Err(
-                    reason::USAGE.because(format!("invalid argument \"{nodes}\" for \"-n, --nodes\" flag"))
-                );
-            }
+        // none, or fewer, is one as well, as minikube counts
+        if self.flags.text("nodes").and_then(|nodes| nodes.parse::<i64>().ok()).is_some_and(|nodes| nodes > 1)
+        {
+            return Err(reason::GUEST_NODE
+                .because("there is one node: this machine")
+                .advise("leave --nodes out, or say --nodes=1: all pods run on this one"));
         }
         if self.flags.is_set("ha") {
             return Err(
@@ -188,7 +191,7 @@ fn machine() -> String {
 /// The version that is served, whatever its patch; `stable` and `latest` are it.
 fn check_version(asked: Option<&str>) -> Result<(), Exit> {
     let Some(asked) = asked else { return Ok(()) };
-    if matches!(asked, "stable" | "latest" | "default" | "") {
+    if matches!(asked.to_lowercase().as_str(), "stable" | "latest" | "newest" | "default" | "") {
         return Ok(());
     }
     let parse = |text: &str| -> Option<(u32, u32)> {
@@ -204,9 +207,9 @@ fn check_version(asked: Option<&str>) -> Result<(), Exit> {
         (Some(_), _) => Err(reason::KUBERNETES_NEW
             .because(format!("Kubernetes {asked} is newer than what this release serves, {served}"))
             .advise(format!("leave --kubernetes-version out, or say --kubernetes-version={served}"))),
-        (None, _) => {
-            Err(reason::USAGE.because(format!("Unable to parse \"{asked}\": a version looks like {served}")))
-        }
+        (None, _) => Err(reason::USAGE
+            .because(format!("Unable to parse \"{asked}\": No Major.Minor.Patch elements found"))
+            .advise(format!("a version looks like {served}"))),
     }
 }
 
@@ -261,6 +264,7 @@ mod tests {
         let minor: u32 = own.trim_start_matches("v1.").split('.').next().unwrap().parse().unwrap();
         let cases = [
             ("stable".to_owned(), Ok(())),
+            ("Latest".to_owned(), Ok(())),
             (own.to_owned(), Ok(())),
             (format!("1.{minor}.7"), Ok(())),
             ("v1.20.0".to_owned(), Err("K8S_OLD_UNSUPPORTED")),

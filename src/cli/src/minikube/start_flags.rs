@@ -64,7 +64,7 @@ const FLAGS: &[(&str, Takes, Effect)] = &[
     ("extra-config", Text, Done),
     ("extra-disks", Text, Means(NO_MACHINE)),
     ("feature-gates", Text, Means("what is generally available is on; nothing else can be switched")),
-    ("force", Flag, Means("there is nothing to be forced")),
+    ("force", Flag, Done),
     ("force-systemd", Flag, Means("cgroups are used as this machine has them")),
     ("gpus", Text, Done),
     ("ha", Flag, Done),
@@ -158,6 +158,7 @@ fn help(flag: &str) -> Option<&'static str> {
         "download-only" => "Says that there is nothing to download, and stops there",
         "dry-run" => "Checks what was typed, and changes nothing",
         "extra-config" => "kubelet.max-pods=N: how many pods the node takes",
+        "force" => "Go on where minikube refuses a size of the machine",
         "gpus" => "Only `none`: devices are not given to pods yet",
         "ha" => "Refused: there is one control plane",
         "insecure-registry" => {
@@ -194,6 +195,13 @@ impl StartFlags {
     /// Go's booleans: what is no `false` is true.
     pub(super) fn is_set(&self, name: &str) -> bool {
         self.text(name).is_some_and(|value| !matches!(value, "false" | "False" | "FALSE" | "f" | "F" | "0"))
+    }
+
+    /// Those that are true or false, each with what was said of it.
+    pub(super) fn switches(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let is_switch = |name: &str| FLAGS.iter().any(|(known, takes, _)| *known == name && *takes == Flag);
+        let given = self.0.iter().filter(move |(name, _)| is_switch(name));
+        given.flat_map(|(name, values)| values.iter().map(|value| (*name, value.as_str())))
     }
 
     /// What the flags without effect mean here, once each.

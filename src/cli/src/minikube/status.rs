@@ -81,7 +81,7 @@ fn state_of(session: &Session) -> Result<State, reason::Exit> {
     let setting = session.setting()?;
     let name = session.profile().to_owned();
     let docker_env = std::env::var("DOCKER_HOST").is_ok_and(|host| {
-        host.trim_start_matches("unix://") == setting.places.docker_socket().to_string_lossy()
+        host.trim_start_matches("unix://") == setting.paths.docker_socket().to_string_lossy()
     });
     let all = |word: &'static str, kubeconfig: &'static str| State {
         name: name.clone(),
@@ -92,7 +92,7 @@ fn state_of(session: &Session) -> Result<State, reason::Exit> {
         docker_env,
         time_to_stop: String::new(),
     };
-    Ok(match presence(&setting.places) {
+    Ok(match presence(&setting.paths) {
         Presence::Running(status) => {
             let mut state = all("Running", "Configured");
             state.time_to_stop = status.stops_at.map(crate::duration::until).unwrap_or_default();

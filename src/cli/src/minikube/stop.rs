@@ -48,9 +48,9 @@ impl Stop {
         let mut stopped = 0;
         for name in &names {
             let setting = setting_of(name)?;
-            if !matches!(presence(&setting.places), Presence::Stopped) {
+            if !matches!(presence(&setting.paths), Presence::Stopped) {
                 say(as_json, "Stopping", Mark::Waiting, &format!("Stopping node \"{name}\"  ..."));
-                at_boot::end(&setting.places)?;
+                at_boot::end(&setting.paths)?;
                 stopped += 1;
             }
             if !self.keep_context_active {
@@ -84,8 +84,8 @@ fn scheduled(text: &str) -> Result<Duration, reason::Exit> {
 fn schedule(names: &[String], after: Duration, as_json: bool) -> Outcome {
     for name in names {
         let setting = setting_of(name)?;
-        if let Presence::Running(_) = presence(&setting.places) {
-            control_client::schedule_stop(&setting.places, after)?;
+        if let Presence::Running(_) = presence(&setting.paths) {
+            control_client::schedule_stop(&setting.paths, after)?;
             let line =
                 format!("\"{name}\" stops in {}", durations::print(Duration::from_secs(after.as_secs())));
             say(as_json, "Done", Mark::Waiting, &line);
@@ -97,8 +97,8 @@ fn schedule(names: &[String], after: Duration, as_json: bool) -> Outcome {
 fn cancel(names: &[String], as_json: bool) -> Outcome {
     for name in names {
         let setting = setting_of(name)?;
-        if let Presence::Running(_) = presence(&setting.places) {
-            control_client::cancel_stop(&setting.places)?;
+        if let Presence::Running(_) = presence(&setting.paths) {
+            control_client::cancel_stop(&setting.paths)?;
         }
     }
     say(as_json, "Done", Mark::Stopped, "All existing scheduled stops cancelled");

@@ -6,12 +6,29 @@ use crate::name_suffix::{self, name_suffix};
 use ::api::{ResourceVersion, Status};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-/// The path says where the object is; the body may repeat it, but not contradict.
+/// The path says where the object is; the body may repeat it, but not contradict. Upstream has one wording where the path names
+/// the object (`checkName`), and another where it names the collection (`EnsureObjectNamespaceMatchesRequestNamespace`).
 pub(super) fn reconcile_with_url(meta: &mut ObjectMeta, target: &Target) -> Result<(), Status> {
+    if let Some(name) = target.name.as_deref() {
+        match meta.name.as_deref().unwrap_or_default() {
+            "" => meta.name = Some(name.to_owned()),
+            given if given == name => {}
+            given => {
+                return Err(Status::bad_request(format!(
+                    "the name of the object ({given}) does not match the name on the URL ({name})"
+                )));
+            }
+        }
+    }
     let given = meta.namespace.as_deref().unwrap_or_default();
     match target.namespace.as_deref() {
         Some(namespace) if given.is_empty() || given == namespace => {
             meta.namespace = Some(namespace.to_owned())
+        }
+        Some(namespace) if target.name.is_some() => {
+            return Err(Status::bad_request(format!(
+                "the namespace of the object ({given}) does not match the namespace on the request ({namespace})"
+            )));
         }
         Some(namespace) => {
             return Err(Status::bad_request(format!(
@@ -19,16 +36,6 @@ pub(super) fn reconcile_with_url(meta: &mut ObjectMeta, target: &Target) -> Resu
             )));
         }
         None => meta.namespace = None,
-    }
-    let Some(name) = target.name.as_deref() else { return Ok(()) };
-    match meta.name.as_deref().unwrap_or_default() {
-        "" => meta.name = Some(name.to_owned()),
-        given if given == name => {}
-        given => {
-            return Err(Status::bad_request(format!(
-                "the name of the object ({given}) does not match the name on the URL ({name})"
-            )));
-        }
     }
     Ok(())
 }
@@ -74,6 +81,13 @@ pub(super) fn drop_empty(meta: &mut ObjectMeta) {
     meta.finalizers.take_if(|finalizers| finalizers.is_empty());
     meta.labels.take_if(|labels| labels.is_empty());
     meta.annotations.take_if(|annotations| annotations.is_empty());
+}
+
+/// Whether it was read from somewhere, and is no new one. What is no revision at all says nothing: upstream's storage looks at
+/// numbers only.
+pub(super) fn was_stored_before(meta: &ObjectMeta) -> bool {
+    let revision = meta.resource_version.as_deref().unwrap_or_default();
+    revision.parse::<u64>().is_ok_and(|revision| revision != 0)
 }
 
 /// The revision that the client has seen, where it says one.

@@ -10,7 +10,7 @@ use crate::plan;
 use crate::progress::Lines;
 use crate::request::{ApiRequest, ApiResponse, Query, json};
 use crate::step_containers::StepContainers;
-use cri::Credentials;
+use cri::{Credentials, blocking};
 use image::{
     BuildContext, BuildError, BuildOptions, BuildOutput, Channel, Classic, PullEvent, Removal, RunSettings,
     registry_domain,
@@ -217,12 +217,12 @@ fn pruned(query: &Query) -> Result<Pruned> {
 /// The steps of builds that are no image of their own.
 pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
     let (images, pruned) = (request.engine.images.clone(), pruned(&request.query)?);
-    let pruned = tokio::task::spawn_blocking(move || match pruned {
+    let pruned = blocking(move || match pruned {
         Pruned::All => images.prune_build_cache(),
         Pruned::Before(time) => images.prune_build_cache_before(time),
         Pruned::Nothing => Ok(image::Pruned::default()),
-    });
-    let pruned = pruned.await.map_err(|e| ApiError::failed("prune", e))??;
+    })
+    .await?;
     json(
         &value!({"CachesDeleted": (!pruned.removed.is_empty()).then_some(pruned.removed), "SpaceReclaimed": pruned.freed}),
     )

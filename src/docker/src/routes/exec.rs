@@ -10,7 +10,7 @@ use crate::owner;
 use crate::record::{Container, State, new_id};
 use crate::request::{ApiRequest, ApiResponse, empty, json, with_status};
 use crate::root::Root;
-use cri::{ExecConfig, ExecSession};
+use cri::{ExecConfig, ExecSession, blocking};
 use http::StatusCode;
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -32,8 +32,7 @@ pub(super) async fn create(mut request: ApiRequest) -> ApiResponse {
     }
     if !wanted.user.is_empty() {
         let (container, user) = (container.clone(), wanted.user.clone());
-        let known = tokio::task::spawn_blocking(move || is_known(&container, &user)).await;
-        known.map_err(|e| ApiError::failed("look up the user", e))??;
+        blocking(move || is_known(&container, &user)).await?;
     }
     let id = new_id();
     let exec =

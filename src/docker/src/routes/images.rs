@@ -242,11 +242,11 @@ pub(super) async fn tag(request: ApiRequest) -> ApiResponse {
         None => repo.to_owned(),
     };
     let (engine, source, name) = (request.engine.clone(), request.name().to_owned(), target.clone());
-    let tagged = tokio::task::spawn_blocking(move || {
+    let tagged = blocking(move || {
         engine.images.tag(&source, &target)?;
         engine.images.details(&target).map(|tagged| tagged.info.id)
     });
-    let id = tagged.await.map_err(|e| ApiError::failed("tag", e))??;
+    let id = tagged.await?;
     request.engine.events.image("tag", &id, &familiar(&name));
     empty(StatusCode::CREATED)
 }
@@ -257,14 +257,14 @@ pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
     let all = filters.truth("dangling")? == Some(false);
     let until = filters.until()?;
     let engine = request.engine.clone();
-    let pruned = tokio::task::spawn_blocking(move || {
+    let pruned = blocking(move || {
         engine.images.prune_chosen(all, |document| {
             // what does not say when it was made is not taken for old
             let old_enough = until.is_none_or(|until| document.created.is_some_and(|made| made <= until));
             old_enough && filters.labels(&document.config.labels)
         })
     });
-    let pruned = pruned.await.map_err(|e| ApiError::failed("prune", e))??;
+    let pruned = pruned.await?;
     let removed = pruned.removed.iter().map(|gone| match gone.starts_with("sha256:") {
         true => value!({"Deleted": gone}),
         false => value!({"Untagged": familiar(gone)}),

@@ -6,7 +6,7 @@ use crate::files;
 use crate::filters::{Filters, contains};
 use crate::request::{ApiRequest, ApiResponse, empty, json, with_status};
 use crate::volumes::{ANONYMOUS, Volume};
-use cri::{Asker, blocking_while_wanted};
+use cri::{Asker, blocking, blocking_while_wanted};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json as value};
@@ -112,8 +112,7 @@ pub(super) async fn remove(request: ApiRequest) -> ApiResponse {
 
 async fn erase(request: &ApiRequest, name: &str) -> Result<()> {
     let (engine, of) = (request.engine.clone(), name.to_owned());
-    let removed = tokio::task::spawn_blocking(move || engine.volumes.remove(&of)).await;
-    removed.map_err(|e| ApiError::failed("remove volume", e))??;
+    blocking(move || engine.volumes.remove(&of)).await?;
     tell(&request.engine, "destroy", name);
     Ok(())
 }

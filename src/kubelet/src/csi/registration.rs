@@ -5,6 +5,7 @@ use super::paths::{Sees, on_machine};
 use super::versions::check_versions;
 use super::{Identity, Pause, REGISTRY, Registered, locked, node_info};
 use crate::shared::Shared;
+use cri::blocking;
 use cri::logs::Watcher;
 use csi::{Driver, PluginInfo, Registrar, RegistrationStatus};
 use nix::sys::inotify::AddWatchFlags;
@@ -121,8 +122,7 @@ impl Registration {
 
     async fn look(&mut self) {
         let (dir, watcher) = (self.shared.csi.root.join(REGISTRY), self.watcher.clone());
-        let listed = tokio::task::spawn_blocking(move || sockets(&dir, |dir| watch(&watcher, dir))).await;
-        let found = match listed.map_err(io::Error::other).and_then(|found| found) {
+        let found = match blocking(move || sockets(&dir, |dir| watch(&watcher, dir))).await {
             Ok(found) => found,
             Err(error) => return tracing::warn!(%error, "registered storage drivers can not be listed"),
         };

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// For who was killed to be gone, or for the kernel to have aborted: it does both at once, unless it is busy with a disk.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 /// For a pod whose grace is over, until what it waits for is aborted: upstream's unMountTimeout.
-pub const ABORT_AFTER: Duration = Duration::from_secs(60);
+const ABORT_AFTER: Duration = Duration::from_secs(60);
 /// The next request may be under way by then.
 const ABORT_AGAIN: Duration = Duration::from_secs(1);
 
@@ -166,6 +166,12 @@ impl Drop for Group {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// When what holds up an end is to be aborted: the grace is over, or nobody waits for it any more, and a time after it.
+pub async fn abort_due(grace: Duration, grace_override: CancellationToken) {
+    grace_override.run_until_cancelled(sleep(grace)).await;
+    sleep(ABORT_AFTER).await;
 }
 
 /// What `ending` says, which processes may hold up that wait for a server: they can not be killed. When it is `due`, what they wait for
@@ -352,6 +358,18 @@ mod tests {
             };
             let due = sleep(Duration::from_secs(60));
             end_or_abort(ending, due, || async { aborted.add_permits(1) }).await;
+            assert_eq!(began.elapsed().as_secs(), seconds, "{name}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_aborted_before_the_grace_is_over() {
+        for (name, is_over, seconds) in [("all of it", false, 90), ("nobody waits for it", true, 60)] {
+            let (began, grace_override) = (tokio::time::Instant::now(), CancellationToken::new());
+            if is_over {
+                grace_override.cancel();
+            }
+            abort_due(Duration::from_secs(30), grace_override).await;
             assert_eq!(began.elapsed().as_secs(), seconds, "{name}");
         }
     }

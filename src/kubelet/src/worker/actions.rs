@@ -12,7 +12,7 @@ use crate::shared::Shared;
 use crate::view::{Backoff, Evicted};
 use crate::volumes::budget::Budget;
 use crate::volumes::payload::{Content, TOKEN_SECONDS};
-use crate::volumes::{self, Mounted, MountedVolume, Prepared, VolumeError};
+use crate::volumes::{self, Mounted, MountedVolume, Prepared, VolumeError, nfs};
 use crate::work_counts::Operation;
 use crate::{admission, clock, csi, pod, resize};
 use api::ObjectKey;
@@ -252,14 +252,22 @@ impl Worker {
         }
     }
 
-    /// Ends one container, so that the plan starts it again.
+    /// Ends one container, so that the plan starts it again. What it waits for of a server that is gone is aborted only where no
+    /// other container of the pod may have something to write there, which would be lost with it.
     pub(super) fn kill(&mut self, id: &ContainerId, grace: Duration, why: String) {
         let found = self.sandboxes.iter().find_map(|s| Some((s, s.containers.iter().find(|c| c.id == *id)?)));
         let Some((sandbox, status)) = found.map(|(s, c)| (s.clone(), c.clone())) else { return };
         self.memory.killing.insert(id.clone());
         let killer = self.killer();
-        self.jobs
-            .spawn(async move { Done::Killed(killer.container(&sandbox, &status, grace, Some(why)).await) });
+        let dir = pod::has_one_container(pod::spec(&self.pod)).then(|| self.shared.pod_dir(&self.pod));
+        let due = nfs::abort_due(grace, self.grace_override.clone());
+        self.jobs.spawn(async move {
+            let ending = killer.container(&sandbox, &status, grace, Some(why));
+            Done::Killed(match dir {
+                Some(dir) => nfs::end_or_abort(ending, due, || nfs::abort(&dir)).await,
+                None => ending.await,
+            })
+        });
     }
 
     fn remove_container(&mut self, id: ContainerId) {

@@ -10,7 +10,7 @@ use crate::volumes::nfs;
 use crate::work_counts::Operation;
 use crate::{csi, pod, volumes};
 use cluster::{DeleteOptions, unless_replaced};
-use cri::{CriError, SandboxId};
+use cri::{CriError, SandboxId, blocking};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -18,7 +18,6 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::sleep;
 
 impl Worker {
     pub(super) fn begin_stop(&mut self) {
@@ -34,11 +33,8 @@ impl Worker {
         self.deadline = Some(end);
         self.stage = Stage::Terminating;
         let (killer, sandboxes) = (self.killer(), self.sandboxes.clone());
-        let (dir, grace_override) = (self.shared.pod_dir(&self.pod), self.grace_override.clone());
-        let due = async move {
-            grace_override.run_until_cancelled(sleep(grace)).await;
-            sleep(nfs::ABORT_AFTER).await;
-        };
+        let dir = self.shared.pod_dir(&self.pod);
+        let due = nfs::abort_due(grace, self.grace_override.clone());
         self.jobs.spawn(async move {
             let ending = killer.all(sandboxes, grace);
             Done::Stopped(nfs::end_or_abort(ending, due, || nfs::abort(&dir)).await)
@@ -113,8 +109,7 @@ async fn remove(shared: &Arc<Shared>, pod: &Pod, ids: &[SandboxId], is_gone: boo
     }
     tear_down(shared, shared.pod_dir(pod)).await?;
     let logs = log_directory(pod, &shared.config);
-    let removed = tokio::task::spawn_blocking(move || remove_dir(&logs)).await;
-    removed.map_err(|e| e.to_string())?.map_err(|e| format!("remove its logs: {e}"))?;
+    blocking(move || remove_dir(&logs)).await.map_err(|e| format!("remove its logs: {e}"))?;
     if is_gone {
         return Ok(());
     }
@@ -129,8 +124,8 @@ pub(crate) async fn tear_down(shared: &Shared, dir: std::path::PathBuf) -> Resul
     tokio::task::spawn_blocking(move || devices.release(&of)).await.map_err(|e| e.to_string())?;
     csi::unmount_pod(shared, &dir).await?;
     let devices = shared.devices.clone();
-    let done = tokio::task::spawn_blocking(move || volumes::tear_down(&dir, &devices)).await;
-    done.map_err(|e| e.to_string())?.map_err(|e| format!("remove its volumes: {e}"))
+    let done = blocking(move || volumes::tear_down(&dir, &devices)).await;
+    done.map_err(|e| format!("remove its volumes: {e}"))
 }
 
 fn remove_dir(dir: &Path) -> io::Result<()> {

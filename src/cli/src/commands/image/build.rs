@@ -71,7 +71,7 @@ impl Build {
         let (request, _input) = self.request()?;
         let request = ControlRequest::BuildImage(Box::new(request));
         let mut out = std::io::stdout().lock();
-        ask(&setting.places, &request, |reply| {
+        ask(&setting.paths, &request, |reply| {
             let text = match reply {
                 ControlReply::Output { text } if !self.quiet => text,
                 ControlReply::Images { images } if self.quiet => {

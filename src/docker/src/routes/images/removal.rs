@@ -4,7 +4,7 @@ use super::tell;
 use crate::error::{ApiError, Result};
 use crate::names::familiar;
 use crate::request::{ApiRequest, ApiResponse, json};
-use cri::ImageInfo;
+use cri::{ImageInfo, blocking};
 use image::ImageRef;
 use serde_json::json as value;
 
@@ -33,11 +33,11 @@ pub(crate) async fn remove(request: ApiRequest) -> ApiResponse {
         users.map(|c| c.see(|r| User { id: r.id.clone(), is_running: r.running().is_some() })).collect();
     let removal = plan(&name, &info, &users, force)?;
     let (worker, id) = (engine.clone(), info.id.clone());
-    let removed = tokio::task::spawn_blocking(move || match removal.whole {
+    let removed = blocking(move || match removal.whole {
         true => worker.images.remove_image(&id),
         false => worker.images.untag(&removal.untag),
     });
-    let removed = removed.await.map_err(|e| ApiError::failed("remove image", e))??;
+    let removed = removed.await?;
     let mut lines = Vec::new();
     for gone in removed {
         if !gone.starts_with("sha256:") {

@@ -51,12 +51,14 @@ impl fmt::Display for ProfileName {
     }
 }
 
+/// In the run directory.
+pub(crate) const LOCK: &str = "lock";
 /// Below it are the profiles: on disk, in the run directory, among the cgroups.
 const PARENT: &str = "monopod";
 
 /// Where the profile keeps what: `state` survives a reboot, `run` does not.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct Paths {
     pub profile: ProfileName,
     pub state: PathBuf,
     pub run: PathBuf,
@@ -64,15 +66,15 @@ pub struct Places {
     pub cgroup: String,
 }
 
-impl Places {
+impl Paths {
     pub fn of(profile: &ProfileName) -> Self {
-        Places::below(Path::new("/"), profile)
+        Paths::below(Path::new("/"), profile)
     }
 
     /// On a machine whose root is that directory.
     pub(crate) fn below(root: &Path, profile: &ProfileName) -> Self {
         let name = profile.as_str();
-        Places {
+        Paths {
             profile: profile.clone(),
             state: root.join("var/lib").join(PARENT).join(name),
             run: root.join("run").join(PARENT).join(name),
@@ -154,7 +156,7 @@ impl Places {
     }
     /// Held (flock) by the daemon as long as it lives; holds its pid.
     pub fn lock(&self) -> PathBuf {
-        self.run.join("lock")
+        self.run.join(LOCK)
     }
 
     /// Where README says that Docker's socket is: a link to that of the default profile.
@@ -171,21 +173,21 @@ mod tests {
     #[test]
     fn no_profile_has_the_place_of_another_program() {
         for name in ["monopod", "docker", "systemd", "minikube"] {
-            let places = Places::of(&name.parse().unwrap());
-            assert_eq!(places.state, Path::new("/var/lib/monopod").join(name));
-            assert_eq!(places.run, Path::new("/run/monopod").join(name));
-            assert_eq!(places.cgroup, format!("monopod/{name}"));
+            let paths = Paths::of(&name.parse().unwrap());
+            assert_eq!(paths.state, Path::new("/var/lib/monopod").join(name));
+            assert_eq!(paths.run, Path::new("/run/monopod").join(name));
+            assert_eq!(paths.cgroup, format!("monopod/{name}"));
         }
     }
 
     #[test]
     fn sockets_have_paths_that_the_kernel_takes() {
         const LONGEST: usize = 107; // unix(7): sun_path with its end
-        let places = Places::of(&"a".repeat(LONGEST_NAME).parse().unwrap());
+        let paths = Paths::of(&"a".repeat(LONGEST_NAME).parse().unwrap());
         for socket in [
-            places.docker_socket(),
-            places.control_socket(),
-            places.sandboxes().join("0".repeat(32)).join("shim.sock"),
+            paths.docker_socket(),
+            paths.control_socket(),
+            paths.sandboxes().join("0".repeat(32)).join("shim.sock"),
         ] {
             assert!(socket.as_os_str().len() <= LONGEST, "{}", socket.display());
         }
