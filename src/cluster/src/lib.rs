@@ -33,6 +33,7 @@ mod name_suffix;
 mod pod_references;
 mod pod_security;
 mod policies;
+mod policy_rule;
 mod queue;
 mod quota;
 mod read;
