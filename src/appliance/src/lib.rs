@@ -75,7 +75,7 @@ pub const KUBERNETES: &str = api::KUBERNETES_VERSION.git;
 /// # Errors
 /// Where what is remembered can not be read.
 pub fn addons(places: &Places) -> std::io::Result<std::collections::BTreeMap<String, Addon>> {
-    addons::Book::at(places.addons()).read()
+    addons::EnabledAddons::at(places.addons()).read()
 }
 
 /// Every profile that was started, in the order of their names.
