@@ -4,35 +4,23 @@
 //! events and leases as well. What upstream writes below its API has nobody's name here either: what it adds to a new object, a
 //! binding, the condition of a pod that is evicted, the mark of a deletion. An object that was stored without any goes on without
 //! them until it is applied.
-//!
-//! A pod's status is written several times while it starts, so an update reads no more of an object than what differs.
 
-use crate::clock::now;
+mod managed_fields;
+mod refusals;
+
+pub(crate) use managed_fields::{ManagedFields, of_created, of_updated};
+
 use crate::{Actor, Attributes, Cluster, Target, WriteOptions};
-use ::api::apply::{ApplyError, Conflict, Entry, Operation, Who, apply, create, misfits, update};
-use ::api::{Cause, Object, Reason, Status};
-use bytes::Bytes;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta, Time};
+use ::api::apply::{apply, misfits};
+use ::api::{Object, Reason, Status};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{FieldValidation, Instance, Subresource};
-use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use managed_fields::Stamp;
+use refusals::{malformed, refusal};
+use serde_json::{Value, json};
 
-const METADATA: &str = "metadata";
-const REVISION: &str = "resourceVersion";
 /// How often it is tried again when somebody creates or deletes the object in between.
 const MOST_RACES: usize = 8;
-
-/// What becomes of `metadata.managedFields`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ManagedFields {
-    /// They follow what changed.
-    Follow,
-    /// What changes is nobody's, and stays whose it was.
-    Kept,
-    /// The new version brings them along.
-    Written,
-}
 
 /// What a client wants of an object, and how firmly.
 #[derive(Debug, Clone)]
@@ -213,247 +201,5 @@ fn doubled_keys(wanted: &Wanted) -> Result<&[String], Status> {
             wanted.doubled_keys.join("\n  ")
         ))),
         FieldValidation::Warn | FieldValidation::Strict => Ok(&wanted.doubled_keys),
-    }
-}
-
-/// The entries of a new object that somebody creates.
-pub(crate) fn of_created(
-    manager: &str,
-    target: &Target,
-    new: &dyn Instance,
-) -> Result<Option<Vec<ManagedFieldsEntry>>, Status> {
-    let stamp = Stamp::of(target);
-    let mut object: Value = serde_json::from_slice(&bytes_of(target, new)?).map_err(Status::internal)?;
-    // the system's: a creator's was dropped
-    if let (true, Some(fields)) =
-        (target.version.info().has_subresource(Subresource::Status), object.as_object_mut())
-    {
-        fields.remove("status");
-    }
-    Ok(kept(create(&object, stamp.who(manager, target), target.version.schema())))
-}
-
-/// The entries of an object that was updated. `written` are those that the new version brought along: a client may edit
-/// them, and throw them away. What components read and write brings none.
-pub(crate) fn of_updated(
-    manager: &str,
-    target: &Target,
-    written: Option<Vec<ManagedFieldsEntry>>,
-    new: &dyn Instance,
-    current: &Object,
-    old: &dyn Instance,
-) -> Result<Option<Vec<ManagedFieldsEntry>>, Status> {
-    // who writes a part of the object writes none, whatever he sends
-    let written = written.filter(|_| target.subresource.is_none());
-    if asks_for_none(written.as_deref()) {
-        return Ok(None);
-    }
-    let stored = old.meta().managed_fields.as_ref().filter(|entries| !entries.is_empty());
-    let edited = written.filter(|written| Some(written) != stored).and_then(read_written);
-    let entries = match (edited, stored) {
-        (Some(edited), _) => edited,
-        // a component that finds all as it should be costs a comparison
-        (None, Some(stored)) if new.same_as(old) => return Ok(Some(stored.clone())),
-        (None, Some(stored)) => stored.iter().cloned().filter_map(read_entry).collect(),
-        (None, None) => return Ok(None),
-    };
-    let stamp = Stamp::of(target);
-    let who = stamp.who(manager, target);
-    let (before, after) = (target.version.present(current.bytes()), bytes_of(target, new)?);
-    let (before, after) = differing(&before, &after).map_err(Status::internal)?;
-    Ok(kept(update(&before, &after, entries, who, target.version.schema())))
-}
-
-/// The fields of an object, unread.
-type Unread<'b> = BTreeMap<String, &'b RawValue>;
-
-/// Two versions without what is letter for letter the same in both, which nobody has changed: a new status is found without reading
-/// the spec. Of the object itself and of its metadata only, where the revision stays in any case: what has lost all its fields would
-/// look like an empty value, which somebody has set.
-fn differing(old: &[u8], new: &[u8]) -> serde_json::Result<(Value, Value)> {
-    let (mut old, mut new): (Unread<'_>, Unread<'_>) =
-        (serde_json::from_slice(old)?, serde_json::from_slice(new)?);
-    let (mut old_meta, mut new_meta) = (metadata_of(&mut old)?, metadata_of(&mut new)?);
-    drop_same(&mut old, &mut new);
-    drop_same(&mut old_meta, &mut new_meta);
-    Ok((read(old, old_meta)?, read(new, new_meta)?))
-}
-
-fn metadata_of<'b>(object: &mut Unread<'b>) -> serde_json::Result<Unread<'b>> {
-    object.remove(METADATA).map_or_else(|| Ok(BTreeMap::new()), |raw| serde_json::from_str(raw.get()))
-}
-
-fn drop_same(old: &mut Unread<'_>, new: &mut Unread<'_>) {
-    old.retain(|name, before| {
-        let is_same = name != REVISION && new.get(name).is_some_and(|after| after.get() == before.get());
-        if is_same {
-            new.remove(name);
-        }
-        !is_same
-    });
-}
-
-fn read(object: Unread<'_>, metadata: Unread<'_>) -> serde_json::Result<Value> {
-    let fields = |of: Unread<'_>| -> serde_json::Result<Map<String, Value>> {
-        of.into_iter().map(|(name, raw)| Ok((name, serde_json::from_str::<Value>(raw.get())?))).collect()
-    };
-    let mut whole = fields(object)?;
-    whole.insert(METADATA.to_owned(), Value::Object(fields(metadata)?));
-    Ok(Value::Object(whole))
-}
-
-/// Upstream's way to throw them away: an empty list, or an empty entry.
-fn asks_for_none(written: Option<&[ManagedFieldsEntry]>) -> bool {
-    matches!(written, Some([])) || matches!(written, Some([entry]) if *entry == ManagedFieldsEntry::default())
-}
-
-/// Of what has no fields to own (a list that names a key twice) none are kept, as by upstream's `UpdateNoErrors`: whether it may be
-/// so is for validation to say, in its words.
-fn kept(entries: Result<Vec<Entry>, ApplyError>) -> Option<Vec<ManagedFieldsEntry>> {
-    Some(entries.ok()?.into_iter().map(write_entry).collect())
-}
-
-/// What a client has made of them. `None` where one of them is no entry: then they stay what they were, as by upstream's
-/// `decodeLiveOrNew`, so that who does not understand them loses none.
-fn read_written(written: Vec<ManagedFieldsEntry>) -> Option<Vec<Entry>> {
-    written.into_iter().map(|entry| read_entry(entry)?.normalized()).collect()
-}
-
-/// `None` for one of an operation that is none.
-fn read_entry(written: ManagedFieldsEntry) -> Option<Entry> {
-    let operation = match written.operation.as_deref() {
-        Some("Apply") => Operation::Apply,
-        Some("Update") => Operation::Update,
-        _ => return None,
-    };
-    Some(Entry {
-        manager: written.manager.unwrap_or_default(),
-        operation,
-        api_version: written.api_version.unwrap_or_default(),
-        time: written.time.map(|time| kinds::whole_second(time.0).0.to_string()),
-        fields_type: written.fields_type.unwrap_or_default(),
-        fields_v1: written.fields_v1.map_or(Value::Null, |fields| fields.0),
-        subresource: written.subresource.unwrap_or_default(),
-    })
-}
-
-fn write_entry(entry: Entry) -> ManagedFieldsEntry {
-    let said = |text: String| Some(text).filter(|text| !text.is_empty());
-    let operation = match entry.operation {
-        Operation::Apply => "Apply",
-        Operation::Update => "Update",
-    };
-    ManagedFieldsEntry {
-        manager: said(entry.manager),
-        operation: Some(operation.to_owned()),
-        api_version: Some(entry.api_version),
-        time: entry.time.and_then(|time| time.parse().ok()).map(Time),
-        fields_type: Some(entry.fields_type),
-        fields_v1: Some(FieldsV1(entry.fields_v1)),
-        subresource: said(entry.subresource),
-    }
-}
-
-/// As the target's version has it.
-fn bytes_of(target: &Target, object: &dyn Instance) -> Result<Bytes, Status> {
-    Ok(target.version.present(&object.to_json()?.into()))
-}
-
-/// What an entry says beside its fields.
-struct Stamp {
-    api_version: String,
-    now: String,
-}
-
-impl Stamp {
-    fn of(target: &Target) -> Stamp {
-        Stamp { api_version: target.version.info().gvk.api_version(), now: now().0.to_string() }
-    }
-
-    fn who<'w>(&'w self, manager: &'w str, target: &'w Target) -> Who<'w> {
-        Who {
-            manager,
-            subresource: target.subresource.map(Subresource::name),
-            api_version: &self.api_version,
-            now: &self.now,
-        }
-    }
-}
-
-/// Upstream gives these errors no code of their own.
-fn malformed(config: &Value, target: &Target, why: &str) -> Status {
-    let named = |field: &str| config.pointer(field).and_then(Value::as_str).unwrap_or_default();
-    let (namespace, name) = (named("/metadata/namespace"), named("/metadata/name"));
-    let ::api::Gvk { group, version, kind } = &target.version.info().gvk;
-    let what = format!("{namespace}/{name}; {group}/{version}, Kind={kind}");
-    Status::new(Reason::Unknown, format!("failed to create typed patch object ({what}): {why}"))
-}
-
-fn refusal(error: ApplyError, config: &Value, target: &Target) -> Status {
-    match error {
-        ApplyError::Malformed(why) => malformed(config, target, &why),
-        ApplyError::Conflicts(conflicts) => {
-            let mut status = Status::new(Reason::Conflict, conflict_message(&conflicts));
-            status.causes = conflicts
-                .into_iter()
-                .map(|Conflict { manager, path }| Cause {
-                    reason: "FieldManagerConflict".to_owned(),
-                    message: format!("conflict with {manager}"),
-                    field: path,
-                })
-                .collect();
-            status
-        }
-    }
-}
-
-/// kubectl shows it as it is.
-fn conflict_message(conflicts: &[Conflict]) -> String {
-    if let [Conflict { manager, path }] = conflicts {
-        return format!("Apply failed with 1 conflict: conflict with {manager}: {path}");
-    }
-    let mut by_manager: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for Conflict { manager, path } in conflicts {
-        by_manager.entry(manager).or_default().push(path);
-    }
-    let lines = by_manager.into_iter().map(|(manager, paths)| {
-        let paths: Vec<String> = paths.into_iter().map(|path| format!("\n- {path}")).collect();
-        format!("conflicts with {manager}:{}", paths.concat())
-    });
-    format!("Apply failed with {} conflicts: {}", conflicts.len(), lines.collect::<Vec<_>>().join("\n"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_two_versions_what_differs_is_read() {
-        let version = |labels: &str, status: &str| {
-            let metadata = format!(r#"{{{labels}"managedFields":[{{}}],"name":"p","resourceVersion":"7"}}"#);
-            format!(r#"{{"kind":"Pod","metadata":{metadata},"spec":{{"x":1}},"status":{status}}}"#)
-        };
-        let (b, c) = (r#""labels":{"a":"b"},"#, r#""labels":{"a":"c"},"#);
-        let of_b = || json!({"metadata": {"labels": {"a": "b"}}});
-        let cases = [
-            (
-                "a status",
-                (version(b, r#"{"y":1}"#), version(b, r#"{"y":2}"#)),
-                (json!({"status": {"y": 1}}), json!({"status": {"y": 2}})),
-            ),
-            (
-                "a label",
-                (version(b, "{}"), version(c, "{}")),
-                (of_b(), json!({"metadata": {"labels": {"a": "c"}}})),
-            ),
-            ("the labels go", (version(b, "{}"), version("", "{}")), (of_b(), json!({}))),
-            ("nothing", (version(b, "{}"), version(b, "{}")), (json!({}), json!({}))),
-        ];
-        for (name, (old, new), (mut left, mut right)) in cases {
-            for metadata in [&mut left, &mut right] {
-                metadata["metadata"][REVISION] = "7".into();
-            }
-            assert_eq!(differing(old.as_bytes(), new.as_bytes()).unwrap(), (left, right), "{name}");
-        }
     }
 }
