@@ -28,6 +28,7 @@ mod pod_security;
 mod pod_topology_labels;
 mod policy_params;
 mod priority;
+pub(crate) mod question;
 mod rbac_escalation;
 mod resource_quota;
 mod review;

@@ -9,7 +9,8 @@ pub(crate) mod mutating;
 mod parameters;
 mod validating;
 
-use crate::admission::attributes::{Admission, Question, Subject};
+use crate::admission::attributes::{Admission, Subject};
+use crate::admission::question::Question;
 use crate::webhooks::all;
 use ::api::{ObjectKey, Status};
 use arc_swap::ArcSwap;
