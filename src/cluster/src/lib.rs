@@ -8,6 +8,7 @@
 
 mod actor;
 mod admission;
+mod admission_request;
 mod aggregated;
 mod aggregation;
 mod api_handle;

@@ -9,9 +9,9 @@ mod tokens;
 
 pub(crate) use tokens::admit_token;
 
-use super::attributes::{Admission, encoded};
 use super::plugin::{Plugin, Step};
 use super::review::Review;
+use crate::admission_request::attributes::{Admission, encoded};
 use crate::authorize::NODE_LEASES;
 use crate::{Actor, Cluster, Target};
 use ::api::{ObjectKey, Status};
