@@ -1,6 +1,6 @@
 //! A profile's daemon, from its lock to its end: everything that runs in this process is made, joined and stopped here.
 
-use crate::addons::Book;
+use crate::addons::EnabledAddons;
 use crate::answers::{Answers, KubernetesHalf, status_of};
 use crate::api_server_flags::api_server_flags;
 use crate::certs::Certificates;
@@ -196,7 +196,7 @@ async fn serve(
             cluster: cluster.clone(),
             dashboard,
             pauser,
-            addons: Book::at(paths.addons()),
+            addons: EnabledAddons::at(paths.addons()),
         }),
         images: services.images.clone(),
         build_runner: services.build_runner(paths, settings),

@@ -76,7 +76,7 @@ pub const KUBERNETES: &str = api::KUBERNETES_VERSION.git;
 /// # Errors
 /// Where what is remembered can not be read.
 pub fn addons(paths: &Paths) -> std::io::Result<std::collections::BTreeMap<String, Addon>> {
-    addons::Book::at(paths.addons()).read()
+    addons::EnabledAddons::at(paths.addons()).read()
 }
 
 /// Every profile that was started, in the order of their names.

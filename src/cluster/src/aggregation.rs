@@ -1,6 +1,6 @@
 //! Roles that gather the rules of others, by labels: upstream's aggregated ClusterRoles.
 
-use crate::rule_coverage::identity;
+use crate::policy_rule::identity;
 use ::api::LabelSelector;
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
 use std::collections::{BTreeMap, HashSet};

@@ -8,6 +8,7 @@
 
 mod actor;
 mod admission;
+mod admission_request;
 mod aggregated;
 mod aggregation;
 mod api_handle;
@@ -34,6 +35,7 @@ mod name_suffix;
 mod pod_references;
 mod pod_security;
 mod policies;
+mod policy_rule;
 mod queue;
 mod quota;
 mod read;

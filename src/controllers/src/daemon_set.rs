@@ -42,11 +42,7 @@ pub(crate) fn role() -> ComponentRole {
         &["apps"],
         &["daemonsets", "daemonsets/finalizers", "daemonsets/status"],
     ));
-    rules.push(rule(
-        &["create", "delete", "get", "list", "patch", "update", "watch"],
-        &["apps"],
-        &["controllerrevisions"],
-    ));
+    rules.push(history::rights());
     ComponentRole::controller(ACCOUNT, rules)
 }
 

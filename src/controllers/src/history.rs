@@ -4,9 +4,11 @@
 use crate::owner::{Claim, adopt, candidates, claim, controller_reference, is_still};
 use crate::template_hash;
 use api::{LabelSelector, Reason, Status};
+use cluster::roles::rule;
 use cluster::{Api, Client, DeleteOptions, unless_gone};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
 use kinds::{TypedKind, key_of};
@@ -17,6 +19,15 @@ use std::sync::Arc;
 /// On pods: of which revision they are.
 pub(crate) const REVISION_LABEL: &str = "controller-revision-hash";
 const LONGEST_PREFIX: usize = 223; // upstream's, so that the hash has its place
+
+/// To keep revisions.
+pub(crate) fn rights() -> PolicyRule {
+    rule(
+        &["create", "delete", "get", "list", "patch", "update", "watch"],
+        &["apps"],
+        &["controllerrevisions"],
+    )
+}
 
 /// The revision of now, and those before it.
 #[derive(Debug, Clone)]

@@ -5,141 +5,29 @@
 
 mod adapters;
 mod behavior;
+mod computing;
 mod conditions;
+mod entries;
 mod metrics;
 mod replicas;
 
 use crate::scale::{self, ScaleRef};
 use crate::status::write_status;
 use adapters::{CUSTOM, EXTERNAL};
-use api::{LabelSelector, ObjectKey, Status};
+use api::{ObjectKey, Status};
 use behavior::{Bounds, History};
 use cluster::roles::{ALL, ComponentRole, READ, events, rule};
-use cluster::{Actor, Change, Client, Cluster, Controller, METRICS_GROUP, Recorder, WorkQueue};
+use cluster::{Actor, Client, Cluster, Controller, METRICS_GROUP, Recorder, WorkQueue};
 use conditions::{ABLE, ACTIVE, AT_ZERO, Conditions, LIMITED};
+use entries::{Entries, PERIOD};
 use jiff::Timestamp;
-use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::api::autoscaling::v2::{
     HorizontalPodAutoscaler, HorizontalPodAutoscalerStatus, MetricStatus,
 };
-use k8s_openapi::api::core::v1::Pod;
-use kinds::{key_of, whole_second};
-use metrics::{Failed, Source};
-use parking_lot::{Mutex, MutexGuard};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
+use kinds::whole_second;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "horizontal-pod-autoscaler";
-/// The controller manager's `--horizontal-pod-autoscaler-sync-period`.
-const PERIOD: Duration = Duration::from_secs(15);
-/// Autoscalers that have the same pods and are named.
-const NAMED: usize = 100;
-/// Metrics of one autoscaler that could not be read and are told of, each time.
-const TOLD: usize = 10;
-
-/// When an autoscaler is due, and what is remembered of it.
-struct Entry {
-    uid: Option<String>,
-    due: Instant,
-    history: History,
-    /// Its target's, when they were last looked for, by uid.
-    pods: Vec<String>,
-}
-
-/// Of each autoscaler that there is.
-#[derive(Clone, Default)]
-struct Entries(Arc<Mutex<Known>>);
-
-#[derive(Default)]
-struct Known {
-    entries: BTreeMap<ObjectKey, Entry>,
-    /// By a pod's uid: a namespace may have thousands of autoscalers, and none looks through all others.
-    of_pod: HashMap<String, BTreeSet<ObjectKey>>,
-}
-
-impl Known {
-    fn forget(&mut self, key: &ObjectKey) {
-        if let Some(entry) = self.entries.remove(key) {
-            self.release(key, &entry.pods);
-        }
-    }
-
-    fn release(&mut self, key: &ObjectKey, pods: &[String]) {
-        for uid in pods {
-            if let Some(autoscalers) = self.of_pod.get_mut(uid) {
-                autoscalers.remove(key);
-                if autoscalers.is_empty() {
-                    self.of_pod.remove(uid);
-                }
-            }
-        }
-    }
-}
-
-impl Entries {
-    /// A new wish is looked at at once; a status that was written is none.
-    fn note(&self, change: &Change<HorizontalPodAutoscaler>, queue: &WorkQueue<ObjectKey>) {
-        let meta = &change.object().metadata;
-        let (key, mut known) = (key_of(meta), self.locked());
-        let wishes = match change {
-            Change::Deleted(_) => return known.forget(&key),
-            Change::Added(_) => true,
-            Change::Modified { old, new } => old.spec != new.spec || old.metadata.uid != new.metadata.uid,
-        };
-        if known.entries.get(&key).is_some_and(|entry| entry.uid != meta.uid) {
-            known.forget(&key);
-        }
-        let entry = known.entries.entry(key.clone()).or_insert_with(|| Entry {
-            uid: meta.uid.clone(),
-            due: Instant::now(),
-            history: History::default(),
-            pods: Vec::new(),
-        });
-        if wishes {
-            entry.due = Instant::now();
-            queue.add(key);
-        }
-    }
-
-    /// The history of one that is due, which is not due again for a period. A key may come sooner: it was woken between.
-    fn begin(&self, key: &ObjectKey) -> Option<History> {
-        let (mut known, now) = (self.locked(), Instant::now());
-        let entry = known.entries.get_mut(key).filter(|entry| entry.due <= now)?;
-        entry.due = now + PERIOD;
-        Some(std::mem::take(&mut entry.history))
-    }
-
-    fn keep(&self, key: &ObjectKey, autoscaler: &HorizontalPodAutoscaler, history: History) {
-        let mut known = self.locked();
-        let entry = known.entries.get_mut(key).filter(|entry| entry.uid == autoscaler.metadata.uid);
-        if let Some(entry) = entry {
-            entry.history = history;
-        }
-    }
-
-    /// Those that have any of the pods, which its selector finds; the names are in order, and no more than somebody reads.
-    fn selecting(&self, key: &ObjectKey, pods: &[Arc<Pod>]) -> Vec<ObjectKey> {
-        let uids: Vec<String> = pods.iter().filter_map(|pod| pod.metadata.uid.clone()).collect();
-        let mut known = self.locked();
-        let Some(entry) = known.entries.get_mut(key) else { return Vec::new() };
-        let before = std::mem::replace(&mut entry.pods, uids.clone());
-        known.release(key, &before);
-        let mut selecting = BTreeSet::new();
-        for uid in uids {
-            let autoscalers = known.of_pod.entry(uid).or_default();
-            autoscalers.insert(key.clone());
-            selecting.extend(autoscalers.iter().take(NAMED).cloned());
-        }
-        selecting.into_iter().take(NAMED).collect()
-    }
-
-    fn locked(&self) -> MutexGuard<'_, Known> {
-        self.0.lock()
-    }
-}
 
 pub(crate) fn role() -> ComponentRole {
     ComponentRole::controller(
@@ -175,13 +63,6 @@ struct Autoscalers {
     events: Recorder,
     entries: Entries,
     queue: WorkQueue<ObjectKey>,
-}
-
-/// What the metrics came to.
-struct Computed {
-    replicas: i32,
-    metric: String,
-    statuses: Vec<MetricStatus>,
 }
 
 /// What a look changes in the status.
@@ -293,16 +174,10 @@ impl Autoscalers {
         if desired == current {
             return Some(stays(current, statuses));
         }
-        if let Err(status) = scale::write(&self.client, of, desired).await {
-            let why = format!("New size: {desired}; reason: {reason}; error: {}", status.message);
-            self.events.warning(autoscaler, "FailedRescale", why);
-            let why = format!("the HPA controller was unable to update the target scale: {}", status.message);
-            conditions.set(ABLE, false, "FailedUpdateScale", why);
+        if !self.rescale(autoscaler, of, desired, &reason, conditions).await {
             let before = autoscaler.status.as_ref().map_or(0, |status| status.desired_replicas);
             return Some(stays(before, statuses));
         }
-        let why = format!("the HPA controller was able to update the target scale to {desired}");
-        conditions.set(ABLE, true, "SucceededRescale", why);
         match current > 0 && desired == 0 && bounds.fewest == 0 && from_zero {
             true => {
                 conditions.set(AT_ZERO, true, AT_ZERO, "the HPA controller scaled the workload to zero");
@@ -317,84 +192,25 @@ impl Autoscalers {
         Some(Outcome { current: there, desired, statuses, scaled: true })
     }
 
-    /// The most that any metric asks for. Where one could not be read, nothing is taken away.
-    async fn compute(
+    /// Says whether the target took it.
+    async fn rescale(
         &self,
         autoscaler: &HorizontalPodAutoscaler,
-        scale: &Scale,
-        current: i32,
+        of: ScaleRef<'_>,
+        desired: i32,
+        reason: &str,
         conditions: &mut Conditions,
-        now: Timestamp,
-    ) -> Result<Computed, (String, Vec<MetricStatus>)> {
-        let written = scale.status.as_ref().and_then(|status| status.selector.as_deref()).unwrap_or_default();
-        if written.is_empty() {
-            let why = "selector is required";
-            self.events.warning(autoscaler, "SelectorRequired", why);
-            let missing = "the HPA target's scale is missing a selector";
-            conditions.set(ACTIVE, false, "InvalidSelector", missing);
-            return Err((why.to_owned(), Vec::new()));
-        }
-        let selector = LabelSelector::parse(written).map_err(|error| {
-            let why =
-                format!("couldn't convert selector into a corresponding internal selector object: {error}");
-            self.events.warning(autoscaler, "InvalidSelector", why.as_str());
-            conditions.set(ACTIVE, false, "InvalidSelector", why.as_str());
-            (why, Vec::new())
-        })?;
-        let namespace = autoscaler.metadata.namespace.as_deref();
-        let pods = self.client.cluster().informer::<Pod>().select(namespace, &selector);
-        let selecting = self.entries.selecting(&key_of(&autoscaler.metadata), &pods);
-        if selecting.len() > 1 {
-            let each: Vec<String> = selecting.iter().map(ToString::to_string).collect();
-            let why =
-                format!("pods by selector {written} are controlled by multiple HPAs: [{}]", each.join(" "));
-            self.events.warning(autoscaler, "AmbiguousSelector", why.as_str());
-            conditions.set(ACTIVE, false, "AmbiguousSelector", why.as_str());
-            return Err((why, Vec::new()));
-        }
-        let tolerance = metrics::tolerance(autoscaler.spec.behavior.as_ref());
-        let source = Source::read(&self.client, namespace, pods).await;
-        let specs = autoscaler.spec.metrics.as_deref().unwrap_or_default();
-        let mut best: Option<(i32, String)> = None;
-        let (mut statuses, mut failures) = (Vec::new(), Vec::<Failed>::new());
-        let at = namespace.unwrap_or_default();
-        let selected = selector.to_string();
-        for spec in specs {
-            // there may be ten thousand
-            tokio::task::yield_now().await;
-            let foreign = adapters::read(&self.client, at, &selected, spec).await;
-            match source.proposal(spec, foreign, current, tolerance, now) {
-                Ok(proposed) => {
-                    statuses.push(proposed.status);
-                    if best.as_ref().is_none_or(|(replicas, _)| proposed.replicas > *replicas) {
-                        best = Some((proposed.replicas, proposed.name));
-                    }
-                }
-                Err(failed) => {
-                    if failures.len() < TOLD {
-                        self.events.warning(autoscaler, failed.reason, failed.why.as_str());
-                    }
-                    statuses.push(MetricStatus::default());
-                    failures.push(failed);
-                }
-            }
-        }
-        let lowers = best.as_ref().is_none_or(|(replicas, _)| *replicas < current);
-        if let Some(first) = failures.first().filter(|_| lowers) {
-            let why = format!("the HPA was unable to compute the replica count: {}", first.why);
-            conditions.set(ACTIVE, false, first.reason, why);
-            let why = format!(
-                "invalid metrics ({} invalid out of {}), first error is: {}",
-                failures.len(),
-                specs.len(),
-                first.why
-            );
-            return Err((why, statuses));
-        }
-        let (replicas, metric) = best.unwrap_or((current, String::new()));
-        let why = format!("the HPA was able to successfully calculate a replica count from {metric}");
-        conditions.set(ACTIVE, true, "ValidMetricFound", why);
-        Ok(Computed { replicas, metric, statuses })
+    ) -> bool {
+        let Err(status) = scale::write(&self.client, of, desired).await else {
+            let why = format!("the HPA controller was able to update the target scale to {desired}");
+            conditions.set(ABLE, true, "SucceededRescale", why);
+            return true;
+        };
+        let why = format!("New size: {desired}; reason: {reason}; error: {}", status.message);
+        self.events.warning(autoscaler, "FailedRescale", why);
+        let why = format!("the HPA controller was unable to update the target scale: {}", status.message);
+        conditions.set(ABLE, false, "FailedUpdateScale", why);
+        false
     }
 }
 
@@ -416,65 +232,6 @@ fn measures_without_pods(autoscaler: &HorizontalPodAutoscaler) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_status_that_was_written_is_no_new_wish() {
-        let hpa = |most: i32, desired: i32| -> Arc<HorizontalPodAutoscaler> {
-            serde_json::from_value(json!({
-                "metadata": {"name": "h", "namespace": "d", "uid": "u"},
-                "spec": {"maxReplicas": most, "scaleTargetRef": {"kind": "Deployment", "name": "web"}},
-                "status": {"desiredReplicas": desired},
-            }))
-            .map(Arc::new)
-            .unwrap()
-        };
-        let key = ObjectKey::namespaced("d", "h");
-        let (entries, queue) = (Entries::default(), WorkQueue::new());
-        entries.note(&Change::Added(hpa(3, 0)), &queue);
-        assert_eq!(queue.next().await, key);
-        assert!(entries.begin(&key).is_some());
-        queue.done(&key);
-        entries.note(&Change::Modified { old: hpa(3, 0), new: hpa(3, 1) }, &queue);
-        assert!(entries.begin(&key).is_none(), "it is not due for a period");
-        entries.note(&Change::Modified { old: hpa(3, 1), new: hpa(5, 1) }, &queue);
-        assert_eq!(queue.next().await, key);
-        assert!(entries.begin(&key).is_some());
-        tokio::time::advance(PERIOD).await;
-        assert!(entries.begin(&key).is_some(), "a period is over");
-        entries.note(&Change::Deleted(hpa(5, 1)), &queue);
-        assert!(entries.begin(&key).is_none());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn autoscalers_of_the_same_pods_are_found_by_their_pods() {
-        let pod = |uid: &str| -> Arc<Pod> {
-            serde_json::from_value(json!({"metadata": {"name": uid, "uid": uid}})).map(Arc::new).unwrap()
-        };
-        let hpa = |name: &str| -> Arc<HorizontalPodAutoscaler> {
-            serde_json::from_value(json!({
-                "metadata": {"name": name, "namespace": "d", "uid": name},
-                "spec": {"maxReplicas": 1, "scaleTargetRef": {"kind": "Deployment", "name": "web"}},
-            }))
-            .map(Arc::new)
-            .unwrap()
-        };
-        let key = |name: &str| ObjectKey::namespaced("d", name);
-        let (entries, queue) = (Entries::default(), WorkQueue::new());
-        for name in ["a", "b", "c"] {
-            entries.note(&Change::Added(hpa(name)), &queue);
-        }
-        assert_eq!(entries.selecting(&key("a"), &[pod("1"), pod("2")]), [key("a")]);
-        assert_eq!(entries.selecting(&key("b"), &[pod("2")]), [key("a"), key("b")]);
-        assert_eq!(entries.selecting(&key("c"), &[pod("3")]), [key("c")]);
-        assert_eq!(entries.selecting(&key("a"), &[pod("1")]), [key("a")]);
-        assert_eq!(entries.selecting(&key("b"), &[pod("2")]), [key("b")]);
-        for name in ["a", "b", "c"] {
-            entries.note(&Change::Deleted(hpa(name)), &queue);
-        }
-        assert!(entries.locked().of_pod.is_empty(), "what is gone is forgotten");
-        assert!(entries.selecting(&key("a"), &[pod("1")]).is_empty() && entries.locked().of_pod.is_empty());
-    }
 
     #[test]
     fn only_what_the_autoscaler_took_to_zero_begins_again() {

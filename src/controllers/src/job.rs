@@ -3,6 +3,9 @@
 //! `job/plan.rs` decides, from the store and not from a cache; this file carries it out: pods first, then the status, then the
 //! finalizers by which no pod is forgotten or counted twice. Read [`Reconciler::reconcile`] first.
 
+mod conditions;
+mod counts;
+mod ending;
 mod failures;
 mod plan;
 mod pods;
@@ -20,12 +23,12 @@ use cluster::roles::{ComponentRole, pods_and_events, rule};
 use cluster::{
     Actor, Api, Client, Cluster, Controller, EventType, Informer, Recorder, WorkQueue, subject, unless_gone,
 };
+pub(crate) use conditions::{COMPLETE, FAILED, condition, is_finished};
 use futures::future::try_join_all;
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{key_of, selectors};
-pub(crate) use plan::{COMPLETE, FAILED, condition, is_finished};
 use plan::{Plan, plan};
 use pods::{New, TRACKING, is_tracked, pod_of};
 use std::collections::BTreeMap;

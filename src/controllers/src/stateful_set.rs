@@ -34,11 +34,7 @@ pub(crate) fn role() -> ComponentRole {
         &["apps"],
         &["statefulsets", "statefulsets/finalizers", "statefulsets/status"],
     ));
-    rules.push(rule(
-        &["create", "delete", "get", "list", "patch", "update", "watch"],
-        &["apps"],
-        &["controllerrevisions"],
-    ));
+    rules.push(history::rights());
     rules.push(rule(
         &["create", "delete", "get", "list", "patch", "update"],
         &[""],

@@ -1,15 +1,19 @@
 //! The evaluation. Every node is a step, and looking at a value costs as much as there is of it.
 
+mod access;
+mod macros;
+
 use crate::composition::Composition;
 use crate::functions::{PATTERN_COST, call, computed_pattern, extra_cost, fault};
-use crate::node::{Binary, Collect, Fold, Made, Node, Pattern};
+use crate::node::{Binary, Node, Pattern};
 use crate::outcome::{Answer, Fault};
 use crate::stack::enough;
 use crate::values::{as_optional, optional, type_name, type_value, weight};
 use crate::variables::Variables;
 use crate::{authz, constructed, lists};
+use access::{as_key, at, find, has, select};
 use kube_cel::cel::Value;
-use kube_cel::cel::objects::{Key, Map};
+use kube_cel::cel::objects::Map;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -296,101 +300,6 @@ impl<'p> Run<'p> {
         Ok(Value::Map(Map { map: Arc::new(map) }))
     }
 
-    /// The items of a list, the keys of a map; for two names the places and the items, the keys and the values.
-    fn rounds(&mut self, range: &'p Node, has_value: bool) -> Result<Vec<(Value, Option<Value>)>, Fault> {
-        match self.eval(range)? {
-            Value::List(items) => {
-                self.pay(items.len() as u64)?;
-                let items = items.iter().cloned();
-                Ok(match has_value {
-                    true => (0..).map(Value::Int).zip(items.map(Some)).collect(),
-                    false => items.map(|item| (item, None)).collect(),
-                })
-            }
-            Value::Map(map) => {
-                self.pay(map.map.len() as u64)?;
-                let entry =
-                    |(key, value): (&Key, &Value)| (Value::from(key), has_value.then(|| value.clone()));
-                let mut entries: Vec<(Value, Option<Value>)> = map.map.iter().map(entry).collect();
-                // the order of a map is nobody's, but should be the same each time
-                entries.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(Ordering::Equal));
-                Ok(entries)
-            }
-            _ => no_overload(),
-        }
-    }
-
-    /// The names of a round.
-    fn enter(&mut self, item: &'p str, value: Option<&'p str>, (first, second): (Value, Option<Value>)) {
-        self.scope.push((item, Ok(first)));
-        if let (Some(name), Some(second)) = (value, second) {
-            self.scope.push((name, Ok(second)));
-        }
-    }
-
-    fn fold(&mut self, of: &'p Fold) -> Answer {
-        let rounds = self.rounds(&of.range, of.value.is_some())?;
-        let result = self.eval(&of.init);
-        let at = self.scope.len();
-        self.scope.push((&of.result_name, result));
-        let mut failed = None;
-        for round in rounds {
-            self.enter(&of.item, of.value.as_deref(), round);
-            let goes_on = self.eval(&of.condition).and_then(as_bool);
-            let next = match goes_on {
-                Ok(true) => Some(self.eval(&of.step)),
-                Ok(false) => None,
-                Err(fault) => {
-                    failed = Some(fault);
-                    None
-                }
-            };
-            self.scope.truncate(at + 1);
-            match next {
-                Some(next) => self.scope[at].1 = next,
-                None => break,
-            }
-        }
-        let result = match failed {
-            Some(fault) => Err(fault),
-            None => self.eval(&of.result),
-        };
-        self.scope.pop();
-        result
-    }
-
-    fn collect(&mut self, of: &'p Collect) -> Answer {
-        let (mut list, mut map) = (Vec::new(), HashMap::new());
-        let before = self.scope.len();
-        for round in self.rounds(&of.range, of.value.is_some())? {
-            let key = round.0.clone();
-            self.enter(&of.item, of.value.as_deref(), round);
-            let wanted = of.condition.as_ref().map_or(Ok(true), |asked| self.eval(asked).and_then(as_bool));
-            let made = match wanted {
-                Ok(true) => self.eval(&of.transform).map(Some),
-                Ok(false) => Ok(None),
-                Err(fault) => Err(fault),
-            };
-            self.scope.truncate(before);
-            let Some(made) = made? else { continue };
-            match (of.made, made) {
-                (Made::List, item) => list.push(item),
-                (Made::Map, value) => insert(&mut map, as_key(key), value)?,
-                (Made::Entries, Value::Map(entries)) => {
-                    self.pay(entries.map.len() as u64)?;
-                    for (key, value) in entries.map.iter() {
-                        insert(&mut map, Some(key.clone()), value.clone())?;
-                    }
-                }
-                (Made::Entries, _) => return no_overload(),
-            }
-        }
-        Ok(match of.made {
-            Made::List => Value::List(Arc::new(list)),
-            Made::Map | Made::Entries => Value::Map(Map { map: Arc::new(map) }),
-        })
-    }
-
     fn size(&mut self, value: &Value) -> Answer {
         let size = match value {
             Value::String(text) => {
@@ -422,96 +331,4 @@ impl<'p> Run<'p> {
             }
         }
     }
-}
-
-fn as_key(value: Value) -> Option<Key> {
-    match value {
-        Value::Int(of) => Some(Key::Int(of)),
-        Value::UInt(of) => Some(Key::Uint(of)),
-        Value::Bool(of) => Some(Key::Bool(of)),
-        Value::String(of) => Some(Key::String(of)),
-        _ => None,
-    }
-}
-
-/// # Errors
-/// A key that is there already, in cel-go's words, also as a number of another type.
-fn insert(map: &mut HashMap<Key, Value>, key: Option<Key>, value: Value) -> Result<(), Fault> {
-    let Some(key) = key else { return no_overload() };
-    if find(map, &Value::from(&key)).is_some() {
-        let shown = match &key {
-            Key::Int(of) => of.to_string(),
-            Key::Uint(of) => of.to_string(),
-            Key::Bool(of) => of.to_string(),
-            Key::String(of) => of.as_str().to_owned(),
-        };
-        return Err(Fault::Error(format!("insert failed: key {shown} already exists")));
-    }
-    map.insert(key, value);
-    Ok(())
-}
-
-fn find<'m>(map: &'m HashMap<Key, Value>, key: &Value) -> Option<&'m Value> {
-    let found = |key: Key| map.get(&key);
-    match key {
-        Value::Int(of) => found(Key::Int(*of)).or_else(|| found(Key::Uint(u64::try_from(*of).ok()?))),
-        Value::UInt(of) => found(Key::Uint(*of)).or_else(|| found(Key::Int(i64::try_from(*of).ok()?))),
-        Value::Bool(of) => found(Key::Bool(*of)),
-        Value::String(of) => found(Key::String(of.clone())),
-        _ => None,
-    }
-}
-
-fn field_of(value: &Value, field: &str) -> Result<Option<Value>, Fault> {
-    match value {
-        Value::Map(map) => Ok(map.map.get(&Key::String(Arc::new(field.to_owned()))).cloned()),
-        _ => match constructed::as_constructed(value) {
-            Some(made) => Ok(made.fields.get(field).cloned()),
-            None => no_overload(),
-        },
-    }
-}
-
-fn select(operand: &Value, field: &str, is_optional: bool) -> Answer {
-    match as_optional(operand) {
-        Some(None) => Ok(optional(None)),
-        Some(Some(inner)) => Ok(optional(field_of(&inner, field)?)),
-        None if is_optional => Ok(optional(field_of(operand, field)?)),
-        None => field_of(operand, field)?.ok_or_else(|| Fault::Error(format!("no such key: {field}"))),
-    }
-}
-
-fn has(operand: &Value, field: &str) -> Answer {
-    let found = match as_optional(operand) {
-        Some(None) => false,
-        Some(Some(inner)) => field_of(&inner, field)?.is_some(),
-        None => field_of(operand, field)?.is_some(),
-    };
-    Ok(Value::Bool(found))
-}
-
-fn at(operand: &Value, index: &Value, is_optional: bool) -> Answer {
-    if let Some(inner) = as_optional(operand) {
-        return Ok(optional(inner.and_then(|inner| at(&inner, index, false).ok())));
-    }
-    let found = match (operand, index) {
-        (Value::Map(map), key) => find(&map.map, key).cloned(),
-        (Value::List(items), Value::Int(index)) => {
-            usize::try_from(*index).ok().and_then(|index| items.get(index)).cloned()
-        }
-        (Value::List(items), Value::UInt(index)) => {
-            usize::try_from(*index).ok().and_then(|index| items.get(index)).cloned()
-        }
-        _ => return no_overload(),
-    };
-    if is_optional {
-        return Ok(optional(found));
-    }
-    found.ok_or_else(|| {
-        Fault::Error(match (operand, index) {
-            (Value::List(_), Value::Int(index)) => format!("index out of bounds: {index}"),
-            (_, Value::String(key)) => format!("no such key: {key}"),
-            (_, key) => format!("no such key: {key:?}"),
-        })
-    })
 }

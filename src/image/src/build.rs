@@ -23,6 +23,7 @@ mod fetching;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod git;
+mod glob;
 mod heredoc;
 mod ignore;
 mod instruction;

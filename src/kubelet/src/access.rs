@@ -42,12 +42,8 @@ impl PodAccess for Access {
         let pod = self.pod(&at.namespace, &at.pod)?;
         let name = container_name(&pod, &at.container)?;
         let sandboxes = self.sandboxes(&pod).await?;
-        let view = View {
-            pod: &pod,
-            sandboxes: &sandboxes,
-            memory: &WorkerState::default(),
-            now: self.0.clock.now(),
-        };
+        let memory = WorkerState::default();
+        let view = self.view(&pod, &sandboxes, &memory);
         let tries = view.tries(&name);
         let status = logged(&pod, &name, &tries, options.previous)?;
         let stream = reader::stream(&self.0, &status.id, &status.log_path, options).await;
@@ -74,12 +70,8 @@ impl PodAccess for Access {
     async fn port_forward(&self, namespace: &str, name: &str, port: u16) -> Result<Box<dyn Duplex>> {
         let pod = self.pod(namespace, name)?;
         let sandboxes = self.sandboxes(&pod).await?;
-        let view = View {
-            pod: &pod,
-            sandboxes: &sandboxes,
-            memory: &WorkerState::default(),
-            now: self.0.clock.now(),
-        };
+        let memory = WorkerState::default();
+        let view = self.view(&pod, &sandboxes, &memory);
         match view.current() {
             Some(sandbox) => self.0.runtime.port_forward(&sandbox.id, port).await,
             None => {
@@ -104,6 +96,11 @@ impl Access {
         self.0.look_at(&self.0.sandbox_index.sandboxes_of(pod::uid(pod))).await
     }
 
+    /// As a worker would see it that remembers nothing.
+    fn view<'v>(&self, pod: &'v Pod, sandboxes: &'v [SandboxStatus], memory: &'v WorkerState) -> View<'v> {
+        View { pod, sandboxes, memory, now: self.0.clock.now() }
+    }
+
     async fn running(&self, at: &PodContainer) -> Result<ContainerStatus> {
         let pod = self.pod(&at.namespace, &at.pod)?;
         if pod::is_over(&pod) {
@@ -113,12 +110,8 @@ impl Access {
         }
         let name = container_name(&pod, &at.container)?;
         let sandboxes = self.sandboxes(&pod).await?;
-        let view = View {
-            pod: &pod,
-            sandboxes: &sandboxes,
-            memory: &WorkerState::default(),
-            now: self.0.clock.now(),
-        };
+        let memory = WorkerState::default();
+        let view = self.view(&pod, &sandboxes, &memory);
         let latest = view.latest(&name).filter(|c| matches!(c.state, ContainerState::Running { .. }));
         latest.cloned().ok_or_else(|| CriError::NotFound(format!("container not found ({name:?})")))
     }

@@ -5,6 +5,7 @@
 //! goes through its lists. Read [`Profiles::parse`] first, then [`plugins`].
 
 mod args;
+mod args_file;
 mod file;
 mod node_affinity;
 mod plugins;

@@ -3,6 +3,8 @@
 //! The rules are those of upstream's `ValidateStructural` (KEP-1693): every node has a type; fields, items and what
 //! changes an object stand outside of the logical junctors; what a junctor speaks of is specified outside of it.
 
+mod junctors;
+
 use crate::checks::{Bound, Checks};
 use crate::formats::Format;
 use crate::re2::{self, Pattern};
@@ -85,7 +87,10 @@ fn node(schema: &Value, at: &str, level: Level, depth: usize, errors: &mut Error
     if level == Level::Root {
         parsed.identity = identity(fields, at, depth, errors);
     }
-    junctors(&mut parsed, fields, at, depth, errors);
+    if junctors::stand_in(fields) {
+        let outer = parsed.clone();
+        junctors::read(&mut parsed.checks, fields, &outer, at, depth, errors);
+    }
     if parsed.embedded && parsed.kind != Type::Object {
         errors.invalid(
             format!("{at}.type"),
@@ -366,120 +371,6 @@ fn checks(fields: &Map<String, Value>, at: &str, errors: &mut ErrorList) -> Chec
         max_properties: count("maxProperties"),
         ..Checks::default()
     }
-}
-
-/// Keys that change an object or describe it; they have one place, outside of the junctors.
-const ONLY_OUTSIDE: &[&str] = &[
-    "additionalProperties",
-    "default",
-    "description",
-    "nullable",
-    "title",
-    "type",
-    "x-kubernetes-embedded-resource",
-    "x-kubernetes-int-or-string",
-    "x-kubernetes-list-map-keys",
-    "x-kubernetes-list-type",
-    "x-kubernetes-map-type",
-    "x-kubernetes-preserve-unknown-fields",
-    "x-kubernetes-validations",
-];
-
-fn junctors(
-    parsed: &mut Schema,
-    fields: &Map<String, Value>,
-    at: &str,
-    depth: usize,
-    errors: &mut ErrorList,
-) {
-    if !["allOf", "anyOf", "oneOf", "not"].iter().any(|key| fields.contains_key(*key)) {
-        return;
-    }
-    let outer = parsed.clone();
-    let all = |key: &str, errors: &mut ErrorList| -> Vec<Checks> {
-        let list = fields.get(key).and_then(Value::as_array);
-        list.into_iter()
-            .flatten()
-            .enumerate()
-            .map(|(index, below)| nested(below, &outer, &format!("{at}.{key}[{index}]"), depth + 1, errors))
-            .collect()
-    };
-    let (all_of, any_of, one_of) = (all("allOf", errors), all("anyOf", errors), all("oneOf", errors));
-    let not = fields
-        .get("not")
-        .filter(|not| !not.is_null())
-        .map(|below| Box::new(nested(below, &outer, &format!("{at}.not"), depth + 1, errors)));
-    parsed.checks.all_of = all_of;
-    parsed.checks.any_of = any_of;
-    parsed.checks.one_of = one_of;
-    parsed.checks.not = not;
-}
-
-/// A schema within a junctor: value validations only, of what `outer` specifies.
-fn nested(schema: &Value, outer: &Schema, at: &str, depth: usize, errors: &mut ErrorList) -> Checks {
-    let empty = Map::new();
-    let fields = schema.as_object().unwrap_or(&empty);
-    if depth > DEEPEST {
-        errors.forbidden(at, format!("schemas may be at most {DEEPEST} levels deep"));
-        return Checks::default();
-    }
-    let int_or_string = outer.kind == Type::IntOrString;
-    for key in ONLY_OUTSIDE {
-        let may = int_or_string && *key == "type";
-        if !may && fields.get(*key).is_some_and(|value| !is_empty(value)) {
-            errors.forbidden(format!("{at}.{key}"), "must be empty to be structural");
-        }
-    }
-    let mut parsed = checks(fields, at, errors);
-    parsed.kind = match fields.get("type").and_then(Value::as_str) {
-        Some("integer") => Some("integer"),
-        Some("string") => Some("string"),
-        _ => None,
-    };
-    if let Some(properties) = fields.get("properties").and_then(Value::as_object) {
-        parsed.fields = properties
-            .iter()
-            .map(|(name, below)| {
-                let place = format!("{at}.properties[{name}]");
-                let within = outer.field(name).cloned().unwrap_or_else(|| {
-                    let implicit = matches!(name.as_str(), "metadata" | "apiVersion" | "kind");
-                    if !implicit && !outer.preserve_unknown {
-                        let specified = format!("{}.properties[{name}]", strip_junctor(at));
-                        errors.required(specified, &format!("because it is defined in {place}"));
-                    }
-                    Schema { preserve_unknown: true, ..Schema::default() }
-                });
-                (name.clone(), nested(below, &within, &place, depth + 1, errors))
-            })
-            .collect::<BTreeMap<_, _>>();
-    }
-    if let Some(below) = fields.get("items").filter(|items| items.is_object()) {
-        let within = outer.items.as_deref().cloned().unwrap_or_default();
-        parsed.items = Some(Box::new(nested(below, &within, &format!("{at}.items"), depth + 1, errors)));
-    }
-    let all = |key: &str, errors: &mut ErrorList| -> Vec<Checks> {
-        let list = fields.get(key).and_then(Value::as_array);
-        list.into_iter()
-            .flatten()
-            .enumerate()
-            .map(|(index, below)| nested(below, outer, &format!("{at}.{key}[{index}]"), depth + 1, errors))
-            .collect()
-    };
-    parsed.all_of = all("allOf", errors);
-    parsed.any_of = all("anyOf", errors);
-    parsed.one_of = all("oneOf", errors);
-    parsed.not = fields
-        .get("not")
-        .filter(|not| !not.is_null())
-        .map(|below| Box::new(nested(below, outer, &format!("{at}.not"), depth + 1, errors)));
-    parsed
-}
-
-/// The path without its last junctor: where the field should have been specified.
-fn strip_junctor(at: &str) -> &str {
-    let last = ["allOf[", "anyOf[", "oneOf["].iter().filter_map(|j| at.rfind(&format!(".{j}"))).max();
-    let not = at.rfind(".not");
-    last.max(not).map_or(at, |end| &at[..end])
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -1,6 +1,6 @@
 //! The answers to `addons`: manifests are read from a path, a URL or the program itself, and applied or removed together.
 
-use crate::addons::{AddonError, Book, bundled, disable, enable, parse, read};
+use crate::addons::{AddonError, EnabledAddons, bundled, disable, enable, parse, read};
 use crate::control::{ControlReply, Refusal};
 use cluster::Cluster;
 use image::ImageStore;
@@ -14,7 +14,7 @@ const LARGEST: u64 = 8 << 20;
 pub(super) async fn turn_on(
     cluster: &Cluster,
     images: &ImageStore,
-    book: &Book,
+    enabled: &EnabledAddons,
     name: &str,
     source: &str,
 ) -> ControlReply {
@@ -30,14 +30,14 @@ pub(super) async fn turn_on(
         tokio::task::spawn_blocking(move || read(&path)).await.unwrap_or_else(|e| Err(vec![e.to_string()]))
     };
     let done = match manifests {
-        Ok(manifests) => enable(cluster, book, name, source, manifests).await,
+        Ok(manifests) => enable(cluster, enabled, name, source, manifests).await,
         Err(faults) => Err(AddonError::Faults(faults)),
     };
     reply(done)
 }
 
-pub(super) async fn turn_off(cluster: &Cluster, book: &Book, name: &str) -> ControlReply {
-    reply(disable(cluster, book, name).await)
+pub(super) async fn turn_off(cluster: &Cluster, enabled: &EnabledAddons, name: &str) -> ControlReply {
+    reply(disable(cluster, enabled, name).await)
 }
 
 fn reply(done: Result<Vec<crate::addons::AddonObject>, AddonError>) -> ControlReply {

@@ -7,7 +7,7 @@ mod images;
 mod pausing;
 mod services;
 
-use crate::addons::Book;
+use crate::addons::EnabledAddons;
 use crate::control::{ControlReply, ControlRequest, ControlStatus, Refusal, StoreFull};
 use crate::scheduled_stop::ScheduledStop;
 use crate::{KUBERNETES, Paths};
@@ -38,7 +38,7 @@ pub(crate) struct KubernetesHalf {
     pub(crate) cluster: Cluster,
     pub(crate) dashboard: Arc<Dashboard>,
     pub(crate) pauser: Pauser,
-    pub(crate) addons: Book,
+    pub(crate) addons: EnabledAddons,
 }
 
 impl Answers {

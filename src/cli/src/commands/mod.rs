@@ -3,6 +3,7 @@
 mod addons;
 mod check;
 mod completion;
+mod daemon_process;
 mod dashboard;
 mod datastore;
 mod delete;

@@ -1,28 +1,24 @@
 //! `monopod start`: checks the machine, starts a daemon in the background or is one itself, and shows how it comes up.
 
+mod flags;
+mod progress;
+mod values;
+
+use super::daemon_process::{ended_by_ctrl_c, spawn_daemon, wait_for};
 use super::datastore::DatastoreFiles;
-use super::{CommandLine, OutputArgument, Setting, update_context};
+use super::{OutputArgument, Setting, update_context};
 use crate::control_client::{self, Presence, presence};
 use crate::failures::{self, Failure};
 use crate::interruption::Interruption;
 use crate::kubeconfig::Kubeconfig;
-use crate::output::{self, Format};
 use crate::{at_boot, thread_caches};
 use anyhow::Result;
-use appliance::{DaemonMemory, Datastore, DatastoreEndpoint, MaxPods, Paths, StartOptions, Step};
-use clap::CommandFactory;
-use clap::error::ErrorKind;
-use indicatif::{ProgressBar, ProgressStyle};
-use nix::sys::signal::Signal;
-use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
-
-/// Where the docker command looks when nobody tells it.
-const STANDARD_SOCKET: &str = "/var/run/docker.sock";
+use appliance::{DaemonMemory, Datastore, DatastoreEndpoint, MaxPods, Paths, Step};
+use progress::{Progress, words};
+use std::io::Write;
+use std::process::{Child, ExitCode};
+use std::time::Instant;
+use values::{DockerSocket, KeptFile, MachineFlags, docker_socket, kept_file, server_name};
 
 #[derive(clap::Args)]
 pub struct Start {
@@ -112,72 +108,6 @@ pub struct Start {
     of_machines: MachineFlags,
 }
 
-fn server_name(text: &str) -> Result<String, String> {
-    match appliance::is_server_name(text) {
-        true => Ok(text.to_owned()),
-        false => Err("it is neither an address nor a DNS name".to_owned()),
-    }
-}
-
-/// Where the Docker socket is beside the profile's own place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct DockerSocket(Option<PathBuf>);
-
-fn docker_socket(text: &str) -> Result<DockerSocket, String> {
-    match text {
-        "standard" => Ok(DockerSocket(Some(STANDARD_SOCKET.into()))),
-        "own" => Ok(DockerSocket(None)),
-        path if path.starts_with('/') => Ok(DockerSocket(Some(path.into()))),
-        _ => Err("give an absolute path, \"standard\" or \"own\"".to_owned()),
-    }
-}
-
-/// A file of the user that later starts ask for again, from wherever they are typed; `None` for "none".
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct KeptFile(Option<PathBuf>);
-
-fn kept_file(text: &str) -> Result<KeptFile, String> {
-    match text {
-        "none" => Ok(KeptFile(None)),
-        path => std::path::absolute(path).map(|path| KeptFile(Some(path))).map_err(|e| e.to_string()),
-    }
-}
-
-impl KeptFile {
-    /// As it was typed.
-    fn word(&self) -> &OsStr {
-        self.0.as_deref().unwrap_or(Path::new("none")).as_os_str()
-    }
-}
-
-/// What others need to make a machine with. Accepted, so that scripts go on working, and said to be without effect.
-#[derive(clap::Args)]
-struct MachineFlags {
-    #[arg(long, hide = true)]
-    driver: Option<String>,
-    #[arg(long, hide = true)]
-    container_runtime: Option<String>,
-    #[arg(long, hide = true)]
-    cpus: Option<String>,
-    #[arg(long, hide = true)]
-    memory: Option<String>,
-    #[arg(long, hide = true)]
-    disk_size: Option<String>,
-}
-
-impl MachineFlags {
-    fn given(&self) -> Vec<&'static str> {
-        let flags = [
-            ("--driver", &self.driver),
-            ("--container-runtime", &self.container_runtime),
-            ("--cpus", &self.cpus),
-            ("--memory", &self.memory),
-            ("--disk-size", &self.disk_size),
-        ];
-        flags.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| *name).collect()
-    }
-}
-
 /// A daemon that runs as wanted.
 struct Up {
     ran_before: bool,
@@ -220,7 +150,7 @@ impl Start {
         self.set_at_boot(setting, &progress)?;
         at_boot::hand_over(&setting.paths)?;
         if up.ran_before {
-            progress.bar.finish_and_clear();
+            progress.clear();
             println!("{} is running already", setting.paths.profile);
             return Ok(ExitCode::SUCCESS);
         }
@@ -270,7 +200,7 @@ impl Start {
             Presence::Stopped => false,
         };
         if runs && let Some(asked) = self.datastore()? {
-            self.is_used_already(paths, &asked)?;
+            self.ensure_same_datastore(paths, &asked)?;
         }
         match runs {
             false => {
@@ -302,63 +232,9 @@ impl Start {
         Ok(Up { ran_before: runs, without_kubernetes: status.without_kubernetes, has_context })
     }
 
-    /// What was given of what the daemon looks at when it starts.
-    fn read_at_start(&self) -> impl Iterator<Item = &'static str> {
-        let given = [
-            ("--apiserver-port", self.apiserver_port.is_some()),
-            ("--apiserver-name", !self.apiserver_name.is_empty()),
-            ("--insecure-registry", !self.insecure_registry.is_empty()),
-            ("--registry-mirror", !self.registry_mirror.is_empty()),
-            ("--docker-socket", self.docker_socket.is_some()),
-            ("--daemon-memory", self.daemon_memory.is_some()),
-            ("--max-pods", self.max_pods.is_some()),
-        ];
-        let given = given.into_iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| flag);
-        given.chain(self.kept_files().map(|(flag, _)| flag))
-    }
-
-    fn kept_files(&self) -> impl Iterator<Item = (&'static str, &KeptFile)> {
-        let all = [
-            ("--audit-policy", &self.audit_policy),
-            ("--audit-log", &self.audit_log),
-            ("--authentication-config", &self.authentication_config),
-            ("--authorization-config", &self.authorization_config),
-            ("--encryption-provider-config", &self.encryption_provider_config),
-            ("--scheduler-config", &self.scheduler_config),
-        ];
-        all.into_iter().filter_map(|(flag, file)| Some((flag, file.as_ref()?)))
-    }
-
-    fn datastore(&self) -> Result<Option<Datastore>> {
-        if self.datastore_endpoint.is_empty() && self.datastore_files.are_given() {
-            let what = "the files of a datastore need its --datastore-endpoint <URL> beside them";
-            CommandLine::command().error(ErrorKind::MissingRequiredArgument, what).exit();
-        }
-        self.datastore_files.datastore(&self.datastore_endpoint)
-    }
-
     /// The daemon itself.
     fn stay(&self, setting: &Setting) -> Result<ExitCode> {
-        let options = StartOptions {
-            api_port: self.apiserver_port,
-            api_names: self.apiserver_name.clone(),
-            insecure_registries: self.insecure_registry.clone(),
-            registry_mirrors: self.registry_mirror.clone(),
-            docker_socket: self.docker_socket.clone().map(|DockerSocket(place)| place),
-            accept_loss: self.accept_loss,
-            daemon_memory: self.daemon_memory,
-            max_pods: self.max_pods,
-            audit_policy: self.audit_policy.clone().map(|KeptFile(path)| path),
-            audit_log: self.audit_log.clone().map(|KeptFile(path)| path),
-            authentication_config: self.authentication_config.clone().map(|KeptFile(path)| path),
-            authorization_config: self.authorization_config.clone().map(|KeptFile(path)| path),
-            encryption_provider_config: self.encryption_provider_config.clone().map(|KeptFile(path)| path),
-            scheduler_config: self.scheduler_config.clone().map(|KeptFile(path)| path),
-            datastore: self.datastore()?,
-            take_over: self.datastore_take_over,
-            kubernetes: self.no_kubernetes.map(|no| !no),
-            log_to_file: self.report,
-        };
+        let options = self.options()?;
         let report = self.report;
         let profile = setting.paths.profile.clone();
         let step = move |step: Step| {
@@ -382,50 +258,12 @@ impl Start {
     }
 
     fn spawn(&self, setting: &Setting) -> Result<Child> {
-        let mut words: Vec<OsString> = ["start", "--foreground", "--report"].map(OsString::from).into();
-        let mut add = |flag: &str, value: &OsStr| words.extend([OsString::from(flag), value.to_owned()]);
-        if let Some(port) = self.apiserver_port {
-            add("--apiserver-port", port.to_string().as_ref());
-        }
-        for name in &self.apiserver_name {
-            add("--apiserver-name", name.as_ref());
-        }
-        for host in &self.insecure_registry {
-            add("--insecure-registry", host.as_ref());
-        }
-        if let Some(DockerSocket(place)) = &self.docker_socket {
-            add("--docker-socket", place.as_deref().unwrap_or(Path::new("own")).as_os_str());
-        }
-        if let Some(memory) = &self.daemon_memory {
-            add("--daemon-memory", memory.to_string().as_ref());
-        }
-        if let Some(most) = &self.max_pods {
-            add("--max-pods", most.to_string().as_ref());
-        }
-        for (flag, file) in self.kept_files() {
-            add(flag, file.word());
-        }
-        for url in &self.registry_mirror {
-            add("--registry-mirror", url.as_ref());
-        }
-        if let Some(datastore) = self.datastore()? {
-            add("--datastore-endpoint", datastore.endpoints().as_ref());
-            if let Some(file) = datastore.cafile() {
-                add("--datastore-cafile", file.as_ref());
-            }
-            if let Some((certificate, key)) = datastore.identity() {
-                add("--datastore-certfile", certificate.as_ref());
-                add("--datastore-keyfile", key.as_ref());
-            }
-        }
-        words.extend(self.no_kubernetes.map(|no| format!("--no-kubernetes={no}").into()));
-        words.extend(self.accept_loss.then(|| "--accept-loss".into()));
-        words.extend(self.datastore_take_over.then(|| "--datastore-take-over".into()));
+        let words = self.daemon_words()?;
         spawn_daemon(&std::env::current_exe()?, &setting.paths, words)
     }
 
     /// A daemon that runs does not change where it writes.
-    fn is_used_already(&self, paths: &Paths, asked: &Datastore) -> Result<()> {
+    fn ensure_same_datastore(&self, paths: &Paths, asked: &Datastore) -> Result<()> {
         let used = appliance::Settings::load(paths).ok().flatten().and_then(|settings| settings.datastore);
         match used {
             Some(used) if used.endpoints() == asked.endpoints() => Ok(()),
@@ -465,21 +303,6 @@ impl Start {
     }
 }
 
-/// A daemon that outlives us, and tells its steps on its standard output.
-///
-/// # Errors
-/// The program can not be run.
-pub(super) fn spawn_daemon(
-    program: &Path,
-    paths: &Paths,
-    words: impl IntoIterator<Item = OsString>,
-) -> Result<Child> {
-    let mut daemon = Command::new(program);
-    daemon.args(["-p", paths.profile.as_str()]).args(words);
-    daemon.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    Ok(daemon.spawn()?)
-}
-
 /// Starts with these flags and says nothing but what `note` is told. Gives whether the user's kubeconfig has the context.
 ///
 /// # Errors
@@ -502,112 +325,4 @@ pub fn start_quietly(setting: Setting, words: &[String], mut note: impl FnMut(St
     })?;
     at_boot::hand_over(&setting.paths)?;
     Ok(up.has_context)
-}
-
-/// By the terminal itself, before it had a session of its own.
-fn ended_by_ctrl_c(daemon: &mut Child) -> bool {
-    let ended = daemon.try_wait().ok().flatten();
-    ended.and_then(|how| how.signal()) == Some(Signal::SIGINT as i32)
-}
-
-/// Reads the daemon's steps until it is ready, or has failed.
-///
-/// # Errors
-/// Why it failed.
-pub(super) fn wait_for(daemon: &mut Child, paths: &Paths, show: &mut dyn FnMut(&Step)) -> Result<()> {
-    let steps = daemon.stdout.take().map(BufReader::new);
-    for line in steps.into_iter().flat_map(BufRead::lines) {
-        match serde_json::from_str(&line?) {
-            Ok(Step::Ready { .. }) => return Ok(()),
-            Ok(Step::Failed { error }) => {
-                daemon.wait()?;
-                return Err(Failure::from(&error).because(error));
-            }
-            Ok(step) => show(&step),
-            Err(_) => {}
-        }
-    }
-    let how = daemon.wait()?;
-    Err(failures::START_FAILED.because(format!("start {}: the daemon ended with {how}", paths.profile)))
-}
-
-fn words(step: &Step) -> String {
-    match step {
-        Step::Begun { what } => format!("{what} …"),
-        Step::Noted { what } => what.clone(),
-        Step::Ready { api } => format!("ready at {api}"),
-        Step::Failed { error } => format!("failed: {error}"),
-    }
-}
-
-struct Progress {
-    bar: ProgressBar,
-    format: Format,
-}
-
-impl Progress {
-    fn new(format: Format) -> Self {
-        let bar = if format == Format::Json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
-        bar.set_style(
-            ProgressStyle::with_template("{spinner} {msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-        );
-        bar.enable_steady_tick(Duration::from_millis(80));
-        Progress { bar, format }
-    }
-
-    fn show(&self, step: &Step) {
-        match step {
-            // a bar that is not on a terminal prints nothing
-            Step::Noted { what } => self.bar.suspend(|| eprintln!("! {what}")),
-            step => self.bar.set_message(words(step)),
-        }
-    }
-
-    fn say_done(&self, setting: &Setting, took: Duration, up: &Up) -> Result<ExitCode> {
-        self.bar.finish_and_clear();
-        let profile = &setting.paths.profile;
-        if self.format == Format::Json {
-            output::json(
-                &serde_json::json!({"profile": profile.as_str(), "status": "Running", "seconds": took.as_secs_f64()}),
-            )?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        if up.without_kubernetes {
-            println!("{profile} is ready after {:.2} s, without Kubernetes", took.as_secs_f64());
-            println!("  next: eval $({} docker-env)", setting.typed());
-            return Ok(ExitCode::SUCCESS);
-        }
-        if !up.has_context {
-            println!("{profile} is ready after {:.2} s", took.as_secs_f64());
-            println!("  next: {} update-context   # points kubectl at it", setting.typed());
-            return Ok(ExitCode::SUCCESS);
-        }
-        println!(
-            "{profile} is ready after {:.2} s; kubectl uses the context \"{profile}\"",
-            took.as_secs_f64()
-        );
-        println!("  next: {} demo   # a tour, with its kubectl commands", setting.typed());
-        println!("        kubectl get nodes");
-        println!("        kubectl create deployment kubia --image={} --replicas=3", appliance::SAMPLE_IMAGE);
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_of_the_docker_socket() {
-        for (text, want) in [
-            ("standard", Some(DockerSocket(Some(STANDARD_SOCKET.into())))),
-            ("own", Some(DockerSocket(None))),
-            ("/run/x.sock", Some(DockerSocket(Some("/run/x.sock".into())))),
-            ("x.sock", None),
-            ("", None),
-        ] {
-            assert_eq!(docker_socket(text).ok(), want, "{text}");
-        }
-    }
 }

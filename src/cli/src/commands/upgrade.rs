@@ -2,7 +2,7 @@
 //! started anew; where one does not come up, the old program is put back.
 
 use super::Setting;
-use super::start::{spawn_daemon, wait_for};
+use super::daemon_process::{spawn_daemon, wait_for};
 use crate::control_client::{self, Presence, end, presence};
 use crate::{at_boot, failures};
 use anyhow::Result;

@@ -1,9 +1,9 @@
 //! Upstream's CertificateApproval: requests are approved and denied by who may do so for their signer.
 
-use super::attributes::Admission;
 use super::plugin::{Plugin, Step};
 use super::review::Review;
 use super::signers::may;
+use crate::admission_request::attributes::Admission;
 use crate::reservations::Reservations;
 use ::api::Status;
 use async_trait::async_trait;

@@ -1,9 +1,9 @@
 //! Upstream's CertificateSigning: certificates are issued by who may sign for the signer that was asked.
 
-use super::attributes::Admission;
 use super::plugin::{Plugin, Step};
 use super::review::Review;
 use super::signers::may;
+use crate::admission_request::attributes::Admission;
 use crate::reservations::Reservations;
 use ::api::Status;
 use async_trait::async_trait;

@@ -1,10 +1,10 @@
 //! Upstream's ClusterTrustBundleAttest: whose certificates are believed says who may attest for the signer whose name a bundle bears.
 
-use super::attributes::Admission;
 use super::plugin::{Plugin, Step};
 use super::rbac_escalation::differs_for_the_collector_only;
 use super::review::Review;
 use super::signers::may;
+use crate::admission_request::attributes::Admission;
 use crate::reservations::Reservations;
 use ::api::Status;
 use async_trait::async_trait;

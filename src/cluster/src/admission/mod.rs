@@ -5,7 +5,6 @@
 //! ([`admit_written`]), one that is deleted ([`admit_deleted`]), or what is stored nowhere (`unstored.rs`: connections, bindings,
 //! evictions, tokens). What a plug-in takes for a write is in its [`Reservations`].
 
-pub(crate) mod attributes;
 mod certificate_approval;
 mod certificate_requester;
 mod certificate_signing;
@@ -15,7 +14,6 @@ mod default_ingress_class;
 mod default_storage_class;
 mod default_toleration_seconds;
 mod limit_ranger;
-pub(crate) mod matching;
 mod mutating_admission_policy;
 mod mutating_admission_webhook;
 mod namespace_lifecycle;
@@ -41,15 +39,15 @@ mod unstored;
 mod validating_admission_policy;
 mod validating_admission_webhook;
 
-pub(crate) use attributes::{Admission, Operation};
+pub(crate) use crate::admission_request::attributes::{Admission, Operation};
 pub(crate) use default_ingress_class::DEFAULT_CLASS;
 pub(crate) use default_storage_class::DEFAULT_CLASS as DEFAULT_STORAGE_CLASS;
 pub(crate) use node_restriction::{admit_eviction, admit_token};
 pub(crate) use pod_topology_labels::label_binding;
 
+use crate::admission_request::attributes::{Draft, Prepare};
 use crate::reservations::Reservations;
 use ::api::Status;
-use attributes::{Draft, Prepare};
 use kinds::Instance;
 use review::Review;
 

@@ -1,8 +1,8 @@
 //! Upstream's MutatingAdmissionPolicy: what users say in CEL of everybody's writes (`policies/mutating.rs`).
 
-use super::attributes::Operation;
 use super::plugin::{Plugin, Step};
 use super::review::Review;
+use crate::admission_request::attributes::Operation;
 use ::api::Status;
 use async_trait::async_trait;
 

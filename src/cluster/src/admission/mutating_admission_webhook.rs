@@ -1,9 +1,9 @@
 //! Upstream's MutatingAdmissionWebhook: whom users have asked about everybody's writes (`webhooks`). A deletion is told there too, and
 //! can only be refused.
 
-use super::attributes::Operation;
 use super::plugin::{Plugin, Step};
 use super::review::Review;
+use crate::admission_request::attributes::Operation;
 use ::api::Status;
 use async_trait::async_trait;
 

@@ -1,8 +1,8 @@
 //! Upstream's NamespaceLifecycle.
 
-use super::attributes::Operation;
 use super::plugin::{Plugin, Step};
 use super::review::Review;
+use crate::admission_request::attributes::Operation;
 use crate::{Cluster, Target};
 use ::api::{Cause, GroupResource, ObjectKey, Status};
 use async_trait::async_trait;

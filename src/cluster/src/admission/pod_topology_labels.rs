@@ -1,10 +1,10 @@
 //! Upstream's PodTopologyLabels: a pod that is on a node, or is put on one, has the node's zone and region among its labels, where
 //! the downward API finds them.
 
-use super::attributes::Operation;
 use super::plugin::{Plugin, Step};
 use super::review::Review;
 use crate::Cluster;
+use crate::admission_request::attributes::Operation;
 use ::api::{ObjectKey, Status};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{Binding, Node, Pod};

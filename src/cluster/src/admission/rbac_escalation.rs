@@ -8,10 +8,9 @@
 
 use super::plugin::{Plugin, Step};
 use super::review::Review;
+use crate::policy_rule::{describe, full_authority, quoted};
 use crate::reservations::Reservations;
-use crate::rule_coverage::{
-    COMPARISONS, Missing, TOLD, TooMany, describe, full_authority, quoted, uncovered,
-};
+use crate::rule_coverage::{COMPARISONS, Missing, TOLD, TooMany, uncovered};
 use crate::{Actor, Attributes, Cluster, Target};
 use ::api::{GroupResource, ObjectKey, Status};
 use async_trait::async_trait;

@@ -1,9 +1,9 @@
 //! Upstream's ResourceQuota: what a write would use up is counted, and stays counted until it is committed (`quota.rs`). At last: who is
 //! refused by another waits for nobody.
 
-use super::attributes::Admission;
 use super::plugin::{Plugin, Step};
 use super::review::Review;
+use crate::admission_request::attributes::Admission;
 use crate::reservations::Reservations;
 use ::api::Status;
 use async_trait::async_trait;

@@ -1,6 +1,6 @@
 //! One request on its way through the plug-ins: who asks for what, and the object as it is by now.
 
-use super::attributes::{Admission, Draft, Operation};
+use crate::admission_request::attributes::{Admission, Draft, Operation};
 use crate::policies::mutating::Evaluated;
 use crate::webhooks::Asked;
 use kinds::{Instance, TypedKind};

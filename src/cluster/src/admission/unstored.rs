@@ -1,9 +1,9 @@
 //! What is asked for and stored nowhere: the options of a connection into a pod, a service or a node, bindings, evictions, tokens. Webhooks and
 //! policies that want to know are asked before it is done, and may change it.
 
-use super::attributes::{Admission, Draft, Operation};
 use super::namespace_lifecycle::ensure_exists;
 use super::review::Review;
+use crate::admission_request::attributes::{Admission, Draft, Operation};
 use crate::{Actor, Cluster, Remarks, Target};
 use ::api::{Gvk, Status};
 use serde::Serialize;

@@ -3,7 +3,7 @@
 
 use super::decision::Attributes;
 use super::rule::covers;
-use crate::rule_coverage::identity;
+use crate::policy_rule::identity;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use std::collections::{HashMap, HashSet};
 

@@ -1,7 +1,7 @@
 //! A policy as it is evaluated: its expressions compiled. One that could not be compiled, which validation refuses but an
 //! older version may have stored, fails when it is asked for.
 
-use crate::admission::matching::{Conditions, Matching};
+use crate::admission_request::matching::{Conditions, Matching};
 use expressions::{Composition, Output, Program};
 use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, MatchResources, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ParamKind,

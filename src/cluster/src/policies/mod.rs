@@ -9,7 +9,8 @@ pub(crate) mod mutating;
 mod parameters;
 mod validating;
 
-use crate::admission::attributes::{Admission, Question, Subject};
+use crate::admission_request::attributes::{Admission, Subject};
+use crate::admission_request::question::Question;
 use crate::webhooks::all;
 use ::api::{ObjectKey, Status};
 use arc_swap::ArcSwap;

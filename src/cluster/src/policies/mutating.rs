@@ -3,7 +3,8 @@
 use super::compiled::{Form, Mutation, Mutations};
 use super::validating::unevaluated;
 use super::{InUse, Invocation, Misconfigured};
-use crate::admission::attributes::{Admission, Draft, Question, Subject};
+use crate::admission_request::attributes::{Admission, Draft, Subject};
+use crate::admission_request::question::Question;
 use ::api::apply::{atomics, merged};
 use ::api::patch::JsonPatch;
 use ::api::{Cause, Reason, Status};

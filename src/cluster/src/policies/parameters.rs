@@ -1,7 +1,7 @@
 //! The objects that a binding takes its policy's parameters from (upstream's `CollectParams`).
 
-use crate::admission::attributes::Admission;
-use crate::admission::matching::selector;
+use crate::admission_request::attributes::Admission;
+use crate::admission_request::matching::selector;
 use ::api::{Gvk, Object, ObjectKey};
 use k8s_openapi::api::admissionregistration::v1::{ParamKind, ParamRef};
 use kinds::Scope;

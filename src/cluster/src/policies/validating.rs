@@ -2,7 +2,8 @@
 
 use super::compiled::{Action, Annotation, Binding, Policy, Validation, Validations};
 use super::{Invocation, Misconfigured};
-use crate::admission::attributes::{Admission, Question, Subject};
+use crate::admission_request::attributes::{Admission, Subject};
+use crate::admission_request::question::Question;
 use ::api::{Cause, Reason, Status};
 use expressions::{Budget, Evaluation, Fault, Outcome, Variables};
 use serde::Serialize;

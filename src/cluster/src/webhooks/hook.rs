@@ -1,7 +1,7 @@
 //! A webhook as it is configured: what it wants to be asked about.
 
 use super::review::Version;
-use crate::admission::matching::{Conditions, Matching};
+use crate::admission_request::matching::{Conditions, Matching};
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, ValidatingWebhook, WebhookClientConfig};
 use kinds::builtin::webhooks::compile_condition;
 use std::time::Duration;

@@ -8,7 +8,8 @@ mod hook;
 mod review;
 
 use crate::Cluster;
-use crate::admission::attributes::{Admission, Draft, Question, Subject};
+use crate::admission_request::attributes::{Admission, Draft, Subject};
+use crate::admission_request::question::Question;
 use crate::metrics::{Asking, Call};
 use ::api::Status;
 use arc_swap::ArcSwap;

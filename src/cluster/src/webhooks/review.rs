@@ -1,6 +1,6 @@
 //! `AdmissionReview`: the question, and what an answer says (admission.k8s.io/v1).
 
-use crate::admission::attributes::Question;
+use crate::admission_request::question::Question;
 use ::api::patch::JsonPatch;
 use ::api::{Reason, Status};
 use base64::Engine;

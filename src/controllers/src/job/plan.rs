@@ -4,11 +4,13 @@
 //! A pod is counted in three steps, each of which survives an end of the program after it: its uid is written into the
 //! status, its finalizer goes, and the uid becomes a number. Upstream's `syncJob` and `trackJobStatusAndRemoveFinalizers`.
 
+use super::conditions::{COMPLETE, FAILED, FAILURE_TARGET, SUCCESS_CRITERIA_MET, SUSPENDED, condition, put};
+use super::counts::{Counts, count, is_terminating};
+use super::ending::{End, ending};
 use super::failures::{self, Meaning};
-use super::pods::{New, Wish, failures_before, index_of, is_tracked, uid};
-use super::success;
+use super::pods::{New, Wish, index_of, is_tracked, uid};
 use crate::replicas::rank;
-use k8s_openapi::api::batch::v1::{Job, JobCondition, JobStatus, UncountedTerminatedPods};
+use k8s_openapi::api::batch::v1::{Job, JobStatus, UncountedTerminatedPods};
 use k8s_openapi::api::core::v1::Pod;
 use kinds::Indexes;
 use kinds::pod as ask;
@@ -19,12 +21,6 @@ use std::time::Duration;
 
 /// Pods made or deleted in one round; more come when these have been seen.
 const BURST: usize = 500;
-
-pub(crate) const COMPLETE: &str = "Complete";
-pub(crate) const FAILED: &str = "Failed";
-const SUCCESS_CRITERIA_MET: &str = "SuccessCriteriaMet";
-const FAILURE_TARGET: &str = "FailureTarget";
-const SUSPENDED: &str = "Suspended";
 
 /// What is said of the job when the round is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,61 +45,6 @@ pub(super) struct Plan {
     pub(super) say: Vec<Said>,
     /// When time alone may change something.
     pub(super) again: Option<Duration>,
-}
-
-/// Why a job ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct End {
-    is_success: bool,
-    reason: &'static str,
-    message: String,
-}
-
-impl End {
-    fn success(reason: &'static str, message: &str) -> Self {
-        End { is_success: true, reason, message: message.to_owned() }
-    }
-
-    fn failure(reason: &'static str, message: &str) -> Self {
-        End { is_success: false, reason, message: message.to_owned() }
-    }
-
-    /// As an earlier round has written it.
-    fn said(condition: &JobCondition, is_success: bool) -> Self {
-        let reason = condition.reason.as_deref().unwrap_or_default();
-        let reason = REASONS.into_iter().find(|known| *known == reason).unwrap_or("Unknown");
-        End { is_success, reason, message: condition.message.clone().unwrap_or_default() }
-    }
-}
-
-const REASONS: [&str; 7] = [
-    "BackoffLimitExceeded",
-    "CompletionsReached",
-    "DeadlineExceeded",
-    "FailedIndexes",
-    "MaxFailedIndexesExceeded",
-    "PodFailurePolicy",
-    "SuccessPolicy",
-];
-
-pub(crate) fn condition<'s>(status: &'s JobStatus, kind: &str) -> Option<&'s JobCondition> {
-    status.conditions.iter().flatten().find(|condition| condition.type_ == kind && condition.status == "True")
-}
-
-pub(crate) fn is_finished(status: &JobStatus) -> bool {
-    condition(status, COMPLETE).is_some() || condition(status, FAILED).is_some()
-}
-
-/// What the pods come to, together with what was counted before.
-struct Counts {
-    active: Vec<Arc<Pod>>,
-    terminating: i32,
-    succeeded: i32,
-    failed: i32,
-    succeeded_indexes: Indexes,
-    failed_indexes: Indexes,
-    /// How often each index has failed, where there is a limit for each.
-    failures: BTreeMap<i32, i32>,
 }
 
 pub(super) fn plan(job: &Job, pods: &[Arc<Pod>], now: jiff::Timestamp) -> Plan {
@@ -139,142 +80,6 @@ pub(super) fn plan(job: &Job, pods: &[Arc<Pod>], now: jiff::Timestamp) -> Plan {
     sizes(&counts, &mut plan);
     track(job, &wish, pods, &counts, end.as_ref(), now, &mut plan);
     plan
-}
-
-fn count(job: &Job, wish: &Wish, status: &JobStatus, pods: &[Arc<Pod>]) -> Counts {
-    let uncounted = status.uncounted_terminated_pods.clone().unwrap_or_default();
-    let known = |list: &Option<Vec<String>>, pod: &Pod| list.iter().flatten().any(|known| known == uid(pod));
-    let fresh = |pod: &&Arc<Pod>| {
-        is_tracked(pod) && !known(&uncounted.succeeded, pod) && !known(&uncounted.failed, pod)
-    };
-    let length = |list: &Option<Vec<String>>| list.as_ref().map_or(0, Vec::len) as i32;
-    let succeeded = pods.iter().filter(fresh).filter(|pod| ask::phase(pod) == "Succeeded").count() as i32;
-    let failed = pods.iter().filter(fresh).filter(|pod| wish.has_failed(pod));
-    let failed = failed.filter(|pod| failures::meaning(job, pod) != Meaning::Ignore).count() as i32;
-    let text = |text: &Option<String>| Indexes::lenient(text.as_deref().unwrap_or_default(), wish.count());
-    let done = pods.iter().filter(|pod| is_tracked(pod) && ask::phase(pod) == "Succeeded");
-    let succeeded_indexes = text(&status.completed_indexes).with(done.filter_map(|pod| index_of(pod, wish)));
-    let failures = match wish.backoff_limit_per_index {
-        Some(_) => failures_of(job, wish, pods),
-        None => BTreeMap::new(),
-    };
-    let before = text(&status.failed_indexes);
-    let failed_indexes = failed_indexes(job, wish, pods, &failures, &before, &succeeded_indexes);
-    Counts {
-        active: pods.iter().filter(|pod| ask::is_active(pod)).cloned().collect(),
-        terminating: pods.iter().filter(|pod| is_terminating(pod)).count() as i32,
-        succeeded: match wish.is_indexed {
-            true => succeeded_indexes.count(),
-            false => status.succeeded.unwrap_or(0) + succeeded + length(&uncounted.succeeded),
-        },
-        failed: status.failed.unwrap_or(0) + failed + length(&uncounted.failed),
-        succeeded_indexes,
-        failed_indexes,
-        failures,
-    }
-}
-
-fn is_terminating(pod: &Pod) -> bool {
-    ask::is_deleting(pod) && !ask::is_terminal(pod)
-}
-
-/// How often the pods of an index have failed, by the pods that are there and what they know of those before.
-fn failures_of(job: &Job, wish: &Wish, pods: &[Arc<Pod>]) -> BTreeMap<i32, i32> {
-    let mut failures = BTreeMap::new();
-    for pod in pods.iter().filter(|pod| wish.has_failed(pod)) {
-        let Some(index) = index_of(pod, wish) else { continue };
-        let counts = i32::from(failures::meaning(job, pod) != Meaning::Ignore);
-        let known: &mut i32 = failures.entry(index).or_default();
-        *known = (*known).max(failures_before(pod).saturating_add(counts));
-    }
-    failures
-}
-
-fn failed_indexes(
-    job: &Job,
-    wish: &Wish,
-    pods: &[Arc<Pod>],
-    failures: &BTreeMap<i32, i32>,
-    before: &Indexes,
-    succeeded: &Indexes,
-) -> Indexes {
-    let Some(limit) = wish.backoff_limit_per_index else { return Indexes::default() };
-    let over = failures.iter().filter(|(_, failures)| **failures > limit);
-    let ruled = pods.iter().filter(|pod| wish.has_failed(pod));
-    let ruled = ruled.filter(|pod| failures::meaning(job, pod) == Meaning::FailIndex);
-    let fresh = over.map(|(index, _)| *index).chain(ruled.filter_map(|pod| index_of(pod, wish)));
-    before.with(fresh.filter(|index| !succeeded.contains(*index)).collect::<Vec<_>>())
-}
-
-fn ending(
-    job: &Job,
-    wish: &Wish,
-    status: &JobStatus,
-    pods: &[Arc<Pod>],
-    counts: &Counts,
-    now: jiff::Timestamp,
-    again: &mut Option<Duration>,
-) -> Option<End> {
-    if let Some(met) = condition(status, SUCCESS_CRITERIA_MET) {
-        return Some(End::said(met, true));
-    }
-    if let Some(target) = condition(status, FAILURE_TARGET) {
-        return Some(End::said(target, false));
-    }
-    let failed = pods.iter().filter(|pod| wish.has_failed(pod));
-    for pod in failed {
-        if let Meaning::FailJob(message) = failures::meaning(job, pod) {
-            return Some(End::failure("PodFailurePolicy", &message));
-        }
-    }
-    if counts.failed > wish.backoff_limit || has_restarted_too_often(wish, pods) {
-        return Some(End::failure("BackoffLimitExceeded", "Job has reached the specified backoff limit"));
-    }
-    if let Some(left) = until_deadline(job, wish, status, now) {
-        if left.is_zero() {
-            let message = "Job was active longer than specified deadline";
-            return Some(End::failure("DeadlineExceeded", message));
-        }
-        *again = Some(left);
-    }
-    if !wish.is_indexed {
-        return None;
-    }
-    let failed = counts.failed_indexes.count();
-    if wish.max_failed_indexes.is_some_and(|most| failed > most) {
-        let message = "Job has exceeded the specified maximal number of failed indexes";
-        return Some(End::failure("MaxFailedIndexesExceeded", message));
-    }
-    if failed > 0 && failed.saturating_add(counts.succeeded_indexes.count()) >= wish.count() {
-        return Some(End::failure("FailedIndexes", "Job has failed indexes"));
-    }
-    let policy = job.spec.as_ref().and_then(|spec| spec.success_policy.as_ref());
-    let message = success::met(policy, wish.count(), &counts.succeeded_indexes)?;
-    Some(End::success("SuccessPolicy", &message))
-}
-
-/// Containers that are started again in their pod count too.
-fn has_restarted_too_often(wish: &Wish, pods: &[Arc<Pod>]) -> bool {
-    if !wish.restarts_in_place {
-        return false;
-    }
-    let runs = pods.iter().filter(|pod| matches!(ask::phase(pod), "Running" | "Pending"));
-    let restarts: i32 = runs
-        .filter_map(|pod| pod.status.as_ref())
-        .flat_map(|status| {
-            let all = status.container_statuses.iter().chain(status.init_container_statuses.iter());
-            all.flatten().map(|container| container.restart_count)
-        })
-        .sum();
-    if wish.backoff_limit == 0 { restarts > 0 } else { restarts >= wish.backoff_limit }
-}
-
-/// A suspended job does not age.
-fn until_deadline(job: &Job, wish: &Wish, status: &JobStatus, now: jiff::Timestamp) -> Option<Duration> {
-    let deadline = job.spec.as_ref().and_then(|spec| spec.active_deadline_seconds)?;
-    let start = status.start_time.as_ref().filter(|_| !wish.is_suspended)?.0;
-    let passed = Duration::try_from(now.duration_since(start)).unwrap_or_default();
-    Some(Duration::from_secs(deadline.max(0).unsigned_abs()).saturating_sub(passed))
 }
 
 /// More pods, or fewer; never both in one round.
@@ -405,42 +210,6 @@ fn suspend(wish: &Wish, now: jiff::Timestamp, plan: &mut Plan) {
     }
     let reason = if wish.is_suspended { "Suspended" } else { "Resumed" };
     plan.say.push(Said { is_warning: false, reason, message: message.to_owned() });
-}
-
-/// Says whether anything changed. What was never true is not said to be false.
-fn put(
-    conditions: &mut Vec<JobCondition>,
-    kind: &str,
-    value: &str,
-    reason: &str,
-    message: &str,
-    now: jiff::Timestamp,
-) -> bool {
-    let at = Some(whole_second(now));
-    let new = JobCondition {
-        type_: kind.to_owned(),
-        status: value.to_owned(),
-        reason: Some(reason.to_owned()),
-        message: Some(message.to_owned()),
-        last_probe_time: at.clone(),
-        last_transition_time: at,
-    };
-    match conditions.iter_mut().find(|known| known.type_ == kind) {
-        Some(known)
-            if known.status == value && known.reason == new.reason && known.message == new.message =>
-        {
-            false
-        }
-        Some(known) => {
-            *known = new;
-            true
-        }
-        None if value == "False" => false,
-        None => {
-            conditions.push(new);
-            true
-        }
-    }
 }
 
 fn some(count: i32) -> Option<i32> {

@@ -3,7 +3,7 @@
 use super::ignore::Ignore;
 use super::instruction::Instruction;
 use super::words::{Variables, Words};
-use super::{BuildOptions, plan, runmount, values, view};
+use super::{BuildOptions, glob, plan, runmount, values};
 use tokio_util::sync::CancellationToken;
 
 /// A Dockerfile, with all that is worked out of its text before anything runs; and the text as patterns of names.
@@ -30,5 +30,5 @@ pub fn dockerfile(text: &str) {
     if let Ok(ignore) = Ignore::parse(patterns) {
         ignore.ignores(path);
     }
-    view::matches(patterns, path);
+    glob::matches(patterns, path);
 }

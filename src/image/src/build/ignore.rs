@@ -1,6 +1,6 @@
 //! `.dockerignore` and `--exclude`: the last pattern that matches a path, or a directory above it, decides.
 
-use super::view::in_class;
+use super::glob::in_class;
 
 /// Each of them is held against each file.
 const MOST_PATTERNS: usize = 10_000;

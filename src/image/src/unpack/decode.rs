@@ -1,7 +1,7 @@
 //! Decompresses layers and archives, told apart by their first bytes, counts and hashes both sides, and refuses what unpacks
 //! to far more than it is.
 
-use super::feed::Feed;
+use super::feed::{Feed, read_filled};
 use crate::Digest;
 use crate::digest::Hasher;
 use crate::error::{ImageError, out_of_io, through_io};
@@ -253,11 +253,7 @@ impl<R: BufRead, T: FnMut(u64)> BufRead for Counted<R, T> {
 
 impl<R: BufRead, T: FnMut(u64)> Read for Counted<R, T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let amount = available.len().min(buffer.len());
-        buffer[..amount].copy_from_slice(&available[..amount]);
-        self.consume(amount);
-        Ok(amount)
+        read_filled(self, buffer)
     }
 }
 

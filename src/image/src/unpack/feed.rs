@@ -43,10 +43,15 @@ impl<F: FnMut() -> Option<Feed>> BufRead for FeedReader<F> {
 
 impl<F: FnMut() -> Option<Feed>> Read for FeedReader<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let amount = available.len().min(buffer.len());
-        buffer[..amount].copy_from_slice(&available[..amount]);
-        self.consume(amount);
-        Ok(amount)
+        read_filled(self, buffer)
     }
+}
+
+/// What `Read` is for whoever fills a buffer of its own.
+pub(super) fn read_filled(from: &mut impl BufRead, buffer: &mut [u8]) -> io::Result<usize> {
+    let available = from.fill_buf()?;
+    let amount = available.len().min(buffer.len());
+    buffer[..amount].copy_from_slice(&available[..amount]);
+    from.consume(amount);
+    Ok(amount)
 }

@@ -1,16 +1,20 @@
 //! What is allowed in a pod, and most likely not meant: upstream's `pkg/api/pod/warnings.go`.
 
+mod containers;
+mod overlaps;
+mod placement;
+#[cfg(test)]
+mod tests;
+
 use super::names;
 use api::quantity::Quantity;
-use k8s_openapi::api::core::v1::{
-    Affinity, Container, ContainerPort, EnvVar, EphemeralContainer, NodeSelectorTerm, Pod, PodAffinityTerm,
-    PodSpec, PodTemplateSpec, ResourceRequirements, SecurityContext, Volume, WeightedPodAffinityTerm,
-};
+use containers::{containers, hidden_variables, ports};
+use k8s_openapi::api::core::v1::{Pod, PodSpec, PodTemplateSpec, SecurityContext, Volume};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+pub(super) use placement::{node_term, old_node_label};
+use placement::{null_selectors, placement};
 use std::collections::{BTreeMap, BTreeSet};
-
-mod overlaps;
 
 const SECCOMP_ANNOTATION: &str = "seccomp.security.alpha.kubernetes.io/pod";
 const SECCOMP_CONTAINER_ANNOTATION: &str = "container.seccomp.security.alpha.kubernetes.io/";
@@ -25,29 +29,6 @@ const DEAD_ANNOTATIONS: [(&str, &str); 3] = [
         "security.alpha.kubernetes.io/unsafe-sysctls",
         r#"non-functional in v1.11+; use the "sysctls" field instead"#,
     ),
-];
-/// What upstream says of labels of nodes that have got other names.
-const OLD_NODE_LABELS: [(&str, &str); 8] = [
-    ("beta.kubernetes.io/arch", r#"deprecated since v1.14; use "kubernetes.io/arch" instead"#),
-    ("beta.kubernetes.io/os", r#"deprecated since v1.14; use "kubernetes.io/os" instead"#),
-    (
-        "failure-domain.beta.kubernetes.io/region",
-        r#"deprecated since v1.17; use "topology.kubernetes.io/region" instead"#,
-    ),
-    (
-        "failure-domain.beta.kubernetes.io/zone",
-        r#"deprecated since v1.17; use "topology.kubernetes.io/zone" instead"#,
-    ),
-    (
-        "beta.kubernetes.io/instance-type",
-        r#"deprecated since v1.17; use "node.kubernetes.io/instance-type" instead"#,
-    ),
-    ("app.kubernetes.io/created-by", "deprecated since v1.9"),
-    (
-        "scheduler.alpha.kubernetes.io/preferAvoidPods",
-        "deprecated since v1.22; use Taints and Tolerations instead",
-    ),
-    ("node-role.kubernetes.io/master", r#"use "node-role.kubernetes.io/control-plane" instead"#),
 ];
 
 /// Of a new pod.
@@ -152,93 +133,6 @@ fn of_spec(metadata: &ObjectMeta, spec: &PodSpec, at: &str, warnings: &mut Vec<S
     }
 }
 
-fn placement(spec: &PodSpec, at: &str, warnings: &mut Vec<String>) {
-    for key in spec.node_selector.iter().flat_map(BTreeMap::keys) {
-        if let Some(why) = old_node_label(key) {
-            warnings.push(format!("{at}spec.nodeSelector[{key}]: {why}"));
-        }
-    }
-    if let Some(affinity) = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref()) {
-        let at = format!("{at}spec.affinity.nodeAffinity");
-        let required = affinity.required_during_scheduling_ignored_during_execution.as_ref();
-        for (index, term) in required.iter().flat_map(|required| &required.node_selector_terms).enumerate() {
-            let at =
-                format!("{at}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[{index}]");
-            node_term(term, false, &at, warnings);
-        }
-        let preferred = affinity.preferred_during_scheduling_ignored_during_execution.iter().flatten();
-        for (index, term) in preferred.enumerate() {
-            let at = format!("{at}.preferredDuringSchedulingIgnoredDuringExecution[{index}].preference");
-            node_term(&term.preference, true, &at, warnings);
-        }
-    }
-    for (index, constraint) in spec.topology_spread_constraints.iter().flatten().enumerate() {
-        let at = format!("{at}spec.topologySpreadConstraints[{index}]");
-        if let Some(why) = old_node_label(&constraint.topology_key) {
-            warnings.push(format!("{at}.topologyKey: {} is {why}", constraint.topology_key));
-        }
-        if constraint.label_selector.is_none() {
-            warnings.push(format!("{at}.labelSelector: {MATCHES_NOTHING}"));
-        }
-    }
-}
-
-pub(super) fn old_node_label(key: &str) -> Option<&'static str> {
-    OLD_NODE_LABELS.iter().find(|(old, _)| *old == key).map(|(_, why)| *why)
-}
-
-/// Values are judged where validation does not: a preference that nothing can fulfil is allowed.
-pub(super) fn node_term(term: &NodeSelectorTerm, judge_values: bool, at: &str, warnings: &mut Vec<String>) {
-    for (index, expression) in term.match_expressions.iter().flatten().enumerate() {
-        let at = format!("{at}.matchExpressions[{index}]");
-        if let Some(why) = old_node_label(&expression.key) {
-            warnings.push(format!("{at}.key: {} is {why}", expression.key));
-        }
-        for (index, value) in expression.values.iter().flatten().enumerate().filter(|_| judge_values) {
-            if let Err(why) = names::label_value(value) {
-                warnings.push(format!("{at}.values[{index}]: {value} is invalid, {why}"));
-            }
-        }
-    }
-}
-
-const MATCHES_NOTHING: &str = "a null labelSelector results in matching no pod";
-
-fn null_selectors(affinity: &Affinity, at: &str, warnings: &mut Vec<String>) {
-    let mut of = |kind: &str,
-                  required: Option<&Vec<PodAffinityTerm>>,
-                  preferred: Option<&Vec<WeightedPodAffinityTerm>>| {
-        for (index, term) in required.into_iter().flatten().enumerate() {
-            if term.label_selector.is_none() {
-                warnings.push(format!(
-                    "{at}.{kind}.requiredDuringSchedulingIgnoredDuringExecution[{index}].labelSelector: {MATCHES_NOTHING}"
-                ));
-            }
-        }
-        for (index, term) in preferred.into_iter().flatten().enumerate() {
-            if term.pod_affinity_term.label_selector.is_none() {
-                warnings.push(format!(
-                    "{at}.{kind}.preferredDuringSchedulingIgnoredDuringExecution[{index}].podAffinityTerm.labelSelector: {MATCHES_NOTHING}"
-                ));
-            }
-        }
-    };
-    if let Some(with) = &affinity.pod_affinity {
-        of(
-            "podAffinity",
-            with.required_during_scheduling_ignored_during_execution.as_ref(),
-            with.preferred_during_scheduling_ignored_during_execution.as_ref(),
-        );
-    }
-    if let Some(without) = &affinity.pod_anti_affinity {
-        of(
-            "podAntiAffinity",
-            without.required_during_scheduling_ignored_during_execution.as_ref(),
-            without.preferred_during_scheduling_ignored_during_execution.as_ref(),
-        );
-    }
-}
-
 /// A kind of volume that upstream has given up, and since when.
 fn removed_volume(volume: &Volume) -> Option<(&'static str, &'static str)> {
     let given = [
@@ -317,137 +211,3 @@ fn fractional_bytes(
         ));
     }
 }
-
-/// What containers of every sort have.
-struct AnyContainer<'s> {
-    /// `spec.containers[0]`
-    at: String,
-    name: &'s str,
-    security: Option<&'s SecurityContext>,
-    resources: Option<&'s ResourceRequirements>,
-    env: &'s [EnvVar],
-    ports: &'s [ContainerPort],
-    /// Its ports are open while the pod is ready.
-    stays: bool,
-}
-
-fn containers<'s>(spec: &'s PodSpec, at: &str) -> Vec<AnyContainer<'s>> {
-    let plain = |list: &str, index: usize, container: &'s Container, stays: bool| AnyContainer {
-        at: format!("{at}spec.{list}[{index}]"),
-        name: &container.name,
-        security: container.security_context.as_ref(),
-        resources: container.resources.as_ref(),
-        env: container.env.as_deref().unwrap_or_default(),
-        ports: container.ports.as_deref().unwrap_or_default(),
-        stays,
-    };
-    let ephemeral = |(index, container): (usize, &'s EphemeralContainer)| AnyContainer {
-        at: format!("{at}spec.ephemeralContainers[{index}]"),
-        name: &container.name,
-        security: container.security_context.as_ref(),
-        resources: container.resources.as_ref(),
-        env: container.env.as_deref().unwrap_or_default(),
-        ports: container.ports.as_deref().unwrap_or_default(),
-        stays: false,
-    };
-    let init = spec.init_containers.iter().flatten().enumerate().map(|(index, container)| {
-        plain("initContainers", index, container, container.restart_policy.as_deref() == Some("Always"))
-    });
-    let main = spec
-        .containers
-        .iter()
-        .enumerate()
-        .map(|(index, container)| plain("containers", index, container, true));
-    init.chain(main).chain(spec.ephemeral_containers.iter().flatten().enumerate().map(ephemeral)).collect()
-}
-
-/// A name twice is fine where the second builds upon the first: `X=$(X):/more`.
-fn hidden_variables(container: &AnyContainer<'_>, warnings: &mut Vec<String>) {
-    let mut seen = BTreeSet::new();
-    for (index, variable) in container.env.iter().enumerate() {
-        if seen.insert(&variable.name) {
-            continue;
-        }
-        let before = format!("$({})", variable.name);
-        let value = variable.value.as_deref().unwrap_or_default();
-        if variable.value_from.is_some() || value == before || !value.contains(&before) {
-            warnings.push(format!(
-                "{}.env[{index}]: hides previous definition of {:?}, which may be dropped when using apply",
-                container.at, variable.name
-            ));
-        }
-    }
-}
-
-/// Of ports that clash, which are told pair by pair: the headers of an answer, where warnings go, have no room for more.
-const MOST_CLASHES: usize = 100;
-
-fn ports(containers: &[AnyContainer<'_>], warnings: &mut Vec<String>) {
-    let mut clashes = 0;
-    let mut seen: BTreeMap<(i32, &str), Vec<(String, &ContainerPort)>> = BTreeMap::new();
-    let mut by_name: BTreeMap<&str, String> = BTreeMap::new();
-    for container in containers {
-        for (index, port) in container.ports.iter().enumerate() {
-            let at = format!("{}.ports[{index}]", container.at);
-            if !host_ip(port).is_empty() && host_port(port) == 0 {
-                warnings.push(format!("{at}: hostIP set without hostPort: {}", as_go_prints(port)));
-            }
-            let others = seen.entry((port.container_port, protocol(port))).or_default();
-            let before = warnings.len();
-            let found = others.iter().filter_map(|(other_at, other)| clash(&at, port, other_at, other));
-            warnings.extend(found.take(MOST_CLASHES - clashes));
-            clashes += warnings.len() - before;
-            if others.len() < MOST_CLASHES {
-                others.push((at.clone(), port));
-            }
-            if let Some(name) = port.name.as_deref().filter(|name| container.stays && !name.is_empty()) {
-                match by_name.get(name) {
-                    Some(first) => warnings.push(format!(
-                        "{at}: duplicate port name {name:?} with {first}, services and probes that select ports by name will use {first}"
-                    )),
-                    None => drop(by_name.insert(name, at)),
-                }
-            }
-        }
-    }
-}
-
-fn clash(at: &str, port: &ContainerPort, other_at: &str, other: &ContainerPort) -> Option<String> {
-    let same_host_port = host_port(port) == host_port(other);
-    let what = if host_ip(port) == host_ip(other) && same_host_port {
-        "duplicate"
-    } else if host_port(port) == 0 || host_port(other) == 0 {
-        "overlapping"
-    } else if same_host_port && host_ip(port).is_empty() != host_ip(other).is_empty() {
-        "dangerously ambiguous"
-    } else {
-        return None;
-    };
-    Some(format!("{at}: {what} port definition with {other_at}"))
-}
-
-fn host_ip(port: &ContainerPort) -> &str {
-    port.host_ip.as_deref().unwrap_or_default()
-}
-
-fn host_port(port: &ContainerPort) -> i32 {
-    port.host_port.unwrap_or_default()
-}
-
-fn protocol(port: &ContainerPort) -> &str {
-    port.protocol.as_deref().unwrap_or("TCP")
-}
-
-fn as_go_prints(port: &ContainerPort) -> String {
-    format!(
-        "{{Name:{} HostPort:{} ContainerPort:{} Protocol:{} HostIP:{}}}",
-        port.name.as_deref().unwrap_or_default(),
-        host_port(port),
-        port.container_port,
-        protocol(port),
-        host_ip(port)
-    )
-}
-
-#[cfg(test)]
-mod tests;

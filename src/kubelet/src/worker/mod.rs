@@ -10,6 +10,7 @@ mod certificates;
 mod ending;
 mod jobs;
 mod message;
+mod mounting;
 mod report;
 mod resize;
 mod start;

@@ -7,8 +7,12 @@
 //! while there is a class, so that where nothing is isolated no packet pays.
 
 mod change;
+mod intervals;
 mod layout;
+mod parts;
 mod ranges;
+#[cfg(test)]
+mod testing;
 
 pub(crate) use change::{change, inventory, replace};
 pub(crate) use layout::Layout;

@@ -3,11 +3,13 @@
 //!
 //! Called as `<program> shim` this program is a shim, so it has no test harness but the few lines below.
 
+mod confinement;
 mod containers;
 mod failures;
 mod hostile;
 mod image;
 mod processes;
+mod volumes;
 mod world;
 
 use std::os::unix::process::CommandExt;
@@ -20,21 +22,21 @@ const TESTS: &[Test] = &[
     ("a_container_is_what_was_asked_for", containers::is_what_was_asked_for),
     ("containers_of_a_sandbox_share", containers::share),
     ("bad_wishes_are_refused_and_leave_nothing", containers::bad_wishes),
-    ("the_default_filter_filters", containers::filtered),
+    ("the_default_filter_filters", confinement::filtered),
     ("stop_asks_first", containers::stop_asks_first),
     ("a_program_that_does_not_come_can_be_ended", containers::a_program_that_does_not_come),
     ("memory_that_runs_out_is_told", containers::out_of_memory),
-    ("mounts_travel_as_far_as_they_may", containers::mounts_travel),
-    ("a_part_of_a_volume_is_never_the_machine", containers::parts_of_volumes),
-    ("an_image_is_a_volume_that_nobody_writes_to", containers::images_as_volumes),
-    ("a_container_is_confined", containers::confined),
-    ("a_bind_on_dev_leaves_the_machine_s_as_it_is", containers::dev_bound),
+    ("mounts_travel_as_far_as_they_may", volumes::mounts_travel),
+    ("a_part_of_a_volume_is_never_the_machine", volumes::parts_of_volumes),
+    ("an_image_is_a_volume_that_nobody_writes_to", volumes::images_as_volumes),
+    ("a_container_is_confined", confinement::confined),
+    ("a_bind_on_dev_leaves_the_machine_s_as_it_is", volumes::dev_bound),
     ("links_in_images_lead_nowhere", hostile::links_in_images),
     ("the_runtime_is_not_overwritten", hostile::the_runtime_is_not_overwritten),
     ("the_first_process_of_a_pod_has_nothing", hostile::the_first_process_of_a_pod_has_nothing),
     ("masks_and_console_hold_in_a_race", hostile::masks_and_console_hold_in_a_race),
-    ("a_container_has_keys_of_its_own", containers::keyrings),
-    ("a_sandbox_may_use_the_host_s_namespaces", containers::with_the_host_s_namespaces),
+    ("a_container_has_keys_of_its_own", confinement::keyrings),
+    ("a_sandbox_may_use_the_host_s_namespaces", confinement::with_the_host_s_namespaces),
     ("attached_before_the_start", processes::attached_before_the_start),
     ("exec_and_attach", processes::exec_and_attach),
     ("terminals", processes::terminals),

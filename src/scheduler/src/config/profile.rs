@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::file::ProfileFile;
 use super::plugins::{self, Enabled, Point};
-use super::{DEFAULT_NAME, args};
+use super::{DEFAULT_NAME, args_file};
 use crate::Plugin;
 use kinds::ErrorList;
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ impl Profile {
         let mut enabled = plugins::resolve(&given.plugins, &name, &format!("{at}.plugins"), errors);
         // it scores by the sizes of volumes where a feature is on that upstream has off
         enabled.scores.retain(|(plugin, _)| *plugin != Plugin::VolumeBinding);
-        let args = args::read(given.plugin_config, &format!("{at}.pluginConfig"), errors);
+        let args = args_file::read(given.plugin_config, &format!("{at}.pluginConfig"), errors);
         Profile { name, enabled, percentage, args }
     }
 

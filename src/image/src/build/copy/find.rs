@@ -3,9 +3,10 @@
 use super::{Below, Entry, Files, MOST_NAMED, What, absolute};
 use crate::build::Dialect;
 use crate::build::archive;
+use crate::build::glob::{glob, is_pattern};
 use crate::build::ignore::Ignore;
 use crate::build::owner::{Mode, Owner};
-use crate::build::view::{Node, View, glob, is_pattern};
+use crate::build::view::{Node, View};
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 

@@ -1,0 +1,5 @@
+//! What admission policies allow, refuse and change.
+
+mod lab;
+mod mutating;
+mod validating;
