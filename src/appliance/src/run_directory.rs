@@ -1,5 +1,5 @@
 //! Who has a profile's run directory: the daemon as long as it lives, or who removes the profile. One does not begin while the
-//! other is at work. The directory goes with the profile, so whoever waits at its door may find it gone: then it is made anew.
+//! other is at work. The directory goes with the profile, so whoever waits for its lock may find it gone: then it is made anew.
 
 use crate::Paths;
 use crate::claim::{ClaimError, claim};
