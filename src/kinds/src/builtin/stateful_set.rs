@@ -40,6 +40,7 @@ impl TypedKind for StatefulSet {
             let rolling =
                 strategy.rolling_update.get_or_insert_with(RollingUpdateStatefulSetStrategy::default);
             rolling.partition.get_or_insert(0);
+            rolling.max_unavailable.get_or_insert(IntOrString::Int(1));
         }
         let retention = spec.persistent_volume_claim_retention_policy.get_or_insert_default();
         retention.when_deleted.get_or_insert_with(|| "Retain".to_owned());
