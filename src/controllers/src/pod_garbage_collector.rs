@@ -43,7 +43,8 @@ pub(crate) fn role() -> ComponentRole {
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let (pods, nodes) = (cluster.informer::<Pod>(), cluster.informer::<Node>());
     let (of_nodes, known_nodes) = (pods.clone(), nodes.clone());
-    let collector = Arc::new(Collector { api: cluster.acting_as(Actor::controller(NAME)).api(), pods, nodes });
+    let collector =
+        Arc::new(Collector { api: cluster.acting_as(Actor::controller(NAME)).api(), pods, nodes });
     let controller = Controller::new(NAME, &cluster)
         .watches::<Pod>(move |queue, change| {
             let pod = change.object();
@@ -151,8 +152,10 @@ mod tests {
         let node = |taint: &str, ready: &str| -> Node {
             let taints = json!([{"key": taint, "value": "nodeshutdown", "effect": "NoExecute"}]);
             let status = json!({"conditions": [{"type": "Ready", "status": ready}]});
-            serde_json::from_value(json!({"metadata": {"name": "n"}, "spec": {"taints": taints}, "status": status}))
-                .unwrap()
+            serde_json::from_value(
+                json!({"metadata": {"name": "n"}, "spec": {"taints": taints}, "status": status}),
+            )
+            .unwrap()
         };
         let marked = "node.kubernetes.io/out-of-service";
         let cases = [

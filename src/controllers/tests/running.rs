@@ -139,7 +139,8 @@ async fn what_has_to_go_from_a_node_that_is_off_goes_without_it() {
         let pod = json!({"metadata": {"name": node, "namespace": "default"}, "spec": spec});
         pods.create(object(pod)).await.unwrap();
     }
-    let taint = json!({"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"});
+    let taint =
+        json!({"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"});
     for node in ["works", "off"] {
         let mark = |node: &mut Node| {
             let taints = node.spec.get_or_insert_default().taints.get_or_insert_default();

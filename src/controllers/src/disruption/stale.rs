@@ -18,7 +18,9 @@ const TIMEOUT: Duration = Duration::from_secs(2 * 60); // upstream's stalePodDis
 pub(super) async fn run(client: Client, stop: CancellationToken) {
     let controller = Controller::new(NAME, client.cluster()).watches::<Pod>(|queue, change| {
         let pod = change.object();
-        if let (Change::Added(_) | Change::Modified { .. }, Some(left)) = (change, left(pod, Timestamp::now())) {
+        if let (Change::Added(_) | Change::Modified { .. }, Some(left)) =
+            (change, left(pod, Timestamp::now()))
+        {
             queue.add_after(key_of(&pod.metadata), left);
         }
     });
@@ -73,8 +75,10 @@ mod tests {
     #[test]
     fn how_long_it_is_believed_that_a_pod_goes() {
         let at = "2026-01-01T00:00:00Z";
-        let said = |status: &str, reason: &str| json!({"conditions": [
-            {"type": "DisruptionTarget", "status": status, "reason": reason, "lastTransitionTime": at}]});
+        let said = |status: &str, reason: &str| {
+            json!({"conditions": [
+            {"type": "DisruptionTarget", "status": status, "reason": reason, "lastTransitionTime": at}]})
+        };
         let going = json!({"deletionTimestamp": at});
         let mut failed = said("True", "DeletionByTaintManager");
         failed["phase"] = "Failed".into();
@@ -92,7 +96,8 @@ mod tests {
             assert_eq!(left(&pod, now), want.map(Duration::from_secs), "{name}");
         }
         let pod: Pod =
-            serde_json::from_value(json!({"metadata": {}, "status": said("True", "EvictionByEvictionAPI")})).unwrap();
+            serde_json::from_value(json!({"metadata": {}, "status": said("True", "EvictionByEvictionAPI")}))
+                .unwrap();
         assert_eq!(left(&pod, now + Duration::from_secs(600)), Some(Duration::ZERO));
     }
 

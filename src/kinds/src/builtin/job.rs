@@ -123,6 +123,10 @@ impl TypedKind for Job {
         stays("successPolicy", policy, serde_json::json!(new.success_policy));
     }
 
+    fn validate_status_update(&self, old: &Self, errors: &mut ErrorList) {
+        super::job_status_validation::validate(self, old, errors);
+    }
+
     fn field(&self, path: &str) -> String {
         match path {
             "status.successful" => self.status.as_ref().and_then(|s| s.succeeded).unwrap_or(0).to_string(),

@@ -84,6 +84,7 @@ mod ingress_class;
 mod ingress_validation;
 mod ip_address;
 mod job;
+mod job_status_validation;
 mod job_validation;
 mod lease;
 mod limit_range;
