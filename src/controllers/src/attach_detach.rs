@@ -6,6 +6,7 @@
 
 mod plan;
 
+use crate::out_of_service::is_out_of_service;
 use api::{ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{
@@ -101,7 +102,7 @@ fn pod_changed(
     }
 }
 
-/// Only what it has in use matters, and whether it is there.
+/// Only what it has in use matters, and whether it is there and can say so.
 fn node_changed(
     queue: &WorkQueue<ObjectKey>,
     change: &Change<Node>,
@@ -110,6 +111,7 @@ fn node_changed(
     let in_use = |node: &Node| node.status.as_ref().and_then(|status| status.volumes_in_use.clone());
     if let Change::Modified { old, new } = change
         && in_use(old) == in_use(new)
+        && is_out_of_service(old) == is_out_of_service(new)
     {
         return;
     }

@@ -1,6 +1,7 @@
 //! Says of each PodDisruptionBudget how many of its pods there should be, how many are well, and how many may go.
 
 mod plan;
+mod stale;
 
 use crate::owner::controller_of;
 use crate::scale::{self, ScaleRef};
@@ -28,6 +29,7 @@ pub(crate) fn role() -> ComponentRole {
             rule(READ, &["policy"], &["poddisruptionbudgets"]),
             rule(&["patch", "update"], &["policy"], &["poddisruptionbudgets/status"]),
             rule(&["get"], ALL, &["*/scale"]),
+            rule(&["patch", "update"], &[""], &["pods/status"]),
             events(),
         ],
     )
@@ -54,8 +56,11 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
                 tell_of_several(&of_pods, pod, &budgets);
             }
         });
+    let stale = stale::run(client.clone(), stop.clone());
     let reconciler = Arc::new(Reconciler { events, client, queue: controller.queue() });
-    controller.run(stop, reconciler, |reconciler, key| async move { reconciler.reconcile(&key).await }).await;
+    let budgets =
+        controller.run(stop, reconciler, |reconciler, key| async move { reconciler.reconcile(&key).await });
+    tokio::join!(budgets, stale);
 }
 
 /// Nobody may evict a pod that has several.

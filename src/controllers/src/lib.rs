@@ -28,6 +28,7 @@ mod kubernetes_service;
 mod legacy_tokens;
 mod namespace;
 mod node_lifecycle;
+mod out_of_service;
 mod owner;
 mod percent;
 mod persistent_volume_binder;

@@ -10,6 +10,8 @@ mod plan;
 mod zone_counts;
 mod zones;
 
+pub(crate) use plan::is_ready;
+
 use crate::owner::is_still;
 use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, events, rule};

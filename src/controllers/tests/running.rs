@@ -124,6 +124,40 @@ async fn a_taint_sends_away_those_who_do_not_tolerate_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_to_go_from_a_node_that_is_off_goes_without_it() {
+    let client = start().await;
+    let (nodes, pods) = (client.api::<Node>(), client.api::<Pod>());
+    for (node, ready) in [("off", "Unknown"), ("works", "True")] {
+        let status = json!({"conditions": [{"type": "Ready", "status": ready}]});
+        nodes.create(object(json!({"metadata": {"name": node}}))).await.unwrap();
+        let say = |node: &mut Node| {
+            node.status = Some(object(status.clone()));
+            Ok(())
+        };
+        nodes.modify_status(&ObjectKey::cluster(node), say).await.unwrap();
+        let spec = json!({"nodeName": node, "containers": [{"name": "c", "image": "i"}]});
+        let pod = json!({"metadata": {"name": node, "namespace": "default"}, "spec": spec});
+        pods.create(object(pod)).await.unwrap();
+    }
+    let taint =
+        json!({"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"});
+    for node in ["works", "off"] {
+        let mark = |node: &mut Node| {
+            let taints = node.spec.get_or_insert_default().taints.get_or_insert_default();
+            taints.push(object(taint.clone()));
+            Ok(())
+        };
+        nodes.modify(&ObjectKey::cluster(node), mark).await.unwrap();
+    }
+    until::<Pod>(&client, |c| c.api::<Pod>().find(&key("off")).unwrap().is_none()).await;
+    // whoever answers ends its pods itself
+    until::<Pod>(&client, |c| {
+        c.api::<Pod>().get(&key("works")).unwrap().metadata.deletion_timestamp.is_some()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_on_a_node_that_fell_silent_is_not_ready_and_goes_if_he_does_not_bear_it() {
     let client = start().await;
     let nodes = client.api::<Node>();

@@ -37,6 +37,7 @@ pub use sandbox::*;
 pub use streaming::*;
 
 use async_trait::async_trait;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::broadcast;
 
@@ -64,6 +65,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// Removes it with its root file system. A running container is killed first.
     async fn remove_container(&self, id: &ContainerId) -> Result<()>;
     async fn container(&self, id: &ContainerId) -> Result<ContainerStatus>;
+    /// The directory of this machine that holds what the container has written to its root file system.
+    async fn writable_layer(&self, id: &ContainerId) -> Result<PathBuf> {
+        Err(CriError::Invalid(format!("find the writable layer of container {id}: this runtime can not")))
+    }
     /// Stops every process of the container where it is, or lets them go on.
     async fn freeze_container(&self, id: &ContainerId, frozen: bool) -> Result<()> {
         let doing = if frozen { "freeze" } else { "thaw" };

@@ -74,6 +74,20 @@ impl Indexes {
         i32::try_from(sum).unwrap_or(i32::MAX)
     }
 
+    /// The lowest that is in both.
+    pub fn first_common(&self, other: &Self) -> Option<i32> {
+        let (mut mine, mut theirs) = (self.0.iter().peekable(), other.0.iter().peekable());
+        while let (Some((first, end)), Some((other_first, other_end))) = (mine.peek(), theirs.peek()) {
+            if first <= other_end && other_first <= end {
+                return Some(*first.max(other_first));
+            }
+            // whichever ends first meets nothing more
+            let behind = if end < other_end { &mut mine } else { &mut theirs };
+            behind.next();
+        }
+        None
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -186,16 +200,17 @@ mod tests {
     #[test]
     fn what_two_have_in_common_is_counted() {
         let cases = [
-            ("", "1-3", 0),
-            ("0-9", "1,3-5,7", 5),
-            ("0-2,5-7", "2-5", 2),
-            ("0-2", "3-5", 0),
-            ("0,2,4", "0-4", 3),
-            ("0-4", "0-4", 5),
+            ("", "1-3", 0, None),
+            ("0-9", "1,3-5,7", 5, Some(1)),
+            ("0-2,5-7", "2-5", 2, Some(2)),
+            ("0-2", "3-5", 0, None),
+            ("0,2,4", "0-4", 3, Some(0)),
+            ("0-4", "0-4", 5, Some(0)),
         ];
-        for (one, other, want) in cases {
+        for (one, other, want, first) in cases {
             let (a, b) = (Indexes::parse(one, 10).unwrap(), Indexes::parse(other, 10).unwrap());
             assert_eq!((a.count_common(&b), b.count_common(&a)), (want, want), "{one} and {other}");
+            assert_eq!((a.first_common(&b), b.first_common(&a)), (first, first), "{one} and {other}");
         }
     }
 

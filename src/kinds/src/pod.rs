@@ -2,8 +2,8 @@
 
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
-    Container, EphemeralContainer, Pod, PodCondition, PodSpec, PodStatus, ResourceRequirements, Taint,
-    Toleration,
+    Container, ContainerStatus, EphemeralContainer, Pod, PodCondition, PodSpec, PodStatus,
+    ResourceRequirements, Taint, Toleration,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -152,7 +152,10 @@ pub fn is_sidecar(init_container: &Container) -> bool {
 
 /// What the pod asks of a node: what it says for itself as a whole, else the sum of its containers, and the overhead.
 pub fn requests(spec: &PodSpec) -> BTreeMap<String, Quantity> {
-    let mut sum = requests_of_containers(spec);
+    as_a_whole(spec, requests_of_containers(spec))
+}
+
+fn as_a_whole(spec: &PodSpec, mut sum: BTreeMap<String, Quantity>) -> BTreeMap<String, Quantity> {
     sum.extend(parsed(spec.resources.as_ref().and_then(|r| r.requests.as_ref())));
     for (name, overhead) in spec.overhead.iter().flatten() {
         if let Ok(overhead) = overhead.0.parse::<Quantity>() {
@@ -192,7 +195,43 @@ pub fn requests_of_containers(spec: &PodSpec) -> BTreeMap<String, Quantity> {
 
 /// The most that the pod may use, of what is limited: counted as [`requests`], the overhead with what has a limit.
 pub fn limits(spec: &PodSpec) -> BTreeMap<String, Quantity> {
-    let mut sum = aggregated(spec, container_limits);
+    limits_as_a_whole(spec, aggregated(spec, container_limits))
+}
+
+/// What a quota counts of the pod, requests and limits: of each container what it asks for, and at least what it has until it is
+/// resized; what it will never get there counts for nothing. Upstream's `UseStatusResources`.
+pub fn charged(pod: &Pod) -> [BTreeMap<String, Quantity>; 2] {
+    let Some(spec) = &pod.spec else { return Default::default() };
+    let status = pod.status.iter();
+    let told = status.flat_map(|s| s.init_container_statuses.iter().chain(&s.container_statuses).flatten());
+    let told: BTreeMap<&str, &ContainerStatus> = told.map(|c| (c.name.as_str(), c)).collect();
+    let pending = condition(pod, "PodResizePending");
+    let never = pending.is_some_and(|c| c.status == "True" && c.reason.as_deref() == Some("Infeasible"));
+    let requests = aggregated(spec, |container| {
+        let mut counted = container_requests(container);
+        let Some(told) = told.get(container.name.as_str()) else { return counted };
+        let has = parsed(told.resources.as_ref().and_then(|has| has.requests.as_ref()));
+        if never {
+            counted.clear();
+        }
+        at_least(&mut counted, &has);
+        at_least(&mut counted, &parsed(told.allocated_resources.as_ref()));
+        counted
+    });
+    let limits = aggregated(spec, |container| {
+        let mut counted = container_limits(container);
+        let Some(told) = told.get(container.name.as_str()) else { return counted };
+        let has = parsed(told.resources.as_ref().and_then(|has| has.limits.as_ref()));
+        if never {
+            counted.clear();
+        }
+        at_least(&mut counted, &has);
+        counted
+    });
+    [as_a_whole(spec, requests), limits_as_a_whole(spec, limits)]
+}
+
+fn limits_as_a_whole(spec: &PodSpec, mut sum: BTreeMap<String, Quantity>) -> BTreeMap<String, Quantity> {
     sum.extend(parsed(spec.resources.as_ref().and_then(|r| r.limits.as_ref())));
     for (name, limit) in &mut sum {
         let overhead = quantity(spec.overhead.as_ref(), name).filter(|_| !limit.is_zero());

@@ -111,16 +111,19 @@ fn is_quotable(pod: &Pod, now: jiff::Timestamp) -> bool {
 }
 
 fn of_pod(pod: &Pod, usage: &mut Usage) {
-    let Some(spec) = &pod.spec else { return };
+    if pod.spec.is_none() {
+        return;
+    }
     usage.insert("pods".to_owned(), Quantity::from_units(1));
-    for (name, amount) in ask::requests(spec) {
+    let [requests, limits] = ask::charged(pod);
+    for (name, amount) in requests {
         usage.insert(format!("requests.{name}"), amount);
         // a quota for cpu is one for what is requested
         if !name.contains('/') {
             usage.insert(name, amount);
         }
     }
-    for (name, amount) in ask::limits(spec) {
+    for (name, amount) in limits {
         usage.insert(format!("limits.{name}"), amount);
     }
 }

@@ -18,6 +18,7 @@ pub mod credentials;
 mod csi;
 pub mod env;
 mod env_file;
+mod eviction;
 pub mod expand;
 pub mod field_ref;
 mod grpc;

@@ -21,4 +21,6 @@ pub(crate) enum Message {
     /// A storage driver has come.
     DriverRegistered,
     Probed(Verdict),
+    /// The pod has more on the disk than it may; in upstream's words.
+    StorageExceeded(String),
 }

@@ -6,6 +6,7 @@ use crate::admission::{self, Neighbour, Refusal};
 use crate::clock::Clock;
 use crate::config::KubeletConfig;
 use crate::csi::Csi;
+use crate::eviction::Limited;
 use crate::field_ref::Facts;
 use crate::image_manager::ImageManager;
 use crate::mailbox::{Mailbox, Message};
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub admitted: Admitted,
     pub probe_counts: ProbeCounts,
     pub work_counts: WorkCounts,
+    pub limited: Limited,
     pub brake: Mutex<Brake>,
     pub pauses: Pauses,
     pub csi: Csi,

@@ -4,6 +4,7 @@ use crate::access::Access;
 use crate::clock::Clock;
 use crate::config::KubeletConfig;
 use crate::csi::{self, Csi};
+use crate::eviction::{self, Limited};
 use crate::heartbeat::Heartbeat;
 use crate::image_manager::ImageManager;
 use crate::logs::keeper::Keeper;
@@ -104,6 +105,7 @@ pub(crate) async fn start_at(
         admitted: Admitted::default(),
         probe_counts: ProbeCounts::default(),
         work_counts: WorkCounts::default(),
+        limited: Limited::default(),
         brake: Mutex::default(),
         pauses,
         csi: Csi::new(&cluster, &config.state_dir),
@@ -136,6 +138,7 @@ pub(crate) async fn start_at(
             keeper.run(stop.clone()),
             drivers.run(stop.clone()),
             csi::clean_up(shared.clone(), stop.clone()),
+            eviction::run(shared.clone(), stop.clone()),
             heartbeat.run(stop),
         );
     });

@@ -205,7 +205,7 @@ fn probes_decide_what_is_ready() {
 
 #[test]
 fn a_pod_that_took_too_long_says_so() {
-    let evicted = Evicted { reason: "DeadlineExceeded", message: "too long".into() };
+    let evicted = Evicted { reason: "DeadlineExceeded", message: "too long".into(), grace: None };
     let memory = WorkerState { evicted: Some(evicted), ..WorkerState::default() };
     let got = make(&pod("Never"), &sandbox(vec![("a", exited(143)), ("b", exited(0))]), &memory, true);
     assert_eq!((got.phase.as_deref(), got.reason.as_deref()), (Some("Failed"), Some("DeadlineExceeded")));

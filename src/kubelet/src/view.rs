@@ -7,6 +7,7 @@ use cri::{ContainerId, ContainerState, ContainerStatus, SandboxId, SandboxState,
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, ContainerStateTerminated, Pod, ResourceRequirements};
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 /// All that a plan or a status is made of: what is wanted, what runs, what is remembered, and the time.
 #[derive(Clone, Copy)]
@@ -60,6 +61,8 @@ pub struct WorkerState {
 pub struct Evicted {
     pub reason: &'static str,
     pub message: String,
+    /// How long its containers get to end, where that is not the pod's own grace period.
+    pub grace: Option<Duration>,
 }
 
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ use crate::records;
 use crate::runtime::{Inner, blocking};
 use cri::wire::{ContainerRecord as Seen, ExitRecord, Request};
 use cri::{ContainerId, ContainerState, CriError, Result};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,6 +143,13 @@ impl Inner {
         let doing = format!("{} container {id}", if frozen { "freeze" } else { "thaw" });
         let (cgroups, cgroup) = (self.cgroups.clone(), container.record.cgroup.clone());
         blocking(move || cgroups.set_frozen(&cgroup, frozen)).await.map_err(|e| CriError::failed(doing, e))
+    }
+
+    /// Also of one that has ended.
+    pub fn writable_layer(&self, id: &ContainerId) -> Result<PathBuf> {
+        let container = self.container(id)?;
+        let own = container.record.config.root.as_ref().map(|root| root.upper.clone());
+        Ok(own.unwrap_or_else(|| container.paths.upper()))
     }
 
     pub async fn limit_container(&self, id: &ContainerId, resources: &cri::Resources) -> Result<()> {

@@ -17,6 +17,7 @@ use cri::{
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -192,6 +193,10 @@ impl Runtime for ShimRuntime {
 
     async fn container(&self, id: &ContainerId) -> Result<ContainerStatus> {
         self.0.container(id).map(|container| container.status())
+    }
+
+    async fn writable_layer(&self, id: &ContainerId) -> Result<PathBuf> {
+        self.0.writable_layer(id)
     }
 
     async fn freeze_container(&self, id: &ContainerId, frozen: bool) -> Result<()> {

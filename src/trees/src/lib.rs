@@ -25,7 +25,7 @@ pub use links::{FileId, LinkNames};
 pub use names::{Listings, Names, each_name};
 pub use regular::{open_regular, read_regular};
 pub use removal::{remove, remove_at};
-pub use size::size;
+pub use size::{disk_usage, size};
 use std::io;
 pub use temporary::TempDir;
 pub use times::DirectoryTimes;

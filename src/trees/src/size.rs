@@ -1,13 +1,15 @@
 //! What a tree takes: a directory that is open for each level, however many there are in each of them.
 
 use crate::{FileId, LinkNames, MAX_DEPTH};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, statat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, statat};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 
 /// Of files with several names; beyond, each name counts.
 const MOST_LINKS: usize = 16 << 20; // bytes
+/// What `st_blocks` counts in, whatever the file system's own blocks are (inode(7)).
+const BLOCK: u64 = 512;
 
 /// Bytes of all in a directory that is open to read, of a link its own; a file with several names counts once, as Docker counts.
 /// What lies more than [`MAX_DEPTH`] levels down, is mounted there or goes away meanwhile does not.
@@ -17,6 +19,24 @@ const MOST_LINKS: usize = 16 << 20; // bytes
 /// # Errors
 /// The directory itself could not be read; `Interrupted` where nobody wants to know any more.
 pub fn size(directory: OwnedFd, is_wanted: impl Fn() -> bool) -> io::Result<u64> {
+    sum(directory, is_wanted, |found, kind| if kind == FileType::Directory { 0 } else { length(found) })
+}
+
+/// Bytes that all in a directory that is open to read takes of its disk, the directories with it, as `du` counts: a hole takes none.
+/// As far down as [`size`] goes.
+///
+/// # Errors
+/// The directory itself could not be read.
+pub fn disk_usage(directory: OwnedFd) -> io::Result<u64> {
+    let own = on_disk(&fstat(&directory)?);
+    Ok(own.saturating_add(sum(directory, || true, |found, _| on_disk(found))?))
+}
+
+fn sum(
+    directory: OwnedFd,
+    is_wanted: impl Fn() -> bool,
+    bytes: impl Fn(&Stat, FileType) -> u64,
+) -> io::Result<u64> {
     let mut walk = vec![Dir::new(directory)?];
     let (mut size, mut links) = (0_u64, LinkNames::bounded(MOST_LINKS));
     loop {
@@ -35,9 +55,12 @@ pub fn size(directory: OwnedFd, is_wanted: impl Fn() -> bool) -> io::Result<u64>
         }
         let here = level.fd()?;
         let Ok(found) = statat(here, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
-        if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
-            size = size.saturating_add(if is_another_name(&mut links, &found) { 0 } else { length(&found) });
+        let kind = FileType::from_raw_mode(found.st_mode);
+        if kind != FileType::Directory {
+            let counts = !is_another_name(&mut links, &found);
+            size = size.saturating_add(if counts { bytes(&found, kind) } else { 0 });
         } else if depth < MAX_DEPTH {
+            size = size.saturating_add(bytes(&found, kind));
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
             let below = openat2(here, name, flags, Mode::empty(), resolve).and_then(Dir::new);
@@ -48,6 +71,10 @@ pub fn size(directory: OwnedFd, is_wanted: impl Fn() -> bool) -> io::Result<u64>
 
 fn length(found: &Stat) -> u64 {
     u64::try_from(found.st_size).unwrap_or(0)
+}
+
+fn on_disk(found: &Stat) -> u64 {
+    u64::try_from(found.st_blocks).unwrap_or(0).saturating_mul(BLOCK)
 }
 
 /// Of a file that was counted by its first one.
@@ -84,6 +111,24 @@ mod tests {
         assert_eq!(measured(dir.path()), 20);
         put("d/".repeat(256) + "beyond");
         assert_eq!(measured(dir.path()), 20, "too deep");
+    }
+
+    #[test]
+    fn what_a_tree_takes_of_its_disk_is_not_how_long_its_files_are() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("below")).unwrap();
+        let hole = fs::File::create(dir.path().join("below/hole")).unwrap();
+        hole.set_len(1 << 30).unwrap();
+        fs::write(dir.path().join("full"), vec![1; 1 << 20]).unwrap();
+        fs::hard_link(dir.path().join("full"), dir.path().join("again")).unwrap();
+        for path in ["below/hole", "full"] {
+            fs::File::open(dir.path().join(path)).unwrap().sync_all().unwrap();
+        }
+        let usage = || disk_usage(fs::File::open(dir.path()).unwrap().into()).unwrap();
+        let own = |path: &str| fs::metadata(dir.path().join(path)).unwrap().blocks() * 512;
+        assert_eq!(usage(), ["", "below", "below/hole", "full"].map(own).iter().sum::<u64>());
+        assert!((1 << 20..1 << 30).contains(&usage()), "{}", usage());
     }
 
     #[test]

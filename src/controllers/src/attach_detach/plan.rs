@@ -1,6 +1,7 @@
 //! Where a volume is to be attached, and from where detached. Pure.
 
 use super::node_of;
+use crate::out_of_service::is_out_of_service;
 use k8s_openapi::api::core::v1::{Node, PersistentVolume, Pod};
 use k8s_openapi::api::storage::v1::VolumeAttachment;
 use kinds::csi;
@@ -56,7 +57,8 @@ pub(super) fn plan(seen: &Seen<'_>) -> Vec<Step> {
     for attachment in unwanted {
         let name = attachment.metadata.name.clone().unwrap_or_default();
         let node = find_node(seen, &attachment.spec.node_name);
-        if node.is_none_or(|node| !csi::is_in_use(node, &name)) {
+        // one that is off has it mounted no longer, whatever it said last
+        if node.is_none_or(|node| !csi::is_in_use(node, &name) || is_out_of_service(node)) {
             steps.push(Step::Detach(name));
         }
     }
@@ -115,6 +117,11 @@ mod tests {
         let theirs = || attachment("by-hand", "n", json!({}));
         let idle = || vec![node("n", &[])];
         let busy = || vec![node("n", &[&used])];
+        let off = || {
+            let taint = json!({"key": "node.kubernetes.io/out-of-service", "effect": "NoExecute"});
+            vec![object::<Node>(json!({"metadata": {"name": "n"}, "spec": {"taints": [taint]},
+                "status": {"volumesInUse": [used]}}))]
+        };
         let on = || vec![pod(Some("n"))];
         let cases = [
             ("a pod", Some(&volume), true, on(), vec![], idle(), vec![attach()]),
@@ -135,6 +142,8 @@ mod tests {
             ("a directory", Some(&directory), true, on(), vec![], idle(), vec![]),
             ("no pod", Some(&volume), true, vec![], vec![ours()], idle(), vec![detach()]),
             ("no pod, and mounted", Some(&volume), true, vec![], vec![ours()], busy(), vec![]),
+            ("no pod, mounted, and off", Some(&volume), true, vec![], vec![ours()], off(), vec![detach()]),
+            ("a pod, and off", Some(&volume), true, on(), vec![ours()], off(), vec![]),
             ("no pod, and no node", Some(&volume), true, vec![], vec![ours()], vec![], vec![detach()]),
             ("no volume", None, true, vec![], vec![ours()], idle(), vec![detach()]),
             ("no volume, and mounted", None, true, vec![], vec![ours()], busy(), vec![]),

@@ -204,10 +204,8 @@ fn suspend(wish: &Wish, now: jiff::Timestamp, plan: &mut Plan) {
     if !changed {
         return;
     }
-    if !wish.is_suspended {
-        // its deadline is about the time that it is not suspended
-        plan.before.start_time = Some(whole_second(now));
-    }
+    // its deadline is about the time that it is not suspended
+    plan.before.start_time = (!wish.is_suspended).then(|| whole_second(now));
     let reason = if wish.is_suspended { "Suspended" } else { "Resumed" };
     plan.say.push(Said { is_warning: false, reason, message: message.to_owned() });
 }
@@ -292,6 +290,8 @@ fn finish(wish: &Wish, end: &End, now: jiff::Timestamp, plan: &mut Plan) {
         return;
     }
     let kind = if end.is_success { COMPLETE } else { FAILED };
+    // one that was suspended has begun when it ended: upstream finishes none that has not begun
+    plan.after.start_time.get_or_insert_with(|| whole_second(now));
     put(plan.after.conditions.get_or_insert_default(), kind, "True", end.reason, &end.message, now);
     let said = |is_warning, reason: &'static str, message: &str| Said {
         is_warning,

@@ -251,11 +251,14 @@ fn a_suspended_job_has_no_pods_and_none_of_them_failed() {
     let suspend = |story: &mut Story, suspend| story.job.spec.as_mut().unwrap().suspend = Some(suspend);
     suspend(&mut story, true);
     assert_eq!(story.round(), "0 active, 0 succeeded, 0 failed; Suspended=JobSuspended");
+    let began = |story: &Story| story.job.status.as_ref().and_then(|status| status.start_time.clone());
+    assert_eq!(began(&story), None, "it begins anew when it goes on");
     story.swept();
     story.now += 1000;
     assert_eq!(story.round(), "0 active, 0 succeeded, 0 failed; Suspended=JobSuspended");
     suspend(&mut story, false);
     assert_eq!(story.round(), "2 active, 0 succeeded, 0 failed, again in 60");
+    assert_eq!(began(&story).map(|at| at.0), Some(story.at()));
     assert_eq!(story.said, ["Suspended", "Resumed"]);
 }
 

@@ -70,7 +70,7 @@ pub(super) fn is_to_be_emptied(node: &Node) -> bool {
     is_unwell && !known.iter().any(is_told)
 }
 
-pub(super) fn is_ready(node: &Node) -> bool {
+pub(crate) fn is_ready(node: &Node) -> bool {
     condition(node, READY).is_some_and(|c| c.status == "True")
 }
 

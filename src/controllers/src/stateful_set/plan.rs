@@ -68,7 +68,7 @@ impl Seen<'_> {
         let most = rolling.and_then(|rolling| rolling.max_unavailable.as_ref());
         Strategy::Rolling {
             partition: rolling.and_then(|rolling| rolling.partition).unwrap_or(0),
-            most: most.map(|most| share::of_total(Some(most), wanted(self.set), true).max(1)),
+            most: most.map_or(1, |most| share::of_total(Some(most), wanted(self.set), true).max(1)),
         }
     }
 
@@ -93,7 +93,7 @@ enum Strategy {
     /// Numbers below `partition` keep what they are.
     Rolling {
         partition: i32,
-        most: Option<i32>,
+        most: i32,
     },
 }
 
@@ -174,30 +174,23 @@ fn shrink(
     true
 }
 
+/// The highest first, while no more are missing than may be. Where pods need not wait for each other, old ones that are missing anyhow
+/// go in any case, and before others: a revision that never comes to be ready can be left by nothing else.
 fn roll(
     seen: &Seen<'_>,
     replicas: &BTreeMap<i32, &Arc<Pod>>,
     partition: i32,
-    most: Option<i32>,
+    most: i32,
     steps: &mut Vec<Step>,
 ) {
     let least = start(seen.set).saturating_add(partition);
-    let is_old = |pod: &Pod| revision(pod) != seen.update && !ask::is_deleting(pod);
-    let Some(most) = most else {
-        for (_, pod) in replicas.range(least..).rev() {
-            if is_old(pod) {
-                return steps.push(Step::Delete(Arc::clone(pod)));
-            }
-            if seen.is_unavailable(pod) {
-                return;
-            }
-        }
-        return;
-    };
     let missing = replicas.values().filter(|pod| seen.is_unavailable(pod)).count() as i32;
-    let old = replicas.range(least..).rev().filter(|(_, pod)| is_old(pod));
     let may_go = (most - missing).max(0) as usize;
-    steps.extend(old.take(may_go).map(|(_, pod)| Step::Delete(Arc::clone(pod))));
+    let old = replicas.range(least..).rev().map(|(_, pod)| *pod);
+    let old = old.filter(|pod| revision(pod) != seen.update && !ask::is_deleting(pod));
+    let (lost, whole): (Vec<_>, Vec<_>) = old.partition(|pod| seen.is_parallel() && seen.is_unavailable(pod));
+    let go = lost.into_iter().chain(whole.into_iter().take(may_go));
+    steps.extend(go.map(|pod| Step::Delete(Arc::clone(pod))));
 }
 
 /// The status, and when time alone makes another pod available.

@@ -137,6 +137,28 @@ fn one_after_another_or_all_at_once() {
             "0 old ok, 1 old ok, 2 old ok, 3 old ok",
             "-3, -2",
         ),
+        (
+            "one at a time, and none while one is missing",
+            3,
+            both(json!({"maxUnavailable": 1})),
+            "0 old ok, 1 new no, 2 new ok",
+            "",
+        ),
+        ("a revision that never was ready", 3, parallel(), "0 old no, 1 old no, 2 old no", "-2, -1, -0"),
+        (
+            "what is missing anyhow goes first",
+            4,
+            both(json!({"maxUnavailable": 2})),
+            "0 old ok, 1 old no, 2 old ok, 3 old ok",
+            "-1, -3",
+        ),
+        (
+            "in order none goes before the others",
+            4,
+            rolling(json!({"maxUnavailable": 2})),
+            "0 old ok, 1 old ok, 2 old ok, 3 old ok",
+            "-3, -2",
+        ),
         ("a foreign name", 1, json!({}), "0 new ok, x new ok", ""),
     ];
     let now = jiff::Timestamp::from_second(1000).unwrap();

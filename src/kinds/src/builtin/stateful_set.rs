@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::{
     PersistentVolumeClaimSpec, PersistentVolumeClaimStatus, PersistentVolumeClaimVolumeSource,
     PodTemplateSpec, Volume,
 };
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::HashSet;
 
 const HISTORY: i32 = 10;
@@ -44,6 +45,7 @@ impl TypedKind for StatefulSet {
             let rolling =
                 strategy.rolling_update.get_or_insert_with(RollingUpdateStatefulSetStrategy::default);
             rolling.partition.get_or_insert(0);
+            rolling.max_unavailable.get_or_insert(IntOrString::Int(1));
         }
         let retention = spec.persistent_volume_claim_retention_policy.get_or_insert_default();
         retention.when_deleted.get_or_insert_with(|| "Retain".to_owned());

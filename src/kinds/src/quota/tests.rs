@@ -22,6 +22,34 @@ fn what_a_pod_uses() {
 }
 
 #[test]
+fn a_pod_that_is_to_have_less_uses_what_it_has_until_then() {
+    let asks = json!({"requests": {"cpu": "100m"}, "limits": {"cpu": "200m"}});
+    let has = json!({"requests": {"cpu": "300m"}, "limits": {"cpu": "400m"}});
+    let of = |status: Value| {
+        let mut pod = pod(json!({"containers": [{"name": "a", "resources": asks}]}));
+        pod.status = serde_json::from_value(status).unwrap();
+        let usage = usage(&pod, &Pod::info(), jiff::Timestamp::UNIX_EPOCH);
+        ["requests.cpu", "limits.cpu"].map(|name| usage[name].milli())
+    };
+    let with = |reason: &str, resources: &Value| {
+        let pending = json!([{"type": "PodResizePending", "status": "True", "reason": reason}]);
+        let told = json!({"name": "a", "image": "i", "imageID": "", "ready": true, "restartCount": 0,
+            "allocatedResources": resources["requests"], "resources": resources});
+        json!({"containerStatuses": [told], "conditions": pending})
+    };
+    let less = json!({"requests": {"cpu": "50m"}, "limits": {"cpu": "60m"}});
+    let cases = [
+        ("nothing runs yet", json!({}), [100, 200]),
+        ("less, later", with("Deferred", &has), [300, 400]),
+        ("more, later", with("Deferred", &less), [100, 200]),
+        ("more, and never", with("Infeasible", &less), [50, 60]),
+    ];
+    for (name, status, want) in cases {
+        assert_eq!(of(status), want, "{name}");
+    }
+}
+
+#[test]
 fn what_a_service_uses() {
     let of = |spec: Value| {
         let service: Service = serde_json::from_value(json!({"spec": spec})).unwrap();

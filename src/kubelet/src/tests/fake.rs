@@ -286,6 +286,12 @@ impl Runtime for Handle {
         self.0.state().find(id).cloned().ok_or_else(|| missing(id))
     }
 
+    async fn writable_layer(&self, id: &ContainerId) -> Result<PathBuf> {
+        let log = self.container(id).await?.log_path;
+        let of_pod = log.ancestors().nth(2).ok_or_else(|| missing(id))?;
+        Ok(of_pod.join(format!("layer-{id}")))
+    }
+
     async fn freeze_container(&self, id: &ContainerId, frozen: bool) -> Result<()> {
         let what = if frozen { "freeze" } else { "thaw" };
         let name =

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod drivers;
+mod eviction;
 mod fake;
 mod logs;
 mod paused;

@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Below it is an empty directory for each volume behind a claim that the pod has.
 const CLAIMED: &str = "monopod~claim";
+pub(crate) const EMPTY_DIR: &str = "kubernetes.io~empty-dir";
 
 /// Where a volume is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,7 +210,7 @@ pub fn set_up(
             Prepared::Csi(_) | Prepared::Nfs(_) => continue,
             Prepared::Image(reference) => MountedVolume::Image(reference),
             Prepared::EmptyDir(source) => {
-                let path = volume_dir(pod_dir, "kubernetes.io~empty-dir", &name);
+                let path = volume_dir(pod_dir, EMPTY_DIR, &name);
                 empty_dir::set_up(&path, &source, group).map_err(failed)?;
                 MountedVolume::Path { path, read_only: false }
             }
@@ -257,7 +258,7 @@ fn is_given_on_mismatch(pod: &Pod) -> bool {
     security.and_then(|s| s.fs_group_change_policy.as_deref()) == Some("OnRootMismatch")
 }
 
-fn volume_dir(pod_dir: &Path, plugin: &str, name: &str) -> PathBuf {
+pub(crate) fn volume_dir(pod_dir: &Path, plugin: &str, name: &str) -> PathBuf {
     pod_dir.join("volumes").join(plugin).join(name)
 }
 

@@ -15,6 +15,7 @@ use std::path::{Component, Path};
 
 /// What upstream's admission asks for, so that the token outlives an hour's rotation.
 pub const TOKEN_SECONDS: i64 = 3600;
+pub(crate) const CONFIG_MAP: &str = "kubernetes.io~configmap";
 const DEFAULT_MODE: i32 = 0o644;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +88,7 @@ pub fn of_volume(volume: &Volume, at: &Content<'_>) -> Result<Option<(&'static s
     if let Some(source) = &volume.config_map {
         let mode = source.default_mode.unwrap_or(DEFAULT_MODE);
         add_config_map(&mut files, at, &source.name, source.items.as_deref(), source.optional, mode)?;
-        return Ok(Some(("kubernetes.io~configmap", files.payload)));
+        return Ok(Some((CONFIG_MAP, files.payload)));
     }
     if let Some(source) = &volume.secret {
         let name = source.secret_name.as_deref().unwrap_or_default();

@@ -107,7 +107,7 @@ impl Worker {
                 return false;
             }
             let message = refusal.status_message();
-            self.memory.evicted = Some(Evicted { reason: refusal.reason, message });
+            self.memory.evicted = Some(Evicted { reason: refusal.reason, message, grace: None });
             return true;
         }
         self.memory.given = resize::asked(pod::spec(&self.pod));
@@ -138,7 +138,8 @@ impl Worker {
         if self.memory.evicted.is_none() {
             let message = "Pod was active on the node longer than the specified deadline";
             self.shared.record_event(&self.pod, None, EventType::Warning, "DeadlineExceeded", message);
-            self.memory.evicted = Some(Evicted { reason: "DeadlineExceeded", message: message.to_owned() });
+            let message = message.to_owned();
+            self.memory.evicted = Some(Evicted { reason: "DeadlineExceeded", message, grace: None });
         }
     }
 
@@ -294,7 +295,7 @@ impl Worker {
         });
     }
 
-    fn remove_sandbox(&mut self, id: SandboxId) {
+    pub(super) fn remove_sandbox(&mut self, id: SandboxId) {
         if !self.removing.insert(id.0.clone()) {
             return;
         }

@@ -13,6 +13,9 @@ impl Worker {
             self.shared.sandbox_index.insert(id, pod::uid(&self.pod), &self.mailbox);
         }
         self.shared.certificates.forget_asking(pod::uid(&self.pod));
+        if !self.ids.is_empty() && !self.is_history {
+            self.shared.limited.insert(&self.pod, &self.mailbox);
+        }
         // sources may have changed meanwhile, and tokens grown old
         self.volumes.is_stale = !self.ids.is_empty();
         if !self.ids.is_empty() || kinds::pod::condition(&self.pod, "PodResizePending").is_some() {

@@ -6,10 +6,11 @@ use super::{Stage, Worker};
 use crate::clock::after;
 use crate::container_config::log_directory;
 use crate::shared::Shared;
+use crate::view::Evicted;
 use crate::volumes::nfs;
 use crate::work_counts::Operation;
 use crate::{csi, pod, volumes};
-use cluster::{DeleteOptions, unless_replaced};
+use cluster::{DeleteOptions, EventType, unless_replaced};
 use cri::{CriError, SandboxId, blocking};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -19,9 +20,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+const EVICTED: &str = "Evicted";
+const EVICTION_GRACE: Duration = Duration::from_secs(1); // upstream's immediateEvictionGracePeriodSeconds
+
 impl Worker {
     pub(super) fn begin_stop(&mut self) {
         self.living.cancel();
+        self.shared.limited.remove(pod::uid(&self.pod));
         if self.memory.starting.is_some() || self.memory.sandbox_starting || self.volumes.is_busy {
             return;
         }
@@ -46,7 +51,9 @@ impl Worker {
         let asked = self.pod.metadata.deletion_timestamp.as_ref();
         // it is stored without its fraction
         let asked = asked.map(|Time(at)| after(*at, Duration::from_secs(1)));
-        let own = after(self.now(), Duration::from_secs(pod::grace_seconds(&self.pod)));
+        let evicted = self.memory.evicted.as_ref().and_then(|evicted| evicted.grace);
+        let own = evicted.unwrap_or_else(|| Duration::from_secs(pod::grace_seconds(&self.pod)));
+        let own = after(self.now(), own);
         asked.map_or(own, |asked| asked.min(own))
     }
 
@@ -76,8 +83,33 @@ impl Worker {
             true if self.volumes.is_busy => {}
             true if self.is_gone || self.is_reported() => self.begin_removal(),
             true => {}
-            false => self.drop_volumes(),
+            false => {
+                self.drop_volumes();
+                self.drop_containers();
+            }
         }
+    }
+
+    /// What the containers of an evicted pod have written goes, as upstream's `ShouldPodContentBeRemoved` has it: that was why.
+    /// Its status, which tells what they came to, is history from then on.
+    fn drop_containers(&mut self) {
+        let is_evicted = self.memory.evicted.as_ref().is_some_and(|evicted| evicted.reason == EVICTED);
+        if !is_evicted || !self.is_reported() {
+            return;
+        }
+        self.is_history = true;
+        for id in self.ids.clone() {
+            self.remove_sandbox(id);
+        }
+    }
+
+    /// One that goes already, or is over, is let be.
+    pub(super) fn evict(&mut self, why: String) {
+        if self.stage != Stage::Syncing || self.memory.evicted.is_some() || pod::is_over(&self.pod) {
+            return;
+        }
+        self.shared.record_event(&self.pod, None, EventType::Warning, EVICTED, why.clone());
+        self.memory.evicted = Some(Evicted { reason: EVICTED, message: why, grace: Some(EVICTION_GRACE) });
     }
 
     /// It ended by itself: its object and logs stay, its volumes do not.

@@ -142,6 +142,7 @@ impl Worker {
                 self.shared.sandbox_index.insert(&sandbox, pod::uid(&self.pod), &self.mailbox);
                 self.ids.push(sandbox);
                 self.volumes_are(mounted);
+                self.shared.limited.insert(&self.pod, &self.mailbox);
             }
             Err(SandboxError::Volume(VolumeError::GivenUp)) => {}
             Err(SandboxError::Volume(error)) => self.sandbox_failed(error.reason(), error.to_string()),
@@ -258,6 +259,7 @@ impl Worker {
             Message::PortsFreed => self.ports_freed(),
             Message::DriverRegistered => self.driver_registered(),
             Message::Probed(verdict) => self.probed(&verdict),
+            Message::StorageExceeded(why) => self.evict(why),
         }
     }
 
