@@ -9,7 +9,7 @@ use anyhow::Result;
 use appliance::{Paths, Step};
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -51,6 +51,8 @@ impl Upgrade {
             _ => println!("{own} → {new}"),
         }
         let running = profiles_running_from(&target);
+        // from here to the end there is a program that no daemon runs from, or a daemon that does not run
+        appliance::outlast_signals()?;
         let kept = beside(&target, "previous");
         let _ = fs::remove_file(&kept);
         let failed = |e: std::io::Error| failures::UPGRADE.because(format!("{}: {e}", target.display()));
@@ -61,7 +63,7 @@ impl Upgrade {
         })?;
         for (index, paths) in running.iter().enumerate() {
             let Err(error) = restart(paths, &target) else {
-                println!("{} goes on with it", paths.profile);
+                say(&format!("{} goes on with it", paths.profile));
                 continue;
             };
             fs::rename(&kept, &target).map_err(failed)?;
@@ -76,9 +78,14 @@ impl Upgrade {
             return Err(failures::UPGRADE.because(format!("{}: {error:#}; {then}", paths.profile)));
         }
         let _ = fs::remove_file(&kept);
-        println!("{} is version {new} now", target.display());
+        say(&format!("{} is version {new} now", target.display()));
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// To whoever still listens: a terminal that has gone away is no reason to stop half-way.
+fn say(words: &str) {
+    let _ = writeln!(std::io::stdout(), "{words}");
 }
 
 fn refused(file: &Path, why: &str) -> anyhow::Error {
