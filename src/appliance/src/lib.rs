@@ -58,7 +58,7 @@ pub use datastore_copy::{CopyReport, copy_datastore};
 pub use error::StartError;
 pub use files::ApiServerFiles;
 pub use kubelet::Paused;
-pub use lifecycle::Step;
+pub use lifecycle::{Step, outlast_signals};
 pub use max_pods::{MaxPods, MaxPodsError};
 pub use paths::{Paths, ProfileName, ProfileNameError};
 pub use preflight::{Missing, preflight};

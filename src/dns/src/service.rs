@@ -4,7 +4,7 @@ use crate::zone::{Zone, absolute};
 use hickory_proto::rr::Name;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
-use kinds::endpoints::condition;
+use kinds::endpoints::{condition, holds_names};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -107,7 +107,8 @@ impl ServiceRecords {
         if let Kind::Addressed { ports, .. } = &kind {
             protocols.extend(ports.protocols().cloned());
         }
-        for slice in slices.into_iter().filter(|_| !matches!(kind, Kind::External(_))) {
+        let of_addresses = |slice: &&EndpointSlice| !matches!(kind, Kind::External(_)) && !holds_names(slice);
+        for slice in slices.into_iter().filter(of_addresses) {
             let ports = slice.ports.iter().flatten();
             let ports: Ports =
                 ports.filter_map(|p| port(p.name.as_deref(), p.protocol.as_deref(), p.port?)).collect();

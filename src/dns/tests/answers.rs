@@ -6,6 +6,7 @@ use common::{external, line, name, records, service, slice};
 use dns::{Answer, Records, ServiceRecords};
 use hickory_proto::rr::Name;
 use hickory_proto::rr::RecordType::{self, A, AAAA, CNAME, NS, PTR, SOA, SRV, TXT};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -79,6 +80,20 @@ fn a_service_with_an_address() {
             ("10-244-0-6.web.default.svc.cluster.local.", A, NXDOMAIN),
             ("a.b.c.web.default.svc.cluster.local.", A, NXDOMAIN),
             ("*.default.svc.cluster.local.", A, NXDOMAIN),
+        ],
+    );
+}
+
+#[test]
+fn a_name_of_digits_is_no_address() {
+    let ready = slice(HTTP, &[("127.0.0.1", Some("me"), Some(true))]);
+    let names = EndpointSlice { address_type: "FQDN".into(), ..ready };
+    let records = records(&[(service("web", &["None"], &[]), vec![names])]);
+    check(
+        &records,
+        &[
+            ("web.default.svc.cluster.local.", A, NXDOMAIN),
+            ("me.web.default.svc.cluster.local.", A, NXDOMAIN),
         ],
     );
 }

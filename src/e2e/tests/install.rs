@@ -19,12 +19,13 @@ fn installed(cluster: &Appliance) -> PathBuf {
     program
 }
 
-/// A program that says a version and does nothing else.
+/// A program that says a version and does nothing else, but that it does its worst to who starts it as a daemon.
 fn impostor(cluster: &Appliance, version: &str) -> PathBuf {
     let (source, program) = (cluster.home().join("new.c"), cluster.home().join(format!("new-{version}")));
     let text = format!(
-        "#include <stdio.h>\n#include <string.h>\nint main(int n, char **w) {{ if (n > 1 && !strcmp(w[1], \"version\")) {{ \
-         puts(\"{{\\\"version\\\": \\\"{version}\\\", \\\"kubernetes\\\": \\\"v1\\\"}}\"); return 0; }} return 3; }}"
+        "#include <signal.h>\n#include <stdio.h>\n#include <string.h>\n#include <unistd.h>\nint main(int n, char **w) {{ if (n > 1 && !strcmp(w[1], \"version\")) {{ \
+         puts(\"{{\\\"version\\\": \\\"{version}\\\", \\\"kubernetes\\\": \\\"v1\\\"}}\"); return 0; }} \
+         kill(getppid(), SIGINT); kill(getppid(), SIGHUP); kill(getppid(), SIGTERM); return 3; }}"
     );
     std::fs::write(&source, text).unwrap();
     let made = Command::new("gcc").arg("-o").args([&program, &source]).status().unwrap();

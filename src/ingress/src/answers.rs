@@ -35,13 +35,38 @@ pub(crate) fn too_long() -> Response<Body> {
     text(StatusCode::URI_TOO_LONG, "the path is too long".to_owned())
 }
 
+/// Without the port; that of IPv6 stands behind brackets.
+fn name_of(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => name,
+        _ => host,
+    }
+}
+
 /// Permanent, and the method and body stay (RFC 9110, 15.4.9).
 pub(crate) fn to_https(host: &str, path_and_query: &str) -> Response<Body> {
     let mut response = text(StatusCode::PERMANENT_REDIRECT, String::new());
-    let host = host.split_once(':').map_or(host, |(name, _)| name);
-    match HeaderValue::from_str(&format!("https://{host}{path_and_query}")) {
+    match HeaderValue::from_str(&format!("https://{}{path_and_query}", name_of(host))) {
         Ok(location) => drop(response.headers_mut().insert(header::LOCATION, location)),
         Err(_) => *response.status_mut() = StatusCode::BAD_REQUEST,
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_to_https_has_no_port_of_http() {
+        for (host, want) in [
+            ("a.example", "https://a.example/x?y"),
+            ("a.example:80", "https://a.example/x?y"),
+            ("[fd00::1]:80", "https://[fd00::1]/x?y"),
+            ("[fd00::1]", "https://[fd00::1]/x?y"),
+        ] {
+            let response = to_https(host, "/x?y");
+            assert_eq!(response.headers()[header::LOCATION], want, "{host}");
+        }
+    }
 }

@@ -2,9 +2,9 @@
 
 use crate::routes::{Backend, Port};
 use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kinds::endpoints::condition;
-use std::net::SocketAddr;
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+use kinds::endpoints::{condition, holds_names, may_be_led_to};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Why a request can not be answered, for its sender.
@@ -36,19 +36,41 @@ pub(crate) fn addresses(
         let Some(number) = number.and_then(|p| p.port).and_then(|p| u16::try_from(p).ok()) else { continue };
         for endpoint in slice.endpoints.iter().flatten() {
             let condition = condition(endpoint);
-            let Some(ip) = endpoint.addresses.first().and_then(|address| address.parse().ok()) else {
-                continue;
-            };
-            let address = SocketAddr::new(ip, number);
+            let Some(ip) = address(endpoint) else { continue };
+            let at = SocketAddr::new(ip, number);
             if condition.ready {
-                ready.push(address);
+                ready.push(at);
             } else if condition.serving {
-                leaving.push(address);
+                leaving.push(at);
             }
         }
     }
     let usable = if ready.is_empty() { leaving } else { ready };
     if usable.is_empty() { Err(NoBackend::Endpoint(shown)) } else { Ok(usable) }
+}
+
+/// Where requests to the endpoint go.
+pub(crate) fn address(endpoint: &Endpoint) -> Option<IpAddr> {
+    endpoint.addresses.first()?.parse().ok()
+}
+
+/// The slice without the endpoints that nobody is led to from here: requests leave as the machine's own, which may reach what
+/// is kept from everybody else, and pods past every NetworkPolicy. `is_of_others` says whose an address is.
+pub(crate) fn permitted(
+    slice: Arc<EndpointSlice>,
+    is_of_others: impl Fn(IpAddr) -> bool,
+) -> Arc<EndpointSlice> {
+    let holds_names = holds_names(&slice);
+    let is_permitted = |endpoint: &Endpoint| {
+        let at = address(endpoint).filter(|_| !holds_names);
+        at.is_some_and(|at| may_be_led_to(at) && !is_of_others(at))
+    };
+    if slice.endpoints.iter().flatten().all(&is_permitted) {
+        return slice;
+    }
+    let mut left = EndpointSlice::clone(&slice);
+    left.endpoints.iter_mut().for_each(|endpoints| endpoints.retain(&is_permitted));
+    Arc::new(left)
 }
 
 #[cfg(test)]
@@ -84,5 +106,24 @@ mod tests {
         }
         let gone = addresses(&backend(Port::Number(80)), None, &[]);
         assert_eq!(gone, Err(NoBackend::Service(shown())));
+    }
+
+    #[test]
+    fn nobody_is_led_to_the_machine_itself_or_to_the_pods_of_others() {
+        let endpoints = ["10.244.0.5", "127.0.0.1", "169.254.169.254", "10.244.0.6", "web.example"];
+        let endpoints: Vec<Value> = endpoints.iter().map(|at| json!({"addresses": [at]})).collect();
+        let given = slice(&json!(endpoints));
+        let left = |given: &Arc<EndpointSlice>| {
+            let of_others: IpAddr = "10.244.0.6".parse().unwrap();
+            let left = permitted(given.clone(), |at| at == of_others);
+            let addresses = left.endpoints.iter().flatten().filter_map(address);
+            (addresses.map(|at| at.to_string()).collect::<Vec<_>>(), Arc::ptr_eq(given, &left))
+        };
+        assert_eq!(left(&given), (vec!["10.244.0.5".to_owned()], false));
+        // what reads as an address is a name there, and validated as one
+        let names = EndpointSlice { address_type: "FQDN".to_owned(), ..EndpointSlice::clone(&given) };
+        assert_eq!(left(&Arc::new(names)), (Vec::new(), false));
+        let fine = slice(&json!([{"addresses": ["10.244.0.5"]}]));
+        assert_eq!(left(&fine), (vec!["10.244.0.5".to_owned()], true), "what is fine is not copied");
     }
 }

@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 /// A pod on the same machine answers in microseconds, or not at all.
 const CONNECT: Duration = Duration::from_secs(5);
 /// What is about a connection, and not about a request (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] = [
+const HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -32,6 +32,18 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
     HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+/// What says in other words what is set here: gunicorn, Rack and others take each for the client's scheme. And `Proxy`, which CGI
+/// makes `HTTP_PROXY` of, by which a program's own requests go to whom the client likes (CVE-2016-5385).
+const FORGED: [HeaderName; 6] = [
+    header::FORWARDED,
+    HeaderName::from_static("front-end-https"),
+    HeaderName::from_static("proxy"),
+    HeaderName::from_static("x-forwarded-protocol"),
+    HeaderName::from_static("x-forwarded-ssl"),
+    HeaderName::from_static("x-url-scheme"),
 ];
 
 /// Where a request came in.
@@ -142,9 +154,12 @@ async fn send(
         parts.headers.insert(header::UPGRADE, protocol.clone());
     }
     let mut response = sender.send_request(Request::from_parts(parts, body)).await?;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS
-        && let Some(client) = client
-    {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        // RFC 9110, 15.2.2: who is told so without having asked takes what follows for whatever he likes
+        let Some(client) = client else {
+            let words = "the service changes to a protocol that nobody asked for".to_owned();
+            return Ok(answers::text(StatusCode::BAD_GATEWAY, words));
+        };
         let (pod, open) = (hyper::upgrade::on(&mut response), open.clone());
         tokio::spawn(async move {
             let tunnel = async {
@@ -194,10 +209,10 @@ fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// Names that many servers read as those that are set here: `X_Real_IP` is `X-Real-IP` in CGI (nginx drops them as well), and
-/// `Forwarded` says the same in other words.
+/// Names that many servers read as those that are set here are as good as these: `X_Real_IP` is `X-Real-IP` in CGI (nginx drops
+/// them as well).
 fn is_forged(name: &HeaderName) -> bool {
-    *name == header::FORWARDED || name.as_str().contains('_')
+    FORGED.contains(name) || name.as_str().contains('_')
 }
 
 /// What the pod sees: the host that was asked for, and who asked.
@@ -215,6 +230,7 @@ fn to_pod(headers: &mut HeaderMap, host: &str, downstream: Downstream) {
         (HeaderName::from_static("x-forwarded-host"), host.to_owned()),
         (HeaderName::from_static("x-forwarded-port"), downstream.port.to_string()),
         (HeaderName::from_static("x-forwarded-proto"), scheme.to_owned()),
+        (HeaderName::from_static("x-forwarded-scheme"), scheme.to_owned()),
         (HeaderName::from_static("x-scheme"), scheme.to_owned()),
     ];
     for (name, value) in told {
@@ -238,20 +254,33 @@ mod tests {
             ("x-forwarded-for", "forged"),
             ("x_forwarded_for", "forged"),
             ("x-forwarded_proto", "forged"),
+            ("x-forwarded-scheme", "forged"),
+            ("x-forwarded-ssl", "on"),
+            ("x-forwarded-protocol", "ssl"),
+            ("x-url-scheme", "https"),
+            ("front-end-https", "on"),
+            ("proxy", "http://forged/"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
             ("forwarded", "for=forged"),
             ("http2-settings", "AAMAAABkAAQCAAAAAAIAAAAA"),
             ("accept", "*/*"),
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        let downstream = Downstream { client: "192.0.2.7".parse().unwrap(), secure: true, port: 443 };
+        let downstream = Downstream { client: "192.0.2.7".parse().unwrap(), secure: false, port: 80 };
         to_pod(&mut headers, "a.example", downstream);
         let get = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
         assert_eq!((get("connection"), get("x-mine"), get("transfer-encoding")), (None, None, None));
         assert_eq!((get("x_forwarded_for"), get("x-forwarded_proto"), get("forwarded")), (None, None, None));
         assert_eq!(get("http2-settings"), None);
+        for gone in ["keep-alive", "proxy-connection", "proxy", "x-forwarded-ssl", "x-forwarded-protocol"] {
+            assert_eq!(get(gone), None, "{gone}");
+        }
+        assert_eq!((get("x-url-scheme"), get("front-end-https")), (None, None));
+        assert_eq!(get("x-forwarded-scheme"), Some("http"));
         assert_eq!(get("accept"), Some("*/*"));
-        assert_eq!((get("x-forwarded-for"), get("x-forwarded-proto")), (Some("192.0.2.7"), Some("https")));
+        assert_eq!((get("x-forwarded-for"), get("x-forwarded-proto")), (Some("192.0.2.7"), Some("http")));
         assert_eq!(get("host"), Some("a.example"));
     }
 

@@ -2,11 +2,11 @@
 //!
 //! It serves the ingresses of its own class, and those whose class nobody has declared: manifests are written for other
 //! controllers, and mean the same. `routes.rs` (pure) turns ingresses into a table, whose paths may be patterns (`patterns.rs`)
-//! and rewritten (`rewrite.rs`), `backends.rs` (pure) Services into addresses; `claims.rs` (pure) says which Secret is whose
-//! certificate, and `certificates.rs` finds the one for a name; `renewal.rs` makes anew what a change concerns. `forward.rs`
-//! carries one request, whose host (`host.rs`) and path (`path.rs`) can be read in one way only, and `seated.rs` its body.
-//! Requests that are open have a number, tunnels among them. The ports are bound only while there is an ingress. It makes no
-//! endpoints and knows nothing of the kernel's rules.
+//! and rewritten (`rewrite.rs`), `backends.rs` (pure) Services into addresses, of which `owners.rs` (pure) says whose they are;
+//! `claims.rs` (pure) says which Secret is whose certificate, and `certificates.rs` finds the one for a name; `renewal.rs` makes
+//! anew what a change concerns. `forward.rs` carries one request, whose host (`host.rs`) and path (`path.rs`) can be read in one
+//! way only, and `seated.rs` its body. Requests that are open have a number, tunnels among them. The ports are bound only while
+//! there is an ingress. It makes no endpoints and knows nothing of the kernel's rules.
 //!
 //! Read [`run`] first, then `routes.rs`.
 
@@ -22,6 +22,7 @@ mod guarded;
 mod host;
 mod listen;
 mod options;
+mod owners;
 mod path;
 mod patience;
 mod patterns;

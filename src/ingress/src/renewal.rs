@@ -2,14 +2,16 @@
 //! certificates when one of their Secrets does. What others change costs nothing. It may take its time (patterns are compiled, keys
 //! are read), so it runs where nothing waits for the thread.
 
+use crate::backends::permitted;
 use crate::certificates::Certificates;
 use crate::claims::{Claims, Contents};
+use crate::owners::Named;
 use crate::patterns::Patterns;
 use crate::remarks::Remarks;
 use crate::routes::Routes;
 use crate::table::{Behind, Services, Table};
 use api::ObjectKey;
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::Ingress;
 use kinds::endpoints::service_of;
@@ -21,6 +23,7 @@ pub(crate) trait Sources {
     fn ingresses(&self) -> Vec<Arc<Ingress>>;
     fn service(&self, key: &ObjectKey) -> Option<Arc<Service>>;
     fn slices(&self) -> Vec<Arc<EndpointSlice>>;
+    fn pods(&self) -> Vec<Arc<Pod>>;
     fn secret(&self, key: &ObjectKey) -> Option<Arc<Secret>>;
 }
 
@@ -54,6 +57,7 @@ pub(crate) struct Maker {
     contents: Contents,
     routes: Arc<Routes>,
     services: Arc<Services>,
+    named: Named,
     certificates: Arc<Certificates>,
 }
 
@@ -64,6 +68,11 @@ impl Maker {
 
     pub(crate) fn leads_to(&self, service: &ObjectKey) -> bool {
         self.services.contains_key(service)
+    }
+
+    /// Whether slices of another namespace name an address of the pod.
+    pub(crate) fn is_named_by_others(&self, pod: &Pod) -> bool {
+        self.named.concerns(pod)
     }
 
     pub(crate) fn shows(&self, secret: &ObjectKey) -> bool {
@@ -79,7 +88,8 @@ impl Maker {
             self.claims = Claims::new(&self.ingresses);
         }
         if due.routes || due.services {
-            self.services = Arc::new(self.behind(sources));
+            let (services, named) = self.behind(sources);
+            (self.services, self.named) = (Arc::new(services), named);
         }
         if due.routes || due.certificates {
             rest.certificates = self.contents.read(&self.claims, &mut |key| sources.secret(key));
@@ -93,19 +103,29 @@ impl Maker {
         Made { table, remarks, rest }
     }
 
-    fn behind(&self, sources: &impl Sources) -> Services {
+    fn behind(&self, sources: &impl Sources) -> (Services, Named) {
         let mut services = Services::new();
         for key in self.routes.services() {
             services
                 .entry(key.clone())
                 .or_insert_with(|| Behind { service: sources.service(key), slices: Vec::new() });
         }
+        let mut named = Named::default();
         for slice in sources.slices() {
-            if let Some(behind) = service_of(&slice).and_then(|key| services.get_mut(&key)) {
+            let Some(key) = service_of(&slice) else { continue };
+            if let Some(behind) = services.get_mut(&key) {
+                key.namespace.iter().for_each(|namespace| named.add(&slice, namespace));
                 behind.slices.push(slice);
             }
         }
-        services
+        let pods = sources.pods();
+        let owners = named.owners(&pods);
+        for (key, behind) in &mut services {
+            let own = key.namespace.as_deref().unwrap_or_default();
+            let slices = std::mem::take(&mut behind.slices).into_iter();
+            behind.slices = slices.map(|slice| permitted(slice, |at| owners.are_others(at, own))).collect();
+        }
+        (services, named)
     }
 }
 
@@ -120,6 +140,8 @@ mod tests {
     struct Counted {
         ingress: Arc<Ingress>,
         secret: Arc<Secret>,
+        slice: Arc<EndpointSlice>,
+        pods: Cell<Vec<Arc<Pod>>>,
         ingresses: Cell<usize>,
         services: Cell<usize>,
     }
@@ -136,7 +158,11 @@ mod tests {
         }
 
         fn slices(&self) -> Vec<Arc<EndpointSlice>> {
-            Vec::new()
+            vec![self.slice.clone()]
+        }
+
+        fn pods(&self) -> Vec<Arc<Pod>> {
+            self.pods.take()
         }
 
         fn secret(&self, _: &ObjectKey) -> Option<Arc<Secret>> {
@@ -144,8 +170,7 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_change_renews_what_it_concerns() {
+    fn counted() -> Counted {
         let key = rcgen::KeyPair::generate().unwrap();
         let parameters = rcgen::CertificateParams::new(vec!["a".into()]).unwrap();
         let mut tls = secret(&parameters.self_signed(&key).unwrap().pem(), &key.serialize_pem());
@@ -153,12 +178,21 @@ mod tests {
         let spec = json!({"tls": [{"hosts": ["a"], "secretName": "tls"}],
             "defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}});
         let ingress = json!({"metadata": {"name": "i", "namespace": "shop"}, "spec": spec});
-        let sources = Counted {
+        let slice = json!({"metadata": {"namespace": "shop", "labels": {"kubernetes.io/service-name": "web"}},
+            "addressType": "IPv4", "ports": [{"port": 8080}], "endpoints": [{"addresses": ["10.244.0.5"]}]});
+        Counted {
             ingress: Arc::new(serde_json::from_value(ingress).unwrap()),
             secret: Arc::new(tls),
+            slice: Arc::new(serde_json::from_value(slice).unwrap()),
+            pods: Cell::default(),
             ingresses: Cell::default(),
             services: Cell::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_change_renews_what_it_concerns() {
+        let sources = counted();
         let shop = |name: &str| ObjectKey::namespaced("shop", name);
         let mut maker = Maker::default();
         assert!(!maker.leads_to(&shop("web")) && !maker.shows(&shop("tls")));
@@ -176,5 +210,34 @@ mod tests {
         assert_eq!((sources.ingresses.get(), sources.services.get()), (1, 2));
         let shown = |made: &Made| made.table.certificates.find("a").unwrap().clone();
         assert!(Arc::ptr_eq(&shown(&second), &shown(&third)), "the Secret is the same");
+    }
+
+    #[test]
+    fn a_slice_leads_to_no_pod_of_another_namespace() {
+        let pod = |namespace: &str| -> Arc<Pod> {
+            let status = json!({"phase": "Running", "podIPs": [{"ip": "10.244.0.5"}]});
+            let metadata = json!({"name": "p", "namespace": namespace});
+            Arc::new(serde_json::from_value(json!({"metadata": metadata, "status": status})).unwrap())
+        };
+        let sources = counted();
+        let mut maker = Maker::default();
+        assert!(!maker.is_named_by_others(&pod("bank")), "nothing is named yet");
+        for (name, pods, want) in [
+            ("of no pod", vec![], 1),
+            ("of its own", vec![pod("shop")], 1),
+            ("of another's", vec![pod("bank")], 0),
+            ("of nobody any more", vec![], 1),
+        ] {
+            sources.pods.set(pods);
+            let made = maker.renew(Due { routes: true, services: true, certificates: false }, &sources);
+            let behind = &made.table.services[&ObjectKey::namespaced("shop", "web")];
+            let endpoints = behind.slices.iter().flat_map(|slice| slice.endpoints.iter().flatten());
+            assert_eq!(endpoints.count(), want, "{name}");
+            // also while it is not led to: it may go
+            assert!(
+                maker.is_named_by_others(&pod("bank")) && !maker.is_named_by_others(&pod("shop")),
+                "{name}"
+            );
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::{ACTOR, IngressConfig, NAME, classes, status};
 use api::ObjectKey;
 use cluster::roles::{ComponentRole, READ, events, rule};
 use cluster::{Actor, Client, Cluster, Recorder, Subscription};
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kinds::endpoints::service_of;
@@ -23,7 +23,7 @@ const RETRY: Duration = Duration::from_secs(30);
 
 pub fn role() -> ComponentRole {
     let rules = vec![
-        rule(READ, &[""], &["secrets", "services"]),
+        rule(READ, &[""], &["pods", "secrets", "services"]),
         rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
         rule(READ, &["networking.k8s.io"], &["ingresses", "ingressclasses"]),
         rule(&["patch", "update"], &["networking.k8s.io"], &["ingresses/status"]),
@@ -51,6 +51,7 @@ pub async fn run(cluster: Cluster, config: IngressConfig, stop: CancellationToke
     let mut classes = Changes::<IngressClass>::of(&controller.cluster);
     let mut services = Changes::<Service>::of(&controller.cluster);
     let mut slices = Changes::<EndpointSlice>::of(&controller.cluster);
+    let mut pods = Changes::<Pod>::of(&controller.cluster);
     let mut secrets = Changes::<Secret>::of(&controller.cluster);
     let mut due = Due::default();
     loop {
@@ -60,6 +61,7 @@ pub async fn run(cluster: Cluster, config: IngressConfig, stop: CancellationToke
         let behind = [
             services.drain(|service| maker.leads_to(&key_of(&service.metadata))),
             slices.drain(|slice| service_of(slice).is_some_and(|service| maker.leads_to(&service))),
+            pods.drain(|pod| maker.is_named_by_others(pod)),
         ];
         due.routes |= routes;
         due.services |= behind.contains(&true);
@@ -78,6 +80,7 @@ pub async fn run(cluster: Cluster, config: IngressConfig, stop: CancellationToke
             () = classes.wait(|_| true) => {}
             () = services.wait(|service| maker.leads_to(&key_of(&service.metadata))) => {}
             () = slices.wait(|slice| service_of(slice).is_some_and(|service| maker.leads_to(&service))) => {}
+            () = pods.wait(|pod| maker.is_named_by_others(pod)) => {}
             () = secrets.wait(|secret| maker.shows(&key_of(&secret.metadata))) => {}
             () = tokio::time::sleep(RETRY), if is_owing => due.routes = true,
         }
@@ -213,6 +216,10 @@ impl Sources for Cluster {
 
     fn slices(&self) -> Vec<Arc<EndpointSlice>> {
         self.informer::<EndpointSlice>().list(None)
+    }
+
+    fn pods(&self) -> Vec<Arc<Pod>> {
+        self.informer::<Pod>().list(None)
     }
 
     fn secret(&self, key: &ObjectKey) -> Option<Arc<Secret>> {

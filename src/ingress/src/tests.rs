@@ -265,3 +265,20 @@ async fn a_connection_becomes_a_websocket_and_nothing_else() {
     let (_, heard) = heard.split_once("admin:").unwrap();
     assert!(heard.contains("upgrade: websocket"), "{heard}");
 }
+
+#[tokio::test]
+async fn nobody_is_told_of_a_protocol_that_he_did_not_ask_for() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut heard = [0; 4096];
+            let _ = stream.read(&mut heard).await;
+            let changed = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
+            let _ = stream.write_all(changed.as_bytes()).await;
+        }
+    });
+    let (at, _stop) = lead_to([("public", address), ("admin", address)], Shared::default()).await;
+    let answer = said(at, "GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 502") && !answer.contains("200 OK"), "{answer}");
+}

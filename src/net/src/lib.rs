@@ -17,6 +17,7 @@ mod frontends;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod heal;
+mod hold;
 mod ipam;
 mod isolation;
 mod kept;
@@ -40,6 +41,7 @@ mod shared;
 mod shares;
 mod structure;
 mod sysctl;
+mod table_objects;
 
 pub use config::NetConfig;
 pub use cri::{Attachment, Protocol};

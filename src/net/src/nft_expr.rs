@@ -6,7 +6,7 @@ use nftables::expr::{
     CT, Expression, Fib, FibFlag, FibResult, Meta, MetaKey, NamedExpression, Payload, PayloadField, Prefix,
     SetItem,
 };
-use nftables::stmt::{JumpTarget, Mangle, Match, Operator, Statement, VerdictMap};
+use nftables::stmt::{Accept, JumpTarget, Mangle, Match, Operator, Statement, VerdictMap};
 use std::net::Ipv4Addr;
 
 pub(crate) fn pod_links(config: &NetConfig) -> Expression<'static> {
@@ -86,4 +86,10 @@ pub(crate) fn set_of<const N: usize>(parts: [Expression<'static>; N]) -> Express
 pub(crate) fn prefix(range: ipnet::Ipv4Net) -> Expression<'static> {
     let addr = Box::new(Expression::String(range.network().to_string().into()));
     Expression::Named(NamedExpression::Prefix(Prefix { addr, len: range.prefix_len().into() }))
+}
+
+/// A rule for what was let through before.
+pub(crate) fn goes_on() -> Vec<Statement<'static>> {
+    let known = Expression::List(["established", "related"].map(|s| Expression::String(s.into())).into());
+    vec![compare(ct("state"), Operator::IN, known), Statement::Accept(Some(Accept {}))]
 }

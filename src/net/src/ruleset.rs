@@ -1,7 +1,7 @@
 //! The profile's table as it is in the kernel: what was applied, and the way to what should be.
 
 use crate::conntrack::{Own, Stale, forgets_client, strays_from_port};
-use crate::isolation::{Layout, change, inventory, replace};
+use crate::isolation::{HOOKS, Layout, change, inventory, replace};
 use crate::nft::{Batch, Element, Flow, Netfilter, OwnPorts, Set};
 use crate::nft_cli::{self, ForeignChain};
 use crate::plan::{FRONTEND_SETS, Frontends, Plan};
@@ -23,6 +23,8 @@ pub(crate) struct Ruleset {
     networks: BTreeSet<Element>,
     service_ranges: BTreeSet<Element>,
     isolation: Applied,
+    /// Somebody is isolated, or was before the start.
+    isolates: bool,
 }
 
 /// What is known of the isolation in the kernel.
@@ -51,12 +53,15 @@ impl Ruleset {
             networks: BTreeSet::new(),
             service_ranges: BTreeSet::new(),
             isolation: Applied::Unknown,
+            isolates: false,
         };
         // some versions of nft die of what others have in their tables; then ours is built anew
         let unknown =
             |error: NetError| tracing::warn!(%error, "whether the table is as it should be is not known");
         ruleset.chains = ruleset.own_chains(nft_cli::chains().map_err(unknown).unwrap_or_default());
         if !ruleset.chains.contains(&structure::fingerprint(config)) {
+            let found = ruleset.netfilter.names(&ruleset.table)?;
+            ruleset.isolates = HOOKS.iter().any(|(name, _)| found.chains.contains(*name));
             ruleset.build()?;
         }
         Ok(ruleset)
@@ -68,13 +73,14 @@ impl Ruleset {
     }
 
     fn build(&mut self) -> Result<()> {
-        structure::apply(&self.config, &self.netfilter)?;
+        structure::apply(&self.config, &self.netfilter, self.isolates)?;
         self.chains.clear();
         let plan = Plan::replace(BTreeSet::new(), &self.frontends);
         let (mut batch, made) = plan.batch(&self.table, &self.chains);
         batch.add(self.sandboxes.values().flatten().chain(&self.networks).chain(&self.service_ranges));
         if let Applied::Known(layout) = &self.isolation {
-            change(&mut batch, &Layout::default(), layout);
+            // what holds everybody back goes in the same moment
+            replace(&mut batch, &self.netfilter.names(&self.table)?, layout);
         }
         self.netfilter.commit(batch)?;
         self.chains.extend(made);
@@ -327,6 +333,7 @@ impl Ruleset {
             }
             Ok(()) => {}
         }
+        self.isolates = !wanted.is_empty();
         self.isolation = Applied::Known(wanted);
         Ok(())
     }

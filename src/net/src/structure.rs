@@ -8,14 +8,15 @@ use crate::config::hash;
 use crate::frontends::{CHECK_SOURCE, MARK, REFUSE, key};
 use crate::nft::{Batch, Expression as Nft, Field, Holds, Netfilter, Register, Set};
 use crate::nft_expr::{
-    any_door, between, compare, concat, ct, equal, follow, frontend, jump, loopback, meta, payload,
+    any_door, between, compare, concat, ct, equal, follow, frontend, goes_on, jump, loopback, meta, payload,
     pod_links, prefix, set_mark, set_of, to_this_machine,
 };
-use crate::{NetConfig, NetError, Result, nft_cli};
+use crate::table_objects::{Statements, base_chain, chain, object, rule};
+use crate::{NetConfig, NetError, Result, hold, nft_cli};
 use nftables::expr::{BinaryOperation, Expression, MetaKey};
-use nftables::schema::{Chain, NfListObject, Rule, Table};
+use nftables::schema::{NfListObject, Table};
 use nftables::stmt::{Accept, Drop, JumpTarget, Match, Operator, Reject, RejectType, Statement};
-use nftables::types::{NfChainPolicy, NfChainType, NfFamily, NfHook, RejectCode};
+use nftables::types::{NfChainType, NfFamily, NfHook, RejectCode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -34,8 +35,6 @@ const RAW: i32 = -300;
 const DESTINATION_NAT: i32 = -100;
 const FILTER: i32 = 0;
 const SOURCE_NAT: i32 = 100;
-
-type Statements = Vec<Statement<'static>>;
 
 /// The name of an empty chain that says which structure the table has.
 pub(crate) fn fingerprint(config: &NetConfig) -> String {
@@ -60,11 +59,12 @@ pub(crate) fn chains(config: &NetConfig) -> BTreeMap<String, usize> {
     chains
 }
 
-/// Replaces the table, with all that is in it.
-pub(crate) fn apply(config: &NetConfig, netfilter: &Netfilter) -> Result<()> {
+/// Replaces the table, with all that is in it. `holds`: nobody of the pods' range begins anything until it is said who may.
+pub(crate) fn apply(config: &NetConfig, netfilter: &Netfilter, holds: bool) -> Result<()> {
     let table = json!({ "table": { "family": "ip", "name": config.table() } });
     let mut commands = vec![json!({ "add": table }), json!({ "delete": table })];
-    commands.extend(objects(config).into_iter().map(|object| json!({ "add": object })));
+    let held = if holds { hold::objects(config) } else { Vec::new() };
+    commands.extend(objects(config).into_iter().chain(held).map(|object| json!({ "add": object })));
     nft_cli::apply(&json!({ "nftables": commands }).to_string())?;
     let mut rest = rest(config);
     // the last step: a table without it is built anew
@@ -275,12 +275,11 @@ fn raw(config: &NetConfig) -> Vec<Statements> {
 /// Who of the networks may send to whom. Members of one meet; from elsewhere comes only what was asked for, or was led to
 /// a published port or a service.
 fn forward() -> Vec<Statements> {
-    let known = Expression::List(["established", "related"].map(|s| Expression::String(s.into())).into());
     let accept = || Statement::Accept(Some(Accept {}));
     let drop = || Statement::Drop(Some(Drop {}));
     let led = compare(ct("status"), Operator::IN, Expression::String("dnat".into()));
     vec![
-        vec![compare(ct("state"), Operator::IN, known), accept()],
+        goes_on(),
         vec![between(Operator::EQ, Set::Neighbours), accept()],
         vec![between(Operator::EQ, Set::Confined), drop()],
         vec![led, accept()],
@@ -319,44 +318,6 @@ fn postrouting(config: &NetConfig) -> Vec<Statements> {
         ],
         vec![between(Operator::EQ, Set::Leaving), between(Operator::NEQ, Set::Barred), masquerade()],
     ]
-}
-
-fn chain(config: &NetConfig, name: &str) -> Value {
-    object(NfListObject::Chain(Chain { handle: None, ..plain_chain(config, name) }))
-}
-
-fn base_chain(config: &NetConfig, name: &str, (kind, hook, priority): (NfChainType, NfHook, i32)) -> Value {
-    object(NfListObject::Chain(Chain {
-        _type: Some(kind),
-        hook: Some(hook),
-        prio: Some(priority),
-        policy: Some(NfChainPolicy::Accept),
-        ..plain_chain(config, name)
-    }))
-}
-
-fn plain_chain(config: &NetConfig, name: &str) -> Chain<'static> {
-    Chain {
-        family: NfFamily::IP,
-        table: config.table().into(),
-        name: name.to_owned().into(),
-        ..Chain::default()
-    }
-}
-
-fn rule(config: &NetConfig, chain: &str, statements: Statements) -> Value {
-    object(NfListObject::Rule(Rule {
-        family: NfFamily::IP,
-        table: config.table().into(),
-        chain: chain.to_owned().into(),
-        expr: statements.into(),
-        ..Rule::default()
-    }))
-}
-
-/// These types have string keys only, and that is all that serialising to a value can fail at.
-fn object(object: NfListObject) -> Value {
-    serde_json::to_value(object).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -228,6 +228,41 @@ fn what_was_let_through_goes_on_and_what_is_applied_stays() {
 }
 
 #[test]
+fn who_is_isolated_stays_so_while_the_table_is_made_anew() {
+    alone("who_is_isolated_stays_so_while_the_table_is_made_anew", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let (a, b) = (pod(&network, "a").await, pod(&network, "b").await);
+        let closed = || ingress(class(&[a.ip], []));
+        network.set_isolation(closed()).await.unwrap();
+        let ruleset = sh("nft list ruleset");
+        drop(network);
+        // the table of a version that had another structure
+        sh("nft delete chain ip monopod-test \
+            $(nft list chains | sed -n 's/.*chain \\(layout-[0-9a-f]*\\).*/\\1/p')");
+        let network = Network::start(config()).await.unwrap();
+        network.adopt("a", &netns("a"), &a, &[]).await.unwrap();
+        network.adopt("b", &netns("b"), &b, &[]).await.unwrap();
+        for to in [a.ip, b.ip] {
+            assert_eq!(tcp(Some("client"), at(to, 8080)), Err(TimedOut), "nobody has said yet who may");
+            assert_eq!(tcp(None, at(to, 8080)).map(drop), Ok(()), "the machine may");
+        }
+        network.set_isolation(closed()).await.unwrap();
+        assert_eq!(sh("nft list ruleset"), ruleset, "nothing of it is left");
+        assert_eq!(tcp(Some("client"), at(b.ip, 8080)).map(drop), Ok(()));
+        assert_eq!(tcp(Some("client"), at(a.ip, 8080)), Err(TimedOut));
+
+        // and where nobody was isolated everything goes on
+        network.set_isolation(Isolation::default()).await.unwrap();
+        drop(network);
+        sh("nft delete chain ip monopod-test \
+            $(nft list chains | sed -n 's/.*chain \\(layout-[0-9a-f]*\\).*/\\1/p')");
+        let _network = Network::start(config()).await.unwrap();
+        assert_eq!(tcp(Some("client"), at(a.ip, 8080)).map(drop), Ok(()));
+    });
+}
+
+#[test]
 fn no_link_comes_up_before_the_gate_has_answered() {
     alone("no_link_comes_up_before_the_gate_has_answered", || async {
         lan();

@@ -4,7 +4,7 @@
 use api::Status;
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
-use kinds::endpoints::condition;
+use kinds::endpoints::{condition, holds_names, may_be_led_to};
 use kinds::pod as ask;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -89,15 +89,7 @@ impl<'p> Name<'p> {
 /// What may be reached through the API server: never the loopback device or the link of the machine that it runs on.
 fn proxyable(address: &str) -> Result<IpAddr, Status> {
     let parsed: Option<IpAddr> = address.parse().ok();
-    let may = |address: &IpAddr| {
-        let special = match address.to_canonical() {
-            IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
-            IpAddr::V6(v6) => v6.is_unicast_link_local(),
-        };
-        let canonical = address.to_canonical();
-        !(special || canonical.is_loopback() || canonical.is_unspecified() || canonical.is_multicast())
-    };
-    parsed.filter(may).ok_or_else(|| Status::bad_request("address not allowed"))
+    parsed.filter(|address| may_be_led_to(*address)).ok_or_else(|| Status::bad_request("address not allowed"))
 }
 
 /// The addresses at which the pod itself answers. One that has ended still says which it had; by now it may be that of a pod of
@@ -194,7 +186,7 @@ pub(super) fn of_service(
         pod.map(|pod| addresses_of(pod.name.as_deref().unwrap_or_default())).unwrap_or_default()
     };
     let mut found = Vec::new();
-    for slice in slices {
+    for slice in slices.iter().filter(|slice| !holds_names(slice)) {
         let mut ports = slice.ports.iter().flatten();
         let number = ports.find(|p| p.name.as_deref().unwrap_or_default() == port).and_then(|p| p.port);
         let Some(number) = number.and_then(|number| u16::try_from(number).ok()) else { continue };
@@ -390,6 +382,11 @@ mod tests {
                 of_service(&name, port, "shop", std::slice::from_ref(&slice), Endpoints::OfPods, addresses);
             assert_eq!(found.iter().map(Target::to_string).collect::<Vec<_>>(), want, "{text}");
         }
+        let named = EndpointSlice { address_type: "FQDN".to_owned(), ..slice.clone() };
+        let name = Name::parse("web:80", "service").unwrap();
+        let port = port_of_service(&name, &service).unwrap();
+        let found = of_service(&name, port, "shop", &[named], Endpoints::Any, addresses);
+        assert!(found.is_empty(), "digits with dots are a name as well: {found:?}");
         let name = Name::parse("web:81", "service").unwrap();
         let refused = port_of_service(&name, &service).unwrap_err();
         let words = "no service port 81 found for service \"web\"";

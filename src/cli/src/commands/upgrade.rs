@@ -9,8 +9,8 @@ use anyhow::Result;
 use appliance::{Paths, Step};
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -51,14 +51,19 @@ impl Upgrade {
             _ => println!("{own} → {new}"),
         }
         let running = profiles_running_from(&target);
+        // from here to the end there is a program that no daemon runs from, or a daemon that does not run
+        appliance::outlast_signals()?;
         let kept = beside(&target, "previous");
         let _ = fs::remove_file(&kept);
         let failed = |e: std::io::Error| failures::UPGRADE.because(format!("{}: {e}", target.display()));
         fs::hard_link(&target, &kept).map_err(failed)?;
-        fs::rename(&staged.0, &target).map_err(failed)?;
+        fs::rename(&staged.0, &target).map_err(|e| {
+            let _ = fs::remove_file(&kept);
+            failed(e)
+        })?;
         for (index, paths) in running.iter().enumerate() {
             let Err(error) = restart(paths, &target) else {
-                println!("{} goes on with it", paths.profile);
+                say(&format!("{} goes on with it", paths.profile));
                 continue;
             };
             fs::rename(&kept, &target).map_err(failed)?;
@@ -73,9 +78,14 @@ impl Upgrade {
             return Err(failures::UPGRADE.because(format!("{}: {error:#}; {then}", paths.profile)));
         }
         let _ = fs::remove_file(&kept);
-        println!("{} is version {new} now", target.display());
+        say(&format!("{} is version {new} now", target.display()));
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// To whoever still listens: a terminal that has gone away is no reason to stop half-way.
+fn say(words: &str) {
+    let _ = writeln!(std::io::stdout(), "{words}");
 }
 
 fn refused(file: &Path, why: &str) -> anyhow::Error {
@@ -112,12 +122,19 @@ impl Staged {
         check_machine(&new, &own).map_err(|why| refused(file, &why))?;
         let staged = Staged(beside(target, "new"));
         let _ = fs::remove_file(&staged.0);
-        let copied = fs::copy(file, &staged.0)
-            .and_then(|_| fs::set_permissions(&staged.0, fs::Permissions::from_mode(0o755)))
-            .and_then(|()| fs::File::open(&staged.0)?.sync_all());
+        let copied = copy(file, &staged.0);
         copied.map_err(|e| failures::UPGRADE.because(format!("{}: {e}", staged.0.display())))?;
         Ok(staged)
     }
+}
+
+/// Never with the rights that `file` has: a download that all may write would be a copy that all may write, for as long as it is
+/// made, and who has opened it then writes to root's program ever after.
+fn copy(file: &Path, to: &Path) -> std::io::Result<()> {
+    let mut made = fs::File::options().write(true).create_new(true).mode(0o600).open(to)?;
+    std::io::copy(&mut fs::File::open(file)?, &mut made)?;
+    made.set_permissions(fs::Permissions::from_mode(0o755))?;
+    made.sync_all()
 }
 
 impl Drop for Staged {
@@ -232,6 +249,20 @@ mod tests {
         for none in [&b""[..], b"#!/bin/sh\n", b"\x7fELF"] {
             assert!(check_machine(none, &own).unwrap_err().contains("no program"));
         }
+    }
+
+    #[test]
+    fn a_copy_is_made_anew_and_nobodys_to_write() {
+        let dir = std::env::temp_dir().join(format!("monopod-upgrade-{}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        let (given, to) = (dir.join("given"), dir.join("to"));
+        fs::write(&given, "program").unwrap();
+        fs::set_permissions(&given, fs::Permissions::from_mode(0o666)).unwrap();
+        copy(&given, &to).unwrap();
+        let made = fs::metadata(&to).unwrap().permissions().mode() & 0o7777;
+        let (held, again) = (fs::read_to_string(&to).unwrap(), copy(&given, &to).is_err());
+        fs::remove_dir_all(&dir).unwrap();
+        assert_eq!((held.as_str(), made, again), ("program", 0o755, true), "what is there is not written to");
     }
 
     #[test]

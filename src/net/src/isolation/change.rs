@@ -5,7 +5,7 @@ use crate::nft::{Batch, Expression, Hook, IntervalSet, Names, Register, Set, Ver
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where packets are judged that pass through, and those that come to the machine itself.
-const HOOKS: [(&str, Hook); 2] = [("isolation", Hook::Forward), ("isolation-input", Hook::Input)];
+pub(crate) const HOOKS: [(&str, Hook); 2] = [("isolation", Hook::Forward), ("isolation-input", Hook::Input)];
 const FILTER: i32 = 0; // NF_IP_PRI_FILTER: after the translation
 
 /// From what is applied.

@@ -14,7 +14,7 @@ mod ranges;
 #[cfg(test)]
 mod testing;
 
-pub(crate) use change::{change, inventory, replace};
+pub(crate) use change::{HOOKS, change, inventory, replace};
 pub(crate) use layout::Layout;
 
 use crate::{Protocol, SharedSet};
