@@ -53,6 +53,7 @@ mod token_request;
 mod token_secrets;
 mod token_uses;
 mod tokens;
+mod uid_conflict;
 mod usage;
 mod watch;
 mod watch_all;

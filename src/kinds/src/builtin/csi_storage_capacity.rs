@@ -9,6 +9,7 @@ use k8s_openapi::api::storage::v1::CSIStorageCapacity;
 impl TypedKind for CSIStorageCapacity {
     const SINGULAR: &'static str = "csistoragecapacity";
     const PLURAL: &'static str = "csistoragecapacities";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
         Column::new("StorageClassName", "string", "The class of the volumes"),
