@@ -44,7 +44,7 @@ pub(crate) async fn answer(
     let version = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
     let target = target_of(&version, info)?;
     let chosen = view_of(request, info, &target)?;
-    let include = params::include(request)?;
+    let include = params::include(request, chosen.view)?;
     let remarks = Remarks::collected().audited(request.trail.is_kept());
     remarks.warn_all(version.deprecation().map(str::to_owned));
     let call = Call { edge, actor, target, chosen, include, remarks: remarks.clone() };
@@ -196,7 +196,7 @@ impl Call<'_> {
 
     /// The object in the body. What a strict reader would refuse is told, or refused.
     async fn decode(&self, request: &mut Request) -> Result<Box<dyn Instance>, Status> {
-        let strictness = params::field_validation(request)?;
+        let strictness = params::field_validation(request);
         let version = &self.target.version;
         let body = request.json_body().await?;
         check_kind(version, &body)?;
@@ -240,7 +240,7 @@ impl Call<'_> {
             return self.apply(request).await;
         }
         let options = self.heard(params::patch(request)?);
-        let strictness = params::field_validation(request)?;
+        let strictness = params::field_validation(request);
         let patch = Patch::read(request).await?;
         let version = &self.target.version;
         let change = |current: &Object| {
@@ -257,7 +257,7 @@ impl Call<'_> {
     async fn apply(&self, request: &mut Request) -> Result<Response, Status> {
         let (options, force) = params::apply(request)?;
         let options = self.heard(options);
-        let validation = params::field_validation(request)?;
+        let validation = params::field_validation(request);
         let config = request.yaml_body().await?;
         let doubled_keys = match validation {
             FieldValidation::Ignore => Vec::new(),

@@ -85,7 +85,7 @@ pub(crate) fn answer(
         framing,
         version: target.version.clone(),
         view: chosen.view,
-        include: params::include(request)?,
+        include: params::include(request, chosen.view)?,
         bookmarks: request.flag("allowWatchBookmarks")?,
         ends: now + life.min(LONGEST_LIFE),
         next_bookmark: now + BOOKMARK_EVERY,
