@@ -53,6 +53,7 @@ mod certificate_signing_request;
 mod certificate_signing_request_validation;
 pub mod certificate_subject;
 mod checks;
+mod claim_status;
 mod cluster_role;
 mod cluster_role_binding;
 mod cluster_trust_bundle;
