@@ -87,6 +87,7 @@ mod ip_address;
 mod job;
 mod job_status_validation;
 mod job_validation;
+mod job_warnings;
 mod lease;
 mod limit_range;
 mod mutating_admission_policy;
