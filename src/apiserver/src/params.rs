@@ -66,7 +66,7 @@ fn version_match(request: &Request, watches: bool) -> Result<Option<VersionMatch
         Some("Exact") => Some(VersionMatch::Exact),
         Some("NotOlderThan") => Some(VersionMatch::NotOlderThan),
         Some(other) => {
-            errors.not_supported("resourceVersionMatch", other, &["Exact", "NotOlderThan"]);
+            errors.not_supported("resourceVersionMatch", other, &["Exact", "NotOlderThan", ""]);
             None
         }
     };
@@ -76,11 +76,13 @@ fn version_match(request: &Request, watches: bool) -> Result<Option<VersionMatch
 
 pub(crate) fn watch(request: &Request) -> Result<WatchParams, Status> {
     version_match(request, true)?;
+    let sends_initial = request.flag("sendInitialEvents")?;
     Ok(WatchParams {
         labels: labels(request)?,
         fields: fields(request)?,
         resource_version: resource_version(request)?,
-        send_initial_events: request.flag("sendInitialEvents")?,
+        send_initial_events: sends_initial,
+        from_now: request.parameter("sendInitialEvents").is_some() && !sends_initial,
     })
 }
 

@@ -102,6 +102,18 @@ fn a_list_is_asked_for_in_a_way_that_makes_sense() {
 }
 
 #[test]
+fn a_watch_that_wants_nothing_of_what_exists_gets_nothing_of_it() {
+    for (query, want) in [
+        ("", (false, false)),
+        ("sendInitialEvents=true&resourceVersionMatch=NotOlderThan", (true, false)),
+        ("sendInitialEvents=false&resourceVersionMatch=NotOlderThan", (false, true)),
+    ] {
+        let params = watch(&asked(query)).unwrap();
+        assert_eq!((params.send_initial_events, params.from_now), want, "{query}");
+    }
+}
+
+#[test]
 fn a_watch_that_begins_with_what_exists_says_from_when() {
     let cases = [
         ("sendInitialEvents=true", 422),
