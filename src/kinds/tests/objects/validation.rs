@@ -587,6 +587,45 @@ fn volumes_claims_and_classes_are_printed_as_kubectl_shows_them() {
 }
 
 #[test]
+fn faults_of_a_pod_are_told_in_upstreams_order() {
+    let bad = json!({
+        "volumes": [{"name": "A"}], "restartPolicy": "Now", "dnsPolicy": "Now", "nodeSelector": {"a b": ""},
+        "readinessGates": [{"conditionType": "a b"}], "schedulingGates": [{"name": "a b"}], "serviceAccountName": "A b",
+        "activeDeadlineSeconds": 0, "hostname": "A b", "tolerations": [{"key": "a b", "operator": "Exists"}],
+        "hostAliases": [{"ip": "x"}], "priorityClassName": "A b", "runtimeClassName": "A b", "preemptionPolicy": "Now",
+        "os": {"name": "plan9"}, "containers": [{"name": "A", "image": "x"}],
+    });
+    let (registry, bad) = (kinds::all(), pod(&bad));
+    let version = version(&registry, &bad);
+    let said = faults(&version, &*created(&version, &bad));
+    let want = [
+        "volumes",
+        "containers",
+        "restartPolicy",
+        "dnsPolicy",
+        "nodeSelector",
+        "readinessGates",
+        "schedulingGates",
+        "serviceAccountName",
+        "activeDeadlineSeconds",
+        "hostname",
+        "tolerations",
+        "hostAliases",
+        "priorityClassName",
+        "runtimeClassName",
+        "preemptionPolicy",
+        "os",
+    ];
+    let is_of = |text: &str, field: &str| {
+        let rest = text.strip_prefix("spec.").and_then(|rest| rest.strip_prefix(field));
+        rest.is_some_and(|rest| rest.starts_with(['.', ':', '[']))
+    };
+    let places: Vec<Option<usize>> =
+        want.into_iter().map(|field| said.iter().position(|text| is_of(text, field))).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?} {said:#?}");
+}
+
+#[test]
 fn a_status_is_judged_by_itself() {
     let counts = json!({"status": {"replicas": 1, "readyReplicas": 2}});
     let template =
