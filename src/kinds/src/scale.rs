@@ -28,7 +28,7 @@ pub fn of(object: &dyn Instance) -> Option<Scale> {
     })
 }
 
-/// Sets the wanted number, with the scale's resourceVersion as precondition.
+/// Sets the wanted number, with the scale's resourceVersion and uid as preconditions, and what it says of its place.
 ///
 /// # Errors
 /// A negative number; a kind that can not be scaled.
@@ -43,7 +43,15 @@ pub fn set(object: &mut dyn Instance, scale: &Scale) -> Result<(), Status> {
     if object.scale().is_none() {
         return Err(Status::new(Reason::NotFound, "the server could not find the requested resource"));
     }
-    object.meta_mut().resource_version.clone_from(&scale.metadata.resource_version);
+    let (of, said) = (object.meta_mut(), &scale.metadata);
+    of.resource_version.clone_from(&said.resource_version);
+    for (of, said) in
+        [(&mut of.name, &said.name), (&mut of.namespace, &said.namespace), (&mut of.uid, &said.uid)]
+    {
+        if said.as_deref().is_some_and(|said| !said.is_empty()) {
+            of.clone_from(said);
+        }
+    }
     object.set_replicas(replicas);
     Ok(())
 }
