@@ -1,7 +1,7 @@
 //! A client's PUT: it changes what is there, and of some kinds makes what is not.
 
 use crate::apply::{Applied, ManagedFields};
-use crate::uid_conflict::uid_conflict;
+use crate::identity::{check_name, uid_conflict};
 use crate::{Actor, Attributes, Cluster, Target, Verb, WriteOptions};
 use ::api::{Gvk, Object, Reason, Status};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -76,17 +76,6 @@ impl Cluster {
 
 fn asked_uid(meta: &ObjectMeta) -> Option<&str> {
     meta.uid.as_deref().filter(|uid| !uid.is_empty())
-}
-
-/// Upstream's `checkName`: a body that leaves the name out has none, whatever the path says.
-fn check_name(meta: &ObjectMeta, target: &Target) -> Result<(), Status> {
-    let on_url = target.name.as_deref().unwrap_or_default();
-    match meta.name.as_deref().unwrap_or_default() {
-        "" => Err(Status::bad_request(format!(
-            "the name of the object ({on_url} based on URL) was undeterminable: name must be provided"
-        ))),
-        _ => Ok(()),
-    }
 }
 
 /// That it is the object which the client has seen. Of some kinds he must say which state of it (upstream's

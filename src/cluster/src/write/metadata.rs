@@ -2,8 +2,8 @@
 
 use crate::Target;
 use crate::clock::now;
+use crate::identity::uid_conflict;
 use crate::name_suffix::{self, name_suffix};
-use crate::uid_conflict::uid_conflict;
 use ::api::{ResourceVersion, Status};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
