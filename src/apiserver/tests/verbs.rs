@@ -125,4 +125,35 @@ async fn a_scale_is_that_of_the_object_that_it_names() {
             answer.body
         );
     }
+    let apply = async |manager: &str, replicas: u8, more: &str| {
+        let line = format!("PATCH {all}/web/scale?fieldManager={manager}{more}");
+        let scale = format!(
+            "apiVersion: autoscaling/v1\nkind: Scale\nmetadata: {{name: web}}\nspec: {{replicas: {replicas}}}\n"
+        );
+        let headers = [("Content-Type", "application/apply-patch+yaml")];
+        server.ask(Who::Admin, &line, &headers, scale.as_bytes()).await
+    };
+    for (name, manager, replicas, more, code) in [
+        ("of who put it", "one", 5, "", 409),
+        ("the same", "one", 3, "", 200),
+        ("of two", "one", 5, "&force=true", 200),
+        ("of one", "one", 6, "", 200),
+        ("of another", "two", 7, "", 409),
+    ] {
+        let answer = apply(manager, replicas, more).await;
+        assert_eq!(answer.code, code, "{name}: {}", answer.body);
+        if code == 200 {
+            let shown = answer.json();
+            assert_eq!(
+                (&shown["kind"], &shown["spec"]["replicas"]),
+                (&json!("Scale"), &json!(replicas)),
+                "{name}"
+            );
+        }
+    }
+    let web = server.ask(Who::Admin, &format!("GET {all}/web"), &[], b"").await.json();
+    let managers = web["metadata"]["managedFields"].as_array().unwrap();
+    let one = managers.iter().find(|entry| entry["manager"] == "one").unwrap();
+    assert_eq!((&one["operation"], &one["subresource"]), (&json!("Apply"), &json!("scale")));
+    assert_eq!(one["fieldsV1"]["f:spec"], json!({"f:replicas": {}}));
 }

@@ -4,6 +4,7 @@ use crate::{ErrorList, Instance, ScaleNumbers};
 use api::{Gvk, Reason, Status};
 use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use serde_json::{Value, json};
 
 /// In the words of a query; `None` where it is no good selector.
 pub(crate) fn told(selector: &LabelSelector) -> Option<String> {
@@ -26,6 +27,26 @@ pub fn of(object: &dyn Instance) -> Option<Scale> {
         spec: Some(ScaleSpec { replicas: Some(wanted.unwrap_or(0)) }),
         status: Some(ScaleStatus { replicas: current.unwrap_or(0), selector }),
     })
+}
+
+/// What an apply of the scale says of its object, a built-in kind: these have their replicas in one place.
+pub fn as_applied(scale: &Scale, of: &Gvk) -> Value {
+    let said = &scale.metadata;
+    let mut config = json!({"apiVersion": of.api_version(), "kind": of.kind, "metadata": {}, "spec": {}});
+    for (field, value) in [
+        ("name", &said.name),
+        ("namespace", &said.namespace),
+        ("uid", &said.uid),
+        ("resourceVersion", &said.resource_version),
+    ] {
+        if let Some(value) = value {
+            config["metadata"][field] = value.as_str().into();
+        }
+    }
+    if let Some(replicas) = scale.spec.as_ref().and_then(|spec| spec.replicas) {
+        config["spec"]["replicas"] = replicas.into();
+    }
+    config
 }
 
 /// Sets the wanted number, with the scale's resourceVersion and uid as preconditions, and what it says of its place.
