@@ -38,6 +38,7 @@ mod negotiate;
 mod objects;
 mod openapi_cache;
 mod openapi_documents;
+mod outcome;
 mod own_authority;
 mod params;
 mod parse_budget;

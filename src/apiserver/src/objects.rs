@@ -1,5 +1,7 @@
 //! The verbs on objects.
 
+mod scale;
+
 use crate::negotiate::{self, Chosen, Shape, Shown, View};
 use crate::patch_body::{APPLY_YAML, Patch};
 use crate::request::{Request, typed, typed_body};
@@ -15,7 +17,6 @@ use cluster::{
 };
 use http::Method;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestStatus};
-use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::api::policy::v1::Eviction;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kinds::{FieldValidation, Instance, Scope, Subresource, Version};
@@ -44,7 +45,7 @@ pub(crate) async fn answer(
     let version = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
     let target = target_of(&version, info)?;
     let chosen = view_of(request, info, &target)?;
-    let include = params::include(request)?;
+    let include = params::include(request, chosen.view)?;
     let remarks = Remarks::collected().audited(request.trail.is_kept());
     remarks.warn_all(version.deprecation().map(str::to_owned));
     let call = Call { edge, actor, target, chosen, include, remarks: remarks.clone() };
@@ -196,7 +197,7 @@ impl Call<'_> {
 
     /// The object in the body. What a strict reader would refuse is told, or refused.
     async fn decode(&self, request: &mut Request) -> Result<Box<dyn Instance>, Status> {
-        let strictness = params::field_validation(request)?;
+        let strictness = params::field_validation(request);
         let version = &self.target.version;
         let body = request.json_body().await?;
         check_kind(version, &body)?;
@@ -240,7 +241,7 @@ impl Call<'_> {
             return self.apply(request).await;
         }
         let options = self.heard(params::patch(request)?);
-        let strictness = params::field_validation(request)?;
+        let strictness = params::field_validation(request);
         let patch = Patch::read(request).await?;
         let version = &self.target.version;
         let change = |current: &Object| {
@@ -257,7 +258,7 @@ impl Call<'_> {
     async fn apply(&self, request: &mut Request) -> Result<Response, Status> {
         let (options, force) = params::apply(request)?;
         let options = self.heard(options);
-        let validation = params::field_validation(request)?;
+        let validation = params::field_validation(request);
         let config = request.yaml_body().await?;
         let doubled_keys = match validation {
             FieldValidation::Ignore => Vec::new(),
@@ -304,63 +305,6 @@ impl Call<'_> {
         let mut deleted = cluster.delete_collection(self.actor, &self.target, &list, &options).await?;
         deleted.objects = cluster.in_version(&self.target.version, deleted.objects).await?;
         self.show_list(&deleted).await
-    }
-
-    async fn read_scale(&self) -> Result<Scale, Status> {
-        let object = self.edge.cluster.get(self.actor, &self.target)?;
-        let object = self.edge.cluster.one_in_version(&self.target.version, object).await?;
-        let instance = self.target.version.decode_stored(&object)?;
-        kinds::scale::of(&*instance).ok_or_else(not_found)
-    }
-
-    async fn get_scale(&self) -> Result<Response, Status> {
-        show_typed(200, &self.read_scale().await?)
-    }
-
-    async fn put_scale(&self, request: &mut Request) -> Result<Response, Status> {
-        let scale: Scale = typed_body(request).await?;
-        self.write_scale(request, Verb::Update, &|_| Ok(scale.clone())).await
-    }
-
-    async fn patch_scale(&self, request: &mut Request) -> Result<Response, Status> {
-        let patch = Patch::read(request).await?;
-        self.write_scale(request, Verb::Patch, &|scale| {
-            let current = serde_json::to_value(scale).map_err(Status::internal)?;
-            let fields = schema::table::named("autoscaling.v1.Scale");
-            let mut patched = patch.apply_value(current, fields)?;
-            if let Some(fields) = fields {
-                schema::zero_nulls(&mut patched, fields);
-            }
-            let mut patched: Scale =
-                serde_json::from_value(patched).map_err(|e| Status::bad_request(e.to_string()))?;
-            // nobody asked for a revision: where somebody was faster it is tried again
-            if patched.metadata.resource_version == scale.metadata.resource_version {
-                patched.metadata.resource_version = None;
-            }
-            Ok(patched)
-        })
-        .await
-    }
-
-    async fn write_scale(
-        &self,
-        request: &Request,
-        verb: Verb,
-        change: &(dyn Fn(&Scale) -> Result<Scale, Status> + Send + Sync),
-    ) -> Result<Response, Status> {
-        let options = self.heard(params::write(request)?);
-        let version = &self.target.version;
-        let set = |current: &Object| {
-            let mut instance = version.decode_stored(current)?;
-            let scale = change(&kinds::scale::of(&*instance).ok_or_else(not_found)?)?;
-            kinds::scale::set(&mut *instance, &scale)?;
-            Ok(instance)
-        };
-        // authorised as the part, written as the whole: generation and validation are those of the object
-        let written = self.edge.cluster.modify(self.actor, &self.target, verb, &options, &set).await?;
-        let written = self.edge.cluster.one_in_version(version, written).await?;
-        let instance = version.decode_stored(&written)?;
-        show_typed(200, &kinds::scale::of(&*instance).ok_or_else(not_found)?)
     }
 
     async fn evict(&self, request: &mut Request) -> Result<Response, Status> {

@@ -1,5 +1,6 @@
 //! From query parameters and bodies to what `cluster` takes.
 
+use crate::negotiate::View;
 use crate::request::Request;
 use crate::table::Include;
 use api::selector::{Operator, Requirement};
@@ -65,67 +66,101 @@ fn version_match(request: &Request, watches: bool) -> Result<Option<VersionMatch
         Some("Exact") => Some(VersionMatch::Exact),
         Some("NotOlderThan") => Some(VersionMatch::NotOlderThan),
         Some(other) => {
-            errors.not_supported("resourceVersionMatch", other, &["Exact", "NotOlderThan"]);
+            errors.not_supported("resourceVersionMatch", other, &["Exact", "NotOlderThan", ""]);
             None
         }
     };
-    match errors.is_empty() {
-        true => Ok(matching),
-        false => Err(Status::invalid(&Gvk::parse(META, "ListOptions"), "", errors.into_causes())),
-    }
+    refuse("ListOptions", errors)?;
+    Ok(matching)
 }
 
 pub(crate) fn watch(request: &Request) -> Result<WatchParams, Status> {
     version_match(request, true)?;
+    let sends_initial = request.flag("sendInitialEvents")?;
     Ok(WatchParams {
         labels: labels(request)?,
         fields: fields(request)?,
         resource_version: resource_version(request)?,
-        send_initial_events: request.flag("sendInitialEvents")?,
+        send_initial_events: sends_initial,
+        from_now: request.parameter("sendInitialEvents").is_some() && !sends_initial,
     })
 }
 
 pub(crate) fn write(request: &Request) -> Result<WriteOptions, Status> {
-    let field_manager = match request.parameter("fieldManager") {
-        Some(given) => checked_manager(given, request)?,
-        None => user_agent(request.header(http::header::USER_AGENT)),
-    };
-    let dry_run = dry_run(request.parameter("dryRun"))?;
-    Ok(WriteOptions { dry_run, field_manager, ..WriteOptions::default() })
+    write_options(request, ErrorList::default())
 }
 
 /// For a patch of the apply kind, which alone may be forced and must say who it is.
 pub(crate) fn apply(request: &Request) -> Result<(WriteOptions, bool), Status> {
+    let mut errors = ErrorList::default();
     if request.parameter("fieldManager").is_none() {
-        let mut errors = ErrorList::default();
         errors.required("fieldManager", "is required for apply patch");
-        return Err(Status::invalid(&Gvk::parse(META, "PatchOptions"), "", errors.into_causes()));
     }
-    Ok((write(request)?, request.flag("force")?))
+    Ok((write_options(request, errors)?, request.flag("force")?))
 }
 
 /// For every other patch.
 pub(crate) fn patch(request: &Request) -> Result<WriteOptions, Status> {
+    let mut errors = ErrorList::default();
     if request.parameter("force").is_some() {
-        let mut errors = ErrorList::default();
         errors.forbidden("force", "may not be specified for non-apply patch");
-        return Err(Status::invalid(&Gvk::parse(META, "PatchOptions"), "", errors.into_causes()));
     }
-    write(request)
+    write_options(request, errors)
 }
 
-fn checked_manager(given: &str, request: &Request) -> Result<String, Status> {
-    let mut errors = ErrorList::default();
-    validate_field_manager(given, "fieldManager", &mut errors);
-    if errors.is_empty() {
-        return Ok(given.to_owned());
+/// Upstream's `ValidateCreateOptions` and its like tell all that is wrong at once.
+fn write_options(request: &Request, mut errors: ErrorList) -> Result<WriteOptions, Status> {
+    let field_manager = request.parameter("fieldManager");
+    if let Some(given) = field_manager {
+        validate_field_manager(given, "fieldManager", &mut errors);
+    }
+    let dry_run = dry_run(&request.values("dryRun"), &mut errors);
+    if let Some(given) = request.parameter("fieldValidation").filter(|given| grade(given).is_none()) {
+        errors.not_supported("fieldValidation", given, &["", "Ignore", "Strict", "Warn"]);
     }
     let options = match request.method {
         Method::POST => "CreateOptions",
         Method::PUT => "UpdateOptions",
         _ => "PatchOptions",
     };
-    Err(Status::invalid(&Gvk::parse(META, options), "", errors.into_causes()))
+    refuse(options, errors)?;
+    let field_manager = match field_manager {
+        Some(given) => given.to_owned(),
+        None => user_agent(request.header(http::header::USER_AGENT)),
+    };
+    Ok(WriteOptions { dry_run, field_manager, ..WriteOptions::default() })
+}
+
+/// # Errors
+/// `Invalid`, where there is any.
+fn refuse(options: &str, errors: ErrorList) -> Result<(), Status> {
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(Status::invalid(&Gvk::parse(META, options), "", errors.into_causes())),
+    }
+}
+
+/// There is one way not to write: up to storage, and no further. A parameter without a value says nothing.
+fn dry_run(given: &[&str], errors: &mut ErrorList) -> bool {
+    let given: Vec<&str> = given.iter().copied().filter(|one| !one.is_empty()).collect();
+    if given.iter().any(|one| *one != "All") {
+        errors.not_supported("dryRun", given.clone(), &["All"]);
+    }
+    !given.is_empty()
+}
+
+fn grade(given: &str) -> Option<FieldValidation> {
+    match given {
+        "Ignore" => Some(FieldValidation::Ignore),
+        "Strict" => Some(FieldValidation::Strict),
+        "Warn" => Some(FieldValidation::Warn),
+        _ => None,
+    }
+}
+
+/// What it can not be, [`write`] and its like have refused.
+pub(crate) fn field_validation(request: &Request) -> FieldValidation {
+    request.parameter("fieldValidation").and_then(grade).unwrap_or_default()
 }
 
 /// Upstream's word for who says neither.
@@ -142,27 +177,6 @@ fn user_agent(header: &str) -> String {
         manager.push(c);
     }
     manager
-}
-
-fn dry_run(value: Option<&str>) -> Result<bool, Status> {
-    match value {
-        None => Ok(false),
-        Some("All") => Ok(true),
-        Some(other) => Err(Status::bad_request(format!(
-            "dryRun: Unsupported value: {other:?}: supported values: \"All\""
-        ))),
-    }
-}
-
-pub(crate) fn field_validation(request: &Request) -> Result<FieldValidation, Status> {
-    match request.parameter("fieldValidation") {
-        None | Some("Warn") => Ok(FieldValidation::Warn),
-        Some("Ignore") => Ok(FieldValidation::Ignore),
-        Some("Strict") => Ok(FieldValidation::Strict),
-        Some(other) => Err(Status::bad_request(format!(
-            "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
-        ))),
-    }
 }
 
 #[derive(Deserialize, Default)]
@@ -190,7 +204,12 @@ pub(crate) fn delete(request: &Request, body: &[u8]) -> Result<DeleteOptions, St
             serde_json::from_slice(body).map_err(|e| Status::bad_request(format!("DeleteOptions: {e}")))?
         }
     };
-    let propagation = propagation(request, &body)?;
+    let mut errors = ErrorList::default();
+    let propagation = propagation(request, &body, &mut errors)?;
+    let mut dry_runs = request.values("dryRun");
+    dry_runs.extend(body.dry_run.iter().flatten().map(String::as_str));
+    let dry_run = dry_run(&dry_runs, &mut errors);
+    refuse("DeleteOptions", errors)?;
     let conditions = body.preconditions.unwrap_or_default();
     let parse =
         |text: String| text.parse::<ResourceVersion>().map_err(|e| Status::bad_request(e.to_string()));
@@ -202,16 +221,21 @@ pub(crate) fn delete(request: &Request, body: &[u8]) -> Result<DeleteOptions, St
         propagation,
         uid: conditions.uid,
         resource_version: conditions.resource_version.map(parse).transpose()?,
-        dry_run: dry_run(request.parameter("dryRun"))? || body.dry_run.is_some_and(|d| !d.is_empty()),
+        dry_run,
         ..DeleteOptions::default()
     })
 }
 
-/// What becomes of what the object owns, said in one of two ways.
+/// What becomes of what the object owns, said in one of two ways: not in both, and by what is a policy (upstream's
+/// `ValidateDeleteOptions`).
 ///
 /// # Errors
-/// `Invalid` for both at once, and for what is no policy (upstream's `ValidateDeleteOptions`).
-fn propagation(request: &Request, body: &DeleteBody) -> Result<Option<Propagation>, Status> {
+/// `BadRequest` for what is no boolean.
+fn propagation(
+    request: &Request,
+    body: &DeleteBody,
+    errors: &mut ErrorList,
+) -> Result<Option<Propagation>, Status> {
     let (policy, orphan) = match (body.propagation_policy.as_deref(), body.orphan_dependents) {
         (None, None) => {
             let orphan = request.parameter("orphanDependents").map(|_| request.flag("orphanDependents"));
@@ -219,12 +243,11 @@ fn propagation(request: &Request, body: &DeleteBody) -> Result<Option<Propagatio
         }
         of_body => of_body,
     };
-    let mut errors = ErrorList::default();
     if let (Some(policy), Some(_)) = (policy, orphan) {
         let why = "orphanDependents and deletionPropagation cannot be both set";
         errors.invalid("propagationPolicy", policy, why);
     }
-    let propagation = match (policy, orphan) {
+    Ok(match (policy, orphan) {
         (Some("Orphan"), _) | (None, Some(true)) => Some(Propagation::Orphan),
         (Some("Foreground"), _) => Some(Propagation::Foreground),
         (Some("Background"), _) | (None, Some(false)) => Some(Propagation::Background),
@@ -233,22 +256,21 @@ fn propagation(request: &Request, body: &DeleteBody) -> Result<Option<Propagatio
             errors.not_supported("propagationPolicy", other, &["Foreground", "Background", "Orphan", "nil"]);
             None
         }
-    };
-    match errors.is_empty() {
-        true => Ok(propagation),
-        false => Err(Status::invalid(&Gvk::parse(META, "DeleteOptions"), "", errors.into_causes())),
-    }
+    })
 }
 
+/// What rows carry; nobody looks at it where no table is asked for.
+///
 /// # Errors
 /// `BadRequest` for what is none of the three.
-pub(crate) fn include(request: &Request) -> Result<Include, Status> {
-    match request.parameter("includeObject") {
+pub(crate) fn include(request: &Request, view: View) -> Result<Include, Status> {
+    match request.parameter("includeObject").filter(|_| view == View::Table) {
         None | Some("Metadata") => Ok(Include::Metadata),
         Some("Object") => Ok(Include::Object),
         Some("None") => Ok(Include::Nothing),
         Some(other) => Err(Status::bad_request(format!(
-            "includeObject: Unsupported value: {other:?}: supported values: \"Metadata\", \"None\", \"Object\""
+            "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be 'Metadata', 'Object', \
+             'None', or empty"
         ))),
     }
 }
@@ -287,144 +309,4 @@ fn resource_version(request: &Request) -> Result<Option<ResourceVersion>, Status
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn asked(query: &str) -> Request {
-        Request::for_tests("GET", "/api/v1/pods", query, Vec::new())
-    }
-
-    fn refused<T>(outcome: Result<T, Status>) -> (u16, String) {
-        outcome.err().map(|status| (status.code, status.message)).unwrap_or_default()
-    }
-
-    #[test]
-    fn who_names_no_manager_is_known_by_its_program() {
-        for (header, want) in [
-            ("kubectl/v1.34.0 (linux/amd64)", "kubectl"),
-            ("curl", "curl"),
-            ("", "unknown"),
-            ("/x", "unknown"),
-            ("a\u{200b}b\tc/1", "abc"),
-        ] {
-            assert_eq!(user_agent(header), want, "{header:?}");
-        }
-    }
-
-    #[test]
-    fn a_manager_is_checked_whatever_is_written() {
-        let long = format!("fieldManager={}", "m".repeat(129));
-        let words =
-            |options: &str, why: &str| format!("{options}.meta.k8s.io \"\" is invalid: fieldManager: {why}");
-        let too_long = "Too long: may not be more than 128 bytes";
-        for (method, query, want) in [
-            ("POST", "fieldManager=a%20b", String::new()),
-            ("POST", long.as_str(), words("CreateOptions", too_long)),
-            ("PUT", &long, words("UpdateOptions", too_long)),
-            ("PATCH", &long, words("PatchOptions", too_long)),
-            (
-                "PATCH",
-                "fieldManager=a%07b",
-                words(
-                    "PatchOptions",
-                    "Invalid value: \"a\\u0007b\": invalid character U+0007 (at position 1)",
-                ),
-            ),
-        ] {
-            let asked = Request::for_tests(method, "/api/v1/pods", query, Vec::new());
-            let code = if want.is_empty() { 0 } else { 422 };
-            assert_eq!(refused(write(&asked)), (code, want), "{method} {query}");
-        }
-    }
-
-    #[test]
-    fn a_list_is_asked_for_in_a_way_that_makes_sense() {
-        let cases = [
-            ("resourceVersionMatch=Exact", 422, "unless resourceVersion is provided"),
-            ("resourceVersion=0&resourceVersionMatch=Exact", 422, "is forbidden for resourceVersion \"0\""),
-            ("resourceVersion=5&resourceVersionMatch=Newest", 422, "Unsupported value: \"Newest\""),
-            ("continue=x&resourceVersion=5&resourceVersionMatch=Exact", 422, "when continue is provided"),
-            ("sendInitialEvents=true", 422, "sendInitialEvents is forbidden for list"),
-            ("continue=x&resourceVersion=5", 400, "not allowed when using continue"),
-            ("limit=many", 400, "limit"),
-            ("limit=-1", 0, ""),
-            ("resourceVersion=5&resourceVersionMatch=NotOlderThan", 0, ""),
-            ("continue=x&resourceVersion=0&limit=5", 0, ""),
-        ];
-        for (query, code, words) in cases {
-            let (said, message) = refused(list(&asked(query)));
-            assert!(said == code && message.contains(words), "{query}: {said} {message}");
-        }
-    }
-
-    #[test]
-    fn a_watch_that_begins_with_what_exists_says_from_when() {
-        let cases = [
-            ("sendInitialEvents=true", 422),
-            ("sendInitialEvents=true&resourceVersionMatch=Exact", 422),
-            ("resourceVersionMatch=NotOlderThan", 422),
-            ("sendInitialEvents=true&resourceVersionMatch=NotOlderThan", 0),
-            ("resourceVersion=5", 0),
-        ];
-        for (query, code) in cases {
-            assert_eq!(refused(watch(&asked(query))).0, code, "{query}");
-        }
-    }
-
-    #[test]
-    fn what_becomes_of_the_owned_is_said_once() {
-        let both = r#"{"orphanDependents": true, "propagationPolicy": "Orphan"}"#;
-        let cases = [
-            ("nothing", "", "", Ok(None)),
-            ("by the query", "propagationPolicy=Foreground", "", Ok(Some(Propagation::Foreground))),
-            ("by the query, the old way", "orphanDependents=true", "", Ok(Some(Propagation::Orphan))),
-            (
-                "by the body, the old way",
-                "",
-                r#"{"orphanDependents": false}"#,
-                Ok(Some(Propagation::Background)),
-            ),
-            (
-                "by the body before the query",
-                "orphanDependents=true",
-                r#"{"propagationPolicy": "Background"}"#,
-                Ok(Some(Propagation::Background)),
-            ),
-            ("both in the body", "", both, Err((422, "cannot be both set"))),
-            (
-                "both in the query",
-                "orphanDependents=true&propagationPolicy=Orphan",
-                "",
-                Err((422, "cannot be both set")),
-            ),
-            ("no policy", "propagationPolicy=Sideways", "", Err((422, "Unsupported value: \"Sideways\""))),
-        ];
-        for (name, query, body, want) in cases {
-            match (delete(&asked(query), body.as_bytes()), want) {
-                (Ok(options), Ok(want)) => assert_eq!(options.propagation, want, "{name}"),
-                (Err(status), Err((code, words))) => {
-                    assert!(
-                        status.code == code && status.message.contains(words),
-                        "{name}: {}",
-                        status.message
-                    );
-                }
-                (got, want) => {
-                    panic!("{name}: {:?} and not {want:?}", got.map(|options| options.propagation))
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn rows_carry_what_is_asked_for() {
-        for (query, want) in [
-            ("", Ok(Include::Metadata)),
-            ("includeObject=Object", Ok(Include::Object)),
-            ("includeObject=None", Ok(Include::Nothing)),
-            ("includeObject=All", Err(400)),
-        ] {
-            assert_eq!(include(&asked(query)).map_err(|status| status.code), want, "{query}");
-        }
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 use crate::audit_trail::AuditTrail;
 use crate::body::{self, LARGEST_BODY};
 use crate::held_seat::HeldSeat;
+use crate::outcome::Outcome;
 use crate::peer::Peer;
 use crate::stream_seats::{StreamSeat, StreamSeats};
 use api::{Reason, Status};
@@ -46,6 +47,7 @@ pub(crate) struct Request {
     /// Who has sent it, and where his streams are counted.
     streams: Option<(StreamSeats, Actor)>,
     pub(crate) trail: AuditTrail,
+    pub(crate) outcome: Outcome,
     /// Of the priority level that it belongs to.
     pub(crate) seat: HeldSeat,
     pub(crate) came: Instant,
@@ -126,6 +128,7 @@ impl Request {
             upgrade,
             streams: None,
             trail: AuditTrail::default(),
+            outcome: Outcome::default(),
             seat: HeldSeat::default(),
             came: Instant::now(),
             waited: Duration::ZERO,
@@ -140,6 +143,7 @@ impl Request {
         if let Some(upgrade) = &mut self.upgrade {
             upgrade.trail = trail.clone();
         }
+        self.outcome.follow(&trail);
         self.trail = trail;
     }
 
@@ -208,8 +212,14 @@ impl Request {
         if let Some(body) = &self.whole_body {
             return Ok(body.clone());
         }
-        let chunks = self.chunks.get_mut();
-        let body = timeout(WHOLE_BODY, collect(chunks)).await.map_err(|_| {
+        let gone = self.client_gone.clone();
+        let read = timeout(WHOLE_BODY, collect(self.chunks.get_mut()));
+        let body = tokio::select! {
+            body = read => body,
+            // it was given up: whoever still sends keeps nobody at work
+            () = gone.cancelled() => return Err(Status::internal("context canceled")),
+        };
+        let body = body.map_err(|_| {
             let message = "request did not complete within the allotted timeout";
             Status::new(Reason::Timeout, message)
         })??;

@@ -1,9 +1,11 @@
 //! How long a request may take: upstream's `WithRequestDeadline` and `WithTimeoutForNonLongRunningRequests`.
 
+use crate::outcome::Outcome;
 use crate::request::Request;
 use crate::request_info::ParsedPath;
 use crate::responses;
-use api::{Reason, Status};
+use api::Status;
+use std::pin::pin;
 use std::time::Duration;
 use warp::reply::Response;
 
@@ -30,13 +32,18 @@ pub(crate) fn of(request: &Request) -> Result<Option<Duration>, Status> {
 }
 
 /// The answer, or that there was none in time; what it waited for is given up then.
-pub(crate) async fn within(limit: Option<Duration>, answer: impl Future<Output = Response>) -> Response {
+pub(crate) async fn within(
+    limit: Option<Duration>,
+    outcome: &Outcome,
+    answer: impl Future<Output = Response>,
+) -> Response {
     let Some(limit) = limit else { return answer.await };
-    let late = || {
-        let why = "Timeout: request did not complete within the allotted timeout";
-        responses::refusal(&Status::new(Reason::Timeout, why))
-    };
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| late())
+    // it is told that it is late before what works on it is dropped, and with it the audit log's event
+    let mut answer = pin!(answer);
+    match tokio::time::timeout(limit, answer.as_mut()).await {
+        Ok(response) => response,
+        Err(_) => responses::refusal(&outcome.give_up()),
+    }
 }
 
 #[cfg(test)]
@@ -70,12 +77,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_does_not_come_in_time_is_given_up() {
         let begun = Instant::now();
-        let late = within(Some(LONGEST), std::future::pending()).await;
+        let outcome = Outcome::default();
+        let late = within(Some(LONGEST), &outcome, std::future::pending()).await;
         assert_eq!((late.status().as_u16(), begun.elapsed().as_secs()), (504, LONGEST.as_secs()));
+        assert!(!outcome.answered());
         let slow = async {
             tokio::time::sleep(LONGEST * 2).await;
             responses::success(200)
         };
-        assert_eq!(within(None, slow).await.status(), 200);
+        let outcome = Outcome::default();
+        assert_eq!(within(None, &outcome, slow).await.status(), 200);
+        assert!(outcome.answered());
     }
 }

@@ -113,7 +113,20 @@ async fn counted(
     let (came, waited) = (request.came, request.waited);
     let is_dry_run = request.parameter("dryRun").is_some();
     let webhooks = Arc::new(WebhookWait::default());
-    let answer = resource(edge, actor, request, info.clone(), webhooks.clone()).await;
+    let labels = Labels::of(verb, &info, &edge.cluster.registry());
+    let outcome = request.outcome.clone();
+    if is_over_when_answered {
+        let (edge, labels, webhooks) = (edge.clone(), labels.clone(), webhooks.clone());
+        outcome.when_given_up(Box::new(move || {
+            let (took, waited) = (Some(came.elapsed()), waited + webhooks.so_far());
+            let late = Answered { code: 504, is_dry_run, took, waited, size: None };
+            edge.metrics.requests.count(&labels, &late);
+        }));
+    }
+    let answer = resource(edge, actor, request, info, webhooks.clone()).await;
+    if !outcome.answered() {
+        return answer;
+    }
     let answered = Answered {
         code: answer.as_ref().map_or_else(|status| status.code, |response| response.status().as_u16()),
         is_dry_run,
@@ -121,7 +134,6 @@ async fn counted(
         waited: waited + webhooks.so_far(),
         size: answer.as_ref().ok().and_then(|response| hyper::body::Body::size_hint(response.body()).exact()),
     };
-    let labels = Labels::of(verb, &info, &edge.cluster.registry());
     edge.metrics.requests.count(&labels, &answered);
     answer
 }

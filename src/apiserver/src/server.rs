@@ -221,14 +221,15 @@ async fn carry_out(edge: Arc<ServerState>, mut request: Request) -> Response {
         Ok(limit) => limit,
         Err(status) => return responses::refusal(&status),
     };
+    let outcome = request.outcome.clone();
     let is_read = request.method == Method::GET || request.method == Method::HEAD;
     if is_read || router::is_proxied(&edge, &request) {
-        return request_timeout::within(limit, router::answer(edge, request)).await;
+        return request_timeout::within(limit, &outcome, router::answer(edge, request)).await;
     }
     let _waits = request.client_gone.clone().drop_guard();
     let answer = tokio::spawn(router::answer(edge, request));
     let answer = async { answer.await.unwrap_or_else(|error| responses::refusal(&Status::internal(error))) };
-    request_timeout::within(limit, answer).await
+    request_timeout::within(limit, &outcome, answer).await
 }
 
 fn acceptor(config: &EdgeConfig) -> Result<TlsAcceptor, ServeError> {

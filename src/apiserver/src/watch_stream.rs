@@ -85,7 +85,7 @@ pub(crate) fn answer(
         framing,
         version: target.version.clone(),
         view: chosen.view,
-        include: params::include(request)?,
+        include: params::include(request, chosen.view)?,
         bookmarks: request.flag("allowWatchBookmarks")?,
         ends: now + life.min(LONGEST_LIFE),
         next_bookmark: now + BOOKMARK_EVERY,
@@ -142,7 +142,12 @@ impl Lines {
                     }
                 }
             }
-            Err(_) if Instant::now() >= self.ends => return None,
+            Err(_) if Instant::now() >= self.ends => {
+                // who watches again begins here, and not at the last event that he had
+                self.over = true;
+                let last = self.events.progress().filter(|_| self.bookmarks)?;
+                self.put_bookmark(&mut out, last, false);
+            }
             Err(_) => {
                 self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
                 if let Some(revision) = self.events.progress() {

@@ -66,6 +66,25 @@ async fn a_request_is_told_of_as_it_comes_and_as_it_is_answered() {
     assert!(event["requestObject"].is_null() && event["responseObject"].is_null(), "metadata alone");
 }
 
+/// A client that says that he sends something, and does not.
+#[tokio::test]
+async fn who_is_answered_too_late_is_told_of_and_counted_as_that() {
+    let lab = Lab::new("- level: Metadata\n  omitStages: [RequestReceived]\n").await;
+    let line = format!("POST {MAPS}?timeout=300ms");
+    let headers = [("Content-Type", "application/json"), ("Content-Length", "5")];
+    assert_eq!(lab.server.ask(Who::Admin, &line, &headers, b"").await.code, 504);
+    assert_eq!(lab.told(), ["ResponseComplete create 504"]);
+    assert_eq!(lab.events()[0]["responseStatus"]["reason"], "Timeout");
+    let page = lab.server.ask(Who::Admin, "GET /metrics", &[], b"").await.body;
+    let late = |line: &&str| {
+        line.starts_with("apiserver_request_total{")
+            && line.contains("verb=\"POST\"")
+            && line.contains("code=\"504\"")
+    };
+    let late: Vec<&str> = page.lines().filter(late).collect();
+    assert!(late.len() == 1 && late[0].ends_with(" 1"), "{late:?}");
+}
+
 #[tokio::test]
 async fn a_refusal_says_why_and_a_stranger_is_told_of() {
     let lab = Lab::new("- level: Metadata\n  omitStages: [RequestReceived]\n").await;

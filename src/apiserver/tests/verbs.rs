@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Server, Who};
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn namespaces_are_not_deleted_all_at_once() {
@@ -69,18 +70,90 @@ async fn a_watch_has_a_path_of_its_own() {
 #[tokio::test]
 async fn a_put_creates_what_is_not_there_of_some_kinds() {
     let server = Server::start().await;
-    let json = [("Content-Type", "application/json")];
-    let put = |path: &'static str, body: &'static [u8]| server.ask(Who::Admin, path, &json, body);
+    let headers = [("Content-Type", "application/json")];
+    let put = async |path: &str, body: Value| {
+        let answer = server.ask(Who::Admin, path, &headers, body.to_string().as_bytes()).await;
+        (answer.code, answer.json())
+    };
     let lease = "PUT /apis/coordination.k8s.io/v1/namespaces/default/leases/it";
-    for code in [201, 200] {
-        let answer = put(lease, br#"{"spec": {"holderIdentity": "me"}}"#).await;
-        assert_eq!(
-            (answer.code, answer.json()["metadata"]["name"].as_str()),
-            (code, Some("it")),
-            "{}",
+    let mut body = json!({"metadata": {"name": "it"}, "spec": {"holderIdentity": "me"}});
+    let (code, made) = put(lease, body.clone()).await;
+    assert_eq!((code, &made["metadata"]["name"]), (201, &json!("it")), "{made}");
+    let (code, told) = put(lease, body.clone()).await;
+    assert_eq!((code, &told["details"]["kind"]), (422, &json!("leases")), "{told}");
+    body["metadata"]["resourceVersion"] = made["metadata"]["resourceVersion"].clone();
+    assert_eq!(put(lease, body).await.0, 200);
+    let (code, told) = put(lease, json!({"spec": {}})).await;
+    assert_eq!(code, 400, "without a name: {told}");
+    let map = json!({"metadata": {"name": "it"}, "data": {}});
+    let (code, told) = put("PUT /api/v1/namespaces/default/configmaps/it", map).await;
+    assert_eq!(code, 404, "{told}");
+}
+
+#[tokio::test]
+async fn a_scale_is_that_of_the_object_that_it_names() {
+    let server = Server::start().await;
+    let headers = [("Content-Type", "application/json")];
+    let template =
+        json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let web = json!({"metadata": {"name": "web"}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}});
+    let all = "/apis/apps/v1/namespaces/default/deployments";
+    let made = server.post(Who::Admin, all, "application/json", web.to_string().as_bytes()).await;
+    assert_eq!(made.code, 201, "{}", made.body);
+    let line = format!("PUT {all}/web/scale");
+    for (name, meta, code, words) in [
+        ("another", json!({"name": "web", "uid": "other"}), 409, "UID in precondition: other"),
+        (
+            "another's",
+            json!({"name": "db"}),
+            400,
+            "the name of the object (db) does not match the name on the URL (web)",
+        ),
+        (
+            "its own",
+            json!({"name": "web", "namespace": "default", "uid": made.json()["metadata"]["uid"]}),
+            200,
+            "",
+        ),
+    ] {
+        let scale = json!({"metadata": meta, "spec": {"replicas": 3}}).to_string();
+        let answer = server.ask(Who::Admin, &line, &headers, scale.as_bytes()).await;
+        assert!(
+            answer.code == code && answer.body.contains(words),
+            "{name}: {} {}",
+            answer.code,
             answer.body
         );
     }
-    let answer = put("PUT /api/v1/namespaces/default/configmaps/it", br#"{"data": {}}"#).await;
-    assert_eq!(answer.code, 404, "{}", answer.body);
+    let apply = async |manager: &str, replicas: u8, more: &str| {
+        let line = format!("PATCH {all}/web/scale?fieldManager={manager}{more}");
+        let scale = format!(
+            "apiVersion: autoscaling/v1\nkind: Scale\nmetadata: {{name: web}}\nspec: {{replicas: {replicas}}}\n"
+        );
+        let headers = [("Content-Type", "application/apply-patch+yaml")];
+        server.ask(Who::Admin, &line, &headers, scale.as_bytes()).await
+    };
+    for (name, manager, replicas, more, code) in [
+        ("of who put it", "one", 5, "", 409),
+        ("the same", "one", 3, "", 200),
+        ("of two", "one", 5, "&force=true", 200),
+        ("of one", "one", 6, "", 200),
+        ("of another", "two", 7, "", 409),
+    ] {
+        let answer = apply(manager, replicas, more).await;
+        assert_eq!(answer.code, code, "{name}: {}", answer.body);
+        if code == 200 {
+            let shown = answer.json();
+            assert_eq!(
+                (&shown["kind"], &shown["spec"]["replicas"]),
+                (&json!("Scale"), &json!(replicas)),
+                "{name}"
+            );
+        }
+    }
+    let web = server.ask(Who::Admin, &format!("GET {all}/web"), &[], b"").await.json();
+    let managers = web["metadata"]["managedFields"].as_array().unwrap();
+    let one = managers.iter().find(|entry| entry["manager"] == "one").unwrap();
+    assert_eq!((&one["operation"], &one["subresource"]), (&json!("Apply"), &json!("scale")));
+    assert_eq!(one["fieldsV1"]["f:spec"], json!({"f:replicas": {}}));
 }

@@ -36,6 +36,28 @@ async fn a_revision_that_is_too_old_is_told_as_an_event() {
     assert!(answer.body.contains("ERROR") && answer.body.contains("too old resource version: 1 ("));
 }
 
+#[tokio::test]
+async fn the_last_that_a_watch_tells_is_how_far_it_has_come() {
+    let server = Server::start().await;
+    server.config_map("one").await;
+    for (query, kinds) in [("", ["ADDED"].as_slice()), ("&allowWatchBookmarks=true", &["ADDED", "BOOKMARK"])]
+    {
+        let line = format!("GET {MAPS}?watch=true&timeoutSeconds=1&fieldSelector=metadata.name%3Done{query}");
+        let answer = server.ask(Who::Admin, &line, &[], b"").await;
+        // without the sizes of chunks between them
+        let events: Vec<serde_json::Value> = answer
+            .body
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .filter(|it: &serde_json::Value| it.is_object())
+            .collect();
+        let told: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+        assert_eq!(told, kinds, "{}", answer.body);
+        let last = &events.last().unwrap()["object"];
+        assert!(last["metadata"]["resourceVersion"].is_string() && last["kind"] == "ConfigMap", "{last}");
+    }
+}
+
 /// The answer to a handshake, with the frames of what is told after it until the server closes.
 async fn handshake(server: &Server, who: Who, path: &str) -> Answer {
     let mut stream = server.connect(who).await;

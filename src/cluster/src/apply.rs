@@ -10,6 +10,7 @@ mod refusals;
 
 pub(crate) use managed_fields::{ManagedFields, of_created, of_updated};
 
+use crate::identity::check_name;
 use crate::{Actor, Attributes, Cluster, Target, WriteOptions};
 use ::api::apply::{apply, misfits};
 use ::api::{Object, Reason, Status};
@@ -87,7 +88,7 @@ impl Cluster {
     }
 }
 
-/// Who names a uid wants that object and no new one. A revision is compared with that of what is there, and holds up nobody where
+/// Who names a uid wants that object and no new one, and a new one has the name that it says. A revision is compared with that of what is there, and holds up nobody where
 /// nothing is.
 fn make_new(meta: &mut ObjectMeta, target: &Target) -> Result<(), Status> {
     if let Some(uid) = meta.uid.as_deref().filter(|uid| !uid.is_empty()) {
@@ -100,6 +101,7 @@ fn make_new(meta: &mut ObjectMeta, target: &Target) -> Result<(), Status> {
             why,
         ));
     }
+    check_name(meta, target)?;
     meta.resource_version = None;
     Ok(())
 }

@@ -28,6 +28,7 @@ mod event_correlator;
 mod event_expiry;
 mod eviction;
 mod gone;
+mod identity;
 mod informer;
 mod ip_addresses;
 pub mod metrics;

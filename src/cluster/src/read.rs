@@ -320,7 +320,7 @@ impl Start {
 /// Upstream's, of a revision that its etcd has compacted.
 const LIST_EXPIRED: &str = "The resourceVersion for the provided list is too old.";
 
-fn too_large(wanted: ResourceVersion, current: ResourceVersion) -> Status {
+pub(crate) fn too_large(wanted: ResourceVersion, current: ResourceVersion) -> Status {
     let mut status =
         Status::new(Reason::Timeout, format!("Too large resource version: {wanted}, current: {current}"));
     status.causes.push(::api::Cause {

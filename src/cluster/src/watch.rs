@@ -2,7 +2,7 @@
 //! into the selection is told as added, and one that it takes out of it as deleted, as upstream does.
 
 use crate::conversion::{MOST_OBJECTS, batch};
-use crate::read::Selection;
+use crate::read::{Selection, too_large};
 use crate::{Actor, Attributes, Cluster, Target};
 use ::api::{FieldSelector, LabelSelector, Object, ResourceVersion, Status};
 use std::collections::VecDeque;
@@ -16,6 +16,8 @@ pub struct WatchParams {
     pub resource_version: Option<ResourceVersion>,
     /// `sendInitialEvents`: what exists first, then a bookmark that says so.
     pub send_initial_events: bool,
+    /// `sendInitialEvents=false`: nothing of what exists, also where no revision is named.
+    pub from_now: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -45,7 +47,8 @@ impl Cluster {
     /// Objects as they are stored, and selected as they are stored: for the process itself.
     ///
     /// # Errors
-    /// `Forbidden`, `BadRequest` for selectors that the kind does not support, `Expired` where the revision is too old.
+    /// `Forbidden`, `BadRequest` for selectors that the kind does not support, `Expired` where the revision is too old, `Timeout`
+    /// where what exists is asked for as of one that is not there yet.
     pub fn watch(&self, actor: &Actor, target: &Target, params: &WatchParams) -> Result<WatchStream, Status> {
         let mut attributes = Attributes::of("watch", target).selecting(&params.labels, &params.fields);
         if attributes.name.is_none() {
@@ -56,6 +59,10 @@ impl Cluster {
         let from = params.resource_version.filter(|v| v.0 != 0);
         let (unseen, after) = match from {
             Some(after) if !params.send_initial_events => (VecDeque::new(), after),
+            Some(wanted) if wanted > self.store().revision() => {
+                return Err(too_large(wanted, self.store().revision()));
+            }
+            _ if params.from_now => (VecDeque::new(), self.store().revision()),
             _ => self.existing(target, &selection),
         };
         let initial_end = params.send_initial_events.then_some(after);

@@ -463,4 +463,16 @@ async fn bad_configurations_are_refused_in_words() {
         let refused = apply::<Deployment>(&cluster, "m", false, config).await.unwrap_err();
         assert!(refused.message.contains(words), "{name}: {refused}");
     }
+    // a new object is called what it says, and nothing that is made up
+    let mut config = web(&json!({}));
+    config["metadata"] = json!({"generateName": "web-"});
+    let wanted =
+        Wanted { config, force: false, validation: FieldValidation::Strict, doubled_keys: Vec::new() };
+    let options = WriteOptions { field_manager: "m".to_owned(), ..WriteOptions::default() };
+    let refused = cluster
+        .apply(&Actor::root(), &target::<Deployment>(&cluster, "web"), wanted, &options)
+        .await
+        .unwrap_err();
+    let words = "the name of the object (web based on URL) was undeterminable: name must be provided";
+    assert_eq!((refused.code, refused.message.as_str()), (400, words));
 }

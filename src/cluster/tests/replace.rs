@@ -42,14 +42,14 @@ async fn what_is_not_there_is_created_where_the_kind_has_it_so() {
             "limits",
             Gvk::new("", "v1", "LimitRange"),
             Some("default"),
-            json!({"spec": {"limits": [{"type": "Container", "default": {"cpu": "1"}}]}}),
+            json!({"metadata": {"name": "it"}, "spec": {"limits": [{"type": "Container", "default": {"cpu": "1"}}]}}),
             true,
         ),
         (
             "a config map",
             Gvk::new("", "v1", "ConfigMap"),
             Some("default"),
-            json!({"data": {"a": "b"}}),
+            json!({"metadata": {"name": "it"}, "data": {"a": "b"}}),
             false,
         ),
     ];
@@ -67,7 +67,10 @@ async fn what_is_not_there_is_created_where_the_kind_has_it_so() {
 #[tokio::test]
 async fn who_holds_one_that_is_gone_does_not_make_another_of_it() {
     let cluster = testkit::cluster(testkit::config()).await;
-    let lease = |meta: Value| json!({"metadata": meta, "spec": {"holderIdentity": "me"}});
+    let lease = |mut meta: Value| {
+        meta["name"] = "it".into();
+        json!({"metadata": meta, "spec": {"holderIdentity": "me"}})
+    };
     let gvk = Gvk::new("coordination.k8s.io", "v1", "Lease");
     let put = |object: Value| {
         let (cluster, gvk) = (cluster.clone(), gvk.clone());
@@ -77,7 +80,60 @@ async fn who_holds_one_that_is_gone_does_not_make_another_of_it() {
     // a revision alone names nobody
     assert_eq!(put(lease(json!({"resourceVersion": "5"}))).await, Ok(true));
     assert_eq!(put(lease(json!({"resourceVersion": "5"}))).await, Err(Reason::Conflict));
-    assert_eq!(put(lease(json!({}))).await, Ok(false));
+    // which one he replaces he has to say
+    assert_eq!(put(lease(json!({}))).await, Err(Reason::Invalid));
+}
+
+#[tokio::test]
+async fn a_body_says_what_it_replaces() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let root = Actor::root();
+    let (leases, maps) = (Gvk::new("coordination.k8s.io", "v1", "Lease"), Gvk::new("", "v1", "ConfigMap"));
+    let bare = json!({"metadata": {"name": "it"}});
+    let lease = replace(&cluster, &root, leases.clone(), Some("default"), &bare).await.unwrap().object;
+    let (uid, revision) = (lease.meta().uid.clone(), lease.revision().to_string());
+    let operation = "Operation cannot be fulfilled on";
+    let other = |resource: &str, stored: &str| {
+        format!(
+            "StorageError: invalid object, Code: 4, Key: /registry/{resource}/default/it, ResourceVersion: 0, AdditionalErrorMsg: \
+             Precondition failed: UID in precondition: other, UID in object meta: {stored}"
+        )
+    };
+    for (name, gvk, meta, want) in [
+        (
+            "no name",
+            &maps,
+            json!({}),
+            "the name of the object (it based on URL) was undeterminable: name must be provided".to_owned(),
+        ),
+        ("none is there", &maps, json!({"name": "it"}), "configmaps \"it\" not found".to_owned()),
+        (
+            "one that is gone",
+            &maps,
+            json!({"name": "it", "uid": "other"}),
+            format!("{operation} configmaps \"it\": {}", other("configmaps", "")),
+        ),
+        (
+            "another of the name, whatever its revision",
+            &leases,
+            json!({"name": "it", "uid": "other", "resourceVersion": "1"}),
+            format!("{operation} leases.coordination.k8s.io \"it\": {}", other("leases", &uid)),
+        ),
+        (
+            "no revision",
+            &leases,
+            json!({"name": "it", "uid": uid}),
+            "leases.coordination.k8s.io \"it\" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for \
+             an update"
+                .to_owned(),
+        ),
+        ("its revision", &leases, json!({"name": "it", "resourceVersion": revision}), String::new()),
+    ] {
+        let body = json!({"metadata": meta});
+        let outcome = replace(&cluster, &root, gvk.clone(), Some("default"), &body).await;
+        let said = outcome.err().map(|status| status.message).unwrap_or_default();
+        assert_eq!(said, want, "{name}");
+    }
 }
 
 /// From now on the user of that name may do that with the lease.
@@ -109,7 +165,7 @@ async fn who_may_only_update_creates_nothing() {
     may(&cluster, "ulla", &["update"]).await;
     may(&cluster, "clara", &["create", "update"]).await;
     may(&cluster, "carl", &["create"]).await;
-    let lease = json!({"spec": {"holderIdentity": "me"}});
+    let mut lease = json!({"metadata": {"name": "it"}, "spec": {"holderIdentity": "me"}});
     for (name, want) in [
         ("ulla", Err(Reason::Forbidden)),
         ("carl", Err(Reason::Forbidden)),
@@ -118,6 +174,9 @@ async fn who_may_only_update_creates_nothing() {
     ] {
         let actor = Actor::user(name, &[Actor::AUTHENTICATED]);
         let outcome = replace(&cluster, &actor, gvk.clone(), Some("default"), &lease).await;
+        if let Ok(applied) = &outcome {
+            lease["metadata"]["resourceVersion"] = applied.object.revision().to_string().into();
+        }
         assert_eq!(told(outcome), want, "{name}");
     }
     let leases = cluster.registry().by_gvk(&gvk).unwrap();

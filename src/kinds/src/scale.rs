@@ -4,6 +4,7 @@ use crate::{ErrorList, Instance, ScaleNumbers};
 use api::{Gvk, Reason, Status};
 use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use serde_json::{Value, json};
 
 /// In the words of a query; `None` where it is no good selector.
 pub(crate) fn told(selector: &LabelSelector) -> Option<String> {
@@ -28,7 +29,27 @@ pub fn of(object: &dyn Instance) -> Option<Scale> {
     })
 }
 
-/// Sets the wanted number, with the scale's resourceVersion as precondition.
+/// What an apply of the scale says of its object, a built-in kind: these have their replicas in one place.
+pub fn as_applied(scale: &Scale, of: &Gvk) -> Value {
+    let said = &scale.metadata;
+    let mut config = json!({"apiVersion": of.api_version(), "kind": of.kind, "metadata": {}, "spec": {}});
+    for (field, value) in [
+        ("name", &said.name),
+        ("namespace", &said.namespace),
+        ("uid", &said.uid),
+        ("resourceVersion", &said.resource_version),
+    ] {
+        if let Some(value) = value {
+            config["metadata"][field] = value.as_str().into();
+        }
+    }
+    if let Some(replicas) = scale.spec.as_ref().and_then(|spec| spec.replicas) {
+        config["spec"]["replicas"] = replicas.into();
+    }
+    config
+}
+
+/// Sets the wanted number, with the scale's resourceVersion and uid as preconditions, and what it says of its place.
 ///
 /// # Errors
 /// A negative number; a kind that can not be scaled.
@@ -43,7 +64,15 @@ pub fn set(object: &mut dyn Instance, scale: &Scale) -> Result<(), Status> {
     if object.scale().is_none() {
         return Err(Status::new(Reason::NotFound, "the server could not find the requested resource"));
     }
-    object.meta_mut().resource_version.clone_from(&scale.metadata.resource_version);
+    let (of, said) = (object.meta_mut(), &scale.metadata);
+    of.resource_version.clone_from(&said.resource_version);
+    for (of, said) in
+        [(&mut of.name, &said.name), (&mut of.namespace, &said.namespace), (&mut of.uid, &said.uid)]
+    {
+        if said.as_deref().is_some_and(|said| !said.is_empty()) {
+            of.clone_from(said);
+        }
+    }
     object.set_replicas(replicas);
     Ok(())
 }

@@ -37,6 +37,7 @@ pub(crate) fn with_facts_of<K: TypedKind>(
         graceful_deletion: K::GRACEFUL_DELETION,
         orphans_by_default: K::ORPHANS_BY_DEFAULT,
         created_by_update: K::CREATED_BY_UPDATE,
+        updated_unconditionally: K::UPDATED_UNCONDITIONALLY,
         deprecation: K::DEPRECATION.map(Cow::Borrowed),
         custom: None,
         strategy,

@@ -46,6 +46,8 @@ pub trait TypedKind:
     const ORPHANS_BY_DEFAULT: bool = false;
     /// A PUT of what is not there creates it (upstream's `AllowCreateOnUpdate`).
     const CREATED_BY_UPDATE: bool = false;
+    /// A PUT may leave out which revision it replaces (upstream's `AllowUnconditionalUpdate`).
+    const UPDATED_UNCONDITIONALLY: bool = true;
     /// What every client that touches the kind hears: upstream's lifecycle of API versions.
     const DEPRECATION: Option<&'static str> = None;
 

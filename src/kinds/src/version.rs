@@ -21,6 +21,7 @@ pub struct Version {
     pub(crate) graceful_deletion: bool,
     pub(crate) orphans_by_default: bool,
     pub(crate) created_by_update: bool,
+    pub(crate) updated_unconditionally: bool,
     pub(crate) deprecation: Option<Cow<'static, str>>,
     /// Of a kind that a CustomResourceDefinition defines.
     pub(crate) custom: Option<Custom>,
@@ -120,6 +121,11 @@ impl Version {
     /// Whether a PUT of what is not there creates it.
     pub fn created_by_update(&self) -> bool {
         self.created_by_update
+    }
+
+    /// Whether a PUT may leave out which revision it replaces.
+    pub fn updated_unconditionally(&self) -> bool {
+        self.updated_unconditionally
     }
 
     /// A warning for everybody who touches the version.

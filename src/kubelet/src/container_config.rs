@@ -148,7 +148,6 @@ pub fn container(pod: &Pod, container: &Container, parts: Parts<'_>) -> Result<C
         tty: container.tty == Some(true),
         keep_unstartable: true,
         log_path: PathBuf::from(&container.name).join(format!("{}.log", parts.attempt)),
-        stop_signal: container.lifecycle.as_ref().and_then(|l| l.stop_signal.clone()),
         labels: {
             let mut all = pod_identity(pod);
             all.insert(labels::CONTAINER_NAME.to_owned(), container.name.clone());

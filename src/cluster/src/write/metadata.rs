@@ -2,6 +2,7 @@
 
 use crate::Target;
 use crate::clock::now;
+use crate::identity::uid_conflict;
 use crate::name_suffix::{self, name_suffix};
 use ::api::{ResourceVersion, Status};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -104,9 +105,7 @@ pub(super) fn asked_revision(meta: &ObjectMeta) -> Result<Option<ResourceVersion
 pub(super) fn same_object(target: &Target, new: &ObjectMeta, old: &ObjectMeta) -> Result<(), Status> {
     match (new.uid.as_deref(), old.uid.as_deref()) {
         (Some(asked), Some(stored)) if !asked.is_empty() && asked != stored => {
-            let why =
-                format!("Precondition failed: UID in precondition: {asked}, UID in object meta: {stored}");
-            Err(Status::conflict(&target.group_resource(), target.name.as_deref().unwrap_or_default(), why))
+            Err(uid_conflict(target, asked, stored))
         }
         _ => Ok(()),
     }

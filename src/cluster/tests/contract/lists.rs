@@ -158,6 +158,32 @@ async fn what_is_selected_now_is_deleted_and_not_what_was() {
 }
 
 #[tokio::test]
+async fn a_watch_begins_with_what_exists_or_with_nothing_of_it() {
+    let cluster = cluster().await;
+    let maps = root(&cluster).api::<ConfigMap>();
+    maps.create(map("there", "web")).await.unwrap();
+    let target = target::<ConfigMap>(&cluster, None);
+    let begin = |params: WatchParams| cluster.watch(&Actor::root(), &target, &params);
+    let from_now = WatchParams { from_now: true, ..WatchParams::default() };
+    let mut events = begin(from_now).unwrap();
+    assert!(events.try_next().unwrap().is_none());
+    maps.create(map("later", "web")).await.unwrap();
+    let Some(WatchEvent::Added(later)) = events.try_next().unwrap() else { panic!("not what came later") };
+    assert_eq!(&*later.key().name, "later");
+    let mut all = begin(WatchParams::default()).unwrap();
+    assert!(matches!(all.try_next(), Ok(Some(WatchEvent::Added(_)))));
+    let not_yet = cluster.store().revision().0 + 1;
+    let asked = WatchParams {
+        send_initial_events: true,
+        resource_version: Some(api::ResourceVersion(not_yet)),
+        ..WatchParams::default()
+    };
+    let refused = begin(asked).err().map(|status| (status.code, status.message));
+    let words = format!("Too large resource version: {not_yet}, current: {}", not_yet - 1);
+    assert_eq!(refused, Some((504, words)));
+}
+
+#[tokio::test]
 async fn a_watch_of_a_selection_sees_what_comes_into_it_and_what_leaves() {
     let cluster = cluster().await;
     let maps = root(&cluster).api::<ConfigMap>();

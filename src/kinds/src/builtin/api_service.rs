@@ -13,6 +13,7 @@ pub const AVAILABLE: &str = "Available";
 impl TypedKind for APIService {
     const SINGULAR: &'static str = "apiservice";
     const PLURAL: &'static str = "apiservices";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
     const SCOPE: Scope = Scope::Cluster;
     const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];

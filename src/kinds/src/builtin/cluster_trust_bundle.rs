@@ -15,6 +15,7 @@ const OMITTED: &str = "<value omitted>";
 impl TypedKind for ClusterTrustBundle {
     const SINGULAR: &'static str = "clustertrustbundle";
     const PLURAL: &'static str = "clustertrustbundles";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const SCOPE: Scope = Scope::Cluster;
     const FIELDS: &'static [&'static str] = &["spec.signerName"];
     const COLUMNS: &'static [Column] =

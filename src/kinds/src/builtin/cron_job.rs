@@ -1,7 +1,7 @@
 //! CronJobs: Jobs by the clock.
 
-use super::name_of;
 use super::workloads::{at_least_zero, container_cells};
+use super::{job_warnings, name_of};
 use crate::schedule::Schedule;
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, CronJobStatus};
@@ -46,6 +46,13 @@ impl TypedKind for CronJob {
 
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Some(("spec.jobTemplate.spec.template", &self.spec.job_template.spec.as_ref()?.template))
+    }
+    fn warnings(&self, old: Option<&Self>) -> Vec<String> {
+        let Some(spec) = &self.spec.job_template.spec else { return Vec::new() };
+        match old {
+            Some(old) if !self.generation_changes(old) => Vec::new(),
+            old => job_warnings::of(&self.metadata, spec, "spec.jobTemplate.spec", old.is_none()),
+        }
     }
     fn validate(&self, errors: &mut ErrorList) {
         let spec = &self.spec;

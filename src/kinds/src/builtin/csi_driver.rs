@@ -14,6 +14,7 @@ const TOKEN_LEAST: i64 = 600; // seconds
 impl TypedKind for CSIDriver {
     const SINGULAR: &'static str = "csidriver";
     const PLURAL: &'static str = "csidrivers";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const SCOPE: Scope = Scope::Cluster;
     const COLUMNS: &'static [Column] = &[
         Column::NAME,

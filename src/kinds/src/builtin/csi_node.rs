@@ -12,6 +12,7 @@ const LONGEST_ID: usize = 192;
 impl TypedKind for CSINode {
     const SINGULAR: &'static str = "csinode";
     const PLURAL: &'static str = "csinodes";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const SCOPE: Scope = Scope::Cluster;
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Drivers", "integer", "How many drivers the node has"), Column::AGE];

@@ -25,6 +25,7 @@ const COLUMN_FORMATS: [&str; 8] =
 impl TypedKind for CustomResourceDefinition {
     const SINGULAR: &'static str = "customresourcedefinition";
     const PLURAL: &'static str = "customresourcedefinitions";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const SHORT_NAMES: &'static [&'static str] = &["crd", "crds"];
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
     const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];

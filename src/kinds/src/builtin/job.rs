@@ -1,8 +1,8 @@
 //! Jobs: pods that run to their end.
 
 use super::job_validation::is_indexed;
-use super::name_of;
 use super::workloads::container_cells;
+use super::{job_warnings, name_of};
 use crate::columns::human_duration;
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::batch::v1::{Job, JobSpec, JobStatus};
@@ -56,6 +56,13 @@ impl TypedKind for Job {
 
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Some(("spec.template", &self.spec.as_ref()?.template))
+    }
+    fn warnings(&self, old: Option<&Self>) -> Vec<String> {
+        let Some(spec) = &self.spec else { return Vec::new() };
+        match old {
+            Some(old) if !self.generation_changes(old) => Vec::new(),
+            old => job_warnings::of(&self.metadata, spec, "spec", old.is_none()),
+        }
     }
     fn validate(&self, errors: &mut ErrorList) {
         let none = Default::default();

@@ -12,6 +12,7 @@ impl TypedKind for Lease {
     const SINGULAR: &'static str = "lease";
     const PLURAL: &'static str = "leases";
     const CREATED_BY_UPDATE: bool = true;
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const DURABILITY: Durability = Durability::Lazy;
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Holder", "string", "Identity of the current holder"), Column::AGE];

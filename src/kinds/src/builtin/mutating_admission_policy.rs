@@ -14,6 +14,7 @@ const PATCH: &str = "JSONPatch";
 impl TypedKind for MutatingAdmissionPolicy {
     const SINGULAR: &'static str = "mutatingadmissionpolicy";
     const PLURAL: &'static str = "mutatingadmissionpolicies";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
     const SCOPE: Scope = Scope::Cluster;
     const COLUMNS: &'static [Column] = &[

@@ -9,6 +9,7 @@ use k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicyBinding;
 impl TypedKind for MutatingAdmissionPolicyBinding {
     const SINGULAR: &'static str = "mutatingadmissionpolicybinding";
     const PLURAL: &'static str = "mutatingadmissionpolicybindings";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
     const SCOPE: Scope = Scope::Cluster;
     const COLUMNS: &'static [Column] = &[

@@ -10,6 +10,7 @@ use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 impl TypedKind for MutatingWebhookConfiguration {
     const SINGULAR: &'static str = "mutatingwebhookconfiguration";
     const PLURAL: &'static str = "mutatingwebhookconfigurations";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
     const SCOPE: Scope = Scope::Cluster;
     const COLUMNS: &'static [Column] = webhooks::COLUMNS;

@@ -4,7 +4,7 @@
 use super::checks::list;
 use super::name_of;
 use super::network_policy_validation::{self, EGRESS, INGRESS};
-use super::service_warnings::ambiguous_range;
+use super::service_warnings::odd_range;
 use crate::{Cell, Column, ErrorList, TypedKind, age, selectors};
 use k8s_openapi::api::networking::v1::{IPBlock, NetworkPolicy, NetworkPolicyPort};
 
@@ -48,7 +48,7 @@ impl TypedKind for NetworkPolicy {
             let except = except.map(move |(index, range)| (format!("{at}.except[{index}]"), range));
             std::iter::once((format!("{at}.cidr"), &block.cidr)).chain(except)
         });
-        ranges.filter_map(|(at, range)| ambiguous_range(&at, range)).collect()
+        ranges.filter_map(|(at, range)| odd_range(&at, range)).collect()
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         let selector = self.spec.as_ref().and_then(|spec| spec.pod_selector.as_ref());

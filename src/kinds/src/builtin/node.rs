@@ -3,6 +3,7 @@
 
 use super::amounts::round_up_all;
 use super::checks::{NOT_NEGATIVE, cidr, list, text};
+use super::service_warnings::odd_range;
 use super::{name_of, pod_validation};
 use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};
 use api::quantity::Quantity;
@@ -85,7 +86,10 @@ impl TypedKind for Node {
             source.map(|_| "spec.configSource: deprecated in v1.22, support removal is planned in v1.23");
         let id = spec.and_then(|spec| spec.external_id.as_deref()).filter(|id| !id.is_empty());
         let id = id.map(|_| "spec.externalID: this field is deprecated, and is unused by Kubernetes");
-        source.into_iter().chain(id).map(str::to_owned).collect()
+        let networks = spec.map(|spec| list(&spec.pod_cidrs)).unwrap_or_default().iter().enumerate();
+        let networks =
+            networks.filter_map(|(index, network)| odd_range(&format!("spec.podCIDRs[{index}]"), network));
+        source.into_iter().chain(id).map(str::to_owned).chain(networks).collect()
     }
     fn field(&self, path: &str) -> String {
         match path {

@@ -6,7 +6,7 @@ use super::volume_checks::{
     OLD_CLASS, STORAGE, access_modes, class_name, class_word, modes_word, old_class_warning, phase_word,
     positive, storage_of, unset, volume_mode,
 };
-use super::{fill, name_of, names};
+use super::{claim_status, fill, name_of, names};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age};
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
@@ -80,14 +80,10 @@ impl TypedKind for PersistentVolumeClaim {
         attributes_class(new, old, errors);
         old_class(self, old, errors);
     }
-    fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
-        let Some(status) = &self.status else { return };
-        for (name, amount) in status.capacity.iter().flatten() {
-            if parsed(amount).is_none_or(Quantity::is_negative) {
-                let field = format!("status.capacity[{name}]");
-                errors.invalid(field, amount.0.as_str(), super::checks::NOT_NEGATIVE);
-            }
-        }
+    fn validate_status_update(&self, old: &Self, errors: &mut ErrorList) {
+        let none = PersistentVolumeClaimStatus::default();
+        let before = old.status.as_ref().unwrap_or(&none);
+        claim_status::update(self.status.as_ref().unwrap_or(&none), before, errors);
     }
     fn warnings(&self, _old: Option<&Self>) -> Vec<String> {
         let fraction = self.spec.as_ref().and_then(|spec| fraction(spec, "spec"));

@@ -54,7 +54,22 @@ impl TypedKind for Pod {
         });
     }
 
-    super::spec_and_status!();
+    fn prepare_update(&mut self, old: &Self) {
+        self.status.clone_from(&old.status);
+    }
+    /// Its class of service is said at its creation. Who writes a status without one does not mean that it has none.
+    fn prepare_status_update(&mut self, old: &Self) {
+        self.spec.clone_from(&old.spec);
+        let before = old.status.as_ref().and_then(|status| status.qos_class.clone());
+        if let Some(status) = &mut self.status
+            && status.qos_class.as_deref().unwrap_or_default().is_empty()
+        {
+            status.qos_class = before;
+        }
+    }
+    fn generation_changes(&self, old: &Self) -> bool {
+        self.spec != old.spec
+    }
     fn prepare_subresource_update(&mut self, subresource: Subresource, old: &Self) {
         match subresource {
             Subresource::EphemeralContainers => pod_ephemeral::keep_all_else(self, old),

@@ -11,6 +11,7 @@ const LIFETIME: i32 = 24 * 60 * 60; // seconds: upstream's default
 impl TypedKind for PodCertificateRequest {
     const SINGULAR: &'static str = "podcertificaterequest";
     const PLURAL: &'static str = "podcertificaterequests";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const FIELDS: &'static [&'static str] = &["spec.nodeName", "spec.signerName"];
     const COLUMNS: &'static [Column] = &[

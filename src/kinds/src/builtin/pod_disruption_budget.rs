@@ -12,6 +12,7 @@ const UNHEALTHY_POD_EVICTION_POLICIES: [&str; 2] = ["AlwaysAllow", "IfHealthyBud
 impl TypedKind for PodDisruptionBudget {
     const SINGULAR: &'static str = "poddisruptionbudget";
     const PLURAL: &'static str = "poddisruptionbudgets";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const SHORT_NAMES: &'static [&'static str] = &["pdb"];
     const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] = &[

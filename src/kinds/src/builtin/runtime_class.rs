@@ -12,6 +12,7 @@ impl TypedKind for RuntimeClass {
     const SINGULAR: &'static str = "runtimeclass";
     const PLURAL: &'static str = "runtimeclasses";
     const CREATED_BY_UPDATE: bool = true;
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const SCOPE: Scope = Scope::Cluster;
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Handler", "string", "How the runtime runs its pods"), Column::AGE];

@@ -47,7 +47,7 @@ fn of_spec(spec: &ServiceSpec, warnings: &mut Vec<String>) {
         warnings.extend(not_canonical("spec.loadBalancerIP", address));
     }
     for (index, range) in spec.load_balancer_source_ranges.iter().flatten().enumerate() {
-        warnings.extend(ambiguous_range(&format!("spec.loadBalancerSourceRanges[{index}]"), range));
+        warnings.extend(odd_range(&format!("spec.loadBalancerSourceRanges[{index}]"), range));
     }
     if kind == EXTERNAL_NAME && has_external_ips {
         warnings.push(format!("spec.externalIPs is ignored when spec.type is {EXTERNAL_NAME:?}"));
@@ -70,8 +70,31 @@ pub(super) fn not_canonical(field: &str, address: &str) -> Option<String> {
     })
 }
 
+/// Upstream's `GetWarningsForCIDR`, of what is one.
+pub(super) fn odd_range(field: &str, range: &str) -> Option<String> {
+    ambiguous_range(field, range).or_else(|| other_spelling(field, range))
+}
+
+fn other_spelling(field: &str, range: &str) -> Option<String> {
+    let range = range.trim();
+    let (address, length) = range.split_once('/')?;
+    let address: std::net::Ipv6Addr = address.parse().ok()?;
+    let length: u32 = length.parse().ok()?;
+    // IPv4 dressed up as IPv6 has 96 bits before it
+    if let (Some(four), Some(length)) = (address.to_ipv4_mapped(), length.checked_sub(96)) {
+        return Some(format!(
+            "{field}: non-standard CIDR value {range:?} will be considered invalid in a future Kubernetes release: use \
+             \"{four}/{length}\""
+        ));
+    }
+    let canonical = format!("{address}/{length}");
+    (canonical != range).then(|| {
+        format!("{field}: IPv6 CIDR value {range:?} should be in RFC 5952 canonical format ({canonical:?})")
+    })
+}
+
 /// `10.0.0.1/24`: the network, or the one address?
-pub(super) fn ambiguous_range(field: &str, range: &str) -> Option<String> {
+fn ambiguous_range(field: &str, range: &str) -> Option<String> {
     let (address, length) = range.trim().split_once('/')?;
     let address: std::net::IpAddr = address.parse().ok()?;
     let length: u32 = length.parse().ok()?;
@@ -127,6 +150,13 @@ mod tests {
                 &[
                     "spec.clusterIPs[1]: IPv6 address \"2001:DB8::1\" should be in RFC 5952 canonical format (\"2001:db8::1\")",
                     "spec.loadBalancerIP: IPv6 address \"2001:db8:0::2\" should be in RFC 5952 canonical format (\"2001:db8::2\")",
+                ],
+            ),
+            (
+                json!({"type": "LoadBalancer", "loadBalancerSourceRanges": ["2001:db8::/32", "2001:DB8:0::/32", "::ffff:192.0.2.0/120"]}),
+                &[
+                    "spec.loadBalancerSourceRanges[1]: IPv6 CIDR value \"2001:DB8:0::/32\" should be in RFC 5952 canonical format (\"2001:db8::/32\")",
+                    "spec.loadBalancerSourceRanges[2]: non-standard CIDR value \"::ffff:192.0.2.0/120\" will be considered invalid in a future Kubernetes release: use \"192.0.2.0/24\"",
                 ],
             ),
             (

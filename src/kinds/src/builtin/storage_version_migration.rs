@@ -14,6 +14,7 @@ const FAILED: &str = "Failed";
 impl TypedKind for StorageVersionMigration {
     const SINGULAR: &'static str = "storageversionmigration";
     const PLURAL: &'static str = "storageversionmigrations";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const SCOPE: Scope = Scope::Cluster;
     const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] =

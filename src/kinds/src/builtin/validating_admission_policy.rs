@@ -19,6 +19,7 @@ const LONGEST_VALUE_EXPRESSION: usize = 5 * 1024;
 impl TypedKind for ValidatingAdmissionPolicy {
     const SINGULAR: &'static str = "validatingadmissionpolicy";
     const PLURAL: &'static str = "validatingadmissionpolicies";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
     const SCOPE: Scope = Scope::Cluster;
     const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];

@@ -12,6 +12,7 @@ const ACTIONS: [&str; 3] = ["Audit", "Deny", "Warn"];
 impl TypedKind for ValidatingAdmissionPolicyBinding {
     const SINGULAR: &'static str = "validatingadmissionpolicybinding";
     const PLURAL: &'static str = "validatingadmissionpolicybindings";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
     const SCOPE: Scope = Scope::Cluster;
     const COLUMNS: &'static [Column] = &[

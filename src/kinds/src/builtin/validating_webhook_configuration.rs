@@ -8,6 +8,7 @@ use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 impl TypedKind for ValidatingWebhookConfiguration {
     const SINGULAR: &'static str = "validatingwebhookconfiguration";
     const PLURAL: &'static str = "validatingwebhookconfigurations";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
     const SCOPE: Scope = Scope::Cluster;
     const COLUMNS: &'static [Column] = webhooks::COLUMNS;

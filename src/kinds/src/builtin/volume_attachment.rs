@@ -10,6 +10,7 @@ use serde_json::json;
 impl TypedKind for VolumeAttachment {
     const SINGULAR: &'static str = "volumeattachment";
     const PLURAL: &'static str = "volumeattachments";
+    const UPDATED_UNCONDITIONALLY: bool = false;
     const SCOPE: Scope = Scope::Cluster;
     const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] = &[

@@ -88,6 +88,7 @@ impl SchemaKind {
             graceful_deletion: false,
             orphans_by_default: false,
             created_by_update: false,
+            updated_unconditionally: matches!(kind.origin, Origin::Program(_)),
             deprecation: kind.deprecation.clone().map(Cow::Owned),
             custom,
             strategy: Box::new(Served(kind)),

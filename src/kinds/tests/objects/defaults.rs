@@ -26,7 +26,7 @@ fn defaults_are_set_once() {
 #[test]
 fn fields_of_features_that_are_off_are_dropped() {
     let pod = |volume: Value, mount: Value, responders: Option<Value>| {
-        let container = json!({"name": "c", "image": "i", "volumeMounts": [mount]});
+        let container = json!({"name": "c", "image": "i", "volumeMounts": [mount], "lifecycle": {}});
         let mut spec = json!({"containers": [container], "volumes": [{"name": "v", "emptyDir": volume}]});
         if let Some(responders) = responders {
             spec["evictionResponders"] = responders;
@@ -37,7 +37,10 @@ fn fields_of_features_that_are_off_are_dropped() {
     let bound = json!({"name": "v", "mountPath": "/v", "bindMountOptions": ["noexec"]});
     let responders = json!([{"name": "example.com/r", "priority": 1}]);
     let plain = pod(json!({}), mount.clone(), None);
+    let mut signal = plain.clone();
+    signal["spec"]["containers"][0]["lifecycle"] = json!({"stopSignal": "SIGUSR1"});
     let cases = [
+        ("of a container", signal),
         ("of a volume", pod(json!({"mode": 511}), mount.clone(), None)),
         ("in a list", pod(json!({}), bound, None)),
         ("a list", pod(json!({}), mount, Some(responders))),

@@ -587,6 +587,45 @@ fn volumes_claims_and_classes_are_printed_as_kubectl_shows_them() {
 }
 
 #[test]
+fn faults_of_a_pod_are_told_in_upstreams_order() {
+    let bad = json!({
+        "volumes": [{"name": "A"}], "restartPolicy": "Now", "dnsPolicy": "Now", "nodeSelector": {"a b": ""},
+        "readinessGates": [{"conditionType": "a b"}], "schedulingGates": [{"name": "a b"}], "serviceAccountName": "A b",
+        "activeDeadlineSeconds": 0, "hostname": "A b", "tolerations": [{"key": "a b", "operator": "Exists"}],
+        "hostAliases": [{"ip": "x"}], "priorityClassName": "A b", "runtimeClassName": "A b", "preemptionPolicy": "Now",
+        "os": {"name": "plan9"}, "containers": [{"name": "A", "image": "x"}],
+    });
+    let (registry, bad) = (kinds::all(), pod(&bad));
+    let version = version(&registry, &bad);
+    let said = faults(&version, &*created(&version, &bad));
+    let want = [
+        "volumes",
+        "containers",
+        "restartPolicy",
+        "dnsPolicy",
+        "nodeSelector",
+        "readinessGates",
+        "schedulingGates",
+        "serviceAccountName",
+        "activeDeadlineSeconds",
+        "hostname",
+        "tolerations",
+        "hostAliases",
+        "priorityClassName",
+        "runtimeClassName",
+        "preemptionPolicy",
+        "os",
+    ];
+    let is_of = |text: &str, field: &str| {
+        let rest = text.strip_prefix("spec.").and_then(|rest| rest.strip_prefix(field));
+        rest.is_some_and(|rest| rest.starts_with(['.', ':', '[']))
+    };
+    let places: Vec<Option<usize>> =
+        want.into_iter().map(|field| said.iter().position(|text| is_of(text, field))).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?} {said:#?}");
+}
+
+#[test]
 fn a_status_is_judged_by_itself() {
     let counts = json!({"status": {"replicas": 1, "readyReplicas": 2}});
     let template =
@@ -602,6 +641,16 @@ fn a_status_is_judged_by_itself() {
     let daemons = json!({"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0,
         "numberReady": 0, "collisionCount": 2});
     let balancer = |ip: &str| json!({"status": {"loadBalancer": {"ingress": [{"ip": ip}]}}});
+    let of_class = |class: &str| {
+        let mut it = pod(&json!({}));
+        merge(&mut it, &json!({"status": {"qosClass": class}}));
+        it
+    };
+    let claim = || {
+        json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "a"},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}})
+    };
+    let grows = |what: &str, how: &str, to: &str| json!({"status": {"allocatedResourceStatuses": {what: how}, "allocatedResources": {what: to}}});
     let cases = [
         // stored before the rules were as strict as they are
         (
@@ -621,6 +670,39 @@ fn a_status_is_judged_by_itself() {
             pod(&json!({})),
             json!({"status": {"podIPs": [{"ip": "x"}]}}),
             "status.podIPs[0]: Invalid value",
+        ),
+        (
+            "a pod of another class",
+            of_class("Burstable"),
+            json!({"status": {"qosClass": "Guaranteed"}}),
+            "status.qosClass: Invalid value: \"Guaranteed\": field is immutable",
+        ),
+        (
+            "a pod of a class that nobody repeats",
+            of_class("Burstable"),
+            json!({"status": {"qosClass": null}}),
+            "",
+        ),
+        ("a pod that gets a class", pod(&json!({})), json!({"status": {"qosClass": "Burstable"}}), ""),
+        ("a claim that grows", claim(), grows("storage", "NodeResizePending", "2Gi"), ""),
+        ("a claim of a driver's own", claim(), grows("example.com/iops", "NodeResizePending", "2"), ""),
+        (
+            "a claim of something else",
+            claim(),
+            grows("memory", "NodeResizePending", "2Gi"),
+            "status.allocatedResourceStatus: Unsupported value: \"memory\": supported values: \"storage\"",
+        ),
+        (
+            "a claim that does what no claim does",
+            claim(),
+            grows("storage", "Sleeping", "2Gi"),
+            "status.allocatedResourceStatus: Unsupported value: \"storage\": supported values: \"ControllerResizeInProgress\"",
+        ),
+        (
+            "a claim of less than nothing",
+            claim(),
+            grows("storage", "NodeResizePending", "-1"),
+            "status.allocatedResources[storage]: Invalid value: \"-1\": must be greater than or equal to 0",
         ),
         (
             "more ready than there are",

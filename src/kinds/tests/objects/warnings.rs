@@ -42,6 +42,16 @@ fn what_is_on_its_way_out_is_told() {
         json!({"volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": {
             "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}}]})
     };
+    let job = |completions: i32, parallelism: i32| {
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"}, "spec": {
+            "completionMode": "Indexed", "completions": completions, "parallelism": parallelism,
+            "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "x"}]}}}})
+    };
+    let capacity = |key: &str| {
+        json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSIStorageCapacity", "metadata": {"name": "c", "namespace": "d"},
+            "storageClassName": "s", "nodeTopology": {
+                "matchExpressions": [{"key": key, "operator": "Exists"}], "matchLabels": {key: "x"}}})
+    };
     let quobyte = json!({"registry": "r:1", "volume": "v"});
     let cases = [
         ("a class", class("topology.kubernetes.io/zone"), vec![]),
@@ -67,6 +77,33 @@ fn what_is_on_its_way_out_is_told() {
             set(json!({"revisionHistoryLimit": -1})),
             vec![
                 "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"
+                    .to_owned(),
+            ],
+        ),
+        ("a job of many", job(100_001, 10_000), vec![]),
+        (
+            "a job of too many",
+            job(100_001, 10_001),
+            vec![
+                "spec: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes \
+                 might not be able to track completedIndexes when a big number of indexes fail"
+                    .to_owned(),
+            ],
+        ),
+        ("a capacity", capacity("topology.kubernetes.io/zone"), vec![]),
+        (
+            "a capacity by old labels",
+            capacity(zone),
+            vec![
+                format!("nodeTopology.matchExpressions[0].key: {zone} is {since}"),
+                format!("nodeTopology.matchLabels.{zone}: {since}"),
+            ],
+        ),
+        (
+            "a node's network that is an address",
+            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}, "spec": {"podCIDRs": ["10.0.0.8/24"]}}),
+            vec![
+                r#"spec.podCIDRs[0]: CIDR value "10.0.0.8/24" is ambiguous in this context (should be "10.0.0.0/24" or "10.0.0.8/32"?)"#
                     .to_owned(),
             ],
         ),

@@ -131,6 +131,7 @@ pub(super) fn any_template(template: &PodTemplateSpec, at: &str, errors: &mut Er
     }
 }
 
+/// In upstream's order: clients show the first fault, or all as they come.
 fn spec(spec: &PodSpec, at: &str, of: Of, errors: &mut ErrorList) {
     bounds::bounds(spec, at, errors);
     // upstream bears any number here, and so must whoever adds it to a time
@@ -164,10 +165,11 @@ fn spec(spec: &PodSpec, at: &str, of: Of, errors: &mut ErrorList) {
         format_args!("{at}.restartPolicy"),
         errors,
     );
+    network::policy(spec, at, errors);
     crate::meta::labels(spec.node_selector.as_ref(), &format!("{at}.nodeSelector"), errors);
     security::of_pod(spec, at, errors);
     affinity::affinity(spec.affinity.as_ref(), &format!("{at}.affinity"), errors);
-    network::network(spec, at, errors);
+    network::config(spec, at, errors);
     scheduling::gates(spec, at, errors);
     topology_spread::constraints(
         list(&spec.topology_spread_constraints),
@@ -182,11 +184,14 @@ fn spec(spec: &PodSpec, at: &str, of: Of, errors: &mut ErrorList) {
     if let Some(seconds) = spec.active_deadline_seconds {
         within(seconds, 1, i32::MAX.into(), format_args!("{at}.activeDeadlineSeconds"), errors);
     }
+    network::own_name(spec, at, errors);
     tolerations::tolerations(list(&spec.tolerations), &format!("{at}.tolerations"), errors);
+    network::aliases(spec, at, errors);
     scheduling::priority(spec, at, errors);
     if let Some(class) = &spec.runtime_class_name {
         judged(names::dns_subdomain, class, format_args!("{at}.runtimeClassName"), errors);
     }
+    scheduling::preemption(spec, at, errors);
     system::overhead(spec.overhead.as_ref(), &format!("{at}.overhead"), errors);
     system::os(spec, at, errors);
 }

@@ -12,23 +12,27 @@ const MOST_SEARCHES: usize = 32;
 const LONGEST_SEARCHES: usize = 2048;
 const LONGEST_HOSTNAME: usize = 64; // the kernel's
 
-pub(super) fn network(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
-    let policy = text(&spec.dns_policy);
-    one_of(policy, &POLICIES, format_args!("{at}.dnsPolicy"), errors);
-    dns_config(spec.dns_config.as_ref(), policy, &format!("{at}.dnsConfig"), errors);
+pub(super) fn policy(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
+    one_of(text(&spec.dns_policy), &POLICIES, format_args!("{at}.dnsPolicy"), errors);
+}
+
+pub(super) fn config(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
+    dns_config(spec.dns_config.as_ref(), text(&spec.dns_policy), &format!("{at}.dnsConfig"), errors);
+}
+
+pub(super) fn own_name(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     optional(names::dns_label, text(&spec.hostname), format_args!("{at}.hostname"), errors);
     optional(names::dns_label, text(&spec.subdomain), format_args!("{at}.subdomain"), errors);
     hostname_override(spec, &format!("{at}.hostnameOverride"), errors);
+}
+
+pub(super) fn aliases(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     for (index, alias) in list(&spec.host_aliases).iter().enumerate() {
         let at = format!("{at}.hostAliases[{index}]");
         ip(&alias.ip, format_args!("{at}.ip"), errors);
         for (index, name) in list(&alias.hostnames).iter().enumerate() {
             judged(names::dns_subdomain, name, format_args!("{at}.hostnames[{index}]"), errors);
         }
-    }
-    for (index, gate) in list(&spec.readiness_gates).iter().enumerate() {
-        let at = format!("{at}.readinessGates[{index}].conditionType");
-        judged(names::qualified, &gate.condition_type, at, errors);
     }
 }
 

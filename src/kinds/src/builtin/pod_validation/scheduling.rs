@@ -1,4 +1,4 @@
-//! Gates and priorities.
+//! Gates, of both kinds, and priorities.
 
 use super::super::checks::{judged, list, one_of, optional, text};
 use super::super::names;
@@ -9,6 +9,10 @@ use std::collections::BTreeSet;
 pub(in super::super) const PREEMPTION_POLICIES: [&str; 2] = ["PreemptLowerPriority", "Never"];
 
 pub(super) fn gates(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
+    for (index, gate) in list(&spec.readiness_gates).iter().enumerate() {
+        let at = format!("{at}.readinessGates[{index}].conditionType");
+        judged(names::qualified, &gate.condition_type, at, errors);
+    }
     let mut seen = BTreeSet::new();
     for (index, gate) in list(&spec.scheduling_gates).iter().enumerate() {
         let at = format!("{at}.schedulingGates[{index}]");
@@ -22,6 +26,9 @@ pub(super) fn gates(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
 pub(super) fn priority(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     let class = text(&spec.priority_class_name);
     optional(names::dns_subdomain, class, format_args!("{at}.priorityClassName"), errors);
+}
+
+pub(super) fn preemption(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     if let Some(policy) = spec.preemption_policy.as_deref() {
         one_of(policy, &PREEMPTION_POLICIES, format_args!("{at}.preemptionPolicy"), errors);
     }

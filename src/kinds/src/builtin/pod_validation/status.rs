@@ -1,6 +1,6 @@
 //! What a pod's status may become (`ValidatePodStatusUpdate`). What the node's own agent writes is not judged again.
 
-use super::super::checks::{ip, judged, list, text};
+use super::super::checks::{IMMUTABLE, ip, judged, list, text};
 use super::super::names;
 use crate::ErrorList;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
@@ -20,6 +20,11 @@ pub(in super::super) fn status_update(new: &Pod, old: &Pod, errors: &mut ErrorLi
     let nominated = text(&new.nominated_node_name);
     if new.nominated_node_name != old.nominated_node_name && !nominated.is_empty() {
         judged(names::dns_subdomain, nominated, "status.nominatedNodeName", errors);
+    }
+    // one that was stored without it may get it
+    let (class, before) = (text(&new.qos_class), text(&old.qos_class));
+    if class != before && !before.is_empty() {
+        errors.invalid("status.qosClass", class, IMMUTABLE);
     }
     for (index, address) in list(&new.pod_ips).iter().enumerate() {
         ip(&address.ip, format_args!("status.podIPs[{index}]"), errors);
