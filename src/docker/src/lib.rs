@@ -73,6 +73,8 @@ mod top;
 mod upload;
 mod verify;
 mod versions;
+mod volume_mounts;
+mod volume_users;
 mod volumes;
 
 pub use build::Runner;

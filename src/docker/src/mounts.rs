@@ -86,7 +86,7 @@ impl Engine {
             MountKind::Tmpfs => (String::new(), PathBuf::new()),
             MountKind::Volume => {
                 let volume = self.make_volume(&wanted.source, wanted.labels, wanted.driver_options)?;
-                (volume.name.clone(), self.volumes.data(&volume))
+                (volume.name.clone(), self.volumes.mountpoint(&volume.name))
             }
             MountKind::Bind => {
                 let source = PathBuf::from(&wanted.source);

@@ -15,6 +15,7 @@ use std::time::Duration;
 pub(crate) async fn take_up(engine: &Arc<Engine>) {
     let reader = engine.clone();
     let _ = tokio::task::spawn_blocking(move || read_all(&reader)).await;
+    engine.take_up_volumes();
     if let Err(error) = engine.restore_networks().await {
         tracing::error!(%error, "networks are not as they should be");
     }

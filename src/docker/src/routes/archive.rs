@@ -79,6 +79,7 @@ impl Asked {
 
 /// A container to be looked into.
 struct Subject {
+    engine: Arc<Engine>,
     container: Arc<Container>,
     /// As the client calls it.
     name: String,
@@ -103,7 +104,8 @@ impl Subject {
     fn bare(request: &ApiRequest) -> Result<Subject> {
         let container = request.engine.container(request.name())?;
         let layers = request.engine.images.rootfs(&container.see(|r| r.image.clone()))?.layers;
-        Ok(Subject { container, name: request.name().to_owned(), layers, mounts: Vec::new() })
+        let (engine, name) = (request.engine.clone(), request.name().to_owned());
+        Ok(Subject { engine, container, name, layers, mounts: Vec::new() })
     }
 
     /// A stopped container's root is put together for us alone; to look into one that runs nobody has to wait.
@@ -118,6 +120,8 @@ impl Subject {
 
     fn look<T: Send>(&self, work: impl FnOnce(&Root) -> Result<T> + Send) -> Result<T> {
         let _alone = self.alone();
+        let volumes = || self.engine.look_at_volumes(&self.container.record());
+        let _volumes = (!self.mounts.is_empty()).then(volumes).transpose()?;
         root::look(&self.container, &self.layers, &self.mounts, work)
             .map_err(|e| ApiError::failed("open the root file system", e))?
     }
