@@ -300,7 +300,7 @@ impl Engine {
         self.forget(&record.id);
         container.attachers.lock().clear();
         // who still looks at the container does not keep its image
-        container.hold.lock().take();
+        container.holds.lock().clear();
         self.events.container("destroy", &record, &[]);
         container.change(|r| {
             r.state = State::Removed(r.exit_code());

@@ -116,7 +116,10 @@ fn read_all(engine: &Arc<Engine>) {
         match files::read::<Record>(&path.join("container.json")) {
             Ok(record) => {
                 let hold = engine.images.rootfs(&record.image).ok().map(|rootfs| rootfs.hold);
-                if let Err(error) = engine.add(Arc::new(Container::new(record, path, hold))) {
+                let leases = engine.leases_of_mounted(&record);
+                let container = Arc::new(Container::new(record, path, hold));
+                container.holds.lock().extend(leases);
+                if let Err(error) = engine.add(container) {
                     tracing::error!(%error, "a container was not taken up");
                 }
             }

@@ -126,6 +126,27 @@ fn what_a_volume_mounts_is_there_while_it_is_used() {
 }
 
 #[test]
+fn an_image_is_mounted_read_only() {
+    let Some(at) = appliance("dimgmount") else { return };
+    at.load_busybox();
+    at.docker(&["tag", "busybox:1", "tools:1"]).ok("tag");
+    let run = |mount: &str, line: &str| {
+        at.docker(&["run", "--rm", "--mount", mount, "busybox:1", "sh", "-c", line])
+    };
+    let whole = "type=image,source=tools:1,target=/tools";
+    run(whole, "/tools/bin/busybox true && ! touch /tools/file").ok("the whole image");
+    let said = run("type=image,source=nothing:1,target=/tools", "true").err();
+    assert!(said.contains("No such image: nothing:1"), "{said}");
+    // clients since 28 know how to ask for a part
+    let part = run("type=image,source=tools:1,target=/tools,image-subpath=bin", "/tools/busybox true");
+    if !part.err().contains("unexpected key 'image-subpath'") {
+        part.ok("a part of it");
+    }
+    at.docker(&["run", "-d", "--name", "user", "--mount", whole, "busybox:1", "sleep", "3600"]).ok("run");
+    at.docker(&["rm", "-f", "user"]).ok("rm");
+}
+
+#[test]
 fn exec_has_a_terminal_and_exit_codes() {
     let Some(at) = appliance("dexec") else { return };
     at.load_busybox();
