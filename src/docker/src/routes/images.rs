@@ -10,6 +10,7 @@ pub(crate) use transfer::{create, load, platform, push, save, save_one, told, to
 
 use crate::engine::Engine;
 use crate::error::{ApiError, Result};
+use crate::events::labels_of;
 use crate::filters::Filters;
 use crate::label_budget::LabelBudget;
 use crate::names::{familiar, without_version};
@@ -232,7 +233,8 @@ pub(super) async fn history(request: ApiRequest) -> ApiResponse {
 /// Of an image by the name that it was brought or taken away by; where there is none, by its id.
 fn tell(engine: &Engine, action: &str, name: &str, id: &str) {
     let (about, named) = if name.is_empty() { (id, id.to_owned()) } else { (name, without_version(name)) };
-    engine.events.tell("image", action, about, [("name".to_owned(), named)].into());
+    let labels = labels_of(&engine.images, if id.is_empty() { name } else { id });
+    engine.events.image(action, about, &named, labels);
 }
 
 pub(super) async fn tag(request: ApiRequest) -> ApiResponse {
@@ -247,7 +249,8 @@ pub(super) async fn tag(request: ApiRequest) -> ApiResponse {
         engine.images.details(&target).map(|tagged| tagged.info.id)
     });
     let id = tagged.await?;
-    request.engine.events.image("tag", &id, &familiar(&name));
+    let labels = labels_of(&request.engine.images, &id);
+    request.engine.events.image("tag", &id, &familiar(&name), labels);
     empty(StatusCode::CREATED)
 }
 

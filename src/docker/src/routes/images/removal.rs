@@ -2,6 +2,7 @@
 
 use super::tell;
 use crate::error::{ApiError, Result};
+use crate::events::labels_of;
 use crate::names::familiar;
 use crate::record::Record;
 use crate::request::{ApiRequest, ApiResponse, json};
@@ -34,6 +35,8 @@ pub(crate) async fn remove(request: ApiRequest) -> ApiResponse {
     let users: Vec<User> =
         users.map(|c| c.see(|r| User { id: r.id.clone(), is_running: r.running().is_some() })).collect();
     let removal = plan(&name, &info, &users, force)?;
+    // they may go with it
+    let labels = labels_of(&engine.images, &info.id);
     let (worker, id) = (engine.clone(), info.id.clone());
     let removed = blocking(move || match removal.whole {
         true => worker.images.remove_image(&id),
@@ -43,7 +46,7 @@ pub(crate) async fn remove(request: ApiRequest) -> ApiResponse {
     let mut lines = Vec::new();
     for gone in removed {
         if !gone.starts_with("sha256:") {
-            tell(&engine, "untag", "", &info.id);
+            engine.events.image("untag", &info.id, &info.id, labels.clone());
             lines.push(value!({"Untagged": familiar(&gone)}));
             continue;
         }
