@@ -11,6 +11,7 @@ use super::words::{Variables, Words};
 use super::{BuildError, BuildEvent, BuildOptions, BuildProgress, BuildRunner, Built};
 use crate::commit::Draft;
 use crate::document::{HistoryItem, ImageDocument};
+use crate::manifest::MAX_LAYERS;
 use crate::{Digest, ImageStore, Platform};
 use cri::blocking;
 use parking_lot::Mutex;
@@ -252,6 +253,10 @@ impl<'b> Builder<'b> {
         let triggers = std::mem::take(&mut now.document.config.on_build);
         if triggers.is_empty() {
             return Ok(());
+        }
+        if triggers.len() > MAX_LAYERS {
+            let why = format!("max depth exceeded: {} triggers, the most is {MAX_LAYERS}", triggers.len());
+            return Err(BuildError::Failed(why));
         }
         let noun = if triggers.len() == 1 { "trigger" } else { "triggers" };
         let text = format!("# Executing {} build {noun}", triggers.len());
