@@ -63,6 +63,7 @@ pub use options::{
 };
 pub use output::{BuildOutput, Channel};
 pub use progress::{BuildEvent, BuildProgress, PlannedStep};
+pub use remote::is_remote as is_remote_context;
 use std::sync::Arc;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;

@@ -487,6 +487,26 @@ async fn a_url_is_downloaded_and_not_unpacked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_context_with_a_name_is_fetched() {
+    let lab = Lab::new().await;
+    let server = crate::testing::registry::FakeRegistry::start().await;
+    let blob = |bytes: Vec<u8>| format!("http://{}/v2/a/blobs/{}", server.host, server.put_blob(bytes));
+    let fetched = lab.t.store.fetch_context(&blob(gzip(&Tar::new().file("f", "far").bytes())), None).await;
+    let named = NamedContext::Directory(Arc::new(fetched.unwrap()));
+    let options = BuildOptions { named_contexts: [("docs".to_owned(), named)].into(), ..options() };
+    let file = "FROM base\nCOPY --from=docs f /f\n";
+    lab.build_with(Tar::new().file("Dockerfile", file), options).await.unwrap();
+    assert_eq!(lab.read("f"), "far");
+    for (url, want) in [
+        (blob(b"no archive".to_vec()), "neither an archive nor a repository"),
+        (format!("http://{}/none.git", server.host), "git fetch"),
+    ] {
+        let why = lab.t.store.fetch_context(&url, None).await.unwrap_err().to_string();
+        assert!(why.contains(want), "{url}: {why}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_directory_of_the_machine_is_a_context_by_all_means() {
     let lab = Lab::new().await;
     let directory = tempfile::tempdir().unwrap();
