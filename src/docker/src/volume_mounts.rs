@@ -63,8 +63,11 @@ impl Volumes {
         }
     }
 
-    /// With its gate held.
+    /// With its gate held. What the user has mounted over a directory of ours is his.
     pub(crate) fn unmount_if_mounted(&self, name: &str) -> io::Result<()> {
+        if self.local_mount(name).is_none() {
+            return Ok(());
+        }
         let target = self.mountpoint(name);
         if mountinfo::is_target(&target)? { local_mount::unmount(&target) } else { Ok(()) }
     }
@@ -190,6 +193,11 @@ mod tests {
             nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
             let volumes = volumes(dir.path());
             std::fs::write(dir.path().join("data/file"), "x").unwrap();
+            let (own, data) = (volumes.mountpoint("plain"), dir.path().join("data"));
+            let bind = nix::mount::MsFlags::MS_BIND;
+            nix::mount::mount(Some(&data), &own, None::<&str>, bind, None::<&str>).unwrap();
+            volumes.unmount_unused("plain");
+            assert!(own.join("file").exists(), "what the user mounts is his");
             let names = ["bound".to_owned()];
             let seen = || volumes.mountpoint("bound").join("file").exists();
             volumes.enter_all(&names, "a").unwrap();
