@@ -51,8 +51,11 @@ impl Volumes {
         Ok(())
     }
 
-    /// Unless somebody has come meanwhile. Blocks.
+    /// Unless somebody has come meanwhile. What the user has mounted over a directory of ours is his. Blocks.
     fn unmount_unused(&self, name: &str) {
+        if self.local_mount(name).is_none() {
+            return;
+        }
         let gate = self.users.gate(name);
         let _alone = gate.lock();
         if self.users.has_any(name) {
@@ -63,11 +66,8 @@ impl Volumes {
         }
     }
 
-    /// With its gate held. What the user has mounted over a directory of ours is his.
+    /// With its gate held.
     pub(crate) fn unmount_if_mounted(&self, name: &str) -> io::Result<()> {
-        if self.local_mount(name).is_none() {
-            return Ok(());
-        }
         let target = self.mountpoint(name);
         if mountinfo::is_target(&target)? { local_mount::unmount(&target) } else { Ok(()) }
     }

@@ -20,6 +20,11 @@ impl Users {
         self.gates.lock().entry(volume.to_owned()).or_default().clone()
     }
 
+    /// The volume is gone.
+    pub(crate) fn forget(&self, volume: &str) {
+        self.gates.lock().remove(volume);
+    }
+
     pub(crate) fn has_any(&self, volume: &str) -> bool {
         self.now.lock().contains_key(volume)
     }

@@ -1,9 +1,10 @@
 //! Named and anonymous volumes: a directory each, on which something is mounted (`volume_users`) for those with options.
 
 use crate::error::{ApiError, Result};
+use crate::files;
+use crate::local_mount::{self, LocalMount};
 use crate::record::new_id;
 use crate::volume_users::Users;
-use crate::{files, local_mount};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -92,13 +93,19 @@ impl Volumes {
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
         let volume = self.get(name)?;
         let failed = |e| ApiError::failed(format_args!("remove volume {name}"), e);
+        let directory = self.dir.join(&volume.name);
+        if LocalMount::of(&volume.options).is_none() {
+            return trees::remove(&directory).map_err(failed);
+        }
         let gate = self.users.gate(name);
         let _alone = gate.lock();
         if self.users.has_any(name) {
             return Err(ApiError::internal(format_args!("remove {name}: volume has active mounts")));
         }
         self.unmount_if_mounted(name).map_err(failed)?;
-        trees::remove(&self.dir.join(volume.name)).map_err(failed)
+        trees::remove(&directory).map_err(failed)?;
+        self.users.forget(name);
+        Ok(())
     }
 }
 
