@@ -1,4 +1,4 @@
-//! Named and anonymous volumes: a directory each, on which something is mounted (`volume_users`) for those with options.
+//! Named and anonymous volumes: a directory each, on which something is mounted (`volume_mounts`) for those with options.
 
 use crate::error::{ApiError, Result};
 use crate::files;

@@ -15,12 +15,12 @@ use crate::filters::Filters;
 use crate::label_budget::LabelBudget;
 use crate::names::{familiar, without_version};
 use crate::request::{ApiRequest, ApiResponse, empty, json};
-use cri::blocking;
+use cri::{ImageInfo, blocking};
 use http::StatusCode;
 use image::{ImageDetails, ImageUsage};
 use jiff::Timestamp;
 use serde_json::{Value, json as value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 fn all_familiar(names: &[String]) -> Vec<String> {
     names.iter().map(|name| familiar(name)).collect()
@@ -260,6 +260,7 @@ pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
     let all = filters.truth("dangling")? == Some(false);
     let until = filters.until()?;
     let engine = request.engine.clone();
+    let known = engine.images.images();
     let pruned = blocking(move || {
         engine.images.prune_chosen(all, |document| {
             // what does not say when it was made is not taken for old
@@ -273,13 +274,43 @@ pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
         false => value!({"Untagged": familiar(gone)}),
     });
     let removed = Some(removed.collect::<Vec<_>>()).filter(|removed| !removed.is_empty());
+    for (action, id) in gone(&known, &pruned.removed) {
+        request.engine.events.image(action, id, id, BTreeMap::new());
+    }
     request.engine.events.pruned("image", pruned.freed);
     json(&value!({"ImagesDeleted": removed, "SpaceReclaimed": pruned.freed}))
+}
+
+/// What became of these images, where names, images and layers are gone.
+fn gone<'i>(known: &'i [ImageInfo], removed: &[String]) -> Vec<(&'static str, &'i str)> {
+    let removed: HashSet<&str> = removed.iter().map(String::as_str).collect();
+    let mut all = Vec::new();
+    for info in known {
+        let names = info.repo_tags.iter().chain(&info.repo_digests);
+        let untagged = names.filter(|name| removed.contains(name.as_str())).count();
+        all.extend(std::iter::repeat_n(("untag", info.id.as_str()), untagged));
+        all.extend(removed.contains(info.id.as_str()).then_some(("delete", info.id.as_str())));
+    }
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_prune_did_to_images() {
+        let image = |id: &str, tags: &[&str]| ImageInfo {
+            id: id.to_owned(),
+            repo_tags: tags.iter().map(ToString::to_string).collect(),
+            ..ImageInfo::default()
+        };
+        let known = [image("sha256:1", &["a:1", "a:2"]), image("sha256:2", &["b:1"]), image("sha256:3", &[])];
+        let removed = ["a:1", "a:2", "sha256:1", "sha256:3", "sha256:layer"].map(str::to_owned);
+        let want =
+            [("untag", "sha256:1"), ("untag", "sha256:1"), ("delete", "sha256:1"), ("delete", "sha256:3")];
+        assert_eq!(gone(&known, &removed), want);
+    }
 
     #[test]
     fn references() {
