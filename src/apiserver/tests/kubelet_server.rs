@@ -48,6 +48,7 @@ impl PodAccess for Kubelet {
             stdout: Some(Box::new(std::io::Cursor::new(stdout.into_bytes()))),
             stderr: Some(Box::new(&b"errors"[..])),
             resize: None,
+            pid: 0,
             exit,
         })
     }

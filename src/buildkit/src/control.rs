@@ -2,8 +2,9 @@
 
 use crate::builds::{Begun, Build, Solved};
 use crate::proto::control::{
-    DiskUsageRequest, DiskUsageResponse, InfoRequest, InfoResponse, ListWorkersRequest, ListWorkersResponse,
-    PruneRequest, SolveRequest, SolveResponse, StatusRequest, StatusResponse, UsageRecord,
+    CacheOptionsEntry, DiskUsageRequest, DiskUsageResponse, InfoRequest, InfoResponse, ListWorkersRequest,
+    ListWorkersResponse, PruneRequest, SolveRequest, SolveResponse, StatusRequest, StatusResponse,
+    UsageRecord,
 };
 use crate::proto::history::{
     BuildHistoryEvent, BuildHistoryRequest, UpdateBuildHistoryRequest, UpdateBuildHistoryResponse,
@@ -157,9 +158,12 @@ impl BuildKit {
 pub(crate) const DEFINITION: &str =
     "a low-level build (LLB) that is no Dockerfile is not offered: this builder builds Dockerfiles";
 
-/// What a cache in a registry is for: other machines. Saying nothing would leave them without.
+/// What a cache in a registry is for: other machines. Saying nothing would leave them without, but for who says that he goes on
+/// without it.
 fn refuse_cache_exports(request: &SolveRequest) -> Result<(), Status> {
-    let exports = request.cache.iter().flat_map(|cache| &cache.exports);
+    let may_fail =
+        |export: &CacheOptionsEntry| export.attrs.get("ignore-error").is_some_and(|value| value == "true");
+    let exports = request.cache.iter().flat_map(|cache| &cache.exports).filter(|export| !may_fail(export));
     match exports.map(|export| export.r#type.as_str()).find(|kind| *kind != "inline") {
         Some(kind) => Err(Status::unknown(format!(
             "exporting the build cache (type={kind}) is not offered: the cache is kept on this machine"
@@ -186,6 +190,28 @@ impl Drop for Record<'_> {
     fn drop(&mut self) {
         if self.result.is_none() {
             self.kit.history.ended(self.reference, &Err(Status::cancelled("context canceled")));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::control::CacheOptions;
+
+    #[test]
+    fn a_cache_for_others_is_refused_unless_it_may_fail() {
+        for (kind, attrs, want) in [
+            ("inline", &[][..], true),
+            ("registry", &[("ref", "r.io/cache")], false),
+            ("local", &[("dest", "x"), ("ignore-error", "false")], false),
+            ("gha", &[("ignore-error", "true")], true),
+        ] {
+            let attrs = attrs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let export = CacheOptionsEntry { r#type: kind.to_owned(), attrs: attrs.collect() };
+            let cache = CacheOptions { exports: vec![export], ..CacheOptions::default() };
+            let request = SolveRequest { cache: Some(cache), ..SolveRequest::default() };
+            assert_eq!(refuse_cache_exports(&request).is_ok(), want, "{kind}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::session::upload::is_upload;
 use cri::Rlimit;
-use image::{ImageRef, RunSettings};
+use image::{ImageRef, RunSettings, is_remote_context};
 use std::collections::{BTreeMap, HashMap};
 use tonic::Status;
 
@@ -51,6 +51,8 @@ pub(crate) enum Named {
     Image(String),
     /// The result of another build, by its name among the inputs.
     Input(String),
+    /// A repository or an archive somewhere else.
+    Remote(String),
 }
 
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -125,8 +127,9 @@ fn named(name: &str, value: &str) -> Result<Named, Status> {
         "local" => Ok(Named::Directory(rest.to_owned())),
         "input" => Ok(Named::Input(rest.to_owned())),
         "docker-image" => Ok(Named::Image(rest.trim_start_matches("//").to_owned())),
+        _ if is_remote_context(value) => Ok(Named::Remote(value.to_owned())),
         _ => Err(refused(format!(
-            "build context {name}: {value} is not offered: a directory, docker-image:// or another target is"
+            "build context {name}: {value} is not offered: a directory, docker-image://, an address or another target is"
         ))),
     }
 }
@@ -259,6 +262,8 @@ mod tests {
             ("ulimit", "nofile=10:20,core=-1"),
             ("context:base", "docker-image://busybox"),
             ("context:src", "local:src"),
+            ("context:docs", "https://example.com/docs.git#main:en"),
+            ("context:keys", "git@example.com:keys.git"),
             ("context:other::linux/amd64", "input:other::linux/amd64"),
             ("local-sessionid:context", "s2"),
             ("attest:provenance", "mode=min"),
@@ -281,6 +286,8 @@ mod tests {
         assert_eq!(parsed.contexts["base"], Named::Image("busybox".into()));
         assert_eq!(parsed.contexts["src"], Named::Directory("src".into()));
         assert_eq!(parsed.contexts["other"], Named::Input("other::linux/amd64".into()));
+        assert_eq!(parsed.contexts["docs"], Named::Remote("https://example.com/docs.git#main:en".into()));
+        assert_eq!(parsed.contexts["keys"], Named::Remote("git@example.com:keys.git".into()));
         assert_eq!(parsed.sessions["context"], "s2");
         assert_eq!(
             (parsed.context, parsed.dockerfile.as_deref()),

@@ -13,7 +13,9 @@ use crate::session::ssh::Agents;
 use crate::session::{Logins, Session, upload};
 use crate::vertices::Vertices;
 use crate::{BuildKit, results};
-use image::{BuildContext, BuildError, BuildOptions, BuildResult, Dialect, ImageError, NamedContext};
+use image::{
+    BuildContext, BuildError, BuildOptions, BuildResult, BuildSsh, Dialect, ImageError, NamedContext,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tonic::Status;
@@ -85,7 +87,7 @@ impl Solving<'_> {
         let source = SourceText { filename, text: text.unwrap_or_default() };
         let named = self.frontend.contexts.iter().filter_map(|(name, context)| match context {
             Named::Image(image) => Some((name.clone(), image.clone())),
-            Named::Directory(_) | Named::Input(_) => None,
+            Named::Directory(_) | Named::Input(_) | Named::Remote(_) => None,
         });
         let vertices = Arc::new(Vertices::new(progress.clone(), definition, named.collect(), remote));
         let built = self.kit.images.build(context, options, self.kit.runner.clone(), vertices.clone()).await;
@@ -204,6 +206,7 @@ impl Solving<'_> {
                 Named::Image(image) => NamedContext::Image(image.clone()),
                 Named::Input(input) => NamedContext::Image(self.input(name, input)?),
                 Named::Directory(directory) => self.load_directory(name, directory).await?,
+                Named::Remote(url) => self.fetch_named(name, url).await?,
             };
             named.insert(name.clone(), context);
         }
@@ -236,6 +239,21 @@ impl Solving<'_> {
         Ok(NamedContext::Directory(Arc::new(unpacked.map_err(errors::of_image)?)))
     }
 
+    async fn fetch_named(&self, name: &str, url: &str) -> Result<NamedContext, Status> {
+        let progress = &self.build.progress;
+        let vertex = progress.begin(&format!("[context {name}] load from {url}"));
+        let agents = self.agents();
+        let ssh = agents.as_ref().map(|agents| agents as &dyn BuildSsh);
+        let fetched = self.kit.images.fetch_context(url, ssh).await;
+        let fetched = progress.end(vertex, fetched.map_err(|error| Status::unknown(error.to_string())))?;
+        Ok(NamedContext::Directory(Arc::new(fetched)))
+    }
+
+    fn agents(&self) -> Option<Agents> {
+        let session = self.session.clone()?;
+        Some(Agents { session, directory: self.kit.config.state_dir.join("agents") })
+    }
+
     fn options(&self, dockerfile_text: Option<String>) -> BuildOptions {
         let (frontend, session) = (&self.frontend, self.session.clone());
         BuildOptions {
@@ -254,9 +272,7 @@ impl Solving<'_> {
             hidden: true,
             platform: frontend.platform.clone(),
             secrets: session.clone().map(|session| Arc::new(Secrets(session)) as _),
-            ssh: session.clone().map(|session| {
-                Arc::new(Agents { session, directory: self.kit.config.state_dir.join("agents") }) as _
-            }),
+            ssh: self.agents().map(|agents| Arc::new(agents) as _),
             credentials: session.map(|session| Arc::new(Logins(session)) as _),
             run: frontend.run.clone(),
             dialect: Dialect::BuildKit,

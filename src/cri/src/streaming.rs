@@ -54,6 +54,8 @@ pub struct ExecSession {
     pub stderr: Option<Output>,
     /// Window changes; `None` without a terminal.
     pub resize: Option<mpsc::Sender<TerminalSize>>,
+    /// The process's, as the host numbers it; zero where nobody knows.
+    pub pid: i32,
     /// The exit code, or why there is none. For an attach it comes when the container ends.
     pub exit: oneshot::Receiver<Result<i32>>,
 }
@@ -63,7 +65,7 @@ impl ExecSession {
     pub fn failed(why: CriError) -> Self {
         let (exited, exit) = oneshot::channel();
         let _ = exited.send(Err(why));
-        ExecSession { stdin: None, stdout: None, stderr: None, resize: None, exit }
+        ExecSession { stdin: None, stdout: None, stderr: None, resize: None, pid: 0, exit }
     }
 }
 

@@ -375,8 +375,8 @@ fn set_time(parent: &OwnedFd, name: &OsStr, time: TimeSpec) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::root::look;
     use crate::root::tests::stopped;
+    use crate::root::{Images, look};
     use std::fs::{create_dir_all, metadata, read_to_string, write as write_file};
     use std::os::unix::fs::{MetadataExt, symlink};
 
@@ -494,7 +494,7 @@ mod tests {
             ),
         ] {
             let mut tar = Vec::new();
-            look(&web, &layers, &[], |root| {
+            look(&web, &layers, &[], &Images::new(), |root| {
                 write(&root.place(Path::new(path)).unwrap(), OsStr::new(name), &mut tar).unwrap();
             })
             .unwrap();
@@ -557,7 +557,8 @@ mod tests {
         symlink(dir.path(), layers[0].join("out")).unwrap();
         let upper = web.upper();
         let put = |tar: &[u8], how: Unpack| {
-            let unpacked = look(&web, &layers, &[], |root| unpack(root, Path::new("/"), tar, how));
+            let unpacked =
+                look(&web, &layers, &[], &Images::new(), |root| unpack(root, Path::new("/"), tar, how));
             unpacked.unwrap().map_err(|e| e.to_string())
         };
         let plain = archive(&[
@@ -611,7 +612,7 @@ mod tests {
                 let times = DirectoryTimes::bounded(bound);
                 unpack_with(root, Path::new("/"), &tar[..], Unpack::default(), times)
             };
-            look(&web, &layers, &[], put).unwrap().unwrap();
+            look(&web, &layers, &[], &Images::new(), put).unwrap().unwrap();
             for (path, want) in [("a", true), ("b", true), ("b/c", true), ("b/new", false)] {
                 let found = metadata(web.upper().join(path)).unwrap();
                 assert_eq!(found.mtime() == 1000, want, "{path}, {name}");
@@ -634,7 +635,7 @@ mod tests {
         }
         let tar = tar.into_inner().unwrap();
         let put = |root: &Root| unpack(root, Path::new("/"), &tar[..], Unpack::default());
-        let why = look(&web, &layers, &[], put).unwrap().unwrap_err().to_string();
+        let why = look(&web, &layers, &[], &Images::new(), put).unwrap().unwrap_err().to_string();
         assert!(why.contains("archive: more than 2 MiB of headers"), "{why}");
     }
 
@@ -651,7 +652,7 @@ mod tests {
             };
             let _ = std::fs::remove_file(web.upper().join("file"));
             let put = |root: &Root| unpack(root, Path::new("/"), &packed.stdout[..], Unpack::default());
-            look(&web, &layers, &[], put).unwrap().unwrap();
+            look(&web, &layers, &[], &Images::new(), put).unwrap().unwrap();
             assert_eq!(read_to_string(web.upper().join("file")).unwrap(), "packed", "{tool}");
         }
     }

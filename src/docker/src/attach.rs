@@ -69,7 +69,14 @@ impl Attached {
         let (_, exit) = oneshot::channel();
         let stdout: Output = Box::new(io::Cursor::new(text.into_bytes()));
         Attached {
-            session: ExecSession { stdin: None, stdout: Some(stdout), stderr: None, resize: None, exit },
+            session: ExecSession {
+                stdin: None,
+                stdout: Some(stdout),
+                stderr: None,
+                resize: None,
+                pid: 0,
+                exit,
+            },
             ended: None,
             before: None,
             detach: None,

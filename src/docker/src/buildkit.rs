@@ -20,5 +20,6 @@ pub(crate) fn open(
         state_dir: config.state_dir.join("buildkit"),
         gateway: config.gateway,
     };
-    BuildKit::new(config, images.clone(), runner, move |image, names| events.built(image, names))
+    let store = images.clone();
+    BuildKit::new(config, images.clone(), runner, move |image, names| events.built(&store, image, names))
 }

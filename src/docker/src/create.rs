@@ -130,7 +130,9 @@ impl Engine {
     fn write_down(&self, record: Record, hold: image::Lease) -> Result<Arc<Container>> {
         plan::check(&record)?;
         let (id, dir) = (record.id.clone(), self.container_dir(&record.id));
+        let leases = self.leases_of_mounted(&record);
         let container = Arc::new(Container::new(record, dir.clone(), Some(hold)));
+        container.holds.lock().extend(leases);
         let failed = |e| ApiError::failed(format_args!("write the record of {id}"), e);
         files::private_dir(&dir).and_then(|()| container.save()).map_err(failed)?;
         self.add(container.clone()).inspect_err(|_| drop(trees::remove(&dir)))?;

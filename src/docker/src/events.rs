@@ -3,6 +3,7 @@
 use crate::label_budget;
 use crate::names::familiar;
 use crate::record::Record;
+use image::ImageStore;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -42,6 +43,11 @@ pub(crate) struct Actor {
     #[serde(rename = "ID")]
     pub(crate) id: String,
     pub(crate) attributes: BTreeMap<String, String>,
+}
+
+/// What an image says of itself; nothing where there is none.
+pub(crate) fn labels_of(images: &ImageStore, name_or_id: &str) -> BTreeMap<String, String> {
+    images.details(name_or_id).map(|details| details.document.config.labels).unwrap_or_default()
 }
 
 /// The last events. Each has a number, so that who reads them needs no copy of his own: however many read, and however slowly, no
@@ -196,14 +202,17 @@ impl Events {
     }
 
     /// An image that was built, by whichever builder.
-    pub(crate) fn built(&self, id: &str, names: &[String]) {
-        self.image("create", id, id);
-        names.iter().for_each(|name| self.image("tag", id, &familiar(name)));
+    pub(crate) fn built(&self, images: &ImageStore, id: &str, names: &[String]) {
+        let labels = labels_of(images, id);
+        self.image("create", id, id, labels.clone());
+        names.iter().for_each(|name| self.image("tag", id, &familiar(name), labels.clone()));
     }
 
-    /// Of an image by its id, under this name.
-    pub(crate) fn image(&self, action: &str, id: &str, name: &str) {
-        self.tell("image", action, id, [("name".to_owned(), name.to_owned())].into());
+    /// Of an image by its id, or what it was asked for by, under this name.
+    pub(crate) fn image(&self, action: &str, id: &str, name: &str, labels: BTreeMap<String, String>) {
+        let mut attributes = labels;
+        attributes.insert("name".to_owned(), name.to_owned());
+        self.tell("image", action, id, attributes);
     }
 
     /// What a prune has freed.
@@ -225,9 +234,13 @@ mod tests {
     use super::*;
     use crate::record::tests::record;
 
+    fn tag(events: &Events, id: &str) {
+        events.image("tag", id, "x", BTreeMap::new());
+    }
+
     fn events_of(count: usize) -> Arc<Events> {
         let events = Arc::new(Events::default());
-        (0..count).for_each(|number| events.image("tag", &number.to_string(), "x"));
+        (0..count).for_each(|number| tag(&events, &number.to_string()));
         events
     }
 
@@ -264,29 +277,40 @@ mod tests {
             (1, 2 * MOST_BYTES),
             "the last one always"
         );
-        (0..2 * REMEMBERED).for_each(|_| events.image("tag", "1", "x"));
+        (0..2 * REMEMBERED).for_each(|_| tag(&events, "1"));
         let backlog = events.backlog.lock();
         assert_eq!(backlog.kept.len(), REMEMBERED);
         assert_eq!(backlog.bytes, backlog.kept.iter().map(|event| event.size()).sum::<usize>());
+    }
+
+    #[test]
+    fn an_image_is_told_with_its_labels() {
+        let events = Arc::new(Events::default());
+        let labels = [("maintainer", "us"), ("name", "a label")];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        events.image("pull", "app:1", "app", labels.into());
+        let told = events.follow().0.next().unwrap();
+        let of = |name: &str| told.actor.attributes[name].as_str();
+        assert_eq!((of("maintainer"), of("name"), told.actor.attributes.len()), ("us", "app", 2));
     }
 
     #[tokio::test]
     async fn past_and_future_have_no_gap_and_who_is_slow_misses_the_oldest() {
         let events = events_of(3);
         let (past, mut future) = events.follow();
-        events.image("tag", "3", "x");
+        tag(&events, "3");
         assert_eq!(ids(past), ["0", "1", "2"]);
         assert_eq!(future.next().await.unwrap().actor.id, "3");
         let told = tokio::spawn(async move { (future.next().await.unwrap().actor.id.clone(), future) });
         tokio::task::yield_now().await;
-        events.image("tag", "4", "x");
+        tag(&events, "4");
         let (id, mut future) = told.await.unwrap();
         assert_eq!((id.as_str(), events.listeners()), ("4", 1));
 
         let (past, _) = events.follow();
-        (5..5 + REMEMBERED).for_each(|number| events.image("tag", &number.to_string(), "x"));
+        (5..5 + REMEMBERED).for_each(|number| tag(&events, &number.to_string()));
         assert_eq!(ids(past), Vec::<String>::new(), "all that had happened is gone");
-        events.image("tag", "last", "x");
+        tag(&events, "last");
         assert_eq!(future.next().await.unwrap().actor.id, "6");
     }
 }

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
 use tokio::sync::mpsc;
 
 /// As many that have ended can be asked for their exit code.
@@ -42,6 +43,8 @@ pub(crate) struct Exec {
     pub(crate) container: Arc<Container>,
     pub(crate) wanted: ExecWanted,
     pub(crate) stage: Mutex<Stage>,
+    /// Its process', as the host numbers it; zero before there is one.
+    pub(crate) pid: AtomicI32,
     pub(crate) window: Mutex<Option<mpsc::Sender<TerminalSize>>>,
 }
 

@@ -71,13 +71,18 @@ impl Filters {
     /// # Errors
     /// Neither a duration nor a point in time.
     pub(crate) fn until(&self) -> Result<Option<Timestamp>> {
+        self.until_by("until")
+    }
+
+    /// The same, by another name.
+    pub(crate) fn until_by(&self, name: &str) -> Result<Option<Timestamp>> {
         let bad = |text: &String| {
             ApiError::bad(format_args!(
-                "invalid filter 'until={text}': failed to parse value as time or duration: {text:?}"
+                "invalid filter '{name}={text}': failed to parse value as time or duration: {text:?}"
             ))
         };
         let now = Timestamp::now();
-        let each = self.values("until").iter().map(|text| timestamp(text, now).ok_or_else(|| bad(text)));
+        let each = self.values(name).iter().map(|text| timestamp(text, now).ok_or_else(|| bad(text)));
         Ok(each.collect::<Result<Vec<_>>>()?.into_iter().min())
     }
 

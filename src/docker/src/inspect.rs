@@ -190,8 +190,10 @@ fn mount(mounted: &Mounted) -> Value {
         "RW": !mounted.read_only,
         "Propagation": if mounted.kind == MountKind::Bind && mounted.propagation.is_empty() { "rprivate" } else { &mounted.propagation },
     });
-    if mounted.kind == MountKind::Volume {
-        (value["Name"], value["Driver"]) = (json!(mounted.name), json!("local"));
+    match mounted.kind {
+        MountKind::Volume => (value["Name"], value["Driver"]) = (json!(mounted.name), json!("local")),
+        MountKind::Image => (value["Name"], value["Source"]) = (json!(mounted.source), json!(mounted.image)),
+        MountKind::Bind | MountKind::Tmpfs => {}
     }
     value
 }

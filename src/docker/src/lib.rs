@@ -40,6 +40,7 @@ mod label_budget;
 mod lifecycle;
 mod link;
 mod links;
+mod log_details;
 mod log_files;
 mod logging;
 mod logs;
@@ -73,6 +74,8 @@ mod top;
 mod upload;
 mod verify;
 mod versions;
+mod volume_mounts;
+mod volume_users;
 mod volumes;
 
 pub use build::Runner;

@@ -41,7 +41,16 @@ impl Engine {
     pub(crate) async fn container_start(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
         self.share_name(container).map_err(|e| self.cannot_start(container, e))?;
         let record = container.record();
-        let endpoints = self.allocate_endpoints(&record).map_err(|e| self.cannot_start(container, e))?;
+        self.enter_volumes(&record).await.map_err(|e| self.cannot_start(container, e))?;
+        let begun = self.start_with_volumes(container, &record).await;
+        if begun.is_err() {
+            self.leave_volumes(&record).await;
+        }
+        begun
+    }
+
+    async fn start_with_volumes(self: &Arc<Self>, container: &Arc<Container>, record: &Record) -> Result<()> {
+        let endpoints = self.allocate_endpoints(record).map_err(|e| self.cannot_start(container, e))?;
         let begun = self.start_sandbox(container, record.clone(), endpoints).await;
         if begun.is_err() {
             self.networks.release(&record.id, None);
@@ -291,7 +300,7 @@ impl Engine {
         self.forget(&record.id);
         container.attachers.lock().clear();
         // who still looks at the container does not keep its image
-        container.hold.lock().take();
+        container.holds.lock().clear();
         self.events.container("destroy", &record, &[]);
         container.change(|r| {
             r.state = State::Removed(r.exit_code());

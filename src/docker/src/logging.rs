@@ -2,8 +2,8 @@
 
 use crate::error::{ApiError, Result};
 use crate::model::LogConfig;
-use crate::record::Record;
 use cri::Logging;
+use regex::Regex;
 
 pub(crate) const JSON_FILE: &str = "json-file";
 pub(crate) const LOCAL: &str = "local";
@@ -83,6 +83,11 @@ pub(crate) fn plan(config: &LogConfig) -> Result<Logging> {
         Some(Err(e)) => return Err(failed(format!("invalid max-file: {e}"))),
         None => (driver == LOCAL).then_some(LOCAL_FILES),
     };
+    for option in ["labels-regex", "env-regex"] {
+        if let Some(Err(why)) = said(option).map(Regex::new) {
+            return Err(failed(format!("error parsing regexp: {why}")));
+        }
+    }
     // old files are few and read at once: they are not compressed, whatever is asked
     if driver == JSON_FILE
         && said("compress") == Some("true")
@@ -115,31 +120,9 @@ fn human(text: &str) -> Option<u64> {
     Some((number * 1000f64.powi(power)) as u64)
 }
 
-/// What `docker logs --details` puts before each line: the labels and variables that `--log-opt labels=…,env=…` names.
-pub(crate) fn details(record: &Record) -> String {
-    let options = &record.host.log_config.config;
-    let names = |option: &str| options.get(option).map(String::as_str).unwrap_or_default().split(',');
-    let labels = names("labels").filter_map(|name| Some((name, record.config.labels.get(name)?.as_str())));
-    let variable =
-        |name: &str| record.config.env.iter().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
-    let variables = names("env").filter_map(|name| Some((name, variable(name)?)));
-    let mut all: Vec<(&str, &str)> = labels.chain(variables).collect();
-    all.sort_unstable();
-    let query = all.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value)));
-    query.collect::<Vec<_>>().join(",")
-}
-
-/// As Go writes a query.
-fn escaped(text: &str) -> String {
-    const KEEP: &percent_encoding::AsciiSet =
-        &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');
-    percent_encoding::utf8_percent_encode(text, KEEP).to_string().replace(' ', "+")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::tests::record;
 
     fn config(driver: &str, options: &[(&str, &str)]) -> LogConfig {
         let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -149,7 +132,7 @@ mod tests {
     #[test]
     fn what_is_kept() {
         let rotated = |max_bytes, max_files| Some(Logging::Rotated { max_bytes, max_files });
-        let cases: [(&str, &[(&str, &str)], Option<Logging>); 12] = [
+        let cases: [(&str, &[(&str, &str)], Option<Logging>); 14] = [
             ("", &[], Some(Logging::Kept)),
             (JSON_FILE, &[("max-size", "10k")], rotated(10_000, 1)),
             (JSON_FILE, &[("max-size", "1.5m"), ("max-file", "3")], rotated(1_500_000, 3)),
@@ -162,6 +145,8 @@ mod tests {
             (JSON_FILE, &[("max-file", "2")], Some(Logging::Kept)),
             (JSON_FILE, &[("compress", "true")], None),
             (JSON_FILE, &[("max-size", "0")], None),
+            (JSON_FILE, &[("labels-regex", "^a")], Some(Logging::Kept)),
+            (JSON_FILE, &[("env-regex", "(")], None),
         ];
         for (driver, options, want) in cases {
             assert_eq!(plan(&config(driver, options)).ok(), want, "{driver} {options:?}");
@@ -194,15 +179,5 @@ mod tests {
         ] {
             assert!(check(&config(driver, options)).is_ok(), "{driver} {options:?}");
         }
-    }
-
-    #[test]
-    fn details_are_what_the_options_name() {
-        let mut web = record("web");
-        assert_eq!(details(&web), "");
-        web.config.labels = [("app".into(), "a shop".into()), ("other".into(), "x".into())].into();
-        web.config.env = vec!["TIER=front,1".into()];
-        web.host.log_config = config("", &[("labels", "app,none"), ("env", "TIER")]);
-        assert_eq!(details(&web), "TIER=front%2C1,app=a+shop");
     }
 }

@@ -187,6 +187,8 @@ pub(crate) struct MountSpec {
     pub(crate) volume_options: Option<VolumeOptions>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tmpfs_options: Option<TmpfsOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) image_options: Option<ImageOptions>,
     #[serde(flatten)]
     pub(crate) other: Map<String, Value>,
 }
@@ -230,6 +232,12 @@ pub(crate) struct TmpfsOptions {
     /// `[["exec"], ["uid", "5"]]`
     #[serde(deserialize_with = "null_is_empty")]
     pub(crate) options: Vec<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct ImageOptions {
+    pub(crate) subpath: String,
 }
 
 /// What Go leaves out of its own while it is zero, and inspect fills in.

@@ -160,6 +160,7 @@ pub(crate) fn mount(spec: &MountSpec) -> Result<Wanted> {
         "bind" => of_directory(spec),
         "volume" | "" => of_volume(spec),
         "tmpfs" => of_tmpfs(spec),
+        "image" => of_image(spec),
         _ => Err(ApiError::bad("mount type unknown")),
     };
     made.map_err(|why| match why.status {
@@ -183,6 +184,7 @@ fn of_directory(spec: &MountSpec) -> Result<Wanted> {
     }
     extra(spec.volume_options.is_some(), "VolumeOptions")?;
     extra(spec.tmpfs_options.is_some(), "TmpfsOptions")?;
+    extra(spec.image_options.is_some(), "ImageOptions")?;
     let options = spec.bind_options.clone().unwrap_or_default();
     if !options.propagation.is_empty() && !PROPAGATIONS.contains(&options.propagation.as_str()) {
         return Err(ApiError::bad(format_args!("invalid propagation mode: {}", options.propagation)));
@@ -215,6 +217,7 @@ fn of_volume(spec: &MountSpec) -> Result<Wanted> {
     let wanted = Wanted::new(MountKind::Volume, &spec.source, &spec.target)?;
     extra(spec.bind_options.is_some(), "BindOptions")?;
     extra(spec.tmpfs_options.is_some(), "TmpfsOptions")?;
+    extra(spec.image_options.is_some(), "ImageOptions")?;
     let options = spec.volume_options.clone().unwrap_or_default();
     if spec.source.is_empty() && spec.read_only {
         return Err(ApiError::bad("must not set ReadOnly mode when using anonymous volumes"));
@@ -222,10 +225,7 @@ fn of_volume(spec: &MountSpec) -> Result<Wanted> {
     if spec.source.is_empty() && !options.subpath.is_empty() {
         return Err(ApiError::bad("must not set Subpath when using anonymous volumes"));
     }
-    let is_inside = Path::new(&options.subpath).components().all(|c| matches!(c, Component::Normal(_)));
-    if !is_inside {
-        return Err(ApiError::bad("subpath must be a relative path within the volume"));
-    }
+    inside(&options.subpath)?;
     let driver = options.driver_config.unwrap_or_default();
     is_driver(&driver.name)?;
     Ok(Wanted {
@@ -243,9 +243,31 @@ fn of_tmpfs(spec: &MountSpec) -> Result<Wanted> {
     let wanted = Wanted::new(MountKind::Tmpfs, "", &spec.target)?;
     extra(spec.bind_options.is_some(), "BindOptions")?;
     extra(spec.volume_options.is_some(), "VolumeOptions")?;
+    extra(spec.image_options.is_some(), "ImageOptions")?;
     extra(!spec.source.is_empty(), "Source")?;
     let options = spec.tmpfs_options.clone().unwrap_or_default();
     Ok(Wanted { read_only: spec.read_only, options: merged(&words(&options))?, ..wanted })
+}
+
+/// Nobody can write to an image, whatever is said.
+fn of_image(spec: &MountSpec) -> Result<Wanted> {
+    let wanted = Wanted::new(MountKind::Image, &spec.source, &spec.target)?;
+    extra(spec.bind_options.is_some(), "BindOptions")?;
+    extra(spec.volume_options.is_some(), "VolumeOptions")?;
+    extra(spec.tmpfs_options.is_some(), "TmpfsOptions")?;
+    if spec.source.is_empty() {
+        return Err(ApiError::bad("field Source must not be empty"));
+    }
+    let options = spec.image_options.clone().unwrap_or_default();
+    inside(&options.subpath)?;
+    Ok(Wanted { read_only: true, subpath: options.subpath, ..wanted })
+}
+
+fn inside(part: &str) -> Result<()> {
+    match Path::new(part).components().all(|c| matches!(c, Component::Normal(_))) {
+        true => Ok(()),
+        false => Err(ApiError::bad("subpath must be a relative path within the volume")),
+    }
 }
 
 fn words(options: &TmpfsOptions) -> Vec<String> {
@@ -365,6 +387,15 @@ mod tests {
             (
                 json!({"Type": "volume", "Target": "/t", "ReadOnly": true}),
                 "must not set ReadOnly mode when using anonymous volumes",
+            ),
+            (json!({"Type": "image", "Target": "/t"}), "field Source must not be empty"),
+            (
+                json!({"Type": "image", "Source": "i", "Target": "/t", "ImageOptions": {"Subpath": "/x"}}),
+                "subpath must be a relative path within the volume",
+            ),
+            (
+                json!({"Type": "tmpfs", "Target": "/t", "ImageOptions": {}}),
+                "field ImageOptions must not be specified",
             ),
             (json!({"Type": "what", "Target": "/t"}), "mount type unknown"),
         ] {

@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::error::{ApiError, Result};
 use crate::model::{Config, HostConfig};
 use crate::mount_spec::{self, Wanted};
-use crate::record::{MountKind, Mounted};
+use crate::record::{MountKind, Mounted, Record};
 use cri::subpath;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -82,11 +82,17 @@ impl Engine {
     }
 
     fn resolve(&self, mut wanted: Wanted) -> Result<Mounted> {
+        let mut image = String::new();
         let (name, source) = match wanted.kind {
             MountKind::Tmpfs => (String::new(), PathBuf::new()),
+            MountKind::Image => {
+                let missing = || ApiError::not_found(format_args!("No such image: {}", wanted.source));
+                image = self.images.image(&wanted.source)?.ok_or_else(missing)?.id;
+                (String::new(), PathBuf::from(&wanted.source))
+            }
             MountKind::Volume => {
                 let volume = self.make_volume(&wanted.source, wanted.labels, wanted.driver_options)?;
-                (volume.name.clone(), self.volumes.data(&volume))
+                (volume.name.clone(), self.volumes.mountpoint(&volume.name))
             }
             MountKind::Bind => {
                 let source = PathBuf::from(&wanted.source);
@@ -106,6 +112,7 @@ impl Engine {
             kind: wanted.kind,
             name,
             source,
+            image,
             target: wanted.target,
             read_only: wanted.read_only,
             mode,
@@ -117,6 +124,14 @@ impl Engine {
             writable_below: wanted.writable_below,
             size: None,
         })
+    }
+}
+
+impl Engine {
+    /// What keeps the images that a container mounts.
+    pub(crate) fn leases_of_mounted(&self, record: &Record) -> Vec<image::Lease> {
+        let images = record.mounts.iter().filter(|m| m.kind == MountKind::Image);
+        images.filter_map(|m| self.images.rootfs(&m.image).ok()).map(|rootfs| rootfs.hold).collect()
     }
 }
 

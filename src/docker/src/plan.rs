@@ -201,7 +201,8 @@ fn mount(mounted: &Mounted) -> Result<Mount> {
         _ => Propagation::Private,
     };
     let subpath = Some(&mounted.subpath).filter(|part| !part.is_empty());
-    if let Some(part) = subpath {
+    // a part of an image is looked for when it is there
+    if let Some(part) = subpath.filter(|_| mounted.kind != MountKind::Image) {
         mounts::check_part(&mounted.source, part)?;
     }
     let options = match (mounted.kind, mounted.read_only) {
@@ -220,7 +221,8 @@ fn mount(mounted: &Mounted) -> Result<Mount> {
 /// What it is, without how it is mounted.
 pub(crate) fn seen(mounted: &Mounted) -> Mount {
     Mount {
-        source: (mounted.kind != MountKind::Tmpfs).then(|| mounted.source.clone()),
+        source: matches!(mounted.kind, MountKind::Bind | MountKind::Volume).then(|| mounted.source.clone()),
+        image: (mounted.kind == MountKind::Image).then(|| mounted.image.clone()),
         subpath: Some(&mounted.subpath).filter(|part| !part.is_empty()).map(PathBuf::from),
         target: mounted.target.clone(),
         read_only: mounted.read_only,
@@ -394,6 +396,15 @@ mod tests {
             let mounted: Mounted = serde_json::from_value(record).unwrap();
             assert_eq!(mount(&mounted).unwrap().options, want, "{name}");
         }
+    }
+
+    #[test]
+    fn an_image_is_mounted_by_its_id_and_read_only() {
+        let record = json!({"kind": "image", "name": "", "source": "tools:1", "image": "sha256:1", "target": "/t",
+            "read_only": true, "propagation": "", "copy": false, "size": null, "subpath": "bin"});
+        let made = mount(&serde_json::from_value(record).unwrap()).unwrap();
+        assert_eq!((made.source, made.image.as_deref(), made.read_only), (None, Some("sha256:1"), true));
+        assert_eq!((made.subpath, made.options), (Some("bin".into()), vec!["rbind".into(), "rro".into()]));
     }
 
     #[test]

@@ -88,6 +88,7 @@ pub(crate) enum MountKind {
     Bind,
     Volume,
     Tmpfs,
+    Image,
 }
 
 /// A mount as it was understood when the container was made.
@@ -96,7 +97,11 @@ pub(crate) struct Mounted {
     pub(crate) kind: MountKind,
     /// A volume's.
     pub(crate) name: String,
+    /// Of an image, what it was called.
     pub(crate) source: PathBuf,
+    /// An image's id.
+    #[serde(default)]
+    pub(crate) image: String,
     pub(crate) target: PathBuf,
     pub(crate) read_only: bool,
     pub(crate) propagation: String,
@@ -235,8 +240,8 @@ pub(crate) struct Container {
     /// Held by who starts, removes or tidies up: one at a time.
     pub(crate) gate: tokio::sync::Mutex<()>,
     pub(crate) attachers: Mutex<Vec<Attacher>>,
-    /// The image stays as long; `None` where it is gone from the store.
-    pub(crate) hold: Mutex<Option<image::Lease>>,
+    /// Its image and those that it mounts stay as long; without those that are gone from the store.
+    pub(crate) holds: Mutex<Vec<image::Lease>>,
     /// Those in the middle of a restart: `--rm` is not for an end that they made.
     restarts: AtomicUsize,
     /// It is being removed: nothing of it is written any more.
@@ -271,7 +276,7 @@ impl Container {
             dir,
             gate: Default::default(),
             attachers: Default::default(),
-            hold: Mutex::new(hold),
+            holds: Mutex::new(hold.into_iter().collect()),
             restarts: AtomicUsize::new(0),
             gone: AtomicBool::new(false),
             listeners: watch::Sender::new(0),

@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::files;
-use crate::record::{Container, LABEL, Record, State};
+use crate::record::{Container, Ended, LABEL, Record, State};
 use crate::{health, root, supervise};
 use cri::{ContainerState, SandboxStatus};
 use nix::mount::{MntFlags, umount2};
@@ -15,6 +15,7 @@ use std::time::Duration;
 pub(crate) async fn take_up(engine: &Arc<Engine>) {
     let reader = engine.clone();
     let _ = tokio::task::spawn_blocking(move || read_all(&reader)).await;
+    engine.take_up_volumes();
     if let Err(error) = engine.restore_networks().await {
         tracing::error!(%error, "networks are not as they should be");
     }
@@ -115,7 +116,10 @@ fn read_all(engine: &Arc<Engine>) {
         match files::read::<Record>(&path.join("container.json")) {
             Ok(record) => {
                 let hold = engine.images.rootfs(&record.image).ok().map(|rootfs| rootfs.hold);
-                if let Err(error) = engine.add(Arc::new(Container::new(record, path, hold))) {
+                let leases = engine.leases_of_mounted(&record);
+                let container = Arc::new(Container::new(record, path, hold));
+                container.holds.lock().extend(leases);
+                if let Err(error) = engine.add(container) {
                     tracing::error!(%error, "a container was not taken up");
                 }
             }
@@ -168,7 +172,6 @@ async fn take_up_run(engine: &Arc<Engine>, container: &Arc<Container>, sandbox: 
 
 /// What ran or was to run when the engine ended, as its policy has it.
 fn start_if_due(engine: &Arc<Engine>, container: &Arc<Container>, record: &Record) {
-    let policy = record.host.restart_policy.name.as_str();
     let due = match &record.state {
         State::Running(running) | State::Starting(running, _) => {
             let run = running.container.clone();
@@ -185,7 +188,7 @@ fn start_if_due(engine: &Arc<Engine>, container: &Arc<Container>, record: &Recor
             });
             return;
         }
-        State::Exited(_) => policy == "always",
+        State::Exited(ended) => is_due(record, ended),
         State::Created | State::Removed(_) => false,
     };
     if !due {
@@ -200,9 +203,40 @@ fn start_if_due(engine: &Arc<Engine>, container: &Arc<Container>, record: &Recor
     tokio::spawn(supervise::restart(engine.clone(), container.clone(), Duration::ZERO));
 }
 
+/// Whether who does not run is started with the engine: one whose policy is `always` whatever was done to it, others where nobody
+/// stopped them, as after a restart that failed.
+fn is_due(record: &Record, ended: &Ended) -> bool {
+    let (policy, so_far) = (&record.host.restart_policy, (record.restart_count, record.short_runs));
+    policy.name == "always"
+        || supervise::next_of(policy, ended.code, record.manually_stopped, so_far) != supervise::Next::Stay
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::tests::{end, record};
+
+    #[test]
+    fn who_is_started_with_the_engine() {
+        for (policy, code, stopped, restarts, want) in [
+            ("no", 1, false, 0, false),
+            ("always", 0, true, 0, true),
+            ("unless-stopped", 0, true, 0, false),
+            ("unless-stopped", 128, false, 4, true),
+            ("on-failure", 1, false, 0, true),
+            ("on-failure", 0, false, 0, false),
+            ("on-failure", 1, false, 3, false),
+            ("on-failure", 137, true, 0, false),
+        ] {
+            let mut web = record("web");
+            end(&mut web, code);
+            (web.manually_stopped, web.restart_count) = (stopped, restarts);
+            web.host.restart_policy.name = policy.to_owned();
+            web.host.restart_policy.maximum_retry_count = 3 * i64::from(policy == "on-failure");
+            let ended = web.ended().cloned().unwrap();
+            assert_eq!(is_due(&web, &ended), want, "{policy} after {code}");
+        }
+    }
 
     #[test]
     fn a_removal_begins_also_where_no_file_can_be_made() {

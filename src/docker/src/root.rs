@@ -14,6 +14,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
@@ -91,10 +92,25 @@ impl Overlay {
         mount(Some("overlay"), at, Some("overlay"), MsFlags::empty(), Some(options.as_str()))?;
         Ok(Overlay(at.to_owned()))
     }
+
+    /// An image alone. With nothing to be written to overlayfs wants two layers.
+    fn of_image(layers: &[PathBuf], at: &Path) -> io::Result<Overlay> {
+        if layers.len() > 1 {
+            return Overlay::mount(layers, None, at);
+        }
+        std::fs::create_dir_all(at)?;
+        if let Some(only) = layers.first() {
+            mount(Some(only.as_path()), at, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+        }
+        Ok(Overlay(at.to_owned()))
+    }
 }
 
-/// Puts a container's root together, with `mounts` on it (their sources are directories and files of the machine), and
-/// works in it. Blocks.
+/// The layers of images that are mounted, by id, topmost first.
+pub(crate) type Images = BTreeMap<String, Vec<PathBuf>>;
+
+/// Puts a container's root together, with `mounts` on it (their sources are directories and files of the machine, or
+/// `images`), and works in it. Blocks.
 ///
 /// # Errors
 /// It can not be put together; a source that is gone is left out.
@@ -102,6 +118,7 @@ pub(crate) fn look<T: Send>(
     container: &Container,
     layers: &[PathBuf],
     mounts: &[Mount],
+    images: &Images,
     work: impl FnOnce(&Root) -> T + Send,
 ) -> io::Result<T> {
     // the thread's mount namespace ends with it
@@ -112,15 +129,22 @@ pub(crate) fn look<T: Send>(
         let base = base(container, layers)?;
         let root = Root { fd: nix::fcntl::open(&base.0, DIRECTORY, Mode::empty())?, at: base.0.clone() };
         let mut made = Covers(Vec::new());
-        let mut mounts: Vec<&Mount> = mounts.iter().collect();
+        let (mut mounts, mut overlays) = (mounts.to_vec(), Vec::new());
+        for (number, mount) in mounts.iter_mut().enumerate() {
+            let Some(layers) = mount.image.take().and_then(|image| images.get(&image)) else { continue };
+            let at = base.0.with_extension(format!("image-{number}"));
+            overlays.push(Overlay::of_image(layers, &at)?);
+            mount.source = Some(at);
+        }
         // a mount below another one is made after it, or it would be covered
         mounts.sort_by_key(|mount| mount.target.components().count());
-        for mount in mounts {
+        for mount in &mounts {
             made.0.extend(root.cover(mount)?);
         }
         let done = work(&root);
         drop(root);
         drop(made);
+        drop(overlays);
         drop(base);
         Ok(done)
     };
@@ -437,7 +461,7 @@ pub(crate) mod tests {
         ];
         let table = || std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let before = table();
-        look(&web, &layers, &mounts, |root| {
+        look(&web, &layers, &mounts, &Images::new(), |root| {
             let own = |text: &str| Some(text.to_owned());
             assert_eq!(read(root, "/x/own"), own("own"));
             assert_eq!(read(root, "/link/own"), own("own"), "by a link of the image");
@@ -457,9 +481,46 @@ pub(crate) mod tests {
         let left: Vec<_> = left.map(|e| e.file_name()).filter(|n| n != "upper" && n != "work").collect();
         assert!(left.is_empty(), "{left:?}");
         // its own file system, with no part of a volume
-        let kept = look(&web, &layers, &[], |root| (read(root, "/x/own"), read(root, "/ro/secret")));
+        let none = Images::new();
+        let kept = look(&web, &layers, &[], &none, |root| (read(root, "/x/own"), read(root, "/ro/secret")));
         assert_eq!(kept.unwrap(), (None, None));
-        let out = look(&web, &layers, &[mount("/x", Some("../layer"), false)], |_| ()).unwrap_err();
+        let out = look(&web, &layers, &[mount("/x", Some("../layer"), false)], &none, |_| ()).unwrap_err();
         assert!(subpath::leads_out(Errno::from_raw(out.raw_os_error().unwrap())), "{out}");
+    }
+
+    #[test]
+    fn a_root_has_the_images_that_are_mounted_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some((web, layers)) = stopped(dir.path(), |_| ()) else { return };
+        let layer = |name: &str| {
+            let layer = dir.path().join(name);
+            create_dir_all(layer.join("bin")).unwrap();
+            write(layer.join("bin").join(name), name).unwrap();
+            layer
+        };
+        let (low, high) = (layer("low"), layer("high"));
+        let images =
+            Images::from([("one".to_owned(), vec![low.clone()]), ("two".to_owned(), vec![high, low])]);
+        let mount = |image: &str, target: &str, subpath: Option<&str>| Mount {
+            image: Some(image.to_owned()),
+            target: target.into(),
+            subpath: subpath.map(PathBuf::from),
+            read_only: true,
+            ..Mount::default()
+        };
+        let mounts =
+            [mount("one", "/one", None), mount("two", "/two", Some("bin")), mount("gone", "/gone", None)];
+        look(&web, &layers, &mounts, &images, |root| {
+            let found =
+                ["/one/bin/low", "/one/bin/high", "/two/low", "/two/high"].map(|path| read(root, path));
+            let want = [Some("low"), None, Some("low"), Some("high")];
+            assert_eq!(found.each_ref().map(Option::as_deref), want);
+            assert!(root.resolve(Path::new("/one/new"), OFlag::O_CREAT | OFlag::O_WRONLY).is_err());
+            assert!(root.directory(Path::new("/gone")).is_err());
+        })
+        .unwrap();
+        let left = std::fs::read_dir(web.dir().join("root")).unwrap().flatten();
+        let left: Vec<_> = left.map(|e| e.file_name()).filter(|n| n != "upper" && n != "work").collect();
+        assert!(left.is_empty(), "{left:?}");
     }
 }

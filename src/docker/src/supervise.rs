@@ -85,6 +85,7 @@ pub(crate) async fn ended(engine: Arc<Engine>, container: Arc<Container>, run: C
     let record = container.record();
     engine.serve_no_names(&record.id);
     engine.take_away(&running.sandbox).await;
+    engine.leave_volumes(&record).await;
     engine.events.volumes("unmount", &container.record());
     engine.give_places_back(&record);
     engine.refresh_hosts();

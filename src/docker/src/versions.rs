@@ -51,6 +51,9 @@ pub(crate) fn fit(asked: &mut Create, version: Version) -> Result<()> {
     if version < (1, 45) && host.mounts.iter().any(of_part) {
         return Err(ApiError::bad("VolumeOptions.Subpath needs API v1.45 or newer"));
     }
+    if version < (1, 48) && host.mounts.iter().any(|mount| mount.kind == "image") {
+        return Err(ApiError::bad("Mount type \"Image\" needs API v1.48 or newer"));
+    }
     Ok(())
 }
 
@@ -105,6 +108,11 @@ mod tests {
             let mut asked: Create = serde_json::from_value(part.clone()).unwrap();
             assert_eq!(fit(&mut asked, version).err().map(|e| e.message).as_deref(), why, "{version:?}");
         }
+        let image = json!({"HostConfig": {"Mounts": [{"Type": "image", "Source": "i", "Target": "/t"}]}});
+        let mut image: Create = serde_json::from_value(image).unwrap();
+        assert!(fit(&mut image, (1, 48)).is_ok());
+        let why = fit(&mut image, (1, 47)).unwrap_err().message;
+        assert_eq!(why, "Mount type \"Image\" needs API v1.48 or newer");
         let two = json!({"Image": "x", "NetworkingConfig": {"EndpointsConfig": {"a": {}, "b": {}}}});
         let mut two: Create = serde_json::from_value(two).unwrap();
         assert!(fit(&mut two, (1, 44)).is_ok());

@@ -1,13 +1,15 @@
-//! Named and anonymous volumes: a directory each, ours or (`-o type=none -o o=bind -o device=PATH`) one of the machine's.
+//! Named and anonymous volumes: a directory each, on which something is mounted (`volume_mounts`) for those with options.
 
 use crate::error::{ApiError, Result};
 use crate::files;
+use crate::local_mount::{self, LocalMount};
 use crate::record::new_id;
+use crate::volume_users::Users;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What Docker writes on the volumes that nobody named.
 pub(crate) const ANONYMOUS: &str = "com.docker.volume.anonymous";
@@ -21,47 +23,19 @@ pub(crate) struct Volume {
     pub(crate) options: BTreeMap<String, String>,
 }
 
-impl Volume {
-    /// The directory of the machine that it stands for.
-    fn device(&self) -> Option<&Path> {
-        self.options.get("device").map(Path::new)
-    }
-}
-
-/// Docker's local driver also mounts file systems of any kind; here a volume can be a directory of the machine.
-fn check(name: &str, options: &BTreeMap<String, String>) -> Result<()> {
-    if let Some(option) = options.keys().find(|key| !["type", "o", "device"].contains(&key.as_str())) {
-        return Err(ApiError::bad(format_args!("create {name}: invalid option: \"{option}\"")));
-    }
-    let (Some(device), said) = (options.get("device"), options.get("o")) else {
-        let missing = "missing device in volume options";
-        return if options.is_empty() { Ok(()) } else { Err(ApiError::bad(missing)) };
-    };
-    let is_bind = said.is_some_and(|o| o.split(',').any(|word| matches!(word, "bind" | "rbind")));
-    if !is_bind || !device.starts_with('/') {
-        return Err(ApiError::bad(format_args!(
-            "create {name}: device \"{device}\": only directories of this host can be volumes: o=bind, device=/absolute/path"
-        )));
-    }
-    Ok(())
-}
-
 pub(crate) struct Volumes {
     dir: PathBuf,
+    pub(crate) users: Users,
 }
 
 impl Volumes {
     pub(crate) fn open(dir: PathBuf) -> std::io::Result<Self> {
         files::private_dir(&dir)?;
-        Ok(Volumes { dir })
+        // as the kernel names it, where something is mounted in it
+        Ok(Volumes { dir: dir.canonicalize()?, users: Users::default() })
     }
 
-    /// What is mounted.
-    pub(crate) fn data(&self, volume: &Volume) -> PathBuf {
-        volume.device().map_or_else(|| self.mountpoint(&volume.name), Path::to_owned)
-    }
-
-    /// Where Docker would have it.
+    /// What containers have, whatever is mounted there.
     pub(crate) fn mountpoint(&self, name: &str) -> PathBuf {
         self.dir.join(name).join("_data")
     }
@@ -103,7 +77,7 @@ impl Volumes {
         if let Ok(known) = self.get(&name) {
             return Ok(known);
         }
-        check(&name, &options)?;
+        local_mount::check(&options).map_err(|why| ApiError::bad(format_args!("create {name}: {why}")))?;
         let failed = |e| ApiError::failed(format_args!("create volume {name}"), e);
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -115,11 +89,23 @@ impl Volumes {
         Ok(volume)
     }
 
-    /// Blocks.
+    /// Blocks. What is mounted there is not touched.
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
         let volume = self.get(name)?;
         let failed = |e| ApiError::failed(format_args!("remove volume {name}"), e);
-        trees::remove(&self.dir.join(volume.name)).map_err(failed)
+        let directory = self.dir.join(&volume.name);
+        if LocalMount::of(&volume.options).is_none() {
+            return trees::remove(&directory).map_err(failed);
+        }
+        let gate = self.users.gate(name);
+        let _alone = gate.lock();
+        if self.users.has_any(name) {
+            return Err(ApiError::internal(format_args!("remove {name}: volume has active mounts")));
+        }
+        self.unmount_if_mounted(name).map_err(failed)?;
+        trees::remove(&directory).map_err(failed)?;
+        self.users.forget(name);
+        Ok(())
     }
 }
 
@@ -132,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_volume_is_a_directory_of_ours_or_of_the_machine() {
+    fn a_volume_is_a_directory_of_ours() {
         let dir = tempfile::tempdir().unwrap();
         let volumes = Volumes::open(dir.path().into()).unwrap();
         let options = |pairs: &[(&str, &str)]| {
@@ -140,16 +126,17 @@ mod tests {
         };
         let make = |name: &str, pairs: &[(&str, &str)]| volumes.make(name, BTreeMap::new(), options(pairs));
         let own = make("own", &[]).unwrap();
-        assert_eq!(volumes.data(&own), dir.path().join("own/_data"));
+        assert!(dir.path().join("own/_data").is_dir());
         let bind = [("type", "none"), ("o", "bind"), ("device", "/srv")];
-        let other = make("other", &bind).unwrap();
-        assert_eq!(volumes.data(&other), Path::new("/srv"));
-        // what it stands for is not ours to remove
+        make("other", &bind).unwrap();
+        assert!(volumes.mountpoint("other").is_dir());
         volumes.remove("other").unwrap();
-        assert!(Path::new("/srv").exists());
-        for bad in [&[("what", "1")][..], &[("type", "nfs"), ("device", ":/x")], &[("o", "bind")]] {
-            assert!(make("bad", bad).is_err(), "{bad:?}");
-        }
+        assert!(!dir.path().join("other").exists());
+        let why = make("bad", &[("o", "bind"), ("type", "none")]).unwrap_err();
+        assert_eq!(
+            (why.status.as_u16(), &*why.message),
+            (400, "create bad: missing required option: \"device\"")
+        );
         assert_eq!(make("own", &bind).unwrap(), own, "it is there already");
     }
 }

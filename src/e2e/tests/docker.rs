@@ -86,6 +86,64 @@ fn flags_of_run_mean_what_they_say() {
     at.docker(&["volume", "rm", "data"]).ok("volume rm");
 }
 
+/// What the last line writes the next container reads, as long as somebody uses the volume: a tmpfs forgets.
+#[test]
+fn what_a_volume_mounts_is_there_while_it_is_used() {
+    let Some(at) = appliance("dvolmount") else { return };
+    at.load_busybox();
+    let tmpfs = ["-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m,mode=1777"];
+    at.docker(&[&["volume", "create"][..], &tmpfs, &["memory"]].concat()).ok("volume create");
+    let bind = ["-o", "type=none", "-o", "o=bind", "-o", "device=/no/such/directory"];
+    at.docker(&[&["volume", "create"][..], &bind, &["broken"]].concat()).ok("volume create");
+    let read = || at.docker(&["run", "--rm", "-v", "memory:/m", "busybox:1", "cat", "/m/file"]);
+    let line = "echo kept > /m/file; exec sleep 3600";
+    at.docker(&["run", "-d", "--name", "user", "-v", "memory:/m", "busybox:1", "sh", "-c", line]).ok("run");
+    let mut found = read();
+    for _ in 0..600 {
+        if found.0.status.success() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        found = read();
+    }
+    assert_eq!(found.ok("the file"), "kept\n");
+    // its user outlives the daemon, and so does what is mounted
+    at.kill_daemon();
+    at.monopod(&["start"]).ok("start");
+    assert_eq!(read().ok("the file after a restart"), "kept\n");
+    at.docker(&["rm", "-f", "user"]).ok("rm");
+    assert!(!read().0.status.success(), "a tmpfs without users is gone");
+    let refused = at.docker(&["run", "--rm", "-v", "broken:/b", "busybox:1", "true"]);
+    let said = refused.err();
+    for want in [
+        "error while mounting volume '",
+        "failed to mount local volume: mount /no/such/directory:",
+        "no such file",
+    ] {
+        assert!(said.contains(want), "{said}");
+    }
+    at.docker(&["volume", "rm", "memory", "broken"]).ok("volume rm");
+}
+
+#[test]
+fn an_image_is_mounted_read_only() {
+    let Some(at) = appliance("dimgmount") else { return };
+    at.load_busybox();
+    at.docker(&["tag", "busybox:1", "tools:1"]).ok("tag");
+    let run = |mount: &str, line: &str| {
+        at.docker(&["run", "--rm", "--mount", mount, "busybox:1", "sh", "-c", line])
+    };
+    let whole = "type=image,source=tools:1,target=/tools";
+    run(whole, "/tools/bin/busybox true && ! touch /tools/file").ok("the whole image");
+    let said = run("type=image,source=nothing:1,target=/tools", "true").err();
+    assert!(said.contains("No such image: nothing:1"), "{said}");
+    // clients since 28 know how to ask for a part
+    let part = run("type=image,source=tools:1,target=/tools,image-subpath=bin", "/tools/busybox true");
+    if !part.err().contains("unexpected key 'image-subpath'") {
+        part.ok("a part of it");
+    }
+}
+
 #[test]
 fn exec_has_a_terminal_and_exit_codes() {
     let Some(at) = appliance("dexec") else { return };

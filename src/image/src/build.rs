@@ -19,6 +19,7 @@ mod copy;
 mod copying;
 mod delivery;
 mod directory;
+mod epoch;
 mod fetching;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
@@ -63,6 +64,7 @@ pub use options::{
 };
 pub use output::{BuildOutput, Channel};
 pub use progress::{BuildEvent, BuildProgress, PlannedStep};
+pub use remote::is_remote as is_remote_context;
 use std::sync::Arc;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -145,9 +147,13 @@ impl ImageStore {
         let until = gone.clone();
         let planned = blocking(move || plan::plan(&text, &options, &until).map(|plan| (plan, options)));
         let (plan, options) = planned.await?;
-        let hidden = options.hidden;
+        let (hidden, epoch) = (options.hidden, epoch::of(&options)?);
         let builder = stage::Builder::new(self, &plan, context, options, runner, progress, gone);
-        let built = builder.build().await?;
+        let mut built = builder.build().await?;
+        if let Some(at) = epoch {
+            let store = self.inner.clone();
+            built = blocking(move || epoch::dated(&store, &built, at)).await?;
+        }
         let (store, id) = (self.inner.clone(), built.id.clone());
         let names = tags.iter().map(ImageRef::to_string).collect();
         let image = blocking(move || store.publish(&id, &tags, hidden)).await?;

@@ -5,7 +5,7 @@ use crate::document::{HistoryItem, ImageDocument};
 use crate::document_bounds::check_values;
 use crate::error::{ImageError, Result, doing, out_of_io};
 use crate::load::Unpacking;
-use crate::manifest::MAX_CONFIG;
+use crate::manifest::{MAX_CONFIG, MAX_LAYERS};
 use crate::store::{ImageRecord, ImageStore, Inner, LayerRef, Pin, Provenance};
 use crate::upper;
 use crate::{Digest, ImageRef};
@@ -135,6 +135,9 @@ impl Draft {
 
     pub(crate) fn add_unpacked(&mut self, store: &Arc<Inner>, unpacking: Unpacking) -> Result<()> {
         let unpacked = unpacking.wait()?;
+        if self.document.rootfs.diff_ids.len() >= MAX_LAYERS {
+            return Err(ImageError::Refused("max depth exceeded".to_owned()));
+        }
         let diff_id = unpacked.diff_id.clone();
         self.document.rootfs.diff_ids.push(diff_id.clone());
         let Some(chain) = chain_ids(&self.document.rootfs.diff_ids).pop() else { return Ok(()) };

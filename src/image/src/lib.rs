@@ -54,6 +54,7 @@ pub use build::{
     BuildContext, BuildCredentials, BuildError, BuildEvent, BuildOptions, BuildOutput, BuildProgress,
     BuildResult, BuildRunner, BuildSecrets, BuildSsh, Channel, Classic, Dialect, FoundPath, MountSource,
     NamedContext, PlannedStep, Removal, RunMount, RunSettings, RunSpec, SshAgent, apply_changes,
+    is_remote_context,
 };
 pub use digest::Digest;
 pub use document::{Empty, Healthcheck, HistoryItem, ImageDocument, RootfsList, RunConfig};

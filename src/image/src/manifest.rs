@@ -27,7 +27,7 @@ pub(crate) const MAX_CONFIG: u64 = 8 << 20;
 /// Characters of one; RFC 6838 allows 127 for each of its halves.
 const MAX_MEDIA_TYPE: usize = 255;
 /// Docker refuses more than 127; overlayfs takes 500. Beyond that no mount would work.
-const MAX_LAYERS: usize = 500;
+pub(crate) const MAX_LAYERS: usize = 500;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -9,7 +9,7 @@ use crate::runtime::{Inner, blocking};
 use crate::spec::{last_of_each, with_home};
 use crate::streams::FdStream;
 use bytes::BytesMut;
-use cri::wire::{ExecRequest, Request, StreamFd};
+use cri::wire::{ExecRequest, Reply, Request, StreamFd};
 use cri::{
     AttachStreams, ContainerId, CriError, ExecConfig, ExecOutput, ExecSession, Output, Result, TerminalSize,
 };
@@ -159,7 +159,8 @@ fn environment(own: &[String], config: &ExecConfig) -> Vec<String> {
 
 /// The descriptors that came, as a session.
 fn session(answer: Answer, exit: oneshot::Receiver<Result<i32>>) -> std::io::Result<ExecSession> {
-    let mut session = ExecSession { stdin: None, stdout: None, stderr: None, resize: None, exit };
+    let pid = if let Reply::Streams { pid, .. } = answer.reply { pid } else { 0 };
+    let mut session = ExecSession { stdin: None, stdout: None, stderr: None, resize: None, pid, exit };
     for (name, fd) in answer.fds {
         match name {
             StreamFd::Stdin => session.stdin = Some(Box::new(FdStream::new(fd)?)),
@@ -247,6 +248,7 @@ mod tests {
             stdout: Some(Box::new(stdout)),
             stderr: Some(Box::new(&b"err"[..])),
             resize: None,
+            pid: 0,
             exit,
         }
     }

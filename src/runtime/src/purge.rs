@@ -5,11 +5,11 @@ use crate::cgroups::Hierarchies;
 use crate::paths::Paths;
 use crate::process::{ProcessId, wait_all};
 use crate::records::{self, ContainerRecord, SandboxRecord, is_id};
-use cri::SandboxId;
+use cri::{SandboxId, mountinfo};
 use nix::mount::{MntFlags, umount2};
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 use std::time::Duration;
 
 /// Kills every shim and container of the profile, unmounts, and removes cgroups and both directories. Returns what
@@ -137,35 +137,10 @@ fn purge_cgroups(cgroups: &Hierarchies, path: &str, failures: &mut Vec<String>) 
 
 /// Shims mount in their own namespaces only; what is found here was mounted by something that went wrong.
 fn unmount_below(dir: &Path, failures: &mut Vec<String>) {
-    let text = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    for mount in mounts_below(&text, dir).into_iter().rev() {
-        if let Err(e) = umount2(&mount, MntFlags::MNT_DETACH) {
+    let mounted = mountinfo::targets().unwrap_or_default();
+    for mount in mounted.iter().filter(|target| target.starts_with(dir)).rev() {
+        if let Err(e) = umount2(mount, MntFlags::MNT_DETACH) {
             failures.push(format!("unmount {}: {e}", mount.display()));
         }
-    }
-}
-
-/// In the order in which they were made.
-fn mounts_below(mountinfo: &str, dir: &Path) -> Vec<PathBuf> {
-    let points = mountinfo.lines().filter_map(|l| l.split(' ').nth(4)).map(unescape);
-    points.filter(|p| p.starts_with(dir)).collect()
-}
-
-/// The kernel writes a blank as `\040`.
-fn unescape(text: &str) -> PathBuf {
-    let codes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
-    codes.iter().fold(text.to_owned(), |text, (code, plain)| text.replace(code, plain)).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_below_is_found() {
-        let info = "1 1 0:1 / / rw - ext4 a rw\n2 1 0:2 / /run/m/a rw - tmpfs b rw\n3 1 0:3 / /run/mm rw - tmpfs c rw\n\
-            4 2 0:4 / /run/m/a/x\\040y rw - tmpfs d rw\n";
-        let want = ["/run/m/a", "/run/m/a/x y"].map(PathBuf::from);
-        assert_eq!(mounts_below(info, Path::new("/run/m")), want);
     }
 }

@@ -45,7 +45,7 @@ pub(super) async fn carry<S: Sink>(
     client: ClientEnds<S>,
     action: Action,
 ) -> Option<Value> {
-    let ExecSession { stdin, stdout, stderr, resize, exit } = session;
+    let ExecSession { stdin, stdout, stderr, resize, pid: _, exit } = session;
     let exited = CancellationToken::new();
     let outputs = async {
         let code = async {

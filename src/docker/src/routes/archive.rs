@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::error::{ApiError, Result};
 use crate::record::{Container, MountKind};
 use crate::request::{ApiRequest, ApiResponse, empty, reader_until};
-use crate::root::{self, Place, Root, kind, plain};
+use crate::root::{self, Images, Place, Root, kind, plain};
 use crate::{owner, plan};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -79,12 +79,14 @@ impl Asked {
 
 /// A container to be looked into.
 struct Subject {
+    engine: Arc<Engine>,
     container: Arc<Container>,
     /// As the client calls it.
     name: String,
     layers: Vec<PathBuf>,
     /// What is seen in its root.
     mounts: Vec<Mount>,
+    images: Images,
 }
 
 impl Subject {
@@ -95,6 +97,10 @@ impl Subject {
         let volumes = subject.container.see(|r| {
             r.mounts.iter().filter(|m| m.kind != MountKind::Tmpfs).map(plan::seen).collect::<Vec<_>>()
         });
+        // one that was removed by force has no layers any more
+        let images =
+            volumes.iter().filter_map(|mount| request.engine.images.rootfs(mount.image.as_ref()?).ok());
+        subject.images = images.map(|image| (image.id, image.layers)).collect();
         subject.mounts = volumes.into_iter().chain(request.engine.own_files(&subject.container)).collect();
         Ok(subject)
     }
@@ -103,7 +109,8 @@ impl Subject {
     fn bare(request: &ApiRequest) -> Result<Subject> {
         let container = request.engine.container(request.name())?;
         let layers = request.engine.images.rootfs(&container.see(|r| r.image.clone()))?.layers;
-        Ok(Subject { container, name: request.name().to_owned(), layers, mounts: Vec::new() })
+        let (engine, name) = (request.engine.clone(), request.name().to_owned());
+        Ok(Subject { engine, container, name, layers, mounts: Vec::new(), images: Images::new() })
     }
 
     /// A stopped container's root is put together for us alone; to look into one that runs nobody has to wait.
@@ -118,7 +125,9 @@ impl Subject {
 
     fn look<T: Send>(&self, work: impl FnOnce(&Root) -> Result<T> + Send) -> Result<T> {
         let _alone = self.alone();
-        root::look(&self.container, &self.layers, &self.mounts, work)
+        let volumes = || self.engine.look_at_volumes(&self.container.record());
+        let _volumes = (!self.mounts.is_empty()).then(volumes).transpose()?;
+        root::look(&self.container, &self.layers, &self.mounts, &self.images, work)
             .map_err(|e| ApiError::failed("open the root file system", e))?
     }
 

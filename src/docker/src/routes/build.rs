@@ -45,7 +45,7 @@ pub(super) async fn build(request: ApiRequest) -> ApiResponse {
                 let id = &built.image.id;
                 screen.built(&built.image);
                 output.built(id);
-                engine.events.built(id, &built.image.repo_tags);
+                engine.events.built(&engine.images, id, &built.image.repo_tags);
                 Ok(())
             }
             Err(error) => {
@@ -187,7 +187,7 @@ fn credentials(header: Option<&str>) -> BTreeMap<String, Vec<Credentials>> {
 }
 
 /// Which of the steps of builds that are no image of their own go.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Pruned {
     All,
     /// What was made up to then.
@@ -205,8 +205,11 @@ fn pruned(query: &Query) -> Result<Pruned> {
         }
     }
     let filters: Filters = query.json("filters")?;
-    filters.check(&["label", "label!", "until"])?;
-    let until = filters.until()?;
+    filters.check(&["label", "label!", "until", "unused-for"])?;
+    if filters.has("until") && filters.has("unused-for") {
+        return Err(ApiError::bad("conflicting filters: \"until\" and \"unused-for\""));
+    }
+    let until = filters.until()?.or(filters.until_by("unused-for")?);
     // steps have no labels, as Docker's have none
     Ok(match filters.has("label") {
         true => Pruned::Nothing,
@@ -253,6 +256,8 @@ mod tests {
             (String::new(), Some(Pruned::All)),
             ("all=1&keep-storage=0".to_owned(), Some(Pruned::All)),
             (filters(r#"{"until":["2024-01-02"]}"#), Some(of_day)),
+            (filters(r#"{"unused-for":["2024-01-02"]}"#), Some(of_day)),
+            (filters(r#"{"unused-for":["1h"],"until":["1h"]}"#), None),
             (filters(r#"{"label!":{"a":true}}"#), Some(Pruned::All)),
             (filters(r#"{"label":{"a":true}}"#), Some(Pruned::Nothing)),
             (filters(r#"{"until":["soon"]}"#), None),

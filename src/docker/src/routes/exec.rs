@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::json as value;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 pub(super) async fn create(mut request: ApiRequest) -> ApiResponse {
     let wanted: ExecWanted = request.json().await?;
@@ -35,8 +36,14 @@ pub(super) async fn create(mut request: ApiRequest) -> ApiResponse {
         blocking(move || is_known(&container, &user)).await?;
     }
     let id = new_id();
-    let exec =
-        Exec { id: id.clone(), container, wanted, stage: Mutex::new(Stage::Made), window: Mutex::default() };
+    let exec = Exec {
+        id: id.clone(),
+        container,
+        wanted,
+        stage: Mutex::new(Stage::Made),
+        pid: AtomicI32::new(0),
+        window: Mutex::default(),
+    };
     request.engine.events.container(
         &format!("exec_create: {}", exec.wanted.cmd.join(" ")),
         &exec.container.record(),
@@ -151,6 +158,7 @@ fn watched(engine: &Arc<Engine>, exec: &Arc<Exec>, mut session: ExecSession) -> 
     let text = format!("exec_start: {}", exec.wanted.cmd.join(" "));
     engine.events.container(&text, &exec.container.record(), &[("execID", exec.id.clone())]);
     *exec.window.lock() = session.resize.take();
+    exec.pid.store(session.pid, Ordering::Relaxed);
     let (_, never) = tokio::sync::oneshot::channel();
     let exit = std::mem::replace(&mut session.exit, never);
     let detach = detach_of(engine, exec);
@@ -219,6 +227,6 @@ pub(super) async fn inspect(request: ApiRequest) -> ApiResponse {
             "user": wanted.user,
         },
         "OpenStdin": wanted.attach_stdin, "OpenStdout": wanted.attach_stdout, "OpenStderr": wanted.attach_stderr,
-        "CanRemove": false, "ContainerID": exec.container.see(|r| r.id.clone()), "DetachKeys": wanted.detach_keys, "Pid": 0,
+        "CanRemove": false, "ContainerID": exec.container.see(|r| r.id.clone()), "DetachKeys": wanted.detach_keys, "Pid": exec.pid.load(Ordering::Relaxed),
     }))
 }

@@ -10,16 +10,17 @@ pub(crate) use transfer::{create, load, platform, push, save, save_one, told, to
 
 use crate::engine::Engine;
 use crate::error::{ApiError, Result};
+use crate::events::labels_of;
 use crate::filters::Filters;
 use crate::label_budget::LabelBudget;
 use crate::names::{familiar, without_version};
 use crate::request::{ApiRequest, ApiResponse, empty, json};
-use cri::blocking;
+use cri::{ImageInfo, blocking};
 use http::StatusCode;
 use image::{ImageDetails, ImageUsage};
 use jiff::Timestamp;
 use serde_json::{Value, json as value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 fn all_familiar(names: &[String]) -> Vec<String> {
     names.iter().map(|name| familiar(name)).collect()
@@ -232,7 +233,8 @@ pub(super) async fn history(request: ApiRequest) -> ApiResponse {
 /// Of an image by the name that it was brought or taken away by; where there is none, by its id.
 fn tell(engine: &Engine, action: &str, name: &str, id: &str) {
     let (about, named) = if name.is_empty() { (id, id.to_owned()) } else { (name, without_version(name)) };
-    engine.events.tell("image", action, about, [("name".to_owned(), named)].into());
+    let labels = labels_of(&engine.images, if id.is_empty() { name } else { id });
+    engine.events.image(action, about, &named, labels);
 }
 
 pub(super) async fn tag(request: ApiRequest) -> ApiResponse {
@@ -247,7 +249,8 @@ pub(super) async fn tag(request: ApiRequest) -> ApiResponse {
         engine.images.details(&target).map(|tagged| tagged.info.id)
     });
     let id = tagged.await?;
-    request.engine.events.image("tag", &id, &familiar(&name));
+    let labels = labels_of(&request.engine.images, &id);
+    request.engine.events.image("tag", &id, &familiar(&name), labels);
     empty(StatusCode::CREATED)
 }
 
@@ -257,6 +260,7 @@ pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
     let all = filters.truth("dangling")? == Some(false);
     let until = filters.until()?;
     let engine = request.engine.clone();
+    let known = engine.images.images();
     let pruned = blocking(move || {
         engine.images.prune_chosen(all, |document| {
             // what does not say when it was made is not taken for old
@@ -270,13 +274,43 @@ pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
         false => value!({"Untagged": familiar(gone)}),
     });
     let removed = Some(removed.collect::<Vec<_>>()).filter(|removed| !removed.is_empty());
+    for (action, id) in gone(&known, &pruned.removed) {
+        request.engine.events.image(action, id, id, BTreeMap::new());
+    }
     request.engine.events.pruned("image", pruned.freed);
     json(&value!({"ImagesDeleted": removed, "SpaceReclaimed": pruned.freed}))
+}
+
+/// What became of these images, where names, images and layers are gone.
+fn gone<'i>(known: &'i [ImageInfo], removed: &[String]) -> Vec<(&'static str, &'i str)> {
+    let removed: HashSet<&str> = removed.iter().map(String::as_str).collect();
+    let mut all = Vec::new();
+    for info in known {
+        let names = info.repo_tags.iter().chain(&info.repo_digests);
+        let untagged = names.filter(|name| removed.contains(name.as_str())).count();
+        all.extend(std::iter::repeat_n(("untag", info.id.as_str()), untagged));
+        all.extend(removed.contains(info.id.as_str()).then_some(("delete", info.id.as_str())));
+    }
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_prune_did_to_images() {
+        let image = |id: &str, tags: &[&str]| ImageInfo {
+            id: id.to_owned(),
+            repo_tags: tags.iter().map(ToString::to_string).collect(),
+            ..ImageInfo::default()
+        };
+        let known = [image("sha256:1", &["a:1", "a:2"]), image("sha256:2", &["b:1"]), image("sha256:3", &[])];
+        let removed = ["a:1", "a:2", "sha256:1", "sha256:3", "sha256:layer"].map(str::to_owned);
+        let want =
+            [("untag", "sha256:1"), ("untag", "sha256:1"), ("delete", "sha256:1"), ("delete", "sha256:3")];
+        assert_eq!(gone(&known, &removed), want);
+    }
 
     #[test]
     fn references() {

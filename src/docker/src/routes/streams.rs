@@ -6,7 +6,7 @@ use crate::frames;
 use crate::logs::{self, Wanted};
 use crate::record::{Attacher, Container, State};
 use crate::request::{ApiRequest, ApiResponse, empty, json, line, stream};
-use crate::{detach, engine::Engine, logging, stats};
+use crate::{detach, engine::Engine, log_details, logging, stats};
 use cri::{AttachStreams, ExecSession, TerminalSize};
 use futures::stream as streams;
 use http::StatusCode;
@@ -30,7 +30,7 @@ pub(super) async fn logs(request: ApiRequest) -> ApiResponse {
         until: time(&request, "until")?,
         tail: query.get("tail").filter(|t| *t != "all").and_then(|t| t.parse().ok()),
         tty: record.config.tty,
-        details: query.flag("details").then(|| logging::details(&record)),
+        details: query.flag("details").then(|| log_details::details(&record)),
     };
     if !wanted.stdout && !wanted.stderr {
         return Err(ApiError::bad("Bad parameters: you must choose at least one stream"));

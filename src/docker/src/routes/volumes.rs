@@ -23,14 +23,19 @@ struct Wanted {
 
 /// Where it is `measured` for somebody, the size and the users as well, which takes a walk through its files.
 pub(super) fn shown(engine: &Engine, volume: &Volume, measured: Option<&Asker>) -> Value {
-    let (place, data) = (engine.volumes.mountpoint(&volume.name), engine.volumes.data(volume));
+    let place = engine.volumes.mountpoint(&volume.name);
     let mut shown = value!({
         "Name": volume.name, "Driver": "local", "Mountpoint": place, "CreatedAt": created_at(volume),
         "Labels": (!volume.labels.is_empty()).then_some(&volume.labels), "Options": (!volume.options.is_empty()).then_some(&volume.options), "Scope": "local",
     });
     if let Some(client) = measured {
         let users = engine.users_of_volume(&volume.name).len();
-        shown["UsageData"] = value!({"Size": files::size(&data, client), "RefCount": users});
+        // what is mounted there is not ours to measure, and may not answer: clients show -1 as unknown
+        let size = match volume.options.is_empty() {
+            true => i64::try_from(files::size(&place, client)).unwrap_or(i64::MAX),
+            false => -1,
+        };
+        shown["UsageData"] = value!({"Size": size, "RefCount": users});
     }
     shown
 }
@@ -124,7 +129,10 @@ pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
     let all = filters.truth("all")?.unwrap_or(false) || request.version < (1, 42);
     let (mut removed, mut freed) = (Vec::new(), 0);
     for volume in request.engine.volumes.all() {
-        let wanted = (all || volume.labels.contains_key(ANONYMOUS)) && filters.labels(&volume.labels);
+        // those with options hold what others have, and go by name only
+        let wanted = (all || volume.labels.contains_key(ANONYMOUS))
+            && volume.options.is_empty()
+            && filters.labels(&volume.labels);
         if wanted && request.engine.users_of_volume(&volume.name).is_empty() {
             let data = request.engine.volumes.mountpoint(&volume.name);
             freed += blocking_while_wanted(move |client| files::size(&data, client)).await.unwrap_or(0);

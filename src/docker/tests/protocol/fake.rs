@@ -162,6 +162,7 @@ fn session(
         stdout: Some(Box::new(stdout)),
         stderr: None,
         resize: None,
+        pid: 77,
         exit,
     }
 }

@@ -102,6 +102,8 @@ async fn output_waits_until_the_answer_s_head_is_read() {
     while !world.ask(&format!("GET /v1.50/exec/{id}/json"), "").await.1.contains("\"ExitCode\":0") {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    let (_, inspected) = world.ask(&format!("GET /v1.50/exec/{id}/json"), "").await;
+    assert!(inspected.contains("\"Pid\":77"), "{inspected}");
     let mut buffer = [0; 8192];
     let read = stream.read(&mut buffer).await.unwrap();
     let head = String::from_utf8_lossy(&buffer[..read]);

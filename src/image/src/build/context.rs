@@ -127,6 +127,16 @@ impl Context {
         })
     }
 
+    /// Its files alone. What was no archive, but a single file, is none that could be copied of.
+    pub(super) fn into_directory(self, store: &Inner) -> Result<TempDir> {
+        if self.dockerfile.is_some() {
+            return Err(ImageError::Refused("build context: neither an archive nor a repository".to_owned()));
+        }
+        let directory = store.layers.temporary()?;
+        std::fs::rename(&self.root, directory.path()).map_err(doing("keep the build context"))?;
+        Ok(directory)
+    }
+
     pub(super) fn root(&self) -> &Path {
         &self.root
     }

@@ -1,7 +1,10 @@
 //! For protocols that send a result elsewhere than into the store, or get directories beside the context.
 
+use super::context::Context;
 use super::ignore::Ignore;
+use super::options::BuildSsh;
 use super::view::{Node, View, entries, next_entry};
+use super::{BuildContext, BuildError};
 use crate::error::{ImageError, Result, doing};
 use crate::load::Unpacking;
 use crate::store::{ImageRecord, ImageStore, Pruned};
@@ -50,6 +53,16 @@ impl ImageStore {
             Ok(directory)
         })
         .await
+    }
+
+    /// What an address gives as a context that has a name: a repository, or an archive.
+    pub async fn fetch_context(&self, url: &str, ssh: Option<&dyn BuildSsh>) -> Result<TempDir, BuildError> {
+        let gone = CancellationToken::new();
+        let _left = gone.clone().drop_guard();
+        let fetched = BuildContext::Url(url.to_owned());
+        let context = Context::open(&self.inner, fetched, "", ssh, &gone).await?;
+        let store = self.inner.clone();
+        Ok(blocking(move || context.into_directory(&store)).await?)
     }
 
     /// A directory of this machine as a context that has a name.

@@ -33,6 +33,13 @@ pub(super) enum Instruction {
     Maintainer(String),
 }
 
+impl Instruction {
+    /// Whether a layer may come of it.
+    pub(super) fn changes_files(&self) -> bool {
+        matches!(self, Instruction::Run(_) | Instruction::Copy(_) | Instruction::Workdir(_))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Command {
     Shell(String),

@@ -5,6 +5,7 @@ use super::runmount;
 use super::words::{Variables, Words};
 use super::{BuildError, BuildOptions, lines};
 use crate::Platform;
+use crate::manifest::MAX_LAYERS;
 use std::collections::BTreeSet;
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +63,7 @@ pub(super) fn plan(text: &str, options: &BuildOptions, gone: &CancellationToken)
     }
     let target = find_target(&plan.stages, &options.target)?;
     plan.needed = plan.needed_for(target);
+    plan.check_depths()?;
     Ok(plan)
 }
 
@@ -155,6 +157,28 @@ impl Plan {
         let (earlier, lower) = (&self.stages[..before], from.to_ascii_lowercase());
         let named = earlier.iter().rposition(|stage| stage.name.as_deref() == Some(&lower));
         named.or_else(|| from.parse().ok().filter(|number| *number < before))
+    }
+
+    /// Each change of files is a container or a copy, and an image is kept of it that tells of all before it: also where nothing
+    /// changes, and no layer comes of it, there is an end.
+    fn check_depths(&self) -> Result<(), BuildError> {
+        let mut depths = vec![0; self.stages.len()];
+        for number in &self.needed {
+            let stage = &self.stages[*number];
+            let below = if let Base::Stage(base) = stage.base { depths[base] } else { 0 };
+            depths[*number] =
+                below + stage.steps.iter().filter(|step| step.instruction.changes_files()).count();
+            if depths[*number] > MAX_LAYERS {
+                return Err(BuildError::parse(
+                    stage.from.line,
+                    format!(
+                        "max depth exceeded: {} instructions RUN, COPY, ADD and WORKDIR in a row of stages, the most is {MAX_LAYERS}",
+                        depths[*number]
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The target and all that it is made from, in order.
@@ -266,6 +290,30 @@ mod tests {
         let args = platform_args(&Platform::parse("linux/arm/v7").unwrap());
         assert_eq!(args["TARGETVARIANT"], "v7");
         assert_eq!(args["BUILDARCH"], here.architecture);
+    }
+
+    #[test]
+    fn a_stage_has_no_more_changes_than_an_image_layers() {
+        let runs = |count: usize| "RUN true\n".repeat(count);
+        for (name, text, target, want) in [
+            ("as many", format!("FROM x\n{}{}", runs(MAX_LAYERS), "LABEL a=b\n".repeat(99)), "", None),
+            ("one more", format!("FROM x\n{}WORKDIR /w\n", runs(MAX_LAYERS)), "", Some("501 instructions")),
+            (
+                "in two stages",
+                format!("FROM x AS a\n{0}FROM a\n{0}", runs(251)),
+                "",
+                Some("502 instructions"),
+            ),
+            ("beside each other", format!("FROM x AS a\n{0}FROM x\n{0}", runs(400)), "", None),
+            ("not needed", format!("FROM x AS a\nRUN y\nFROM x\n{}", runs(600)), "a", None),
+        ] {
+            let why = plan(&text, &with(target, &[], "")).err().map(|why| why.to_string());
+            let is_so = match (&why, want) {
+                (Some(why), Some(want)) => why.contains("max depth exceeded") && why.contains(want),
+                (why, want) => why.is_none() && want.is_none(),
+            };
+            assert!(is_so, "{name}: {why:?}");
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use super::git;
 
-/// Fetched before it is copied.
-pub(super) fn is_remote(source: &str) -> bool {
+/// Fetched before it is copied: `https://…`, `git@host:path`.
+pub fn is_remote(source: &str) -> bool {
     is_http(source) || git::is_repository(source)
 }
 

@@ -8,9 +8,10 @@ use super::plan::{Base, Plan, Stage, platform_args};
 use super::planned::{Planned, planned};
 use super::view::View;
 use super::words::{Variables, Words};
-use super::{BuildError, BuildEvent, BuildOptions, BuildProgress, BuildRunner, Built};
+use super::{BuildError, BuildEvent, BuildOptions, BuildProgress, BuildRunner, Built, epoch};
 use crate::commit::Draft;
 use crate::document::{HistoryItem, ImageDocument};
+use crate::manifest::MAX_LAYERS;
 use crate::{Digest, ImageStore, Platform};
 use cri::blocking;
 use parking_lot::Mutex;
@@ -155,7 +156,9 @@ impl<'b> Builder<'b> {
     fn warn_of_unused(&self) {
         let consumed = self.consumed.lock();
         let names = self.options.args.keys().map(String::as_str);
-        let is_used = |name: &&str| consumed.contains(*name) || self.plan.global.contains_key(*name);
+        let is_used = |name: &&str| {
+            *name == epoch::NAME || consumed.contains(*name) || self.plan.global.contains_key(*name)
+        };
         let unused: Vec<&str> = names.filter(|name| !is_used(name)).collect();
         if !unused.is_empty() {
             let text = format!("One or more build-args [{}] were not consumed", unused.join(" "));
@@ -252,6 +255,10 @@ impl<'b> Builder<'b> {
         let triggers = std::mem::take(&mut now.document.config.on_build);
         if triggers.is_empty() {
             return Ok(());
+        }
+        if triggers.len() > MAX_LAYERS {
+            let why = format!("max depth exceeded: {} triggers, the most is {MAX_LAYERS}", triggers.len());
+            return Err(BuildError::Failed(why));
         }
         let noun = if triggers.len() == 1 { "trigger" } else { "triggers" };
         let text = format!("# Executing {} build {noun}", triggers.len());

@@ -487,6 +487,47 @@ async fn a_url_is_downloaded_and_not_unpacked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_same_files_at_the_same_epoch_are_the_same_image() {
+    let lab = Lab::new().await;
+    let build = async |epoch: &str| {
+        let args = [("SOURCE_DATE_EPOCH".to_owned(), Some(epoch.to_owned()))];
+        let options =
+            BuildOptions { args: args.into(), no_cache: true, dialect: Dialect::BuildKit, ..options() };
+        let context = Tar::new().file("a", "a").file("Dockerfile", "FROM base\nCOPY a /a\nLABEL x=y\n");
+        lab.build_with(context, options).await
+    };
+    let first = build("1700000000").await.unwrap();
+    assert!(!lab.screen().contains("were not consumed"), "{}", lab.screen());
+    let document = lab.t.store.details("made").unwrap().document;
+    let at = jiff::Timestamp::from_second(1_700_000_000).ok();
+    assert_eq!((document.created, document.history.last().unwrap().created), (at, at));
+    assert_eq!(build("1700000000").await.unwrap().id, first.id);
+    assert_ne!(build("1700000001").await.unwrap().id, first.id);
+    let why = build("soon").await.unwrap_err().to_string();
+    assert_eq!(why, "invalid SOURCE_DATE_EPOCH: soon");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_context_with_a_name_is_fetched() {
+    let lab = Lab::new().await;
+    let server = crate::testing::registry::FakeRegistry::start().await;
+    let blob = |bytes: Vec<u8>| format!("http://{}/v2/a/blobs/{}", server.host, server.put_blob(bytes));
+    let fetched = lab.t.store.fetch_context(&blob(gzip(&Tar::new().file("f", "far").bytes())), None).await;
+    let named = NamedContext::Directory(Arc::new(fetched.unwrap()));
+    let options = BuildOptions { named_contexts: [("docs".to_owned(), named)].into(), ..options() };
+    let file = "FROM base\nCOPY --from=docs f /f\n";
+    lab.build_with(Tar::new().file("Dockerfile", file), options).await.unwrap();
+    assert_eq!(lab.read("f"), "far");
+    for (url, want) in [
+        (blob(b"no archive".to_vec()), "neither an archive nor a repository"),
+        (format!("http://{}/none.git", server.host), "git fetch"),
+    ] {
+        let why = lab.t.store.fetch_context(&url, None).await.unwrap_err().to_string();
+        assert!(why.contains(want), "{url}: {why}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_directory_of_the_machine_is_a_context_by_all_means() {
     let lab = Lab::new().await;
     let directory = tempfile::tempdir().unwrap();

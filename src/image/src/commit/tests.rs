@@ -57,6 +57,18 @@ async fn a_containers_changes_become_a_layer_with_the_same_marks() {
     assert_eq!(again.id, info.id);
 }
 
+#[test]
+fn an_image_has_no_more_layers_than_a_mount() {
+    let t = store();
+    let mut draft = Draft::scratch();
+    let tar = Tar::new().file("a", "abc").bytes();
+    draft.document.rootfs.diff_ids = vec![Digest::of(b"x"); MAX_LAYERS - 1];
+    draft.add_tar(&t.store.inner, Cursor::new(tar.clone())).unwrap();
+    let why = draft.add_tar(&t.store.inner, Cursor::new(tar)).unwrap_err();
+    assert_eq!(why.to_string(), "max depth exceeded");
+    assert_eq!(draft.layers.len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_is_an_image_of_one_layer() {
     let t = store();

@@ -18,6 +18,7 @@ mod trust_bundle;
 use crate::clock::after;
 use crate::csi::{self, CsiVolume};
 use crate::pod;
+use cri::mountinfo;
 use devices::{BlockVolume, Devices};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Pod, Volume};
@@ -294,7 +295,7 @@ pub(crate) fn unmount_all(path: &Path) -> io::Result<()> {
 
 fn unmount_each(is_one: impl Fn(&Path) -> bool) -> io::Result<()> {
     let mounted = || -> io::Result<Vec<PathBuf>> {
-        Ok(mount_targets()?.into_iter().filter(|target| is_one(target)).collect())
+        Ok(mountinfo::targets()?.into_iter().filter(|target| is_one(target)).collect())
     };
     for mount in mounted()?.iter().rev() {
         nix::mount::umount2(mount, nix::mount::MntFlags::MNT_DETACH | nix::mount::MntFlags::UMOUNT_NOFOLLOW)
@@ -309,39 +310,12 @@ fn unmount_each(is_one: impl Fn(&Path) -> bool) -> io::Result<()> {
 /// Whether something is mounted right there.
 pub fn is_mount(dir: &Path) -> io::Result<bool> {
     let dir = dir.canonicalize()?;
-    Ok(mount_targets()?.contains(&dir))
+    Ok(mountinfo::targets()?.contains(&dir))
 }
 
 /// The same of a path that is known to hold no links, without looking at what is there.
 pub(crate) fn is_mount_target(path: &Path) -> io::Result<bool> {
-    Ok(mount_targets()?.iter().any(|target| target == path))
-}
-
-fn mount_targets() -> io::Result<Vec<PathBuf>> {
-    let table = fs::read_to_string("/proc/self/mountinfo")?;
-    Ok(table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape).collect())
-}
-
-/// The kernel writes blanks and backslashes as `\040`.
-fn unescape(text: &str) -> PathBuf {
-    let mut out = Vec::new();
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        let octal =
-            bytes.get(at + 1..at + 4).and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 8).ok());
-        match octal {
-            Some(byte) if bytes[at] == b'\\' => {
-                out.push(byte);
-                at += 4;
-            }
-            _ => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    PathBuf::from(String::from_utf8_lossy(&out).into_owned())
+    mountinfo::is_target(path)
 }
 
 /// Whether a file of its volumes shows what may change of a pod that runs: its labels or annotations.
@@ -367,15 +341,4 @@ pub fn token_refresh(pod: &Pod, now: Timestamp) -> Option<Timestamp> {
         .min()?;
     let shortest = Duration::from_secs(u64::try_from(shortest).unwrap_or(0));
     Some(after(now, shortest.saturating_mul(4) / 5))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mount_targets_are_unescaped() {
-        assert_eq!(unescape("/a\\040b\\134c"), PathBuf::from("/a b\\c"));
-        assert_eq!(unescape("/plain"), PathBuf::from("/plain"));
-    }
 }

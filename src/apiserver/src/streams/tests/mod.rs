@@ -33,6 +33,7 @@ fn process() -> (ExecSession, Process) {
         stdout: Some(Box::new(theirs_out)),
         stderr: Some(Box::new(theirs_err)),
         resize: Some(resize),
+        pid: 0,
         exit: exited,
     };
     (session, Process { stdin, stdout, stderr, resize: sizes, exit })

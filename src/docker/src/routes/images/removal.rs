@@ -2,13 +2,15 @@
 
 use super::tell;
 use crate::error::{ApiError, Result};
+use crate::events::labels_of;
 use crate::names::familiar;
+use crate::record::Record;
 use crate::request::{ApiRequest, ApiResponse, json};
 use cri::{ImageInfo, blocking};
 use image::ImageRef;
 use serde_json::json as value;
 
-/// A container of the image.
+/// A container of the image, or one that mounts it.
 struct User {
     id: String,
     is_running: bool,
@@ -28,10 +30,13 @@ pub(crate) async fn remove(request: ApiRequest) -> ApiResponse {
         (request.engine.clone(), request.name().to_owned(), request.query.flag("force"));
     let info = engine.images.image(&name)?;
     let info = info.ok_or_else(|| ApiError::not_found(format_args!("No such image: {name}")))?;
-    let users = engine.containers().into_iter().filter(|c| c.see(|r| r.image == info.id));
+    let uses = |r: &Record| r.image == info.id || r.mounts.iter().any(|m| m.image == info.id);
+    let users = engine.containers().into_iter().filter(|c| c.see(uses));
     let users: Vec<User> =
         users.map(|c| c.see(|r| User { id: r.id.clone(), is_running: r.running().is_some() })).collect();
     let removal = plan(&name, &info, &users, force)?;
+    // they may go with it
+    let labels = labels_of(&engine.images, &info.id);
     let (worker, id) = (engine.clone(), info.id.clone());
     let removed = blocking(move || match removal.whole {
         true => worker.images.remove_image(&id),
@@ -41,7 +46,7 @@ pub(crate) async fn remove(request: ApiRequest) -> ApiResponse {
     let mut lines = Vec::new();
     for gone in removed {
         if !gone.starts_with("sha256:") {
-            tell(&engine, "untag", "", &info.id);
+            engine.events.image("untag", &info.id, &info.id, labels.clone());
             lines.push(value!({"Untagged": familiar(&gone)}));
             continue;
         }
