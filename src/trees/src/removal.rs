@@ -1,10 +1,14 @@
 //! Removing a tree of any depth. [`LEVELS`] directories are open at most: one that lies deeper is moved up, into the root of the
 //! tree, and is taken from there when its turn comes. A removal that is cut off leaves a tree that is less deep than before.
 //! Where the file system does not let it be moved, it is gone into, down to [`MAX_DEPTH`].
+//!
+//! Whoever had the tree may have marked what is in it as immutable or as append-only (`chattr +i`, `+a`): such marks are taken
+//! away, or it would stay for ever.
 
-use crate::MAX_DEPTH;
+use crate::{MAX_DEPTH, read_regular};
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, openat, openat2, renameat, statat, unlinkat,
+    AtFlags, CWD, Dir, FileType, IFlags, Mode, OFlags, ResolveFlags, ioctl_getflags, ioctl_setflags, openat,
+    openat2, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use std::ffi::{CStr, CString, OsStr};
@@ -97,7 +101,12 @@ impl Removal {
     /// One thing in the last level: removes it, or goes into it.
     fn take(&mut self, name: &CStr, kind: FileType) -> io::Result<()> {
         if kind != FileType::Directory {
-            match unlinkat(self.here()?, name, AtFlags::empty()) {
+            let here = self.here()?;
+            let removed = match unlinkat(here, name, AtFlags::empty()) {
+                Err(Errno::PERM) if unmark_at(here, name) => unlinkat(here, name, AtFlags::empty()),
+                removed => removed,
+            };
+            match removed {
                 // not all file systems tell kinds
                 Err(Errno::ISDIR) => {}
                 done => return unless_gone(done),
@@ -129,6 +138,8 @@ impl Removal {
             }
             opened => opened?,
         };
+        // before anything in it is removed or moved, or something is moved here
+        unmark(&opened);
         let dir = Dir::new(opened)?;
         let name = name.to_owned();
         self.levels.push(Level { dir, name, moved_here: Vec::new(), passes: 1, is_kept: false });
@@ -151,6 +162,7 @@ impl Removal {
                     }
                     // the name is taken
                     Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
+                    Err(Errno::PERM) if unmark_at(here.dir.fd()?, name) => {}
                     // it may not leave, or there is no room for one more name: on a full disk, too, a tree has to go
                     Err(Errno::XDEV | Errno::NOSPC | Errno::DQUOT | Errno::MLINK) => break,
                     Err(error) => return unless_gone(Err(error)).map(|()| true),
@@ -205,6 +217,28 @@ impl Removal {
             level.is_kept = true;
         }
     }
+}
+
+/// Says whether there were marks, and are none now. Most file systems have them; of the others nothing is to be taken away.
+fn unmark(file: impl AsFd) -> bool {
+    let marks = IFlags::IMMUTABLE | IFlags::APPEND;
+    match ioctl_getflags(&file) {
+        Ok(flags) if flags.intersects(marks) => ioctl_setflags(&file, flags.difference(marks)).is_ok(),
+        _ => false,
+    }
+}
+
+/// The same of a file or a directory. What else has a name is not opened, and what is mounted there is somebody else's.
+fn unmark_at(dir: BorrowedFd<'_>, name: &CStr) -> bool {
+    let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
+    let open = |flags: OFlags| {
+        openat2(dir, name, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), resolve)
+    };
+    if let Ok(directory) = open(OFlags::RDONLY | OFlags::DIRECTORY) {
+        return unmark(directory);
+    }
+    let file = open(OFlags::PATH).ok().and_then(|found| read_regular(found).ok().flatten());
+    file.is_some_and(unmark)
 }
 
 fn moved_name(number: u64) -> CString {

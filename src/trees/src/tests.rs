@@ -1,7 +1,8 @@
 use super::*;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+use rustix::fs::{CWD, IFlags, Mode, OFlags, ioctl_getflags, ioctl_setflags, mkdirat, openat};
+use rustix::io::Errno;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
@@ -108,6 +109,50 @@ fn directories_without_permissions_are_no_obstacle() {
     }
     remove(&tree).unwrap();
     assert!(!tree.exists());
+}
+
+/// As `chattr` does it. Says whether the file system has such marks.
+fn mark(path: &Path, marks: IFlags) -> bool {
+    let file = fs::File::open(path).unwrap();
+    match ioctl_getflags(&file) {
+        Ok(flags) => {
+            ioctl_setflags(&file, flags | marks).unwrap();
+            true
+        }
+        Err(Errno::NOTTY | Errno::OPNOTSUPP) => {
+            println!("SKIPPED: nothing can be marked on this file system");
+            false
+        }
+        Err(error) => panic!("{}: {error}", path.display()),
+    }
+}
+
+#[test]
+fn what_is_marked_as_immutable_or_append_only_goes() {
+    if !is_root() {
+        return;
+    }
+    for marks in [IFlags::IMMUTABLE, IFlags::APPEND] {
+        let root = tempfile::tempdir().unwrap();
+        let tree = root.path().join("tree");
+        fs::create_dir(&tree).unwrap();
+        deep(&tree, 70);
+        for name in ["file", "other"] {
+            fs::write(tree.join("d").join(name), "x").unwrap();
+        }
+        symlink("other", tree.join("d/link")).unwrap();
+        let last = tree.join("d/".repeat(70));
+        // from below; those at 64 and deeper are moved before they are opened
+        let marked = [70, 65, 64, 63, 62, 1, 0].map(|levels| tree.join("d/".repeat(levels)));
+        for path in [last.join("file"), tree.join("d/file")].iter().chain(&marked) {
+            if !mark(path, marks) {
+                return;
+            }
+        }
+        assert_eq!(fs::remove_file(tree.join("d/file")).unwrap_err().kind(), ErrorKind::PermissionDenied);
+        remove(&tree).unwrap();
+        assert!(!tree.exists(), "{marks:?}");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 /// Bytes of all manifests and configurations of an archive together, and of the names in it.
-const MAX_SMALL: u64 = 64 << 20;
+pub(super) const MAX_SMALL: u64 = 64 << 20;
 /// Archives with more files than this hold something else.
 const MAX_ENTRIES: usize = 100_000;
 /// Layers that unpack at a time while the archive is read on.

@@ -2,8 +2,9 @@
 //! wrote it.
 
 use super::archive::plain;
-use super::contents::{Contents, Described};
+use super::contents::{Bounded, Contents, Described};
 use super::legacy;
+use crate::document_bounds::check_values;
 use crate::error::{ImageError, Result};
 use crate::manifest::{self, Descriptor, Document, ManifestIndex};
 use crate::resolve::MAX_DEPTH;
@@ -27,6 +28,7 @@ const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.
 
 /// What images there are. Archives of today's Docker are both: then docker's own list counts, it has all the names.
 pub(super) fn describe(contents: &mut impl Contents, platform: Option<&Platform>) -> Result<Vec<Described>> {
+    let contents = &mut Bounded::new(contents);
     if contents.has(DOCKER_MANIFEST) {
         return docker(contents);
     }
@@ -43,6 +45,7 @@ pub(super) fn describe(contents: &mut impl Contents, platform: Option<&Platform>
 
 fn docker(contents: &mut impl Contents) -> Result<Vec<Described>> {
     let bytes = contents.small(DOCKER_MANIFEST)?;
+    check_values(DOCKER_MANIFEST, &bytes)?;
     let images: Vec<DockerImage> = serde_json::from_slice(&bytes)
         .map_err(|e| ImageError::Refused(format!("broken manifest.json: {e}")))?;
     images.into_iter().map(|image| docker_image(contents, image)).collect()
@@ -61,6 +64,7 @@ fn docker_image(contents: &mut impl Contents, image: DockerImage) -> Result<Desc
 
 fn oci(contents: &mut impl Contents, platform: &Platform) -> Result<Vec<Described>> {
     let bytes = contents.small(OCI_INDEX)?;
+    check_values(OCI_INDEX, &bytes)?;
     let index: ManifestIndex =
         serde_json::from_slice(&bytes).map_err(|e| ImageError::Refused(format!("broken index.json: {e}")))?;
     // what BuildKit says about an image lies beside it, and is none

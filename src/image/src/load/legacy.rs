@@ -2,6 +2,7 @@
 
 use super::contents::{Contents, Described};
 use crate::document::{HistoryItem, ImageDocument, RootfsList, RunConfig};
+use crate::document_bounds::check_values;
 use crate::error::{ImageError, Result, doing};
 use crate::{Digest, ImageRef};
 use serde::Deserialize;
@@ -24,10 +25,14 @@ struct Layer {
     os: Option<String>,
     config: Option<RunConfig>,
     container_config: Option<RunConfig>,
+    /// Of `container_config`, which is not kept.
+    #[serde(skip)]
+    command: String,
 }
 
 pub(super) fn describe(contents: &mut impl Contents) -> Result<Vec<Described>> {
     let bytes = contents.small(REPOSITORIES)?;
+    check_values(REPOSITORIES, &bytes)?;
     let repositories: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_slice(&bytes)
         .map_err(|e| ImageError::Refused(format!("broken {REPOSITORIES}: {e}")))?;
     let mut by_layer: BTreeMap<String, Vec<ImageRef>> = BTreeMap::new();
@@ -46,7 +51,11 @@ fn image(contents: &mut impl Contents, top: String, names: Vec<ImageRef>) -> Res
         if layers.len() >= MAX_LAYERS {
             return Err(ImageError::Refused(format!("layer {id}: more than {MAX_LAYERS} layers, or a loop")));
         }
-        let layer = layer(contents, &id)?;
+        let mut layer = layer(contents, &id)?;
+        if !layers.is_empty() {
+            // the image has that of its topmost layer
+            layer.config = None;
+        }
         next = layer.parent.clone();
         layers.push((format!("{id}/layer.tar"), layer));
     }
@@ -63,18 +72,21 @@ fn layer(contents: &mut impl Contents, id: &str) -> Result<Layer> {
         return Err(ImageError::Refused(format!("{REPOSITORIES} names the layer {id:?}, which is no id")));
     }
     let path = format!("{id}/json");
-    serde_json::from_slice(&contents.small(&path)?)
-        .map_err(|e| ImageError::Refused(format!("broken {path}: {e}")))
+    let bytes = contents.small(&path)?;
+    check_values("configuration of a layer", &bytes)?;
+    let mut layer: Layer =
+        serde_json::from_slice(&bytes).map_err(|e| ImageError::Refused(format!("broken {path}: {e}")))?;
+    layer.command = layer.container_config.take().and_then(|config| config.cmd).unwrap_or_default().join(" ");
+    Ok(layer)
 }
 
 /// Bottom first.
 fn document(layers: Vec<Layer>, diff_ids: Vec<Digest>) -> ImageDocument {
     let mut document = ImageDocument::scratch();
     for layer in layers {
-        let command = layer.container_config.and_then(|config| config.cmd).unwrap_or_default();
         document.history.push(HistoryItem {
             created: layer.created,
-            created_by: command.join(" "),
+            created_by: layer.command,
             author: layer.author.clone(),
             comment: layer.comment,
             empty_layer: false,

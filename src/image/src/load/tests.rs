@@ -240,7 +240,22 @@ async fn a_broken_or_hostile_archive_is_refused_and_leaves_nothing() {
             b"",
         )
     });
+    let large = json!({"author": "a".repeat(1 << 20)}).to_string();
+    let same = json!(vec![json!({"Config": "c.json", "RepoTags": ["a:1"], "Layers": []}); 65]).to_string();
+    let same = Tar::new().file("manifest.json", same).file("c.json", large).bytes();
+    let tags: Vec<String> = (0..60_000).map(|tag| format!("a:{tag}")).collect();
+    let tags = json!([{"Config": "c.json", "RepoTags": tags, "Layers": []}]).to_string();
+    let tags = Tar::new().file("manifest.json", tags).file("c.json", "{}").bytes();
+    let id = "1".repeat(64);
+    let on_itself = json!({"parent": id, "comment": "c".repeat(1 << 20)}).to_string();
+    let repositories = json!({"a": {"1": id}}).to_string();
+    let on_itself =
+        Tar::new().file("repositories", repositories).file(&format!("{id}/json"), on_itself).bytes();
+    let too_much = "archive: more than 64 MiB of manifests and configurations";
     for (case, archive, want) in [
+        ("one large configuration for many images", same, too_much),
+        ("more names than anybody gives", tags, "manifest.json holds more than 50000 values"),
+        ("a large layer that stands on itself", on_itself, too_much),
         ("empty", Tar::new().bytes(), "neither a docker-archive"),
         ("no archive", b"hello, this is no archive".to_vec(), "archive"),
         ("another layer under the digest", swap(&layer_path, &layer("evil")), "unpacks to"),

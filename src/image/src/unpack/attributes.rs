@@ -2,7 +2,7 @@
 //! hides what lies below.
 
 use super::refusal::refusal;
-use crate::error::Result;
+use crate::error::{ImageError, Result};
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 use std::ffi::{CString, OsStr};
@@ -64,6 +64,13 @@ impl Attributes {
             match rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()) {
                 // the file system has none, or wants a privilege for it: Docker goes on as well
                 Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM) => {}
+                // some keep all of a file in one block, and call that a full disk
+                Err(e) if e == Errno::TOOBIG || e == Errno::NOSPC && has_room(fd) => {
+                    let path = path.display();
+                    let why =
+                        format!("layer: {path} has larger extended attributes than the file system takes");
+                    return Err(ImageError::Refused(why));
+                }
                 Err(e) => return Err(refusal(path, e)),
             }
         }
@@ -110,6 +117,10 @@ pub(super) fn times(mtime: Timespec) -> Timestamps {
 /// Only root can give files away, make devices and set trusted attributes; tests run without.
 pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+fn has_room(fd: impl AsFd) -> bool {
+    rustix::fs::fstatvfs(fd).is_ok_and(|facts| facts.f_bavail > 0)
 }
 
 /// Makes a directory hide what layers below have under its name.
@@ -167,6 +178,26 @@ mod tests {
             ("1.x", None),
         ] {
             assert_eq!(parse_time(text.as_bytes()).map(|t| (t.tv_sec, t.tv_nsec)), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn attributes_that_are_too_large_are_no_full_disk() {
+        let file = tempfile::tempfile().unwrap();
+        let many =
+            (0..100).map(|number| (CString::new(format!("user.{number}")).unwrap(), vec![b'x'; 60_000]));
+        let large = (CString::new("user.large").unwrap(), vec![b'x'; 100_000]);
+        for (name, xattrs) in [("a large one", vec![large]), ("many", many.collect())] {
+            let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+            let attributes = Attributes { uid, gid, mode: 0o644, mtime: None, xattrs };
+            match attributes.apply(&file, Path::new("some/file")) {
+                Err(why) => {
+                    assert!(!why.is_full_disk(), "{name}: {why}");
+                    assert!(why.to_string().contains("some/file has larger extended"), "{name}: {why}");
+                }
+                // there are file systems with room for many
+                Ok(()) => assert_eq!(name, "many"),
+            }
         }
     }
 
