@@ -7,6 +7,7 @@
 
 use crate::authentication::{actor_of_certificate, authenticate};
 use crate::connection_seats::{AllSeats, ConnectionSeats};
+use crate::held_seat;
 use crate::kubelet_server::{self, reaches_into_pods};
 use crate::peer::Peer;
 use crate::request::Request;
@@ -62,7 +63,7 @@ impl ApiServer {
         let edge = self.edge.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let (edge, node, peer) = (edge.clone(), node.clone(), peer.clone());
-            async move { Ok::<_, Infallible>(answer(&edge, &node, bare(request, peer)).await) }
+            async move { Ok::<_, Infallible>(held_seat::hold(answer(&edge, &node, bare(request, peer)).await)) }
         });
         serve_http(stream, service, Some(seats.user), &stop).await;
     }

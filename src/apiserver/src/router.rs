@@ -77,7 +77,8 @@ async fn route(edge: &Arc<ServerState>, user: Actor, mut request: Request) -> Re
         }
     };
     request.seat = held.clone();
-    let answer = let_in(edge, actor, request).await;
+    // in a box of its own: whoever waits for a seat above has none yet
+    let answer = Box::pin(let_in(edge, actor, request)).await;
     Ok(held.with_answer(answer.unwrap_or_else(|status| responses::refusal(&status))))
 }
 

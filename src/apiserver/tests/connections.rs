@@ -139,6 +139,41 @@ async fn floods_of_http_2_end_their_connection_and_nothing_else() {
     assert!(memory("RssAnon") < 300 * 1024 * 1024);
 }
 
+/// What made an answer is gone when it waits for its client, who may open a hundred streams on each connection and no window.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_takes_cost_little_and_end_their_connection() {
+    const STREAMS: u32 = 100;
+    const NO_WINDOW: &[u8] = &[0, 4, 0, 0, 0, 0];
+    many_files();
+    let server = Server::start().await;
+    let tls = server.tls(Who::Anonymous, "h2");
+    let before = memory("RssAnon");
+    let mut open = Vec::new();
+    for _ in 0..30 {
+        let mut stream = server.connect_with(&tls).await.unwrap();
+        let mut sent = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, NO_WINDOW)].concat();
+        (0..STREAMS).for_each(|n| sent.extend(frame(HEADERS, 5, 2 * n + 1, HEAD)));
+        stream.write_all(&sent).await.unwrap();
+        open.push(stream);
+    }
+    for stream in &mut open {
+        let mut heads = 0;
+        while heads < STREAMS {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await.unwrap();
+            heads += u32::from(head[3] == HEADERS);
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+            stream.read_exact(&mut vec![0; length]).await.unwrap();
+        }
+    }
+    let grown = memory("RssAnon").saturating_sub(before);
+    assert!(grown < 75 * 1024 * 1024, "{grown} for 3000 answers");
+    for mut stream in open {
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    }
+    gets_in(&server, "afterwards").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn watchers_that_never_read_cost_little_and_hold_up_nobody() {
     many_files();
