@@ -3,6 +3,7 @@
 use crate::audit_trail::AuditTrail;
 use crate::body::{self, LARGEST_BODY};
 use crate::held_seat::HeldSeat;
+use crate::incoming::{BodySeat, Incoming};
 use crate::peer::Peer;
 use crate::stream_seats::{StreamSeat, StreamSeats};
 use api::{Reason, Status};
@@ -44,6 +45,8 @@ pub(crate) struct Request {
     upgrade: Option<Upgrading>,
     /// Who has sent it, and where his streams are counted.
     streams: Option<(StreamSeats, Actor)>,
+    /// The same of his bodies.
+    incoming: Option<(Incoming, Actor)>,
     pub(crate) trail: AuditTrail,
     /// Of the priority level that it belongs to.
     pub(crate) seat: HeldSeat,
@@ -53,6 +56,8 @@ pub(crate) struct Request {
     /// What has been read of the body; only whoever has the request to itself reads, the lock makes the rest shareable.
     chunks: Mutex<Chunks>,
     whole_body: Option<Bytes>,
+    /// Where that was read and not worked on yet.
+    body_seat: Option<BodySeat>,
 }
 
 /// A connection that will speak another protocol when the answer has been sent.
@@ -122,12 +127,14 @@ impl Request {
             peer,
             upgrade,
             streams: None,
+            incoming: None,
             trail: AuditTrail::default(),
             seat: HeldSeat::default(),
             came: Instant::now(),
             waited: Duration::ZERO,
             chunks,
             whole_body: None,
+            body_seat: None,
         }
     }
 
@@ -142,6 +149,11 @@ impl Request {
     /// Should it become a stream, it is one of the user's.
     pub(crate) fn count_stream(&mut self, seats: &StreamSeats, user: &Actor) {
         self.streams = self.upgrade.is_some().then(|| (seats.clone(), user.clone()));
+    }
+
+    /// Should its body be read, it is one of the user's.
+    pub(crate) fn count_body(&mut self, incoming: &Incoming, user: &Actor) {
+        self.incoming = Some((incoming.clone(), user.clone()));
     }
 
     /// The connection, for who changes its protocol; `None` where nobody has asked for that.
@@ -199,18 +211,29 @@ impl Request {
     /// The whole body, read from the client the first time.
     ///
     /// # Errors
-    /// `RequestEntityTooLarge`, `Timeout`, a body that breaks off.
+    /// `RequestEntityTooLarge`, `Timeout`, a body that breaks off; `TooManyRequests` for a user who sends many.
     pub(crate) async fn body(&mut self) -> Result<Bytes, Status> {
         if let Some(body) = &self.whole_body {
             return Ok(body.clone());
         }
-        let chunks = self.chunks.get_mut();
-        let body = timeout(WHOLE_BODY, collect(chunks)).await.map_err(|_| {
+        let seat = self.incoming.take().and_then(|(incoming, user)| incoming.take(&user));
+        let reading = timeout(WHOLE_BODY, collect(self.chunks.get_mut(), seat.as_ref()));
+        let read = match &seat {
+            Some(seat) => seat.hold(reading).await?,
+            None => reading.await,
+        };
+        let body = read.map_err(|_| {
             let message = "request did not complete within the allotted timeout";
             Status::new(Reason::Timeout, message)
         })??;
         self.whole_body = Some(body.clone());
+        self.body_seat = seat;
         Ok(body)
+    }
+
+    /// For who works on the body that was read: it is counted no more when it is dropped.
+    pub(crate) fn take_body_seat(&mut self) -> Option<BodySeat> {
+        self.body_seat.take()
     }
 
     /// For a client whose request is refused: it may still be sending.
@@ -254,7 +277,7 @@ impl Request {
     }
 }
 
-async fn collect(chunks: &mut Chunks) -> Result<Bytes, Status> {
+async fn collect(chunks: &mut Chunks, seat: Option<&BodySeat>) -> Result<Bytes, Status> {
     let mut whole = BytesMut::new();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
@@ -262,6 +285,9 @@ async fn collect(chunks: &mut Chunks) -> Result<Bytes, Status> {
             drop(whole);
             let _ = timeout(PATIENCE, throw_away(chunks, LARGEST_REFUSED)).await;
             return Err(body::too_large());
+        }
+        if let Some(seat) = seat {
+            seat.has(whole.len() + chunk.len());
         }
         whole.extend_from_slice(&chunk);
     }

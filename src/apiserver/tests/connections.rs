@@ -373,6 +373,47 @@ async fn who_does_not_read_keeps_his_seats_and_gets_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_has_so_many_large_bodies_on_their_way_and_no_more() {
+    let server = Server::start().await;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    let subject = json!([{"kind": "User", "name": "nobody", "apiGroup": "rbac.authorization.k8s.io"}]);
+    let role =
+        json!({"kind": "ClusterRole", "name": "cluster-admin", "apiGroup": "rbac.authorization.k8s.io"});
+    let binding = json!({"metadata": {"name": "nobody"}, "subjects": subject, "roleRef": role}).to_string();
+    assert_eq!(server.post(Who::Admin, rbac, "application/json", binding.as_bytes()).await.code, 201);
+    while server.ask(Who::Nobody, &format!("GET {MAPS}"), &[], b"").await.code != 200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let head = format!(
+        "POST {MAPS} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
+    );
+    let (mut sending, part) = (Vec::new(), vec![b' '; 100_000]);
+    for _ in 0..40 {
+        let mut stream = server.connect(Who::Nobody).await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&part).await.unwrap();
+        stream.flush().await.unwrap();
+        sending.push(stream);
+    }
+    let mut refused = Vec::new();
+    while refused.len() < 8 {
+        let mut still = Vec::new();
+        for mut stream in sending {
+            let mut said = [0; 12];
+            match tokio::time::timeout(Duration::from_millis(5), stream.read_exact(&mut said)).await {
+                Ok(read) => refused.push(read.map(|_| String::from_utf8_lossy(&said).into_owned()).unwrap()),
+                Err(_) => still.push(stream),
+            }
+        }
+        sending = still;
+    }
+    assert!(refused.iter().all(|said| said == "HTTP/1.1 429"), "{refused:?}");
+    assert_eq!(sending.len(), 32);
+    let beside = server.post(Who::Nobody, MAPS, "application/json", br#"{"metadata": {"name": "a"}}"#).await;
+    assert_eq!(beside.code, 201, "a small one is another matter");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_has_so_many_streams_open_and_no_more() {
     many_files();
     let server = Server::start().await;
