@@ -25,6 +25,8 @@ use warp::reply::Response;
 
 /// What this server is called where components are told apart.
 const COMPONENT: &str = "kube-apiserver";
+/// Of their objects, patterns and expressions are compiled: a few bytes may be work for a second.
+const COMPILED: [&str; 2] = ["admissionregistration.k8s.io", "apiextensions.k8s.io"];
 /// By then the body of most requests is there.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -193,6 +195,7 @@ async fn resource(
         _ => {
             let (media, body) = (request.media_type(), received(edge, &actor, &mut request).await?);
             let seat = request.take_body_seat();
+            let is_long = COMPILED.contains(&info.gvr.group.as_ref());
             let work = {
                 let edge = edge.clone();
                 let (media, body) = (media.clone(), body.clone());
@@ -201,7 +204,7 @@ async fn resource(
                     webhooks.follow(on_objects(&edge, &actor, &mut request, &info)).await
                 }
             };
-            Box::pin(edge.parsing.run(&media, &body, seat, work)).await
+            Box::pin(edge.parsing.run(&media, &body, seat, is_long, work)).await
         }
     }
 }
