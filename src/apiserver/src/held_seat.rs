@@ -24,6 +24,12 @@ impl HeldSeat {
         drop(self.lock().take());
     }
 
+    /// They are those of `again` from now on.
+    pub(crate) fn take_from(&self, again: &HeldSeat) {
+        let seat = again.lock().take();
+        *self.lock() = seat;
+    }
+
     /// Goes along with the answer, which says by what the request was let in.
     pub(crate) fn with_answer(self, mut response: Response) -> Response {
         if let Some([schema, level]) = self.lock().as_ref().and_then(|seat| seat.uids.clone()) {

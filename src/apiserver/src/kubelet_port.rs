@@ -13,6 +13,7 @@ use crate::request::Request;
 use crate::responses::{self, page_not_found};
 use crate::server::ApiServer;
 use crate::server_state::ServerState;
+use crate::unread;
 use bytes::Bytes;
 use cluster::{Actor, Attributes};
 use http::Method;
@@ -62,7 +63,10 @@ impl ApiServer {
         let edge = self.edge.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let (edge, node, peer) = (edge.clone(), node.clone(), peer.clone());
-            async move { Ok::<_, Infallible>(answer(&edge, &node, bare(request, peer)).await) }
+            async move {
+                let answered = answer(&edge, &node, bare(request, peer.clone())).await;
+                Ok::<_, Infallible>(unread::hold(answered, &peer))
+            }
         });
         serve_http(stream, service, Some(seats.user), &stop).await;
     }

@@ -28,6 +28,7 @@ mod health;
 mod health_state;
 mod held_seat;
 mod impersonation;
+mod incoming;
 mod issuers;
 #[cfg(test)]
 mod kinds_table;

@@ -3,6 +3,7 @@
 use crate::audit_trail::AuditTrail;
 use crate::body::{self, LARGEST_BODY};
 use crate::held_seat::HeldSeat;
+use crate::incoming::{BodySeat, Incoming};
 use crate::outcome::Outcome;
 use crate::peer::Peer;
 use crate::stream_seats::{StreamSeat, StreamSeats};
@@ -46,6 +47,8 @@ pub(crate) struct Request {
     upgrade: Option<Upgrading>,
     /// Who has sent it, and where his streams are counted.
     streams: Option<(StreamSeats, Actor)>,
+    /// The same of his bodies.
+    incoming: Option<(Incoming, Actor)>,
     pub(crate) trail: AuditTrail,
     pub(crate) outcome: Outcome,
     /// Of the priority level that it belongs to.
@@ -58,6 +61,8 @@ pub(crate) struct Request {
     /// What has been read of the body; only whoever has the request to itself reads, the lock makes the rest shareable.
     chunks: Mutex<Chunks>,
     whole_body: Option<Bytes>,
+    /// Where that was read and not worked on yet.
+    body_seat: Option<BodySeat>,
 }
 
 /// A connection that will speak another protocol when the answer has been sent.
@@ -127,6 +132,7 @@ impl Request {
             peer,
             upgrade,
             streams: None,
+            incoming: None,
             trail: AuditTrail::default(),
             outcome: Outcome::default(),
             seat: HeldSeat::default(),
@@ -135,6 +141,7 @@ impl Request {
             client_gone: CancellationToken::new(),
             chunks,
             whole_body: None,
+            body_seat: None,
         }
     }
 
@@ -150,6 +157,11 @@ impl Request {
     /// Should it become a stream, it is one of the user's.
     pub(crate) fn count_stream(&mut self, seats: &StreamSeats, user: &Actor) {
         self.streams = self.upgrade.is_some().then(|| (seats.clone(), user.clone()));
+    }
+
+    /// Should its body be read, it is one of the user's.
+    pub(crate) fn count_body(&mut self, incoming: &Incoming, user: &Actor) {
+        self.incoming = Some((incoming.clone(), user.clone()));
     }
 
     /// The connection, for who changes its protocol; `None` where nobody has asked for that.
@@ -207,23 +219,31 @@ impl Request {
     /// The whole body, read from the client the first time.
     ///
     /// # Errors
-    /// `RequestEntityTooLarge`, `Timeout`, a body that breaks off.
+    /// `RequestEntityTooLarge`, `Timeout`, a body that breaks off; `TooManyRequests` for a user who sends many.
     pub(crate) async fn body(&mut self) -> Result<Bytes, Status> {
         if let Some(body) = &self.whole_body {
             return Ok(body.clone());
         }
         let gone = self.client_gone.clone();
-        let read = timeout(WHOLE_BODY, collect(self.chunks.get_mut()));
-        let body = tokio::select! {
-            body = read => body,
+        let seat = self.incoming.take().and_then(|(incoming, user)| incoming.take(&user));
+        let whole = timeout(WHOLE_BODY, collect(self.chunks.get_mut(), seat.as_ref()));
+        let reading = async {
+            match &seat {
+                Some(seat) => seat.hold(whole).await,
+                None => Ok(whole.await),
+            }
+        };
+        let read = tokio::select! {
+            read = reading => read?,
             // it was given up: whoever still sends keeps nobody at work
             () = gone.cancelled() => return Err(Status::internal("context canceled")),
         };
-        let body = body.map_err(|_| {
+        let body = read.map_err(|_| {
             let message = "request did not complete within the allotted timeout";
             Status::new(Reason::Timeout, message)
         })??;
         self.whole_body = Some(body.clone());
+        self.body_seat = seat;
         Ok(body)
     }
 
@@ -236,6 +256,11 @@ impl Request {
             true => Err(Status::internal("context canceled")),
             false => Ok(()),
         }
+    }
+
+    /// For who works on the body that was read: it is counted no more when it is dropped.
+    pub(crate) fn take_body_seat(&mut self) -> Option<BodySeat> {
+        self.body_seat.take()
     }
 
     /// For a client whose request is refused: it may still be sending.
@@ -279,7 +304,7 @@ impl Request {
     }
 }
 
-async fn collect(chunks: &mut Chunks) -> Result<Bytes, Status> {
+async fn collect(chunks: &mut Chunks, seat: Option<&BodySeat>) -> Result<Bytes, Status> {
     let mut whole = BytesMut::new();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
@@ -287,6 +312,9 @@ async fn collect(chunks: &mut Chunks) -> Result<Bytes, Status> {
             drop(whole);
             let _ = timeout(PATIENCE, throw_away(chunks, LARGEST_REFUSED)).await;
             return Err(body::too_large());
+        }
+        if let Some(seat) = seat {
+            seat.has(whole.len() + chunk.len());
         }
         whole.extend_from_slice(&chunk);
     }

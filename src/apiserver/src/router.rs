@@ -13,15 +13,22 @@ use crate::{
     watch_socket, zpages,
 };
 use api::Status;
+use bytes::Bytes;
 use cluster::metrics::WebhookWait;
 use cluster::{Actor, Attributes};
 use http::{Method, header};
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
 use warp::reply::Response;
 
 /// What this server is called where components are told apart.
 const COMPONENT: &str = "kube-apiserver";
+/// Of their objects, patterns and expressions are compiled: a few bytes may be work for a second.
+const COMPILED: [&str; 2] = ["admissionregistration.k8s.io", "apiextensions.k8s.io"];
+/// By then the body of most requests is there.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Never fails: a refusal is an answer.
 pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Response {
@@ -36,6 +43,7 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
             let trail = audited::begin(edge.audit.as_ref(), &user, &request);
             request.follow(trail.clone());
             request.count_stream(&edge.streams, &user);
+            request.count_body(&edge.incoming, &user);
             let answer = route(&edge, user, request).await;
             trail.answered(answer.unwrap_or_else(|status| responses::refusal(&status))).await
         }
@@ -77,7 +85,8 @@ async fn route(edge: &Arc<ServerState>, user: Actor, mut request: Request) -> Re
         }
     };
     request.seat = held.clone();
-    let answer = let_in(edge, actor, request).await;
+    // in a box of its own: whoever waits for a seat above has none yet
+    let answer = Box::pin(let_in(edge, actor, request)).await;
     Ok(held.with_answer(answer.unwrap_or_else(|status| responses::refusal(&status))))
 }
 
@@ -154,6 +163,22 @@ async fn refused(request: &mut Request, status: Status) -> Status {
     status
 }
 
+/// The whole body. Who has not sent it soon has no seats while he sends, or a few hundred such would hold up all others; he waits for
+/// seats again when it is there.
+async fn received(edge: &ServerState, actor: &Actor, request: &mut Request) -> Result<Bytes, Status> {
+    let seat = request.seat.clone();
+    let body = {
+        let mut reading = pin!(request.body());
+        match timeout(SOON, reading.as_mut()).await {
+            Ok(body) => return body,
+            Err(_) => seat.leave(),
+        }
+        reading.await?
+    };
+    seat.take_from(&flow_control::admit(edge, actor, request).await?);
+    Ok(body)
+}
+
 /// What it leads to is boxed: the state of all these together would be on the stack at each step of whatever is around it.
 async fn resource(
     edge: &Arc<ServerState>,
@@ -180,7 +205,9 @@ async fn resource(
             Box::pin(on_objects(edge, &actor, &mut request, &info)).await
         }
         _ => {
-            let (media, body) = (request.media_type(), request.body().await?);
+            let (media, body) = (request.media_type(), received(edge, &actor, &mut request).await?);
+            let seat = request.take_body_seat();
+            let is_long = COMPILED.contains(&info.gvr.group.as_ref());
             let work = {
                 let edge = edge.clone();
                 let (media, body) = (media.clone(), body.clone());
@@ -190,7 +217,7 @@ async fn resource(
                     webhooks.follow(on_objects(&edge, &actor, &mut request, &info)).await
                 }
             };
-            Box::pin(edge.parsing.run(&media, &body, work)).await
+            Box::pin(edge.parsing.run(&media, &body, seat, is_long, work)).await
         }
     }
 }

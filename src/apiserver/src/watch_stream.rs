@@ -9,6 +9,7 @@ use crate::{params, responses, watch_socket};
 use api::{Object, Reason, ResourceVersion, Status};
 use bytes::{BufMut, Bytes, BytesMut};
 use cluster::{Actor, Target, WatchEvent, WatchStream};
+use futures::StreamExt;
 use kinds::Version;
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -23,6 +24,7 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(30 * 60);
 const LONGEST_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf;stream=watch";
+const END_OF_LINE: &[u8] = b"}\n";
 /// Events that go out in one write.
 const LARGEST_WRITE: usize = 64 * 1024;
 
@@ -53,9 +55,34 @@ impl Framing {
     }
 }
 
+/// What goes out next.
+#[derive(Default)]
+struct Writes {
+    done: Vec<Bytes>,
+    open: BytesMut,
+}
+
+impl Writes {
+    /// A large object is not copied: a thousand watchers that do not read have it in memory once.
+    fn share(&mut self, kind: &str, object: Bytes) {
+        begin_line(&mut self.open, kind);
+        self.done.extend([self.open.split().freeze(), object]);
+        self.open.put_slice(END_OF_LINE);
+    }
+
+    fn finish(mut self) -> Vec<Bytes> {
+        if !self.open.is_empty() {
+            self.done.push(self.open.freeze());
+        }
+        self.done
+    }
+}
+
 struct Lines {
     events: WatchStream,
     framing: Framing,
+    /// Not in a socket, where an event is one message.
+    shares: bool,
     version: Arc<Version>,
     view: View,
     include: Include,
@@ -83,6 +110,7 @@ pub(crate) fn answer(
     let lines = Lines {
         events,
         framing,
+        shares: framing == Framing::Lines && !watch_socket::is_asked(request)?,
         version: target.version.clone(),
         view: chosen.view,
         include: params::include(request, chosen.view)?,
@@ -93,8 +121,9 @@ pub(crate) fn answer(
         _watching: edge.metrics.requests.watching(target),
     };
     let chunks = futures::stream::unfold(lines, |mut lines| async move {
-        lines.next().await.map(|bytes| (Ok::<_, Infallible>(bytes), lines))
+        lines.next().await.map(|writes| (writes, lines))
     });
+    let chunks = chunks.flat_map(|writes| futures::stream::iter(writes.into_iter().map(Ok::<_, Infallible>)));
     Ok(responses::stream(framing.content_type(), chunks))
 }
 
@@ -127,11 +156,11 @@ fn framing(format: Format, request: &Request) -> Result<Framing, Status> {
 
 impl Lines {
     /// The next write: all events that are there, up to a size.
-    async fn next(&mut self) -> Option<Bytes> {
+    async fn next(&mut self) -> Option<Vec<Bytes>> {
         if self.over {
             return None;
         }
-        let mut out = BytesMut::new();
+        let mut out = Writes::default();
         let until = if self.bookmarks { self.ends.min(self.next_bookmark) } else { self.ends };
         match tokio::time::timeout_at(until, self.events.next()).await {
             Ok(first) => {
@@ -155,7 +184,7 @@ impl Lines {
                 }
             }
         }
-        Some(out.freeze())
+        Some(out.finish())
     }
 
     /// The first event and all that are there by now, up to a size.
@@ -173,7 +202,7 @@ impl Lines {
         events
     }
 
-    fn put(&mut self, out: &mut BytesMut, event: Result<WatchEvent, Status>) {
+    fn put(&mut self, out: &mut Writes, event: Result<WatchEvent, Status>) {
         match event {
             Ok(WatchEvent::Added(object)) => self.put_object(out, "ADDED", &object),
             Ok(WatchEvent::Modified(object)) => self.put_object(out, "MODIFIED", &object),
@@ -185,24 +214,25 @@ impl Lines {
             Ok(WatchEvent::InitialEventsEnd(_)) => {}
             Err(status) => {
                 self.over = true;
-                self.framing.put(out, "ERROR", status.to_json().to_string().as_bytes());
+                self.framing.put(&mut out.open, "ERROR", status.to_json().to_string().as_bytes());
             }
         }
     }
 
-    fn put_object(&mut self, out: &mut BytesMut, kind: &str, object: &Object) {
+    fn put_object(&mut self, out: &mut Writes, kind: &str, object: &Object) {
         let shown = match self.view {
             View::Objects => Ok(self.version.present(object.bytes())),
             View::Table => table::of_object(&self.version, object, self.include),
             View::Partial => table::partial(object),
         };
         match shown {
-            Ok(bytes) => self.framing.put(out, kind, &bytes),
+            Ok(bytes) if self.shares && bytes.len() >= LARGEST_WRITE => out.share(kind, bytes),
+            Ok(bytes) => self.framing.put(&mut out.open, kind, &bytes),
             Err(status) => self.put(out, Err(status)),
         }
     }
 
-    fn put_bookmark(&self, out: &mut BytesMut, revision: ResourceVersion, initial_end: bool) {
+    fn put_bookmark(&self, out: &mut Writes, revision: ResourceVersion, initial_end: bool) {
         let mut meta = json!({"resourceVersion": revision.to_string()});
         if initial_end {
             meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
@@ -218,7 +248,7 @@ impl Lines {
             }
             View::Objects => json!({"kind": gvk.kind, "apiVersion": gvk.api_version(), "metadata": meta}),
         };
-        self.framing.put(out, "BOOKMARK", mark.to_string().as_bytes());
+        self.framing.put(&mut out.open, "BOOKMARK", mark.to_string().as_bytes());
     }
 }
 
@@ -237,9 +267,33 @@ fn size_of(event: &Result<WatchEvent, Status>) -> usize {
 }
 
 fn line(out: &mut BytesMut, kind: &str, object: &[u8]) {
+    begin_line(out, kind);
+    out.put_slice(object);
+    out.put_slice(END_OF_LINE);
+}
+
+fn begin_line(out: &mut BytesMut, kind: &str) {
     out.put_slice(br#"{"type":""#);
     out.put_slice(kind.as_bytes());
     out.put_slice(br#"","object":"#);
-    out.put_slice(object);
-    out.put_slice(b"}\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_object_is_told_and_not_copied() {
+        let (mut copied, mut shared) = (BytesMut::new(), Writes::default());
+        let objects = [Bytes::from_static(b"{}"), Bytes::from(vec![b'x'; LARGEST_WRITE])];
+        for object in &objects {
+            line(&mut copied, "ADDED", object);
+        }
+        line(&mut shared.open, "ADDED", &objects[0]);
+        shared.share("ADDED", objects[1].clone());
+        let writes = shared.finish();
+        assert_eq!(writes.concat(), copied);
+        assert!(writes.iter().any(|write| write.as_ptr() == objects[1].as_ptr()), "it is the same memory");
+        assert!(Writes::default().finish().is_empty());
+    }
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Answer, Server, Who, limit_memory, many_files, memory};
+use common::{Answer, Server, Who, give_back_memory, limit_memory, many_files, memory};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -137,6 +137,43 @@ async fn floods_of_http_2_end_their_connection_and_nothing_else() {
         gets_in(&server, name).await;
     }
     assert!(memory("RssAnon") < 300 * 1024 * 1024);
+}
+
+/// What made an answer is gone when it waits for its client, who may open a hundred streams on each connection and no window.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_takes_cost_little_and_end_their_connection() {
+    const STREAMS: u32 = 100;
+    const NO_WINDOW: &[u8] = &[0, 4, 0, 0, 0, 0];
+    many_files();
+    let server = Server::start().await;
+    let tls = server.tls(Who::Anonymous, "h2");
+    let before = memory("RssAnon");
+    let mut open = Vec::new();
+    for _ in 0..30 {
+        let mut stream = server.connect_with(&tls).await.unwrap();
+        let mut sent = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, NO_WINDOW)].concat();
+        (0..STREAMS).for_each(|n| sent.extend(frame(HEADERS, 5, 2 * n + 1, HEAD)));
+        stream.write_all(&sent).await.unwrap();
+        open.push(stream);
+    }
+    for stream in &mut open {
+        let mut heads = 0;
+        while heads < STREAMS {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await.unwrap();
+            heads += u32::from(head[3] == HEADERS);
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+            stream.read_exact(&mut vec![0; length]).await.unwrap();
+        }
+    }
+    // what made the answers is free again, and not yet the kernel's
+    give_back_memory();
+    let grown = memory("RssAnon").saturating_sub(before);
+    assert!(grown < 75 * 1024 * 1024, "{grown} for 3000 answers");
+    for mut stream in open {
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    }
+    gets_in(&server, "afterwards").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -335,6 +372,47 @@ async fn who_does_not_read_keeps_his_seats_and_gets_no_more() {
     while taken().await > 0 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_has_so_many_large_bodies_on_their_way_and_no_more() {
+    let server = Server::start().await;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    let subject = json!([{"kind": "User", "name": "nobody", "apiGroup": "rbac.authorization.k8s.io"}]);
+    let role =
+        json!({"kind": "ClusterRole", "name": "cluster-admin", "apiGroup": "rbac.authorization.k8s.io"});
+    let binding = json!({"metadata": {"name": "nobody"}, "subjects": subject, "roleRef": role}).to_string();
+    assert_eq!(server.post(Who::Admin, rbac, "application/json", binding.as_bytes()).await.code, 201);
+    while server.ask(Who::Nobody, &format!("GET {MAPS}"), &[], b"").await.code != 200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let head = format!(
+        "POST {MAPS} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
+    );
+    let (mut sending, part) = (Vec::new(), vec![b' '; 100_000]);
+    for _ in 0..40 {
+        let mut stream = server.connect(Who::Nobody).await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&part).await.unwrap();
+        stream.flush().await.unwrap();
+        sending.push(stream);
+    }
+    let mut refused = Vec::new();
+    while refused.len() < 8 {
+        let mut still = Vec::new();
+        for mut stream in sending {
+            let mut said = [0; 12];
+            match tokio::time::timeout(Duration::from_millis(5), stream.read_exact(&mut said)).await {
+                Ok(read) => refused.push(read.map(|_| String::from_utf8_lossy(&said).into_owned()).unwrap()),
+                Err(_) => still.push(stream),
+            }
+        }
+        sending = still;
+    }
+    assert!(refused.iter().all(|said| said == "HTTP/1.1 429"), "{refused:?}");
+    assert_eq!(sending.len(), 32);
+    let beside = server.post(Who::Nobody, MAPS, "application/json", br#"{"metadata": {"name": "a"}}"#).await;
+    assert_eq!(beside.code, 201, "a small one is another matter");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

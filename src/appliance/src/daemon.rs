@@ -365,6 +365,7 @@ async fn listen_for_kubelet(node_ip: Ipv4Addr, step: &impl Fn(Step)) -> Option<T
 fn cluster_config(settings: &Settings) -> ClusterConfig {
     ClusterConfig {
         service_cidr: settings.service_cidr,
+        pod_cidr: settings.pod_cidr,
         node_ports: NODE_PORTS,
         // the machine's own address changes with the network that it is in; this one does not
         advertise_address: settings.gateway(),

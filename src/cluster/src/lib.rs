@@ -111,6 +111,8 @@ pub struct ClusterConfig {
     /// Where ClusterIPs come from before others ([`Cluster::give_service_addresses_from`]); the first address is the API server's,
     /// the tenth is DNS.
     pub service_cidr: ipnet::Ipv4Net,
+    /// Where pods get their addresses from.
+    pub pod_cidr: ipnet::Ipv4Net,
     pub node_ports: std::ops::RangeInclusive<u16>,
     /// Where clients inside the cluster find the API server behind the `kubernetes` service.
     pub advertise_address: std::net::Ipv4Addr,

@@ -148,12 +148,13 @@ async fn who_claims_an_address_of_the_cluster_hears_that_it_leads_nowhere() {
     let (cluster, _) = services().await;
     let options = WriteOptions { remarks: Remarks::collected(), ..WriteOptions::default() };
     let version = cluster.registry().by_gvr(&Service::info().gvr).unwrap();
-    let spec = json!({"externalIPs": ["10.96.0.10", "198.51.100.7"], "ports": [{"port": 53}]});
+    let spec = json!({"externalIPs": ["10.96.0.10", "198.51.100.7", "10.244.3.9"], "ports": [{"port": 53}]});
     let target = Target::collection(&version, Some("default"));
     cluster.create(&Actor::root(), &target, Box::new(service("thief", spec)), &options).await.unwrap();
     let want = [
         "spec.externalIPs is deprecated and may no longer be implemented in some clusters",
         "spec.externalIPs[0]: 10.96.0.10 is an address of the cluster itself and is ignored",
+        "spec.externalIPs[2]: 10.244.3.9 is an address of the cluster itself and is ignored",
     ];
     assert_eq!(options.remarks.take_warnings(), want);
     // also one of a range that came later

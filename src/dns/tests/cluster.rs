@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 async fn cluster() -> Cluster {
     let config = ClusterConfig {
         service_cidr: "10.96.0.0/16".parse().unwrap(),
+        pod_cidr: "10.244.0.0/16".parse().unwrap(),
         node_ports: 30000..=32767,
         advertise_address: [192, 0, 2, 1].into(),
         secure_port: 8443,

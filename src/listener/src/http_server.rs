@@ -1,7 +1,7 @@
 //! HTTP over one connection, with an end to every wait.
 
 use crate::accept::DRAIN;
-use crate::requests::{Answering, Requests};
+use crate::requests::{Answering, Requests, TakenWithin};
 use crate::seats::Turns;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Version};
@@ -57,11 +57,13 @@ where
         // the library knows it of HTTP/1.1 only
         let asks_for_head = request.method() == Method::HEAD && request.version() == Version::HTTP_2;
         let (open, answer) = (requests.begin(), service.call(request));
-        async move {
+        // in HTTP/2 a stream has room for this and for its answer, until the client has taken that: what made it goes before
+        Box::pin(async move {
             let (mut head, body) = answer.await?.into_parts();
             let body = if asks_for_head { without(body, &mut head.headers) } else { Some(body) };
-            Ok::<_, Infallible>(hyper::Response::from_parts(head, Answering { body, _open: open }))
-        }
+            let within = head.extensions.remove::<TakenWithin>();
+            Ok::<_, Infallible>(hyper::Response::from_parts(head, Answering::new(body, open, within)))
+        })
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // from the end of the request before it
@@ -77,6 +79,8 @@ where
     tokio::select! {
         // a client that breaks off is no news
         _ = &mut connection => return,
+        // to say goodbye would be to wait for it once more
+        () = requests.abandoned() => return,
         () = requests.overdue(FIRST_REQUEST, IDLE) => {}
         () = stop.cancelled() => {}
     }
@@ -171,9 +175,38 @@ mod tests {
     #[tokio::test]
     async fn the_body_of_an_answer_is_what_it_was() {
         let requests = Requests::new(None);
-        let body = Answering { body: Some(Full::new(Bytes::from_static(b"x"))), _open: requests.begin() };
+        let body = Answering::new(Some(Full::new(Bytes::from_static(b"x"))), requests.begin(), None);
         assert_eq!(body.size_hint().exact(), Some(1));
         assert_eq!(body.collect().await.unwrap().to_bytes(), "x");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_opens_no_window_loses_the_connection() {
+        const NO_WINDOW: &[u8] = &[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0];
+        // `GET / https` and an authority
+        const ASK: &[u8] =
+            &[0, 0, 6, HEADERS, END_STREAM | END_HEADERS, 0, 0, 0, 1, 0x82, 0x87, 0x84, 0x01, 1, b'a'];
+        let patience = Duration::from_secs(10);
+        for (name, settings, within, most) in [
+            ("a window", SETTINGS, Some(TakenWithin(patience)), IDLE),
+            ("none", NO_WINDOW, Some(TakenWithin(patience)), patience),
+            ("none, for what may wait", NO_WINDOW, None, IDLE * 3),
+        ] {
+            let (io, mut client) = tokio::io::duplex(64 * 1024);
+            client.write_all(&[PREFACE, settings, ASK].concat()).await.unwrap();
+            let service = service_fn(move |_: hyper::Request<Incoming>| async move {
+                let mut answer = hyper::Response::new(Full::new(Bytes::from_static(b"hello")));
+                if let Some(within) = within {
+                    answer.extensions_mut().insert(within);
+                }
+                Ok(answer)
+            });
+            let begun = Instant::now();
+            let _ = tokio::time::timeout(IDLE * 3, serve_http(io, service, None, &CancellationToken::new()))
+                .await;
+            let took = begun.elapsed();
+            assert!(took >= most && took <= most + DRAIN, "{name}: {took:?}");
+        }
     }
 
     /// `HEAD / https` and an authority: the method is a literal, the rest from the static table (RFC 7541, appendix A).

@@ -1,12 +1,20 @@
-//! How many requests a connection has open, and when it is overdue.
+//! How many requests a connection has open, and when it is overdue: for want of requests, or because nobody takes what is answered.
 
 use crate::seats::Turns;
 use hyper::body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// In an answer's extensions: whoever takes nothing of it for so long loses the connection. Over HTTP/2 a client says how much he takes,
+/// and nothing is written, nor waits to be, where that is nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct TakenWithin(pub Duration);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct State {
@@ -19,6 +27,21 @@ struct State {
 pub(crate) struct Requests {
     state: watch::Sender<State>,
     seat: Option<Arc<dyn Turns>>,
+    untaken: Mutex<Untaken>,
+}
+
+/// Until when clients must have taken more of their answers.
+#[derive(Default)]
+struct Untaken {
+    next: u64,
+    due: HashMap<u64, Instant>,
+}
+
+/// An answer of which the client must take some from time to time.
+struct Taking {
+    requests: Arc<Requests>,
+    number: u64,
+    patience: Duration,
 }
 
 /// A request, until its answer is sent or given up.
@@ -26,7 +49,7 @@ pub(crate) struct Open(Arc<Requests>);
 
 impl Requests {
     pub(crate) fn new(seat: Option<Arc<dyn Turns>>) -> Arc<Self> {
-        Arc::new(Requests { state: watch::Sender::default(), seat })
+        Arc::new(Requests { state: watch::Sender::default(), seat, untaken: Mutex::default() })
     }
 
     pub(crate) fn begin(self: &Arc<Self>) -> Open {
@@ -57,6 +80,61 @@ impl Requests {
     }
 }
 
+impl Requests {
+    /// Ends when a client has left an answer alone for too long.
+    pub(crate) async fn abandoned(&self) {
+        let mut changes = self.state.subscribe();
+        loop {
+            drop(changes.borrow_and_update());
+            let first = self.untaken.lock().due.values().min().copied();
+            match first {
+                Some(due) if due <= Instant::now() => return,
+                Some(due) => tokio::time::sleep_until(due).await,
+                // the sender is `self`
+                None => drop(changes.changed().await),
+            }
+        }
+    }
+}
+
+impl Taking {
+    fn new(requests: Arc<Requests>, patience: Duration) -> Self {
+        let number = {
+            let mut untaken = requests.untaken.lock();
+            untaken.next += 1;
+            untaken.next
+        };
+        let taking = Taking { requests, number, patience };
+        taking.begin();
+        taking
+    }
+
+    /// It is the client's turn.
+    fn begin(&self) {
+        let due = Instant::now() + self.patience;
+        let is_first = {
+            let mut untaken = self.requests.untaken.lock();
+            let is_first = untaken.due.is_empty();
+            untaken.due.insert(self.number, due);
+            is_first
+        };
+        if is_first {
+            self.requests.state.send_modify(|_| {});
+        }
+    }
+
+    /// It is not: there is nothing to be taken.
+    fn pause(&self) {
+        self.requests.untaken.lock().due.remove(&self.number);
+    }
+}
+
+impl Drop for Taking {
+    fn drop(&mut self) {
+        self.pause();
+    }
+}
+
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.state.send_modify(|state| {
@@ -71,8 +149,17 @@ impl Drop for Open {
 /// An answer's body, with the request that it belongs to.
 pub(crate) struct Answering<B> {
     /// `None` where nothing of it is sent.
-    pub(crate) body: Option<B>,
-    pub(crate) _open: Open,
+    body: Option<B>,
+    taking: Option<Taking>,
+    _open: Open,
+}
+
+impl<B> Answering<B> {
+    pub(crate) fn new(body: Option<B>, open: Open, within: Option<TakenWithin>) -> Self {
+        let within = within.filter(|_| body.is_some());
+        let taking = within.map(|TakenWithin(patience)| Taking::new(open.0.clone(), patience));
+        Answering { body, taking, _open: open }
+    }
 }
 
 impl<B: Body + Unpin> Body for Answering<B> {
@@ -83,10 +170,16 @@ impl<B: Body + Unpin> Body for Answering<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        match &mut self.body {
+        let frame = match &mut self.body {
             Some(body) => Pin::new(body).poll_frame(cx),
             None => Poll::Ready(None),
+        };
+        match (&frame, &self.taking) {
+            (Poll::Ready(_), Some(taking)) => taking.begin(),
+            (Poll::Pending, Some(taking)) => taking.pause(),
+            (_, None) => {}
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -101,7 +194,10 @@ impl<B: Body + Unpin> Body for Answering<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::time::{Instant, sleep};
+    use bytes::Bytes;
+    use http_body_util::BodyExt;
+    use std::convert::Infallible;
+    use tokio::time::sleep;
 
     const FIRST: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(100);
@@ -124,5 +220,53 @@ mod tests {
         let begun = Instant::now();
         tokio::join!(work, requests.overdue(FIRST, IDLE));
         assert_eq!(begun.elapsed(), FIRST / 2 + IDLE * 7);
+    }
+
+    /// A body with so many pieces at hand, of which more are always expected.
+    struct Pieces(usize);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            if self.0 == 0 {
+                return Poll::Pending;
+            }
+            self.0 -= 1;
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_abandoned_when_its_client_takes_no_more() {
+        let requests = Requests::new(None);
+        let within = Some(TakenWithin(FIRST));
+        let mut answer = Answering::new(Some(Pieces(3)), requests.begin(), within);
+        let begun = Instant::now();
+        let taken = async {
+            for _ in 0..2 {
+                sleep(FIRST / 2).await;
+                assert!(answer.frame().await.is_some());
+            }
+        };
+        tokio::join!(taken, requests.abandoned());
+        assert_eq!(begun.elapsed(), FIRST * 2, "once the last piece was taken");
+
+        let waits = async || tokio::time::timeout(IDLE, requests.abandoned()).await.is_err();
+        assert!(answer.frame().await.is_some());
+        assert!(
+            std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut answer).poll_frame(cx))).await.is_pending()
+        );
+        assert!(waits().await, "there is nothing to be taken");
+        let unread = Answering::new(Some(Pieces(1)), requests.begin(), within);
+        assert!(!waits().await, "nothing of it was taken");
+        drop((answer, unread));
+        assert!(waits().await, "nobody is answered");
+        let _stream = Answering::new(Some(Pieces(1)), requests.begin(), None);
+        assert!(waits().await, "that may take its time");
     }
 }

@@ -7,6 +7,8 @@ use std::net::Ipv4Addr;
 pub struct OwnAddresses {
     /// Where ClusterIPs come from, those of DNS and of the API among them.
     pub services: Vec<Ipv4Net>,
+    /// Where pods get theirs from: what is sent to a pod is no other one's.
+    pub pods: Ipv4Net,
     /// Where pods find the API server and the name server.
     pub api: Ipv4Addr,
 }
@@ -22,6 +24,6 @@ impl OwnAddresses {
             || address.is_multicast()
             || address.is_broadcast();
         let is_service = self.services.iter().any(|range| range.contains(&address));
-        !special && !is_service && address != self.api
+        !special && !is_service && !self.pods.contains(&address) && address != self.api
     }
 }

@@ -62,6 +62,7 @@ async fn keep_frontends(
     let mut ranges = cluster.service_ranges();
     let own = OwnAddresses {
         services: ranges.borrow_and_update().to_vec(),
+        pods: cluster.config().pod_cidr,
         api: cluster.config().advertise_address,
     };
     let mut state = State::new(node, own);
@@ -303,7 +304,8 @@ mod tests {
         let service = json!({"metadata": {"name": "s", "namespace": "default"}, "spec": {"clusterIP": "10.96.0.9",
             "externalIPs": [asked], "ports": [{"port": 80, "protocol": "TCP"}]}});
         let service: Service = serde_json::from_value(service).unwrap();
-        let addresses = OwnAddresses { services: vec![own], api: Ipv4Addr::new(10, 244, 0, 1) };
+        let pods = "10.244.0.0/16".parse().unwrap();
+        let addresses = OwnAddresses { services: vec![own], pods, api: Ipv4Addr::new(10, 244, 0, 1) };
         let mut state = State::new("here".to_owned(), addresses);
         state.service_changed(&Change::Added(Arc::new(service)));
         for (name, ranges, want) in [

@@ -33,6 +33,7 @@ impl World {
         let network = Network::start(config()).await.unwrap();
         let settings = ClusterConfig {
             service_cidr: config().service_cidr,
+            pod_cidr: config().pod_cidr,
             node_ports: 30000..=32767,
             advertise_address: NODE,
             secure_port: 8443,

@@ -206,7 +206,8 @@ fn cases() -> Vec<(&'static str, Service, Vec<EndpointSlice>)> {
             "external ips that mean something inside",
             balanced(
                 node_port(json!({ "type": "LoadBalancer",
-                    "externalIPs": ["127.0.0.1", "169.254.169.254", "10.96.0.10", "10.244.0.1", "0.0.0.0", "198.51.100.7"] })),
+                    "externalIPs": ["127.0.0.1", "169.254.169.254", "10.96.0.10", "10.244.0.1", "10.244.3.9", "0.0.0.0",
+                        "198.51.100.7"] })),
                 json!([{ "ip": "10.96.0.1" }, { "ip": "10.98.0.1" }]),
             ),
             two(),
@@ -228,7 +229,8 @@ fn cases() -> Vec<(&'static str, Service, Vec<EndpointSlice>)> {
 }
 
 fn own() -> OwnAddresses {
-    OwnAddresses { services: vec!["10.96.0.0/16".parse().unwrap()], api: [10, 244, 0, 1].into() }
+    let [services, pods] = ["10.96.0.0/16", "10.244.0.0/16"].map(|range| range.parse().unwrap());
+    OwnAddresses { services: vec![services], pods, api: [10, 244, 0, 1].into() }
 }
 
 fn show(frontends: &[Wanted]) -> String {

@@ -35,6 +35,9 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("xml", "xml is not supported"),
 ];
 
+/// A pattern that is too large is known to be so after a quarter of a second.
+const MOST_ERRORS_COMPILED: usize = 10;
+
 /// `at` is the schema's own path in the definition, for the messages.
 ///
 /// # Errors
@@ -332,7 +335,9 @@ fn checks(fields: &Map<String, Value>, at: &str, errors: &mut ErrorList) -> Chec
     let flag = |key: &str| fields.get(key).and_then(Value::as_bool).unwrap_or(false);
     let bound =
         |key: &str, exclusive: &str| number(key).map(|value| Bound { value, exclusive: flag(exclusive) });
-    let pattern = fields.get("pattern").and_then(Value::as_str).filter(|p| !p.is_empty()).and_then(|text| {
+    // what is refused for so many reasons already need not be compiled
+    let pattern = fields.get("pattern").and_then(Value::as_str).filter(|p| !p.is_empty());
+    let pattern = pattern.filter(|_| errors.len() < MOST_ERRORS_COMPILED).and_then(|text| {
         match Pattern::compile(text, re2::LARGEST) {
             Ok(pattern) => Some(pattern),
             Err(why) => {

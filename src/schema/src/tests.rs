@@ -391,3 +391,11 @@ fn what_was_wrong_before_and_did_not_change_is_let_be() {
         assert_eq!(found, want, "{name}");
     }
 }
+
+#[test]
+fn patterns_are_compiled_until_enough_of_them_are_refused() {
+    let properties = (0..30).map(|n| (format!("p{n}"), json!({"type": "string", "pattern": "("})));
+    let properties: serde_json::Map<_, _> = properties.collect();
+    let schema = json!({"type": "object", "properties": properties});
+    assert_eq!(from_openapi(&schema, "schema").unwrap_err().len(), 10);
+}

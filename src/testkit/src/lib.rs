@@ -16,6 +16,7 @@ use store::{Options, Store};
 pub fn config() -> ClusterConfig {
     ClusterConfig {
         service_cidr: "10.96.0.0/24".parse().unwrap(),
+        pod_cidr: "10.244.0.0/16".parse().unwrap(),
         node_ports: 30000..=30003,
         advertise_address: [192, 0, 2, 1].into(),
         secure_port: 8443,

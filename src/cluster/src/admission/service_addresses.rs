@@ -47,7 +47,7 @@ fn warn(cluster: &Cluster, service: &Service, remarks: &Remarks) {
     let (config, ranges) = (cluster.config(), cluster.0.service_ranges.now());
     for (index, text) in spec.external_ips.iter().flatten().enumerate() {
         let Ok(address) = text.parse::<std::net::Ipv4Addr>() else { continue };
-        let is_own = ranges.iter().any(|range| range.contains(&address));
+        let is_own = ranges.iter().chain([&config.pod_cidr]).any(|range| range.contains(&address));
         if is_own || address == config.advertise_address {
             remarks.warn(format!(
                 "spec.externalIPs[{index}]: {text} is an address of the cluster itself and is ignored"

@@ -198,12 +198,17 @@ fn a_rollout_waits_until_new_pods_have_been_ready_for_long_enough() {
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling}}),
         )
     };
-    let given = pods("0 old ok, 1 old ok, 2 old ok, 3 new ok");
-    // (name, strategy, when all are ready for ten seconds, when they are for sixty)
+    let mut given = pods("0 old ok, 1 old ok, 2 old ok, 3 new ok");
+    for pod in &mut given[..3] {
+        let status = Arc::make_mut(pod).status.as_mut().unwrap();
+        status.conditions.as_mut().unwrap()[0].last_transition_time =
+            serde_json::from_value(json!("1970-01-01T00:00:00Z")).unwrap();
+    }
+    // (name, strategy, when the new one is ready for ten seconds, when it is for sixty)
     let cases = [
         ("one after another", json!({}), "", "-2"),
-        ("two at once", json!({"maxUnavailable": 2}), "", "-2, -1"),
-        ("more than there are", json!({"maxUnavailable": 5}), "-2", "-2, -1, -0"),
+        ("two at once", json!({"maxUnavailable": 2}), "-2", "-2, -1"),
+        ("more than there are", json!({"maxUnavailable": 5}), "-2, -1, -0", "-2, -1, -0"),
     ];
     for (name, rolling, early, late) in cases {
         let set = set(rolling);
