@@ -17,7 +17,7 @@ const MOST: usize = 1000;
 const MOST_LARGE: usize = 32;
 
 #[derive(Clone)]
-pub(crate) struct Incoming {
+pub(crate) struct IncomingBodies {
     all: Seats<Arc<str>>,
     large: Seats<Arc<str>>,
 }
@@ -25,19 +25,19 @@ pub(crate) struct Incoming {
 /// One body's places, until it is worked on.
 pub(crate) struct BodySeat {
     seat: Seat<Arc<str>>,
-    seats: Incoming,
+    seats: IncomingBodies,
     large: Mutex<Option<Seat<Arc<str>>>>,
 }
 
-impl Default for Incoming {
+impl Default for IncomingBodies {
     fn default() -> Self {
-        Incoming::new(MOST, MOST_LARGE)
+        IncomingBodies::new(MOST, MOST_LARGE)
     }
 }
 
-impl Incoming {
+impl IncomingBodies {
     fn new(most: usize, most_large: usize) -> Self {
-        Incoming { all: Seats::new(most), large: Seats::new(most_large) }
+        IncomingBodies { all: Seats::new(most), large: Seats::new(most_large) }
     }
 
     /// For a body of the user's; `None` for one who is not counted.
@@ -83,7 +83,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_sends_too_many_at_once_loses_his_own() {
-        let incoming = Incoming::new(4, 2);
+        let incoming = IncomingBodies::new(4, 2);
         let take = |name: &str| incoming.take(&Actor::user(name, &[])).unwrap();
         let bodies = ["jane", "mallory", "mallory", "mallory"].map(take);
         // the first of mallory's goes for a fifth body, whosever it is

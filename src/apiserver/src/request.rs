@@ -3,7 +3,7 @@
 use crate::audit_trail::AuditTrail;
 use crate::body::{self, LARGEST_BODY};
 use crate::held_seat::HeldSeat;
-use crate::incoming::{BodySeat, Incoming};
+use crate::incoming::{BodySeat, IncomingBodies};
 use crate::outcome::Outcome;
 use crate::peer::Peer;
 use crate::stream_seats::{StreamSeat, StreamSeats};
@@ -48,7 +48,7 @@ pub(crate) struct Request {
     /// Who has sent it, and where his streams are counted.
     streams: Option<(StreamSeats, Actor)>,
     /// The same of his bodies.
-    incoming: Option<(Incoming, Actor)>,
+    incoming: Option<(IncomingBodies, Actor)>,
     pub(crate) trail: AuditTrail,
     pub(crate) outcome: Outcome,
     /// Of the priority level that it belongs to.
@@ -160,7 +160,7 @@ impl Request {
     }
 
     /// Should its body be read, it is one of the user's.
-    pub(crate) fn count_body(&mut self, incoming: &Incoming, user: &Actor) {
+    pub(crate) fn count_body(&mut self, incoming: &IncomingBodies, user: &Actor) {
         self.incoming = Some((incoming.clone(), user.clone()));
     }
 

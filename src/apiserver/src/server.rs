@@ -5,7 +5,7 @@ use crate::client_tls::ClientIdentity;
 use crate::connection_seats::{AllSeats, ConnectionSeats};
 use crate::discovery::cache::AggregatedDiscovery;
 use crate::health_state::Health;
-use crate::incoming::Incoming;
+use crate::incoming::IncomingBodies;
 use crate::issuers::Issuers;
 use crate::metrics::{ConfigFile, Metrics};
 use crate::openapi_cache::OpenapiCache;
@@ -88,7 +88,7 @@ impl ApiServer {
             issuers: ArcSwap::from_pointee(Issuers::new(config.authentication, &Issuers::default())),
             flow: FlowControl::default(),
             streams: StreamSeats::default(),
-            incoming: Incoming::default(),
+            incoming: IncomingBodies::default(),
             health: Health::default(),
             ready: config.ready,
             stop: OnceLock::new(),

@@ -4,7 +4,7 @@ use crate::aggregator::documents::Documents;
 use crate::client_tls::ClientIdentity;
 use crate::discovery::cache::AggregatedDiscovery;
 use crate::health_state::Health;
-use crate::incoming::Incoming;
+use crate::incoming::IncomingBodies;
 use crate::issuers::Issuers;
 use crate::metrics::Metrics;
 use crate::openapi_cache::OpenapiCache;
@@ -29,7 +29,7 @@ pub(crate) struct ServerState {
     pub(crate) issuers: ArcSwap<Issuers>,
     pub(crate) flow: FlowControl,
     pub(crate) streams: StreamSeats,
-    pub(crate) incoming: Incoming,
+    pub(crate) incoming: IncomingBodies,
     pub(crate) health: Health,
     pub(crate) ready: watch::Receiver<bool>,
     /// Since it is served: until when.

@@ -40,6 +40,7 @@ mod label_budget;
 mod lifecycle;
 mod link;
 mod links;
+mod local_mount;
 mod log_details;
 mod log_files;
 mod logging;
