@@ -120,18 +120,17 @@ fn schema_of(entry: &'static Entry) -> Schema {
     let mut schema = Schema { kind: Type::Object, ..Schema::default() };
     let Some(first) = entry.rows.first() else { return schema };
     schema.name = first.of;
-    add_rows(&mut schema, entry.rows.iter());
+    schema.atomic = entry.rows.iter().any(|row| row.field == "-" && row.is("atomic"));
+    add_rows(&mut schema, &entry.rows);
     schema
 }
 
-fn add_rows(schema: &mut Schema, rows: impl Iterator<Item = &'static Row<'static>>) {
+fn add_rows(schema: &mut Schema, rows: &'static [Row<'static>]) {
     for row in rows {
         match row.field {
-            "-" => schema.atomic = row.is("atomic"),
-            // the fields of another type, not what that is itself: a reference is owned as a whole, what embeds it is not
-            "~" => {
-                add_rows(schema, fields(row.kind).unwrap_or_default().iter().filter(|row| row.field != "-"))
-            }
+            // of the type itself: whatever embeds a reference, which is owned as a whole, has owners for its parts
+            "-" => {}
+            "~" => add_rows(schema, fields(row.kind).unwrap_or_default()),
             field => {
                 if row.is("required") {
                     schema.checks.required.push(field.to_owned());
