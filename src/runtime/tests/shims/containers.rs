@@ -74,6 +74,18 @@ pub fn a_program_that_does_not_come() {
     });
 }
 
+pub fn one_that_is_frozen_is_killed() {
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("frozen")).await.unwrap();
+        let id = start(&runtime, &sandbox.id, shell("c", "exec sleep 1000")).await;
+        runtime.freeze_container(&id, true).await.unwrap();
+        runtime.stop_container(&id, Duration::ZERO, None).await.unwrap();
+        let state = runtime.container(&id).await.unwrap().state;
+        assert!(matches!(state, ContainerState::Exited { exit_code: 137, .. }), "{state:?}");
+    });
+}
+
 pub fn is_what_was_asked_for() {
     let image = r#"{"User":"web","Env":["PATH=/bin","GREETING=hi"],"WorkingDir":"/made/for/me","Volumes":{"/data":{}},"StopSignal":"SIGUSR1"}"#;
     world::with_image(image, |world| async move {
