@@ -133,8 +133,11 @@ pub fn is_what_was_asked_for() {
         assert_eq!(said("cat /etc/hosts; hostname").await, "127.0.0.1\tlocalhost\ntwo\n");
         // on the disk: what a container writes there takes none of the memory that the run directory is
         let on_disk = world.config.state_dir.join("sandboxes").join(&sandbox.id.0).join("etc/hosts");
-        let number = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(on_disk).unwrap());
+        let number = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&on_disk).unwrap());
         assert_eq!(said("stat -c %i /etc/hosts").await, format!("{number}\n"));
+        // and older versions, to which one may go back, find it
+        let run = world.config.run_dir.join(&sandbox.id.0[..32]);
+        assert_eq!(std::fs::read_link(run.join("hosts")).unwrap(), on_disk);
         assert_eq!(said("(echo x > /etc/bound) 2>/dev/null || echo no").await, "no\n");
         assert_eq!(
             said("echo x > /scratch/y; echo x > /dev/shm/z; cat /scratch/y /dev/shm/z").await,
