@@ -30,13 +30,6 @@ pub enum Verb {
     Patch,
 }
 
-/// What an update begins with.
-struct Before<'b> {
-    object: &'b Object,
-    instance: &'b dyn Instance,
-    managed: ManagedFields,
-}
-
 impl Verb {
     fn as_str(self) -> &'static str {
         match self {
@@ -151,7 +144,9 @@ impl Cluster {
             options.remarks.back_to(warned);
             let stored = self.read_stored(target)?;
             let current = self.one_in_version(&target.version, stored.clone()).await?;
-            let old = target.version.decode_stored(&current)?;
+            let mut old = target.version.decode_stored(&current)?;
+            // as upstream's decoder: a default that this version brings is no change, and nobody has made it
+            old.set_defaults();
             let mut new = change(&current)?;
             let asked = asked_revision(new.meta())?;
             if asked.is_some_and(|asked| asked != current.revision()) {
@@ -159,8 +154,7 @@ impl Cluster {
             }
             reconcile_with_url(new.meta_mut(), target)?;
             same_object(target, new.meta(), old.meta())?;
-            let before = Before { object: &current, instance: &*old, managed };
-            let reservations = self.prepare(actor, target, options, &mut new, &before).await?;
+            let reservations = self.prepare(actor, target, options, &mut new, &*old, managed).await?;
             if new.same_as(&*old) && !Self::moves(&target.version, &stored) {
                 return Ok(current);
             }
@@ -191,18 +185,16 @@ impl Cluster {
         target: &Target,
         options: &WriteOptions,
         new: &mut Box<dyn Instance>,
-        before: &Before<'_>,
+        old: &dyn Instance,
+        managed: ManagedFields,
     ) -> Result<Reservations, Status> {
-        let old = before.instance;
         let written = new.meta_mut().managed_fields.take();
         prepare_update(target, &mut **new, old);
         // what admission changes is nobody's
-        let managed = match before.managed {
+        let managed = match managed {
             ManagedFields::Written => written,
             ManagedFields::Kept => old.meta().managed_fields.clone(),
-            ManagedFields::Follow => {
-                of_updated(options.manager(actor), target, written, &**new, before.object, old)?
-            }
+            ManagedFields::Follow => of_updated(options.manager(actor), target, written, &**new, old)?,
         };
         let asked = self.admission(actor, target, Operation::Update, options);
         let again = |changed: &mut dyn Instance| prepare_update(target, changed, old);

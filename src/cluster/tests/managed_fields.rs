@@ -1,10 +1,11 @@
 //! Managed fields as those see them who create and update objects, and write the entries themselves.
 
-use api::{Reason, Status};
+use api::{ObjectKey, REVISION_PLACEHOLDER, Reason, Status, Unstamped};
 use cluster::{Actor, Cluster, Target, Verb, WriteOptions};
 use k8s_openapi::api::apps::v1::Deployment;
 use kinds::{FieldValidation, TypedKind};
 use serde_json::{Value, json};
+use store::{Change, Durability, Precondition, Resource, Write};
 
 fn target(cluster: &Cluster) -> Target {
     let version = cluster.registry().by_gvr(&Deployment::info().gvr).unwrap();
@@ -131,4 +132,40 @@ async fn managers_that_there_can_not_be_are_refused() {
     let refused = updated(&cluster, "kubectl-edit", &made).await.unwrap_err();
     assert!(refused.message.contains("metadata.managedFields[0].manager: Invalid value"), "{refused}");
     assert!(refused.message.contains("invalid character U+0007 (at position 1)"), "{refused}");
+}
+
+/// As a version left it that did not have the default yet.
+#[tokio::test]
+async fn a_default_that_is_younger_than_the_object_is_no_change_of_whoever_writes_next() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let mut old = created(&cluster, &web(json!({}))).await.unwrap();
+    let made_by = fields(&old, "kubectl-create");
+    let strategy = &mut old["spec"]["strategy"]["rollingUpdate"];
+    assert!(strategy.as_object_mut().unwrap().remove("maxUnavailable").is_some());
+    old["metadata"]["resourceVersion"] = REVISION_PLACEHOLDER.into();
+    let write = Write {
+        resource: Resource::from(&Deployment::info().storage),
+        key: ObjectKey::namespaced("default", "web"),
+        precondition: Precondition::Exists,
+        change: Change::Put(Unstamped::new(serde_json::to_vec(&old).unwrap()).unwrap()),
+        durability: Durability::Sync,
+    };
+    cluster.store().commit(vec![write]).await.unwrap();
+
+    let metadata = old["metadata"].as_object_mut().unwrap();
+    metadata.remove("resourceVersion");
+    let unchanged = updated(&cluster, "kubectl-edit", &old).await.unwrap();
+    assert_eq!(unchanged["metadata"]["generation"], 1);
+    assert_eq!(fields(&unchanged, "kubectl-edit"), Value::Null);
+
+    old["spec"]["replicas"] = 2.into();
+    let scaled = updated(&cluster, "kubectl-edit", &old).await.unwrap();
+    assert_eq!(scaled["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"], "25%");
+    assert_eq!(fields(&scaled, "kubectl-edit"), json!({"f:spec": {"f:replicas": {}}}));
+    let kept = &made_by["f:spec"]["f:strategy"];
+    assert_eq!(&fields(&scaled, "kubectl-create")["f:spec"]["f:strategy"], kept);
+
+    old["metadata"]["annotations"] = json!({"a": "b"});
+    let annotated = updated(&cluster, "kubectl-annotate", &old).await.unwrap();
+    assert_eq!(annotated["metadata"]["generation"], scaled["metadata"]["generation"]);
 }

@@ -155,6 +155,10 @@ async fn take_up_run(engine: &Arc<Engine>, container: &Arc<Container>, sandbox: 
     match status.map(|status| &status.state) {
         Some(ContainerState::Running { pid, started_at }) => {
             container.change(|r| r.has_begun(&running.container, *pid, *started_at));
+            // as it is written down: a commit that was cut off has left it frozen
+            if let Err(error) = engine.runtime.freeze_container(&running.container, running.paused).await {
+                tracing::debug!(container = %running.container, %error, "neither frozen nor let go on");
+            }
             engine.serve_names(container).await;
             health::watch(engine, container);
         }

@@ -84,6 +84,8 @@ impl Inner {
             return Ok(());
         }
         self.send(container, SIGKILL, true).await?;
+        let (cgroups, cgroup) = (self.cgroups.clone(), container.record.cgroup.clone());
+        blocking(move || cgroups.let_die(&cgroup)).await;
         match tokio::time::timeout(KILL_PATIENCE, container.ended()).await {
             Ok(_) => Ok(()),
             Err(_) => {

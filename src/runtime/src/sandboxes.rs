@@ -11,7 +11,7 @@ use cri::wire::{Request, SHM, SOCKET, SharedIpc, ShimConfig};
 use cri::{Connection, CriError, Result, RuntimeEvent, SandboxConfig, SandboxId, SandboxStatus};
 use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,7 +97,8 @@ impl Inner {
         self.cgroups.make_for_members(&self.shim_cgroup(id))?;
         // not before: while that waits nobody makes a cgroup. The shim's own move will find the wait over, or nearly
         self.expect_moves();
-        private_dir(&self.paths.sandbox_run(id))?;
+        let run = self.paths.sandbox_run(id);
+        private_dir(&run)?;
         let etc = self.paths.sandbox_etc(id);
         private_dir(&etc)?;
         let hostname = format!("{}\n", config.hostname);
@@ -106,6 +107,8 @@ impl Inner {
         for (name, text) in files {
             if let Some(text) = text {
                 std::fs::write(etc.join(name), text)?;
+                // where an older version looks, to which somebody may go back under a pod that runs
+                link(&etc.join(name), &run.join(name))?;
             }
         }
         if !config.log_directory.as_os_str().is_empty() {
@@ -285,6 +288,14 @@ fn sysctls(config: &SandboxConfig) -> BTreeMap<String, String> {
 /// Below the profile's cgroup: of all its shims.
 pub fn shims_of(cgroup: &str) -> String {
     format!("{cgroup}/shims")
+}
+
+/// In the place of whatever an older version left there.
+fn link(to: &Path, at: &Path) -> io::Result<()> {
+    match std::fs::remove_file(at) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => symlink(to, at),
+    }
 }
 
 /// A cgroup parent becomes a path below the profile's own cgroup and must stay there.

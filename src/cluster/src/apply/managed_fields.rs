@@ -4,8 +4,8 @@
 
 use crate::Target;
 use crate::clock::now;
+use ::api::Status;
 use ::api::apply::{ApplyError, Entry, Operation, Who, create, update};
-use ::api::{Object, Status};
 use bytes::Bytes;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
 use kinds::{Instance, Subresource};
@@ -58,7 +58,6 @@ pub(crate) fn of_updated(
     target: &Target,
     written: Option<Vec<ManagedFieldsEntry>>,
     new: &dyn Instance,
-    current: &Object,
     old: &dyn Instance,
 ) -> Result<Option<Vec<ManagedFieldsEntry>>, Status> {
     // who writes a part of the object writes none, whatever he sends
@@ -77,7 +76,8 @@ pub(crate) fn of_updated(
     };
     let stamp = Stamp::of(target);
     let who = stamp.who(manager, target);
-    let (before, after) = (target.version.present(current.bytes()), bytes_of(target, new)?);
+    // not what is stored: that may lack a default of today's, which is nobody's change
+    let (before, after) = (bytes_of(target, old)?, bytes_of(target, new)?);
     let (before, after) = differing(&before, &after).map_err(Status::internal)?;
     Ok(kept(update(&before, &after, entries, who, target.version.schema())))
 }

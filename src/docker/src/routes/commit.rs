@@ -1,5 +1,6 @@
 //! `docker commit`: a container's writable directory becomes the top layer of an image.
 
+use super::lifecycle::to_the_end;
 use crate::error::{ApiError, Result};
 use crate::model::Config;
 use crate::plan;
@@ -14,6 +15,16 @@ use std::sync::Arc;
 pub(super) async fn commit(mut request: ApiRequest) -> ApiResponse {
     let changed: Option<Config> = request.json_if_any().await?;
     let container = request.engine.container(request.query.get("container").unwrap_or_default())?;
+    // a client that hangs up leaves nobody frozen
+    let id = to_the_end(async move { committed(&request, &container, changed).await }).await?;
+    with_status(StatusCode::CREATED, &value!({"Id": id}))
+}
+
+async fn committed(
+    request: &ApiRequest,
+    container: &Arc<Container>,
+    changed: Option<Config>,
+) -> Result<String> {
     let record = container.record();
     let pause = request.query.get("pause").is_none_or(|_| request.query.flag("pause"));
     let mut frozen =
@@ -22,11 +33,11 @@ pub(super) async fn commit(mut request: ApiRequest) -> ApiResponse {
         match request.engine.runtime.freeze_container(run, true).await {
             Ok(()) => request.engine.events.container("pause", &record, &[]),
             // it has just ended
-            Err(_) if request.engine.has_ended(&container, run).await => frozen = None,
+            Err(_) if request.engine.has_ended(container, run).await => frozen = None,
             Err(error) => return Err(error.into()),
         }
     }
-    let made = commit_paused(&request, &container, &record, changed).await;
+    let made = commit_paused(request, container, &record, changed).await;
     if let Ok(id) = &made {
         let reference = request.query.get("repo").unwrap_or_default().to_owned();
         let more = [
@@ -36,14 +47,15 @@ pub(super) async fn commit(mut request: ApiRequest) -> ApiResponse {
         ];
         request.engine.events.container("commit", &record, &more);
     }
-    if let Some(run) = &frozen {
-        match request.engine.runtime.freeze_container(run, false).await {
-            Err(error) if !request.engine.has_ended(&container, run).await => return Err(error.into()),
+    // who was paused meanwhile stays so
+    let is_paused = container.see(|r| r.running().is_some_and(|running| running.paused));
+    if let Some(run) = frozen.filter(|_| !is_paused) {
+        match request.engine.runtime.freeze_container(&run, false).await {
+            Err(error) if !request.engine.has_ended(container, &run).await => return Err(error.into()),
             _ => request.engine.events.container("unpause", &record, &[]),
         }
     }
-    let id = made?;
-    with_status(StatusCode::CREATED, &value!({"Id": id}))
+    made
 }
 
 async fn commit_paused(

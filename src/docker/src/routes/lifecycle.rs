@@ -13,7 +13,9 @@ use serde_json::json as value;
 use std::sync::Arc;
 
 /// To its end, even where the client hangs up before.
-async fn to_the_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+pub(super) async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
     tokio::spawn(work).await.unwrap_or_else(|e| Err(ApiError::failed("the engine's own fault", e)))
 }
 

@@ -43,13 +43,17 @@ pub struct FakeRuntime {
     /// How many were told to start, and who holds them up in it.
     pub starting: AtomicUsize,
     pub start_gate: tokio::sync::Mutex<()>,
+    /// What was last asked for, and who holds up whoever freezes.
+    pub frozen: watch::Sender<bool>,
+    pub freeze_gate: tokio::sync::Mutex<()>,
 }
 
 impl FakeRuntime {
     pub fn new() -> Arc<Self> {
         let (state, events) = (Mutex::default(), broadcast::Sender::new(64));
-        let (starting, start_gate) = Default::default();
-        Arc::new(FakeRuntime { state, events, gate: Notify::new(), starting, start_gate })
+        let (starting, start_gate, freeze_gate) = Default::default();
+        let (gate, frozen) = (Notify::new(), watch::Sender::new(false));
+        Arc::new(FakeRuntime { state, events, gate, starting, start_gate, frozen, freeze_gate })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -273,8 +277,13 @@ impl Runtime for FakeRuntime {
         self.with(id, |fake| Self::status(&id.0, fake))
     }
 
-    async fn freeze_container(&self, id: &ContainerId, _: bool) -> Result<()> {
-        self.with(id, |_| ())
+    async fn freeze_container(&self, id: &ContainerId, frozen: bool) -> Result<()> {
+        self.with(id, |_| ())?;
+        self.frozen.send_replace(frozen);
+        if frozen {
+            drop(self.freeze_gate.lock().await);
+        }
+        Ok(())
     }
 
     async fn limit_container(&self, id: &ContainerId, _: &Resources) -> Result<()> {

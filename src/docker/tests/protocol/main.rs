@@ -142,6 +142,46 @@ async fn a_container_runs_when_its_process_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_in_a_commit_leaves_nobody_frozen() {
+    let Some(world) = World::open("hangs-up").await else { return };
+    world.docker(&["run", "-d", "--name", "web", "busybox", "wait"]).await.fine();
+    let mut frozen = world.runtime.frozen.subscribe();
+    let held = world.runtime.freeze_gate.lock().await;
+    let client = world.send("POST /v1.50/commit?container=web&repo=cut HTTP/1.1", "{}").await;
+    frozen.wait_for(|frozen| *frozen).await.unwrap();
+    drop(client);
+    // the engine has seen by then that it is gone
+    for _ in 0..20 {
+        assert_eq!(world.ask("GET /_ping", "").await.0, 200);
+    }
+    drop(held);
+    let thawed = frozen.wait_for(|frozen| !*frozen);
+    tokio::time::timeout(Duration::from_secs(20), thawed).await.expect("it goes on").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_starts_finds_frozen_who_is_paused_and_nobody_else() {
+    let Some(mut world) = World::open("thaws").await else { return };
+    world.docker(&["run", "-d", "--name", "web", "busybox", "wait"]).await.fine();
+    let runtime = world.runtime.clone();
+    for paused in [false, true] {
+        if paused {
+            world.docker(&["pause", "web"]).await.fine();
+        }
+        world.stop().await;
+        // as an engine left it that was killed in a commit, or before it wrote down what it did
+        runtime.frozen.send_replace(!paused);
+        let mut frozen = runtime.frozen.subscribe();
+        world.start().await;
+        let put_right = frozen.wait_for(|frozen| *frozen == paused);
+        tokio::time::timeout(Duration::from_secs(20), put_right)
+            .await
+            .expect("as it is written down")
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stop_kill_pause_and_remove() {
     let Some(world) = World::open("life").await else { return };
     world

@@ -87,6 +87,15 @@ impl Hierarchies {
     }
 }
 
+impl Hierarchies {
+    /// Who was killed where he is frozen dies when he goes on. On v2 the kernel lets him.
+    pub fn let_die(&self, path: &str) {
+        if let (Hierarchies::V1(_), Some(freezer)) = (self, self.of("freezer")) {
+            thaw(&freezer.join(path));
+        }
+    }
+}
+
 /// With everything below: a cgroup that was frozen by itself stays so when its parent is thawed, and nobody dies in it.
 fn thaw(freezer: &Path) {
     for entry in std::fs::read_dir(freezer).into_iter().flatten().flatten() {

@@ -74,6 +74,18 @@ pub fn a_program_that_does_not_come() {
     });
 }
 
+pub fn one_that_is_frozen_is_killed() {
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("frozen")).await.unwrap();
+        let id = start(&runtime, &sandbox.id, shell("c", "exec sleep 1000")).await;
+        runtime.freeze_container(&id, true).await.unwrap();
+        runtime.stop_container(&id, Duration::ZERO, None).await.unwrap();
+        let state = runtime.container(&id).await.unwrap().state;
+        assert!(matches!(state, ContainerState::Exited { exit_code: 137, .. }), "{state:?}");
+    });
+}
+
 pub fn is_what_was_asked_for() {
     let image = r#"{"User":"web","Env":["PATH=/bin","GREETING=hi"],"WorkingDir":"/made/for/me","Volumes":{"/data":{}},"StopSignal":"SIGUSR1"}"#;
     world::with_image(image, |world| async move {
@@ -121,8 +133,11 @@ pub fn is_what_was_asked_for() {
         assert_eq!(said("cat /etc/hosts; hostname").await, "127.0.0.1\tlocalhost\ntwo\n");
         // on the disk: what a container writes there takes none of the memory that the run directory is
         let on_disk = world.config.state_dir.join("sandboxes").join(&sandbox.id.0).join("etc/hosts");
-        let number = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(on_disk).unwrap());
+        let number = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&on_disk).unwrap());
         assert_eq!(said("stat -c %i /etc/hosts").await, format!("{number}\n"));
+        // and older versions, to which one may go back, find it
+        let run = world.config.run_dir.join(&sandbox.id.0[..32]);
+        assert_eq!(std::fs::read_link(run.join("hosts")).unwrap(), on_disk);
         assert_eq!(said("(echo x > /etc/bound) 2>/dev/null || echo no").await, "no\n");
         assert_eq!(
             said("echo x > /scratch/y; echo x > /dev/shm/z; cat /scratch/y /dev/shm/z").await,
