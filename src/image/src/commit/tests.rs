@@ -59,6 +59,8 @@ async fn a_containers_changes_become_a_layer_with_the_same_marks() {
 
 #[test]
 fn an_image_has_no_more_layers_than_a_mount() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _unpacks_in = runtime.enter();
     let t = store();
     let mut draft = Draft::scratch();
     let tar = Tar::new().file("a", "abc").bytes();

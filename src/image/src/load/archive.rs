@@ -2,7 +2,7 @@
 //! manifests, which may come last, say what it is.
 
 use super::Unpacking;
-use super::contents::Contents;
+use super::contents::{Contents, MAX_SMALL};
 use crate::Digest;
 use crate::error::{ImageError, Result, out_of_io};
 use crate::manifest::MAX_CONFIG;
@@ -13,8 +13,6 @@ use std::io::{BufReader, Cursor, Read};
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-/// Bytes of all manifests and configurations of an archive together, and of the names in it.
-pub(super) const MAX_SMALL: u64 = 64 << 20;
 /// Archives with more files than this hold something else.
 const MAX_ENTRIES: usize = 100_000;
 /// Layers that unpack at a time while the archive is read on.

@@ -1,9 +1,11 @@
 //! What is read of an archive or a directory: its files, and the images that they are parts of.
 
-use super::archive::MAX_SMALL;
 use crate::error::{ImageError, Result};
 use crate::unpack::Unpacked;
 use crate::{Digest, ImageRef};
+
+/// Bytes of all manifests and configurations of an archive together, and of the names in it.
+pub(super) const MAX_SMALL: u64 = 64 << 20;
 
 /// Where the parts of images lie: an archive that was read, or a directory.
 pub(super) trait Contents {
