@@ -20,6 +20,7 @@ use kinds::{Version, key_of};
 use outline::Outline;
 pub(crate) use serving::Definitions;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "custom-resource-definition-controller";
@@ -63,7 +64,11 @@ pub(crate) async fn run(cluster: Cluster, definitions: Definitions, stop: Cancel
     let reconciler = (client, Arc::new(definitions), controller.queue());
     controller
         .run(stop, reconciler, |(client, definitions, queue), key| async move {
-            if let Some(version) = reconcile(&client, &definitions, &queue, &key).await? {
+            // a definition is parsed when it is new, and again with each write of it: that takes its time where it is large
+            let (runtime, asked) = (Handle::current(), (client.clone(), queue.clone(), key.clone()));
+            let work = move || runtime.block_on(reconcile(&asked.0, &definitions, &asked.1, &asked.2));
+            let waits_for = tokio::task::spawn_blocking(work).await.map_err(Status::internal)??;
+            if let Some(version) = waits_for {
                 tokio::spawn(wake_when_one_went(client, version, queue, key));
             }
             Ok::<(), Status>(())
@@ -103,15 +108,12 @@ async fn wake_when_one_went(
 /// The kind whose objects the definition still waits for.
 async fn reconcile(
     client: &Client,
-    definitions: &Arc<Definitions>,
+    definitions: &Definitions,
     queue: &WorkQueue<ObjectKey>,
     key: &ObjectKey,
 ) -> Result<Option<Arc<Version>>, Status> {
     let all = client.cluster().informer::<Outline>().list(None);
-    let (definitions, cluster, each) = (definitions.clone(), client.cluster().clone(), all.clone());
-    // a large schema takes its time
-    let served = tokio::task::spawn_blocking(move || definitions.serve(&cluster, &each));
-    let outcome = served.await.map_err(Status::internal)?;
+    let outcome = definitions.serve(client.cluster(), &all);
     outcome.served_again.iter().for_each(|name| queue.add(ObjectKey::cluster(name)));
     let definition = all.iter().map(|outline| &outline.0).find(|d| key_of(&d.metadata) == *key);
     let Some(definition) = definition else { return Ok(None) };
