@@ -59,7 +59,7 @@ pub(crate) fn references(json: &str) -> Vec<String> {
 /// What the program does not bring along of a resource.
 fn of(resource: &Resource, custom: fn(&Value) -> Option<Value>) -> Vec<(String, String)> {
     let own = resource.schema().map(|schema| {
-        let schema = serde_json::from_str(schema).ok();
+        let schema: Option<Value> = serde_json::from_str(schema).ok();
         let mut shown = schema
             .as_ref()
             .and_then(custom)

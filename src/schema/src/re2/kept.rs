@@ -25,8 +25,12 @@ impl Room {
     }
 
     fn take(&'static self, pattern: &Pattern) -> bool {
-        let sum = |in_use: usize| in_use.checked_add(pattern.bound()).filter(|sum| *sum <= self.most);
-        self.in_use.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum).is_ok()
+        let bytes = pattern.bound();
+        let is_room = self.in_use.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.most;
+        if !is_room {
+            self.in_use.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        is_room
     }
 }
 
