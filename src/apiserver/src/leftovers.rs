@@ -61,8 +61,11 @@ impl Leftovers {
     /// Gives back what the answer leaves, where it is large.
     pub(crate) fn follow<B: Body>(&self, answer: Response<B>) -> Response<Followed<B>> {
         let weight = if answer.headers().contains_key(header::CONTENT_ENCODING) { PACKED } else { 1 };
+        // one that is handed out in pieces says so there
+        let length = answer.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        let length = length.and_then(|length| length.parse::<u64>().ok());
         answer.map(|body| {
-            let whole = body.size_hint().exact();
+            let whole = body.size_hint().exact().or(length);
             Followed {
                 is_stream: whole.is_none(),
                 bytes: whole.unwrap_or_default(),
@@ -151,6 +154,11 @@ mod tests {
         packed.headers_mut().insert(header::CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
         drop(leftovers.follow(packed));
         assert_eq!(given().await, 1, "packed");
+        let mut in_pieces =
+            Response::new(StreamBody::new(stream::empty::<Result<Frame<Bytes>, Infallible>>()));
+        in_pieces.headers_mut().insert(header::CONTENT_LENGTH, LARGE_ANSWER.into());
+        drop(leftovers.follow(in_pieces));
+        assert_eq!(given().await, 1, "one in pieces that nobody has read");
         let held = answer(LARGE_ANSWER);
         assert_eq!(given().await, 0, "one that is still there");
         drop(held);
