@@ -72,6 +72,18 @@ pub fn after_acceptance(
     (new != old).then_some(new)
 }
 
+/// The status of one that is not served as there is no memory for it: `why` in words. `None` where nothing is new.
+pub fn without_memory(
+    definition: &CustomResourceDefinition,
+    why: &str,
+    now: &Time,
+) -> Option<CustomResourceDefinitionStatus> {
+    let old = definition.status.clone().unwrap_or_default();
+    let mut new = old.clone();
+    set(&mut new, ESTABLISHED, false, "InsufficientMemory", why, now);
+    (new != old).then_some(new)
+}
+
 /// The status while the objects go, and when they are gone.
 pub fn while_deleting(
     definition: &CustomResourceDefinition,

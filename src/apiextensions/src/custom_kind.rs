@@ -20,20 +20,64 @@ use std::sync::Arc;
 /// # Errors
 /// In words: a schema that is not structural, which the definition's validation refuses, may still be stored.
 pub fn kinds_of(definition: &CustomResourceDefinition) -> Result<Vec<Arc<Version>>, String> {
-    let served = definition.spec.versions.iter().filter(|version| version.served);
-    let read_schemas = Arc::new(read_schemas(definition));
-    served.map(|version| kind_of(definition, version, &read_schemas).map(SchemaKind::into_version)).collect()
+    Ok(measured_kinds_of(definition)?.0)
 }
 
-/// Of all versions, for objects may be stored in one that is served no more.
-fn read_schemas(definition: &CustomResourceDefinition) -> BTreeMap<String, Arc<Schema>> {
+/// The same, and about how many bytes they hold for as long as they are served.
+///
+/// # Errors
+/// As [`kinds_of`].
+pub fn measured_kinds_of(
+    definition: &CustomResourceDefinition,
+) -> Result<(Vec<Arc<Version>>, usize), String> {
     let spec = &definition.spec;
-    let with_defaults = spec.versions.iter().filter_map(|version| {
-        let schema = structural(&published(version).ok()?).ok()?;
-        let api_version = format!("{}/{}", spec.group, version.name);
-        schema.has_defaults().then(|| (api_version, Arc::new(schema)))
+    let mut read_schemas = BTreeMap::new();
+    let mut served = Vec::new();
+    let mut bytes = 0;
+    for version in &spec.versions {
+        let parsed = parsed(version);
+        // of all versions, for objects may be stored in one that is served no more
+        if let Ok((_, schema)) = &parsed
+            && schema.has_defaults()
+        {
+            read_schemas.insert(format!("{}/{}", spec.group, version.name), schema.clone());
+        }
+        if version.served {
+            let (published, schema) = parsed?;
+            // once more in the documents that show it
+            bytes += 2 * published.len() + schema.footprint();
+            served.push((version, published, schema));
+        } else if let Ok((_, schema)) = parsed.as_ref()
+            && schema.has_defaults()
+        {
+            bytes += schema.footprint();
+        }
+    }
+    let read_schemas = Arc::new(read_schemas);
+    let kinds = served.into_iter().map(|(version, published, schema)| {
+        kind_of(definition, version, published, schema, &read_schemas).into_version()
     });
-    with_defaults.collect()
+    Ok((kinds.collect(), bytes))
+}
+
+/// The kinds of a definition whose schemas are not looked at: whoever deletes it must find its objects, however large it is.
+pub fn kinds_without_schemas(definition: &CustomResourceDefinition) -> Vec<Arc<Version>> {
+    let anything = Schema { kind: schema::Type::Object, preserve_unknown: true, ..Schema::default() };
+    let (published, anything): (Arc<str>, _) = (ANYTHING.into(), Arc::new(anything));
+    let served = definition.spec.versions.iter().filter(|version| version.served);
+    let kinds = served.map(|version| {
+        kind_of(definition, version, published.clone(), anything.clone(), &Arc::default()).into_version()
+    });
+    kinds.collect()
+}
+
+const ANYTHING: &str = r#"{"type":"object","x-kubernetes-preserve-unknown-fields":true}"#;
+
+/// The schema as it was written, and what it says.
+fn parsed(version: &CustomResourceDefinitionVersion) -> Result<(Arc<str>, Arc<Schema>), String> {
+    let published = published(version)?;
+    let schema = structural(&published)?;
+    Ok((published.to_string().into(), Arc::new(schema)))
 }
 
 fn published(version: &CustomResourceDefinitionVersion) -> Result<Value, String> {
@@ -44,7 +88,7 @@ fn published(version: &CustomResourceDefinitionVersion) -> Result<Value, String>
 }
 
 fn structural(published: &Value) -> Result<Schema, String> {
-    schema::from_openapi(published, "openAPIV3Schema").map_err(|errors| {
+    schema::from_stored(published, "openAPIV3Schema").map_err(|errors| {
         let first = errors.into_causes().into_iter().next();
         first.map_or_else(String::new, |cause| format!("{}: {}", cause.field, cause.message))
     })
@@ -63,12 +107,12 @@ fn conversion_of(definition: &CustomResourceDefinition, stored_version: &str) ->
 fn kind_of(
     definition: &CustomResourceDefinition,
     version: &CustomResourceDefinitionVersion,
+    published: Arc<str>,
+    schema: Arc<Schema>,
     read_schemas: &Arc<BTreeMap<String, Arc<Schema>>>,
-) -> Result<SchemaKind, String> {
+) -> SchemaKind {
     let spec = &definition.spec;
     let stored = spec.versions.iter().find(|v| v.storage).unwrap_or(version);
-    let published = published(version)?;
-    let schema = structural(&published)?;
     let (rules, _) = expressions::Rules::compile(&schema, "openAPIV3Schema");
     let parts = version.subresources.clone().unwrap_or_default();
     let mut subresources = Vec::new();
@@ -114,19 +158,19 @@ fn kind_of(
             .unwrap_or_else(|| format!("{}/{} {} is deprecated", spec.group, version.name, spec.names.kind))
     });
     let stored_version = format!("{}/{}", spec.group, stored.name);
-    Ok(SchemaKind {
+    SchemaKind {
         conversion: conversion_of(definition, &stored_version),
         info,
-        schema: SchemaRef::Own(Arc::new(schema)),
+        schema: SchemaRef::Own(schema),
         rules,
         stored_version,
         read_schemas: read_schemas.clone(),
         scale: parts.scale.as_ref().and_then(scale_paths),
         printer: printer(version.additional_printer_columns.as_deref().unwrap_or_default()),
         selectable,
-        origin: Origin::Definition { published: Arc::new(published) },
+        origin: Origin::Definition { published },
         deprecation: deprecated,
-    })
+    }
 }
 
 fn scale_paths(scale: &CustomResourceSubresourceScale) -> Option<ScalePaths> {

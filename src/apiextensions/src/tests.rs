@@ -1,4 +1,4 @@
-use crate::{conditions, kinds_of, names};
+use crate::{conditions, kinds_of, kinds_without_schemas, measured_kinds_of, names};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kinds::{ErrorList, FieldValidation, Subresource, Version};
@@ -333,4 +333,26 @@ fn what_was_stored_before_a_default_came_is_read_with_it() {
     }
     let without = served([json!({"type": "string"}), json!({"type": "string"})]);
     assert_eq!(without[0].present(stored.bytes()), *stored.bytes(), "nobody reads what has no defaults");
+}
+
+#[test]
+fn what_has_no_memory_is_not_established_and_its_objects_are_found() {
+    let now = Time("2026-01-01T00:00:00Z".parse().unwrap());
+    let mut definition = definition();
+    definition.status = conditions::after_acceptance(&definition, None, Ok(()), &now);
+    definition.status = conditions::without_memory(&definition, "no room", &now);
+    assert!(!conditions::is_true(&definition, conditions::ESTABLISHED));
+    assert!(conditions::is_true(&definition, conditions::NAMES_ACCEPTED));
+    assert_eq!(conditions::without_memory(&definition, "no room", &now), None, "nothing is new");
+    definition.status = conditions::after_acceptance(&definition, None, Ok(()), &now);
+    assert!(conditions::is_true(&definition, conditions::ESTABLISHED), "there is room again");
+    let (kinds, bytes) = measured_kinds_of(&definition).unwrap();
+    let without = kinds_without_schemas(&definition);
+    let storages =
+        |kinds: &[Arc<Version>]| kinds.iter().map(|kind| kind.info().storage.clone()).collect::<Vec<_>>();
+    assert_eq!(storages(&without), storages(&kinds));
+    let written = kinds.iter().filter_map(|kind| kind.published_schema()).map(str::len).sum::<usize>();
+    assert!(bytes > 2 * written, "{bytes} for {written} in JSON");
+    let object = decode(&without[0], &cron(json!({"cronSpec": "x", "anything": 1})));
+    assert_eq!(object.meta().name.as_deref(), Some("a"));
 }

@@ -34,6 +34,7 @@ mod issuers;
 mod kinds_table;
 mod kubelet_port;
 mod kubelet_server;
+mod leftovers;
 mod metrics;
 mod negotiate;
 mod objects;

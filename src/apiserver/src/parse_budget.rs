@@ -4,11 +4,10 @@
 
 use crate::body::{self, MOST_VALUES};
 use crate::incoming::BodySeat;
+use crate::leftovers::Leftovers;
 use api::Status;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -21,22 +20,15 @@ const LONG_BODY: usize = 128 * 1024;
 const LONG_VALUES: usize = 10_000;
 /// After this many values the allocator holds tens of megabytes that nobody uses.
 const LEFTOVER_VALUES: usize = 30_000;
-/// What comes close behind is given back with it.
-const QUIET: Duration = Duration::from_secs(1);
-/// So often it is put off, where it never gets quiet.
-const MOST_DELAYS: usize = 10;
 
 pub(crate) struct ParseBudget {
     permits: Arc<Semaphore>,
-    give_back: fn(),
-    /// Bodies since memory was given back.
-    leftovers: Arc<AtomicUsize>,
+    leftovers: Leftovers,
 }
 
 impl ParseBudget {
-    /// `give_back` returns to the kernel what the allocator keeps.
-    pub(crate) fn new(give_back: fn()) -> Self {
-        ParseBudget { permits: Arc::new(Semaphore::new(MOST_AT_ONCE)), give_back, leftovers: Arc::default() }
+    pub(crate) fn new(leftovers: Leftovers) -> Self {
+        ParseBudget { permits: Arc::new(Semaphore::new(MOST_AT_ONCE)), leftovers }
     }
 
     /// Does what reads the body, when there is room for it. Until then it has its places among those that were sent. `is_long` is work
@@ -64,39 +56,18 @@ impl ParseBudget {
         let handle = Handle::current();
         let done = tokio::task::spawn_blocking(move || handle.block_on(work)).await;
         if values >= LEFTOVER_VALUES {
-            self.give_back_soon();
+            self.leftovers.give_back_soon();
         }
         done.map_err(Status::internal)?
-    }
-
-    /// The last time a moment after the last large body.
-    fn give_back_soon(&self) {
-        if self.leftovers.fetch_add(1, Ordering::AcqRel) > 0 {
-            return;
-        }
-        let (give_back, leftovers) = (self.give_back, self.leftovers.clone());
-        tokio::spawn(async move {
-            let mut delays = 0;
-            loop {
-                let seen = leftovers.load(Ordering::Acquire);
-                tokio::time::sleep(QUIET).await;
-                if leftovers.load(Ordering::Acquire) != seen && delays < MOST_DELAYS {
-                    delays += 1;
-                    continue;
-                }
-                delays = 0;
-                let _ = tokio::task::spawn_blocking(give_back).await;
-                if leftovers.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-                    return;
-                }
-            }
-        });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::leftovers::{MOST_DELAYS, QUIET};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     fn list_of(values: usize) -> Vec<u8> {
         format!("[{}0]", "0,".repeat(values)).into_bytes()
@@ -111,7 +82,7 @@ mod tests {
             ("many values", list_of(LONG_VALUES), false, false),
             ("long", format!("\"{}\"", "x".repeat(LONG_BODY)).into_bytes(), false, false),
         ] {
-            let budget = ParseBudget::new(|| {});
+            let budget = ParseBudget::new(Leftovers::new(|| {}));
             let on = budget
                 .run("", &body, None, is_long, async { Ok(std::thread::current().id()) })
                 .await
@@ -124,7 +95,7 @@ mod tests {
     async fn who_comes_when_too_much_is_parsed_waits() {
         static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
         static MOST: AtomicUsize = AtomicUsize::new(0);
-        let budget = ParseBudget::new(|| {});
+        let budget = ParseBudget::new(Leftovers::new(|| {}));
         let work = || async {
             MOST.fetch_max(1 + AT_ONCE.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -140,7 +111,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn memory_is_given_back_once_after_large_bodies() {
         static GIVEN: AtomicUsize = AtomicUsize::new(0);
-        let budget = ParseBudget::new(|| _ = GIVEN.fetch_add(1, Ordering::SeqCst));
+        let budget = ParseBudget::new(Leftovers::new(|| _ = GIVEN.fetch_add(1, Ordering::SeqCst)));
         for values in [LEFTOVER_VALUES, LEFTOVER_VALUES, 5] {
             budget.run("", &list_of(values), None, false, async { Ok(()) }).await.unwrap();
         }
@@ -151,7 +122,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn large_bodies_without_an_end_do_not_put_it_off() {
         static GIVEN: AtomicUsize = AtomicUsize::new(0);
-        let budget = ParseBudget::new(|| _ = GIVEN.fetch_add(1, Ordering::SeqCst));
+        let budget = ParseBudget::new(Leftovers::new(|| _ = GIVEN.fetch_add(1, Ordering::SeqCst)));
         for _ in 0..=2 * (MOST_DELAYS + 2) {
             budget.run("", &list_of(LEFTOVER_VALUES), None, false, async { Ok(()) }).await.unwrap();
             tokio::time::sleep(QUIET / 2).await;

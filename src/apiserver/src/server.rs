@@ -7,6 +7,7 @@ use crate::discovery::cache::AggregatedDiscovery;
 use crate::health_state::Health;
 use crate::incoming::IncomingBodies;
 use crate::issuers::Issuers;
+use crate::leftovers::Leftovers;
 use crate::metrics::{ConfigFile, Metrics};
 use crate::openapi_cache::OpenapiCache;
 use crate::parse_budget::ParseBudget;
@@ -32,6 +33,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use tokio::net::{TcpListener, TcpStream};
@@ -56,7 +58,7 @@ pub struct EdgeConfig {
     pub ready: watch::Receiver<bool>,
     /// How it is set, as upstream's flags say it: `/flagz` shows them, so none holds a secret.
     pub flags: BTreeMap<&'static str, String>,
-    /// Returns to the kernel what the allocator keeps: called after large bodies.
+    /// Returns to the kernel what the allocator keeps: called after large bodies and answers.
     pub give_back_memory: fn(),
 }
 
@@ -81,6 +83,7 @@ impl ApiServer {
         config: EdgeConfig,
     ) -> Result<Self, ServeError> {
         let tls = acceptor(&config)?;
+        let leftovers = Leftovers::new(config.give_back_memory);
         let edge = ServerState {
             cluster,
             pods,
@@ -94,7 +97,8 @@ impl ApiServer {
             stop: OnceLock::new(),
             metrics: Metrics::default(),
             flags: config.flags,
-            parsing: ParseBudget::new(config.give_back_memory),
+            parsing: ParseBudget::new(leftovers.clone()),
+            leftovers,
             openapi: OpenapiCache::default(),
             front_proxy: config.front_proxy,
             aggregated: aggregator::documents::Documents::default(),
@@ -157,15 +161,18 @@ impl ApiServer {
         let peer = Arc::new(Peer { certified, certified_until, address, seat, user_seat });
         peer.recognise();
         let filtered = TowerToHyperService::new(warp::service(self.filter()));
+        let leftovers = self.edge.leftovers.clone();
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+            let leftovers = leftovers.clone();
             request.extensions_mut().insert(peer.clone());
             name_host(&mut request);
             let answer = has_path(&request).then(|| Service::call(&filtered, request));
             async move {
-                match answer {
-                    Some(answer) => answer.await,
-                    None => Ok(responses::refusal(&responses::method_not_allowed())),
-                }
+                let answer: Response = match answer {
+                    Some(answer) => answer.await?,
+                    None => responses::refusal(&responses::method_not_allowed()),
+                };
+                Ok::<_, Infallible>(leftovers.follow(answer))
             }
         });
         serve_http(stream, service, Some(seats.user), &stop).await;

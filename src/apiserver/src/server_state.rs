@@ -6,6 +6,7 @@ use crate::discovery::cache::AggregatedDiscovery;
 use crate::health_state::Health;
 use crate::incoming::IncomingBodies;
 use crate::issuers::Issuers;
+use crate::leftovers::Leftovers;
 use crate::metrics::Metrics;
 use crate::openapi_cache::OpenapiCache;
 use crate::parse_budget::ParseBudget;
@@ -38,6 +39,7 @@ pub(crate) struct ServerState {
     /// Upstream's names, and values that say how this server is set.
     pub(crate) flags: BTreeMap<&'static str, String>,
     pub(crate) parsing: ParseBudget,
+    pub(crate) leftovers: Leftovers,
     pub(crate) openapi: OpenapiCache,
     pub(crate) front_proxy: Option<ClientIdentity>,
     /// What extension API servers told of themselves.

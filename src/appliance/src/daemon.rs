@@ -162,7 +162,7 @@ async fn serve(
     let stop = CancellationToken::new();
     let components = stop.child_token();
     let (ready, is_ready) = watch::channel(false);
-    let config = controllers_config(paths, &certificates, &services);
+    let config = controllers_config(paths, settings, &certificates, &services);
     let mut running = controllers::start(&cluster, &config, &components);
     running.spawn(scheduler::run(cluster.clone(), files.profiles, components.clone()));
     let kubelet_listener = listen_for_kubelet(node_ip, step).await;
@@ -229,6 +229,7 @@ async fn serve(
 
 fn controllers_config(
     paths: &Paths,
+    settings: &Settings,
     certificates: &Certificates,
     services: &NodeServices,
 ) -> ControllersConfig {
@@ -237,6 +238,7 @@ fn controllers_config(
         front_proxy_ca_pem: certificates.front_proxy_ca_pem.clone(),
         authority: Arc::new(crate::signer::Signer::new(paths)),
         service_network: services.service_network(),
+        definitions_memory: daemon_memory::for_definitions(settings.daemon_memory),
     }
 }
 

@@ -100,6 +100,12 @@ pub(crate) fn for_objects(memory: DaemonMemory) -> Option<usize> {
     limit(memory).map(|bytes| usize::try_from(bytes / 3).unwrap_or(usize::MAX))
 }
 
+/// What the kinds of all CustomResourceDefinitions may take of it, in bytes, beside their being stored. A thousand of an everyday size
+/// have room in what it is of one gibibyte.
+pub(crate) fn for_definitions(memory: DaemonMemory) -> Option<usize> {
+    limit(memory).map(|bytes| usize::try_from(bytes / 5).unwrap_or(usize::MAX))
+}
+
 /// Puts this process under its limit.
 ///
 /// # Errors

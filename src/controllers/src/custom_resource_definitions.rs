@@ -2,11 +2,14 @@
 //! they do.
 //!
 //! The registry is changed before the status says `Established`: who waits for the condition finds the kind. What is
-//! stored is served before the first request is answered: see [`serve_stored`].
+//! stored is served before the first request is answered: see [`serve_stored`]. What there is no memory for is not served until there
+//! is, and its status says so.
+
+mod outline;
+mod serving;
 
 use api::{GroupResource, ObjectKey, ResourceVersion, Status};
-use apiextensions::conditions::{self, CLEANUP, Cleanup, ESTABLISHED};
-use apiextensions::names;
+use apiextensions::conditions::{self, CLEANUP, Cleanup};
 use cluster::roles::{ALL, ComponentRole, rule};
 use cluster::{
     Actor, Client, Cluster, Controller, DeleteOptions, ListParams, Target, WatchEvent, WatchParams,
@@ -14,9 +17,10 @@ use cluster::{
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kinds::{Version, key_of};
-use parking_lot::Mutex;
-use std::collections::HashMap;
+use outline::Outline;
+pub(crate) use serving::Definitions;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "custom-resource-definition-controller";
@@ -36,17 +40,14 @@ pub(crate) fn role() -> ComponentRole {
     )
 }
 
-/// Serves what is defined already. To be called before the API answers.
-pub(crate) fn serve_stored(cluster: &Cluster) -> Definitions {
-    let definitions = Definitions::default();
+/// Serves what is defined already, as far as there is memory for it. To be called before the API answers.
+pub(crate) fn serve_stored(cluster: &Cluster, memory: Option<usize>) -> Definitions {
+    let definitions = Definitions::within(memory);
     let target = Target::collection(&own_version(cluster), None);
     let listed = cluster.list(&Actor::root(), &target, &ListParams::default());
     let stored = listed.map(|list| list.objects).unwrap_or_default();
-    let all: Vec<Arc<CustomResourceDefinition>> = stored
-        .iter()
-        .filter_map(|object| object.decode_without_managed_fields().ok())
-        .map(Arc::new)
-        .collect();
+    let outlines = stored.iter().filter_map(|object| object.decode_without_managed_fields::<Outline>().ok());
+    let all: Vec<Arc<Outline>> = outlines.map(Arc::new).collect();
     definitions.serve(cluster, &all);
     definitions
 }
@@ -59,11 +60,15 @@ fn own_version(cluster: &Cluster) -> Arc<Version> {
 pub(crate) async fn run(cluster: Cluster, definitions: Definitions, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME).of_program("kube-apiserver"));
     // one at a time: who has a name is decided among all of them
-    let controller = Controller::new(NAME, &cluster).one_at_a_time().reconciles::<CustomResourceDefinition>();
+    let controller = Controller::new(NAME, &cluster).one_at_a_time().reconciles::<Outline>();
     let reconciler = (client, Arc::new(definitions), controller.queue());
     controller
         .run(stop, reconciler, |(client, definitions, queue), key| async move {
-            if let Some(version) = reconcile(&client, &definitions, &key).await? {
+            // a definition is parsed when it is new, and again with each write of it: that takes its time where it is large
+            let (runtime, asked) = (Handle::current(), (client.clone(), queue.clone(), key.clone()));
+            let work = move || runtime.block_on(reconcile(&asked.0, &definitions, &asked.1, &asked.2));
+            let waits_for = tokio::task::spawn_blocking(work).await.map_err(Status::internal)??;
+            if let Some(version) = waits_for {
                 tokio::spawn(wake_when_one_went(client, version, queue, key));
             }
             Ok::<(), Status>(())
@@ -104,12 +109,14 @@ async fn wake_when_one_went(
 async fn reconcile(
     client: &Client,
     definitions: &Definitions,
+    queue: &WorkQueue<ObjectKey>,
     key: &ObjectKey,
 ) -> Result<Option<Arc<Version>>, Status> {
-    let cluster = client.cluster();
-    let all = cluster.informer::<CustomResourceDefinition>().list(None);
-    let refused = definitions.serve(cluster, &all);
-    let Some(definition) = all.iter().find(|d| key_of(&d.metadata) == *key) else { return Ok(None) };
+    let all = client.cluster().informer::<Outline>().list(None);
+    let outcome = definitions.serve(client.cluster(), &all);
+    outcome.served_again.iter().for_each(|name| queue.add(ObjectKey::cluster(name)));
+    let definition = all.iter().map(|outline| &outline.0).find(|d| key_of(&d.metadata) == *key);
+    let Some(definition) = definition else { return Ok(None) };
     if definition.metadata.deletion_timestamp.is_some() {
         return clean_up(client, definition).await;
     }
@@ -124,15 +131,15 @@ async fn reconcile(
         };
         unless_gone(client.api::<CustomResourceDefinition>().modify(key, add).await)?;
     }
-    let refusal = refused.get(&name_of(definition)).cloned().unwrap_or_default();
+    let refusal = outcome.refused.get(&name_of(definition)).cloned().unwrap_or_default();
     let set = |definition: &mut CustomResourceDefinition| {
+        let now = kinds::whole_second(jiff::Timestamp::now());
         let structural = refusal.not_structural.as_deref().map_or(Ok(()), Err);
-        if let Some(status) = conditions::after_acceptance(
-            definition,
-            refusal.conflict.as_ref(),
-            structural,
-            &kinds::whole_second(jiff::Timestamp::now()),
-        ) {
+        let status = match (&refusal.conflict, &refusal.too_large) {
+            (None, Some(why)) => conditions::without_memory(definition, why, &now),
+            (conflict, _) => conditions::after_acceptance(definition, conflict.as_ref(), structural, &now),
+        };
+        if let Some(status) = status {
             definition.status = Some(status);
         }
         Ok(())
@@ -198,67 +205,4 @@ fn stored_kind(cluster: &Cluster, definition: &CustomResourceDefinition) -> Opti
 
 fn name_of(definition: &CustomResourceDefinition) -> String {
     definition.metadata.name.clone().unwrap_or_default()
-}
-
-/// Why a definition is not served as it is.
-#[derive(Debug, Clone, Default)]
-struct Refused {
-    conflict: Option<names::Conflict>,
-    not_structural: Option<String>,
-}
-
-/// A definition's kinds, made once for each generation of it.
-#[derive(Default)]
-pub(crate) struct Definitions {
-    made: Mutex<HashMap<String, Made>>,
-}
-
-struct Made {
-    uid: Option<String>,
-    generation: Option<i64>,
-    kinds: Result<Vec<Arc<Version>>, String>,
-}
-
-impl Definitions {
-    /// Serves all that can be served, those first that were served before; says of the others why not.
-    fn serve(&self, cluster: &Cluster, all: &[Arc<CustomResourceDefinition>]) -> HashMap<String, Refused> {
-        let mut in_order: Vec<&CustomResourceDefinition> = all.iter().map(Arc::as_ref).collect();
-        in_order.sort_by_key(|definition| {
-            let created = definition.metadata.creation_timestamp.as_ref().map(|at| at.0);
-            (!conditions::is_true(definition, ESTABLISHED), created, name_of(definition))
-        });
-        let mut made = self.made.lock();
-        let before = made.len();
-        made.retain(|name, _| in_order.iter().any(|definition| name_of(definition) == *name));
-        let mut changed = made.len() != before;
-        let mut refused = HashMap::new();
-        let mut accepted: Vec<&CustomResourceDefinition> = Vec::new();
-        let mut served: Vec<Arc<Version>> = Vec::new();
-        for definition in in_order {
-            let name = name_of(definition);
-            let known = made.get(&name).is_some_and(|known| {
-                known.uid == definition.metadata.uid && known.generation == definition.metadata.generation
-            });
-            if !known {
-                changed = true;
-                let kinds = apiextensions::kinds_of(definition);
-                let (uid, generation) = (definition.metadata.uid.clone(), definition.metadata.generation);
-                made.insert(name.clone(), Made { uid, generation, kinds });
-            }
-            let conflict = names::conflict(definition, accepted.iter().copied());
-            let kinds = made.get(&name).map(|known| known.kinds.clone()).unwrap_or(Ok(Vec::new()));
-            let not_structural = kinds.as_ref().err().cloned();
-            match (&conflict, kinds) {
-                (None, Ok(kinds)) => {
-                    accepted.push(definition);
-                    served.extend(kinds);
-                }
-                _ => drop(refused.insert(name, Refused { conflict, not_structural })),
-            }
-        }
-        if changed {
-            cluster.serve_custom_kinds(served);
-        }
-        refused
-    }
 }

@@ -76,6 +76,8 @@ pub struct ControllersConfig {
     pub authority: Arc<dyn Authority>,
     /// What leads packets for the addresses of Services.
     pub service_network: Arc<dyn ServiceNetwork>,
+    /// In bytes, what all CustomResourceDefinitions together may hold of the memory. `None` is no bound.
+    pub definitions_memory: Option<usize>,
 }
 
 /// What they may do: whoever acts for itself says so in its file.
@@ -124,7 +126,7 @@ pub fn roles() -> Vec<ComponentRole> {
 
 /// Starts them all; they end with `stop`. When it returns, the custom kinds that are stored are served.
 pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationToken) -> JoinSet<()> {
-    let definitions = custom_resource_definitions::serve_stored(cluster);
+    let definitions = custom_resource_definitions::serve_stored(cluster, config.definitions_memory);
     let mut controllers = JoinSet::new();
     controllers.spawn(custom_resource_definitions::run(cluster.clone(), definitions, stop.clone()));
     controllers.spawn(service_account::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));

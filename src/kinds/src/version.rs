@@ -30,8 +30,8 @@ pub struct Version {
 
 /// What a definition brings along, and the program has of its own kinds in other ways.
 pub(crate) struct Custom {
-    /// As it was written.
-    pub(crate) published_schema: Arc<Value>,
+    /// As it was written, in JSON: a tree of values would take some tens of times as much.
+    pub(crate) published_schema: Arc<str>,
     /// `GROUP/VERSION`
     pub(crate) stored_version: String,
     pub(crate) conversion: Option<Conversion>,
@@ -144,8 +144,8 @@ impl Version {
         self.custom.as_ref().map(|custom| custom.stored_version.as_str())
     }
 
-    /// The OpenAPI schema that a definition brought along; the built-in kinds' are made with the program.
-    pub fn published_schema(&self) -> Option<&Value> {
+    /// The OpenAPI schema that a definition brought along, in JSON; the built-in kinds' are made with the program.
+    pub fn published_schema(&self) -> Option<&str> {
         self.custom.as_ref().map(|custom| &*custom.published_schema)
     }
 

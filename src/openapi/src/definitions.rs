@@ -59,7 +59,11 @@ pub(crate) fn references(json: &str) -> Vec<String> {
 /// What the program does not bring along of a resource.
 fn of(resource: &Resource, custom: fn(&Value) -> Option<Value>) -> Vec<(String, String)> {
     let own = resource.schema().map(|schema| {
-        let mut shown = custom(schema).map_or_else(|| json!({"type": "object"}), with_type_and_metadata);
+        let schema: Option<Value> = serde_json::from_str(schema).ok();
+        let mut shown = schema
+            .as_ref()
+            .and_then(custom)
+            .map_or_else(|| json!({"type": "object"}), with_type_and_metadata);
         if let Some(fields) = shown.as_object_mut() {
             fields.insert("x-kubernetes-group-version-kind".into(), json!([mark(&resource.info.gvk)]));
         }

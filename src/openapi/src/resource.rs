@@ -27,8 +27,8 @@ impl Resource {
         each.collect()
     }
 
-    /// The schema of a custom kind, as its definition has it.
-    pub(crate) fn schema(&self) -> Option<&Value> {
+    /// The schema of a custom kind, as its definition has it: JSON.
+    pub(crate) fn schema(&self) -> Option<&str> {
         self.custom.as_ref()?.published_schema()
     }
 

@@ -1,9 +1,10 @@
 //! What a value must satisfy beyond its type.
 
 use crate::formats::Format;
-use crate::re2::Pattern;
+use crate::re2::KeptPattern;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 
 /// The value validations of one schema node, and those within its logical junctors (`allOf`, `anyOf`, `oneOf`, `not`),
 /// where they also look at fields and items.
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 pub struct Checks {
     pub(crate) required: Vec<String>,
     pub(crate) one_of_values: Vec<Value>,
-    pub(crate) pattern: Option<Pattern>,
+    pub(crate) pattern: Option<KeptPattern>,
     pub(crate) format: Option<Format>,
     pub(crate) minimum: Option<Bound>,
     pub(crate) maximum: Option<Bound>,
@@ -67,4 +68,57 @@ impl Checks {
 pub(crate) struct Bound {
     pub(crate) value: f64,
     pub(crate) exclusive: bool,
+}
+
+/// The checks of a schema node. Most nodes have none, and then take the room of a pointer.
+#[derive(Debug, Clone, Default)]
+pub struct NodeChecks(Option<Box<Checks>>);
+
+static NONE: Checks = Checks {
+    required: Vec::new(),
+    one_of_values: Vec::new(),
+    pattern: None,
+    format: None,
+    minimum: None,
+    maximum: None,
+    multiple_of: None,
+    min_length: None,
+    max_length: None,
+    min_items: None,
+    max_items: None,
+    min_properties: None,
+    max_properties: None,
+    all_of: Vec::new(),
+    any_of: Vec::new(),
+    one_of: Vec::new(),
+    not: None,
+    fields: BTreeMap::new(),
+    items: None,
+    kind: None,
+};
+
+impl NodeChecks {
+    pub(crate) fn into_checks(self) -> Checks {
+        self.0.map_or_else(Checks::default, |checks| *checks)
+    }
+}
+
+impl From<Checks> for NodeChecks {
+    fn from(checks: Checks) -> Self {
+        NodeChecks((!checks.is_empty()).then(|| Box::new(checks)))
+    }
+}
+
+impl Deref for NodeChecks {
+    type Target = Checks;
+
+    fn deref(&self) -> &Checks {
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+impl DerefMut for NodeChecks {
+    fn deref_mut(&mut self) -> &mut Checks {
+        self.0.get_or_insert_default()
+    }
 }

@@ -1,7 +1,8 @@
 //! Structural schemas: what the fields of an object are, as data.
 //!
 //! It owns what a schema is ([`Schema`]), where one comes from (the table of the built-in types: [`table::named`]; the
-//! OpenAPI of a CustomResourceDefinition: [`from_openapi`], which says why one is not structural), and the walks over a value
+//! OpenAPI of a CustomResourceDefinition: [`from_openapi`], which says why one is not structural, and [`from_stored`] for one that was
+//! accepted), and the walks over a value
 //! beside its schema node: [`check()`] reads a client's bytes, [`zero_nulls`] makes values of nulls as Go's decoder does,
 //! [`prune()`] drops unknown fields and names them,
 //! [`set_defaults`] fills in what was left out, [`validate()`] says what is wrong in upstream's words; server-side apply and
@@ -17,6 +18,7 @@ mod check;
 mod checks;
 mod default;
 mod errors;
+mod footprint;
 mod formats;
 mod merge_keys;
 mod numbers;
@@ -32,10 +34,10 @@ mod validate;
 mod zero;
 
 pub use check::{Checked, WrongType, check, check_custom, doubled_fields};
-pub use checks::Checks;
+pub use checks::{Checks, NodeChecks};
 pub use default::{set_defaults, set_defaults_in};
 pub use errors::ErrorList;
-pub use parse::from_openapi;
+pub use parse::{Allowance, from_openapi, from_openapi_within, from_stored};
 pub use prune::{drop_off, drop_unset_nulls, prune};
 pub use table::Link;
 pub use validate::{validate, validate_default, validate_update};
@@ -124,7 +126,8 @@ pub struct Bounds<'s> {
 pub struct Schema {
     pub kind: Type,
     pub nullable: bool,
-    pub default: Option<Value>,
+    /// Held apart, as all that few nodes have: a definition has thousands of nodes.
+    pub default: Option<Box<Value>>,
     pub properties: BTreeMap<String, Link>,
     /// The values of an object whose keys are the user's.
     pub additional: Option<Link>,
@@ -142,9 +145,9 @@ pub struct Schema {
     pub atomic: bool,
     /// Of a feature that is off by default: the field is published, and [`drop_off`] takes it from what a client sends.
     pub off: bool,
-    pub checks: Checks,
+    pub checks: NodeChecks,
     /// Only at the root: what it asks of the type and the names, which are the system's and no nodes.
-    pub identity: BTreeMap<String, Checks>,
+    pub identity: Option<Box<BTreeMap<String, Checks>>>,
     pub rules: Vec<Rule>,
 }
 
@@ -173,7 +176,7 @@ impl Schema {
     /// Whether the root looks at an object's type or metadata, so that its other fields are not all that [`validate()`] needs.
     pub fn judges_identity(&self) -> bool {
         let checks = &self.checks;
-        !self.identity.is_empty()
+        self.identity.is_some()
             || checks.has_junctors()
             || checks.min_properties.is_some()
             || checks.max_properties.is_some()

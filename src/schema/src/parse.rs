@@ -4,11 +4,13 @@
 //! changes an object stand outside of the logical junctors; what a junctor speaks of is specified outside of it.
 
 mod junctors;
+mod reading;
 
 use crate::checks::{Bound, Checks};
 use crate::formats::Format;
-use crate::re2::{self, Pattern};
-use crate::{DEEPEST, ErrorList, IDENTITY, Link, ListType, Rule, Schema, Type};
+use crate::{DEEPEST, IDENTITY, Link, ListType, Rule, Schema, Type};
+use reading::Reading;
+pub use reading::{Allowance, from_openapi, from_openapi_within, from_stored};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -35,29 +37,14 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("xml", "xml is not supported"),
 ];
 
-/// A pattern that is too large is known to be so after a quarter of a second.
-const MOST_ERRORS_COMPILED: usize = 10;
-
-/// `at` is the schema's own path in the definition, for the messages.
-///
-/// # Errors
-/// All that is not structural, each with its path.
-pub fn from_openapi(schema: &Value, at: &str) -> Result<Schema, ErrorList> {
-    let mut errors = ErrorList::default();
-    let parsed = node(schema, at, Level::Root, 0, &mut errors);
-    if parsed.kind != Type::Object && errors.is_empty() {
-        errors.invalid(format!("{at}.type"), schema["type"].clone(), "must be object at the root");
-    }
-    if errors.is_empty() { Ok(parsed) } else { Err(errors) }
-}
-
-fn node(schema: &Value, at: &str, level: Level, depth: usize, errors: &mut ErrorList) -> Schema {
+fn node(schema: &Value, at: &str, level: Level, depth: usize, errors: &mut Reading) -> Schema {
     let empty = Map::new();
     let fields = schema.as_object().unwrap_or(&empty);
     if depth > DEEPEST {
         errors.forbidden(at, format!("schemas may be at most {DEEPEST} levels deep"));
         return Schema::default();
     }
+    errors.count_node();
     for (key, why) in FORBIDDEN {
         if fields.get(*key).is_some_and(|value| !is_empty(value)) {
             errors.forbidden(format!("{at}.{key}"), why);
@@ -77,7 +64,7 @@ fn node(schema: &Value, at: &str, level: Level, depth: usize, errors: &mut Error
     let mut parsed = Schema {
         kind,
         nullable: flag("nullable"),
-        default: fields.get("default").cloned(),
+        default: fields.get("default").cloned().map(Box::new),
         preserve_unknown,
         embedded: flag("x-kubernetes-embedded-resource"),
         atomic: fields.get("x-kubernetes-map-type").and_then(Value::as_str) == Some("atomic"),
@@ -86,9 +73,10 @@ fn node(schema: &Value, at: &str, level: Level, depth: usize, errors: &mut Error
     };
     children(&mut parsed, fields, at, level, depth, errors);
     parsed.list = list_type(&parsed, fields, at, errors);
-    parsed.checks = checks(fields, at, errors);
+    parsed.checks = checks(fields, at, errors).into();
     if level == Level::Root {
-        parsed.identity = identity(fields, at, depth, errors);
+        let asked = identity(fields, at, depth, errors);
+        parsed.identity = (!asked.is_empty()).then(|| Box::new(asked));
     }
     if junctors::stand_in(fields) {
         let outer = parsed.clone();
@@ -113,7 +101,7 @@ fn type_of(
     level: Level,
     int_or_string: bool,
     preserve_unknown: bool,
-    errors: &mut ErrorList,
+    errors: &mut Reading,
 ) -> Type {
     let given = fields.get("type").and_then(Value::as_str).unwrap_or_default();
     // where a type is named too, as in external-snapshotter's definitions, it is of that one
@@ -152,9 +140,10 @@ fn children(
     at: &str,
     level: Level,
     depth: usize,
-    errors: &mut ErrorList,
+    errors: &mut Reading,
 ) {
     if let Some(properties) = fields.get("properties").and_then(Value::as_object) {
+        let mut found = Vec::with_capacity(properties.len());
         for (name, below) in properties {
             let place = format!("{at}.properties[{name}]");
             if name == "metadata" && level == Level::Root {
@@ -171,10 +160,10 @@ fn children(
                 }
                 continue;
             }
-            parsed
-                .properties
-                .insert(name.clone(), Link::from(node(below, &place, Level::Field, depth + 1, errors)));
+            found.push((name.clone(), Link::from(node(below, &place, Level::Field, depth + 1, errors))));
         }
+        // a map that is made of all at once is half as large as one that grew
+        parsed.properties = found.into_iter().collect();
     }
     match fields.get("additionalProperties") {
         None | Some(Value::Null) => {}
@@ -213,7 +202,7 @@ fn identity(
     fields: &Map<String, Value>,
     at: &str,
     depth: usize,
-    errors: &mut ErrorList,
+    errors: &mut Reading,
 ) -> BTreeMap<String, Checks> {
     let properties = fields.get("properties").and_then(Value::as_object);
     let mut asked = BTreeMap::new();
@@ -222,9 +211,9 @@ fn identity(
         // its type is judged where the other fields are
         let Some("object" | "string") = below.get("type").and_then(Value::as_str) else { continue };
         let parsed = node(below, &format!("{at}.properties[{name}]"), Level::Field, depth + 1, errors);
-        let mut checks = parsed.checks;
+        let mut checks = parsed.checks.into_checks();
         checks.fields =
-            parsed.properties.into_iter().map(|(name, field)| (name, field.checks.clone())).collect();
+            parsed.properties.into_iter().map(|(name, field)| (name, Checks::clone(&field.checks))).collect();
         checks.fields.retain(|_, checks| !checks.is_empty());
         if !checks.is_empty() {
             asked.insert((*name).to_owned(), checks);
@@ -234,7 +223,7 @@ fn identity(
 }
 
 /// The metadata is the system's; a schema may narrow the name.
-fn metadata(schema: &Value, at: &str, errors: &mut ErrorList) {
+fn metadata(schema: &Value, at: &str, errors: &mut Reading) {
     if schema.get("type").and_then(Value::as_str) != Some("object") {
         errors.invalid(format!("{at}.type"), schema["type"].clone(), "must be object for metadata");
     }
@@ -249,7 +238,7 @@ fn metadata(schema: &Value, at: &str, errors: &mut ErrorList) {
     }
 }
 
-fn list_type(parsed: &Schema, fields: &Map<String, Value>, at: &str, errors: &mut ErrorList) -> ListType {
+fn list_type(parsed: &Schema, fields: &Map<String, Value>, at: &str, errors: &mut Reading) -> ListType {
     let given = fields.get("x-kubernetes-list-type").and_then(Value::as_str).unwrap_or_default();
     let keys: Vec<String> = fields
         .get("x-kubernetes-list-map-keys")
@@ -292,7 +281,7 @@ fn list_type(parsed: &Schema, fields: &Map<String, Value>, at: &str, errors: &mu
 }
 
 /// What tells the items apart is a plain value that every item has.
-fn map_keys(parsed: &Schema, keys: &[String], at: &str, errors: &mut ErrorList) {
+fn map_keys(parsed: &Schema, keys: &[String], at: &str, errors: &mut Reading) {
     let Some(items) = parsed.items.as_deref() else { return };
     for (index, key) in keys.iter().enumerate() {
         let Some(field) = items.properties.get(key) else {
@@ -329,25 +318,22 @@ fn rules(fields: &Map<String, Value>) -> Vec<Rule> {
         .collect()
 }
 
-fn checks(fields: &Map<String, Value>, at: &str, errors: &mut ErrorList) -> Checks {
+fn checks(fields: &Map<String, Value>, at: &str, errors: &mut Reading) -> Checks {
     let number = |key: &str| fields.get(key).and_then(Value::as_f64);
     let count = |key: &str| fields.get(key).and_then(Value::as_u64);
     let flag = |key: &str| fields.get(key).and_then(Value::as_bool).unwrap_or(false);
     let bound =
         |key: &str, exclusive: &str| number(key).map(|value| Bound { value, exclusive: flag(exclusive) });
-    // what is refused for so many reasons already need not be compiled
     let pattern = fields.get("pattern").and_then(Value::as_str).filter(|p| !p.is_empty());
-    let pattern = pattern.filter(|_| errors.len() < MOST_ERRORS_COMPILED).and_then(|text| {
-        match Pattern::compile(text, re2::LARGEST) {
-            Ok(pattern) => Some(pattern),
-            Err(why) => {
-                errors.invalid(
-                    format!("{at}.pattern"),
-                    text,
-                    format!("must be a valid regular expression, but isn't: {why}"),
-                );
-                None
-            }
+    let pattern = pattern.and_then(|text| match errors.pattern(text)? {
+        Ok(pattern) => Some(pattern),
+        Err(why) => {
+            errors.invalid(
+                format!("{at}.pattern"),
+                text,
+                format!("must be a valid regular expression, but isn't: {why}"),
+            );
+            None
         }
     });
     if flag("uniqueItems") {

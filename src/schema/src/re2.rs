@@ -7,10 +7,12 @@
 
 mod classes;
 mod escapes;
+mod kept;
 #[cfg(test)]
 mod tests;
 mod translate;
 
+pub use kept::KeptPattern;
 use regex::{Regex, RegexBuilder};
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;

@@ -53,7 +53,7 @@ impl Structure for Schema {
     }
 
     fn default_of(&self, path: &[&str], key: &str) -> Option<Value> {
-        node(self, path)?.items.as_deref()?.field(key)?.default.clone()
+        node(self, path)?.items.as_deref()?.field(key)?.default.as_deref().cloned()
     }
 
     fn declares(&self, path: &[&str]) -> bool {

@@ -27,6 +27,14 @@ impl Link {
         Link { to: To::Named(name), is_always_there: false }
     }
 
+    /// What is held for this link alone; what the table has, and what is plain, is there anyway.
+    pub(crate) fn own(&self) -> Option<&Schema> {
+        match &self.to {
+            To::Own(schema) if !schema.is_plain() => Some(schema),
+            To::Own(_) | To::Named(_) => None,
+        }
+    }
+
     /// Of a field: Go has it in every object of the type, also where nothing is in it.
     pub fn is_always_there(&self) -> bool {
         self.is_always_there
@@ -35,8 +43,17 @@ impl Link {
 
 impl From<Schema> for Link {
     fn from(schema: Schema) -> Self {
-        Link { to: To::Own(Arc::new(schema)), is_always_there: false }
+        let schema = plain(&schema).unwrap_or_else(|| Arc::new(schema));
+        Link { to: To::Own(schema), is_always_there: false }
     }
+}
+
+/// The one node of all fields that have a type and nothing else to say: most of a definition's are such.
+fn plain(schema: &Schema) -> Option<Arc<Schema>> {
+    static PLAIN: [OnceLock<Arc<Schema>>; Type::COUNT] = [const { OnceLock::new() }; Type::COUNT];
+    let made = || Arc::new(Schema { kind: schema.kind, ..Schema::default() });
+    let node = schema.is_plain().then(|| PLAIN.get(schema.kind as usize))??;
+    Some(node.get_or_init(made).clone())
 }
 
 impl Deref for Link {
@@ -159,7 +176,7 @@ fn field_of(row: &Row<'static>) -> Link {
     schema.merge = row.get("merge").map(Merge::By).or(row.is("merge").then_some(Merge::Values));
     schema.atomic |= row.is("atomic");
     schema.off = row.is("off");
-    schema.default = row.get("default").and_then(|text| serde_json::from_str(text).ok());
+    schema.default = row.get("default").and_then(|text| serde_json::from_str(text).ok()).map(Box::new);
     if let Some(values) = row.get("enum") {
         schema.checks.one_of_values = values.split('|').map(Into::into).collect();
     }

@@ -63,7 +63,9 @@ fn walk(
             for (name, value) in fields {
                 let old = old.and_then(|old| old.get(name));
                 if is_resource && IDENTITY.contains(&name.as_str()) {
-                    if let Some(of) = schema.identity.get(name).filter(|_| old != Some(value)) {
+                    if let Some(of) =
+                        schema.identity.as_ref().and_then(|all| all.get(name)).filter(|_| old != Some(value))
+                    {
                         within(path, &step(path, name), |path| check(value, of, path, errors));
                     }
                     continue;

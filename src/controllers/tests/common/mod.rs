@@ -52,11 +52,21 @@ pub fn controllers(cluster: &Cluster) {
 }
 
 pub fn controllers_on(cluster: &Cluster, machine: Arc<Machine>) {
+    start_controllers(cluster, machine, None);
+}
+
+/// Where definitions may take so many bytes.
+pub fn controllers_within(cluster: &Cluster, definitions_memory: usize) {
+    start_controllers(cluster, Arc::default(), Some(definitions_memory));
+}
+
+fn start_controllers(cluster: &Cluster, machine: Arc<Machine>, definitions_memory: Option<usize>) {
     let config = ControllersConfig {
         root_ca_pem: AUTHORITY.into(),
         front_proxy_ca_pem: "front".into(),
         authority: Arc::new(Scripted),
         service_network: machine,
+        definitions_memory,
     };
     controllers::start(cluster, &config, &CancellationToken::new()).detach_all();
 }

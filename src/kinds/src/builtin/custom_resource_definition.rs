@@ -2,6 +2,7 @@
 
 mod defaults;
 mod selectable_fields;
+mod sizes;
 
 use super::webhooks::validate_client;
 use super::{name_of, names};
@@ -93,10 +94,12 @@ impl TypedKind for CustomResourceDefinition {
     }
 
     fn validate_create(&self, errors: &mut ErrorList) {
+        sizes::validate(self, None, errors);
         rule_costs(self, None, errors);
     }
 
     fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
+        sizes::validate(self, Some(old), errors);
         rule_costs(self, Some(old), errors);
         let (new, before) = (&self.spec, &old.spec);
         let mut stays = |field: &str, new: &str, old: &str| {

@@ -39,8 +39,8 @@ pub struct SchemaKind {
 
 /// Where a kind that has no type comes from.
 pub enum Origin {
-    /// A CustomResourceDefinition. The schema is published as it was written.
-    Definition { published: Arc<Value> },
+    /// A CustomResourceDefinition. The schema is published as it was written: JSON.
+    Definition { published: Arc<str> },
     /// The program: its objects are read as upstream reads those of a Go type, and its OpenAPI definition is made at build time.
     Program(Logic),
 }

@@ -1,9 +1,9 @@
 //! The logical junctors (`allOf`, `anyOf`, `oneOf`, `not`) and the schemas within them: value validations only, of what is specified
 //! outside.
 
-use super::{checks, is_empty};
+use super::{Reading, checks, is_empty};
 use crate::checks::Checks;
-use crate::{DEEPEST, ErrorList, Schema, Type};
+use crate::{DEEPEST, Schema, Type};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -36,9 +36,9 @@ pub(super) fn read(
     outer: &Schema,
     at: &str,
     depth: usize,
-    errors: &mut ErrorList,
+    errors: &mut Reading,
 ) {
-    let all = |key: &str, errors: &mut ErrorList| -> Vec<Checks> {
+    let all = |key: &str, errors: &mut Reading| -> Vec<Checks> {
         let list = fields.get(key).and_then(Value::as_array);
         list.into_iter()
             .flatten()
@@ -56,13 +56,14 @@ pub(super) fn read(
 }
 
 /// A schema within a junctor: value validations only, of what `outer` specifies.
-fn nested(schema: &Value, outer: &Schema, at: &str, depth: usize, errors: &mut ErrorList) -> Checks {
+fn nested(schema: &Value, outer: &Schema, at: &str, depth: usize, errors: &mut Reading) -> Checks {
     let empty = Map::new();
     let fields = schema.as_object().unwrap_or(&empty);
     if depth > DEEPEST {
         errors.forbidden(at, format!("schemas may be at most {DEEPEST} levels deep"));
         return Checks::default();
     }
+    errors.count_node();
     let int_or_string = outer.kind == Type::IntOrString;
     for key in ONLY_OUTSIDE {
         let may = int_or_string && *key == "type";

@@ -9,7 +9,7 @@ pub(super) fn validate(schema: &Schema, at: &str, errors: &mut ErrorList) {
     if !schema.has_defaults() {
         return;
     }
-    if let Some(default) = schema.default.as_ref().filter(|default| !default.is_null()) {
+    if let Some(default) = schema.default.as_deref().filter(|default| !default.is_null()) {
         one(default, schema, &format!("{at}.default"), errors);
     }
     for (name, below) in &schema.properties {
