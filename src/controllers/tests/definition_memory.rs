@@ -39,8 +39,8 @@ fn established(client: &Client, plural: &str) -> Option<String> {
     )
 }
 
-fn is_served(client: &Client, plural: &str) -> bool {
-    client.cluster().registry().by_gvr(&Gvr::new("example.com", "v1", plural.to_owned())).is_some()
+fn is_served(client: &Client, plural: &'static str) -> bool {
+    client.cluster().registry().by_gvr(&Gvr::new("example.com", "v1", plural)).is_some()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
