@@ -286,7 +286,7 @@ async fn objects(client: &Client) {
     entry.commit(&PostParams::default()).await.unwrap();
     // two who apply hear of each other
     let apply = async |manager: &str, value: &str, force: bool| {
-        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"key": value}});
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shared"}, "data": {"key": value}});
         let params = PatchParams { force, ..PatchParams::apply(manager) };
         maps.patch("shared", &params, &Patch::Apply(map)).await
     };
