@@ -1,7 +1,8 @@
 //! Long walks over many objects, with breaks.
 
-/// Between two breaks: a few milliseconds of work, where objects are decoded.
-const BYTES_A_BREAK: usize = 256 * 1024;
+/// Between two breaks: some milliseconds of work, where objects are decoded. A list that is broken off more often is slower for all: many
+/// are half made at a time.
+const BYTES_A_BREAK: usize = 1024 * 1024;
 /// What an object costs beside its bytes.
 const BYTES_AN_OBJECT: usize = 256;
 

@@ -122,7 +122,7 @@ async fn a_long_list_can_be_given_up_while_it_is_made() {
     let target = Target::collection(&version, Some("default"));
     let labels = LabelSelector::parse("test=nowhere").unwrap();
     let params = ListParams { labels, ..ListParams::default() };
-    for (name, number, is_long) in [("short", 0, false), ("long", 10, true)] {
+    for (name, number, is_long) in [("short", 0, false), ("long", 12, true)] {
         for number in 0..number {
             let map = json!({"metadata": {"name": format!("m{number}"), "namespace": "default"}, "data": {"k": "v".repeat(100_000)}});
             maps.create(serde_json::from_value(map).unwrap()).await.unwrap();

@@ -35,6 +35,8 @@ pub(crate) struct Requests {
 struct Untaken {
     next: u64,
     due: HashMap<u64, Instant>,
+    /// When [`Requests::abandoned`] looks again by itself: nearly every answer is taken at once, and wakes nobody.
+    looked_at: Option<Instant>,
 }
 
 /// An answer of which the client must take some from time to time.
@@ -86,7 +88,12 @@ impl Requests {
         let mut changes = self.state.subscribe();
         loop {
             drop(changes.borrow_and_update());
-            let first = self.untaken.lock().due.values().min().copied();
+            let first = {
+                let mut untaken = self.untaken.lock();
+                let first = untaken.due.values().min().copied();
+                untaken.looked_at = first;
+                first
+            };
             match first {
                 Some(due) if due <= Instant::now() => return,
                 Some(due) => tokio::time::sleep_until(due).await,
@@ -112,13 +119,12 @@ impl Taking {
     /// It is the client's turn.
     fn begin(&self) {
         let due = Instant::now() + self.patience;
-        let is_first = {
+        let is_sooner = {
             let mut untaken = self.requests.untaken.lock();
-            let is_first = untaken.due.is_empty();
             untaken.due.insert(self.number, due);
-            is_first
+            untaken.looked_at.is_none_or(|at| due < at)
         };
-        if is_first {
+        if is_sooner {
             self.requests.state.send_modify(|_| {});
         }
     }
