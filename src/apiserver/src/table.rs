@@ -155,7 +155,7 @@ mod tests {
         let registry = kinds::all();
         let version = registry.by_gvk(&api::Gvk::parse("v1", "ConfigMap")).unwrap();
         for (name, list, is_long) in
-            [("short", list_of(10, 100), false), ("long", list_of(10, 100_000), true)]
+            [("short", list_of(10, 100), false), ("long", list_of(12, 100_000), true)]
         {
             let is_made = tokio::select! {
                 biased;
