@@ -63,10 +63,7 @@ impl ApiServer {
         let edge = self.edge.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let (edge, node, peer) = (edge.clone(), node.clone(), peer.clone());
-            async move {
-                let answered = answer(&edge, &node, bare(request, peer.clone())).await;
-                Ok::<_, Infallible>(unread::hold(answered, &peer))
-            }
+            async move { Ok::<_, Infallible>(unread::hold(answer(&edge, &node, bare(request, peer)).await)) }
         });
         serve_http(stream, service, Some(seats.user), &stop).await;
     }

@@ -20,16 +20,6 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Ends the connection, with all that is asked on it.
-    pub(crate) fn cut_off(&self) {
-        if let Some(seat) = &self.seat {
-            seat.give_up();
-        }
-        if let Some(seat) = &self.user_seat {
-            seat.give_up();
-        }
-    }
-
     /// Whoever is known is no stranger.
     pub(crate) fn recognise(&self) {
         if let Some(actor) = &self.certified {

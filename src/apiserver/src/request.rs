@@ -236,7 +236,7 @@ impl Request {
         let read = tokio::select! {
             read = reading => read?,
             // it was given up: whoever still sends keeps nobody at work
-            () = gone.cancelled() => return Err(Status::internal("context canceled")),
+            () = gone.cancelled() => return Err(given_up()),
         };
         let body = read.map_err(|_| {
             let message = "request did not complete within the allotted timeout";
@@ -250,10 +250,10 @@ impl Request {
     /// Before something is begun that must be finished.
     ///
     /// # Errors
-    /// What upstream's handlers make of a request whose context has ended.
+    /// As [`given_up`].
     pub(crate) fn check_client(&self) -> Result<(), Status> {
         match self.client_gone.is_cancelled() {
-            true => Err(Status::internal("context canceled")),
+            true => Err(given_up()),
             false => Ok(()),
         }
     }
@@ -319,6 +319,11 @@ async fn collect(chunks: &mut Chunks, seat: Option<&BodySeat>) -> Result<Bytes, 
         whole.extend_from_slice(&chunk);
     }
     Ok(whole.freeze())
+}
+
+/// What upstream's handlers make of a request whose context has ended.
+fn given_up() -> Status {
+    Status::internal("context canceled")
 }
 
 async fn throw_away(chunks: &mut Chunks, most: usize) {

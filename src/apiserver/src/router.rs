@@ -32,7 +32,6 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// Never fails: a refusal is an answer.
 pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Response {
-    let peer = request.peer.clone();
     let accept = request.header(http::header::ACCEPT);
     let (format, takes_json) = (negotiate::format(accept), negotiate::takes_json(accept));
     let is_of_objects = matches!(request.segments.first().map(String::as_str), Some("api" | "apis"));
@@ -65,7 +64,7 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
         true => responses::packed(response).await,
         false => response,
     };
-    unread::hold(response, &peer)
+    unread::hold(response)
 }
 
 async fn route(edge: &Arc<ServerState>, user: Actor, mut request: Request) -> Result<Response, Status> {

@@ -8,13 +8,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout_at};
 
-/// In an answer's extensions: whoever takes nothing of it for so long loses the connection. Over HTTP/2 a client says how much he takes,
-/// and nothing is written, nor waits to be, where that is nothing.
-#[derive(Debug, Clone, Copy)]
-pub struct TakenWithin(pub Duration);
+/// In an answer's extensions: whoever does not take it in time loses the connection, as what is left of it would still be owed to him where
+/// requests share one. Over HTTP/2 a client says how much he takes, and nothing is written, nor waits to be, where that is nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TakenWithin {
+    /// The time for some of it, whenever there is some to be taken.
+    pub piece: Option<Duration>,
+    /// The time for all of it.
+    pub whole: Option<Duration>,
+}
 
 #[derive(Debug, Clone, Copy, Default)]
 struct State {
@@ -28,6 +33,8 @@ pub(crate) struct Requests {
     state: watch::Sender<State>,
     seat: Option<Arc<dyn Turns>>,
     untaken: Mutex<Untaken>,
+    /// [`Requests::abandoned`] must look before it would by itself.
+    sooner: Notify,
 }
 
 /// Until when clients must have taken more of their answers.
@@ -39,11 +46,12 @@ struct Untaken {
     looked_at: Option<Instant>,
 }
 
-/// An answer of which the client must take some from time to time.
+/// An answer that the client must take in time.
 struct Taking {
     requests: Arc<Requests>,
     number: u64,
-    patience: Duration,
+    piece: Option<Duration>,
+    end: Option<Instant>,
 }
 
 /// A request, until its answer is sent or given up.
@@ -51,7 +59,12 @@ pub(crate) struct Open(Arc<Requests>);
 
 impl Requests {
     pub(crate) fn new(seat: Option<Arc<dyn Turns>>) -> Arc<Self> {
-        Arc::new(Requests { state: watch::Sender::default(), seat, untaken: Mutex::default() })
+        Arc::new(Requests {
+            state: watch::Sender::default(),
+            seat,
+            untaken: Mutex::default(),
+            sooner: Notify::new(),
+        })
     }
 
     pub(crate) fn begin(self: &Arc<Self>) -> Open {
@@ -85,9 +98,7 @@ impl Requests {
 impl Requests {
     /// Ends when a client has left an answer alone for too long.
     pub(crate) async fn abandoned(&self) {
-        let mut changes = self.state.subscribe();
         loop {
-            drop(changes.borrow_and_update());
             let first = {
                 let mut untaken = self.untaken.lock();
                 let first = untaken.due.values().min().copied();
@@ -96,48 +107,56 @@ impl Requests {
             };
             match first {
                 Some(due) if due <= Instant::now() => return,
-                Some(due) => tokio::time::sleep_until(due).await,
-                // the sender is `self`
-                None => drop(changes.changed().await),
+                Some(due) => drop(timeout_at(due, self.sooner.notified()).await),
+                None => self.sooner.notified().await,
             }
         }
     }
 }
 
 impl Taking {
-    fn new(requests: Arc<Requests>, patience: Duration) -> Self {
+    fn new(requests: Arc<Requests>, within: TakenWithin) -> Self {
         let number = {
             let mut untaken = requests.untaken.lock();
             untaken.next += 1;
             untaken.next
         };
-        let taking = Taking { requests, number, patience };
+        let end = within.whole.map(|whole| Instant::now() + whole);
+        let taking = Taking { requests, number, piece: within.piece, end };
         taking.begin();
         taking
     }
 
     /// It is the client's turn.
     fn begin(&self) {
-        let due = Instant::now() + self.patience;
-        let is_sooner = {
-            let mut untaken = self.requests.untaken.lock();
-            untaken.due.insert(self.number, due);
-            untaken.looked_at.is_none_or(|at| due < at)
-        };
-        if is_sooner {
-            self.requests.state.send_modify(|_| {});
-        }
+        let piece = self.piece.map(|piece| Instant::now() + piece);
+        self.expect(piece.into_iter().chain(self.end).min());
     }
 
     /// It is not: there is nothing to be taken.
     fn pause(&self) {
-        self.requests.untaken.lock().due.remove(&self.number);
+        self.expect(self.end);
+    }
+
+    /// The client has taken more by then, or all.
+    fn expect(&self, due: Option<Instant>) {
+        let is_sooner = {
+            let mut untaken = self.requests.untaken.lock();
+            match due {
+                Some(due) => untaken.due.insert(self.number, due),
+                None => untaken.due.remove(&self.number),
+            };
+            due.is_some_and(|due| untaken.looked_at.is_none_or(|at| due < at))
+        };
+        if is_sooner {
+            self.requests.sooner.notify_one();
+        }
     }
 }
 
 impl Drop for Taking {
     fn drop(&mut self) {
-        self.pause();
+        self.expect(None);
     }
 }
 
@@ -163,7 +182,7 @@ pub(crate) struct Answering<B> {
 impl<B> Answering<B> {
     pub(crate) fn new(body: Option<B>, open: Open, within: Option<TakenWithin>) -> Self {
         let within = within.filter(|_| body.is_some());
-        let taking = within.map(|TakenWithin(patience)| Taking::new(open.0.clone(), patience));
+        let taking = within.map(|within| Taking::new(open.0.clone(), within));
         Answering { body, taking, _open: open }
     }
 }
@@ -250,7 +269,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_is_abandoned_when_its_client_takes_no_more() {
         let requests = Requests::new(None);
-        let within = Some(TakenWithin(FIRST));
+        let within = Some(TakenWithin { piece: Some(FIRST), whole: None });
         let mut answer = Answering::new(Some(Pieces(3)), requests.begin(), within);
         let begun = Instant::now();
         let taken = async {
@@ -274,5 +293,27 @@ mod tests {
         assert!(waits().await, "nobody is answered");
         let _stream = Answering::new(Some(Pieces(1)), requests.begin(), None);
         assert!(waits().await, "that may take its time");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_taken_bit_by_bit_must_be_taken_whole_in_time() {
+        for (name, piece) in [("with a time for each piece", Some(FIRST)), ("with none", None)] {
+            let requests = Requests::new(None);
+            let within = Some(TakenWithin { piece, whole: Some(IDLE) });
+            let mut answer = Answering::new(Some(Pieces(1000)), requests.begin(), within);
+            let begun = Instant::now();
+            tokio::select! {
+                () = requests.abandoned() => {}
+                () = async {
+                    while answer.frame().await.is_some() {
+                        sleep(FIRST / 2).await;
+                    }
+                } => {}
+            }
+            assert_eq!(begun.elapsed(), IDLE, "{name}");
+            drop(answer);
+            let goes_on = tokio::time::timeout(IDLE * 2, requests.abandoned()).await;
+            assert!(goes_on.is_err(), "{name}: it was read, or given up");
+        }
     }
 }

@@ -142,11 +142,6 @@ impl<K: Owner> Seat<K> {
         seat
     }
 
-    /// The connection has to go, whoever else wants its seat.
-    pub fn give_up(&self) {
-        self.lost.cancel();
-    }
-
     /// Whether the connection has to go.
     pub fn is_lost(&self) -> bool {
         self.lost.is_cancelled()

@@ -72,11 +72,6 @@ impl UserSeat {
         }
     }
 
-    /// The connection has to go, though no other wants its seat.
-    pub fn give_up(&self) {
-        self.lost.cancel();
-    }
-
     /// The connection, until it ends or has to go for another.
     pub async fn hold(&self, connection: impl Future<Output = ()>) {
         self.lost.run_until_cancelled(connection).await;
