@@ -207,26 +207,21 @@ pub fn charged(pod: &Pod) -> [BTreeMap<String, Quantity>; 2] {
     let told: BTreeMap<&str, &ContainerStatus> = told.map(|c| (c.name.as_str(), c)).collect();
     let pending = condition(pod, "PodResizePending");
     let never = pending.is_some_and(|c| c.status == "True" && c.reason.as_deref() == Some("Infeasible"));
-    let requests = aggregated(spec, |container| {
-        let mut counted = container_requests(container);
-        let Some(told) = told.get(container.name.as_str()) else { return counted };
-        let has = parsed(told.resources.as_ref().and_then(|has| has.requests.as_ref()));
-        if never {
-            counted.clear();
-        }
-        at_least(&mut counted, &has);
-        at_least(&mut counted, &parsed(told.allocated_resources.as_ref()));
+    let counted = |asked: BTreeMap<String, Quantity>, has: &[Option<&BTreeMap<String, Amount>>]| {
+        let mut counted = if never { BTreeMap::new() } else { asked };
+        has.iter().for_each(|has| at_least(&mut counted, &parsed(*has)));
         counted
+    };
+    let requests = aggregated(spec, |container| {
+        let asked = container_requests(container);
+        let Some(told) = told.get(container.name.as_str()) else { return asked };
+        let has = told.resources.as_ref().and_then(|has| has.requests.as_ref());
+        counted(asked, &[has, told.allocated_resources.as_ref()])
     });
     let limits = aggregated(spec, |container| {
-        let mut counted = container_limits(container);
-        let Some(told) = told.get(container.name.as_str()) else { return counted };
-        let has = parsed(told.resources.as_ref().and_then(|has| has.limits.as_ref()));
-        if never {
-            counted.clear();
-        }
-        at_least(&mut counted, &has);
-        counted
+        let asked = container_limits(container);
+        let Some(told) = told.get(container.name.as_str()) else { return asked };
+        counted(asked, &[told.resources.as_ref().and_then(|has| has.limits.as_ref())])
     });
     [as_a_whole(spec, requests), limits_as_a_whole(spec, limits)]
 }

@@ -3,7 +3,7 @@
 use super::checks::{label_selector, not_negative};
 use super::name_of;
 use super::pod_validation::template;
-use super::workloads::{at_least_zero, collisions, container_cells, selector_stays};
+use super::workloads::{at_least_zero, collisions, container_cells, finds_template, selector_stays};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetStatus, RollingUpdateDaemonSet};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
@@ -70,14 +70,7 @@ impl TypedKind for DaemonSet {
         let spec = &self.spec;
         label_selector(Some(&spec.selector), "spec.selector", errors);
         if let Ok(selector) = selectors::from_object(&spec.selector) {
-            let labels = spec.template.metadata.as_ref().and_then(|m| m.labels.clone()).unwrap_or_default();
-            if !selector.matches(&labels) {
-                errors.invalid(
-                    "spec.template.metadata.labels",
-                    serde_json::json!(labels),
-                    "`selector` does not match template `labels`",
-                );
-            }
+            finds_template(&spec.template, |labels| selector.matches(labels), errors);
             if selector.requirements.is_empty() {
                 let value = serde_json::json!(spec.selector);
                 errors.invalid("spec.selector", value, "empty selector is invalid for daemonset");

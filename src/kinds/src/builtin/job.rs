@@ -1,7 +1,7 @@
 //! Jobs: pods that run to their end.
 
 use super::job_validation::is_indexed;
-use super::workloads::container_cells;
+use super::workloads::{container_cells, finds_template};
 use super::{job_warnings, name_of};
 use crate::columns::human_duration;
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
@@ -74,14 +74,8 @@ impl TypedKind for Job {
             None => errors.required("spec.selector", ""),
             Some(selector) => {
                 super::checks::label_selector(Some(selector), "spec.selector", errors);
-                let labels = spec.template.metadata.as_ref().and_then(|m| m.labels.clone());
-                let labels = labels.unwrap_or_default();
-                if selectors::from_object(selector).is_ok_and(|selector| !selector.matches(&labels)) {
-                    errors.invalid(
-                        "spec.template.metadata.labels",
-                        serde_json::json!(labels),
-                        "`selector` does not match template `labels`",
-                    );
+                if let Ok(selector) = selectors::from_object(selector) {
+                    finds_template(&spec.template, |labels| selector.matches(labels), errors);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use super::checks::not_negative;
 use super::pod_validation::template;
-use super::workloads::{REPLICAS_COLUMNS, at_least_zero, counts, replicas_row};
+use super::workloads::{REPLICAS_COLUMNS, at_least_zero, counts, finds_template, replicas_row};
 use crate::{Cell, Column, ErrorList, ScaleNumbers, Subresource, TypedKind, selectors};
 use k8s_openapi::api::core::v1::{PodTemplateSpec, ReplicationController, ReplicationControllerStatus};
 
@@ -63,14 +63,7 @@ impl TypedKind for ReplicationController {
         let Some(given) = &spec.template else {
             return errors.required("spec.template", "");
         };
-        let labels = given.metadata.as_ref().and_then(|m| m.labels.clone()).unwrap_or_default();
-        if !selectors::from_map(&selector).matches(&labels) {
-            errors.invalid(
-                "spec.template.metadata.labels",
-                serde_json::json!(labels),
-                "`selector` does not match template `labels`",
-            );
-        }
+        finds_template(given, |labels| selectors::from_map(&selector).matches(labels), errors);
         template(given, "spec.template", "ReplicationController", errors);
     }
     fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {

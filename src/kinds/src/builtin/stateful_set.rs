@@ -5,7 +5,7 @@ use super::name_of;
 use super::persistent_volume_claim::fraction;
 use super::pod_validation::template;
 use super::pod_warnings;
-use super::workloads::{at_least_zero, collisions, container_cells, counts};
+use super::workloads::{at_least_zero, collisions, container_cells, counts, finds_template};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, scale, selectors};
 use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetStatus,
@@ -199,14 +199,7 @@ fn selected(spec: &StatefulSetSpec, errors: &mut ErrorList) {
                 let value = serde_json::json!(spec.selector);
                 errors.invalid("spec.selector", value, "empty selector is invalid for statefulset");
             }
-            let labels = spec.template.metadata.as_ref().and_then(|m| m.labels.clone()).unwrap_or_default();
-            if !selector.matches(&labels) {
-                errors.invalid(
-                    "spec.template.metadata.labels",
-                    serde_json::json!(labels),
-                    "`selector` does not match template `labels`",
-                );
-            }
+            finds_template(&spec.template, |labels| selector.matches(labels), errors);
         }
     }
 }

@@ -6,6 +6,7 @@ use super::pod_validation::template;
 use crate::{Cell, Column, ErrorList, age, selectors};
 use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use std::collections::BTreeMap;
 
 pub(super) const REPLICAS_COLUMNS: &[Column] = &[
     Column::NAME,
@@ -65,15 +66,24 @@ pub(super) fn selected_template(
     let Some(given) = given else {
         return errors.required("spec.template", "");
     };
+    finds_template(given, |labels| !is_empty(selector) && parsed.matches(labels), errors);
+    template(given, "spec.template", "ReplicaSet", errors);
+}
+
+/// `finds` says whether the selector finds pods with such labels: those of its own template it must.
+pub(super) fn finds_template(
+    given: &PodTemplateSpec,
+    finds: impl FnOnce(&BTreeMap<String, String>) -> bool,
+    errors: &mut ErrorList,
+) {
     let labels = given.metadata.as_ref().and_then(|m| m.labels.clone()).unwrap_or_default();
-    if is_empty(selector) || !parsed.matches(&labels) {
+    if !finds(&labels) {
         errors.invalid(
             "spec.template.metadata.labels",
             serde_json::json!(labels),
             "`selector` does not match template `labels`",
         );
     }
-    template(given, "spec.template", "ReplicaSet", errors);
 }
 
 pub(super) fn selector_stays(new: &LabelSelector, old: &LabelSelector, errors: &mut ErrorList) {
