@@ -79,3 +79,31 @@ pub fn golden(name: &str, field: &str, get: impl Fn(&Value) -> Value) {
         assert_eq!(value, case[field], "{}", case["name"]);
     }
 }
+
+pub fn merge(value: &mut Value, patch: &Value) {
+    match (value, patch) {
+        (Value::Object(fields), Value::Object(patch)) => {
+            for (key, patch) in patch {
+                match patch {
+                    Value::Null => drop(fields.remove(key)),
+                    patch => merge(fields.entry(key).or_insert(Value::Null), patch),
+                }
+            }
+        }
+        (value, patch) => *value = patch.clone(),
+    }
+}
+
+pub fn check(name: &str, said: &[String], want: &str) {
+    match want {
+        "" => assert_eq!(said, [""; 0], "{name}"),
+        want => assert!(said.iter().any(|text| text.contains(want)), "{name}: {said:?}"),
+    }
+}
+
+pub fn pod(spec: &Value) -> Value {
+    let mut object = serde_json::json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"},
+        "spec": {"containers": [{"name": "c", "image": "x"}]}});
+    merge(&mut object["spec"], spec);
+    object
+}

@@ -3,5 +3,6 @@
 mod common;
 mod coverage;
 mod defaults;
+mod updates;
 mod validation;
 mod warnings;
