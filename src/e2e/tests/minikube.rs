@@ -131,7 +131,7 @@ fn scripts_and_tools_find_minikube() {
         (&["start", "--kubernetes-version=v1.20.0"], 106, "K8S_OLD_UNSUPPORTED"),
         (&["service", "nobody"], 115, "SVC_NOT_FOUND"),
         (&["podman-env"], 14, "MK_USAGE"),
-        (&["config", "get", "driver"], 15, "could not be found in config"),
+        (&["config", "get", "driver"], 14, "Error: specified key could not be found in config"),
         (&["node", "add"], 80, "there is one node"),
     ];
     for (words, want, text) in codes {

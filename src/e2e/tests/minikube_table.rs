@@ -17,15 +17,18 @@ const ALWAYS: &str = "
 version
 version --short
 version -o json
+version --short -o json
 version -o yaml
 version -o xml
 profile
 profile list -o json
+profile list -l -o json
 profile list -o xml
 profile nobody
 config set cpus 4
 config set nonsense 1
 config set cpus many
+config set driver nosuch
 config get cpus
 config get nonsense
 config view
@@ -121,7 +124,11 @@ ssh -- echo hello
 ssh -- exit 7
 ssh -n m02 -- true
 cp /none /tmp
+cp /none m02:/tmp
+cp /none tmp
 mount nonsense
+mount /none:/tmp/none
+mount
 update-context
 start --dry-run --cpus 2 --driver docker
 start --kubernetes-version v1.20.0

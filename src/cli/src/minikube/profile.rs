@@ -3,12 +3,15 @@
 use super::output::{self, Mark};
 use super::{Outcome, Session, profiles, reason, setting_of};
 use crate::control_client::{Presence, presence};
+use crate::kubeconfig::Kubeconfig;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
 /// What minikube says where there is none.
 const NO_KUBERNETES: &str = "v0.0.0";
+/// The status of a profile that was not asked how it is: `--light`.
+const NOT_ASKED: &str = "Skipped";
 
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -47,7 +50,7 @@ impl Profile {
         let name = if name == "default" { super::DEFAULT_PROFILE } else { name };
         setting_of(name)?;
         if !profiles().iter().any(|known| known == name) {
-            output::step(
+            output::problem(
                 Mark::Tip,
                 &format!("if you want to create a profile you can by this command: minikube start -p {name}"),
             );
@@ -85,7 +88,9 @@ fn list(session: &Session, output: &str, light: bool) -> Outcome {
                 })
                 .collect();
             if rows.is_empty() {
-                return Err(reason::USAGE.because("No minikube profile was found.").advise("minikube start"));
+                return Err(reason::USAGE_NO_PROFILE
+                    .because("No minikube profile was found.")
+                    .advise("You can create one using 'minikube start'."));
             }
             output::boxed_table(
                 &[
@@ -124,16 +129,12 @@ fn described(session: &Session, name: &str, light: bool) -> Value {
         .unwrap_or_default();
     let port = stored["api_port"].as_u64().unwrap_or(8443);
     let ip = status.as_ref().map(|status| status.node_ip.to_string()).unwrap_or_default();
-    let word = match (&status, light) {
-        (Some(_), _) => "OK",
-        (None, true) => "Unknown",
-        (None, false) => "Stopped",
-    };
+    let word = status_word(status.is_some(), light);
     let kubernetes = match stored["kubernetes"].as_bool() {
         Some(false) => NO_KUBERNETES,
         _ => appliance::KUBERNETES,
     };
-    let current = crate::kubeconfig::Kubeconfig::of_user().current_context();
+    let current = Kubeconfig::of_user().current_context();
     json!({
         "Name": name,
         "Status": word,
@@ -153,4 +154,29 @@ fn described(session: &Session, name: &str, light: bool) -> Value {
         "Active": session.profile() == name,
         "ActiveKubeContext": current.as_deref() == Some(name),
     })
+}
+
+fn status_word(runs: bool, light: bool) -> &'static str {
+    match (light, runs) {
+        (true, _) => NOT_ASKED,
+        (false, true) => "OK",
+        (false, false) => "Stopped",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_lists_in_a_hurry_is_told_that_nothing_was_asked() {
+        for (runs, light, want) in [
+            (true, false, "OK"),
+            (false, false, "Stopped"),
+            (true, true, "Skipped"),
+            (false, true, "Skipped"),
+        ] {
+            assert_eq!(status_word(runs, light), want, "runs: {runs}, light: {light}");
+        }
+    }
 }

@@ -66,7 +66,9 @@ impl Status {
                 "json" if self.layout == "cluster" => print!("{}", state.cluster()),
                 "json" => print!("{}", state.node()),
                 _ => {
-                    print!("{}", state.text(self.format.as_deref()).map_err(|e| reason::INTERNAL.because(e))?)
+                    let text = state.text(self.format.as_deref());
+                    let failed = |e: String| reason::STATUS_TEXT.because(format!("status text failure: {e}"));
+                    print!("{}", text.map_err(failed)?)
                 }
             }
             let Some(every) = every else { return Ok(ExitCode::from(state.mask())) };
