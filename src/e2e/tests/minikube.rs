@@ -146,6 +146,21 @@ fn scripts_and_tools_find_minikube() {
     assert_eq!(call(&["config", "get", "kubernetes-version"]).ok("config get"), "v1.20.0\n");
     call(&["config", "unset", "kubernetes-version"]).ok("config unset");
 
+    // kubectl goes along with the profile that is made the current one
+    let current = || cluster.kubectl(&["config", "current-context"]).ok("context");
+    cluster.kubectl(&["config", "set-context", "theirs", "--cluster=theirs"]).ok("another context");
+    cluster.kubectl(&["config", "use-context", "theirs"]).ok("use it");
+    let set = call(&["profile", PROFILE]).ok("profile");
+    assert!(set.contains("minikube profile was successfully set to e2e-minikube"), "{set}");
+    assert_eq!(current(), "e2e-minikube\n");
+    // and with who says that it was led astray
+    cluster.kubectl(&["config", "use-context", "theirs"]).ok("use it");
+    let updated = call(&["update-context"]).ok("update-context");
+    assert!(updated.contains("No changes required for the \"e2e-minikube\" context"), "{updated}");
+    assert_eq!(current(), "e2e-minikube\n");
+    cluster.kubectl(&["config", "delete-context", "theirs"]).ok("as it was");
+    call(&["config", "unset", "profile"]).ok("config unset");
+
     call(&["stop"]).ok("stop");
     let stopped = call(&["status", "--format={{.Host}}"]);
     assert_eq!((stopped.out().as_str(), code(&stopped)), ("Stopped", Some(7)));

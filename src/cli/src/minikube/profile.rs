@@ -1,4 +1,4 @@
-//! `minikube profile`: which cluster the other commands mean.
+//! `minikube profile`: which cluster the other commands mean, and kubectl with them.
 
 use super::output::{self, Mark};
 use super::{Outcome, Session, profiles, reason, setting_of};
@@ -57,6 +57,13 @@ impl Profile {
             return Ok(ExitCode::SUCCESS);
         }
         session.settings.clone().set("profile", name.into())?;
+        let user = Kubeconfig::of_user();
+        if let Err(error) = user.find(name).and_then(|_| user.use_context(name)) {
+            output::problem(
+                Mark::Warning,
+                &format!("Error while setting kubectl current context :  {error:#}"),
+            );
+        }
         output::step(Mark::Ready, &format!("minikube profile was successfully set to {name}"));
         Ok(ExitCode::SUCCESS)
     }
