@@ -44,6 +44,7 @@ update-check
 podman-env
 ssh-key
 ssh-host
+node
 completion nonsense
 nonsense
 statsu
@@ -155,6 +156,15 @@ pause -n ,
 pause -o xml
 unpause -n kube-system
 logs --node m02
+";
+
+const PAUSED: &str = "
+status
+status -o json
+status -o json -l cluster
+profile list -o json
+unpause -A
+status -o json
 ";
 
 /// Only what is the same on every machine and at every time.
@@ -275,10 +285,7 @@ fn every_command_in_every_state_says_what_the_golden_files_say() {
     compare("minikube-always.txt", &table.transcript(ALWAYS));
     compare("minikube-running.txt", &table.transcript(STATES));
     cluster.program(&table.link, &["-p", PROFILE, "pause", "-A"]).ok("pause");
-    compare(
-        "minikube-paused.txt",
-        &table.transcript("status\nstatus -o json\nstatus -o json -l cluster\nunpause -A\nstatus -o json\n"),
-    );
+    compare("minikube-paused.txt", &table.transcript(PAUSED));
     cluster.program(&table.link, &["-p", PROFILE, "stop"]).ok("stop");
     compare("minikube-stopped.txt", &table.transcript(STATES));
 }

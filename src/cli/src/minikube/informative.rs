@@ -32,10 +32,9 @@ impl Ip {
 }
 
 #[derive(clap::Args)]
-#[command(arg_required_else_help = true)]
 pub(super) struct Node {
     #[command(subcommand)]
-    command: NodeCommand,
+    command: Option<NodeCommand>,
 }
 
 #[derive(Subcommand)]
@@ -56,7 +55,10 @@ impl Node {
     pub(super) fn run(&self, session: &Session) -> Outcome {
         let refused = match self.command {
             // what a stopped cluster is made of is known as well; its address is only while it runs
-            NodeCommand::List => {
+            None => {
+                return Err(reason::USAGE.because("Usage: minikube node [add|start|stop|delete|list]"));
+            }
+            Some(NodeCommand::List) => {
                 let address = match presence(&session.existing()?.paths) {
                     Presence::Stopped => String::new(),
                     _ => session.running()?.1.node_ip.to_string(),
@@ -64,9 +66,9 @@ impl Node {
                 println!("{}\t{address}", session.profile());
                 return Ok(ExitCode::SUCCESS);
             }
-            NodeCommand::Add(_) => reason::GUEST_NODE,
-            NodeCommand::Delete(_) => reason::GUEST_NODE_DELETE,
-            NodeCommand::Start(_) | NodeCommand::Stop(_) => reason::GUEST_NODE_START,
+            Some(NodeCommand::Add(_)) => reason::GUEST_NODE,
+            Some(NodeCommand::Delete(_)) => reason::GUEST_NODE_DELETE,
+            Some(NodeCommand::Start(_) | NodeCommand::Stop(_)) => reason::GUEST_NODE_START,
         };
         Err(refused
             .because("there is one node, this machine: it starts and stops with the cluster")

@@ -125,9 +125,11 @@ fn list(session: &Session, output: &str, light: bool) -> Outcome {
 /// What Skaffold and others compare a kubeconfig's server with.
 fn described(session: &Session, name: &str, light: bool) -> Value {
     let setting = setting_of(name).ok();
-    let status = match setting.as_ref().map(|setting| presence(&setting.paths)) {
-        Some(Presence::Running(status)) => Some(status),
-        _ => None,
+    let presence = setting.as_ref().map(|setting| presence(&setting.paths));
+    let word = if light { NOT_ASKED } else { status_word(presence.as_ref()) };
+    let ip = match &presence {
+        Some(Presence::Running(status)) => status.node_ip.to_string(),
+        _ => String::new(),
     };
     let stored: Value = setting
         .as_ref()
@@ -135,8 +137,6 @@ fn described(session: &Session, name: &str, light: bool) -> Value {
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();
     let port = stored["api_port"].as_u64().unwrap_or(8443);
-    let ip = status.as_ref().map(|status| status.node_ip.to_string()).unwrap_or_default();
-    let word = status_word(status.is_some(), light);
     let kubernetes = match stored["kubernetes"].as_bool() {
         Some(false) => NO_KUBERNETES,
         _ => appliance::KUBERNETES,
@@ -163,11 +163,16 @@ fn described(session: &Session, name: &str, light: bool) -> Value {
     })
 }
 
-fn status_word(runs: bool, light: bool) -> &'static str {
-    match (light, runs) {
-        (true, _) => NOT_ASKED,
-        (false, true) => "OK",
-        (false, false) => "Stopped",
+/// As `minikube status` has it for the whole cluster.
+fn status_word(presence: Option<&Presence>) -> &'static str {
+    match presence {
+        Some(Presence::Running(status)) => match &status.paused {
+            Some(paused) if super::status::pauses_cluster(paused) => "Paused",
+            _ => "OK",
+        },
+        Some(Presence::Stopped) => "Stopped",
+        Some(Presence::Broken(_)) => "Error",
+        Some(Presence::Forbidden(_)) | None => "Unknown",
     }
 }
 
@@ -176,14 +181,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_lists_in_a_hurry_is_told_that_nothing_was_asked() {
-        for (runs, light, want) in [
-            (true, false, "OK"),
-            (false, false, "Stopped"),
-            (true, true, "Skipped"),
-            (false, true, "Skipped"),
-        ] {
-            assert_eq!(status_word(runs, light), want, "runs: {runs}, light: {light}");
+    fn what_can_not_be_asked_is_neither_stopped_nor_well() {
+        let cases = [
+            (Some(Presence::Stopped), "Stopped"),
+            (Some(Presence::Broken("it hangs".to_owned())), "Error"),
+            (Some(Presence::Forbidden("only root".to_owned())), "Unknown"),
+            (None, "Unknown"),
+        ];
+        for (presence, want) in cases {
+            assert_eq!(status_word(presence.as_ref()), want);
         }
     }
 }

@@ -110,8 +110,7 @@ fn state_of(session: &Session) -> Result<State, reason::Exit> {
             }
             if let Some(paused) = &status.paused {
                 state.kubelet = "Stopped";
-                // what minikube freezes together with the pods of its own namespace
-                if paused.holds("kube-system") {
+                if pauses_cluster(paused) {
                     state.apiserver = "Paused";
                 }
             }
@@ -121,6 +120,11 @@ fn state_of(session: &Session) -> Result<State, reason::Exit> {
         Presence::Forbidden(why) => return Err(crate::failures::NOT_ROOT.because(why).into()),
         Presence::Broken(_) => State { host: "Running", ..all("Error", "Configured") },
     })
+}
+
+/// minikube freezes the API server together with the pods of its own namespace.
+pub(super) fn pauses_cluster(paused: &appliance::Paused) -> bool {
+    paused.holds("kube-system")
 }
 
 impl State {
