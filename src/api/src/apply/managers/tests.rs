@@ -74,7 +74,7 @@ fn two_who_want_different_things_conflict() {
 }
 
 #[test]
-fn a_change_by_another_door_takes_the_field() {
+fn a_change_by_another_verb_takes_the_field() {
     let old = applied(&json!({}), json!({"replicas": 1, "paused": true}), "helm").unwrap();
     let mut new = old.clone();
     new["spec"] = json!({"replicas": 5});
