@@ -121,6 +121,8 @@ fn scripts_and_tools_find_minikube() {
     );
     let inside = call(&["ssh", "--", "docker", "version", "-f", "{{.Server.Os}}"]).ok("ssh");
     assert_eq!(inside.trim(), "linux");
+    let images = call(&["ssh", "sudo docker images"]).ok("ssh with sudo");
+    assert!(images.contains("monopod/kubia"), "it is this engine that is asked: {images}");
 
     // exit codes
     let codes: [(&[&str], i32, &str); 9] = [

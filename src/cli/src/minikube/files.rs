@@ -19,6 +19,10 @@ pub(super) struct Ssh {
     words: Vec<OsString>,
 }
 
+/// Who types `sudo` in a node is root already, here too. The program of that name, where there is one, would take the
+/// engine's address out of the environment, and `docker` behind it would ask another engine.
+const SUDO: &str = r#"sudo() { case "$1" in -*|*=*|'') command sudo "$@";; *) "$@";; esac; }"#;
+
 impl Ssh {
     /// A command runs as a shell's line, as over ssh; `docker` in it finds this cluster's engine.
     pub(super) fn run(&self, session: &Session) -> Outcome {
@@ -32,7 +36,7 @@ impl Ssh {
         } else {
             let line: Vec<String> =
                 self.words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-            shell.arg("-c").arg(line.join(" "));
+            shell.arg("-c").arg(format!("{SUDO}\n{}", line.join(" ")));
         }
         Err(reason::INTERNAL.because(format!("run a shell: {}", shell.exec())))
     }
@@ -245,6 +249,19 @@ mod tests {
                 (got, _) => panic!("{source} {target}: {got:?}"),
             }
         }
+    }
+
+    #[test]
+    fn sudo_keeps_the_engines_address() {
+        let said = |line: &str| {
+            let mut shell = Command::new("/bin/sh");
+            shell.env("DOCKER_HOST", "unix:///x").arg("-c").arg(format!("{SUDO}\n{line}"));
+            let done = shell.output().unwrap();
+            (String::from_utf8(done.stdout).unwrap(), done.status.code())
+        };
+        assert_eq!(said("sudo printenv DOCKER_HOST"), ("unix:///x\n".to_owned(), Some(0)));
+        assert_eq!(said("sudo sh -c 'exit 7'"), (String::new(), Some(7)));
+        assert_eq!(said("echo a; sudo echo \"b  c\""), ("a\nb  c\n".to_owned(), Some(0)));
     }
 
     #[test]
