@@ -71,6 +71,8 @@ fn scripts_and_tools_find_minikube() {
         "ingress",
         "--kubernetes-version",
         "stable",
+        // as minikube's own pages have it
+        "--insecure-registry=10.0.0.0/24",
         "--wait=all",
         "--wait-timeout=6m",
         "-v=5",

@@ -142,6 +142,7 @@ start --memory abc
 start --memory 250MB --dry-run
 start --cpus x
 start --apiserver-names no_name
+start --insecure-registry x/y
 start --ha
 start --gpus all
 start --no-kubernetes --kubernetes-version stable
