@@ -71,6 +71,14 @@ pub const SAMPLE_IMAGE: &str = sample::IMAGE;
 /// The version of Kubernetes that is served.
 pub const KUBERNETES: &str = api::KUBERNETES_VERSION.git;
 
+/// A registry that may be insecure, as it is kept of what was typed.
+///
+/// # Errors
+/// What is neither a host, with or without a port, nor a network.
+pub fn insecure_registry(text: &str) -> Result<String, String> {
+    image::Registries::insecure_registry(text).map_err(|error| error.to_string())
+}
+
 /// The add-ons that were enabled from manifests, by name.
 ///
 /// # Errors

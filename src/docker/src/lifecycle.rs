@@ -65,7 +65,7 @@ impl Engine {
         endpoints: Endpoints,
     ) -> Result<()> {
         let mut config = plan::sandbox(&record, &self.config, container.dir())?;
-        self.join(&record.host, &mut config).map_err(|e| self.cannot_start(container, e))?;
+        self.join_namespaces(&record.host, &mut config).map_err(|e| self.cannot_start(container, e))?;
         let connected = self.run_connected(&record, &endpoints, config).await;
         let sandbox = connected.map_err(|e| self.cannot_start(container, e))?;
         if let Err(refusal) = self.start_container_in(container, &sandbox, endpoints).await {

@@ -71,6 +71,8 @@ fn scripts_and_tools_find_minikube() {
         "ingress",
         "--kubernetes-version",
         "stable",
+        // as minikube's own pages have it
+        "--insecure-registry=10.0.0.0/24",
         "--wait=all",
         "--wait-timeout=6m",
         "-v=5",
@@ -121,6 +123,8 @@ fn scripts_and_tools_find_minikube() {
     );
     let inside = call(&["ssh", "--", "docker", "version", "-f", "{{.Server.Os}}"]).ok("ssh");
     assert_eq!(inside.trim(), "linux");
+    let images = call(&["ssh", "sudo docker images"]).ok("ssh with sudo");
+    assert!(images.contains("monopod/kubia"), "it is this engine that is asked: {images}");
 
     // exit codes
     let codes: [(&[&str], i32, &str); 9] = [
@@ -131,7 +135,7 @@ fn scripts_and_tools_find_minikube() {
         (&["start", "--kubernetes-version=v1.20.0"], 106, "K8S_OLD_UNSUPPORTED"),
         (&["service", "nobody"], 115, "SVC_NOT_FOUND"),
         (&["podman-env"], 14, "MK_USAGE"),
-        (&["config", "get", "driver"], 15, "could not be found in config"),
+        (&["config", "get", "driver"], 14, "Error: specified key could not be found in config"),
         (&["node", "add"], 80, "there is one node"),
     ];
     for (words, want, text) in codes {
@@ -145,6 +149,21 @@ fn scripts_and_tools_find_minikube() {
     assert_eq!(code(&call(&["start"])), Some(106));
     assert_eq!(call(&["config", "get", "kubernetes-version"]).ok("config get"), "v1.20.0\n");
     call(&["config", "unset", "kubernetes-version"]).ok("config unset");
+
+    // kubectl goes along with the profile that is made the current one
+    let current = || cluster.kubectl(&["config", "current-context"]).ok("context");
+    cluster.kubectl(&["config", "set-context", "theirs", "--cluster=theirs"]).ok("another context");
+    cluster.kubectl(&["config", "use-context", "theirs"]).ok("use it");
+    let set = call(&["profile", PROFILE]).ok("profile");
+    assert!(set.contains("minikube profile was successfully set to e2e-minikube"), "{set}");
+    assert_eq!(current(), "e2e-minikube\n");
+    // and with who says that it was led astray
+    cluster.kubectl(&["config", "use-context", "theirs"]).ok("use it");
+    let updated = call(&["update-context"]).ok("update-context");
+    assert!(updated.contains("No changes required for the \"e2e-minikube\" context"), "{updated}");
+    assert_eq!(current(), "e2e-minikube\n");
+    cluster.kubectl(&["config", "delete-context", "theirs"]).ok("as it was");
+    call(&["config", "unset", "profile"]).ok("config unset");
 
     call(&["stop"]).ok("stop");
     let stopped = call(&["status", "--format={{.Host}}"]);

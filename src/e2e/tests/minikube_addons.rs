@@ -159,7 +159,7 @@ fn commands_are_recorded_but_for_those_that_ask() {
         "{start}"
     );
     call(&["logs", "--problems"]).ok("problems");
-    assert_eq!(call(&["logs", "--node", "m07"]).0.status.code(), Some(80));
+    assert_eq!(call(&["logs", "--node", "m07"]).0.status.code(), Some(85));
     let unwritable = call(&["logs", "--file", "/none/x"]);
     assert_eq!(unwritable.0.status.code(), Some(38), "{}", unwritable.err());
     let mode = std::os::unix::fs::PermissionsExt::mode(

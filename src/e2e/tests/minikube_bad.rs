@@ -51,8 +51,8 @@ fn a_kubeconfig_that_is_broken_or_anothers() {
     let whole = std::fs::read_to_string(&path).unwrap();
     for broken in ["contexts: [", "- not\n- a\n- map\n", "\u{0}\u{1}"] {
         std::fs::write(&path, broken).unwrap();
-        says(&call(&["start"]), 18, &["HOST_KUBECONFIG_UPDATE", path.to_str().unwrap()]);
-        says(&call(&["update-context"]), 18, &["HOST_KUBECONFIG_UPDATE"]);
+        says(&call(&["start"]), 38, &["HOST_KUBECONFIG_UPDATE", path.to_str().unwrap()]);
+        says(&call(&["update-context"]), 38, &["HOST_KUBECONFIG_UPDATE"]);
         assert_eq!(
             call(&["status"]).0.status.code(),
             Some(4),
@@ -90,7 +90,7 @@ fn a_kubeconfig_that_is_roots_in_a_users_directory_stops_no_start() {
         Answer(command.output().unwrap())
     };
     for (program, code, cure) in
-        [(&monopod, 61, "monopod update-context"), (&link(&cluster), 18, "minikube update-context")]
+        [(&monopod, 61, "monopod update-context"), (&link(&cluster), 38, "minikube update-context")]
     {
         let answer = call(program, &["start"]);
         let said = answer.out() + &answer.err();
@@ -143,8 +143,8 @@ fn a_home_of_another_minikube_or_one_that_can_not_be_written() {
     let link = link(&cluster).display().to_string();
     let read_only =
         |words: &str| cluster.shell(&format!("MINIKUBE_HOME=/proc {link} -p e2e-bad-home {words}"));
-    says(&read_only("config set cpus 4"), 18, &["MK_CONFIG_SET", "/proc/.minikube"]);
-    says(&read_only("profile e2e-bad-home"), 18, &["/proc/.minikube"]);
+    says(&read_only("config set cpus 4"), 10, &["MK_CONFIG_SET", "/proc/.minikube"]);
+    says(&read_only("profile e2e-bad-home"), 10, &["/proc/.minikube"]);
     assert!(read_only("ip").0.status.success() && read_only("start").0.status.success());
     assert!(home.join("machines/minikube/config.json").exists());
 }

@@ -17,15 +17,18 @@ const ALWAYS: &str = "
 version
 version --short
 version -o json
+version --short -o json
 version -o yaml
 version -o xml
 profile
 profile list -o json
+profile list -l -o json
 profile list -o xml
 profile nobody
 config set cpus 4
 config set nonsense 1
 config set cpus many
+config set driver nosuch
 config get cpus
 config get nonsense
 config view
@@ -41,6 +44,7 @@ update-check
 podman-env
 ssh-key
 ssh-host
+node
 completion nonsense
 nonsense
 statsu
@@ -121,7 +125,11 @@ ssh -- echo hello
 ssh -- exit 7
 ssh -n m02 -- true
 cp /none /tmp
+cp /none m02:/tmp
+cp /none tmp
 mount nonsense
+mount /none:/tmp/none
+mount
 update-context
 start --dry-run --cpus 2 --driver docker
 start --kubernetes-version v1.20.0
@@ -134,6 +142,7 @@ start --memory abc
 start --memory 250MB --dry-run
 start --cpus x
 start --apiserver-names no_name
+start --insecure-registry x/y
 start --ha
 start --gpus all
 start --no-kubernetes --kubernetes-version stable
@@ -148,6 +157,15 @@ pause -n ,
 pause -o xml
 unpause -n kube-system
 logs --node m02
+";
+
+const PAUSED: &str = "
+status
+status -o json
+status -o json -l cluster
+profile list -o json
+unpause -A
+status -o json
 ";
 
 /// Only what is the same on every machine and at every time.
@@ -268,10 +286,7 @@ fn every_command_in_every_state_says_what_the_golden_files_say() {
     compare("minikube-always.txt", &table.transcript(ALWAYS));
     compare("minikube-running.txt", &table.transcript(STATES));
     cluster.program(&table.link, &["-p", PROFILE, "pause", "-A"]).ok("pause");
-    compare(
-        "minikube-paused.txt",
-        &table.transcript("status\nstatus -o json\nstatus -o json -l cluster\nunpause -A\nstatus -o json\n"),
-    );
+    compare("minikube-paused.txt", &table.transcript(PAUSED));
     cluster.program(&table.link, &["-p", PROFILE, "stop"]).ok("stop");
     compare("minikube-stopped.txt", &table.transcript(STATES));
 }

@@ -1,6 +1,7 @@
 //! How each registry is reached: plain or not, by which mirrors, with whose certificates.
 
 use crate::error::{ImageError, Result};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +19,8 @@ const HUB: &str = "registry-1.docker.io";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Registries {
-    /// `host:port` of registries that may speak plain HTTP, or HTTPS with a certificate that nobody vouches for.
+    /// `host:port` of registries that may speak plain HTTP, or HTTPS with a certificate that nobody vouches for; or a network
+    /// (`10.0.0.0/24`), for those that are named by an address in it.
     pub insecure: Vec<String>,
     /// Asked in turn before the registry itself: `docker.io` → `mirror.example:5000`, or with a scheme in front.
     pub mirrors: BTreeMap<String, Vec<String>>,
@@ -103,8 +105,30 @@ impl Registries {
         Endpoint { host: host.trim_end_matches('/').to_owned(), scheme, is_mirror }
     }
 
+    /// Names are not looked up for a network's sake, other than in Docker: who answers for a name would choose who is believed.
     pub(crate) fn is_insecure(&self, host: &str) -> bool {
-        self.insecure.iter().any(|insecure| insecure == host)
+        let address = without_port(host).parse::<IpAddr>().ok();
+        let is_in = |network: &str| {
+            let network = network.parse::<IpNet>();
+            address.is_some_and(|address| network.is_ok_and(|network| network.contains(&address)))
+        };
+        self.insecure.iter().any(|insecure| insecure == host || is_in(insecure))
+    }
+
+    /// One of [`Registries::insecure`] from what somebody typed. A scheme in front is left out, as Docker's daemon does it.
+    ///
+    /// # Errors
+    /// What is neither a host, with or without a port, nor a network.
+    pub fn insecure_registry(text: &str) -> Result<String> {
+        let schemes = ["http://", "https://"];
+        let bare = schemes.iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+        let bare = bare.trim_end_matches('/');
+        match !bare.is_empty() && (!bare.contains('/') || bare.parse::<IpNet>().is_ok()) {
+            true => Ok(bare.to_owned()),
+            false => Err(ImageError::InvalidName(format!(
+                "registry {text:?}: expected host, host:port or a network like 10.0.0.0/24"
+            ))),
+        }
     }
 
     /// As Docker has it: in the registry's directory `*.crt` are authorities, `NAME.cert` and `NAME.key` belong together.
@@ -138,8 +162,10 @@ impl Registries {
 
     /// Settings that can never work are refused at the start, not at the first pull.
     pub(crate) fn check(&self) -> Result<()> {
-        let hosts = self.insecure.iter().chain(self.ca_files.keys());
-        match hosts.clone().find(|host| host.contains("://") || host.contains('/')) {
+        for registry in &self.insecure {
+            Self::insecure_registry(registry)?;
+        }
+        match self.ca_files.keys().find(|host| host.contains('/')) {
             Some(host) => {
                 Err(ImageError::InvalidName(format!("registry {host:?}: expected host or host:port")))
             }
@@ -185,11 +211,15 @@ fn missing(what: &Path, kind: &str, beside: &Path) -> ImageError {
 
 /// `localhost`, 127.0.0.0/8 and ::1, with or without a port.
 pub(crate) fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
+    let name = without_port(host);
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn without_port(host: &str) -> &str {
+    match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or(rest),
         None => host.split(':').next().unwrap_or(host),
-    };
-    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
 }
 
 #[cfg(test)]
@@ -199,7 +229,7 @@ mod tests {
     #[test]
     fn each_domain_has_its_places_to_ask() {
         let registries = Registries {
-            insecure: vec!["reg.lan:5000".into()],
+            insecure: vec!["reg.lan:5000".into(), "10.96.0.0/12".into(), "fd00::/8".into()],
             mirrors: BTreeMap::from([("docker.io".into(), vec!["http://m1:80/".into(), "m2".into()])]),
             ..Default::default()
         };
@@ -213,12 +243,39 @@ mod tests {
             ("localhost:5000", vec!["Either localhost:5000 false"]),
             ("127.0.0.2:1", vec!["Either 127.0.0.2:1 false"]),
             ("[::1]:5000", vec!["Either [::1]:5000 false"]),
+            ("10.100.1.2:5000", vec!["Either 10.100.1.2:5000 false"]),
+            ("10.100.1.2", vec!["Either 10.100.1.2 false"]),
+            ("10.112.0.1:5000", vec!["Https 10.112.0.1:5000 false"]),
+            ("[fd00::5]:5000", vec!["Either [fd00::5]:5000 false"]),
+            ("[fe80::5]:5000", vec!["Https [fe80::5]:5000 false"]),
+            ("10.100.1.2.example", vec!["Https 10.100.1.2.example false"]),
             ("127.evil.example", vec!["Https 127.evil.example false"]),
             ("localhost.example", vec!["Https localhost.example false"]),
         ] {
             assert_eq!(shown(domain), want, "{domain}");
         }
-        assert!(Registries { insecure: vec!["http://x".into()], ..Default::default() }.check().is_err());
+        assert!(registries.check().is_ok());
+        assert!(Registries { insecure: vec!["x/y".into()], ..Default::default() }.check().is_err());
+    }
+
+    #[test]
+    fn what_is_typed_for_an_insecure_registry() {
+        for (text, want) in [
+            ("reg.lan", Some("reg.lan")),
+            ("reg.lan:5000", Some("reg.lan:5000")),
+            ("http://reg.lan:5000/", Some("reg.lan:5000")),
+            ("https://reg.lan", Some("reg.lan")),
+            ("10.0.0.0/24", Some("10.0.0.0/24")),
+            ("10.0.0.7/24", Some("10.0.0.7/24")),
+            ("fd00::/8", Some("fd00::/8")),
+            ("10.0.0.0/33", None),
+            ("reg.lan/team", None),
+            ("ftp://reg.lan", None),
+            ("", None),
+            ("http://", None),
+        ] {
+            assert_eq!(Registries::insecure_registry(text).ok().as_deref(), want, "{text}");
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! then goes to the next pod, and never to one that is gone.
 
 use crate::answers::{self, Body};
+use crate::body_timeout::{BodyTimeout, Stalled};
 use crate::guarded::Guarded;
-use crate::patience::{Patience, Stalled};
 use crate::rewrite::TooLong;
 use crate::table::Shared;
 use crate::{host, path};
@@ -136,7 +136,8 @@ async fn send(
     downstream: Downstream,
 ) -> hyper::Result<Response<Body>> {
     let (mut sender, connection) =
-        http1::handshake::<_, Guarded<Guarded<Incoming, Patience>, Arc<Seat>>>(TokioIo::new(stream)).await?;
+        http1::handshake::<_, Guarded<Guarded<Incoming, BodyTimeout>, Arc<Seat>>>(TokioIo::new(stream))
+            .await?;
     let to_pod_open = open.clone();
     tokio::spawn(async move {
         let connection = async { drop(connection.with_upgrades().await) };
@@ -148,7 +149,7 @@ async fn send(
     parts.version = Version::HTTP_11;
     parts.uri = target.parse().unwrap_or_else(|_| Uri::from_static("/"));
     to_pod(&mut parts.headers, host, downstream);
-    let body = Guarded::new(Guarded::new(body, Patience::default()), open.clone());
+    let body = Guarded::new(Guarded::new(body, BodyTimeout::default()), open.clone());
     if let Some(protocol) = &upgrade {
         parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         parts.headers.insert(header::UPGRADE, protocol.clone());

@@ -14,6 +14,7 @@
 
 mod answers;
 mod backends;
+mod body_timeout;
 mod certificates;
 mod claims;
 mod classes;
@@ -24,7 +25,6 @@ mod listen;
 mod options;
 mod owners;
 mod path;
-mod patience;
 mod patterns;
 mod remarks;
 mod renewal;

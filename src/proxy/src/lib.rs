@@ -8,12 +8,12 @@
 
 mod addresses;
 mod balancer;
+mod capacity;
 mod claims;
 mod endpoints;
 mod health_checks;
 mod own_addresses;
 mod render;
-mod room;
 mod run;
 
 pub use claims::{Claims, Right, Wanted};

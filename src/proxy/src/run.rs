@@ -1,9 +1,9 @@
 //! Follows Services and EndpointSlices, and keeps the kernel's frontends as they say. A refusal of the kernel is followed by
 //! a comparison with what it has.
 
+use crate::capacity::Capacity;
 use crate::health_checks::{HealthCheck, HealthChecks, WantedCheck, health_check};
 use crate::render::has_external_addresses;
-use crate::room::Room;
 use crate::{ACTOR, Claims, NAME, OwnAddresses, ProxyConfig, Rendered, balancer, render};
 use api::ObjectKey;
 use cluster::roles::{ComponentRole, READ, events, rule};
@@ -143,7 +143,7 @@ struct State {
     services: HashMap<ObjectKey, Arc<Service>>,
     slices: HashMap<ObjectKey, BTreeMap<ObjectKey, Arc<EndpointSlice>>>,
     claims: Claims,
-    room: Room,
+    capacity: Capacity,
     /// What was said of services that are not served whole, and what is to be said.
     told: HashMap<ObjectKey, String>,
     notes: Vec<(Arc<Service>, String)>,
@@ -162,7 +162,7 @@ impl State {
             services: HashMap::new(),
             slices: HashMap::new(),
             claims: Claims::default(),
-            room: Room::default(),
+            capacity: Capacity::default(),
             told: HashMap::new(),
             notes: Vec::new(),
             dirty: HashSet::new(),
@@ -218,16 +218,16 @@ impl State {
         let (mut kept, mut left) = (HashMap::new(), MOST_KEPT);
         for key in &dirty {
             let rendered = self.rendered(key);
-            self.room.set(key, rendered.size);
+            self.capacity.set(key, rendered.size);
             if rendered.size <= left {
                 left -= rendered.size;
                 kept.insert(key.clone(), rendered);
             }
         }
-        dirty.extend(self.room.divide());
+        dirty.extend(self.capacity.divide());
         let mut touched = BTreeSet::new();
         for key in dirty {
-            let rendered = match self.room.is_left_out(&key) {
+            let rendered = match self.capacity.is_left_out(&key) {
                 true => Rendered::default(),
                 false => kept.remove(&key).unwrap_or_else(|| self.rendered(&key)),
             };
@@ -263,7 +263,7 @@ impl State {
             self.told.remove(key);
             return;
         };
-        let said = if self.room.is_left_out(key) {
+        let said = if self.capacity.is_left_out(key) {
             "The Services of this namespace have more ports, addresses and endpoints than there is room for: this one is not served"
                 .to_owned()
         } else if ports_left_out > 0 {

@@ -26,7 +26,7 @@ impl Dashboard {
         let url = found.ok_or_else(|| failures::NO_ANSWER.because("the daemon gave no address"))?;
         println!("{url}");
         if !self.url {
-            eprintln!("the link opens one browser, within five minutes; `monopod dashboard` gives another");
+            eprintln!("the link opens one browser, within five minutes; ask again for another");
             // a link that is nobody's would be good for whoever is first to read it on the command line
             match user {
                 Some(_) => browser::open(&url),

@@ -32,9 +32,9 @@ pub struct Start {
     /// kept for later starts.
     #[arg(long, value_name = "NAME", value_parser = server_name)]
     apiserver_name: Vec<String>,
-    /// A registry (host or host:port) that may speak plain HTTP, or HTTPS with a certificate that nobody vouches for; kept
-    /// for later starts.
-    #[arg(long, value_name = "HOST")]
+    /// A registry (host or host:port) that may speak plain HTTP, or HTTPS with a certificate that nobody vouches for, or a
+    /// network (10.0.0.0/24) of such registries; kept for later starts.
+    #[arg(long, value_name = "HOST", value_parser = appliance::insecure_registry)]
     insecure_registry: Vec<String>,
     /// Ask this registry before docker.io; kept for later starts.
     #[arg(long, value_name = "URL")]

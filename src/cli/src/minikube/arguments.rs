@@ -126,6 +126,21 @@ fn leaked(text: String) -> &'static str {
 
 /// Says what is wrong in cobra's words; help is no fault.
 pub(super) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
+        print!("{error}");
+        return ExitCode::SUCCESS;
+    }
+    eprint!("{}", usage_fault(error, words));
+    ExitCode::from(super::reason::USAGE.code)
+}
+
+/// The lines of a fault, and where the usage is shown.
+fn usage_fault(error: &clap::Error, words: &[OsString]) -> String {
     let text = |kind: ContextKind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         // the likeliest comes last
@@ -133,38 +148,43 @@ pub(super) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode 
         _ => None,
     };
     let which = words.get(1).and_then(|w| w.to_str()).filter(|w| !w.starts_with('-'));
+    let see =
+        format!("See 'minikube {}--help' for usage.\n", which.map(|w| format!("{w} ")).unwrap_or_default());
+    let parent = |given: &str| match which {
+        Some(which) if which != given => format!("minikube {which}"),
+        _ => "minikube".to_owned(),
+    };
     match error.kind() {
-        ErrorKind::DisplayHelp
-        | ErrorKind::DisplayVersion
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            print!("{error}");
-            return ExitCode::SUCCESS;
-        }
         ErrorKind::InvalidSubcommand => {
             let given = text(ContextKind::InvalidSubcommand).unwrap_or_default();
-            let parent = match which {
-                Some(which) if which != given => format!("minikube {which}"),
-                _ => "minikube".to_owned(),
-            };
-            eprintln!("Error: unknown command {given:?} for {parent:?}");
-            if let Some(nearest) = text(ContextKind::SuggestedSubcommand) {
-                eprintln!("\nDid you mean this?\n\t{nearest}\n");
-            }
-            eprintln!("Run '{parent} --help' for usage.");
+            let parent = parent(&given);
+            let nearest = text(ContextKind::SuggestedSubcommand);
+            let meant = nearest.map(|nearest| format!("\nDid you mean this?\n\t{nearest}\n\n"));
+            format!(
+                "Error: unknown command {given:?} for {parent:?}\n{}Run '{parent} --help' for usage.\n",
+                meant.unwrap_or_default()
+            )
         }
         ErrorKind::UnknownArgument => {
             let given = text(ContextKind::InvalidArg).unwrap_or_default();
-            match given.strip_prefix('-').filter(|short| !short.starts_with('-')) {
-                Some(short) => eprintln!("Error: unknown shorthand flag: '{short}' in -{short}"),
-                None => eprintln!("Error: unknown flag: {given}"),
+            // one word more than the command takes
+            if !given.starts_with('-') {
+                return format!("Error: unknown command {given:?} for {:?}\n{see}", parent(&given));
             }
-            if let Some(nearest) = text(ContextKind::SuggestedArg) {
-                eprintln!("Did you mean {nearest}?");
-            }
-            eprintln!(
-                "See 'minikube {}--help' for usage.",
-                which.map(|w| format!("{w} ")).unwrap_or_default()
-            );
+            let what = match given.strip_prefix('-').filter(|short| !short.starts_with('-')) {
+                Some(short) => format!("unknown shorthand flag: '{short}' in -{short}"),
+                None => format!("unknown flag: {given}"),
+            };
+            let nearest = text(ContextKind::SuggestedArg);
+            let meant = nearest.map(|nearest| format!("Did you mean {nearest}?\n")).unwrap_or_default();
+            format!("Error: {what}\n{meant}{see}")
+        }
+        ErrorKind::MissingRequiredArgument => {
+            let missing = match error.get(ContextKind::InvalidArg) {
+                Some(ContextValue::Strings(all)) => all.join(" "),
+                _ => text(ContextKind::InvalidArg).unwrap_or_default(),
+            };
+            format!("Error: not enough arguments, missing: {missing}\n{see}")
         }
         _ => {
             let whole = error.to_string();
@@ -172,14 +192,63 @@ pub(super) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode 
             let flag = text(ContextKind::InvalidArg)
                 .filter(|_| text(ContextKind::InvalidValue).is_some_and(|v| v.is_empty()));
             match flag.as_deref().and_then(|flag| flag.split(' ').next()) {
-                Some(flag) => eprintln!("Error: flag needs an argument: {flag}"),
-                None => eprintln!("Error: {}", first.strip_prefix("error: ").unwrap_or(first)),
+                Some(flag) => format!("Error: flag needs an argument: {flag}\n{see}"),
+                None => format!("Error: {}\n{see}", first.strip_prefix("error: ").unwrap_or(first)),
             }
-            eprintln!(
-                "See 'minikube {}--help' for usage.",
-                which.map(|w| format!("{w} ")).unwrap_or_default()
-            );
         }
     }
-    ExitCode::from(super::reason::USAGE.code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_told_in_cobras_words() {
+        let cases: [(&[&str], &str); 9] = [
+            (
+                &["statsu"],
+                "Error: unknown command \"statsu\" for \"minikube\"\n\nDid you mean this?\n\tstatus\n\n\
+                 Run 'minikube --help' for usage.\n",
+            ),
+            (
+                &["ip", "more"],
+                "Error: unknown command \"more\" for \"minikube ip\"\nSee 'minikube ip --help' for usage.\n",
+            ),
+            (
+                &["start", "--nonsense"],
+                "Error: unknown flag: --nonsense\nSee 'minikube start --help' for usage.\n",
+            ),
+            (
+                &["ip", "-z"],
+                "Error: unknown shorthand flag: 'z' in -z\nSee 'minikube ip --help' for usage.\n",
+            ),
+            (
+                &["start", "--cpus"],
+                "Error: flag needs an argument: --cpus\nSee 'minikube start --help' for usage.\n",
+            ),
+            (
+                &["config", "set"],
+                "Error: not enough arguments, missing: <PROPERTY> <VALUE>\nSee 'minikube config --help' for usage.\n",
+            ),
+            (
+                &["config", "set", "cpus"],
+                "Error: not enough arguments, missing: <VALUE>\nSee 'minikube config --help' for usage.\n",
+            ),
+            (
+                &["image", "load"],
+                "Error: not enough arguments, missing: <IMAGES>...\nSee 'minikube image --help' for usage.\n",
+            ),
+            (
+                &["cp", "a"],
+                "Error: not enough arguments, missing: <TARGET>\nSee 'minikube cp --help' for usage.\n",
+            ),
+        ];
+        for (words, want) in cases {
+            let words: Vec<OsString> =
+                ["minikube"].iter().chain(words).map(|word| OsString::from(*word)).collect();
+            let error = command().try_get_matches_from(&words).unwrap_err();
+            assert_eq!(usage_fault(&error, &words), want, "{words:?}");
+        }
+    }
 }

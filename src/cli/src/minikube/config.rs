@@ -1,7 +1,7 @@
 //! `minikube config`: values that are defaults of the flags of the same name, in `~/.minikube/config/config.json`.
 
 use super::reason::{self, Exit};
-use super::{Outcome, Session};
+use super::{Outcome, Session, start_values};
 use crate::user_files;
 use clap::Subcommand;
 use serde_json::{Map, Value};
@@ -46,7 +46,30 @@ const KEYS: &[&str] = &[
     "registry-mirror",
     "apiserver-port",
 ];
-const NUMBERS: &[&str] = &["cpus", "ReminderWaitPeriodInHours", "MaxAuditEntries", "apiserver-port"];
+const NUMBERS: &[&str] = &["v", "cpus", "ReminderWaitPeriodInHours", "MaxAuditEntries", "apiserver-port"];
+const SWITCHES: &[&str] = &[
+    "WantUpdateNotification",
+    "WantBetaUpdateNotification",
+    "WantNoneDriverWarning",
+    "WantVirtualBoxDriverWarning",
+    "disable-driver-mounts",
+    "EmbedCerts",
+    "native-ssh",
+    "rootless",
+    "interactive",
+];
+/// Those of the machine, which minikube makes once.
+const OF_THE_MACHINE: &[&str] = &[
+    "driver",
+    "vm-driver",
+    "container-runtime",
+    "feature-gates",
+    "cpus",
+    "disk-size",
+    "memory",
+    "rootless",
+    "static-ip",
+];
 
 #[derive(clap::Args)]
 #[command(arg_required_else_help = true)]
@@ -81,19 +104,12 @@ impl Config {
     pub(super) fn run(&self, session: &Session) -> Outcome {
         match &self.command {
             ConfigCommand::Set { property, value } => {
-                known(property, reason::CONFIG_SET)?;
+                let value = checked(property, value)
+                    .map_err(|why| reason::CONFIG_SET.because(format!("Set failed: {why}")))?;
                 let mut settings = Settings::read_checked()?;
-                settings.set(property, typed(property, value)?)?;
-                if !matches!(
-                    property.as_str(),
-                    "profile"
-                        | "insecure-registry"
-                        | "registry-mirror"
-                        | "apiserver-port"
-                        | "addons"
-                        | "kubernetes-version"
-                ) {
-                    super::output::step(
+                settings.set(property, value)?;
+                if OF_THE_MACHINE.contains(&property.as_str()) {
+                    super::output::problem(
                         super::output::Mark::Warning,
                         "These changes will take effect upon a minikube delete and then a minikube start",
                     );
@@ -101,15 +117,15 @@ impl Config {
             }
             ConfigCommand::Get { property } => match session.settings.text(property) {
                 Some(value) => println!("{value}"),
+                // scripts compare this line, which is cobra's and not one of minikube's refusals
                 None => {
-                    return Err(reason::CONFIG_GET
-                        .because(format!("specified key {property:?} could not be found in config")));
+                    eprintln!("Error: specified key could not be found in config");
+                    return Err(Exit::silent(reason::USAGE));
                 }
             },
             ConfigCommand::Unset { property } => {
-                known(property, reason::CONFIG_SET)?;
-                let mut settings = Settings::read_checked()?;
-                settings.unset(property)?;
+                // of whatever name: another release's setting can be taken back as well
+                Settings::read_checked()?.unset(property)?;
             }
             ConfigCommand::View { format } => {
                 for (key, value) in &session.settings.0 {
@@ -142,27 +158,54 @@ impl Config {
     }
 }
 
-fn known(property: &str, reason: reason::Reason) -> Result<(), Exit> {
-    if KEYS.contains(&property) {
-        return Ok(());
+/// The value as it is kept.
+///
+/// # Errors
+/// What minikube says of a property that there is not, or of a value that no start would take.
+fn checked(property: &str, value: &str) -> Result<Value, String> {
+    if !KEYS.contains(&property) {
+        return Err(format!(
+            "find settings for {property:?} value of {value:?}: property name {property:?} not found"
+        ));
     }
-    Err(reason.because(format!(
-        "Set failed: find settings for {property:?} value: property name {property:?} not found"
-    )))
-}
-
-fn typed(property: &str, value: &str) -> Result<Value, Exit> {
+    let invalid = |why: String| format!("run validations for {property:?} with value of {value:?}: [{why}]");
+    let is_bound = start_values::is_bound(value);
+    match property {
+        "driver" | "vm-driver" if !start_values::is_driver(value) => {
+            return Err(invalid(format!("driver {value:?} is not supported")));
+        }
+        "container-runtime" if !start_values::is_runtime(value) => {
+            return Err(invalid(format!("invalid runtime: unknown runtime type: {value:?}")));
+        }
+        "disk-size" => {
+            start_values::mebibytes(value).map_err(|why| invalid(format!("invalid disk size: {why}")))?;
+        }
+        "memory" if is_bound => {
+            start_values::mebibytes(value).map_err(|why| invalid(format!("invalid memory size: {why}")))?;
+        }
+        "cpus" if !is_bound => return Ok(value.into()),
+        "v" | "cpus" => match value.parse::<i64>() {
+            Ok(1..) => {}
+            Ok(_) => return Err(invalid(format!("{property} must be > 0"))),
+            Err(_) => {
+                return Err(invalid(format!("{property}:strconv.Atoi: parsing {value:?}: invalid syntax")));
+            }
+        },
+        _ => {}
+    }
     if NUMBERS.contains(&property) {
-        let number: i64 = value.parse().map_err(|_| {
-            reason::CONFIG_SET.because(format!("Set failed: strconv.Atoi: parsing {value:?}: invalid syntax"))
-        })?;
-        return Ok(number.into());
+        let number = value.parse::<i64>();
+        return number
+            .map(Value::from)
+            .map_err(|_| format!("set: strconv.Atoi: parsing {value:?}: invalid syntax"));
     }
-    Ok(match value {
-        "true" => true.into(),
-        "false" => false.into(),
-        text => text.into(),
-    })
+    if SWITCHES.contains(&property) {
+        return match start_values::is_switch(value) {
+            true => Ok(value.starts_with(['1', 't', 'T']).into()),
+            false => Err(format!("set: strconv.ParseBool: parsing {value:?}: invalid syntax")),
+        };
+    }
+    Ok(value.into())
 }
 
 fn text_of(value: &Value) -> String {
@@ -202,16 +245,16 @@ impl Settings {
 
     pub(super) fn set(&mut self, key: &str, value: Value) -> Result<(), Exit> {
         self.0.insert(key.to_owned(), value);
-        self.write()
+        self.write().map_err(|why| reason::CONFIG_SET.because(why))
     }
 
     fn unset(&mut self, key: &str) -> Result<(), Exit> {
         self.0.remove(key);
-        self.write()
+        self.write().map_err(|why| reason::CONFIG_UNSET.because(why))
     }
 
     /// Whole or not at all: a file beside it takes its place.
-    fn write(&self) -> Result<(), Exit> {
+    fn write(&self) -> Result<(), String> {
         let path = path();
         let write = || -> std::io::Result<()> {
             let directory = path.parent().unwrap_or(Path::new("."));
@@ -224,8 +267,7 @@ impl Settings {
             fresh.write_all(text.as_bytes())?;
             fresh.persist(&path).map(|_| ()).map_err(|failed| failed.error)
         };
-        user_files::act_on(&path, write)
-            .map_err(|e| reason::CONFIG_SET.because(format!("{}: {e}", path.display())))
+        user_files::act_on(&path, write).map_err(|e| format!("{}: {e}", path.display()))
     }
 }
 
@@ -243,4 +285,53 @@ pub(super) fn home() -> PathBuf {
 
 fn path() -> PathBuf {
     home().join("config/config.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_start_would_take_is_not_kept() {
+        let cases = [
+            (
+                "nonsense",
+                "1",
+                "find settings for \"nonsense\" value of \"1\": property name \"nonsense\" not found",
+            ),
+            ("driver", "nosuch", "[driver \"nosuch\" is not supported]"),
+            ("container-runtime", "rkt", "[invalid runtime: unknown runtime type: \"rkt\"]"),
+            ("cpus", "many", "[cpus:strconv.Atoi: parsing \"many\": invalid syntax]"),
+            ("cpus", "0", "[cpus must be > 0]"),
+            ("v", "-1", "[v must be > 0]"),
+            ("memory", "much", "[invalid memory size: invalid size: 'much']"),
+            ("disk-size", "max", "[invalid disk size: invalid size: 'max']"),
+            ("MaxAuditEntries", "x", "set: strconv.Atoi: parsing \"x\": invalid syntax"),
+            ("EmbedCerts", "maybe", "set: strconv.ParseBool: parsing \"maybe\": invalid syntax"),
+        ];
+        for (property, value, want) in cases {
+            let said = checked(property, value).unwrap_err();
+            assert!(said.ends_with(want), "{property} {value}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_has_its_type() {
+        let cases: [(&str, &str, Value); 11] = [
+            ("driver", "docker", "docker".into()),
+            ("container-runtime", "CRI-O", "CRI-O".into()),
+            ("cpus", "4", 4.into()),
+            ("cpus", "max", "max".into()),
+            ("memory", "no-limit", "no-limit".into()),
+            ("memory", "4g", "4g".into()),
+            ("disk-size", "20000mb", "20000mb".into()),
+            ("apiserver-port", "8443", 8443.into()),
+            ("rootless", "t", true.into()),
+            ("WantUpdateNotification", "False", false.into()),
+            ("kubernetes-version", "true", "true".into()),
+        ];
+        for (property, value, want) in cases {
+            assert_eq!(checked(property, value), Ok(want), "{property} {value}");
+        }
+    }
 }

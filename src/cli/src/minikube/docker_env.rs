@@ -2,7 +2,7 @@
 //! of those are taken back where they were set by a minikube of before.
 
 use super::reason::{self, Exit};
-use super::{Outcome, Session};
+use super::{Outcome, Session, output};
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -130,7 +130,8 @@ impl DockerEnv {
             return Err(reason::USAGE
                 .because("--ssh-host: the engine's socket is on this machine, and needs no connection"));
         }
-        let (setting, _) = session.running()?;
+        // a shell evaluates what comes, and takes a line's mark for the names of all files
+        let (setting, _) = session.running_or(output::problem)?;
         let host = format!("unix://{}", setting.paths.docker_socket().display());
         let profile = session.profile();
         match self.output.as_str() {

@@ -19,6 +19,10 @@ pub(super) struct Ssh {
     words: Vec<OsString>,
 }
 
+/// Who types `sudo` in a node is root already, here too. The program of that name, where there is one, would take the
+/// engine's address out of the environment, and `docker` behind it would ask another engine.
+const SUDO: &str = r#"sudo() { case "$1" in -*|*=*|'') command sudo "$@";; *) "$@";; esac; }"#;
+
 impl Ssh {
     /// A command runs as a shell's line, as over ssh; `docker` in it finds this cluster's engine.
     pub(super) fn run(&self, session: &Session) -> Outcome {
@@ -32,7 +36,7 @@ impl Ssh {
         } else {
             let line: Vec<String> =
                 self.words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-            shell.arg("-c").arg(line.join(" "));
+            shell.arg("-c").arg(format!("{SUDO}\n{}", line.join(" ")));
         }
         Err(reason::INTERNAL.because(format!("run a shell: {}", shell.exec())))
     }
@@ -44,18 +48,65 @@ pub(super) struct Cp {
     target: String,
 }
 
+/// What is copied, or where it goes: a path on a node, which is this machine, or one of where the command was typed.
+#[derive(Debug, PartialEq, Eq)]
+struct CpPath<'a> {
+    node: Option<&'a str>,
+    path: &'a Path,
+}
+
+impl<'a> CpPath<'a> {
+    /// `NODE:/path`; all else is a path, colons and all.
+    fn parse(text: &'a str) -> CpPath<'a> {
+        match text.split_once(':') {
+            Some((node, path)) if !node.is_empty() && !node.contains('/') && path.starts_with('/') => {
+                CpPath { node: Some(node), path: Path::new(path) }
+            }
+            _ => CpPath { node: None, path: Path::new(text) },
+        }
+    }
+}
+
+/// Both sides of a copy. Where no node is named the target is on the control plane's, which has no working directory.
+///
+/// # Errors
+/// `MK_USAGE`.
+fn sides<'a>(source: &'a str, target: &'a str) -> Result<(CpPath<'a>, CpPath<'a>), reason::Exit> {
+    for (what, text) in [("Source", source), ("Target", target)] {
+        if text.is_empty() {
+            return Err(reason::USAGE.because(format!("{what} {text} can not be empty")));
+        }
+    }
+    let (source, target) = (CpPath::parse(source), CpPath::parse(target));
+    if source.node.is_none() && target.node.is_none() && !target.path.is_absolute() {
+        return Err(reason::USAGE.because(
+            "Target <remote file path> must be an absolute Path. Relative Path is not allowed (example: \"minikube:/home/docker/copied.txt\")",
+        ));
+    }
+    Ok((source, target))
+}
+
+/// A target that ends with a slash, or is a directory, takes the file under the name that it has.
+fn named_target(source: &Path, target: &Path) -> PathBuf {
+    match target.to_string_lossy().ends_with('/') || target.is_dir() {
+        true => target.join(source.file_name().unwrap_or_default()),
+        false => target.to_owned(),
+    }
+}
+
 impl Cp {
     pub(super) fn run(&self, session: &Session) -> Outcome {
+        let (source, target) = sides(&self.source, &self.target)?;
         session.running()?;
-        let source = self.on_node(session, &self.source)?;
-        let target = self.on_node(session, &self.target)?;
+        session.own_node(source.node)?;
+        session.own_node(target.node)?;
+        if source.node.is_none() && !source.path.exists() {
+            return Err(reason::HOST_PATH_MISSING
+                .because(format!("Cannot find directory {} for copy", source.path.display())));
+        }
+        let (source, target) = (source.path, named_target(source.path, target.path));
         let failed = |e: std::io::Error| {
             reason::GUEST_CP.because(format!("copy {} to {}: {e}", source.display(), target.display()))
-        };
-        let target = if target.is_dir() {
-            target.join(source.file_name().unwrap_or_default())
-        } else {
-            target.clone()
         };
         if source
             .canonicalize()
@@ -67,22 +118,8 @@ impl Cp {
         if let Some(parent) = target.parent().filter(|parent| !parent.exists()) {
             std::fs::create_dir_all(parent).map_err(failed)?;
         }
-        std::fs::copy(&source, &target).map_err(failed)?;
+        std::fs::copy(source, &target).map_err(failed)?;
         Ok(ExitCode::SUCCESS)
-    }
-
-    /// `NODE:/path`, or a path; the node is this machine.
-    fn on_node(&self, session: &Session, text: &str) -> Result<PathBuf, reason::Exit> {
-        match text.split_once(':') {
-            Some((node, path)) if node == session.profile() && Path::new(path).is_absolute() => Ok(path.into()),
-            Some((node, path)) if node == session.profile() => Err(reason::USAGE.because(format!(
-                "Target <remote file path> must be an absolute Path. Relative Path is not allowed (example: \"{node}:/home/docker/copied.txt\"), got {path:?}"
-            ))),
-            Some((node, _)) if !node.contains('/') && !Path::new(text).exists() => {
-                Err(reason::GUEST_CP.because(format!("there is no node {node}; this machine is node {}", session.profile())))
-            }
-            _ => Ok(text.into()),
-        }
     }
 }
 
@@ -111,6 +148,27 @@ pub(super) struct Mount {
     kill: bool,
 }
 
+/// What is mounted, which is there, and where. Parted at the last colon, as minikube does it.
+///
+/// # Errors
+/// `MK_USAGE`, `HOST_PATH_MISSING`.
+fn mount_pair(pair: &str) -> Result<(&Path, &Path), reason::Exit> {
+    let (source, target) = pair.rsplit_once(':').ok_or_else(|| {
+        reason::USAGE.because(format!(
+            "mount argument {pair:?} must be in form: <source directory>:<target directory>"
+        ))
+    })?;
+    let (source, target) = (Path::new(source), Path::new(target));
+    if !source.exists() {
+        return Err(reason::HOST_PATH_MISSING
+            .because(format!("Cannot find directory {} for mount", source.display())));
+    }
+    if !target.is_absolute() {
+        return Err(reason::USAGE.because(format!("Target directory {target:?} must be an absolute path")));
+    }
+    Ok((source, target))
+}
+
 impl Mount {
     /// The target appears at its place for as long as the command runs: a bind mount of this machine.
     pub(super) fn run(&self, session: &Session) -> Outcome {
@@ -122,16 +180,9 @@ impl Mount {
                 "Please specify the directory to be mounted: \n\tminikube mount <source directory>:<target directory>   (example: \"/host-home:/vm-home\")",
             )
         };
-        let (source, target) =
-            self.pair.as_deref().and_then(|pair| pair.split_once(':')).ok_or_else(usage)?;
-        let (source, target) = (Path::new(source), Path::new(target));
+        let (source, target) = mount_pair(self.pair.as_deref().ok_or_else(usage)?)?;
         if !source.is_dir() {
-            return Err(
-                reason::GUEST_MOUNT.because(format!("Cannot find directory {} for mount", source.display()))
-            );
-        }
-        if !target.is_absolute() {
-            return Err(reason::USAGE.because("Target directory must be an absolute path"));
+            return Err(reason::GUEST_MOUNT.because(format!("{} is no directory", source.display())));
         }
         session.running()?;
         let is_same = source.canonicalize().ok() == target.canonicalize().ok() && target.exists();
@@ -164,5 +215,83 @@ impl Mount {
             let _ = std::fs::remove_dir(target);
         }
         interrupted.map(|()| ExitCode::SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on<'a>(node: Option<&'a str>, path: &'a str) -> CpPath<'a> {
+        CpPath { node, path: Path::new(path) }
+    }
+
+    #[test]
+    fn both_sides_of_a_copy() {
+        let cases = [
+            ("a.txt", "/home/docker/b.txt", Ok((on(None, "a.txt"), on(None, "/home/docker/b.txt")))),
+            ("a:b.txt", "m02:/c", Ok((on(None, "a:b.txt"), on(Some("m02"), "/c")))),
+            // from a node a relative target is one of this machine
+            ("minikube:/etc/hosts", "hosts", Ok((on(Some("minikube"), "/etc/hosts"), on(None, "hosts")))),
+            ("./x:/y", "/z", Ok((on(None, "./x:/y"), on(None, "/z")))),
+            ("a.txt", "b.txt", Err("must be an absolute Path")),
+            ("a.txt", "minikube:b.txt", Err("must be an absolute Path")),
+            ("", "/b", Err("Source  can not be empty")),
+            ("a", "", Err("Target  can not be empty")),
+        ];
+        for (source, target, want) in cases {
+            match (sides(source, target), want) {
+                (Ok(got), Ok(want)) => assert_eq!(got, want, "{source} {target}"),
+                (Err(exit), Err(said)) => {
+                    assert_eq!(exit.reason, reason::USAGE, "{source} {target}");
+                    assert!(exit.what.contains(said), "{source} {target}: {}", exit.what);
+                }
+                (got, _) => panic!("{source} {target}: {got:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn sudo_keeps_the_engines_address() {
+        let said = |line: &str| {
+            let mut shell = Command::new("/bin/sh");
+            shell.env("DOCKER_HOST", "unix:///x").arg("-c").arg(format!("{SUDO}\n{line}"));
+            let done = shell.output().unwrap();
+            (String::from_utf8(done.stdout).unwrap(), done.status.code())
+        };
+        assert_eq!(said("sudo printenv DOCKER_HOST"), ("unix:///x\n".to_owned(), Some(0)));
+        assert_eq!(said("sudo sh -c 'exit 7'"), (String::new(), Some(7)));
+        assert_eq!(said("echo a; sudo echo \"b  c\""), ("a\nb  c\n".to_owned(), Some(0)));
+    }
+
+    #[test]
+    fn a_copy_keeps_its_name_in_a_directory() {
+        let there = tempfile::tempdir().unwrap();
+        let inside = there.path().join("a.txt");
+        let source = Path::new("/x/a.txt");
+        assert_eq!(named_target(source, there.path()), inside);
+        assert_eq!(named_target(source, Path::new("/none/new/")), Path::new("/none/new/a.txt"));
+        assert_eq!(named_target(source, Path::new("/none/b")), Path::new("/none/b"));
+    }
+
+    #[test]
+    fn what_can_not_be_mounted_is_told_with_minikubes_code() {
+        let there = tempfile::tempdir().unwrap();
+        let source = there.path().to_str().unwrap();
+        let odd = there.path().join("a:b");
+        std::fs::create_dir(&odd).unwrap();
+        let odd = odd.to_str().unwrap();
+        assert_eq!(mount_pair(&format!("{odd}:/c")).unwrap(), (Path::new(odd), Path::new("/c")));
+        let cases = [
+            ("nonsense".to_owned(), 14, "must be in form: <source directory>:<target directory>"),
+            ("/none/at/all:/c".to_owned(), 35, "Cannot find directory /none/at/all for mount"),
+            (format!("{source}:c"), 14, "Target directory \"c\" must be an absolute path"),
+            (format!("{source}:"), 14, "must be an absolute path"),
+        ];
+        for (pair, code, said) in cases {
+            let exit = mount_pair(&pair).unwrap_err();
+            assert_eq!(exit.reason.code, code, "{pair}");
+            assert!(exit.what.contains(said), "{pair}: {}", exit.what);
+        }
     }
 }

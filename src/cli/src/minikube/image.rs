@@ -1,6 +1,6 @@
 //! `minikube image` in all its forms, and `cache`, which is the same under an older name.
 
-use super::reason::{self, Exit};
+use super::reason::{self, Exit, Reason};
 use super::{Outcome, Session, output};
 use crate::commands::Setting;
 use appliance::{ControlReply, ControlRequest, ImageInfo};
@@ -103,6 +103,10 @@ enum ImageCommand {
 
 impl Image {
     pub(super) fn run(&self, session: &Session) -> Outcome {
+        self.act(session).map_err(|exit| exit.at(reason::GUEST_IMAGE, self.command.reason()))
+    }
+
+    fn act(&self, session: &Session) -> Outcome {
         let (setting, _) = session.running()?;
         let again = || session.setting();
         match &self.command {
@@ -135,6 +139,22 @@ impl Image {
             ImageCommand::Push { images } => each(session, "push", images),
             ImageCommand::Rm { images } => each(session, "rm", images),
             ImageCommand::Tag { image, name } => super::monopod(setting, &["image", "tag", image, name]),
+        }
+    }
+}
+
+impl ImageCommand {
+    /// How a refusal of the image store is called.
+    fn reason(&self) -> Reason {
+        match self {
+            ImageCommand::Build { .. } => reason::GUEST_IMAGE_BUILD,
+            ImageCommand::Load { .. } => reason::GUEST_IMAGE,
+            ImageCommand::Save { .. } => reason::GUEST_IMAGE_SAVE,
+            ImageCommand::Ls { .. } => reason::GUEST_IMAGE_LIST,
+            ImageCommand::Pull { .. } => reason::GUEST_IMAGE_PULL,
+            ImageCommand::Push { .. } => reason::GUEST_IMAGE_PUSH,
+            ImageCommand::Rm { .. } => reason::GUEST_IMAGE_REMOVE,
+            ImageCommand::Tag { .. } => reason::GUEST_IMAGE_TAG,
         }
     }
 }

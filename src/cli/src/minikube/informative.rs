@@ -2,6 +2,8 @@
 
 use super::output::{self, Mark};
 use super::{MINIKUBE_VERSION, Outcome, Session, reason};
+use crate::control_client::{Presence, presence};
+use crate::kubeconfig::Kubeconfig;
 use clap::{Command, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -30,10 +32,9 @@ impl Ip {
 }
 
 #[derive(clap::Args)]
-#[command(arg_required_else_help = true)]
 pub(super) struct Node {
     #[command(subcommand)]
-    command: NodeCommand,
+    command: Option<NodeCommand>,
 }
 
 #[derive(Subcommand)]
@@ -52,12 +53,24 @@ enum NodeCommand {
 
 impl Node {
     pub(super) fn run(&self, session: &Session) -> Outcome {
-        if let NodeCommand::List = self.command {
-            let (_, status) = session.running()?;
-            println!("{}\t{}", session.profile(), status.node_ip);
-            return Ok(ExitCode::SUCCESS);
-        }
-        Err(reason::GUEST_NODE
+        let refused = match self.command {
+            // what a stopped cluster is made of is known as well; its address is only while it runs
+            None => {
+                return Err(reason::USAGE.because("Usage: minikube node [add|start|stop|delete|list]"));
+            }
+            Some(NodeCommand::List) => {
+                let address = match presence(&session.existing()?.paths) {
+                    Presence::Stopped => String::new(),
+                    _ => session.running()?.1.node_ip.to_string(),
+                };
+                println!("{}\t{address}", session.profile());
+                return Ok(ExitCode::SUCCESS);
+            }
+            Some(NodeCommand::Add(_)) => reason::GUEST_NODE,
+            Some(NodeCommand::Delete(_)) => reason::GUEST_NODE_DELETE,
+            Some(NodeCommand::Start(_) | NodeCommand::Stop(_)) => reason::GUEST_NODE_START,
+        };
+        Err(refused
             .because("there is one node, this machine: it starts and stops with the cluster")
             .advise("use `minikube start` and `minikube stop`"))
     }
@@ -74,12 +87,18 @@ pub(super) fn no_key() -> Outcome {
 }
 
 pub(super) fn update_context(session: &Session) -> Outcome {
-    let (setting, _) = session.running()?;
+    let (setting, status) = session.running()?;
+    let profile = session.profile();
+    let was_right = Kubeconfig::of_user().find(profile).is_ok_and(|entry| entry.server == status.api);
     crate::commands::point_kubectl(&setting)?;
-    output::step(
-        Mark::Ready,
-        &format!("\"{}\" context has been updated to point to this machine", session.profile()),
-    );
+    match was_right {
+        true => output::step(Mark::Note, &format!("No changes required for the \"{profile}\" context")),
+        false => {
+            let at = status.api.trim_start_matches("https://");
+            output::step(Mark::Ready, &format!("\"{profile}\" context has been updated to point to {at}"));
+        }
+    }
+    output::step(Mark::Ready, &format!("Current context is \"{profile}\""));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -68,6 +68,9 @@ impl Name {
 /// How a command ends: with its own code, or refused.
 type Outcome = Result<ExitCode, Exit>;
 
+/// Where a line for people goes: [`output::step`] or [`output::problem`].
+type Tell = fn(output::Mark, &str);
+
 /// What every command is given.
 struct Session {
     global: Global,
@@ -93,6 +96,10 @@ impl Session {
 
     /// Refuses where the profile was never started.
     fn existing(&self) -> Result<Setting, Exit> {
+        self.existing_or(output::step)
+    }
+
+    fn existing_or(&self, tell: Tell) -> Result<Setting, Exit> {
         let setting = self.setting()?;
         match setting.paths.settings().try_exists() {
             Ok(true) => return Ok(setting),
@@ -102,30 +109,35 @@ impl Session {
                 return Err(failures::NOT_ROOT.because(format!("profile {}: {e}", self.profile())).into());
             }
         }
-        output::step(
+        tell(
             output::Mark::Shrug,
             &format!(
                 "Profile \"{}\" not found. Run \"minikube profile list\" to view all profiles.",
                 self.profile()
             ),
         );
-        self.how_to_start();
+        self.how_to_start(tell);
         Err(Exit::silent(reason::GUEST_NOT_FOUND))
     }
 
     /// Refuses where it does not run.
     fn running(&self) -> Result<(Setting, appliance::ControlStatus), Exit> {
+        self.running_or(output::step)
+    }
+
+    /// As [`Session::running`]; for those whose standard output is read as something else than lines for people.
+    fn running_or(&self, tell: Tell) -> Result<(Setting, appliance::ControlStatus), Exit> {
         use crate::control_client::{Presence, presence};
-        let setting = self.existing()?;
+        let setting = self.existing_or(tell)?;
         match presence(&setting.paths) {
             Presence::Running(status) => Ok((setting, *status)),
             Presence::Stopped => {
                 let profile = self.profile();
-                output::step(
+                tell(
                     output::Mark::Shrug,
                     &format!("The control-plane node {profile} host is not running: state=Stopped"),
                 );
-                self.how_to_start();
+                self.how_to_start(tell);
                 Err(Exit::silent(reason::GUEST_NOT_RUNNING))
             }
             Presence::Broken(why) => Err(reason::CONTROL_PLANE_NOT_RUNNING.because(why)),
@@ -144,8 +156,8 @@ impl Session {
         }
     }
 
-    fn how_to_start(&self) {
-        output::step(output::Mark::Tip, &format!("To start a cluster, run: \"{}\"", self.typed("start")));
+    fn how_to_start(&self, tell: Tell) {
+        tell(output::Mark::Tip, &format!("To start a cluster, run: \"{}\"", self.typed("start")));
     }
 }
 

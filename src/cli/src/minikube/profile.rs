@@ -1,14 +1,17 @@
-//! `minikube profile`: which cluster the other commands mean.
+//! `minikube profile`: which cluster the other commands mean, and kubectl with them.
 
 use super::output::{self, Mark};
 use super::{Outcome, Session, profiles, reason, setting_of};
 use crate::control_client::{Presence, presence};
+use crate::kubeconfig::Kubeconfig;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
 /// What minikube says where there is none.
 const NO_KUBERNETES: &str = "v0.0.0";
+/// The status of a profile that was not asked how it is: `--light`.
+const NOT_ASKED: &str = "Skipped";
 
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -47,13 +50,20 @@ impl Profile {
         let name = if name == "default" { super::DEFAULT_PROFILE } else { name };
         setting_of(name)?;
         if !profiles().iter().any(|known| known == name) {
-            output::step(
+            output::problem(
                 Mark::Tip,
                 &format!("if you want to create a profile you can by this command: minikube start -p {name}"),
             );
             return Ok(ExitCode::SUCCESS);
         }
         session.settings.clone().set("profile", name.into())?;
+        let user = Kubeconfig::of_user();
+        if let Err(error) = user.find(name).and_then(|_| user.use_context(name)) {
+            output::problem(
+                Mark::Warning,
+                &format!("Error while setting kubectl current context :  {error:#}"),
+            );
+        }
         output::step(Mark::Ready, &format!("minikube profile was successfully set to {name}"));
         Ok(ExitCode::SUCCESS)
     }
@@ -85,7 +95,9 @@ fn list(session: &Session, output: &str, light: bool) -> Outcome {
                 })
                 .collect();
             if rows.is_empty() {
-                return Err(reason::USAGE.because("No minikube profile was found.").advise("minikube start"));
+                return Err(reason::USAGE_NO_PROFILE
+                    .because("No minikube profile was found.")
+                    .advise("You can create one using 'minikube start'."));
             }
             output::boxed_table(
                 &[
@@ -113,9 +125,11 @@ fn list(session: &Session, output: &str, light: bool) -> Outcome {
 /// What Skaffold and others compare a kubeconfig's server with.
 fn described(session: &Session, name: &str, light: bool) -> Value {
     let setting = setting_of(name).ok();
-    let status = match setting.as_ref().map(|setting| presence(&setting.paths)) {
-        Some(Presence::Running(status)) => Some(status),
-        _ => None,
+    let presence = setting.as_ref().map(|setting| presence(&setting.paths));
+    let word = if light { NOT_ASKED } else { status_word(presence.as_ref()) };
+    let ip = match &presence {
+        Some(Presence::Running(status)) => status.node_ip.to_string(),
+        _ => String::new(),
     };
     let stored: Value = setting
         .as_ref()
@@ -123,17 +137,11 @@ fn described(session: &Session, name: &str, light: bool) -> Value {
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();
     let port = stored["api_port"].as_u64().unwrap_or(8443);
-    let ip = status.as_ref().map(|status| status.node_ip.to_string()).unwrap_or_default();
-    let word = match (&status, light) {
-        (Some(_), _) => "OK",
-        (None, true) => "Unknown",
-        (None, false) => "Stopped",
-    };
     let kubernetes = match stored["kubernetes"].as_bool() {
         Some(false) => NO_KUBERNETES,
         _ => appliance::KUBERNETES,
     };
-    let current = crate::kubeconfig::Kubeconfig::of_user().current_context();
+    let current = Kubeconfig::of_user().current_context();
     json!({
         "Name": name,
         "Status": word,
@@ -153,4 +161,35 @@ fn described(session: &Session, name: &str, light: bool) -> Value {
         "Active": session.profile() == name,
         "ActiveKubeContext": current.as_deref() == Some(name),
     })
+}
+
+/// As `minikube status` has it for the whole cluster.
+fn status_word(presence: Option<&Presence>) -> &'static str {
+    match presence {
+        Some(Presence::Running(status)) => match &status.paused {
+            Some(paused) if super::status::pauses_cluster(paused) => "Paused",
+            _ => "OK",
+        },
+        Some(Presence::Stopped) => "Stopped",
+        Some(Presence::Broken(_)) => "Error",
+        Some(Presence::Forbidden(_)) | None => "Unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_not_be_asked_is_neither_stopped_nor_well() {
+        let cases = [
+            (Some(Presence::Stopped), "Stopped"),
+            (Some(Presence::Broken("it hangs".to_owned())), "Error"),
+            (Some(Presence::Forbidden("only root".to_owned())), "Unknown"),
+            (None, "Unknown"),
+        ];
+        for (presence, want) in cases {
+            assert_eq!(status_word(presence.as_ref()), want);
+        }
+    }
 }

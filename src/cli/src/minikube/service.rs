@@ -70,7 +70,14 @@ impl Service {
         }
         let names = if self.all {
             let all = list(&setting)?.into_iter().filter(|service| service.namespace == self.namespace);
-            all.map(|service| service.name).collect()
+            let names: Vec<String> = all.map(|service| service.name).collect();
+            if names.is_empty() {
+                let namespace = &self.namespace;
+                return Err(reason::SERVICE_NOT_FOUND.because(format!(
+                    "No services were found in the '{namespace}' namespace.\nYou may select another namespace by using 'minikube service --all -n <namespace>'"
+                )));
+            }
+            names
         } else {
             self.names.clone()
         };
@@ -131,7 +138,7 @@ impl Service {
                 _ => None,
             });
             let url = url.map_err(|e| {
-                reason::USAGE.because(format!("The value passed to --format is invalid: {e}"))
+                reason::FORMAT_USAGE.because(format!("The value passed to --format is invalid: {e}"))
             })?;
             urls.push(match url.strip_prefix("http://") {
                 Some(rest) if self.https => format!("https://{rest}"),

@@ -231,11 +231,13 @@ impl Told {
         self.line(Mark::Note, line);
     }
 
+    /// A warning goes where warnings go: scripts that keep what a start says on standard output do not have it in there.
     fn line(&self, mark: Mark, line: &str) {
-        if self.as_json {
-            self.event("info", &json!({"message": line}));
-        } else {
-            output::step(mark, line);
+        match (self.as_json, mark) {
+            (true, Mark::Warning) => self.event("warning", &json!({"message": line})),
+            (true, _) => self.event("info", &json!({"message": line})),
+            (false, Mark::Warning) => output::problem(mark, line),
+            (false, _) => output::step(mark, line),
         }
     }
 

@@ -68,8 +68,23 @@ pub(super) fn check_types(flags: &StartFlags) -> Result<(), Exit> {
 }
 
 /// Go's `strconv.ParseBool`.
-fn is_switch(text: &str) -> bool {
+pub(super) fn is_switch(text: &str) -> bool {
     matches!(text, "1" | "t" | "T" | "TRUE" | "true" | "True" | "0" | "f" | "F" | "FALSE" | "false" | "False")
+}
+
+/// Whether a size or a count bounds anything.
+pub(super) fn is_bound(asked: &str) -> bool {
+    !WORDS.contains(&asked)
+}
+
+pub(super) fn is_driver(name: &str) -> bool {
+    DRIVERS.contains(&name)
+}
+
+/// In whatever case; CRI-O has two names.
+pub(super) fn is_runtime(name: &str) -> bool {
+    let name = name.to_lowercase();
+    name == "crio" || RUNTIMES.contains(&name.as_str())
 }
 
 /// What minikube refuses of a machine's drivers and sizes. What it lets pass with `--force` is only `said`.
@@ -78,7 +93,7 @@ fn is_switch(text: &str) -> bool {
 /// Why it is refused.
 pub(super) fn check_machine(flags: &StartFlags, mut said: impl FnMut(&Exit)) -> Result<(), Exit> {
     let driver = flags.text("driver").filter(|driver| !driver.is_empty()).or(flags.text("vm-driver"));
-    if let Some(driver) = driver.filter(|driver| !driver.is_empty() && !DRIVERS.contains(driver)) {
+    if let Some(driver) = driver.filter(|driver| !driver.is_empty() && !is_driver(driver)) {
         let arch = match std::env::consts::ARCH {
             "x86_64" => "amd64",
             "aarch64" => "arm64",
@@ -89,7 +104,7 @@ pub(super) fn check_machine(flags: &StartFlags, mut said: impl FnMut(&Exit)) -> 
             .advise("leave --driver out: pods run on this machine itself"));
     }
     let runtime = flags.text("container-runtime").unwrap_or_default().to_lowercase();
-    if !runtime.is_empty() && runtime != "crio" && !RUNTIMES.contains(&runtime.as_str()) {
+    if !runtime.is_empty() && !is_runtime(&runtime) {
         let valid = RUNTIMES.join(" ");
         return Err(reason::USAGE
             .because(format!("Invalid Container Runtime: \"{runtime}\". Valid runtimes are: [{valid}]")));
@@ -121,7 +136,7 @@ fn disk(flags: &StartFlags) -> Option<Exit> {
 
 /// What is no number is none, as viper has it.
 fn cpus(flags: &StartFlags) -> Option<Exit> {
-    let asked = flags.text("cpus").filter(|asked| !WORDS.contains(asked))?;
+    let asked = flags.text("cpus").filter(|asked| is_bound(asked))?;
     let count = asked.parse::<i64>().unwrap_or(0);
     (count < LEAST_CPUS && !flags.is_set("no-kubernetes")).then(|| {
         reason::TOO_FEW_CPUS
@@ -130,7 +145,7 @@ fn cpus(flags: &StartFlags) -> Option<Exit> {
 }
 
 fn memory(flags: &StartFlags) -> Option<Exit> {
-    let asked = flags.text("memory").filter(|asked| !WORDS.contains(asked))?;
+    let asked = flags.text("memory").filter(|asked| is_bound(asked))?;
     match mebibytes(asked) {
         Err(why) => {
             Some(reason::USAGE.because(format!("Unable to parse memory '{asked}': FromHumanSize: {why}")))
@@ -145,7 +160,7 @@ fn memory(flags: &StartFlags) -> Option<Exit> {
 }
 
 /// As `RAMInBytes` of Docker's `go-units` reads it, a bare number as MiB.
-fn mebibytes(text: &str) -> Result<u64, String> {
+pub(super) fn mebibytes(text: &str) -> Result<u64, String> {
     let Some(last) = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ') else {
         return Err(format!("invalid size: '{text}'"));
     };

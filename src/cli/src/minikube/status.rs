@@ -66,7 +66,9 @@ impl Status {
                 "json" if self.layout == "cluster" => print!("{}", state.cluster()),
                 "json" => print!("{}", state.node()),
                 _ => {
-                    print!("{}", state.text(self.format.as_deref()).map_err(|e| reason::INTERNAL.because(e))?)
+                    let text = state.text(self.format.as_deref());
+                    let failed = |e: String| reason::STATUS_TEXT.because(format!("status text failure: {e}"));
+                    print!("{}", text.map_err(failed)?)
                 }
             }
             let Some(every) = every else { return Ok(ExitCode::from(state.mask())) };
@@ -108,8 +110,7 @@ fn state_of(session: &Session) -> Result<State, reason::Exit> {
             }
             if let Some(paused) = &status.paused {
                 state.kubelet = "Stopped";
-                // what minikube freezes together with the pods of its own namespace
-                if paused.holds("kube-system") {
+                if pauses_cluster(paused) {
                     state.apiserver = "Paused";
                 }
             }
@@ -119,6 +120,11 @@ fn state_of(session: &Session) -> Result<State, reason::Exit> {
         Presence::Forbidden(why) => return Err(crate::failures::NOT_ROOT.because(why).into()),
         Presence::Broken(_) => State { host: "Running", ..all("Error", "Configured") },
     })
+}
+
+/// minikube freezes the API server together with the pods of its own namespace.
+pub(super) fn pauses_cluster(paused: &appliance::Paused) -> bool {
+    paused.holds("kube-system")
 }
 
 impl State {

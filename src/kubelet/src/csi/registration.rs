@@ -113,7 +113,7 @@ impl Registration {
                 Ok(()) = node_is_new.changed() => self.tell_again().await,
                 Some(done) = self.tries.join_next() => match done {
                     Ok(tried) => self.answered(tried).await,
-                    Err(error) => tracing::error!(%error, "the registration of a storage driver broke"),
+                    Err(error) => tracing::error!(%error, "registration of a storage driver failed"),
                 },
             }
         }

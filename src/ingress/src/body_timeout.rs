@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
-pub(crate) const BETWEEN_PIECES: Duration = Duration::from_secs(60);
+pub(crate) const CLIENT_BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The body did not go on.
 #[derive(Debug)]
@@ -24,15 +24,15 @@ impl Error for Stalled {}
 
 /// For the next piece.
 #[derive(Default)]
-pub(crate) struct Patience(Option<Pin<Box<Sleep>>>);
+pub(crate) struct BodyTimeout(Option<Pin<Box<Sleep>>>);
 
-impl Guard for Patience {
+impl Guard for BodyTimeout {
     fn judge(&mut self, polled: Polled, cx: &mut Context<'_>) -> Polled {
         if polled.is_ready() {
             self.0 = None;
             return polled;
         }
-        let waiting = self.0.get_or_insert_with(|| Box::pin(sleep(BETWEEN_PIECES)));
+        let waiting = self.0.get_or_insert_with(|| Box::pin(sleep(CLIENT_BODY_TIMEOUT)));
         ready!(waiting.as_mut().poll(cx));
         Poll::Ready(Some(Err(Stalled.into())))
     }
@@ -50,11 +50,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_may_be_slow_and_not_stop() {
         let (mut sender, body) = Channel::<Bytes, std::io::Error>::new(1);
-        let mut body = Guarded::new(body, Patience::default());
+        let mut body = Guarded::new(body, BodyTimeout::default());
         let begun = Instant::now();
         let sending = async {
             for _ in 0..5 {
-                sleep(BETWEEN_PIECES / 2).await;
+                sleep(CLIENT_BODY_TIMEOUT / 2).await;
                 sender.send_data(Bytes::from_static(b"x")).await.unwrap();
             }
             sender
@@ -67,6 +67,6 @@ mod tests {
         };
         let (_sender, error) = tokio::join!(sending, reading);
         assert!(error.is::<Stalled>());
-        assert_eq!(begun.elapsed(), BETWEEN_PIECES / 2 * 7);
+        assert_eq!(begun.elapsed(), CLIENT_BODY_TIMEOUT / 2 * 7);
     }
 }

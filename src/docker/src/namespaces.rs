@@ -8,7 +8,7 @@ use cri::SandboxConfig;
 
 impl Engine {
     /// Puts into the sandbox's configuration whose namespaces it shares.
-    pub(crate) fn join(&self, host: &HostConfig, config: &mut SandboxConfig) -> Result<()> {
+    pub(crate) fn join_namespaces(&self, host: &HostConfig, config: &mut SandboxConfig) -> Result<()> {
         if let Some(name) = host.pid_mode.strip_prefix("container:") {
             config.pid_of = Some(self.donor(name, "PID")?.container);
         }

@@ -1,4 +1,4 @@
-//! How much room the services have in the kernel, and whose have none. Pure.
+//! How many elements the services may have in the kernel, and whose services are beyond that. Pure.
 //!
 //! What a client can write of one Service is bounded ([`crate::render`]), and so is the sum of all: the daemon remembers what is
 //! applied, and must be able to apply it anew. The sum is divided among namespaces by max-min fairness: each has its share
@@ -15,7 +15,7 @@ use std::sync::Arc;
 const MOST: usize = 1 << 18;
 
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct Capacity {
     most: usize,
     namespaces: BTreeMap<Option<Arc<str>>, Namespace>,
     left_out: BTreeSet<ObjectKey>,
@@ -27,13 +27,13 @@ struct Namespace {
     services: BTreeMap<ObjectKey, usize>,
 }
 
-impl Default for Room {
+impl Default for Capacity {
     fn default() -> Self {
-        Room { most: MOST, namespaces: BTreeMap::new(), left_out: BTreeSet::new() }
+        Capacity { most: MOST, namespaces: BTreeMap::new(), left_out: BTreeSet::new() }
     }
 }
 
-impl Room {
+impl Capacity {
     /// How much the service wants now.
     pub(crate) fn set(&mut self, service: &ObjectKey, size: usize) {
         let namespace = self.namespaces.entry(service.namespace.clone()).or_default();
@@ -107,33 +107,33 @@ mod tests {
 
     #[test]
     fn what_is_small_is_served_beside_what_is_large() {
-        let mut room = Room { most: 100, ..Room::default() };
+        let mut capacity = Capacity { most: 100, ..Capacity::default() };
         let key = |name: &str| ObjectKey::namespaced("default", name);
         for (name, size) in [("a", 60), ("b", 40), ("c", 40), ("kubernetes", 2)] {
-            room.set(&key(name), size);
+            capacity.set(&key(name), size);
         }
-        assert_eq!(room.divide(), [key("a")]);
-        room.set(&key("d"), 50);
-        assert_eq!(room.divide(), [key("d")], "and stays so");
-        assert!(!room.is_left_out(&key("kubernetes")));
+        assert_eq!(capacity.divide(), [key("a")]);
+        capacity.set(&key("d"), 50);
+        assert_eq!(capacity.divide(), [key("d")], "and stays so");
+        assert!(!capacity.is_left_out(&key("kubernetes")));
     }
 
     #[test]
     fn nobody_is_left_out_for_what_others_want() {
-        let mut room = Room { most: 100, ..Room::default() };
+        let mut capacity = Capacity { most: 100, ..Capacity::default() };
         let key = ObjectKey::namespaced;
-        room.set(&key("shop", "web"), 30);
+        capacity.set(&key("shop", "web"), 30);
         for (name, size) in [("a", 60), ("b", 60), ("c", 5)] {
-            room.set(&key("evil", name), size);
+            capacity.set(&key("evil", name), size);
         }
-        assert_eq!(room.divide(), [key("evil", "b")]);
-        assert!(room.is_left_out(&key("evil", "b")) && !room.is_left_out(&key("shop", "web")));
-        room.set(&key("evil", "a"), 0);
-        assert_eq!(room.divide(), [key("evil", "b")], "and has room again");
-        assert!(!room.is_left_out(&key("evil", "b")) && room.divide().is_empty());
+        assert_eq!(capacity.divide(), [key("evil", "b")]);
+        assert!(capacity.is_left_out(&key("evil", "b")) && !capacity.is_left_out(&key("shop", "web")));
+        capacity.set(&key("evil", "a"), 0);
+        assert_eq!(capacity.divide(), [key("evil", "b")], "and has room again");
+        assert!(!capacity.is_left_out(&key("evil", "b")) && capacity.divide().is_empty());
         for (namespace, name) in [("evil", "b"), ("evil", "c"), ("shop", "web")] {
-            room.set(&key(namespace, name), 0);
+            capacity.set(&key(namespace, name), 0);
         }
-        assert!(room.namespaces.is_empty());
+        assert!(capacity.namespaces.is_empty());
     }
 }
