@@ -12,6 +12,7 @@ use crate::metrics::{ConfigFile, Metrics};
 use crate::openapi_cache::OpenapiCache;
 use crate::parse_budget::ParseBudget;
 use crate::peer::Peer;
+use crate::proxy::pages::Pages;
 use crate::request::Request;
 use crate::request_info::read_watch_path;
 use crate::server_state::ServerState;
@@ -99,6 +100,7 @@ impl ApiServer {
             flags: config.flags,
             parsing: ParseBudget::new(leftovers.clone()),
             leftovers,
+            pages: Pages::default(),
             openapi: OpenapiCache::default(),
             front_proxy: config.front_proxy,
             aggregated: aggregator::documents::Documents::default(),

@@ -10,6 +10,7 @@ use crate::leftovers::Leftovers;
 use crate::metrics::Metrics;
 use crate::openapi_cache::OpenapiCache;
 use crate::parse_budget::ParseBudget;
+use crate::proxy::pages::Pages;
 use crate::stream_seats::StreamSeats;
 use arc_swap::ArcSwap;
 use audit::AuditLog;
@@ -40,6 +41,7 @@ pub(crate) struct ServerState {
     pub(crate) flags: BTreeMap<&'static str, String>,
     pub(crate) parsing: ParseBudget,
     pub(crate) leftovers: Leftovers,
+    pub(crate) pages: Pages,
     pub(crate) openapi: OpenapiCache,
     pub(crate) front_proxy: Option<ClientIdentity>,
     /// What extension API servers told of themselves.
