@@ -17,6 +17,7 @@ use crate::request::Request;
 use crate::request_info::read_watch_path;
 use crate::server_state::ServerState;
 use crate::stream_seats::StreamSeats;
+use crate::watch_seats::WatchSeats;
 use crate::{aggregator, flow_control, request_timeout, responses, router};
 use api::Status;
 use arc_swap::ArcSwap;
@@ -92,6 +93,7 @@ impl ApiServer {
             issuers: ArcSwap::from_pointee(Issuers::new(config.authentication, &Issuers::default())),
             flow: FlowControl::default(),
             streams: StreamSeats::default(),
+            watches: WatchSeats::default(),
             incoming: IncomingBodies::default(),
             health: Health::default(),
             ready: config.ready,

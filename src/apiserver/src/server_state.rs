@@ -12,6 +12,7 @@ use crate::openapi_cache::OpenapiCache;
 use crate::parse_budget::ParseBudget;
 use crate::proxy::pages::Pages;
 use crate::stream_seats::StreamSeats;
+use crate::watch_seats::WatchSeats;
 use arc_swap::ArcSwap;
 use audit::AuditLog;
 use cluster::Cluster;
@@ -31,6 +32,7 @@ pub(crate) struct ServerState {
     pub(crate) issuers: ArcSwap<Issuers>,
     pub(crate) flow: FlowControl,
     pub(crate) streams: StreamSeats,
+    pub(crate) watches: WatchSeats,
     pub(crate) incoming: IncomingBodies,
     pub(crate) health: Health,
     pub(crate) ready: watch::Receiver<bool>,
