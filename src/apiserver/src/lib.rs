@@ -66,6 +66,7 @@ mod streams;
 mod table;
 mod unread;
 mod warnings;
+mod watch_seats;
 mod watch_socket;
 mod watch_stream;
 mod webhooks;

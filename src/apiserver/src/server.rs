@@ -12,10 +12,12 @@ use crate::metrics::{ConfigFile, Metrics};
 use crate::openapi_cache::OpenapiCache;
 use crate::parse_budget::ParseBudget;
 use crate::peer::Peer;
+use crate::proxy::pages::Pages;
 use crate::request::Request;
 use crate::request_info::read_watch_path;
 use crate::server_state::ServerState;
 use crate::stream_seats::StreamSeats;
+use crate::watch_seats::WatchSeats;
 use crate::{aggregator, flow_control, request_timeout, responses, router};
 use api::Status;
 use arc_swap::ArcSwap;
@@ -91,6 +93,7 @@ impl ApiServer {
             issuers: ArcSwap::from_pointee(Issuers::new(config.authentication, &Issuers::default())),
             flow: FlowControl::default(),
             streams: StreamSeats::default(),
+            watches: WatchSeats::default(),
             incoming: IncomingBodies::default(),
             health: Health::default(),
             ready: config.ready,
@@ -99,6 +102,7 @@ impl ApiServer {
             flags: config.flags,
             parsing: ParseBudget::new(leftovers.clone()),
             leftovers,
+            pages: Pages::default(),
             openapi: OpenapiCache::default(),
             front_proxy: config.front_proxy,
             aggregated: aggregator::documents::Documents::default(),

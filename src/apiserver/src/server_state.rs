@@ -10,7 +10,9 @@ use crate::leftovers::Leftovers;
 use crate::metrics::Metrics;
 use crate::openapi_cache::OpenapiCache;
 use crate::parse_budget::ParseBudget;
+use crate::proxy::pages::Pages;
 use crate::stream_seats::StreamSeats;
+use crate::watch_seats::WatchSeats;
 use arc_swap::ArcSwap;
 use audit::AuditLog;
 use cluster::Cluster;
@@ -30,6 +32,7 @@ pub(crate) struct ServerState {
     pub(crate) issuers: ArcSwap<Issuers>,
     pub(crate) flow: FlowControl,
     pub(crate) streams: StreamSeats,
+    pub(crate) watches: WatchSeats,
     pub(crate) incoming: IncomingBodies,
     pub(crate) health: Health,
     pub(crate) ready: watch::Receiver<bool>,
@@ -40,6 +43,7 @@ pub(crate) struct ServerState {
     pub(crate) flags: BTreeMap<&'static str, String>,
     pub(crate) parsing: ParseBudget,
     pub(crate) leftovers: Leftovers,
+    pub(crate) pages: Pages,
     pub(crate) openapi: OpenapiCache,
     pub(crate) front_proxy: Option<ClientIdentity>,
     /// What extension API servers told of themselves.

@@ -101,6 +101,7 @@ pub(crate) fn answer(
     request: &Request,
 ) -> Result<Response, Status> {
     let framing = framing(chosen.format, request)?;
+    let seat = edge.watches.take(actor, request.raw_query.len())?;
     let events = match edge.cluster.watch_in_version(actor, target, &params::watch(request)?) {
         Err(status) if status.is(Reason::Expired) => return Ok(expired(framing, &status)),
         events => events?,
@@ -123,6 +124,13 @@ pub(crate) fn answer(
     let chunks = futures::stream::unfold(lines, |mut lines| async move {
         lines.next().await.map(|writes| (writes, lines))
     });
+    let lost = async move {
+        match seat {
+            Some(seat) => seat.lost().await,
+            None => std::future::pending().await,
+        }
+    };
+    let chunks = chunks.take_until(lost);
     let chunks = chunks.flat_map(|writes| futures::stream::iter(writes.into_iter().map(Ok::<_, Infallible>)));
     Ok(responses::stream(framing.content_type(), chunks))
 }

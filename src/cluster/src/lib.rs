@@ -40,6 +40,7 @@ mod policy_rule;
 mod queue;
 mod quota;
 mod read;
+mod recent_fields;
 mod recorder;
 mod remarks;
 mod replace;
@@ -140,6 +141,7 @@ pub(crate) struct Inner {
     pub(crate) service_ranges: service_ranges::ServiceRanges,
     pub(crate) informers: informer::Informers,
     pub(crate) pages: read::Pages,
+    pub(crate) recent_fields: Arc<recent_fields::RecentFields>,
     pub(crate) tokens: TokenSigner,
     token_uses: token_uses::TokenUses,
     pub(crate) webhooks: webhooks::Webhooks,
@@ -179,6 +181,7 @@ impl Cluster {
             service_ranges: service_ranges::ServiceRanges::new(config.service_cidr),
             informers: informer::Informers::default(),
             pages: read::Pages::default(),
+            recent_fields: Arc::default(),
             store,
             registry: ArcSwap::from_pointee(registry.clone()),
             builtin: registry,

@@ -3,6 +3,7 @@
 //! they are stored, in another version where the path asks for one.
 
 use crate::conversion::MOST_OBJECTS;
+use crate::recent_fields::RecentFields;
 use crate::yield_budget::YieldBudget;
 use crate::{Actor, Attributes, Cluster, Target};
 use ::api::selector::FieldRequirement;
@@ -403,6 +404,8 @@ pub(crate) struct Selection {
     names: Vec<FieldRequirement>,
     /// Of all else: objects must be decoded.
     fields: Vec<FieldRequirement>,
+    /// Of a watch: many look at the same object.
+    recent: Option<Arc<RecentFields>>,
 }
 
 impl Selection {
@@ -419,7 +422,13 @@ impl Selection {
             value,
             equal: true,
         }));
-        Ok(Selection { version, namespace: target.namespace.clone(), labels, names, fields })
+        Ok(Selection { version, namespace: target.namespace.clone(), labels, names, fields, recent: None })
+    }
+
+    /// What others of its kind have found out is asked for. An object that is converted is another in each version.
+    pub(crate) fn of_watch(self, recent: &Arc<RecentFields>) -> Self {
+        let recent = self.version.conversion().is_none().then(|| recent.clone());
+        Selection { recent, ..self }
     }
 
     fn is_everything(&self) -> bool {
@@ -464,6 +473,12 @@ impl Selection {
     fn matches_fields(&self, object: &Object) -> bool {
         if self.fields.is_empty() {
             return true;
+        }
+        if let Some(recent) = &self.recent {
+            let known = recent.of(&self.version, object);
+            let value = |r: &FieldRequirement| known.iter().find(|(path, _)| *path == r.field);
+            let is_so = |r: &FieldRequirement| value(r).map_or("", |(_, value)| value) == r.value;
+            return self.fields.iter().all(|r| is_so(r) == r.equal);
         }
         let decoded = self.version.decode_stored(object).ok();
         let value = |r: &FieldRequirement| decoded.as_ref().map(|instance| instance.field(&r.field));

@@ -56,6 +56,7 @@ impl Cluster {
         }
         self.authorize(actor, &attributes)?;
         let selection = Selection::new(target, params.labels.clone(), params.fields.clone())?;
+        let selection = selection.of_watch(&self.0.recent_fields);
         let from = params.resource_version.filter(|v| v.0 != 0);
         let (unseen, after) = match from {
             Some(after) if !params.send_initial_events => (VecDeque::new(), after),

@@ -1,7 +1,7 @@
 //! By which fields objects are selected: upstream's lists, for lists and for deletions of collections.
 
 use api::{FieldSelector, LabelSelector, ObjectKey};
-use cluster::{Actor, Cluster, DeleteOptions, ListParams, Target};
+use cluster::{Actor, Cluster, DeleteOptions, ListParams, Target, WatchEvent, WatchParams};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Node, Pod, Secret, Service};
 use kinds::TypedKind;
 use serde_json::json;
@@ -134,4 +134,33 @@ async fn a_long_list_can_be_given_up_while_it_is_made() {
         };
         assert_eq!(is_made, !is_long, "{name}");
     }
+}
+
+fn watched(cluster: &Cluster, fields: &str) -> cluster::WatchStream {
+    let target = Target::collection(&cluster.registry().by_gvr(&Secret::info().gvr).unwrap(), Some("default"));
+    let fields = FieldSelector::parse(fields).unwrap();
+    let params = WatchParams { fields, from_now: true, ..WatchParams::default() };
+    cluster.watch(&Actor::root(), &target, &params).unwrap()
+}
+
+/// Each watch that decodes a large object by itself takes some milliseconds of it, at each change: a few hundred of them would hold up
+/// all others.
+#[tokio::test]
+async fn many_watches_by_fields_look_at_a_large_object_once() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let secrets = cluster.acting_as(Actor::root()).api::<Secret>();
+    let data: serde_json::Map<_, _> = (0..20_000).map(|n| (format!("k{n}"), json!("eA=="))).collect();
+    let secret = json!({"metadata": {"name": "large", "namespace": "default"}, "type": "a/b", "data": data});
+    let mut selecting: Vec<_> = (0..200).map(|_| watched(&cluster, "type=a/b")).collect();
+    let mut others: Vec<_> = (0..200).map(|_| watched(&cluster, "type!=a/b")).collect();
+    secrets.create(serde_json::from_value(secret).unwrap()).await.unwrap();
+    let begun = std::time::Instant::now();
+    for watch in &mut selecting {
+        let event = watch.next().await.unwrap();
+        assert!(matches!(event, WatchEvent::Added(object) if object.meta().name == "large"));
+    }
+    for watch in &mut others {
+        assert!(watch.try_next().unwrap().is_none());
+    }
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }

@@ -5,7 +5,7 @@ use crate::managed_fields::validate_managed_fields;
 use crate::{ErrorList, Scope, Version};
 use api::ObjectKey;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 const ANNOTATIONS_MAX: usize = 256 * 1024; // bytes, all keys and values together
 
@@ -81,7 +81,7 @@ pub(crate) fn finalizers(finalizers: &[String], field: &str, errors: &mut ErrorL
 /// The core's own rule: it does not hold for what is defined by others, nor for the definitions themselves.
 /// Of custom resources, which may have any: those that are new and that somebody else may call the same.
 pub(crate) fn finalizer_warnings(new: &ObjectMeta, old: Option<&ObjectMeta>) -> Vec<String> {
-    let before = old.and_then(|old| old.finalizers.as_deref()).unwrap_or_default();
+    let before: HashSet<&String> = old.and_then(|old| old.finalizers.as_ref()).into_iter().flatten().collect();
     let is_odd = |name: &&String| {
         !before.contains(name) && !name.contains('/') && !OLD_FINALIZERS.contains(&name.as_str())
     };
@@ -128,6 +128,9 @@ pub(crate) fn annotations(
     }
 }
 
+/// They fill what a message shows of a value: all of them once more for each of them would be hours of work.
+const OWNERS_SHOWN: usize = 32;
+
 fn owners(meta: &ObjectMeta, errors: &mut ErrorList) {
     let field = "metadata.ownerReferences";
     let owners = meta.owner_references.as_deref().unwrap_or_default();
@@ -150,10 +153,14 @@ fn owners(meta: &ObjectMeta, errors: &mut ErrorList) {
         if owner.controller == Some(true) {
             let this = format!("{}/{}", owner.kind, owner.name);
             if let Some(first) = &controller {
-                let why = format!(
-                    "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"
+                let shown = serde_json::json!(&owners[..owners.len().min(OWNERS_SHOWN)]);
+                errors.invalid(
+                    field,
+                    shown,
+                    format_args!(
+                        "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"
+                    ),
                 );
-                errors.invalid(field, serde_json::json!(owners), why);
             }
             controller.get_or_insert(this);
         }
@@ -161,9 +168,13 @@ fn owners(meta: &ObjectMeta, errors: &mut ErrorList) {
 }
 
 pub fn validate_meta_update(new: &ObjectMeta, old: &ObjectMeta, errors: &mut ErrorList) {
-    let before = old.finalizers.as_deref().unwrap_or_default();
+    if old.deletion_timestamp.is_none() {
+        return;
+    }
+    // each may be as long as a body
+    let before: HashSet<&String> = old.finalizers.iter().flatten().collect();
     let added: Vec<&String> = new.finalizers.iter().flatten().filter(|f| !before.contains(f)).collect();
-    if old.deletion_timestamp.is_some() && !added.is_empty() {
+    if !added.is_empty() {
         let why = "no new finalizers can be added if the object is being deleted, found new finalizers ";
         let each: Vec<String> = added.iter().map(|f| format!("{f:?}")).collect();
         errors.forbidden("metadata.finalizers", format!("{why}[]string{{{}}}", each.join(", ")));
@@ -173,6 +184,7 @@ pub fn validate_meta_update(new: &ObjectMeta, old: &ObjectMeta, errors: &mut Err
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
     #[test]
     fn finalizers_that_another_may_have_chosen_too_are_told_once() {
@@ -190,5 +202,56 @@ mod tests {
         assert_eq!(finalizer_warnings(&new, None), [told("a.example.com"), told("z.example.com")]);
         let old = with(&["z.example.com"]);
         assert_eq!(finalizer_warnings(&new, Some(&old)), [told("a.example.com")]);
+    }
+
+    /// Each of them by itself would be ten thousand million comparisons, and some hours of writing lists.
+    #[test]
+    fn many_owners_and_finalizers_are_judged_in_time_that_grows_with_their_number() {
+        let finalizers = |from: usize| Some((from..from + 100_000).map(|n| format!("a/{n:06}")).collect());
+        let owner = |n: usize| OwnerReference {
+            api_version: "v1".to_owned(),
+            kind: "Pod".to_owned(),
+            name: format!("pod-{n}"),
+            uid: n.to_string(),
+            controller: Some(true),
+            ..OwnerReference::default()
+        };
+        let old = ObjectMeta {
+            deletion_timestamp: Some(Time(jiff::Timestamp::UNIX_EPOCH)),
+            finalizers: finalizers(100_000),
+            ..ObjectMeta::default()
+        };
+        let new = ObjectMeta {
+            finalizers: finalizers(0),
+            owner_references: Some((0..15_000).map(owner).collect()),
+            ..old.clone()
+        };
+        let begun = std::time::Instant::now();
+        let mut errors = ErrorList::default();
+        owners(&new, &mut errors);
+        assert_eq!(errors.len(), 14_999);
+        validate_meta_update(&new, &old, &mut errors);
+        assert_eq!(errors.len(), 15_000);
+        assert!(finalizer_warnings(&new, Some(&old)).is_empty());
+        assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn a_second_controller_is_shown_with_all_owners() {
+        let owner = |name: &str| OwnerReference {
+            api_version: "v1".to_owned(),
+            kind: "Pod".to_owned(),
+            name: name.to_owned(),
+            uid: "u".to_owned(),
+            controller: Some(true),
+            ..OwnerReference::default()
+        };
+        let meta = ObjectMeta { owner_references: Some(vec![owner("a"), owner("b")]), ..ObjectMeta::default() };
+        let mut errors = ErrorList::default();
+        owners(&meta, &mut errors);
+        let told: Vec<String> = errors.into_causes().into_iter().map(|cause| cause.message).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("Found \"true\" in references for Pod/a and Pod/b"), "{told:?}");
+        assert!(told[0].contains("\"name\":\"a\"") && told[0].contains("\"name\":\"b\""), "{told:?}");
     }
 }

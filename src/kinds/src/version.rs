@@ -91,6 +91,11 @@ impl Version {
         &self.columns
     }
 
+    /// What a field selector may name beside `metadata.name` and `metadata.namespace`.
+    pub fn selectable_fields(&self) -> impl Iterator<Item = &str> {
+        self.selectable_fields.iter().map(|path| &**path)
+    }
+
     /// Whether a field selector may name the path; `metadata.name` and `metadata.namespace` are everybody's.
     pub fn selects_by(&self, path: &str) -> bool {
         self.selectable_fields.iter().any(|known| known == path)

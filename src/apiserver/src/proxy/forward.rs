@@ -2,17 +2,16 @@
 //! request and not kept: the next one goes to whoever is there then.
 
 use super::headers;
-use super::html;
 use super::links::Origin;
+use super::pages::{self, Pages, with_body};
 use super::target::{Scheme, Target, unavailable};
 use super::tls;
 use crate::client_tls;
 use crate::request::{Chunks, Upgrading};
-use crate::responses;
 use api::{Reason, Status};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use cri::Duplex;
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, StreamBody};
@@ -21,7 +20,7 @@ use hyper::client::conn::http1;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -32,8 +31,6 @@ use warp::reply::Response;
 const CONNECT: Duration = Duration::from_secs(30);
 /// When the client has said its last, the backend may still answer; one that never ends is let go of.
 const LINGER: Duration = Duration::from_secs(10);
-/// Of a page whose links are looked at; a larger one passes as it is.
-const LARGEST_PAGE: usize = 8 << 20;
 
 type Body = UnsyncBoxBody<Bytes, Status>;
 
@@ -53,8 +50,8 @@ pub(super) struct Outgoing {
     pub(super) body: Option<Chunks>,
     /// The client's connection and the protocol that it asks to change to.
     pub(super) upgrade: Option<(Upgrading, HeaderValue)>,
-    /// Whose links are led through the proxy; `None` for one who is a part of the API.
-    pub(super) origin: Option<Origin>,
+    /// Whose links are led through the proxy, among which pages; `None` for one who is a part of the API.
+    pub(super) origin: Option<(Origin, Pages)>,
 }
 
 /// # Errors
@@ -73,7 +70,7 @@ pub(super) async fn send(
     let Outgoing { method, path, mut headers, body, upgrade, origin } = outgoing;
     let forwarded = origin
         .as_ref()
-        .map(|origin| format!("{}{}", origin.prefix, path.split('?').next().unwrap_or_default()));
+        .map(|(origin, _)| format!("{}{}", origin.prefix, path.split('?').next().unwrap_or_default()));
     headers::to_backend(&mut headers, upgrade.as_ref().map(|(_, protocol)| protocol), forwarded.as_deref());
     let is_head = method == Method::HEAD;
     let mut request = http::Request::new(body_of(body));
@@ -150,12 +147,13 @@ fn change_protocol(mut answer: http::Response<Incoming>, client: Upgrading) -> R
             let backend = hyper::upgrade::on(&mut answer);
             client.carry(move |client| carry(client, backend));
             headers::to_client(answer.headers_mut(), true);
-            Ok(with_body(answer.map(|_| ()), futures::stream::empty::<Result<Bytes, Status>>()))
+            let (head, _) = answer.into_parts();
+            Ok(with_body(head, futures::stream::empty::<Result<Bytes, Status>>()))
         }
         status if status.is_client_error() || status.is_server_error() => {
             headers::to_client(answer.headers_mut(), false);
             let (head, body) = answer.into_parts();
-            Ok(with_body(http::Response::from_parts(head, ()), body.into_data_stream()))
+            Ok(with_body(head, body.into_data_stream()))
         }
         status => {
             let message = format!("invalid upgrade response: status code {}", status.as_u16());
@@ -183,94 +181,24 @@ async fn carry(client: Upgraded, backend: OnUpgrade) {
     }
 }
 
-async fn pass(mut answer: http::Response<Incoming>, origin: Option<&Origin>, is_head: bool) -> Response {
+async fn pass(
+    mut answer: http::Response<Incoming>,
+    origin: Option<&(Origin, Pages)>,
+    is_head: bool,
+) -> Response {
     headers::to_client(answer.headers_mut(), false);
-    let Some(origin) = origin else {
+    let Some((origin, pages)) = origin else {
         let (head, body) = answer.into_parts();
-        return with_body(http::Response::from_parts(head, ()), body.into_data_stream());
+        return with_body(head, body.into_data_stream());
     };
     if let Some(location) = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()) {
         if let Ok(location) = HeaderValue::from_str(&origin.through_proxy(location)) {
             answer.headers_mut().insert(header::LOCATION, location);
         }
-    } else if !is_head && let Some(packing) = page(answer.headers()) {
-        return pass_page(answer, packing, origin).await;
+    } else if !is_head && let Some(packing) = pages::packing(answer.headers()) {
+        let (head, body) = answer.into_parts();
+        return pages.pass(head, body.into_data_stream(), packing, origin).await;
     }
     let (head, body) = answer.into_parts();
-    with_body(http::Response::from_parts(head, ()), body.into_data_stream())
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Packing {
-    Plain,
-    Gzip,
-}
-
-/// How a page is packed; `None` for what is no page, is too large, or packed in a way that is not undone here.
-fn page(headers: &HeaderMap) -> Option<Packing> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media = text(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
-    let is_large = text(header::CONTENT_LENGTH).parse::<usize>().is_ok_and(|length| length > LARGEST_PAGE);
-    if media != "text/html" || is_large {
-        return None;
-    }
-    match text(header::CONTENT_ENCODING) {
-        "" => Some(Packing::Plain),
-        "gzip" => Some(Packing::Gzip),
-        _ => None,
-    }
-}
-
-async fn pass_page(answer: http::Response<Incoming>, packing: Packing, origin: &Origin) -> Response {
-    let (mut head, body) = answer.into_parts();
-    let mut rest = body.into_data_stream();
-    let mut page = BytesMut::new();
-    let mut broken = None;
-    while page.len() <= LARGEST_PAGE {
-        match rest.next().await {
-            Some(Ok(chunk)) => page.extend_from_slice(&chunk),
-            Some(Err(error)) => broken = Some(Err(error)),
-            None => break,
-        }
-        if broken.is_some() {
-            break;
-        }
-    }
-    let page = page.freeze();
-    let is_whole = page.len() <= LARGEST_PAGE && broken.is_none();
-    let links = |page: &[u8]| html::rewrite(page, |link| origin.through_proxy(link));
-    let rewritten = match packing {
-        _ if !is_whole => None,
-        Packing::Plain => Some(links(&page)),
-        Packing::Gzip => unpacked(&page).map(|page| links(&page)),
-    };
-    let Some(rewritten) = rewritten else {
-        // as it came, and as it breaks off
-        let seen = futures::stream::iter(std::iter::once(Ok(page)).chain(broken));
-        return with_body(http::Response::from_parts(head, ()), seen.chain(rest));
-    };
-    head.headers.remove(header::CONTENT_ENCODING);
-    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(rewritten.len()));
-    let whole = futures::stream::iter([Ok::<_, Status>(Bytes::from(rewritten))]);
-    with_body(http::Response::from_parts(head, ()), whole)
-}
-
-/// `None` for what is no gzip, or unpacks to more than a page.
-fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
-    let mut page = Vec::new();
-    let mut reader = flate2::read::MultiGzDecoder::new(packed).take(LARGEST_PAGE as u64 + 1);
-    reader.read_to_end(&mut page).ok()?;
-    (page.len() <= LARGEST_PAGE).then_some(page)
-}
-
-fn with_body<S, E>(head: http::Response<()>, body: S) -> Response
-where
-    S: futures::Stream<Item = Result<Bytes, E>> + Send + 'static,
-    E: std::error::Error + Send + Sync + 'static,
-{
-    let (head, ()) = head.into_parts();
-    let mut response = responses::body(body);
-    *response.status_mut() = head.status;
-    *response.headers_mut() = head.headers;
-    response
+    with_body(head, body.into_data_stream())
 }

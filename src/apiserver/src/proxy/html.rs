@@ -31,8 +31,8 @@ const LINKS: &[(&str, &[&str])] = &[
     ("video", &["poster", "src"]),
 ];
 
-/// The page with its links as `change` makes them.
-pub(super) fn rewrite(page: &[u8], change: impl Fn(&str) -> String) -> Vec<u8> {
+/// The page with its links as `change` makes them; `None` where it would have more bytes than `most`.
+pub(super) fn rewrite(page: &[u8], most: usize, change: impl Fn(&str) -> String) -> Option<Vec<u8>> {
     let mut emitter = DefaultEmitter::<usize>::new_with_span();
     // what stands in a script is no tag
     emitter.naively_switch_states(true);
@@ -48,9 +48,12 @@ pub(super) fn rewrite(page: &[u8], change: impl Fn(&str) -> String) -> Vec<u8> {
         written.extend_from_slice(&page[done..start]);
         write(&tag, &mut written);
         done = end;
+        if written.len() > most {
+            return None;
+        }
     }
     written.extend_from_slice(&page[done..]);
-    written
+    (written.len() <= most).then_some(written)
 }
 
 /// Says whether one is another now.
@@ -128,7 +131,7 @@ mod tests {
             false => link.to_owned(),
         };
         for (name, page, want) in cases {
-            let got = rewrite(page.as_bytes(), change);
+            let got = rewrite(page.as_bytes(), 1000, change).unwrap();
             assert_eq!(String::from_utf8_lossy(&got), want, "{name}");
         }
     }
@@ -136,6 +139,16 @@ mod tests {
     #[test]
     fn a_page_without_links_to_change_is_the_same() {
         let page: Vec<u8> = (0..=255u8).cycle().take(4096).collect();
-        assert_eq!(rewrite(&page, str::to_owned), page);
+        assert_eq!(rewrite(&page, page.len(), str::to_owned), Some(page));
+    }
+
+    #[test]
+    fn a_page_that_becomes_too_large_is_none() {
+        let change = |link: &str| format!("{}{link}", "x".repeat(100));
+        let page = "<a href=y>".repeat(10);
+        let whole = rewrite(page.as_bytes(), usize::MAX, change).unwrap();
+        assert_eq!(whole.len(), 10 * "<a href=\"y\">".len() + 1000);
+        assert_eq!(rewrite(page.as_bytes(), whole.len(), change), Some(whole.clone()));
+        assert_eq!(rewrite(page.as_bytes(), whole.len() - 1, change), None);
     }
 }

@@ -1,13 +1,14 @@
 //! The API proxy: `pods/NAME/proxy`, `services/NAME/proxy` and `nodes/NAME/proxy` lead an HTTP request of any method, or an
 //! upgrade, to whoever listens there.
 //!
-//! `target.rs` says where a name leads, `headers.rs` what of the client is told, `forward.rs` carries it, `links.rs` and
-//! `html.rs` keep the reader of a page behind the proxy. Nothing is kept of one request for the next. Read [`answer`] first.
+//! `target.rs` says where a name leads, `headers.rs` what of the client is told, `forward.rs` carries it, `links.rs`, `html.rs` and
+//! `pages.rs` keep the reader of a page behind the proxy. Nothing is kept of one request for the next. Read [`answer`] first.
 
 mod forward;
 mod headers;
 mod html;
 mod links;
+pub(crate) mod pages;
 mod target;
 mod tls;
 
@@ -101,7 +102,7 @@ pub(crate) async fn answer(
     let prefix = prefix.to_owned();
     let answer = match of_own_kubelet(edge, actor, request, info, &behind).await? {
         Some(answer) => answer,
-        None => lead(request, prefix, &behind, target).await?,
+        None => lead(edge, request, prefix, &behind, target).await?,
     };
     let mut response = responses::with_warnings(answer, &warnings);
     response.extensions_mut().insert(Verbatim);
@@ -158,6 +159,7 @@ async fn of_own_kubelet(
 }
 
 async fn lead(
+    edge: &ServerState,
     request: &mut Request,
     prefix: String,
     behind: &str,
@@ -178,7 +180,7 @@ async fn lead(
         headers: request.headers.clone(),
         body: body_of(request).await,
         upgrade,
-        origin: Some(origin),
+        origin: Some((origin, edge.pages.clone())),
     };
     forward::send(outgoing, target, None).await
 }

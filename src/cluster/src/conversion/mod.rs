@@ -22,6 +22,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// So much is sent at once: an answer is as large as its question, and a caller reads no more than some megabytes.
 pub(crate) const MOST_OBJECTS: usize = 500;
 const MOST_BYTES: usize = 2 << 20;
+/// By so much what is converted for one request may be larger than what is stored, and else four times as large: who answers for small
+/// objects with large ones would fill the daemon with a list of them.
+const MOST_GROWTH: usize = 32 << 20;
 
 impl Cluster {
     /// Stored objects as the version of the kind has them, in their order.
@@ -34,21 +37,43 @@ impl Cluster {
         if objects.iter().all(|object| version_of_object(object) == wanted) {
             return Ok(objects);
         }
-        let mut values = Vec::with_capacity(objects.len());
-        for object in &objects {
+        let (mut converted, mut rest) = (Vec::with_capacity(objects.len()), objects.as_slice());
+        let mut grown = Growth::default();
+        while !rest.is_empty() {
+            let (part, behind) = rest.split_at(batch(rest.iter().map(|object| object.bytes().len())));
+            rest = behind;
+            let done = self.part_in_version(version, conversion, &wanted, part).await?;
+            for (object, before) in done.into_iter().zip(part) {
+                grown.by(object.bytes().len(), before.bytes().len(), &wanted)?;
+                converted.push(object);
+            }
+        }
+        Ok(converted)
+    }
+
+    /// As many as are sent at once: decoded, objects are many times what they are as JSON, and a list may be as large as what is stored.
+    async fn part_in_version(
+        &self,
+        version: &Version,
+        conversion: &Conversion,
+        wanted: &str,
+        part: &[Object],
+    ) -> Result<Vec<Object>, Status> {
+        let mut values = Vec::with_capacity(part.len());
+        for object in part {
             values.push(object.decode::<Value>().map_err(Status::internal)?);
         }
         values
             .iter_mut()
             .filter(|value| version_of(value) != wanted)
             .for_each(|value| version.complete_stored(value));
-        let converted = self.convert(conversion, &wanted, values).await?;
+        let converted = self.convert(conversion, wanted, values).await?;
         let stamped =
-            |(value, object): (Value, Object)| match version_of(&value) == version_of_object(&object) {
-                true => Ok(object),
+            |(value, object): (Value, &Object)| match version_of(&value) == version_of_object(object) {
+                true => Ok(object.clone()),
                 false => Ok(unstamped(value)?.stamp(object.revision())),
             };
-        converted.into_iter().zip(objects).map(stamped).collect()
+        converted.into_iter().zip(part).map(stamped).collect()
     }
 
     /// # Errors
@@ -145,6 +170,27 @@ impl Cluster {
     }
 }
 
+/// What conversion has made of the objects of one request.
+#[derive(Default)]
+struct Growth {
+    before: usize,
+    after: usize,
+}
+
+impl Growth {
+    /// # Errors
+    /// `InternalError` where it is too much.
+    fn by(&mut self, after: usize, before: usize, wanted: &str) -> Result<(), Status> {
+        self.before += before;
+        self.after += after;
+        if self.after <= MOST_GROWTH + 4 * self.before {
+            return Ok(());
+        }
+        let why = format!("conversion webhook for {wanted} returned objects that are too large together");
+        Err(Status::new(Reason::InternalError, why))
+    }
+}
+
 /// How many of the next ones, of which these are the sizes in bytes, are sent at once.
 pub(crate) fn batch(sizes: impl Iterator<Item = usize>) -> usize {
     let mut bytes = 0;
@@ -186,4 +232,25 @@ fn version_of_object(object: &Object) -> String {
 fn unstamped(mut value: Value) -> Result<Unstamped, Status> {
     value["metadata"]["resourceVersion"] = REVISION_PLACEHOLDER.into();
     Unstamped::new(serde_json::to_vec(&value).map_err(Status::internal)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_converted_is_not_many_times_what_is_stored() {
+        const MIB: usize = 1 << 20;
+        for (name, before, after, count, fits) in [
+            ("as large", MIB, MIB, 1000, true),
+            ("four times as large", MIB, 4 * MIB, 1000, true),
+            ("small ones that become a little larger", 300, 3000, 5000, true),
+            ("one that becomes large", 300, 8 * MIB, 1, true),
+            ("many of them", 300, 8 * MIB, 5, false),
+        ] {
+            let mut grown = Growth::default();
+            let done = (0..count).try_for_each(|_| grown.by(after, before, "example.com/v2"));
+            assert_eq!(done.is_ok(), fits, "{name}: {done:?}");
+        }
+    }
 }

@@ -219,12 +219,13 @@ fn cluster_addresses(spec: &ServiceSpec, errors: &mut ErrorList) {
         _ => {}
     }
     let families = list(&spec.ip_families);
+    let mut seen = BTreeSet::new();
     for (index, family) in families.iter().enumerate() {
         let at = format!("spec.ipFamilies[{index}]");
         if !FAMILIES.contains(&family.as_str()) {
             errors.not_supported(&at, family.as_str(), &FAMILIES);
         }
-        if families[..index].contains(family) {
+        if !seen.insert(family) {
             errors.duplicate(&at, family.as_str());
         }
     }

@@ -133,7 +133,12 @@ pub(super) fn any_template(template: &PodTemplateSpec, at: &str, errors: &mut Er
 
 /// In upstream's order: clients show the first fault, or all as they come.
 fn spec(spec: &PodSpec, at: &str, of: Of, errors: &mut ErrorList) {
+    let before = errors.len();
     bounds::bounds(spec, at, errors);
+    // of lists as long as a body nothing more is said: some are compared with each other
+    if errors.len() > before {
+        return;
+    }
     // upstream bears any number here, and so must whoever adds it to a time
     if spec.termination_grace_period_seconds.is_none() {
         errors.required(format_args!("{at}.terminationGracePeriodSeconds"), "");
