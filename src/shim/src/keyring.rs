@@ -47,7 +47,7 @@ fn own_user(container: &str) -> u32 {
     let hash = container
         .bytes()
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    0x8000_0000 | hash >> 2
+    0x8000_0000 | (hash >> 2)
 }
 
 /// It is the real user whom a key is counted for. The effective one stays, and with it whatever this thread may do.

@@ -100,7 +100,9 @@ pub fn no_volume_of_an_image_lies_over_proc() {
         [("/proc", None), ("/proc/self/attr", None), ("/x", Some("/proc")), ("/x/y", Some("proc/self"))]
     {
         let config = format!(r#"{{"Volumes":{{"{volume}":{{}}}}}}"#);
-        let links = |_: &Path| link.map(|to| ("x", to.to_owned())).into_iter().collect();
+        let links = |_: &Path| -> Vec<(&'static str, String)> {
+            link.map(|to| ("x", to.to_owned())).into_iter().collect()
+        };
         world::with_links(&config, links, |world| async move {
             let runtime = world.runtime().await;
             let sandbox = runtime.run_sandbox(world.sandbox("one")).await.unwrap();
