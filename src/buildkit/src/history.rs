@@ -14,6 +14,8 @@ use tonic::Status;
 
 /// Docker keeps as many.
 const KEPT: usize = 50;
+/// Bytes of their logs in memory, or fewer are kept.
+const MOST_LOGS: usize = 64 << 20;
 /// Events that a client may lag behind.
 const BACKLOG: usize = 64;
 
@@ -74,6 +76,11 @@ impl History {
             let Some(oldest) = all.iter().position(is_over) else { break };
             all.remove(oldest);
         }
+        while logs(&all) > MOST_LOGS {
+            let is_older = |known: &Known| is_over(known) && known.record.r#ref != reference;
+            let Some(oldest) = all.iter().position(is_older) else { break };
+            all.remove(oldest);
+        }
         drop(all);
         self.tell(EventType::Complete, &record);
     }
@@ -129,6 +136,10 @@ impl History {
     }
 }
 
+fn logs(all: &[Known]) -> usize {
+    all.iter().map(|known| known.progress.kept()).sum()
+}
+
 fn none(reference: &str) -> Status {
     Status::not_found(format!("no build record {reference}"))
 }
@@ -140,6 +151,26 @@ fn event(kind: EventType, record: &BuildHistoryRecord) -> BuildHistoryEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The attack: builds that write as much as they may, one after the other.
+    #[test]
+    fn logs_of_builds_have_a_bound_together() {
+        let history = History::default();
+        for number in 0..20 {
+            let (reference, progress) = (format!("r{number}"), Arc::new(Progress::new("b")));
+            let request = SolveRequest { r#ref: reference.clone(), ..SolveRequest::default() };
+            history.started(&request, &progress);
+            for _ in 0..20 {
+                let step = progress.begin("loud");
+                (0..32).for_each(|_| progress.log(step, 1, &vec![b'x'; 64 << 10]));
+            }
+            history.ended(&reference, &Ok(SolveResponse::default()));
+            let known = history.known.lock();
+            let logs: usize = known.iter().map(|known| known.progress.kept()).sum();
+            assert!(logs <= MOST_LOGS && known.last().unwrap().record.r#ref == reference, "{logs}");
+        }
+        assert!(history.known.lock().len() > 1);
+    }
 
     fn build(history: &History, reference: &str) {
         let request = SolveRequest { r#ref: reference.to_owned(), ..SolveRequest::default() };

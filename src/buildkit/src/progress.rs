@@ -13,6 +13,11 @@ use tokio::sync::watch;
 /// What one step may write; BuildKit's own limit.
 const MAX_LOG: usize = 2 << 20;
 
+/// What all steps of a build may write: it is held in memory, as long as the build is in the history.
+const MAX_LOGS: usize = 32 << 20;
+/// What a piece of a log takes beside its bytes: a command may write them one by one.
+const PIECE: usize = 512;
+
 /// A vertex of one build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct VertexId(usize);
@@ -39,6 +44,8 @@ struct Told {
     messages: Vec<Arc<StatusResponse>>,
     vertices: Vec<Vertex>,
     written: HashMap<VertexId, usize>,
+    /// Bytes that the logs take in memory, about.
+    logs: usize,
     statuses: HashMap<(VertexId, String), VertexStatus>,
     warnings: i32,
 }
@@ -114,17 +121,28 @@ impl Progress {
     pub(crate) fn log(&self, id: VertexId, stream: i64, bytes: &[u8]) {
         self.tell(|told| {
             let written = told.written.entry(id).or_default();
-            let room = MAX_LOG.saturating_sub(*written);
+            let room = if told.logs < MAX_LOGS { MAX_LOG.saturating_sub(*written) } else { 0 };
             *written += bytes.len();
             let mut msg = bytes[..bytes.len().min(room)].to_vec();
             if room > 0 && bytes.len() >= room {
                 msg.extend_from_slice(b"\n[output clipped, log limit 2MiB reached]\n");
+            }
+            if room > 0 {
+                told.logs += msg.len() + PIECE;
+                if told.logs >= MAX_LOGS {
+                    msg.extend_from_slice(b"\n[output clipped, log limit of the build reached]\n");
+                }
             }
             let vertex = told.vertices.get(id.0).map(|vertex| vertex.digest.clone()).unwrap_or_default();
             let log = VertexLog { vertex, timestamp: now(), stream, msg };
             let logs = if room > 0 { vec![log] } else { Vec::new() };
             (StatusResponse { logs, ..StatusResponse::default() }, ())
         });
+    }
+
+    /// Bytes that the logs take in memory, about.
+    pub(crate) fn kept(&self) -> usize {
+        self.told.lock().logs
     }
 
     /// How far a part of a vertex is: `of` is 0 where that is not known. It is done where `is_done` says so.
@@ -273,5 +291,23 @@ mod tests {
         assert!(written < MAX_LOG + 100, "{written}");
         let clipped = logs.iter().filter(|log| log.msg.ends_with(b"limit 2MiB reached]\n")).count();
         assert_eq!((clipped, &logs.last().unwrap().msg[..]), (1, &b"still heard"[..]));
+    }
+
+    /// The attack: as many steps as a Dockerfile may have, each with as much as one may write, byte by byte.
+    #[tokio::test]
+    async fn all_steps_of_a_build_together_are_clipped() {
+        let progress = Arc::new(Progress::new("b"));
+        for (name, piece) in [("small", 1), ("large", 64 << 10)] {
+            for _ in 0..20 {
+                let step = progress.begin(name);
+                (0..MAX_LOG / piece.max(64)).for_each(|_| progress.log(step, 1, &vec![b'x'; piece]));
+            }
+        }
+        progress.close();
+        assert!(progress.kept() < MAX_LOGS + MAX_LOG, "{}", progress.kept());
+        let logs = all(&progress).await.logs;
+        let clipped = logs.iter().filter(|log| log.msg.ends_with(b"limit of the build reached]\n")).count();
+        assert_eq!(clipped, 1);
+        assert!(logs.last().unwrap().msg.ends_with(b"limit of the build reached]\n"));
     }
 }

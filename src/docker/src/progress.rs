@@ -8,20 +8,67 @@ use image::{
 };
 use serde_json::{Value, json};
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use tokio::sync::mpsc;
+
+/// Bytes of a build's output that wait for their reader. A command writes faster than a terminal shows it, and need not end.
+const MOST_UNREAD: usize = 8 << 20;
 
 /// Whoever reads at the other end may go away at any time.
 #[derive(Clone)]
-pub(crate) struct Lines(mpsc::UnboundedSender<io::Result<Bytes>>);
+pub(crate) struct Lines {
+    tell: mpsc::UnboundedSender<io::Result<Bytes>>,
+    unread: Arc<Unread>,
+}
 
-pub(crate) fn lines() -> (Lines, mpsc::UnboundedReceiver<io::Result<Bytes>>) {
+#[derive(Default)]
+struct Unread {
+    bytes: AtomicUsize,
+    is_clipped: AtomicBool,
+}
+
+/// What is told, for one reader.
+pub(crate) struct Told {
+    told: mpsc::UnboundedReceiver<io::Result<Bytes>>,
+    unread: Arc<Unread>,
+}
+
+pub(crate) fn lines() -> (Lines, Told) {
     let (tell, told) = mpsc::unbounded_channel();
-    (Lines(tell), told)
+    let unread = Arc::<Unread>::default();
+    (Lines { tell, unread: unread.clone() }, Told { told, unread })
+}
+
+impl Told {
+    pub(crate) async fn recv(&mut self) -> Option<io::Result<Bytes>> {
+        let line = self.told.recv().await?;
+        if let Ok(line) = &line {
+            self.unread.bytes.fetch_sub(line.len(), Relaxed);
+        }
+        Some(line)
+    }
 }
 
 impl Lines {
     pub(crate) fn say(&self, value: &Value) {
-        let _ = self.0.send(line(value));
+        let line = line(value);
+        if let Ok(line) = &line {
+            self.unread.bytes.fetch_add(line.len(), Relaxed);
+        }
+        let _ = self.tell.send(line);
+    }
+
+    /// Whether there is room for what a command writes. Where there is none its reader is told so, once.
+    fn has_room(&self) -> bool {
+        if self.unread.bytes.load(Relaxed) < MOST_UNREAD {
+            self.unread.is_clipped.store(false, Relaxed);
+            return true;
+        }
+        if !self.unread.is_clipped.swap(true, Relaxed) {
+            self.say(&json!({"stream": "\n[output clipped, it comes faster than it is read]\n"}));
+        }
+        false
     }
 
     pub(crate) fn fail(&self, refusal: &ApiError) {
@@ -35,7 +82,7 @@ impl Lines {
     }
 
     pub(crate) async fn closed(&self) {
-        self.0.closed().await;
+        self.tell.closed().await;
     }
 }
 
@@ -141,6 +188,9 @@ impl PushProgress for Lines {
 impl BuildOutput for Lines {
     /// In red what went to stderr, as Docker has it.
     fn write(&self, channel: Channel, bytes: &[u8]) {
+        if channel != Channel::Builder && !self.has_room() {
+            return;
+        }
         let text = String::from_utf8_lossy(bytes);
         match channel {
             Channel::Stderr => self.say(&json!({"stream": format!("\x1b[91m{text}\x1b[0m")})),
@@ -162,6 +212,26 @@ mod tests {
         let said = failure(&ApiError::bad("unable to find user x\u{1b}[2J"));
         assert_eq!(said["error"], "unable to find user x[2J");
         assert_eq!(said["errorDetail"]["message"], said["error"]);
+    }
+
+    /// The attack: a RUN that writes for ever, and a client that does not read.
+    #[tokio::test]
+    async fn what_a_command_writes_does_not_wait_for_its_reader_without_end() {
+        let (lines, mut told) = lines();
+        let piece = vec![b'x'; 64 << 10];
+        for _ in 0..1000 {
+            lines.write(Channel::Stdout, &piece);
+        }
+        lines.write(Channel::Builder, b"Step 2");
+        let mut said = String::new();
+        while lines.unread.bytes.load(Relaxed) > 0 {
+            said.push_str(std::str::from_utf8(&told.recv().await.unwrap().unwrap()).unwrap());
+        }
+        assert!(said.len() < MOST_UNREAD + (1 << 20), "{}", said.len());
+        assert_eq!(said.matches("output clipped").count(), 1);
+        assert!(said.ends_with("{\"stream\":\"Step 2\"}\n"), "the builder's own words are always told");
+        lines.write(Channel::Stderr, b"later");
+        assert!(told.recv().await.unwrap().unwrap().windows(5).any(|word| word == b"later"));
     }
 
     #[test]

@@ -189,6 +189,13 @@ fn write_bundle(
     for kernel in ["dev", "proc", "sys"] {
         root.keep_dir(kernel).map_err(|e| failed(&format!("make /{kernel}"), &e))?;
     }
+    let volumes = prep.volumes.iter().map(|volume| &volume.target);
+    for target in volumes.chain(config.mounts.iter().map(|mount| &mount.target)) {
+        // the image may have a link there; one that goes in circles is refused where it is followed
+        if let Ok(real) = root.real(target) {
+            spec::target_of(&real)?;
+        }
+    }
     let account = account_of(&root, config, &prep.defaults)?;
     if config.run_as_non_root && account.uid == 0 {
         return Err(CriError::Invalid("container has runAsNonRoot and image will run as root".to_owned()));

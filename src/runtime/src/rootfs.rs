@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, makedev, mkdirat, mknodat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -142,7 +142,7 @@ impl Rootfs {
             Err(Errno::ENOTDIR) => return Ok(()),
             Err(e) => return Err(e.into()),
         };
-        if !names(&to)?.is_empty() {
+        if !trees::is_empty(&to)? {
             return Ok(());
         }
         copy_entries(&from, &to, 0)?;
@@ -158,16 +158,11 @@ fn permissions(stat: &FileStat) -> Mode {
     Mode::from_bits_truncate(stat.st_mode & 0o7777)
 }
 
-fn names(dir: &OwnedFd) -> io::Result<Vec<OsString>> {
-    // the descriptor itself, wherever its name leads by now
-    let entries = fs::read_dir(format!("/proc/self/fd/{}", dir.as_raw_fd()))?;
-    entries.map(|entry| entry.map(|entry| entry.file_name())).collect()
-}
-
-/// `depth`: directories above, in the one that is copied.
+/// `depth`: directories above, in the one that is copied. No list of the names is kept: an image may have millions in one
+/// directory.
 fn copy_entries(from: &OwnedFd, to: &OwnedFd, depth: usize) -> io::Result<()> {
     trees::check_depth(depth)?;
-    names(from)?.iter().try_for_each(|name| copy_one(from, to, name, depth))
+    trees::try_each_name(from, |name| copy_one(from, to, name, depth))
 }
 
 fn copy_one(from: &OwnedFd, to: &OwnedFd, name: &OsStr, depth: usize) -> io::Result<()> {
@@ -205,18 +200,18 @@ fn copy_dir(from: &OwnedFd, to: &OwnedFd, (name, stat): (&OsStr, &FileStat), dep
 /// What was a file a moment ago may be a device or a pipe by now: it is looked at before it is opened, and stays itself.
 fn copy_file(from: &OwnedFd, to: &OwnedFd, name: &OsStr) -> io::Result<()> {
     let found = openat(from, name, OFlag::O_PATH | ITSELF, Mode::empty())?;
-    let Some(mut file) = trees::read_regular(found)? else {
+    let Some(file) = trees::read_regular(found)? else {
         return Err(io::Error::other(format!("{} is no file any more", name.display())));
     };
     let stat = fstat(&file)?;
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | ITSELF;
-    let mut copy = match openat(to, name, flags, Mode::S_IRWXU) {
+    let copy = match openat(to, name, flags, Mode::S_IRWXU) {
         Ok(copy) => File::from(copy),
         // somebody has made it first
         Err(Errno::EEXIST) => return Ok(()),
         Err(e) => return Err(e.into()),
     };
-    io::copy(&mut file, &mut copy)?;
+    trees::copy_data(&file, &copy)?;
     own(&copy.into(), &stat)
 }
 

@@ -30,6 +30,9 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Execution {
     pub(crate) request: ExecRequest,
     pub(crate) first: Pid,
+    /// The same, opened while it was known not to be reaped: what its number leads to may be another process by now, and the
+    /// namespaces of that one may be the machine's.
+    pub(crate) process: OwnedFd,
     pub(crate) cgroup: CgroupFiles,
     pub(crate) bundle: PathBuf,
     /// The process's ends of stdin, stdout and stderr; where there is none it gets /dev/null.
@@ -120,14 +123,13 @@ fn join(execution: &Execution) -> Result<Option<LinuxSeccomp>, String> {
     }
     join_cgroups(execution)?;
     take_on_limits(&process.rlimits)?;
-    let target = sys::pidfd_open(first).map_err(said("find the container"))?;
     let namespaces = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWCGROUP;
-    setns(target, namespaces).map_err(said("join the container's namespaces"))?;
+    setns(&execution.process, namespaces).map_err(said("join the container's namespaces"))?;
     Ok(linux.seccomp.filter(|_| execution.request.seccomp))
 }
 

@@ -91,8 +91,10 @@ impl Helper {
 
     /// Takes what was reported. `Some` when it is known how it ended: the new process's pid, or why there is none.
     pub(crate) fn progress(&mut self) -> Option<Result<i32, String>> {
-        while let Some(report) = report::receive(&self.socket) {
+        while let Some((report, sender)) = report::receive_with_sender(&self.socket) {
             match report {
+                // what came out of the helper is in the container already
+                Report::Made(_) if sender != Some(self.pid) => {}
                 Report::Made(pid) => {
                     self.made = Some(pid);
                     // a container's first process keeps the socket open until it is started
@@ -147,6 +149,30 @@ pub(crate) fn reset_signals() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::unistd::getpid;
+
+    /// The attack: a process that is in the container before its program runs says that the container's first process is one of
+    /// the machine's, and whoever execs into the container is on the machine.
+    #[test]
+    fn nobody_but_the_helper_says_which_process_exists() {
+        for (by, want) in [(getpid(), Some(7)), (Pid::from_raw(1), None)] {
+            let (socket, theirs) = report::channel().unwrap();
+            let mut helper = Helper {
+                pid: by,
+                socket,
+                asker: Asker { client: 0, seq: 0 },
+                work: Work::Exec { exec: 0, streams: Vec::new() },
+                made: None,
+                failed: None,
+                details: Vec::new(),
+                terminal: None,
+            };
+            Reporter(theirs.as_raw_fd()).made(7);
+            drop(theirs);
+            let outcome = helper.progress().expect("the socket is closed");
+            assert_eq!(outcome.ok(), want, "sent by {by}");
+        }
+    }
 
     #[test]
     fn a_failure_is_told_with_its_reason_and_without_whereabouts() {

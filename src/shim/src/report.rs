@@ -1,11 +1,13 @@
 //! What a helper process and the processes that come out of it tell the shim: packets on one socket, which closes by
-//! itself when the last of them has become the container's program or has ended.
+//! itself when the last of them has become the container's program or has ended. The kernel says of each packet who sent it:
+//! which process exists is the helper's alone to tell, for what is inside of a container already could name one of the machine's.
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, recvmsg,
-    sendmsg, socketpair,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
+    UnixCredentials, recvmsg, sendmsg, setsockopt, socketpair, sockopt,
 };
+use nix::unistd::Pid;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
@@ -24,8 +26,11 @@ pub(crate) enum Report {
     Closed,
 }
 
+/// The shim's end, and the helper's.
 pub(crate) fn channel() -> Result<(OwnedFd, OwnedFd), Errno> {
-    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+    setsockopt(&ours, sockopt::PassCred, &true)?;
+    Ok((ours, theirs))
 }
 
 /// The sending end, by number: it is shared by forks, none of which closes it early.
@@ -70,40 +75,73 @@ impl Reporter {
 
 /// The next packet; `None` while there is none.
 pub(crate) fn receive(socket: &OwnedFd) -> Option<Report> {
+    receive_with_sender(socket).map(|(report, _)| report)
+}
+
+/// The same, and who sent it, where [`channel`] made the socket.
+pub(crate) fn receive_with_sender(socket: &OwnedFd) -> Option<(Report, Option<Pid>)> {
     let mut text = [0; TEXT_LIMIT + 1];
-    let mut space = nix::cmsg_space!([RawFd; 1]);
+    let mut space = nix::cmsg_space!([RawFd; 1], UnixCredentials);
     let mut parts = [IoSliceMut::new(&mut text)];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
     let message = match recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags) {
         Ok(message) => message,
         Err(Errno::EAGAIN | Errno::EINTR) => return None,
-        Err(_) => return Some(Report::Closed),
+        Err(_) => return Some((Report::Closed, None)),
     };
     let length = message.bytes;
-    let fd = message.cmsgs().ok().and_then(|all| {
-        all.filter_map(|one| match one {
-            ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
-            _ => None,
-        })
-        .next()
-    });
+    let (mut fd, mut sender) = (None, None);
+    for one in message.cmsgs().into_iter().flatten() {
+        match one {
+            ControlMessageOwned::ScmRights(fds) => fd = fds.first().copied(),
+            ControlMessageOwned::ScmCredentials(of) => sender = Some(Pid::from_raw(of.pid())),
+            _ => {}
+        }
+    }
     if let Some(fd) = fd {
         // SAFETY: the kernel just made this descriptor for us.
-        return Some(Report::Terminal(unsafe { OwnedFd::from_raw_fd(fd) }));
+        return Some((Report::Terminal(unsafe { OwnedFd::from_raw_fd(fd) }), sender));
     }
     let (tag, rest) = text[..length].split_first().map_or((0, &[][..]), |(tag, rest)| (*tag, rest));
     let rest = String::from_utf8_lossy(rest).into_owned();
-    Some(match tag {
+    let report = match tag {
         b'M' => Report::Made(rest.parse().unwrap_or(0)),
         b'F' => Report::Failed(rest),
         b'D' => Report::Detail(rest),
         _ => Report::Closed,
-    })
+    };
+    Some((report, sender))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::wait::waitpid;
+    use nix::unistd::{ForkResult, fork, getpid};
+
+    #[test]
+    fn who_sent_a_packet_is_known() {
+        let (ours, theirs) = channel().unwrap();
+        let reporter = Reporter(theirs.as_raw_fd());
+        reporter.made(7);
+        // SAFETY: the child does nothing but to send a packet that was put together before, and ends.
+        let child = match unsafe { fork() }.unwrap() {
+            ForkResult::Child => {
+                let packet = *b"M1";
+                // SAFETY: the descriptor is open, and so many bytes are there.
+                unsafe { libc::send(theirs.as_raw_fd(), packet.as_ptr().cast(), packet.len(), 0) };
+                // SAFETY: ends the fork without what the test would do at its own end.
+                unsafe { libc::_exit(0) }
+            }
+            ForkResult::Parent { child } => child,
+        };
+        waitpid(child, None).unwrap();
+        for (want, by) in [(7, getpid()), (1, child)] {
+            let (report, sender) = receive_with_sender(&ours).unwrap();
+            assert!(matches!(report, Report::Made(pid) if pid == want), "{report:?}");
+            assert_eq!(sender, Some(by), "{want}");
+        }
+    }
 
     #[test]
     fn packets_arrive_whole_and_in_order_and_the_last_close_is_seen() {

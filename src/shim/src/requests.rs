@@ -9,7 +9,7 @@ use crate::helper::{Asker, Helper, Work};
 use crate::logs::Log;
 use crate::oom::OomWatch;
 use crate::shim::{Ending, Shim};
-use crate::{cgroup, mounts, pipes};
+use crate::{cgroup, mounts, pipes, sys};
 use cri::ContainerId;
 use cri::wire::{Call, ContainerRecord, CreateRequest, ExecRequest, MountRequest, Reply, Request, StreamFd};
 use libcontainer::notify_socket::{NOTIFY_FILE, NotifySocket};
@@ -212,10 +212,12 @@ impl Shim {
             return fault("the container is not running");
         }
         let (cgroup, bundle) = (run.cgroup.clone(), run.bundle.clone());
+        // here nobody reaps it meanwhile
+        let process = sys::pidfd_open(first).because("find the container's first process")?;
         let (stdio, streams) = exec::pipes(&request).because("make pipes")?;
-        let keep: Vec<RawFd> = stdio.iter().flatten().map(AsRawFd::as_raw_fd).collect();
+        let keep: Vec<RawFd> = stdio.iter().flatten().chain([&process]).map(AsRawFd::as_raw_fd).collect();
         let work = Work::Exec { exec: request.exec, streams };
-        let execution = Execution { request, first, cgroup, bundle, stdio };
+        let execution = Execution { request, first, process, cgroup, bundle, stdio };
         let helper = Helper::start(asker, work, &keep, |reporter| exec::exec(execution, reporter))?;
         let key = self.new_key();
         self.helpers.insert(key, helper);

@@ -4,7 +4,8 @@
 //! or lists one goes down [`MAX_DEPTH`] levels and says so beyond.
 //!
 //! Nor does anything hold them back from millions of names in one directory, or of files that have several: what a walk has in mind
-//! of them is bounded by [`Listings`] and [`LinkNames`], and what unpacking has in mind of directories by [`DirectoryTimes`].
+//! of them is bounded by [`Listings`] and [`LinkNames`], and what unpacking has in mind of directories by [`DirectoryTimes`]. Files
+//! may be larger than any disk, by their holes: [`copy_data`] makes no zeros of them.
 //!
 //! What stands in a file's place there may be a device, which does something when it is opened: [`read_regular`] looks first.
 //!
@@ -13,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod data;
 mod links;
 mod names;
 mod regular;
@@ -21,8 +23,9 @@ mod size;
 mod temporary;
 mod times;
 
+pub use data::copy_data;
 pub use links::{FileId, LinkNames};
-pub use names::{Listings, Names, each_name};
+pub use names::{Listings, Names, each_name, is_empty, try_each_name};
 pub use regular::{open_regular, read_regular};
 pub use removal::{remove, remove_at};
 pub use size::{disk_usage, size};

@@ -142,14 +142,42 @@ impl Drop for Names {
 /// # Errors
 /// It could not be read.
 pub fn each_name(directory: impl AsFd, take: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
-    for entry in Dir::read_from(directory)? {
+    try_each_name(directory, |name| {
+        take(name);
+        Ok(())
+    })
+}
+
+/// The same until the first that fails. None is kept: for who needs no order, and changes no names.
+///
+/// # Errors
+/// That of `take`; the directory could not be read.
+pub fn try_each_name(directory: impl AsFd, mut take: impl FnMut(&OsStr) -> io::Result<()>) -> io::Result<()> {
+    let entries = Dir::read_from(&directory)?;
+    // that is a descriptor of its own, and whoever goes down has one for each level
+    drop(directory);
+    for entry in entries {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name != "." && name != ".." {
-            take(name);
+            take(name)?;
         }
     }
     Ok(())
+}
+
+/// Whether nothing is in a directory. The descriptor must be one to read of.
+///
+/// # Errors
+/// It could not be read.
+pub fn is_empty(directory: impl AsFd) -> io::Result<bool> {
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -212,6 +240,30 @@ mod tests {
             list(names, &all).unwrap();
             assert!(names.taken <= most + 1000 && names.taken > most - 1000, "{}", names.taken);
         }
+    }
+
+    #[test]
+    fn names_are_told_until_the_first_that_fails() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || File::open(dir.path()).unwrap();
+        assert!(is_empty(open()).unwrap());
+        for name in ["a", "b", "c"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        assert!(!is_empty(open()).unwrap());
+        let mut all = BTreeSet::new();
+        try_each_name(open(), |name| {
+            all.insert(name.to_owned());
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(all, BTreeSet::from(["a".into(), "b".into(), "c".into()]));
+        let mut told = 0;
+        let refused = try_each_name(open(), |_| {
+            told += 1;
+            Err(io::Error::other("no more"))
+        });
+        assert_eq!((refused.unwrap_err().to_string().as_str(), told), ("no more", 1));
     }
 
     #[test]

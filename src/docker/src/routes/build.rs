@@ -72,10 +72,31 @@ fn removal(query: &Query) -> Removal {
     }
 }
 
-/// What the client sees: all of it, or with `q` the id only, and all of it after a failure.
+/// What the client sees: all of it, or with `q` the id only, and the end of it after a failure.
 struct Screen {
     lines: Lines,
-    kept: Option<Mutex<String>>,
+    kept: Option<Mutex<Kept>>,
+}
+
+/// Bytes of output that are kept for the case of a failure: its reason is at the end.
+const MOST_KEPT: usize = 1 << 20;
+
+#[derive(Default)]
+struct Kept {
+    text: String,
+    is_cut: bool,
+}
+
+impl Kept {
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        if self.text.len() > 2 * MOST_KEPT {
+            let surplus = self.text.len() - MOST_KEPT;
+            let end = (surplus..).find(|at| self.text.is_char_boundary(*at)).unwrap_or(surplus);
+            self.text.drain(..end);
+            self.is_cut = true;
+        }
+    }
 }
 
 impl Screen {
@@ -88,8 +109,11 @@ impl Screen {
     fn failed(&self) {
         let Some(kept) = &self.kept else { return };
         let kept = kept.lock();
-        if !kept.is_empty() {
-            self.lines.say(&value!({"stream": *kept}));
+        if kept.is_cut {
+            self.lines.say(&value!({"stream": "[output clipped, this is its end]\n"}));
+        }
+        if !kept.text.is_empty() {
+            self.lines.say(&value!({"stream": kept.text}));
         }
     }
 }
@@ -98,10 +122,7 @@ impl BuildOutput for Screen {
     fn write(&self, channel: Channel, bytes: &[u8]) {
         match &self.kept {
             None => self.lines.write(channel, bytes),
-            Some(kept) => {
-                let mut kept = kept.lock();
-                kept.push_str(&String::from_utf8_lossy(bytes));
-            }
+            Some(kept) => kept.lock().push(&String::from_utf8_lossy(bytes)),
         }
     }
 
@@ -234,6 +255,20 @@ pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_what_is_not_shown_the_end_is_kept() {
+        let mut kept = Kept::default();
+        kept.push("begun\n");
+        assert!(!kept.is_cut && kept.text == "begun\n");
+        for _ in 0..1000 {
+            kept.push(&"ä".repeat(10_001));
+            assert!(kept.text.len() <= 2 * MOST_KEPT);
+        }
+        kept.push("why it failed");
+        assert!(kept.is_cut && kept.text.len() >= MOST_KEPT);
+        assert!(kept.text.starts_with('ä') && kept.text.ends_with("äwhy it failed"));
+    }
 
     #[test]
     fn which_containers_stay() {

@@ -1,5 +1,6 @@
 //! Keeps logs small without polling: the kernel says that a log was written to, once; some seconds later its size is looked
-//! at, and the kernel asked again. A container that says nothing costs nothing, one that says much one look in ten seconds.
+//! at, and the kernel asked again. A container that says nothing costs nothing, one that says much one look in ten seconds; so does
+//! every one where the kernel has no watches left.
 
 use super::rotate::{LARGEST, rotate};
 use crate::labels;
@@ -27,7 +28,7 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     /// # Errors
-    /// The machine has no inotify instance left.
+    /// As of [`Watcher::new`].
     pub fn new(shared: Arc<Shared>) -> io::Result<Self> {
         Ok(Keeper { shared, watcher: Watcher::new()?, watched: HashMap::new(), due: DelayQueue::new() })
     }
@@ -77,9 +78,16 @@ impl Keeper {
     /// For one write only: a log that is being written would wake us at each line.
     fn watch(&mut self, id: ContainerId, log: PathBuf) {
         let once = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_ONESHOT;
-        // a container without a log has nothing to rotate
-        if let Ok(watch) = self.watcher.add(&log, once) {
-            self.watched.insert(watch, (id, log));
+        match self.watcher.add(&log, once) {
+            Ok(Some(watch)) => {
+                self.watched.insert(watch, (id, log));
+            }
+            // nobody tells that it was written to
+            Ok(None) => {
+                self.due.insert((id, log), PAUSE);
+            }
+            // a container without a log has nothing to rotate
+            Err(_) => {}
         }
     }
 

@@ -5,8 +5,7 @@
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{Gid, fchownat};
-use std::ffi::OsString;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -34,20 +33,21 @@ pub fn give(volume: &Path, group: u32, only_if_root_differs: bool) -> io::Result
     one(&root, group).map(|_| ())
 }
 
+/// No list of the names is kept: the pods that wrote to the volume may have made millions in one directory.
 fn below(directory: &OwnedFd, group: u32, depth: usize) -> io::Result<()> {
     trees::check_depth(depth)?;
-    for name in names(directory)? {
-        let opened = match openat(directory, name.as_os_str(), SEEN, Mode::empty()) {
+    trees::try_each_name(File::open(itself(directory))?, |name| {
+        let opened = match openat(directory, name, SEEN, Mode::empty()) {
             Ok(opened) => opened,
             // it went meanwhile
-            Err(nix::errno::Errno::ENOENT) => continue,
+            Err(nix::errno::Errno::ENOENT) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        if one(&opened, group)? {
-            below(&opened, group, depth + 1)?;
+        match one(&opened, group)? {
+            true => below(&opened, group, depth + 1),
+            false => Ok(()),
         }
-    }
-    Ok(())
+    })
 }
 
 /// Says whether it is a directory.
@@ -62,10 +62,6 @@ fn one(opened: &OwnedFd, group: u32) -> io::Result<bool> {
     };
     fs::set_permissions(itself(opened), Permissions::from_mode((found.st_mode & 0o7777) | more))?;
     Ok(kind == SFlag::S_IFDIR)
-}
-
-fn names(directory: &OwnedFd) -> io::Result<Vec<OsString>> {
-    fs::read_dir(itself(directory))?.map(|entry| entry.map(|entry| entry.file_name())).collect()
 }
 
 /// What is opened, by a name that nobody else can change.

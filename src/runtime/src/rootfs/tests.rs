@@ -164,6 +164,21 @@ fn a_volume_begins_with_what_the_image_has_there() {
     assert_eq!(fs::read_to_string(to.join("sub/file")).unwrap(), "changed");
 }
 
+/// A layer of a kilobyte can have a file of a terabyte.
+#[test]
+fn what_is_a_hole_in_the_image_takes_no_room_in_the_volume() {
+    let (dir, root) = root();
+    let data = dir.path().join("root/data");
+    fs::create_dir_all(&data).unwrap();
+    fs::File::create(data.join("large")).unwrap().set_len(1 << 40).unwrap();
+    let to = dir.path().join("volume");
+    fs::create_dir(&to).unwrap();
+    root.fill(Path::new("/data"), &to).unwrap();
+    let copy = fs::metadata(to.join("large")).unwrap();
+    assert_eq!(copy.len(), 1 << 40);
+    assert!(copy.blocks() < 1000, "{} blocks", copy.blocks());
+}
+
 #[test]
 fn an_image_that_is_too_deep_is_not_copied_for_ever() {
     let (dir, root) = root();

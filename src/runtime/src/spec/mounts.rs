@@ -56,6 +56,9 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<Vec<Mount>, CriError> {
     for wanted in &parts.container.mounts {
         asked.push((target_of(&wanted.target)?, wanted));
     }
+    for volume in parts.volumes {
+        target_of(&volume.target)?;
+    }
     let is_late = on_bound_dev(parts);
     asked.retain(|(target, _)| !is_late(target));
     let taken = |target: &str| asked.iter().any(|(t, _)| t == Path::new(target));
@@ -146,11 +149,12 @@ fn late_one(parts: &Parts<'_>, target: PathBuf, wanted: &cri::Mount) -> Result<L
     })
 }
 
-/// Absolute and without `..`.
+/// Absolute, without `..`, and not inside /proc: what a process is told of itself there, and what it says there of its confinement,
+/// is the kernel's.
 ///
 /// # Errors
 /// [`CriError::Invalid`] for anything else, and for the root itself.
-pub(super) fn target_of(path: &Path) -> Result<PathBuf, CriError> {
+pub fn target_of(path: &Path) -> Result<PathBuf, CriError> {
     let bad = |why| CriError::Invalid(format!("invalid mount path {}: {why}", path.display()));
     if !path.is_absolute() {
         return Err(bad("it must be absolute"));

@@ -103,10 +103,14 @@ pub fn environment(container: &ContainerConfig, image: &ImageDefaults, hostname:
     last_of_each(env)
 }
 
-/// Without a HOME libcontainer asks the image's own C library for it, with our rights.
+/// Without a HOME, or with an empty one, libcontainer asks the C library for the user's. That one loads the modules that the
+/// image's nsswitch.conf names, into a process that is the shim's still: so there always is one, which is never empty.
 pub fn with_home(mut env: Vec<String>, home: &str) -> Vec<String> {
-    if !env.iter().any(|e| e.starts_with("HOME=")) {
-        env.push(format!("HOME={home}"));
+    let home = if home.is_empty() { "/" } else { home };
+    match env.iter_mut().find(|e| e.starts_with("HOME=")) {
+        Some(said) if said == "HOME=" => *said = format!("HOME={home}"),
+        Some(_) => {}
+        None => env.push(format!("HOME={home}")),
     }
     env
 }
@@ -129,4 +133,24 @@ pub fn last_of_each(env: Vec<(String, String)>) -> Vec<String> {
 pub fn working_dir(container: &ContainerConfig, image: &ImageDefaults) -> PathBuf {
     let said = container.working_dir.as_deref().or(image.working_dir.as_deref()).unwrap_or("/");
     Path::new("/").join(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With an empty one the image's own modules of the C library were loaded before its program began.
+    #[test]
+    fn there_always_is_a_home() {
+        for (name, env, home, want) in [
+            ("said", &["A=1", "HOME=/h"][..], "/root", &["A=1", "HOME=/h"][..]),
+            ("not said", &["A=1"], "/root", &["A=1", "HOME=/root"]),
+            ("said to be empty", &["HOME=", "A=1"], "/root", &["HOME=/root", "A=1"]),
+            ("another name", &["MYHOME="], "/root", &["MYHOME=", "HOME=/root"]),
+            ("nobody has one", &["HOME="], "", &["HOME=/"]),
+        ] {
+            let env = env.iter().map(|e| (*e).to_owned()).collect();
+            assert_eq!(with_home(env, home), want, "{name}");
+        }
+    }
 }

@@ -94,6 +94,26 @@ pub fn links_in_images() {
     }
 }
 
+/// CVE-2019-16884: whoever has something of his own in the place of /proc says what his confinement is written to.
+pub fn no_volume_of_an_image_lies_over_proc() {
+    for (volume, link) in
+        [("/proc", None), ("/proc/self/attr", None), ("/x", Some("/proc")), ("/x/y", Some("proc/self"))]
+    {
+        let config = format!(r#"{{"Volumes":{{"{volume}":{{}}}}}}"#);
+        let links = |_: &Path| -> Vec<(&'static str, String)> {
+            link.map(|to| ("x", to.to_owned())).into_iter().collect()
+        };
+        world::with_links(&config, links, |world| async move {
+            let runtime = world.runtime().await;
+            let sandbox = runtime.run_sandbox(world.sandbox("one")).await.unwrap();
+            let refused = runtime.create_container(&sandbox.id, shell("c", "true")).await.unwrap_err();
+            let refused = refused.to_string();
+            assert!(refused.contains("it must not be inside /proc"), "{volume} {link:?}: {refused}");
+            runtime.remove_sandbox(&sandbox.id).await.unwrap();
+        });
+    }
+}
+
 /// CVE-2019-5736: the first process is the runtime itself, and another one keeps it open until it may be written.
 pub fn the_runtime_is_not_overwritten() {
     world::with(|world| async move {

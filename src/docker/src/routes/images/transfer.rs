@@ -3,7 +3,7 @@
 use super::{all_familiar, tell};
 use crate::error::{ApiError, Result};
 use crate::names::familiar;
-use crate::progress::{self, Lines};
+use crate::progress::{self, Lines, Told};
 use crate::request::{ApiRequest, ApiResponse, line, reader_until, stream};
 use crate::routes::registry::credentials;
 use cri::Credentials;
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::json as value;
 use std::io;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// What is written ahead of a reader that is slow.
 const PIPE: usize = 256 << 10;
@@ -71,9 +71,7 @@ where
     stream("application/json", all)
 }
 
-type Told = io::Result<bytes::Bytes>;
-
-fn received(receiver: mpsc::UnboundedReceiver<Told>) -> impl futures::Stream<Item = Told> {
+fn received(receiver: Told) -> impl futures::Stream<Item = io::Result<bytes::Bytes>> {
     streams::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
 }
 
