@@ -11,8 +11,8 @@ use crate::{Actor, Attributes, Cluster, Remarks, Target, WriteOptions, admission
 use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
 use kinds::{Durability, ErrorList, Instance, Subresource};
 use metadata::{
-    asked_revision, drop_empty, fill_system_fields, generate_name, generate_name_again, keep_system_fields,
-    reconcile_with_url, same_object, was_stored_before,
+    asked_revision, drop_empty, fill_system_fields, generate_name, generate_name_again, is_asked_for,
+    keep_system_fields, keeps_uid, reconcile_with_url, was_stored_before,
 };
 use store::{Change, CommitError, Precondition, Priority, Write};
 
@@ -114,7 +114,8 @@ impl Cluster {
     }
 
     /// Replaces an object, or a part of it, by what `change` makes of the stored one. Where the changed object carries a
-    /// resourceVersion it must be the stored one's; else it is tried again until nobody was faster.
+    /// resourceVersion it must be the stored one's; else it is tried again until nobody was faster. A uid must be the stored one's: of
+    /// an update that is a precondition, and of a patch a rule.
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`, `Conflict`, `Invalid`, and what `change` returns.
@@ -127,7 +128,14 @@ impl Cluster {
         change: &Edit<'_>,
     ) -> Result<Object, Status> {
         self.authorize(actor, &Attributes::of(verb.as_str(), target))?;
-        self.modify_authorized(actor, target, options, ManagedFields::Follow, change).await
+        let of_the_object = |current: &Object| {
+            let new = change(current)?;
+            if verb == Verb::Update {
+                is_asked_for(target, new.meta(), &current.meta().uid)?;
+            }
+            Ok(new)
+        };
+        self.modify_authorized(actor, target, options, ManagedFields::Follow, &of_the_object).await
     }
 
     /// For those who have authorised another question: a binding, a scale.
@@ -153,7 +161,7 @@ impl Cluster {
                 return Err(modified(target));
             }
             reconcile_with_url(new.meta_mut(), target)?;
-            same_object(target, new.meta(), old.meta())?;
+            keeps_uid(target, new.meta(), old.meta())?;
             let reservations = self.prepare(actor, target, options, &mut new, &*old, managed).await?;
             if new.same_as(&*old) && !Self::moves(&target.version, &stored) {
                 return Ok(current);

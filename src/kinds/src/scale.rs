@@ -1,7 +1,7 @@
 //! The `scale` of those kinds that have one.
 
 use crate::{ErrorList, Instance, ScaleNumbers};
-use api::{Gvk, Reason, Status};
+use api::{GroupResource, Gvk, Reason, Status};
 use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::{Value, json};
@@ -47,6 +47,21 @@ pub fn as_applied(scale: &Scale, of: &Gvk) -> Value {
         config["spec"]["replicas"] = replicas.into();
     }
     config
+}
+
+/// That a patch or an apply of a scale, which may say whose it is, says it of that object. Upstream names the part here as well.
+///
+/// # Errors
+/// `Conflict`.
+pub fn is_of(resource: &GroupResource, of: &ObjectMeta, asked: Option<&str>) -> Result<(), Status> {
+    let stored = of.uid.as_deref().unwrap_or_default();
+    let Some(asked) = asked.filter(|asked| !asked.is_empty() && *asked != stored) else { return Ok(()) };
+    let part = GroupResource {
+        group: resource.group.clone(),
+        resource: format!("{}/scale", resource.resource).into(),
+    };
+    let why = format!("Precondition failed: UID in precondition: {asked}, UID in object meta: {stored}");
+    Err(Status::conflict(&part, of.name.as_deref().unwrap_or_default(), why))
 }
 
 /// Sets the wanted number, with the scale's resourceVersion and uid as preconditions, and what it says of its place.

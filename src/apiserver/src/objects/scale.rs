@@ -71,10 +71,14 @@ impl Call<'_> {
         change: &(dyn Fn(&Scale) -> Result<Scale, Status> + Send + Sync),
     ) -> Result<Response, Status> {
         let options = self.heard(params::write(request)?);
-        let version = &self.target.version;
+        let (version, resource) = (&self.target.version, self.target.group_resource());
         let set = |current: &Object| {
             let mut instance = version.decode_stored(current)?;
             let scale = change(&kinds::scale::of(&*instance).ok_or_else(not_found)?)?;
+            // of a PUT it is a precondition, as of the object itself
+            if verb == Verb::Patch {
+                kinds::scale::is_of(&resource, instance.meta(), scale.metadata.uid.as_deref())?;
+            }
             kinds::scale::set(&mut *instance, &scale)?;
             Ok(instance)
         };
