@@ -202,7 +202,9 @@ impl Cluster {
         let managed = match managed {
             ManagedFields::Written => written,
             ManagedFields::Kept => old.meta().managed_fields.clone(),
-            ManagedFields::Follow => of_updated(options.manager(actor), target, written, &**new, old)?,
+            ManagedFields::Follow => {
+                of_updated(options.manager(actor), target, &self.registry(), written, &**new, old)?
+            }
         };
         let asked = self.admission(actor, target, Operation::Update, options);
         let again = |changed: &mut dyn Instance| prepare_update(target, changed, old);

@@ -1,6 +1,6 @@
 //! The `scale` of those kinds that have one.
 
-use crate::{ErrorList, Instance, ScaleNumbers};
+use crate::{ErrorList, Instance, ScaleNumbers, Version};
 use api::{GroupResource, Gvk, Reason, Status};
 use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -29,10 +29,10 @@ pub fn of(object: &dyn Instance) -> Option<Scale> {
     })
 }
 
-/// What an apply of the scale says of its object, a built-in kind: these have their replicas in one place.
-pub fn as_applied(scale: &Scale, of: &Gvk) -> Value {
-    let said = &scale.metadata;
-    let mut config = json!({"apiVersion": of.api_version(), "kind": of.kind, "metadata": {}, "spec": {}});
+/// What an apply of the scale says of its object, which is of that version.
+pub fn as_applied(scale: &Scale, of: &Version) -> Value {
+    let (said, gvk) = (&scale.metadata, &of.info().gvk);
+    let mut config = json!({"apiVersion": gvk.api_version(), "kind": gvk.kind, "metadata": {}});
     for (field, value) in [
         ("name", &said.name),
         ("namespace", &said.namespace),
@@ -43,8 +43,10 @@ pub fn as_applied(scale: &Scale, of: &Gvk) -> Value {
             config["metadata"][field] = value.as_str().into();
         }
     }
-    if let Some(replicas) = scale.spec.as_ref().and_then(|spec| spec.replicas) {
-        config["spec"]["replicas"] = replicas.into();
+    let replicas = scale.spec.as_ref().and_then(|spec| spec.replicas);
+    if let Some((replicas, path)) = replicas.zip(of.replicas_path()) {
+        let place = path.iter().fold(&mut config, |at, field| &mut at[*field]);
+        *place = replicas.into();
     }
     config
 }
