@@ -502,6 +502,18 @@ fn a_status_is_judged_by_itself() {
             "status.readyReplicas: Invalid value: 2: cannot be greater than status.replicas",
         ),
         (
+            "fewer than none that end",
+            set.clone(),
+            json!({"status": {"replicas": 1, "terminatingReplicas": -1}}),
+            "status.terminatingReplicas: Invalid value: -1: must be greater than or equal to 0",
+        ),
+        (
+            "a deployment: fewer than none that end",
+            of("Deployment", json!({"replicas": 1})),
+            json!({"status": {"terminatingReplicas": -1}}),
+            "status.terminatingReplicas: Invalid value: -1: must be greater than or equal to 0",
+        ),
+        (
             "a stateful set: more ready than there are",
             of("StatefulSet", json!({"replicas": 0})),
             counts,

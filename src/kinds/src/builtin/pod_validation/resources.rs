@@ -333,10 +333,11 @@ pub(super) fn resize_policies(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn of_a_pod_as_a_whole() {
-        let huge = |most: &str| serde_json::json!({"limits": {"cpu": "1", "hugepages-2Mi": most}});
+        let huge = |most: &str| json!({"limits": {"cpu": "1", "hugepages-2Mi": most}});
         for (name, os, whole, want) in [
             ("enough", "linux", huge("4Mi"), ""),
             (
@@ -346,15 +347,10 @@ mod tests {
                 "limits[hugepages-2Mi]: Invalid value: \"2Mi\": must be greater than or equal to aggregate container limits of",
             ),
             ("of Windows", "windows", huge("4Mi"), "resources: Forbidden: may not be set for a windows pod"),
-            (
-                "claims",
-                "linux",
-                serde_json::json!({"claims": [{"name": "g"}]}),
-                "claims may not be set for Resources",
-            ),
+            ("claims", "linux", json!({"claims": [{"name": "g"}]}), "claims may not be set for Resources"),
         ] {
-            let container = serde_json::json!({"name": "c", "resources": huge("2Mi")});
-            let spec = serde_json::json!({"os": {"name": os}, "resources": whole, "containers": [container, container]});
+            let container = json!({"name": "c", "resources": huge("2Mi")});
+            let spec = json!({"os": {"name": os}, "resources": whole, "containers": [container, container]});
             let mut errors = ErrorList::default();
             of_pod(&serde_json::from_value(spec).unwrap(), "spec.resources", &mut errors);
             let told: Vec<_> =
