@@ -103,6 +103,9 @@ impl TypedKind for Pod {
     }
     fn validate_subresource_update(&self, subresource: Subresource, old: &Self, errors: &mut ErrorList) {
         match (subresource, &self.spec, &old.spec) {
+            (Subresource::EphemeralContainers, ..) if ask::is_mirror(old) => {
+                errors.forbidden("", "static pods do not support ephemeral containers");
+            }
             (Subresource::EphemeralContainers, Some(new), Some(old)) => {
                 pod_ephemeral::validate_update(new, old, errors)
             }

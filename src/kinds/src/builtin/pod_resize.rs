@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 const ONLY: &str = "only cpu and memory resources are mutable";
 const ONLY_OF_SIDECARS: &str = "only cpu and memory resources for sidecar containers are mutable";
-const MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// An update of this part changes nothing else. Where there are other containers than before it is left as it came, and refused.
 pub(super) fn keep_all_else(new: &mut Pod, old: &Pod) {
@@ -28,7 +27,7 @@ pub(super) fn keep_all_else(new: &mut Pod, old: &Pod) {
 
 pub(super) fn validate_update(new: &Pod, old: &Pod, errors: &mut ErrorList) {
     let (Some(new_spec), Some(old_spec)) = (&new.spec, &old.spec) else { return };
-    if old.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(MIRROR)) {
+    if ask::is_mirror(old) {
         return errors.forbidden("", "static pods cannot be resized");
     }
     if old_spec.os.as_ref().is_some_and(|os| os.name == "windows") {
@@ -237,7 +236,7 @@ mod tests {
             ),
             (
                 "a static pod",
-                json!({"metadata": {"annotations": {MIRROR: "x"}}}),
+                json!({"metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}}}),
                 json!({}),
                 "<nil>: Forbidden: static pods cannot be resized",
             ),

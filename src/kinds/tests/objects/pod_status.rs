@@ -196,6 +196,31 @@ fn a_status_says_what_the_pod_has() {
 }
 
 #[test]
+fn who_looks_into_a_static_pod_finds_nothing_to_add_to() {
+    let registry = kinds::all();
+    let added = pod(&json!({"ephemeralContainers": [{"name": "e", "image": "x"}]}));
+    let version = version(&registry, &added);
+    for (name, notes, want) in [
+        ("another", json!({}), ""),
+        (
+            "static",
+            json!({"annotations": {"kubernetes.io/config.mirror": "x"}}),
+            "<nil>: Forbidden: static pods do not support ephemeral containers",
+        ),
+    ] {
+        let made = |object: &Value| {
+            let mut object = object.clone();
+            merge(&mut object, &json!({"metadata": notes}));
+            common::defaulted(&version, &object)
+        };
+        let mut errors = kinds::ErrorList::default();
+        let (new, old) = (made(&added), made(&pod(&json!({}))));
+        new.validate_subresource_update(kinds::Subresource::EphemeralContainers, &*old, &mut errors);
+        check(name, &common::told(errors), want);
+    }
+}
+
+#[test]
 fn an_address_stands_twice() {
     let registry = kinds::all();
     let old = pod(&json!({}));
