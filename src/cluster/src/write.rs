@@ -114,8 +114,8 @@ impl Cluster {
     }
 
     /// Replaces an object, or a part of it, by what `change` makes of the stored one. Where the changed object carries a
-    /// resourceVersion it must be the stored one's; else it is tried again until nobody was faster. A uid must be the stored one's: of
-    /// an update that is a precondition, and of a patch a rule.
+    /// resourceVersion it must be the stored one's; else it is tried again until nobody was faster. So must a uid: of an update that
+    /// is a precondition.
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`, `Conflict`, `Invalid`, and what `change` returns.
@@ -128,14 +128,13 @@ impl Cluster {
         change: &Edit<'_>,
     ) -> Result<Object, Status> {
         self.authorize(actor, &Attributes::of(verb.as_str(), target))?;
-        let of_the_object = |current: &Object| {
+        let checked = |current: &Object| {
             let new = change(current)?;
-            if verb == Verb::Update {
-                is_asked_for(target, new.meta(), &current.meta().uid)?;
-            }
+            let is_update = verb == Verb::Update;
+            is_update.then(|| is_asked_for(target, new.meta(), &current.meta().uid)).transpose()?;
             Ok(new)
         };
-        self.modify_authorized(actor, target, options, ManagedFields::Follow, &of_the_object).await
+        self.modify_authorized(actor, target, options, ManagedFields::Follow, &checked).await
     }
 
     /// For those who have authorised another question: a binding, a scale.
