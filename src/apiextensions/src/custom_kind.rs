@@ -11,6 +11,7 @@ use kinds::{
 };
 use schema::Schema;
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,12 +31,34 @@ pub fn kinds_of(definition: &CustomResourceDefinition) -> Result<Vec<Arc<Version
 pub fn measured_kinds_of(
     definition: &CustomResourceDefinition,
 ) -> Result<(Vec<Arc<Version>>, usize), String> {
+    measured(definition, |_, version| parsed(version))
+}
+
+/// The same of a definition as it is stored. Its schemas are not made their type, of which each node takes a kilobyte and a half.
+///
+/// # Errors
+/// As [`kinds_of`].
+pub fn measured_kinds_of_stored(json: &[u8]) -> Result<(Vec<Arc<Version>>, usize), String> {
+    let (definition, schemas) = without_schemas(json).map_err(|e| e.to_string())?;
+    measured(&definition, |index, version| match schemas.get(index).copied().flatten() {
+        Some(schema) => read(schema),
+        None => Err(no_schema(version)),
+    })
+}
+
+/// A schema as it was written, and what it says.
+type Parsed = Result<(Arc<str>, Arc<Schema>), String>;
+
+fn measured(
+    definition: &CustomResourceDefinition,
+    parse: impl Fn(usize, &CustomResourceDefinitionVersion) -> Parsed,
+) -> Result<(Vec<Arc<Version>>, usize), String> {
     let spec = &definition.spec;
     let mut read_schemas = BTreeMap::new();
     let mut served = Vec::new();
     let mut bytes = 0;
-    for version in &spec.versions {
-        let parsed = parsed(version);
+    for (index, version) in spec.versions.iter().enumerate() {
+        let parsed = parse(index, version);
         // of all versions, for objects may be stored in one that is served no more
         if let Ok((_, schema)) = &parsed
             && schema.has_defaults()
@@ -73,8 +96,42 @@ pub fn kinds_without_schemas(definition: &CustomResourceDefinition) -> Vec<Arc<V
 
 const ANYTHING: &str = r#"{"type":"object","x-kubernetes-preserve-unknown-fields":true}"#;
 
-/// The schema as it was written, and what it says.
-fn parsed(version: &CustomResourceDefinitionVersion) -> Result<(Arc<str>, Arc<Schema>), String> {
+type Unread<'j> = BTreeMap<String, &'j RawValue>;
+
+/// What a definition says beside its schemas, and these as they are written, one for each version.
+fn without_schemas(json: &[u8]) -> serde_json::Result<(CustomResourceDefinition, Vec<Option<&RawValue>>)> {
+    let whole: Unread<'_> = serde_json::from_slice(json)?;
+    let mut spec = whole.get("spec").copied().map_or_else(|| Ok(Unread::new()), fields)?;
+    let versions = spec.remove("versions").map_or("null", RawValue::get);
+    let versions: Option<Vec<Unread<'_>>> = serde_json::from_str(versions)?;
+    let (mut rests, mut schemas) = (Vec::new(), Vec::new());
+    for mut version in versions.unwrap_or_default() {
+        let mut schema = version.remove("schema").map_or_else(|| Ok(Unread::new()), fields)?;
+        schemas.push(schema.remove("openAPIV3Schema").filter(|schema| schema.get() != "null"));
+        rests.push(version);
+    }
+    let rests = to_raw_value(&rests)?;
+    let mut rest: BTreeMap<&str, &RawValue> =
+        spec.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    rest.insert("versions", &rests);
+    let definition = serde_json::to_vec(&BTreeMap::from([("spec", rest)]))?;
+    Ok((serde_json::from_slice(&definition)?, schemas))
+}
+
+fn fields(object: &RawValue) -> serde_json::Result<Unread<'_>> {
+    Ok(serde_json::from_str::<Option<Unread<'_>>>(object.get())?.unwrap_or_default())
+}
+
+fn read(schema: &RawValue) -> Parsed {
+    let tree: Value = serde_json::from_str(schema.get()).map_err(|e| e.to_string())?;
+    Ok((schema.get().into(), Arc::new(structural(&tree)?)))
+}
+
+fn no_schema(version: &CustomResourceDefinitionVersion) -> String {
+    format!("version {} has no schema", version.name)
+}
+
+fn parsed(version: &CustomResourceDefinitionVersion) -> Parsed {
     let published = published(version)?;
     let schema = structural(&published)?;
     Ok((published.to_string().into(), Arc::new(schema)))
@@ -83,7 +140,7 @@ fn parsed(version: &CustomResourceDefinitionVersion) -> Result<(Arc<str>, Arc<Sc
 fn published(version: &CustomResourceDefinitionVersion) -> Result<Value, String> {
     match version.schema.as_ref().and_then(|s| s.open_api_v3_schema.as_ref()) {
         Some(schema) => api::json::to_value(schema).map_err(|e| e.to_string()),
-        None => Err(format!("version {} has no schema", version.name)),
+        None => Err(no_schema(version)),
     }
 }
 

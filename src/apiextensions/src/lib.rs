@@ -12,4 +12,4 @@ pub mod names;
 #[cfg(test)]
 mod tests;
 
-pub use custom_kind::{kinds_of, kinds_without_schemas, measured_kinds_of};
+pub use custom_kind::{kinds_of, kinds_without_schemas, measured_kinds_of, measured_kinds_of_stored};

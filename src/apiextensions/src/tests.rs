@@ -1,4 +1,6 @@
-use crate::{conditions, kinds_of, kinds_without_schemas, measured_kinds_of, names};
+use crate::{
+    conditions, kinds_of, kinds_without_schemas, measured_kinds_of, measured_kinds_of_stored, names,
+};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kinds::{ErrorList, FieldValidation, Subresource, Version};
@@ -41,6 +43,46 @@ fn decode(version: &Version, object: &Value) -> Box<dyn kinds::Instance> {
 
 fn cron(spec: Value) -> Value {
     json!({"apiVersion": "stable.example.com/v1", "kind": "CronTab", "metadata": {"name": "a", "namespace": "d"}, "spec": spec})
+}
+
+#[test]
+fn what_is_stored_is_served_alike() {
+    let mut definition = definition();
+    definition.spec.versions[1].schema = None;
+    definition.spec.versions[1].served = false;
+    let stored = serde_json::to_vec(&definition).unwrap();
+    let (want, size) = measured_kinds_of(&definition).unwrap();
+    let (got, read) = measured_kinds_of_stored(&stored).unwrap();
+    assert_eq!((got.len(), read), (want.len(), size));
+    let told = |version: &Version| {
+        let published: Value = serde_json::from_str(version.published_schema().unwrap()).unwrap();
+        let mut object = decode(version, &cron(json!({"cronSpec": "* * * * *"})));
+        object.set_defaults();
+        (
+            format!("{:?} {:?}", version.info().gvk, version.info().subresources),
+            published,
+            version.columns().len(),
+            version.selects_by("spec.image"),
+            object.field("spec.image"),
+        )
+    };
+    assert_eq!(told(&got[0]), told(&want[0]));
+    assert_eq!(got[0].columns().len(), 4, "what stands beside the schema is read too");
+    for (name, edit, want) in [
+        ("none", json!({"openAPIV3Schema": null}), "version v1 has no schema"),
+        ("nothing", Value::Null, "version v1 has no schema"),
+        (
+            "no structure",
+            json!({"openAPIV3Schema": {"type": "string"}}),
+            "openAPIV3Schema.type: Invalid value",
+        ),
+    ] {
+        let mut stored = serde_json::to_value(&definition).unwrap();
+        stored["spec"]["versions"][0]["schema"] = edit;
+        let refused = measured_kinds_of_stored(stored.to_string().as_bytes()).err().unwrap_or_default();
+        assert!(refused.starts_with(want), "{name}: {refused}");
+    }
+    assert!(measured_kinds_of_stored(b"{").is_err());
 }
 
 #[test]

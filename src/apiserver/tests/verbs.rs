@@ -91,6 +91,48 @@ async fn a_put_creates_what_is_not_there_of_some_kinds() {
 }
 
 #[tokio::test]
+async fn a_put_asks_for_the_object_of_a_uid_and_a_patch_must_not_change_it() {
+    let server = Server::start().await;
+    let all = "/api/v1/namespaces/default/configmaps";
+    let map =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "it"}, "data": {"a": "b"}});
+    let made = server.post(Who::Admin, all, "application/json", map.to_string().as_bytes()).await;
+    assert_eq!(made.code, 201, "{}", made.body);
+    let with = |uid: &Value| {
+        let mut map = map.clone();
+        map["metadata"]["uid"] = uid.clone();
+        map
+    };
+    let part = |uid: &Value| json!({"metadata": {"uid": uid}});
+    let steps = |uid: &Value| json!([{"op": "replace", "path": "/metadata/uid", "value": uid}]);
+    let (own, other) = (made.json()["metadata"]["uid"].clone(), json!("other"));
+    let immutable = "ConfigMap \"it\" is invalid: metadata.uid: Invalid value: \"other\": field is immutable";
+    let precondition = "Precondition failed: UID in precondition: other";
+    let (verb, patch) = ("PUT", "PATCH");
+    for (name, verb, media, body, code, words) in [
+        ("a put", verb, "application/json", with(&other), 409, precondition),
+        ("a merge patch", patch, "application/merge-patch+json", part(&other), 422, immutable),
+        ("a strategic patch", patch, "application/strategic-merge-patch+json", part(&other), 422, immutable),
+        ("a JSON patch", patch, "application/json-patch+json", steps(&other), 422, immutable),
+        ("an apply", patch, "application/apply-patch+yaml", with(&other), 422, immutable),
+        ("none", patch, "application/merge-patch+json", part(&Value::Null), 200, ""),
+        ("its own, by a put", verb, "application/json", with(&own), 200, ""),
+        ("its own, by a patch", patch, "application/json-patch+json", steps(&own), 200, ""),
+        ("its own, by an apply", patch, "application/apply-patch+yaml", with(&own), 200, ""),
+    ] {
+        let line = format!("{verb} {all}/it?fieldManager=m");
+        let headers = [("Content-Type", media)];
+        let answer = server.ask(Who::Admin, &line, &headers, body.to_string().as_bytes()).await;
+        assert!(
+            answer.code == code && answer.message().contains(words),
+            "{name}: {} {}",
+            answer.code,
+            answer.body
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_scale_is_that_of_the_object_that_it_names() {
     let server = Server::start().await;
     let headers = [("Content-Type", "application/json")];
@@ -125,6 +167,15 @@ async fn a_scale_is_that_of_the_object_that_it_names() {
             answer.body
         );
     }
+    let patch = br#"{"metadata": {"uid": "other"}, "spec": {"replicas": 3}}"#;
+    let headers = [("Content-Type", "application/merge-patch+json")];
+    let answer = server.ask(Who::Admin, &format!("PATCH {all}/web/scale"), &headers, patch).await;
+    let words = format!(
+        "Operation cannot be fulfilled on deployments/scale.apps \"web\": Precondition failed: UID in precondition: other, UID in \
+         object meta: {}",
+        made.json()["metadata"]["uid"].as_str().unwrap()
+    );
+    assert_eq!((answer.code, answer.message()), (409, words));
     let apply = async |manager: &str, replicas: u8, more: &str| {
         let line = format!("PATCH {all}/web/scale?fieldManager={manager}{more}");
         let scale = format!(

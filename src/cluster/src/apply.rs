@@ -7,6 +7,7 @@
 
 mod managed_fields;
 mod refusals;
+mod replicas;
 
 pub(crate) use managed_fields::{ManagedFields, of_created, of_updated};
 
@@ -15,9 +16,10 @@ use crate::{Actor, Attributes, Cluster, Target, WriteOptions};
 use ::api::apply::{apply, misfits};
 use ::api::{Object, Reason, Status};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::{FieldValidation, Instance, Subresource};
+use kinds::{FieldValidation, Instance, Registry, Subresource};
 use managed_fields::Stamp;
 use refusals::{malformed, refusal};
+use replicas::ReplicasPaths;
 use serde_json::{Value, json};
 
 /// How often it is tried again when somebody creates or deletes the object in between.
@@ -55,8 +57,9 @@ impl Cluster {
     ) -> Result<Applied, Status> {
         self.authorize(actor, &Attributes::of("patch", target))?;
         prepare(&mut wanted.config, target)?;
+        let registry = self.registry();
         let change = |current: Option<&Object>| {
-            let (instance, unknown_fields) = put_over(current, &wanted, target, options)?;
+            let (instance, unknown_fields) = put_over(current, &wanted, target, &registry, options)?;
             options.remarks.warn_all(unknown_fields);
             Ok(instance)
         };
@@ -170,17 +173,28 @@ fn put_over(
     current: Option<&Object>,
     wanted: &Wanted,
     target: &Target,
+    registry: &Registry,
     options: &WriteOptions,
 ) -> Result<(Box<dyn Instance>, Vec<String>), Status> {
     let live = current.map(|object| target.version.present(object.bytes()));
-    let live: Value = match live {
+    let mut live: Value = match live {
         Some(bytes) => serde_json::from_slice(&bytes).map_err(Status::internal)?,
         None => json!({}),
     };
+    let paths = ReplicasPaths::of(registry, target, versions_of_entries(&live));
+    if let Some(paths) = &paths {
+        paths.each_entry(&mut live, ReplicasPaths::to_own);
+    }
+    if target.subresource == Some(Subresource::Scale) {
+        is_of(&wanted.config, &live, target)?;
+    }
     let stamp = Stamp::of(target);
     let who = stamp.who(&options.field_manager, target);
-    let applied = apply(&live, &wanted.config, who, wanted.force, target.version.schema())
+    let mut applied = apply(&live, &wanted.config, who, wanted.force, target.version.schema())
         .map_err(|error| refusal(error, &wanted.config, target))?;
+    if let Some(paths) = &paths {
+        paths.each_entry(&mut applied, ReplicasPaths::to_theirs);
+    }
     let doubled = doubled_keys(wanted)?;
     let bytes = serde_json::to_vec(&applied).map_err(Status::internal)?;
     let mut decoded = target.version.decode(&bytes, wanted.validation)?;
@@ -189,6 +203,19 @@ fn put_over(
     }
     decoded.warnings.extend(doubled.iter().cloned());
     Ok((decoded.instance, decoded.warnings))
+}
+
+fn versions_of_entries(object: &Value) -> impl Iterator<Item = &str> {
+    let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array);
+    entries.into_iter().flatten().filter_map(|entry| entry["apiVersion"].as_str())
+}
+
+/// Who names a uid applies the scale of that object.
+fn is_of(config: &Value, live: &Value, target: &Target) -> Result<(), Status> {
+    let text = |object: &Value, at: &str| object.pointer(at).and_then(Value::as_str).map(str::to_owned);
+    let [name, uid] = ["/metadata/name", "/metadata/uid"].map(|at| text(live, at));
+    let of = ObjectMeta { name, uid, ..ObjectMeta::default() };
+    kinds::scale::is_of(&target.group_resource(), &of, text(config, "/metadata/uid").as_deref())
 }
 
 /// What is warned of.

@@ -11,8 +11,8 @@ use crate::{Actor, Attributes, Cluster, Remarks, Target, WriteOptions, admission
 use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
 use kinds::{Durability, ErrorList, Instance, Subresource};
 use metadata::{
-    asked_revision, drop_empty, fill_system_fields, generate_name, generate_name_again, keep_system_fields,
-    reconcile_with_url, same_object, was_stored_before,
+    asked_revision, drop_empty, fill_system_fields, generate_name, generate_name_again, is_asked_for,
+    keep_system_fields, keeps_uid, reconcile_with_url, was_stored_before,
 };
 use store::{Change, CommitError, Precondition, Priority, Write};
 
@@ -114,7 +114,8 @@ impl Cluster {
     }
 
     /// Replaces an object, or a part of it, by what `change` makes of the stored one. Where the changed object carries a
-    /// resourceVersion it must be the stored one's; else it is tried again until nobody was faster.
+    /// resourceVersion it must be the stored one's; else it is tried again until nobody was faster. So must a uid: of an update that
+    /// is a precondition.
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`, `Conflict`, `Invalid`, and what `change` returns.
@@ -127,7 +128,13 @@ impl Cluster {
         change: &Edit<'_>,
     ) -> Result<Object, Status> {
         self.authorize(actor, &Attributes::of(verb.as_str(), target))?;
-        self.modify_authorized(actor, target, options, ManagedFields::Follow, change).await
+        let checked = |current: &Object| {
+            let new = change(current)?;
+            let is_update = verb == Verb::Update;
+            is_update.then(|| is_asked_for(target, new.meta(), &current.meta().uid)).transpose()?;
+            Ok(new)
+        };
+        self.modify_authorized(actor, target, options, ManagedFields::Follow, &checked).await
     }
 
     /// For those who have authorised another question: a binding, a scale.
@@ -153,7 +160,7 @@ impl Cluster {
                 return Err(modified(target));
             }
             reconcile_with_url(new.meta_mut(), target)?;
-            same_object(target, new.meta(), old.meta())?;
+            keeps_uid(target, new.meta(), old.meta())?;
             let reservations = self.prepare(actor, target, options, &mut new, &*old, managed).await?;
             if new.same_as(&*old) && !Self::moves(&target.version, &stored) {
                 return Ok(current);
@@ -194,7 +201,9 @@ impl Cluster {
         let managed = match managed {
             ManagedFields::Written => written,
             ManagedFields::Kept => old.meta().managed_fields.clone(),
-            ManagedFields::Follow => of_updated(options.manager(actor), target, written, &**new, old)?,
+            ManagedFields::Follow => {
+                of_updated(options.manager(actor), target, &self.registry(), written, &**new, old)?
+            }
         };
         let asked = self.admission(actor, target, Operation::Update, options);
         let again = |changed: &mut dyn Instance| prepare_update(target, changed, old);

@@ -2,8 +2,7 @@
 //!
 //! It owns the words: what a sandbox, a container, an image, a network and a stream are, and the traits that a runtime, an
 //! image service and the host's network implement. It knows neither Kubernetes nor the kernel, and holds no state; but for [`subpath`], which all
-//! who mount a part of a volume must do alike, [`overlay`], which all who mount a root file system say, [`mountinfo`], which all who unmount read, [`logs`],
-//! which all who show one read, and [`blocking`], which all who work on disks and the kernel need. Read [`Runtime`] first.
+//! who mount a part of a volume must do alike, [`overlay`], which all who mount a root file system say, [`logs`], which all who show one read, and [`blocking`], which all who work on disks and the kernel need. Read [`Runtime`] first.
 
 #![forbid(unsafe_code)]
 
@@ -14,7 +13,6 @@ mod error;
 mod id;
 mod image;
 pub mod logs;
-pub mod mountinfo;
 mod names;
 mod network;
 mod networks;

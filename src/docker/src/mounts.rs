@@ -8,6 +8,7 @@ use crate::record::{MountKind, Mounted, Record};
 use cri::subpath;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use trees::mountinfo::{self, Mount};
 
 /// Each is a directory that is made, filled, written down and mounted before the container starts, and an image may declare any
 /// number of them.
@@ -162,16 +163,15 @@ fn find_propagation(source: &Path, propagation: &str) -> Result<()> {
         "slave" | "rslave" => (&["shared:", "master:"], "shared or slave mount"),
         _ => return Ok(()),
     };
-    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let real = source.canonicalize().unwrap_or_else(|_| source.to_owned());
-    let Some((place, tags)) = mount_of(&table, &real) else { return Ok(()) };
+    let Ok(Some(Mount { target, tags })) = mountinfo::mount_of(&real) else { return Ok(()) };
     if tags.iter().any(|tag| wanted.iter().any(|wanted| tag.starts_with(wanted))) {
         return Ok(());
     }
     Err(ApiError::internal(format_args!(
         "path {} is mounted on {} but it is not a {what}",
         source.display(),
-        place.display()
+        target.display()
     )))
 }
 
@@ -191,17 +191,6 @@ fn beside_own_root(source: &Path, root: &Path, said: String) -> Result<String> {
              the daemon root, daemon root: {root:?}, bind mount source: {source:?}, propagation: {other:?}"
         ))),
     }
-}
-
-/// The mount that a path is on, and its optional fields; proc_pid_mountinfo(5).
-fn mount_of<'a>(table: &'a str, path: &Path) -> Option<(&'a Path, Vec<&'a str>)> {
-    let mounts = table.lines().filter_map(|line| {
-        let mut fields = line.split(' ');
-        let place = Path::new(fields.nth(4)?);
-        Some((place, fields.skip(1).take_while(|field| *field != "-").collect()))
-    });
-    // of those at one place the last one covers the others
-    mounts.filter(|(place, _)| path.starts_with(place)).max_by_key(|(place, _)| place.components().count())
 }
 
 /// Says in Docker's words why a part of a volume can not be mounted. What is mounted is what the runtime finds beneath the
@@ -278,18 +267,6 @@ mod tests {
                 (got, _) => panic!("{name}: {:?}", got.map_err(|why| why.message)),
             }
         }
-    }
-
-    #[test]
-    fn which_mount_a_path_is_on() {
-        let table = "1 0 8:1 / / rw shared:1 - ext4 /dev/a rw\n2 1 0:5 / /mnt/x rw,noatime shared:7 master:2 - tmpfs t rw\n\
-                     3 1 0:6 / /mnt/y rw - tmpfs t rw\n";
-        let of = |path: &str| {
-            mount_of(table, Path::new(path)).map(|(place, tags)| (place.to_str().unwrap(), tags))
-        };
-        assert_eq!(of("/mnt/x/deep"), Some(("/mnt/x", vec!["shared:7", "master:2"])));
-        assert_eq!(of("/mnt/y"), Some(("/mnt/y", vec![])));
-        assert_eq!(of("/mnt/xy"), Some(("/", vec!["shared:1"])));
     }
 
     #[test]

@@ -6,11 +6,12 @@ use crate::error::{ApiError, Result};
 use crate::local_mount::{self, LocalMount};
 use crate::record::{MountKind, Record, new_id};
 use crate::volumes::Volumes;
-use cri::{blocking, mountinfo};
+use cri::blocking;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use trees::mountinfo;
 
 /// For a file system whose server is gone: who wants that volume waits on, and nobody else.
 const UNMOUNT_PATIENCE: Duration = Duration::from_secs(10);

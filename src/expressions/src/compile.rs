@@ -87,6 +87,7 @@ impl Environment<'_> {
     fn node(&self, source: &str) -> Result<Node, String> {
         let node = Lower::of_environment(self).node(parse(source)?).map_err(|why| placed(source, &why))?;
         declared(&node, self.about).map_err(|why| placed(source, &why))?;
+        node.patterns_fit()?;
         Ok(node)
     }
 }

@@ -4,7 +4,7 @@ mod access;
 mod macros;
 
 use crate::composition::Composition;
-use crate::functions::{PATTERN_COST, call, computed_pattern, extra_cost, fault};
+use crate::functions::{COMPILED_IN_A_STEP, PATTERN_COST, call, computed_pattern, extra_cost, fault};
 use crate::node::{Binary, Node, Pattern};
 use crate::outcome::{Answer, Fault};
 use crate::stack::enough;
@@ -322,7 +322,9 @@ impl<'p> Run<'p> {
         match pattern {
             Pattern::Fixed(pattern) => {
                 self.pay(steps)?;
-                Ok(Value::Bool(pattern.is_match(text)))
+                let (is_match, compiled) = pattern.matched(text);
+                self.pay(compiled as u64 / COMPILED_IN_A_STEP)?;
+                Ok(Value::Bool(is_match))
             }
             Pattern::Computed(pattern) => {
                 let Value::String(pattern) = self.eval(pattern)? else { return no_overload() };

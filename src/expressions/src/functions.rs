@@ -14,6 +14,9 @@ static LIBRARY: LazyLock<Context<'static>> = LazyLock::new(|| Context::default()
 const WITH_PATTERN: [&str; 3] = ["find", "findAll", "matches"];
 /// What compiling a pattern costs, in steps of the evaluation.
 pub(crate) const PATTERN_COST: u64 = 2_000;
+/// Bytes of a written pattern that are compiled in one step, where there is no room to keep it: a computed one of a mebibyte, the
+/// largest that there is, costs as much.
+pub(crate) const COMPILED_IN_A_STEP: u64 = (re2::LARGEST_COMPUTED as u64) / PATTERN_COST;
 
 /// The name of an argument in a call that was taken apart: no identifier can be written like that.
 pub(crate) fn argument(index: usize) -> String {

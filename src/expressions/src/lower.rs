@@ -11,7 +11,7 @@ use kube_cel::cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, StructExpr,
     operators,
 };
-use schema::re2;
+use schema::re2::KeptPattern;
 use std::sync::Arc;
 
 /// Types that an expression may name as values: `type(x) == string`.
@@ -248,7 +248,7 @@ impl<'e> Lower<'e> {
                 let text = self.boxed(target)?;
                 let pattern = match self.node(args.remove(0))? {
                     Node::Literal(Value::String(pattern)) => {
-                        Pattern::Fixed(re2::Pattern::compile(&pattern, re2::LARGEST)?)
+                        Pattern::Fixed(KeptPattern::of_stored(&pattern)?)
                     }
                     other => Pattern::Computed(Box::new(other)),
                 };

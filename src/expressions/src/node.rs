@@ -2,7 +2,7 @@
 
 use kube_cel::cel::Value;
 use kube_cel::cel::common::ast::IdedExpr;
-use schema::re2;
+use schema::re2::KeptPattern;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Binary {
@@ -107,7 +107,7 @@ pub(crate) enum Node {
     TypeOf(Box<Node>),
     /// `dyn(x)`: what it is, but not for whoever checks types.
     Dyn(Box<Node>),
-    /// `text.matches('…')`, compiled with the expression where the pattern is written there.
+    /// `text.matches('…')`, compiled when it is first asked, where the pattern is written there.
     Matches {
         text: Box<Node>,
         pattern: Pattern,
@@ -132,7 +132,7 @@ pub(crate) enum Node {
 
 #[derive(Debug)]
 pub(crate) enum Pattern {
-    Fixed(re2::Pattern),
+    Fixed(KeptPattern),
     Computed(Box<Node>),
 }
 
@@ -198,6 +198,18 @@ impl Node {
             Node::Call { arguments, .. } | Node::Authorize { arguments, .. } => arguments.iter().collect(),
             Node::Construct { fields, .. } => fields.iter().map(|(_, value, _)| value).collect(),
         }
+    }
+
+    /// That no pattern that is written in it is too large. Each is compiled for that, and kept for nobody: it is for who accepts an
+    /// expression.
+    ///
+    /// # Errors
+    /// In Go's words.
+    pub(crate) fn patterns_fit(&self) -> Result<(), String> {
+        if let Node::Matches { pattern: Pattern::Fixed(pattern), .. } = self {
+            pattern.fits()?;
+        }
+        self.children().into_iter().try_for_each(Node::patterns_fit)
     }
 
     /// Whether the variable is named anywhere; a variable of a macro that hides it counts too.

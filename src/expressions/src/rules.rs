@@ -50,7 +50,7 @@ impl Rules {
         (rules, errors)
     }
 
-    /// What of the schema's rules may cost too much, one by one and together. `at` is the schema's own path in the
+    /// What of the schema's rules may cost too much, one by one and together, and which have patterns that are too large. `at` is the schema's own path in the
     /// definition. What upstream has stored once it does not refuse for its cost, so that only who writes a schema asks.
     pub fn costs(&self, schema: &Schema, at: &str) -> ErrorList {
         estimates::costs(self, schema, at)

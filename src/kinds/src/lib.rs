@@ -9,6 +9,7 @@
 
 mod api_priority;
 mod columns;
+pub mod container_transitions;
 pub mod csi;
 pub mod data_source;
 pub mod declared_features;

@@ -56,6 +56,12 @@ pub fn is_terminal(pod: &Pod) -> bool {
     matches!(phase(pod), "Succeeded" | "Failed")
 }
 
+/// It stands for a pod of a file on its node: what the API says of it changes nothing there.
+pub fn is_mirror(pod: &Pod) -> bool {
+    let annotations = pod.metadata.annotations.as_ref();
+    annotations.is_some_and(|all| all.contains_key("kubernetes.io/config.mirror"))
+}
+
 pub fn is_deleting(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_some()
 }
@@ -193,9 +199,14 @@ pub fn requests_of_containers(spec: &PodSpec) -> BTreeMap<String, Quantity> {
     aggregated(spec, container_requests)
 }
 
+/// The same of their limits.
+pub fn limits_of_containers(spec: &PodSpec) -> BTreeMap<String, Quantity> {
+    aggregated(spec, container_limits)
+}
+
 /// The most that the pod may use, of what is limited: counted as [`requests`], the overhead with what has a limit.
 pub fn limits(spec: &PodSpec) -> BTreeMap<String, Quantity> {
-    limits_as_a_whole(spec, aggregated(spec, container_limits))
+    limits_as_a_whole(spec, limits_of_containers(spec))
 }
 
 /// What a quota counts of the pod, requests and limits: of each container what it asks for, and at least what it has until it is

@@ -1,7 +1,7 @@
 //! The `scale` of those kinds that have one.
 
-use crate::{ErrorList, Instance, ScaleNumbers};
-use api::{Gvk, Reason, Status};
+use crate::{ErrorList, Instance, ScaleNumbers, Version};
+use api::{GroupResource, Gvk, Reason, Status};
 use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::{Value, json};
@@ -29,10 +29,10 @@ pub fn of(object: &dyn Instance) -> Option<Scale> {
     })
 }
 
-/// What an apply of the scale says of its object, a built-in kind: these have their replicas in one place.
-pub fn as_applied(scale: &Scale, of: &Gvk) -> Value {
-    let said = &scale.metadata;
-    let mut config = json!({"apiVersion": of.api_version(), "kind": of.kind, "metadata": {}, "spec": {}});
+/// What an apply of the scale says of its object, which is of that version.
+pub fn as_applied(scale: &Scale, of: &Version) -> Value {
+    let (said, gvk) = (&scale.metadata, &of.info().gvk);
+    let mut config = json!({"apiVersion": gvk.api_version(), "kind": gvk.kind, "metadata": {}});
     for (field, value) in [
         ("name", &said.name),
         ("namespace", &said.namespace),
@@ -43,10 +43,27 @@ pub fn as_applied(scale: &Scale, of: &Gvk) -> Value {
             config["metadata"][field] = value.as_str().into();
         }
     }
-    if let Some(replicas) = scale.spec.as_ref().and_then(|spec| spec.replicas) {
-        config["spec"]["replicas"] = replicas.into();
+    let replicas = scale.spec.as_ref().and_then(|spec| spec.replicas);
+    if let Some((replicas, path)) = replicas.zip(of.replicas_path()) {
+        let place = path.iter().fold(&mut config, |at, field| &mut at[*field]);
+        *place = replicas.into();
     }
     config
+}
+
+/// That a patch or an apply of a scale, which may say whose it is, says it of that object. Upstream names the part here as well.
+///
+/// # Errors
+/// `Conflict`.
+pub fn is_of(resource: &GroupResource, of: &ObjectMeta, asked: Option<&str>) -> Result<(), Status> {
+    let stored = of.uid.as_deref().unwrap_or_default();
+    let Some(asked) = asked.filter(|asked| !asked.is_empty() && *asked != stored) else { return Ok(()) };
+    let part = GroupResource {
+        group: resource.group.clone(),
+        resource: format!("{}/scale", resource.resource).into(),
+    };
+    let why = format!("Precondition failed: UID in precondition: {asked}, UID in object meta: {stored}");
+    Err(Status::conflict(&part, of.name.as_deref().unwrap_or_default(), why))
 }
 
 /// Sets the wanted number, with the scale's resourceVersion and uid as preconditions, and what it says of its place.

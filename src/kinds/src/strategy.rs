@@ -30,6 +30,11 @@ pub trait Strategy: Send + Sync + 'static {
         bytes.clone()
     }
 
+    /// Where an object has the number that its scale shows: `["spec", "replicas"]`.
+    fn replicas_path(&self) -> Option<Vec<&str>> {
+        None
+    }
+
     /// Gives what is stored, in whichever version, what the kind says by now of such objects.
     fn complete_stored(&self, _object: &mut Value) {}
 }

@@ -52,6 +52,10 @@ impl<K: TypedKind> Strategy for Typed<K> {
         let (object, warnings) = decode::decode::<K>(&self.gvk, &self.schema, json, strictness)?;
         Ok(Decoded { instance: Box::new(object), warnings })
     }
+    /// Of built-in kinds it is one place.
+    fn replicas_path(&self) -> Option<Vec<&str>> {
+        Some(vec!["spec", "replicas"])
+    }
     fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status> {
         let typed: K =
             object.decode().map_err(|e| Status::internal(format!("stored {}: {e}", object.key())))?;

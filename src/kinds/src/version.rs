@@ -1,6 +1,6 @@
 //! One version of a kind, which is all that routes, admission and storage know of what they serve.
 
-use crate::{Column, Decoded, ErrorList, FieldValidation, Instance, ResourceInfo, Strategy};
+use crate::{Column, Decoded, ErrorList, FieldValidation, Instance, ResourceInfo, Strategy, Subresource};
 use api::{Object, Status};
 use bytes::Bytes;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::WebhookClientConfig;
@@ -187,6 +187,11 @@ impl Version {
     /// The stored bytes as this version shows them.
     pub fn present(&self, bytes: &Bytes) -> Bytes {
         self.strategy.present(bytes)
+    }
+
+    /// The fields on the way to the number that the scale of its objects shows, where it has a scale.
+    pub fn replicas_path(&self) -> Option<Vec<&str>> {
+        self.info.has_subresource(Subresource::Scale).then(|| self.strategy.replicas_path())?
     }
 
     /// For what is read of the store to be converted: the defaults that its definition has by now for the version that it is

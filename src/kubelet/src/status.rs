@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::{
     ContainerStatus, HostIP, PodIP, PodStatus, ResourceRequirements, VolumeMountStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kinds::container_transitions::keep_ended;
 use std::net::IpAddr;
 
 /// `terminal`: nothing of it runs, and nothing will.
@@ -32,7 +33,7 @@ pub fn status(view: View<'_>, node_ip: IpAddr, terminal: bool) -> PodStatus {
     let ips = addresses(view, node_ip).or_else(|| old.pod_ips.clone().filter(|_| is_over));
     let conditions = conditions::of_pod(view, &old, &phase, &init, &containers, terminal);
     let evicted = view.memory.evicted.as_ref();
-    PodStatus {
+    let mut status = PodStatus {
         phase: Some(phase),
         conditions: Some(conditions),
         pod_ip: ips.as_ref().and_then(|ips| ips.first()).map(|ip| ip.ip.clone()),
@@ -48,7 +49,11 @@ pub fn status(view: View<'_>, node_ip: IpAddr, terminal: bool) -> PodStatus {
         container_statuses: Some(containers),
         ephemeral_container_statuses: (!ephemeral.is_empty()).then_some(ephemeral),
         ..old
+    };
+    if let Some(told) = &view.pod.status {
+        keep_ended(spec, &mut status, told);
     }
+    status
 }
 
 fn addresses(view: View<'_>, node_ip: IpAddr) -> Option<Vec<PodIP>> {

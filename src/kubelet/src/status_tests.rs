@@ -256,3 +256,22 @@ fn which_init_containers_are_not_done() {
     let over = make(&pod, &ended, &WorkerState::default(), true);
     assert_eq!(initialized(&over).status, "True", "what was initialized stays so");
 }
+
+#[test]
+fn an_init_container_that_runs_again_in_a_new_sandbox_is_told_to_have_ended() {
+    let told = json!({"initContainerStatuses": [{"name": "init", "image": "i", "imageID": "", "ready": true,
+        "restartCount": 0, "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}]});
+    let pod = |policy: &str| -> Pod {
+        serde_json::from_value(
+            json!({"metadata": {"name": "p", "namespace": "d", "uid": "u"}, "status": told,
+            "spec": {"restartPolicy": policy, "containers": [{"name": "a", "image": "i"}],
+                "initContainers": [{"name": "init", "image": "i"}]}}),
+        )
+        .unwrap()
+    };
+    for (policy, ended) in [("OnFailure", true), ("Always", false)] {
+        let got = make(&pod(policy), &sandbox(vec![("init", running())]), &WorkerState::default(), false);
+        let state = got.init_container_statuses.unwrap()[0].state.clone().unwrap();
+        assert_eq!((state.terminated.is_some(), state.running.is_some()), (ended, !ended), "{policy}");
+    }
+}

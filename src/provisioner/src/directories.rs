@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
+use trees::mountinfo;
 
 /// Pods write as any user, as minikube has it.
 const MODE: u32 = 0o777;
@@ -84,14 +85,8 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     if files::is_there(path) {
         return files::remove(path);
     }
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    let text = path.to_string_lossy();
-    let mut targets = mounts.lines().filter_map(|line| line.split(' ').nth(4));
-    let is_inside = |target: &&str| {
-        target.strip_prefix(&*text).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    if let Some(target) = targets.find(is_inside) {
-        return Err(io::Error::other(format!("{target} is still mounted")));
+    if let Some(target) = first_inside(path, &mountinfo::targets()?) {
+        return Err(io::Error::other(format!("{} is still mounted", target.display())));
     }
     match trees::remove(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -99,9 +94,28 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// At the path, or below it.
+fn first_inside<'t>(path: &Path, targets: &'t [PathBuf]) -> Option<&'t Path> {
+    targets.iter().map(PathBuf::as_path).find(|target| target.starts_with(path))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mount_is_in_a_directory_also_where_names_have_blanks() {
+        let targets = ["/", "/data", "/data/pvc 1/deep", "/data/pvc-10"].map(PathBuf::from);
+        for (path, want) in [
+            ("/data/pvc 1", Some("/data/pvc 1/deep")),
+            ("/data/pvc 1/deep", Some("/data/pvc 1/deep")),
+            ("/data/pvc-1", None),
+            ("/data/pvc-10", Some("/data/pvc-10")),
+            ("/data/pvc", None),
+        ] {
+            assert_eq!(first_inside(Path::new(path), &targets), want.map(Path::new), "{path}");
+        }
+    }
 
     #[test]
     fn a_directory_is_for_everybody_and_goes_with_what_is_in_it() {

@@ -5,12 +5,13 @@ use crate::cgroups::Hierarchies;
 use crate::paths::Paths;
 use crate::process::{ProcessId, wait_all};
 use crate::records::{self, ContainerRecord, SandboxRecord, is_id};
-use cri::{SandboxId, mountinfo};
+use cri::SandboxId;
 use nix::mount::{MntFlags, umount2};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Component, Path};
 use std::time::Duration;
+use trees::mountinfo;
 
 /// Kills every shim and container of the profile, unmounts, and removes cgroups and both directories. Returns what
 /// could not be removed, and why. It needs no running daemon, and none may be running.

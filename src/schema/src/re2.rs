@@ -18,8 +18,8 @@ use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 use translate::{DEEPEST, translate};
 
-/// In bytes, what a pattern may be compiled to that is written in a schema or an expression, and so once: one of Unicode's
-/// large sets, counted to some hundreds, takes that much.
+/// In bytes, what a pattern may be compiled to that is written in a schema or an expression: one of Unicode's large sets, counted
+/// to some hundreds, takes that much.
 pub const LARGEST: usize = 16 << 20;
 /// The same of one that an expression puts together, and that is compiled each time.
 pub const LARGEST_COMPUTED: usize = 1 << 20;

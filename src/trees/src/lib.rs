@@ -10,12 +10,13 @@
 //! What stands in a file's place there may be a device, which does something when it is opened: [`read_regular`] looks first.
 //!
 //! All is done by descriptors; no link is followed, and nothing is done beyond a mount: what is mounted in a tree is
-//! somebody else's.
+//! somebody else's. What is mounted where, all who must know it read in [`mountinfo`].
 
 #![forbid(unsafe_code)]
 
 mod data;
 mod links;
+pub mod mountinfo;
 mod names;
 mod regular;
 mod removal;

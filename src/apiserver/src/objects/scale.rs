@@ -21,8 +21,7 @@ impl Call<'_> {
     }
 
     pub(super) async fn patch_scale(&self, request: &mut Request) -> Result<Response, Status> {
-        // where a custom kind has its replicas is its own
-        if request.media_type() == APPLY_YAML && self.target.version.published_schema().is_none() {
+        if request.media_type() == APPLY_YAML {
             return self.apply_scale(request).await;
         }
         let patch = Patch::read(request).await?;
@@ -51,7 +50,7 @@ impl Call<'_> {
         let validation = params::field_validation(request);
         let body = serde_json::to_vec(&request.yaml_body().await?).map_err(Status::internal)?;
         let scale: Scale = typed(&body).map_err(|e| Status::bad_request(format!("Scale: {e}")))?;
-        let config = kinds::scale::as_applied(&scale, &self.target.version.info().gvk);
+        let config = kinds::scale::as_applied(&scale, &self.target.version);
         let wanted = Wanted { config, force, validation, doubled_keys: Vec::new() };
         let applied = self.edge.cluster.apply(self.actor, &self.target, wanted, &options).await?;
         self.show_scale(applied.object).await
@@ -71,10 +70,14 @@ impl Call<'_> {
         change: &(dyn Fn(&Scale) -> Result<Scale, Status> + Send + Sync),
     ) -> Result<Response, Status> {
         let options = self.heard(params::write(request)?);
-        let version = &self.target.version;
+        let (version, resource) = (&self.target.version, self.target.group_resource());
         let set = |current: &Object| {
             let mut instance = version.decode_stored(current)?;
             let scale = change(&kinds::scale::of(&*instance).ok_or_else(not_found)?)?;
+            // of a PUT it is a precondition, as of the object itself
+            if verb == Verb::Patch {
+                kinds::scale::is_of(&resource, instance.meta(), scale.metadata.uid.as_deref())?;
+            }
             kinds::scale::set(&mut *instance, &scale)?;
             Ok(instance)
         };

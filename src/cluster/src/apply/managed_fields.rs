@@ -2,13 +2,14 @@
 //!
 //! A pod's status is written several times while it starts, so an update reads no more of an object than what differs.
 
+use super::replicas::ReplicasPaths;
 use crate::Target;
 use crate::clock::now;
 use ::api::Status;
 use ::api::apply::{ApplyError, Entry, Operation, Who, create, update};
 use bytes::Bytes;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
-use kinds::{Instance, Subresource};
+use kinds::{Instance, Registry, Subresource};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -56,6 +57,7 @@ pub(crate) fn of_created(
 pub(crate) fn of_updated(
     manager: &str,
     target: &Target,
+    registry: &Registry,
     written: Option<Vec<ManagedFieldsEntry>>,
     new: &dyn Instance,
     old: &dyn Instance,
@@ -67,19 +69,30 @@ pub(crate) fn of_updated(
     }
     let stored = old.meta().managed_fields.as_ref().filter(|entries| !entries.is_empty());
     let edited = written.filter(|written| Some(written) != stored).and_then(read_written);
-    let entries = match (edited, stored) {
+    let mut entries = match (edited, stored) {
         (Some(edited), _) => edited,
         // a component that finds all as it should be costs a comparison
         (None, Some(stored)) if new.same_as(old) => return Ok(Some(stored.clone())),
         (None, Some(stored)) => stored.iter().cloned().filter_map(read_entry).collect(),
         (None, None) => return Ok(None),
     };
+    let paths = ReplicasPaths::of(registry, target, entries.iter().map(|entry| entry.api_version.as_str()));
+    let each = |entries: &mut [Entry], change: fn(&ReplicasPaths, &str, &mut Value)| {
+        if let Some(paths) = &paths {
+            entries.iter_mut().for_each(|entry| change(paths, &entry.api_version, &mut entry.fields_v1));
+        }
+    };
+    each(&mut entries, ReplicasPaths::to_own);
     let stamp = Stamp::of(target);
     let who = stamp.who(manager, target);
     // not what is stored: that may lack a default of today's, which is nobody's change
     let (before, after) = (bytes_of(target, old)?, bytes_of(target, new)?);
     let (before, after) = differing(&before, &after).map_err(Status::internal)?;
-    Ok(kept(update(&before, &after, entries, who, target.version.schema())))
+    let mut updated = update(&before, &after, entries, who, target.version.schema());
+    if let Ok(entries) = &mut updated {
+        each(entries, ReplicasPaths::to_theirs);
+    }
+    Ok(kept(updated))
 }
 
 /// The fields of an object, unread.

@@ -3,8 +3,12 @@
 use crate::Target;
 use ::api::apply::{ApplyError, Conflict};
 use ::api::{Cause, Reason, Status};
+use kinds::Subresource;
 use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// Where a scale has its number.
+const REPLICAS: &str = ".spec.replicas";
 
 /// Upstream gives these errors no code of their own.
 pub(super) fn malformed(config: &Value, target: &Target, why: &str) -> Status {
@@ -18,7 +22,11 @@ pub(super) fn malformed(config: &Value, target: &Target, why: &str) -> Status {
 pub(super) fn refusal(error: ApplyError, config: &Value, target: &Target) -> Status {
     match error {
         ApplyError::Malformed(why) => malformed(config, target, &why),
-        ApplyError::Conflicts(conflicts) => {
+        ApplyError::Conflicts(mut conflicts) => {
+            // of the object it says nothing else, wherever that has it
+            if target.subresource == Some(Subresource::Scale) {
+                conflicts.iter_mut().for_each(|conflict| REPLICAS.clone_into(&mut conflict.path));
+            }
             let mut status = Status::new(Reason::Conflict, conflict_message(&conflicts));
             status.causes = conflicts
                 .into_iter()

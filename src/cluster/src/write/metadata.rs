@@ -6,6 +6,7 @@ use crate::identity::uid_conflict;
 use crate::name_suffix::{self, name_suffix};
 use ::api::{ResourceVersion, Status};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::ErrorList;
 
 /// The path says where the object is; the body may repeat it, but not contradict. Upstream has one wording where the path names
 /// the object (`checkName`), and another where it names the collection (`EnsureObjectNamespaceMatchesRequestNamespace`).
@@ -101,14 +102,26 @@ pub(super) fn asked_revision(meta: &ObjectMeta) -> Result<Option<ResourceVersion
     }
 }
 
-/// A uid in the body is a precondition.
-pub(super) fn same_object(target: &Target, new: &ObjectMeta, old: &ObjectMeta) -> Result<(), Status> {
-    match (new.uid.as_deref(), old.uid.as_deref()) {
-        (Some(asked), Some(stored)) if !asked.is_empty() && asked != stored => {
-            Err(uid_conflict(target, asked, stored))
-        }
-        _ => Ok(()),
+/// That a uid in the body is the object's. Of a PUT it is a precondition ([`is_asked_for`]); what a patch makes of it is a change of what
+/// does not change, as upstream's `ValidateObjectMetaAccessorUpdate` has it.
+pub(super) fn keeps_uid(target: &Target, new: &ObjectMeta, old: &ObjectMeta) -> Result<(), Status> {
+    let Some(asked) = other_uid(new, old.uid.as_deref().unwrap_or_default()) else { return Ok(()) };
+    let mut errors = ErrorList::default();
+    errors.invalid("metadata.uid", asked, "field is immutable");
+    let name = new.name.as_deref().unwrap_or_default();
+    Err(Status::invalid(&target.version.info().gvk, name, errors.into_causes()))
+}
+
+/// That it is the object of the uid that a PUT names.
+pub(super) fn is_asked_for(target: &Target, new: &ObjectMeta, stored: &str) -> Result<(), Status> {
+    match other_uid(new, stored) {
+        Some(asked) => Err(uid_conflict(target, asked, stored)),
+        None => Ok(()),
     }
+}
+
+fn other_uid<'m>(new: &'m ObjectMeta, stored: &str) -> Option<&'m str> {
+    new.uid.as_deref().filter(|asked| !asked.is_empty() && *asked != stored)
 }
 
 /// Nobody changes these by an update.

@@ -141,7 +141,8 @@ fn check_texts(rule: &Rule, schema: &Schema, at: &str, errors: &mut ErrorList) {
     }
 }
 
-fn shown(rule: &Rule) -> Json {
+/// As it is shown where it is refused.
+pub(super) fn shown(rule: &Rule) -> Json {
     let mut shown = json!({"rule": rule.rule});
     let texts = [
         ("message", &rule.message),

@@ -1,6 +1,7 @@
-//! Whether the rules of a schema may cost too much, each and together, in upstream's words (apiextensions'
+//! Whether the rules of a schema may cost too much, each and together, and their patterns too much memory, in upstream's words (apiextensions'
 //! `validation/cel_validation.go`).
 
+use super::compilation::shown;
 use super::{Compiled, Rules};
 use crate::sizes::Sizes;
 use crate::types::Place;
@@ -60,11 +61,24 @@ impl Walk {
     }
 
     fn rule(&mut self, compiled: &Compiled, at: &str, times: u64) {
+        self.patterns(compiled, at);
         let cost = compiled.cost.saturating_mul(times);
         self.expression("estimated rule cost", format!("{at}.rule"), cost);
         if compiled.message.is_some() {
             let at = format!("{at}.messageExpression");
             self.expression("estimated messageExpression cost", at, compiled.message_cost);
+        }
+    }
+
+    /// What a pattern is compiled to costs memory, and is refused with whom it is written.
+    fn patterns(&mut self, compiled: &Compiled, at: &str) {
+        let Compiled { rule, program, message, .. } = compiled;
+        if let Err(why) = program.as_ref().map_or(Ok(()), |program| program.node.patterns_fit()) {
+            self.errors.invalid(format!("{at}.rule"), shown(rule), format!("compilation failed: {why}"));
+        }
+        if let Err(why) = message.as_ref().map_or(Ok(()), |message| message.node.patterns_fit()) {
+            let why = format!("messageExpression compilation failed: {why}");
+            self.errors.invalid(format!("{at}.messageExpression"), shown(rule), why);
         }
     }
 
@@ -122,6 +136,32 @@ mod tests {
 
     const HINT: &str = "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and \
                         strings are declared)";
+
+    #[test]
+    fn a_pattern_that_is_too_large_is_refused_with_its_rule() {
+        let long = format!("[{}]", "\\\\pL".repeat(2000));
+        let of = |rule: &str, message: &str| {
+            let rule = json!({"rule": rule, "messageExpression": message});
+            object(json!({"t": {"type": "string", "maxLength": 5, "x-kubernetes-validations": [rule]}}))
+        };
+        let (plain, large) = ("self.matches('^a')".to_owned(), format!("self.matches('{long}')"));
+        let at = "at.properties[t].x-kubernetes-validations[0]";
+        for (name, rule, message, want) in [
+            ("none", plain.clone(), "'no'".to_owned(), String::new()),
+            ("in the rule", large.clone(), "'no'".to_owned(), format!("{at}.rule: Invalid value: ")),
+            (
+                "in the message",
+                plain,
+                format!("{large} ? 'a' : 'b'"),
+                format!("{at}.messageExpression: Invalid value: "),
+            ),
+        ] {
+            let told = refused(&of(&rule, &message)).join("; ");
+            let is_it =
+                told.starts_with(&want) && told.contains("error parsing regexp: expression too large");
+            assert!(if want.is_empty() { told.is_empty() } else { is_it }, "{name}: {told}");
+        }
+    }
 
     #[test]
     fn a_rule_that_may_cost_too_much_is_refused() {

@@ -4,13 +4,12 @@
 //! What somebody has is found as long as it is had; beyond that the newest are held, up to a bound. What can not be compiled is
 //! not kept, as it takes no effect.
 
-use crate::node::{Node, Pattern};
 use crate::program::Program;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Weak};
 
-/// Bytes, of what nobody else may have. It is rarely a tenth of that, as of a pattern only the bound is known.
+/// Bytes, of what nobody else may have. Patterns are kept elsewhere.
 const MOST_HELD: usize = 32 << 20;
 /// Bytes that the tree takes for each that is written.
 const OF_TEXT: usize = 64;
@@ -56,7 +55,7 @@ impl Programs {
         if self.known.insert(source.into(), Arc::downgrade(program)).is_none() {
             self.written += entry(source);
         }
-        let weight = weight(source, program);
+        let weight = source.len() * OF_TEXT;
         self.held.push_back((program.clone(), weight));
         self.weight += weight;
         while self.weight > MOST_HELD {
@@ -73,19 +72,6 @@ impl Programs {
 
 fn entry(source: &str) -> usize {
     source.len() + OF_ENTRY
-}
-
-/// In bytes: rather too much.
-fn weight(source: &str, program: &Program) -> usize {
-    let mut weight = source.len() * OF_TEXT;
-    let mut left = vec![&program.node];
-    while let Some(node) = left.pop() {
-        if let Node::Matches { pattern: Pattern::Fixed(pattern), .. } = node {
-            weight += pattern.bound();
-        }
-        left.extend(node.children());
-    }
-    weight
 }
 
 #[cfg(test)]
@@ -124,7 +110,7 @@ mod tests {
         programs.keep("self == 'gone'", &program("self == 'gone'"));
         assert!(programs.get("self == 'gone'").is_some(), "the newest are held");
         // what is heavier than all that may be held takes the place of all, and has none itself
-        let heavy = "self.matches(r'^\\pL{60}$') && ".repeat(2) + "true";
+        let heavy = format!("true{}", " ".repeat(MOST_HELD / OF_TEXT));
         programs.keep(&heavy, &program(&heavy));
         assert!(programs.get("self == 'gone'").is_none() && programs.get(&heavy).is_none());
         assert!(programs.get("self == 'had'").is_some_and(|found| Arc::ptr_eq(&found, &had)));

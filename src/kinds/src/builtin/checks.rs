@@ -65,6 +65,26 @@ pub(super) fn among_if_set(value: Option<&str>, known: &[&str], field: impl Disp
     }
 }
 
+/// Upstream's `IsDomainPrefixedPath`: a domain, and behind the first slash whatever a path may hold (RFC 3986), further slashes too.
+pub(super) fn domain_prefixed_path(value: &str, field: &str, errors: &mut ErrorList) {
+    const PATH: &str = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
+    if value.is_empty() {
+        return errors.required(field, "");
+    }
+    match value.split_once('/').filter(|(domain, path)| !domain.is_empty() && !path.is_empty()) {
+        None => {
+            errors.invalid(field, value, "must be a domain-prefixed path (such as \"acme.io/foo\")");
+        }
+        Some((domain, path)) => {
+            judged(names::dns_subdomain, domain, field, errors);
+            let is_good = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b);
+            if !path.bytes().all(is_good) {
+                errors.invalid(field, path, PATH);
+            }
+        }
+    }
+}
+
 pub(super) fn not_negative(number: i64, field: impl Display, errors: &mut ErrorList) {
     if number < 0 {
         errors.invalid(field, number, NOT_NEGATIVE);

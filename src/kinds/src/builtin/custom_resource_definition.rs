@@ -10,9 +10,8 @@ use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind};
 use k8s_openapi::api::admissionregistration::v1 as admission;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceConversion, CustomResourceDefinition, CustomResourceDefinitionNames,
-    CustomResourceDefinitionStatus, CustomResourceDefinitionVersion, WebhookClientConfig,
+    CustomResourceDefinitionStatus, CustomResourceDefinitionVersion, JSONSchemaProps, WebhookClientConfig,
 };
-use schema::Schema;
 use std::collections::HashSet;
 
 /// Groups of upstream's own: who defines a kind in one of them says where that was agreed.
@@ -272,14 +271,17 @@ fn version_schema(version: &CustomResourceDefinitionVersion, at: &str, errors: &
         Ok(schema) => schema,
         Err(found) => return errors.append(found),
     };
-    let mut found = ErrorList::default();
+    let (mut found, mut selecting) = (ErrorList::default(), ErrorList::default());
+    let selectable = version.selectable_fields.as_deref().unwrap_or_default();
+    selectable_fields::validate(selectable, &written, &format!("{at}.selectableFields"), &mut selecting);
+    // of a large schema it takes tens of megabytes, which the rest needs as well
+    drop(written);
     defaults::validate(&schema, &place, &mut found);
     if found.is_empty() {
         found.append(expressions::Rules::compile(&schema, &place).1);
     }
     errors.append(found);
-    let selectable = version.selectable_fields.as_deref().unwrap_or_default();
-    selectable_fields::validate(selectable, &written, &format!("{at}.selectableFields"), errors);
+    errors.append(selecting);
 }
 
 /// What the rules may cost. A schema that stays as it is was accepted once, and is not refused for an estimate.
@@ -298,11 +300,19 @@ fn rule_costs(
             continue;
         };
         let at = format!("spec.versions[{index}].schema.openAPIV3Schema");
-        let structural = api::json::to_value(schema).ok().map(|schema| schema::from_openapi(&schema, &at));
-        if let Some(Ok(schema)) = structural.filter(|schema| schema.as_ref().is_ok_and(Schema::has_rules)) {
+        let Some(written) = with_rules(schema) else { continue };
+        let structural = schema::from_stored(&written, &at);
+        drop(written);
+        if let Ok(schema) = structural {
             errors.append(expressions::Rules::compile(&schema, &at).0.costs(&schema, &at));
         }
     }
+}
+
+/// As it is written. Of most schemas the text is enough to see that there are no rules, and takes a tenth of the tree.
+fn with_rules(schema: &JSONSchemaProps) -> Option<serde_json::Value> {
+    let text = serde_json::to_string(schema).ok()?;
+    text.contains("\"x-kubernetes-validations\"").then(|| serde_json::from_str(&text).ok())?
 }
 
 fn columns(version: &CustomResourceDefinitionVersion, at: &str, errors: &mut ErrorList) {

@@ -87,6 +87,7 @@ impl TypedKind for Deployment {
         for (field, count) in [
             ("observedGeneration", status.observed_generation.unwrap_or(0)),
             ("unavailableReplicas", status.unavailable_replicas.unwrap_or(0).into()),
+            ("terminatingReplicas", status.terminating_replicas.unwrap_or(0).into()),
         ] {
             not_negative(count, format_args!("status.{field}"), errors);
         }

@@ -84,7 +84,7 @@ fn source(metric: &MetricSpec, at: &str, errors: &mut ErrorList) {
         let at = format!("{at}.object.target");
         target(&of.target, &at, errors);
         if of.target.value.is_none() && of.target.average_value.is_none() {
-            let why = "must set either a target value or a per-pod target";
+            let why = "must set either a target value or averageValue";
             errors.required(format_args!("{at}.averageValue"), why);
         }
     } else if let Some(of) = &metric.external {
@@ -264,6 +264,12 @@ mod tests {
                 "target",
                 json!({"metrics": resource(json!({"type": "Utilization"}))}),
                 "must set either a target raw value or a target utilization",
+            ),
+            (
+                "of an object, and nothing aimed at",
+                json!({"metrics": [{"type": "Object", "object": {"metric": {"name": "m"}, "target": {"type": "Value"},
+                    "describedObject": {"kind": "Ingress", "name": "i"}}}]}),
+                "spec.metrics[0].object.target.averageValue: Required value: must set either a target value or averageValue",
             ),
             (
                 "nothing",

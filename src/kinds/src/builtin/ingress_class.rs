@@ -53,29 +53,12 @@ impl TypedKind for IngressClass {
     }
 }
 
-/// A domain, and behind the first slash whatever a path may hold (RFC 3986): further slashes too.
 fn validate_controller(controller: &str, errors: &mut ErrorList) {
-    const PATH: &str = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
     let field = "spec.controller";
-    if controller.is_empty() {
-        return errors.required(field, "");
-    }
     if controller.len() > LONGEST_CONTROLLER {
         errors.too_long(field, LONGEST_CONTROLLER);
     }
-    match controller.split_once('/').filter(|(domain, path)| !domain.is_empty() && !path.is_empty()) {
-        None => {
-            let why = "must be a domain-prefixed path (such as \"acme.io/foo\")";
-            errors.invalid(field, controller, why);
-        }
-        Some((domain, path)) => {
-            judged(names::dns_subdomain, domain, field, errors);
-            let is_good = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b);
-            if !path.bytes().all(is_good) {
-                errors.invalid(field, path, PATH);
-            }
-        }
-    }
+    domain_prefixed_path(controller, field, errors);
 }
 
 fn validate_parameters(parameters: &IngressClassParametersReference, at: &str, errors: &mut ErrorList) {

@@ -44,13 +44,8 @@ pub(super) fn spec(spec: &JobSpec, at: &str, errors: &mut ErrorList) {
     mode(spec, at, errors);
     if let Some(manager) = &spec.managed_by {
         let field = format!("{at}.managedBy");
-        if manager.split_once('/').is_none_or(|(domain, path)| domain.is_empty() || path.is_empty()) {
-            errors.invalid(
-                field,
-                manager.as_str(),
-                "must be a domain-prefixed path (such as \"acme.io/foo\")",
-            );
-        } else if manager.len() > LONGEST_MANAGER {
+        super::checks::domain_prefixed_path(manager, &field, errors);
+        if manager.len() > LONGEST_MANAGER {
             errors.too_long(field, LONGEST_MANAGER);
         }
     }
@@ -65,17 +60,10 @@ pub(super) fn spec(spec: &JobSpec, at: &str, errors: &mut ErrorList) {
         }
     }
     replacement_policy(spec, at, errors);
-    let needs_never = match (&spec.pod_failure_policy, spec.backoff_limit_per_index) {
-        (Some(_), _) => Some("podFailurePolicy"),
-        (None, Some(_)) => Some("backoffLimitPerIndex"),
-        (None, None) => None,
-    };
     template_that_ends(&spec.template, &format!("{at}.template"), errors);
     let restarts = spec.template.spec.as_ref().and_then(|s| s.restart_policy.as_deref());
-    if let Some(field) = needs_never
-        && restarts == Some("OnFailure")
-    {
-        let why = format!("only \"Never\" is supported when {field} is specified");
+    if spec.pod_failure_policy.is_some() && restarts == Some("OnFailure") {
+        let why = "only \"Never\" is supported when podFailurePolicy is specified";
         errors.invalid(format!("{at}.template.spec.restartPolicy"), restarts.map(str::to_owned), why);
     }
 }
@@ -83,7 +71,8 @@ pub(super) fn spec(spec: &JobSpec, at: &str, errors: &mut ErrorList) {
 fn mode(spec: &JobSpec, at: &str, errors: &mut ErrorList) {
     let mode = spec.completion_mode.as_deref().unwrap_or("NonIndexed");
     if !["NonIndexed", "Indexed"].contains(&mode) {
-        errors.not_supported(format!("{at}.completionMode"), mode, &["Indexed", "NonIndexed"]);
+        // in the order in which upstream names them
+        return errors.not_supported(format!("{at}.completionMode"), mode, &["NonIndexed", "Indexed"]);
     }
     if is_indexed(spec) {
         if spec.completions.is_none() {
@@ -107,8 +96,15 @@ fn mode(spec: &JobSpec, at: &str, errors: &mut ErrorList) {
             errors.invalid(format!("{at}.maxFailedIndexes"), failed, why);
         }
         many_completions(spec, at, errors);
-    } else if let Some(limit) = spec.backoff_limit_per_index {
-        errors.invalid(format!("{at}.backoffLimitPerIndex"), limit, "requires indexed completion mode");
+    } else {
+        for (field, number) in [
+            ("backoffLimitPerIndex", spec.backoff_limit_per_index),
+            ("maxFailedIndexes", spec.max_failed_indexes),
+        ] {
+            if let Some(number) = number {
+                errors.invalid(format!("{at}.{field}"), number, "requires indexed completion mode");
+            }
+        }
     }
     if spec.max_failed_indexes.is_some() && spec.backoff_limit_per_index.is_none() {
         errors.required(format!("{at}.backoffLimitPerIndex"), "when maxFailedIndexes is specified");
@@ -182,16 +178,12 @@ fn failure_rule(
     }
     let patterns = rule.on_pod_conditions.as_deref().unwrap_or_default();
     match (&rule.on_exit_codes, patterns.is_empty()) {
-        (Some(_), false) => errors.invalid(
-            at,
-            serde_json::json!(rule),
-            "specifying both OnExitCodes and OnPodConditions is not supported",
-        ),
-        (None, true) => errors.invalid(
-            at,
-            serde_json::json!(rule),
-            "specifying one of OnExitCodes and OnPodConditions is required",
-        ),
+        (Some(_), false) => {
+            unshown(at, "specifying both OnExitCodes and OnPodConditions is not supported", errors);
+        }
+        (None, true) => {
+            unshown(at, "specifying one of OnExitCodes and OnPodConditions is required", errors);
+        }
         _ => {}
     }
     if patterns.len() > MOST_RULES {
@@ -209,7 +201,9 @@ fn failure_rule(
     }
     let Some(codes) = &rule.on_exit_codes else { return };
     let at = format!("{at}.onExitCodes");
-    if !["In", "NotIn"].contains(&codes.operator.as_str()) {
+    if codes.operator.is_empty() {
+        errors.required(format!("{at}.operator"), "valid values: [\"In\" \"NotIn\"]");
+    } else if !["In", "NotIn"].contains(&codes.operator.as_str()) {
         errors.not_supported(format!("{at}.operator"), codes.operator.as_str(), &["In", "NotIn"]);
     }
     if let Some(name) = codes.container_name.as_deref().filter(|name| !containers.contains(name)) {
@@ -234,13 +228,19 @@ fn failure_rule(
         let at = || format!("{at}.values[{index}]");
         if *value == 0 && codes.operator == "In" {
             errors.invalid(at(), *value, "must not be 0 for the In operator");
-        } else if !is_new {
+        }
+        if !is_new {
             errors.duplicate(at(), *value);
         }
     }
     if !codes.values.is_sorted() {
         errors.invalid(format!("{at}.values"), serde_json::json!(codes.values), "must be ordered");
     }
+}
+
+/// Upstream does not show the whole rule.
+fn unshown(at: &str, why: &str, errors: &mut ErrorList) {
+    errors.push("FieldValueInvalid", at, format!("Invalid value: {why}"));
 }
 
 fn success_policy(policy: &SuccessPolicy, completions: i32, at: &str, errors: &mut ErrorList) {
@@ -253,41 +253,35 @@ fn success_policy(policy: &SuccessPolicy, completions: i32, at: &str, errors: &m
     }
     for (index, rule) in policy.rules.iter().enumerate() {
         let at = format!("{at}.rules[{index}]");
-        let mut most = completions;
         if rule.succeeded_indexes.as_ref().is_some_and(|text| text.len() > LONGEST_INDEXES) {
             errors.too_long(format!("{at}.succeededIndexes"), LONGEST_INDEXES);
             continue;
         }
-        match rule.succeeded_indexes.as_deref().map(|text| (text, Indexes::parse(text, completions))) {
-            Some((text, Err(why))) => {
-                errors.invalid(
-                    format!("{at}.succeededIndexes"),
-                    text,
-                    format!("error parsing succeededIndexes: {why}"),
-                );
-            }
-            Some((_, Ok(indexes))) => most = indexes.count(),
-            None if rule.succeeded_count.is_none() => {
-                errors.required(&at, "at least one of succeededCount or succeededIndexes must be specified");
-            }
-            None => {}
+        let indexes = rule.succeeded_indexes.as_deref();
+        if indexes.is_none() && rule.succeeded_count.is_none() {
+            errors.required(&at, "at least one of succeededCount or succeededIndexes must be specified");
         }
-        match rule.succeeded_count {
-            Some(count) if count < 1 => {
-                errors.invalid(format!("{at}.succeededCount"), count, "must be greater than 0");
+        let named = indexes.map(|text| match Indexes::parse(text, completions) {
+            Ok(indexes) => indexes.count(),
+            Err(why) => {
+                let why = format!("error parsing succeededIndexes: {why}");
+                errors.invalid(format!("{at}.succeededIndexes"), text, why);
+                0
             }
-            Some(count) if count > most => {
-                let why = match rule.succeeded_indexes.is_some() {
-                    true => format!(
-                        "must be less than or equal to {most} (the number of indexes in the specified succeededIndexes field)"
-                    ),
-                    false => {
-                        format!("must be less than or equal to {most} (the number of specified completions)")
-                    }
-                };
-                errors.invalid(format!("{at}.succeededCount"), count, why);
-            }
-            _ => {}
+        });
+        let Some(count) = rule.succeeded_count else { continue };
+        let field = format!("{at}.succeededCount");
+        super::checks::not_negative(count.into(), &field, errors);
+        if count > completions {
+            let why =
+                format!("must be less than or equal to {completions} (the number of specified completions)");
+            errors.invalid(&field, count, why);
+        }
+        if let Some(named) = named.filter(|named| count > *named) {
+            let why = format!(
+                "must be less than or equal to {named} (the number of indexes in the specified succeededIndexes field)"
+            );
+            errors.invalid(&field, count, why);
         }
     }
 }

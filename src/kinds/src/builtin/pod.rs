@@ -3,7 +3,7 @@
 
 use super::{pod_columns, pod_defaults, pod_ephemeral, pod_resize, pod_validation, pod_warnings};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, pod as ask};
-use k8s_openapi::api::core::v1::{Pod, PodCondition, PodStatus};
+use k8s_openapi::api::core::v1::{Pod, PodCondition, PodIP, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 impl TypedKind for Pod {
@@ -66,6 +66,9 @@ impl TypedKind for Pod {
         {
             status.qos_class = before;
         }
+        if let Some(status) = &mut self.status {
+            agree_on_address(status);
+        }
     }
     fn generation_changes(&self, old: &Self) -> bool {
         self.spec != old.spec
@@ -100,6 +103,9 @@ impl TypedKind for Pod {
     }
     fn validate_subresource_update(&self, subresource: Subresource, old: &Self, errors: &mut ErrorList) {
         match (subresource, &self.spec, &old.spec) {
+            (Subresource::EphemeralContainers, ..) if ask::is_mirror(old) => {
+                errors.forbidden("", "static pods do not support ephemeral containers");
+            }
             (Subresource::EphemeralContainers, Some(new), Some(old)) => {
                 pod_ephemeral::validate_update(new, old, errors)
             }
@@ -126,6 +132,17 @@ impl TypedKind for Pod {
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         pod_columns::row(self, now)
     }
+}
+
+/// A pod's address stands twice. Who writes only one of them knows no other, and where they differ the older field counts, as in
+/// upstream's conversion.
+fn agree_on_address(status: &mut PodStatus) {
+    let one = status.pod_ip.take().filter(|ip| !ip.is_empty());
+    let first = status.pod_ips.as_ref().and_then(|ips| ips.first()).map(|first| first.ip.clone());
+    if let Some(ip) = one.as_ref().filter(|ip| first.as_ref() != Some(*ip)) {
+        status.pod_ips = Some(vec![PodIP { ip: ip.clone() }]);
+    }
+    status.pod_ip = one.or(first).filter(|ip| !ip.is_empty());
 }
 
 /// No scheduler looks at it before its gates are gone: the API server itself says so (upstream's

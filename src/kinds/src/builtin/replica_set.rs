@@ -49,6 +49,8 @@ impl TypedKind for ReplicaSet {
         ];
         counts(status.replicas, &each, "readyReplicas", errors);
         not_negative(status.observed_generation.unwrap_or(0), "status.observedGeneration", errors);
+        let terminating = status.terminating_replicas.unwrap_or(0).into();
+        not_negative(terminating, "status.terminatingReplicas", errors);
     }
     fn field(&self, path: &str) -> String {
         match path {

@@ -25,8 +25,6 @@ const IP_MODES: [&str; 2] = ["Proxy", "VIP"];
 /// which both lists have thousands: whatever carries out what the Service says makes the product of them.
 const MOST_COMBINATIONS: usize = 10_000;
 const LONGEST_AFFINITY: i32 = 86400; // a day
-/// A balancer that opens more of a firewall than it is told must not open this.
-const KUBELET_PORT: i32 = 10250;
 const ONLY_BALANCERS: &str = "may only be used when `type` is 'LoadBalancer'";
 const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 const TOPOLOGY_HINTS: &str = "service.kubernetes.io/topology-aware-hints";
@@ -113,12 +111,6 @@ fn topology(notes: Option<&BTreeMap<String, String>>, errors: &mut ErrorList) {
 }
 
 fn of_type(spec: &ServiceSpec, errors: &mut ErrorList) {
-    if text(&spec.type_) == "LoadBalancer" {
-        for (index, _) in list(&spec.ports).iter().enumerate().filter(|(_, port)| port.port == KUBELET_PORT) {
-            let why = format!("may not expose port {KUBELET_PORT} externally since it is used by kubelet");
-            errors.invalid(format_args!("spec.ports[{index}]"), KUBELET_PORT, why);
-        }
-    }
     match text(&spec.type_) {
         kind @ ("LoadBalancer" | "NodePort") if is_headless(spec) => {
             let why = format!("may not be set to 'None' for {kind} services");

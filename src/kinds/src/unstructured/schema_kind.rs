@@ -182,6 +182,9 @@ impl Strategy for Served {
     fn complete_stored(&self, object: &mut Value) {
         self.0.complete(object);
     }
+    fn replicas_path(&self) -> Option<Vec<&str>> {
+        self.0.scale.as_ref()?.wanted.fields()
+    }
 }
 
 impl Served {

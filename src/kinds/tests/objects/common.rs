@@ -38,6 +38,19 @@ pub fn faults(version: &Version, made: &dyn Instance) -> Vec<String> {
     told(errors)
 }
 
+/// What an update of the status is told; `patch` is merged into the old object.
+pub fn status_update(old: &Value, patch: &Value) -> Vec<String> {
+    let registry = kinds::all();
+    let version = version(&registry, old);
+    let mut object = old.clone();
+    merge(&mut object, patch);
+    let (before, mut new) = (defaulted(&version, old), defaulted(&version, &object));
+    Instance::prepare_status_update(&mut *new, &*before);
+    let mut errors = ErrorList::default();
+    new.validate_status_update(&*before, &mut errors);
+    told(errors)
+}
+
 pub fn told(errors: ErrorList) -> Vec<String> {
     errors.into_causes().into_iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect()
 }

@@ -3,6 +3,7 @@
 mod common;
 mod coverage;
 mod defaults;
+mod pod_status;
 mod updates;
 mod validation;
 mod warnings;

@@ -1,6 +1,6 @@
 //! What may become of an object and of its status, and what upstream says of the rest.
 
-use crate::common::{check, created, defaulted, merge, pod, told, version};
+use crate::common::{check, created, defaulted, merge, pod, status_update, told, version};
 use kinds::{ErrorList, Instance};
 use serde_json::{Value, json};
 
@@ -18,18 +18,6 @@ fn update(old: &Value, patch: &Value) -> Vec<String> {
     new.validate(&mut errors);
     new.validate_update(&*before, &mut errors);
     version.validate_version(&*new, Some(&*before), &mut errors);
-    told(errors)
-}
-
-fn status_update(old: &Value, patch: &Value) -> Vec<String> {
-    let registry = kinds::all();
-    let version = version(&registry, old);
-    let mut object = old.clone();
-    merge(&mut object, patch);
-    let (before, mut new) = (defaulted(&version, old), defaulted(&version, &object));
-    Instance::prepare_status_update(&mut *new, &*before);
-    let mut errors = ErrorList::default();
-    new.validate_status_update(&*before, &mut errors);
     told(errors)
 }
 
@@ -466,7 +454,7 @@ fn a_status_is_judged_by_itself() {
             "a pod's condition with a space",
             pod(&json!({})),
             json!({"status": {"conditions": [{"type": "a b", "status": "True"}]}}),
-            "metadata.conditions[0].Type: Invalid value",
+            "status.conditions[0].Type: Invalid value",
         ),
         (
             "a pod's address that is none",
@@ -512,6 +500,18 @@ fn a_status_is_judged_by_itself() {
             set.clone(),
             counts.clone(),
             "status.readyReplicas: Invalid value: 2: cannot be greater than status.replicas",
+        ),
+        (
+            "fewer than none that end",
+            set.clone(),
+            json!({"status": {"replicas": 1, "terminatingReplicas": -1}}),
+            "status.terminatingReplicas: Invalid value: -1: must be greater than or equal to 0",
+        ),
+        (
+            "a deployment: fewer than none that end",
+            of("Deployment", json!({"replicas": 1})),
+            json!({"status": {"terminatingReplicas": -1}}),
+            "status.terminatingReplicas: Invalid value: -1: must be greater than or equal to 0",
         ),
         (
             "a stateful set: more ready than there are",

@@ -18,7 +18,6 @@ mod trust_bundle;
 use crate::clock::after;
 use crate::csi::{self, CsiVolume};
 use crate::pod;
-use cri::mountinfo;
 use devices::{BlockVolume, Devices};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Pod, Volume};
@@ -32,6 +31,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use trees::mountinfo;
 
 /// Below it is an empty directory for each volume behind a claim that the pod has.
 const CLAIMED: &str = "monopod~claim";

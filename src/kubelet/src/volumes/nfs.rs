@@ -216,7 +216,7 @@ pub async fn abort(pod_dir: &Path) {
 /// In mounts of this thread alone: an export that is unmounted along is still where the next one is aborted from.
 fn abort_apart(pod_dir: &Path) -> io::Result<()> {
     let Ok(below) = pod_dir.join("volumes").join(PLUGIN).canonicalize() else { return Ok(()) };
-    let mut targets = cri::mountinfo::targets()?;
+    let mut targets = trees::mountinfo::targets()?;
     targets.retain(|target| target.starts_with(&below));
     if targets.is_empty() {
         return Ok(());

@@ -1,8 +1,8 @@
-//! Patterns of schemas. A definition may have thousands, of which most are never asked: each is compiled when it is first asked, and all
+//! Patterns of schemas and of expressions. A definition may have thousands, of which most are never asked: each is compiled when it is first asked, and all
 //! that is kept of them takes no more than [`ROOM`] has. Whoever may write definitions, and objects to go with them, could fill the memory
 //! otherwise.
 
-use super::{LARGEST, Pattern, translate};
+use super::{LARGEST, Pattern, refusal, translate};
 use std::fmt::{self, Display, Formatter};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -38,8 +38,15 @@ impl Room {
 #[derive(Debug, Clone)]
 pub struct KeptPattern {
     source: Arc<str>,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
     /// `None`: it is too large.
-    kept: Arc<OnceLock<Option<Kept>>>,
+    kept: OnceLock<Option<Kept>>,
+    /// Whether it is not, where somebody has asked.
+    fits: OnceLock<bool>,
 }
 
 #[derive(Debug)]
@@ -61,7 +68,7 @@ impl KeptPattern {
     /// As [`Pattern::compile`], but for the size.
     pub fn of_stored(source: &str) -> Result<Self, String> {
         translate(source)?;
-        Ok(KeptPattern { source: source.into(), kept: Arc::default() })
+        Ok(KeptPattern { source: source.into(), state: Arc::default() })
     }
 
     /// With the bytes that it is compiled to, at the most.
@@ -70,29 +77,45 @@ impl KeptPattern {
     /// As [`Pattern::compile`].
     pub fn measured(source: &str) -> Result<(Self, usize), String> {
         let pattern = compile(source)?;
-        Ok((KeptPattern { source: source.into(), kept: Arc::default() }, pattern.bound()))
+        Ok((KeptPattern { source: source.into(), state: Arc::default() }, pattern.bound()))
+    }
+
+    /// That it is not too large, which is found out once: for who is about to accept it.
+    ///
+    /// # Errors
+    /// As [`Pattern::compile`].
+    pub fn fits(&self) -> Result<(), String> {
+        match self.state.fits.get_or_init(|| compile(&self.source).is_ok()) {
+            true => Ok(()),
+            false => Err(refusal("expression too large", &self.source)),
+        }
     }
 
     /// Whether it is found anywhere in the text. One that is too large is in none.
     pub fn is_match(&self, text: &str) -> bool {
-        self.is_match_in(&ROOM, text)
+        self.matched(text).0
     }
 
-    /// Where there is no room it is compiled for this once.
-    fn is_match_in(&self, room: &'static Room, text: &str) -> bool {
-        if let Some(known) = self.kept.get() {
-            return known.as_ref().is_some_and(|kept| kept.pattern.is_match(text));
+    /// The same, and of how many bytes a pattern was compiled for this once, as there is no room to keep it.
+    pub fn matched(&self, text: &str) -> (bool, usize) {
+        self.matched_in(&ROOM, text)
+    }
+
+    fn matched_in(&self, room: &'static Room, text: &str) -> (bool, usize) {
+        if let Some(known) = self.state.kept.get() {
+            return (known.as_ref().is_some_and(|kept| kept.pattern.is_match(text)), 0);
         }
         let Ok(pattern) = compile(&self.source) else {
-            let _ = self.kept.set(None);
-            return false;
+            let _ = self.state.kept.set(None);
+            return (false, 0);
         };
         let is_match = pattern.is_match(text);
-        if room.take(&pattern) {
-            // where two come at once one is dropped, and counted no more
-            let _ = self.kept.set(Some(Kept { pattern, room }));
+        if !room.take(&pattern) {
+            return (is_match, pattern.bound());
         }
-        is_match
+        // where two come at once one is dropped, and counted no more
+        let _ = self.state.kept.set(Some(Kept { pattern, room }));
+        (is_match, 0)
     }
 
     /// As it was written.
@@ -128,11 +151,13 @@ mod tests {
         static SMALL: Room = Room::new(3 * SIZES[0]);
         let patterns: Vec<KeptPattern> =
             (0..5).map(|number| KeptPattern::of_stored(&format!("^a{number}$")).unwrap()).collect();
-        let kept = || patterns.iter().filter(|pattern| pattern.kept.get().is_some()).count();
+        let kept = || patterns.iter().filter(|pattern| pattern.state.kept.get().is_some()).count();
         assert_eq!(kept(), 0, "none is compiled before it is asked");
         for (number, pattern) in patterns.iter().enumerate() {
-            assert!(pattern.is_match_in(&SMALL, &format!("a{number}")), "{number}");
-            assert!(!pattern.is_match_in(&SMALL, "a"), "{number}");
+            // the first three are kept
+            let compiled = if number < 3 { 0 } else { SIZES[0] };
+            assert_eq!(pattern.matched_in(&SMALL, &format!("a{number}")), (true, compiled), "{number}");
+            assert_eq!(pattern.matched_in(&SMALL, "a"), (false, compiled), "{number}");
         }
         assert_eq!(kept(), 3);
         drop(patterns);
@@ -145,5 +170,9 @@ mod tests {
         let (_, large) = KeptPattern::measured("\\p{L}{20}").unwrap();
         assert!(small == SIZES[0] && large > small, "{small} {large}");
         assert!(KeptPattern::measured("(a").is_err());
+        assert_eq!(KeptPattern::of_stored("^[a-z]+$").unwrap().fits(), Ok(()));
+        let long = format!("[{}]", "\\pL".repeat(2000));
+        let why = KeptPattern::of_stored(&long).unwrap().fits().unwrap_err();
+        assert!(why.starts_with("error parsing regexp: expression too large: `[\\pL"), "{why}");
     }
 }

@@ -24,7 +24,7 @@ fn a_spec_is_refused_in_upstreams_words() {
         (
             "a mode that there is not",
             json!({"completionMode": "x"}),
-            "spec.completionMode: Unsupported value: \"x\": supported values: \"Indexed\", \"NonIndexed\"",
+            "spec.completionMode: Unsupported value: \"x\": supported values: \"NonIndexed\", \"Indexed\"",
         ),
         (
             "indexed without a count",
@@ -76,6 +76,12 @@ fn a_spec_is_refused_in_upstreams_words() {
             json!({"managedBy": "x"}),
             "spec.managedBy: Invalid value: \"x\": must be a domain-prefixed path (such as \"acme.io/foo\")",
         ),
+        ("a manager without a name", json!({"managedBy": ""}), "spec.managedBy: Required value"),
+        (
+            "a manager of no domain",
+            json!({"managedBy": "acme.io/a b"}),
+            "spec.managedBy: Invalid value: \"a b\": Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')",
+        ),
         (
             "replaced",
             json!({"podReplacementPolicy": "x"}),
@@ -95,12 +101,42 @@ fn a_spec_is_refused_in_upstreams_words() {
         (
             "neither",
             rules(json!({"action": "Ignore"})),
-            "spec.podFailurePolicy.rules[0]: Invalid value: {\"action\":\"Ignore\"}: specifying one of OnExitCodes and OnPodConditions is required",
+            "spec.podFailurePolicy.rules[0]: Invalid value: specifying one of OnExitCodes and OnPodConditions is required",
         ),
         (
             "an index of no limit",
             rules(json!({"action": "FailIndex", "onPodConditions": [{"type": "X", "status": "True"}]})),
             "spec.podFailurePolicy.rules[0].action: Invalid value: \"FailIndex\": requires the backoffLimitPerIndex to be set",
+        ),
+        (
+            "both",
+            rules(
+                json!({"action": "Ignore", "onExitCodes": {"operator": "In", "values": [1]}, "onPodConditions": [{"type": "X"}]}),
+            ),
+            "spec.podFailurePolicy.rules[0]: Invalid value: specifying both OnExitCodes and OnPodConditions is not supported",
+        ),
+        (
+            "no operator",
+            on_exit(json!([0]), ""),
+            "spec.podFailurePolicy.rules[0].onExitCodes.operator: Required value: valid values: [\"In\" \"NotIn\"]",
+        ),
+        (
+            "failures of no index",
+            json!({"backoffLimitPerIndex": 1, "maxFailedIndexes": 1}),
+            "spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion mode; \
+             spec.maxFailedIndexes: Invalid value: 1: requires indexed completion mode",
+        ),
+        (
+            "success of more than are named",
+            success(json!({"succeededIndexes": "0-1", "succeededCount": 4})),
+            "spec.successPolicy.rules[0].succeededCount: Invalid value: 4: must be less than or equal to 3 (the number of specified \
+             completions); spec.successPolicy.rules[0].succeededCount: Invalid value: 4: must be less than or equal to 2 (the number of \
+             indexes in the specified succeededIndexes field)",
+        ),
+        (
+            "success of less than none",
+            success(json!({"succeededCount": -1})),
+            "spec.successPolicy.rules[0].succeededCount: Invalid value: -1: must be greater than or equal to 0",
         ),
         ("success of some", success(json!({"succeededIndexes": "0-1", "succeededCount": 1})), ""),
         (
@@ -123,6 +159,29 @@ fn a_spec_is_refused_in_upstreams_words() {
         let mut given = json!({
             "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}},
         });
+        given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let mut spec: JobSpec = serde_json::from_value(given).unwrap();
+        super::super::job::spec_defaults(&mut spec);
+        let mut errors = ErrorList::default();
+        super::spec(&spec, "spec", &mut errors);
+        let said: Vec<String> =
+            errors.into_causes().into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
+        assert_eq!(said.join("; "), want, "{name}");
+    }
+}
+
+#[test]
+fn a_limit_of_each_index_bears_pods_that_restart_and_a_failure_policy_does_not() {
+    let policy = json!({"rules": [{"action": "Ignore", "onPodConditions": [{"type": "X"}]}]});
+    for (name, more, want) in [
+        ("a limit", json!({"completionMode": "Indexed", "completions": 3, "backoffLimitPerIndex": 1}), ""),
+        (
+            "a policy",
+            json!({"podFailurePolicy": policy}),
+            "spec.template.spec.restartPolicy: Invalid value: \"OnFailure\": only \"Never\" is supported when podFailurePolicy is specified",
+        ),
+    ] {
+        let mut given = json!({"template": {"spec": {"restartPolicy": "OnFailure", "containers": [{"name": "c", "image": "i"}]}}});
         given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let mut spec: JobSpec = serde_json::from_value(given).unwrap();
         super::super::job::spec_defaults(&mut spec);

@@ -5,6 +5,7 @@
 mod affinity;
 mod annotations;
 mod bounds;
+mod container_status;
 mod containers;
 mod downward;
 mod env;

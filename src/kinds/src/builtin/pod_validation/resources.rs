@@ -65,8 +65,11 @@ pub(super) fn of_container(
 /// KEP-2837.
 pub(super) fn of_pod(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     let Some(given) = &spec.resources else { return };
+    if spec.os.as_ref().is_some_and(|os| os.name == "windows") {
+        return errors.forbidden(at, "may not be set for a windows pod");
+    }
     if given.claims.is_some() {
-        errors.forbidden(format_args!("{at}.claims"), "claims cannot be set for Resources at pod-level");
+        errors.forbidden(format_args!("{at}.claims"), "claims may not be set for Resources at pod-level");
     }
     requirements(given, pod_resource, at, errors);
     for (name, sum) in crate::pod::requests_of_containers(spec) {
@@ -76,6 +79,19 @@ pub(super) fn of_pod(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
                 format_args!("{at}.requests[{name}]"),
                 asked.to_string(),
                 format_args!("must be greater than or equal to aggregate container requests of {sum}"),
+            );
+        }
+    }
+    // nothing of them is lent: what the containers may have the pod must
+    for (name, sum) in
+        crate::pod::limits_of_containers(spec).into_iter().filter(|(name, _)| is_huge_page(name))
+    {
+        let most = crate::pod::quantity(given.limits.as_ref(), &name);
+        if let Some(most) = most.filter(|most| sum > *most) {
+            errors.invalid(
+                format_args!("{at}.limits[{name}]"),
+                most.to_string(),
+                format_args!("must be greater than or equal to aggregate container limits of {sum}"),
             );
         }
     }
@@ -317,6 +333,32 @@ pub(super) fn resize_policies(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn of_a_pod_as_a_whole() {
+        let huge = |most: &str| json!({"limits": {"cpu": "1", "hugepages-2Mi": most}});
+        for (name, os, whole, want) in [
+            ("enough", "linux", huge("4Mi"), ""),
+            (
+                "fewer pages than the containers'",
+                "linux",
+                huge("2Mi"),
+                "limits[hugepages-2Mi]: Invalid value: \"2Mi\": must be greater than or equal to aggregate container limits of",
+            ),
+            ("of Windows", "windows", huge("4Mi"), "resources: Forbidden: may not be set for a windows pod"),
+            ("claims", "linux", json!({"claims": [{"name": "g"}]}), "claims may not be set for Resources"),
+        ] {
+            let container = json!({"name": "c", "resources": huge("2Mi")});
+            let spec = json!({"os": {"name": os}, "resources": whole, "containers": [container, container]});
+            let mut errors = ErrorList::default();
+            of_pod(&serde_json::from_value(spec).unwrap(), "spec.resources", &mut errors);
+            let told: Vec<_> =
+                errors.into_causes().into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
+            let told = told.join("; ");
+            assert!(if want.is_empty() { told.is_empty() } else { told.contains(want) }, "{name}: {told}");
+        }
+    }
 
     #[test]
     fn claims_are_told_apart_by_name_and_part() {

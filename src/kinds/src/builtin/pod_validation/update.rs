@@ -40,7 +40,8 @@ pub(in super::super) fn update(new: &Pod, old: &Pod, errors: &mut ErrorList) {
     the_rest_stays(new, old, errors);
 }
 
-fn annotations(new: &Pod, old: &Pod, errors: &mut ErrorList) {
+/// Annotations that stay what they are.
+pub(super) fn annotations(new: &Pod, old: &Pod, errors: &mut ErrorList) {
     let none = Default::default();
     let (new, old) = (
         new.metadata.annotations.as_ref().unwrap_or(&none),
