@@ -477,7 +477,7 @@ impl Selection {
         if let Some(recent) = &self.recent {
             let known = recent.of(&self.version, object);
             let value = |r: &FieldRequirement| known.iter().find(|(path, _)| *path == r.field);
-            let is_so = |r: &FieldRequirement| value(r).map_or("", |(_, value)| value) == r.value;
+            let is_so = |r: &FieldRequirement| value(r).map_or("", |(_, value)| value.as_str()) == r.value;
             return self.fields.iter().all(|r| is_so(r) == r.equal);
         }
         let decoded = self.version.decode_stored(object).ok();

@@ -4,7 +4,7 @@ use crate::builtin::names;
 use crate::managed_fields::validate_managed_fields;
 use crate::{ErrorList, Scope, Version};
 use api::ObjectKey;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 const ANNOTATIONS_MAX: usize = 256 * 1024; // bytes, all keys and values together
@@ -131,6 +131,15 @@ pub(crate) fn annotations(
 /// They fill what a message shows of a value: all of them once more for each of them would be hours of work.
 const OWNERS_SHOWN: usize = 32;
 
+/// Written where it is told.
+struct Shown<'o>(&'o [OwnerReference]);
+
+impl From<Shown<'_>> for serde_json::Value {
+    fn from(Shown(owners): Shown<'_>) -> Self {
+        serde_json::json!(owners)
+    }
+}
+
 fn owners(meta: &ObjectMeta, errors: &mut ErrorList) {
     let field = "metadata.ownerReferences";
     let owners = meta.owner_references.as_deref().unwrap_or_default();
@@ -153,10 +162,9 @@ fn owners(meta: &ObjectMeta, errors: &mut ErrorList) {
         if owner.controller == Some(true) {
             let this = format!("{}/{}", owner.kind, owner.name);
             if let Some(first) = &controller {
-                let shown = serde_json::json!(&owners[..owners.len().min(OWNERS_SHOWN)]);
                 errors.invalid(
                     field,
-                    shown,
+                    Shown(&owners[..owners.len().min(OWNERS_SHOWN)]),
                     format_args!(
                         "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"
                     ),
@@ -184,7 +192,6 @@ pub fn validate_meta_update(new: &ObjectMeta, old: &ObjectMeta, errors: &mut Err
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
     #[test]
     fn finalizers_that_another_may_have_chosen_too_are_told_once() {
