@@ -1,7 +1,7 @@
 //! How components read and write: [`Client`] is the cluster as one actor sees it, [`Api`] the objects of one kind. Both go the way
 //! of an HTTP request, with the same checks, but for the socket.
 
-use crate::informer::typed;
+use crate::cache::typed;
 use crate::{Actor, Cluster, DeleteOptions, ListParams, Target, Verb, WriteOptions, unless_gone};
 use ::api::{LabelSelector, ObjectKey, Status};
 use kinds::{Instance, Subresource, TypedKind, Version};

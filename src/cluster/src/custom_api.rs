@@ -1,6 +1,6 @@
 //! Custom resources that a component acts upon, as its own types.
 
-use crate::informer::typed;
+use crate::cache::typed;
 use crate::{Client, DeleteOptions, Target, Verb, WriteOptions, unless_gone};
 use ::api::{Object, ObjectKey, Reason, Status};
 use kinds::{CustomKind, FieldValidation, Instance, Subresource, Version};

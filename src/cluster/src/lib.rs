@@ -17,6 +17,7 @@ mod authorize;
 mod binding;
 mod bootstrap;
 mod bootstrap_tokens;
+mod cache;
 mod cache_index;
 mod clock;
 mod controller;
