@@ -41,6 +41,7 @@ fn begin() -> Result<Role> {
     sys::close_from(3);
     // it was started by a descriptor, whose number would be its name in `ps`
     let _ = prctl::set_name(c"monopod");
+    sys::look_up_users_in_files().because("choose where users are looked up")?;
     let config = read_config()?;
     // a fork takes only the calling thread along, and the locks of the others stay locked in it for ever
     if fs::read_dir("/proc/self/task").because("list threads")?.count() != 1 {

@@ -16,6 +16,18 @@ fn path(path: &Path) -> Result<CString, Errno> {
     cstring(path.as_os_str().as_encoded_bytes())
 }
 
+/// From now on the C library looks up users and groups in files alone. Other than that it loads the modules that
+/// `/etc/nsswitch.conf` names, which is the image's in a process that has changed its root for the container's.
+pub(crate) fn look_up_users_in_files() -> Result<(), Errno> {
+    unsafe extern "C" {
+        fn __nss_configure_lookup(database: *const libc::c_char, services: *const libc::c_char) -> libc::c_int;
+    }
+    [c"passwd", c"group"].into_iter().try_for_each(|database| {
+        // SAFETY: both texts live as long as the program, and nobody looks anything up at the same time.
+        Errno::result(unsafe { __nss_configure_lookup(database.as_ptr(), c"files".as_ptr()) }).map(drop)
+    })
+}
+
 /// Closes every descriptor from 3 on that is not in `keep`.
 pub(crate) fn close_all_but(keep: &mut [RawFd]) {
     keep.sort_unstable();
@@ -278,6 +290,12 @@ mod tests {
 
     /// Numbers that no other test gets: the kernel gives the lowest that are free.
     const FIRST: RawFd = 900;
+
+    #[test]
+    fn the_c_library_takes_files_for_users_and_groups() {
+        assert_eq!(look_up_users_in_files(), Ok(()));
+        assert_eq!(nix::unistd::User::from_uid(0.into()).unwrap().unwrap().name, "root");
+    }
 
     #[test]
     fn descriptors_are_closed_where_no_call_closes_them_all() {

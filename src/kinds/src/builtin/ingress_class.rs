@@ -1,6 +1,6 @@
 //! IngressClasses: which controller serves the Ingresses that name the class. Who the controller is stays as it was made.
 
-use super::checks::{immutable, judged, required, text};
+use super::checks::{domain_prefixed_path, immutable, judged, required, text};
 use super::{fill, name_of, names};
 use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use k8s_openapi::api::networking::v1::{IngressClass, IngressClassParametersReference};

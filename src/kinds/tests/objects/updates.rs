@@ -1,7 +1,7 @@
 //! What may become of an object and of its status, and what upstream says of the rest.
 
 use crate::common::{check, created, defaulted, merge, pod, status_update, told, version};
-use kinds::{ErrorList, Instance};
+use kinds::ErrorList;
 use serde_json::{Value, json};
 
 /// What an update of the whole object is told; `patch` is merged into the old one.
