@@ -2,7 +2,7 @@
 
 use crate::endpoint_settings::{Endpoints, in_order};
 use crate::files;
-use crate::model::{Config, EndpointConfig, HostConfig};
+use crate::model::{Config, EndpointConfig, HostConfig, PortMap};
 use cri::{ContainerId, ExecSession, SandboxId};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -31,7 +31,11 @@ pub(crate) struct Record {
     pub(crate) image: String,
     /// With what the image says filled in.
     pub(crate) config: Config,
+    /// With a number for each port that is published.
     pub(crate) host: HostConfig,
+    /// The ports as the client asked for them, which inspect shows; not of containers of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) asked_ports: Option<PortMap>,
     pub(crate) networks: BTreeMap<String, EndpointConfig>,
     pub(crate) mounts: Vec<Mounted>,
     pub(crate) state: State,
@@ -370,6 +374,7 @@ pub(crate) mod tests {
             image: "sha256:1".to_owned(),
             config: Config::default(),
             host: HostConfig::default(),
+            asked_ports: None,
             networks: BTreeMap::new(),
             mounts: Vec::new(),
             state: State::Created,
