@@ -310,6 +310,22 @@ def health_is_watched(client):
 
 
 @check
+def a_restart_is_no_end_to_who_looks(client):
+    # as compose looks, which otherwise ends an `up` whose last container was restarted
+    with container(client) as box:
+        seen = {}
+        with contextlib.closing(client.events(decode=True, filters={"container": box.id})) as stream:
+            again = threading.Thread(target=lambda: box.restart(timeout=0))
+            again.start()
+            for event in stream:
+                seen[event["Action"]] = client.api.inspect_container(box.id)["State"]["Running"]
+                if event["Action"] == "restart":
+                    break
+            again.join()
+        assert seen["die"] and seen["stop"] and seen["start"] and seen["restart"], seen
+
+
+@check
 def events_are_told(client):
     seen, ready = [], threading.Event()
     label = name("watched")
