@@ -323,6 +323,8 @@ def a_restart_is_no_end_to_who_looks(client):
                     break
             again.join()
         assert seen["die"] and seen["stop"] and seen["start"] and seen["restart"], seen
+        # a container's events are not those of its networks
+        assert "disconnect" not in seen and "connect" not in seen, seen
 
 
 @check
