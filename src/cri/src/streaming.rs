@@ -35,6 +35,8 @@ pub struct ExecConfig {
     pub env: Vec<(String, String)>,
     pub working_dir: Option<String>,
     pub user: Option<String>,
+    /// More groups of that user, by name or number, as [`crate::ContainerConfig::group_names`] are of the container's own.
+    pub group_names: Vec<String>,
     pub privileged: bool,
     pub terminal_size: Option<(u16, u16)>,
 }

@@ -48,6 +48,7 @@ impl Engine {
         }
         let (id, name) = (new_id(), self.new_name(name)?);
         let _alone = publish::has_range(&host).then(|| self.ranges.lock());
+        let asked_ports = Some(host.port_bindings.clone());
         self.complete(&id, &mut config, &mut host)?;
         self.check_links(&host)?;
         let networks = self.networks_of(&host.network_mode, asked.networking_config.endpoints_config)?;
@@ -65,6 +66,7 @@ impl Engine {
             name,
             config,
             host,
+            asked_ports,
             networks,
             mounts,
         };

@@ -108,7 +108,7 @@ impl From<BuildError> for ApiError {
         match error {
             BuildError::Image(error) => error.into(),
             BuildError::Runtime(error) => error.into(),
-            BuildError::Parse { .. } => ApiError::bad(error),
+            BuildError::Parse { .. } | BuildError::NoTarget(_) => ApiError::bad(error),
             _ => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error),
         }
     }
@@ -118,6 +118,13 @@ impl From<BuildError> for ApiError {
 mod tests {
     use super::*;
     use image::ImageRef;
+
+    #[test]
+    fn a_target_that_is_not_there_is_the_client_s_fault() {
+        let refusal = ApiError::from(BuildError::NoTarget("none".to_owned()));
+        let want = (400, "target stage \"none\" could not be found");
+        assert_eq!((refusal.status.as_u16(), refusal.message.as_str()), want);
+    }
 
     #[test]
     fn what_is_wrong_with_a_name() {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
-use tokio::sync::mpsc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
 
 /// As many that have ended can be asked for their exit code.
 const REMEMBERED: usize = 512;
@@ -45,7 +46,8 @@ pub(crate) struct Exec {
     pub(crate) stage: Mutex<Stage>,
     /// Its process', as the host numbers it; zero before there is one.
     pub(crate) pid: AtomicI32,
-    pub(crate) window: Mutex<Option<mpsc::Sender<TerminalSize>>>,
+    /// Its terminal's, while it has one; told whenever the process comes or goes.
+    pub(crate) window: watch::Sender<Option<mpsc::Sender<TerminalSize>>>,
 }
 
 impl Exec {
@@ -62,6 +64,27 @@ impl Exec {
             Stage::Ended(_) => "has already run",
         };
         Err(ApiError::conflict(format_args!("error: exec command {} {how}", self.id)))
+    }
+
+    /// Its window, as soon as there is one: clients tell the size right after the start, before the process is there.
+    /// `None` where it has no terminal, or has ended.
+    ///
+    /// # Errors
+    /// Nobody has started it by then.
+    pub(crate) async fn terminal(&self, patience: Duration) -> Result<Option<mpsc::Sender<TerminalSize>>> {
+        if !self.wanted.tty {
+            return Ok(None);
+        }
+        let mut window = self.window.subscribe();
+        let is_settled = window.wait_for(|w| w.is_some() || matches!(*self.stage.lock(), Stage::Ended(_)));
+        let settled = tokio::time::timeout(patience, is_settled).await;
+        match settled {
+            Ok(settled) => Ok(settled.ok().and_then(|window| window.clone())),
+            Err(_) => Err(ApiError::failed(
+                format_args!("resize exec {}", self.id),
+                "timeout waiting for exec session ready",
+            )),
+        }
     }
 }
 
@@ -97,5 +120,47 @@ impl Execs {
         let runs =
             |exec: &Exec| *exec.stage.lock() == Stage::Running && exec.container.see(|r| r.id == container);
         all.1.iter().filter(|id| all.0.get(*id).is_some_and(|exec| runs(exec))).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tests::record;
+
+    fn exec(tty: bool, stage: Stage) -> Exec {
+        Exec {
+            id: "e".to_owned(),
+            container: Arc::new(Container::new(record("web"), "/none".into(), None)),
+            wanted: ExecWanted { tty, ..ExecWanted::default() },
+            stage: Mutex::new(stage),
+            pid: AtomicI32::new(0),
+            window: watch::Sender::new(None),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_size_waits_for_the_process() {
+        let (window, _kept) = mpsc::channel(1);
+        let running = exec(true, Stage::Running);
+        let come = async {
+            tokio::task::yield_now().await;
+            running.window.send_replace(Some(window));
+        };
+        let (found, ()) = tokio::join!(running.terminal(Duration::from_secs(60)), come);
+        assert!(found.unwrap().is_some());
+
+        let failing = exec(true, Stage::Running);
+        let fail = async {
+            tokio::task::yield_now().await;
+            *failing.stage.lock() = Stage::Ended(127);
+            failing.window.send_replace(None);
+        };
+        let (found, ()) = tokio::join!(failing.terminal(Duration::from_secs(60)), fail);
+        assert!(found.unwrap().is_none());
+
+        assert!(exec(false, Stage::Running).terminal(Duration::from_secs(60)).await.unwrap().is_none());
+        assert!(exec(true, Stage::Ended(0)).terminal(Duration::from_secs(60)).await.unwrap().is_none());
+        assert!(exec(true, Stage::Made).terminal(Duration::from_millis(1)).await.is_err());
     }
 }

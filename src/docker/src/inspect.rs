@@ -129,6 +129,10 @@ fn host_config(record: &Record, links: &[String]) -> Value {
         if record.host.restart_policy.name.is_empty() {
             map.insert("RestartPolicy".to_owned(), json!({"Name": "no", "MaximumRetryCount": 0}));
         }
+        // Ansible compares these with its own, and would make the container anew each time
+        if let Some(asked) = &record.asked_ports {
+            map.insert("PortBindings".to_owned(), json!(asked));
+        }
         if !record.host.links.is_empty() {
             map.insert("Links".to_owned(), json!(links));
         }
@@ -286,7 +290,7 @@ fn lasting(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::PortBinding;
+    use crate::model::{PortBinding, PortMap};
     use crate::record::tests::{end, record, run};
 
     fn around<'a>() -> Around<'a> {
@@ -333,6 +337,42 @@ mod tests {
         assert_eq!(inspect(&web, &around())["State"]["ExitCode"], 3);
         web.config.cmd = Some(["sh", "-c", "exit 3"].map(str::to_owned).to_vec());
         assert_eq!(summary(&web, &around(), now)["Command"], "sh -c 'exit 3'");
+    }
+
+    #[test]
+    fn ports_are_shown_as_they_were_asked_for_and_as_they_are() {
+        let at = |port: &str| -> PortMap {
+            let binding = PortBinding { host_port: port.into(), ..Default::default() };
+            [("80/tcp".into(), Some(vec![binding]))].into()
+        };
+        let mut web = record("web");
+        web.host.port_bindings = at("9100");
+        let bindings = |web: &Record| inspect(web, &around())["HostConfig"]["PortBindings"].clone();
+        assert_eq!(bindings(&web)["80/tcp"][0]["HostPort"], "9100", "a record of an older version");
+        web.asked_ports = Some(at("9100-9110"));
+        assert_eq!(bindings(&web)["80/tcp"][0]["HostPort"], "9100-9110");
+        run(&mut web, Some("10.0.0.2".parse().unwrap()));
+        let shown = inspect(&web, &around());
+        assert_eq!(shown["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"], "9100");
+    }
+
+    #[test]
+    fn options_of_a_mount_that_say_nothing_are_left_out() {
+        let said = json!([
+            {"Type": "volume", "Source": "data", "Target": "/d", "ReadOnly": true,
+                "VolumeOptions": {"NoCopy": true, "Labels": {"x": "y"}, "DriverConfig": null}},
+            {"Type": "bind", "Source": "/s", "Target": "/b", "BindOptions": {"Propagation": "rslave"}},
+            {"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {"SizeBytes": 4096}},
+        ]);
+        let mut web = record("web");
+        web.host.mounts = serde_json::from_value(said).unwrap();
+        let want = json!([
+            {"Type": "volume", "Source": "data", "Target": "/d", "ReadOnly": true,
+                "VolumeOptions": {"NoCopy": true, "Labels": {"x": "y"}}},
+            {"Type": "bind", "Source": "/s", "Target": "/b", "BindOptions": {"Propagation": "rslave"}},
+            {"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {"SizeBytes": 4096}},
+        ]);
+        assert_eq!(inspect(&web, &around())["HostConfig"]["Mounts"], want);
     }
 
     /// Without these the CLI stops with a panic.

@@ -14,6 +14,11 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// Go leaves out of a mount's options what says nothing, and clients look into what is there: Ansible's into a `DriverConfig`.
+fn is_empty<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// The body of `POST /containers/create`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -177,8 +182,10 @@ pub(crate) struct DeviceMapping {
 pub(crate) struct MountSpec {
     #[serde(rename = "Type")]
     pub(crate) kind: String,
+    #[serde(skip_serializing_if = "is_empty")]
     pub(crate) source: String,
     pub(crate) target: String,
+    #[serde(skip_serializing_if = "is_empty")]
     pub(crate) read_only: bool,
     /// Only what belongs to the kind may be said.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,41 +203,52 @@ pub(crate) struct MountSpec {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct BindOptions {
+    #[serde(skip_serializing_if = "is_empty")]
     pub(crate) propagation: String,
+    #[serde(skip_serializing_if = "is_empty")]
     pub(crate) create_mountpoint: bool,
+    #[serde(skip_serializing_if = "is_empty")]
     pub(crate) non_recursive: bool,
     /// What is mounted below stays writable.
+    #[serde(skip_serializing_if = "is_empty")]
     pub(crate) read_only_non_recursive: bool,
     /// Fails where that can not be.
+    #[serde(skip_serializing_if = "is_empty")]
     pub(crate) read_only_force_recursive: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct VolumeOptions {
+    #[serde(skip_serializing_if = "is_empty")]
     pub(crate) no_copy: bool,
-    #[serde(deserialize_with = "null_is_empty")]
+    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "is_empty")]
     pub(crate) labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "is_empty")]
     pub(crate) subpath: String,
+    #[serde(skip_serializing_if = "is_empty")]
     pub(crate) driver_config: Option<DriverConfig>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct DriverConfig {
+    #[serde(skip_serializing_if = "is_empty")]
     pub(crate) name: String,
-    #[serde(deserialize_with = "null_is_empty")]
+    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "is_empty")]
     pub(crate) options: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct TmpfsOptions {
+    #[serde(skip_serializing_if = "is_empty")]
     pub(crate) size_bytes: u64,
     /// Permission bits; zero is: nothing said.
+    #[serde(skip_serializing_if = "is_empty")]
     pub(crate) mode: u32,
     /// `[["exec"], ["uid", "5"]]`
-    #[serde(deserialize_with = "null_is_empty")]
+    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "is_empty")]
     pub(crate) options: Vec<Vec<String>>,
 }
 
@@ -260,6 +278,9 @@ pub(crate) struct ThrottleDevice {
     pub(crate) rate: u64,
 }
 
+/// Where ports of the container, as `80/tcp`, are published.
+pub(crate) type PortMap = BTreeMap<String, Option<Vec<PortBinding>>>;
+
 /// `HostConfig`: how it runs on this machine.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -272,7 +293,7 @@ pub(crate) struct HostConfig {
     pub(crate) tmpfs: BTreeMap<String, String>,
     pub(crate) network_mode: String,
     #[serde(deserialize_with = "null_is_empty")]
-    pub(crate) port_bindings: BTreeMap<String, Option<Vec<PortBinding>>>,
+    pub(crate) port_bindings: PortMap,
     pub(crate) publish_all_ports: bool,
     #[serde(deserialize_with = "null_is_empty")]
     pub(crate) restart_policy: RestartPolicy,

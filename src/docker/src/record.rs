@@ -2,7 +2,7 @@
 
 use crate::endpoint_settings::{Endpoints, in_order};
 use crate::files;
-use crate::model::{Config, EndpointConfig, HostConfig};
+use crate::model::{Config, EndpointConfig, HostConfig, PortMap};
 use cri::{ContainerId, ExecSession, SandboxId};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// On every sandbox that is Docker's; its value is the container's id.
@@ -31,7 +32,11 @@ pub(crate) struct Record {
     pub(crate) image: String,
     /// With what the image says filled in.
     pub(crate) config: Config,
+    /// With a number for each port that is published.
     pub(crate) host: HostConfig,
+    /// The ports as the client asked for them, which inspect shows; not of containers of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) asked_ports: Option<PortMap>,
     pub(crate) networks: BTreeMap<String, EndpointConfig>,
     pub(crate) mounts: Vec<Mounted>,
     pub(crate) state: State,
@@ -243,7 +248,7 @@ pub(crate) struct Container {
     /// Its image and those that it mounts stay as long; without those that are gone from the store.
     pub(crate) holds: Mutex<Vec<image::Lease>>,
     /// Those in the middle of a restart: `--rm` is not for an end that they made.
-    restarts: AtomicUsize,
+    restarts: watch::Sender<usize>,
     /// It is being removed: nothing of it is written any more.
     gone: AtomicBool,
     /// Clients that its output is on the way to.
@@ -255,7 +260,7 @@ pub(crate) struct Restart<'a>(&'a Container);
 
 impl Drop for Restart<'_> {
     fn drop(&mut self) {
-        self.0.restarts.fetch_sub(1, Ordering::SeqCst);
+        self.0.restarts.send_modify(|count| *count -= 1);
     }
 }
 
@@ -277,20 +282,33 @@ impl Container {
             gate: Default::default(),
             attachers: Default::default(),
             holds: Mutex::new(hold.into_iter().collect()),
-            restarts: AtomicUsize::new(0),
+            restarts: watch::Sender::new(0),
             gone: AtomicBool::new(false),
             listeners: watch::Sender::new(0),
         }
     }
 
     pub(crate) fn restart(&self) -> Restart<'_> {
-        self.restarts.fetch_add(1, Ordering::SeqCst);
+        self.restarts.send_modify(|count| *count += 1);
         Restart(self)
+    }
+
+    /// Until a restart that goes on has brought the process back, or has given up; at once where there is none. Docker's lock keeps
+    /// who looks at a container waiting as well: compose, which looks when it hears of the end, would take it for the last one.
+    pub(crate) async fn until_restarted(&self, patience: Duration) {
+        let (mut restarts, mut record) = (self.restarts.subscribe(), self.watch());
+        let over = async { restarts.wait_for(|count| *count == 0).await.is_ok() };
+        let back = async { record.wait_for(|r| r.process().is_some()).await.is_ok() };
+        tokio::select! {
+            _ = over => {}
+            _ = back => {}
+            () = tokio::time::sleep(patience) => {}
+        }
     }
 
     /// `--rm`, but not between the two halves of a restart.
     pub(crate) fn is_removed_at_its_end(&self) -> bool {
-        self.restarts.load(Ordering::SeqCst) == 0 && self.see(|r| r.host.auto_remove)
+        *self.restarts.borrow() == 0 && self.see(|r| r.host.auto_remove)
     }
 
     pub(crate) fn listen(&self) -> Listener {

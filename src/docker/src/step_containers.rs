@@ -121,6 +121,7 @@ fn record(engine: &Engine, spec: &RunSpec) -> Record {
         networks: engine.networks_of(&host.network_mode, BTreeMap::new()).unwrap_or_default(),
         config,
         host,
+        asked_ports: None,
         mounts: Vec::new(),
         state: State::Created,
         restart_count: 0,

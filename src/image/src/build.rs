@@ -77,6 +77,9 @@ pub enum BuildError {
     Parse { line: usize, why: String },
     #[error("The command '{command}' returned a non-zero code: {code}")]
     Run { command: String, code: i32 },
+    /// `--target` names none of the stages.
+    #[error("target stage {0:?} could not be found")]
+    NoTarget(String),
     #[error("{0}")]
     Failed(String),
     #[error(transparent)]

@@ -121,7 +121,7 @@ fn resolve(container: &Container, pid: i32, config: &ExecConfig, all: Capability
             CriError::failed(format_args!("open root of container {}", container.record.id), e)
         })?;
         let read = |path: &str| root.read_text(Path::new(path));
-        let wanted = Wanted { user: Some(user), ..Wanted::default() };
+        let wanted = Wanted { user: Some(user), group_names: &config.group_names, ..Wanted::default() };
         let account = account::resolve(wanted, &read("/etc/passwd"), &read("/etc/group"))?;
         (request.uid, request.gid, request.groups, home) =
             (account.uid, account.gid, account.groups, account.home);

@@ -11,6 +11,7 @@ pub(crate) fn record(name: &str) -> Record {
         image: "sha256:1".to_owned(),
         config: Config::default(),
         host: HostConfig::default(),
+        asked_ports: None,
         networks: BTreeMap::new(),
         mounts: Vec::new(),
         state: State::Created,
@@ -84,4 +85,38 @@ fn who_is_about_to_run_is_what_it_was() {
     assert!(!web.has_begun(&ContainerId("another".into()), 7, Timestamp::UNIX_EPOCH));
     assert!(web.has_begun(&begins.container, 7, Timestamp::UNIX_EPOCH));
     assert_eq!((web.status(), web.process().map(|running| running.pid)), ("running", Some(7)));
+}
+
+#[tokio::test]
+async fn who_looks_waits_for_the_second_half_of_a_restart() {
+    const LONG: Duration = Duration::from_secs(60);
+    let waits = async |container: &Container| {
+        tokio::time::timeout(Duration::from_millis(20), container.until_restarted(LONG)).await.is_err()
+    };
+    let mut ended = record("web");
+    run(&mut ended, None);
+    end(&mut ended, 137);
+    let container = Container::new(ended, "/none".into(), None);
+    container.stop_saving();
+    assert!(!waits(&container).await, "it has just ended");
+
+    let restart = container.restart();
+    assert!(waits(&container).await, "between the halves");
+    let begin = async {
+        tokio::task::yield_now().await;
+        container.change(|r| {
+            run(r, None);
+            true
+        });
+    };
+    tokio::join!(container.until_restarted(LONG), begin);
+    assert!(!waits(&container).await, "the process is back");
+
+    container.change(|r| {
+        end(r, 1);
+        true
+    });
+    assert!(waits(&container).await, "between the halves of another");
+    drop(restart);
+    assert!(!waits(&container).await, "the restart has failed");
 }

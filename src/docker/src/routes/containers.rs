@@ -17,6 +17,10 @@ use serde_json::{Value, json as value};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
+
+/// A start that takes longer is shown as it is.
+const UNTIL_RESTARTED: Duration = Duration::from_secs(10);
 
 const FILTERS: &[&str] = &[
     "ancestor",
@@ -72,6 +76,7 @@ pub(super) fn around<T>(engine: &Engine, container: &Container, show: impl FnOnc
 
 pub(super) async fn inspect(request: ApiRequest) -> ApiResponse {
     let container = request.engine.container(request.name())?;
+    container.until_restarted(UNTIL_RESTARTED).await;
     let mut shown =
         around(&request.engine, &container, |around| container.see(|r| inspect::inspect(r, around)));
     // an image that was removed by force has no layers any more

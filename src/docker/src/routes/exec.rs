@@ -18,6 +18,11 @@ use serde_json::json as value;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// So long a client that asks for a window's size may be ahead of the exec's process: Docker's own.
+const UNTIL_STARTED: Duration = Duration::from_secs(10);
 
 pub(super) async fn create(mut request: ApiRequest) -> ApiResponse {
     let wanted: ExecWanted = request.json().await?;
@@ -42,7 +47,7 @@ pub(super) async fn create(mut request: ApiRequest) -> ApiResponse {
         wanted,
         stage: Mutex::new(Stage::Made),
         pid: AtomicI32::new(0),
-        window: Mutex::default(),
+        window: watch::Sender::new(None),
     };
     request.engine.events.container(
         &format!("exec_create: {}", exec.wanted.cmd.join(" ")),
@@ -126,17 +131,20 @@ async fn exec_start(
     run: cri::ContainerId,
     start: Start,
 ) -> Result<Attached> {
-    match engine.runtime.exec(&run, config(&exec.wanted, &start)).await {
+    let groups = exec.container.see(|r| r.host.group_add.clone());
+    match engine.runtime.exec(&run, config(&exec.wanted, &start, groups)).await {
         Ok(session) => Ok(watched(&engine, &exec, session)),
         Err(error) => {
             let (refusal, code) = failed(error.into());
             *exec.stage.lock() = Stage::Ended(code);
+            exec.window.send_replace(None);
             Err(refusal)
         }
     }
 }
 
-fn config(wanted: &ExecWanted, start: &Start) -> ExecConfig {
+/// `group_names`: the container's `--group-add`, which holds for another user of it too.
+fn config(wanted: &ExecWanted, start: &Start, group_names: Vec<String>) -> ExecConfig {
     let env = wanted.env.iter().flatten().filter_map(|e| e.split_once('='));
     let attach = !start.detach;
     ExecConfig {
@@ -148,6 +156,7 @@ fn config(wanted: &ExecWanted, start: &Start) -> ExecConfig {
         env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         working_dir: wanted.working_dir.clone().filter(|dir| !dir.is_empty()),
         user: Some(wanted.user.clone()).filter(|user| !user.is_empty()),
+        group_names,
         privileged: wanted.privileged,
         terminal_size: start.console_size.or(wanted.console_size).map(|[height, width]| (width, height)),
     }
@@ -157,8 +166,8 @@ fn config(wanted: &ExecWanted, start: &Start) -> ExecConfig {
 fn watched(engine: &Arc<Engine>, exec: &Arc<Exec>, mut session: ExecSession) -> Attached {
     let text = format!("exec_start: {}", exec.wanted.cmd.join(" "));
     engine.events.container(&text, &exec.container.record(), &[("execID", exec.id.clone())]);
-    *exec.window.lock() = session.resize.take();
     exec.pid.store(session.pid, Ordering::Relaxed);
+    exec.window.send_replace(session.resize.take());
     let (_, never) = tokio::sync::oneshot::channel();
     let exit = std::mem::replace(&mut session.exit, never);
     let detach = detach_of(engine, exec);
@@ -166,7 +175,7 @@ fn watched(engine: &Arc<Engine>, exec: &Arc<Exec>, mut session: ExecSession) -> 
     let ended = tokio::spawn(async move {
         let code = exit.await.ok().and_then(Result::ok).unwrap_or(137);
         *exec.stage.lock() = Stage::Ended(code);
-        exec.window.lock().take();
+        exec.window.send_replace(None);
         let more = [("execID", exec.id.clone()), ("exitCode", code.to_string())];
         engine.events.container("exec_die", &exec.container.record(), &more);
     });
@@ -203,8 +212,7 @@ fn failed(refusal: ApiError) -> (ApiError, i32) {
 pub(super) async fn resize(request: ApiRequest) -> ApiResponse {
     let size = super::streams::size(&request)?;
     let exec = request.engine.execs.get(request.name())?;
-    let window = exec.window.lock().clone();
-    match window {
+    match exec.terminal(UNTIL_STARTED).await? {
         Some(window) => {
             let _ = window.send(size).await;
             empty(StatusCode::OK)

@@ -54,11 +54,21 @@ fn shown(details: &ImageDetails, counted: &Counted) -> Value {
 /// Bytes of labels that one list tells: far more than is to be found on a machine whose images nobody made for this.
 const LISTED_LABELS: usize = 32 << 20;
 
+/// How many containers each image that has any is used by, running or not.
+fn users(engine: &Engine) -> HashMap<String, usize> {
+    let mut users = HashMap::new();
+    for container in engine.containers() {
+        *users.entry(container.see(|r| r.image.clone())).or_default() += 1;
+    }
+    users
+}
+
 /// For `docker system df`.
 pub(super) fn usages(engine: &Engine, usages: &[ImageUsage]) -> Vec<Value> {
+    let users = users(engine);
     let mut labels = LabelBudget::of(LISTED_LABELS);
     let usage = |usage: &ImageUsage| {
-        let users = engine.containers().iter().filter(|c| c.see(|r| r.image == usage.info.id)).count();
+        let users = users.get(&usage.info.id).copied().unwrap_or(0);
         let counted = Counted { shared: Some(usage.shared), containers: Some(users) };
         let Ok(mut details) = engine.images.details(&usage.info.id) else { return Value::Null };
         details.document.config.labels.retain(|name, value| labels.takes(name, value));
@@ -159,12 +169,16 @@ fn listed(request: &ApiRequest) -> Result<Vec<Value>> {
         }
         false => HashMap::new(),
     };
+    let users = users(engine);
     let mut labels = LabelBudget::of(LISTED_LABELS);
     let mut all = Vec::new();
     for details in engine.images.list(request.query.flag("all")) {
         if let Some(mut details) = wanted.select(details)? {
             details.document.config.labels.retain(|name, value| labels.takes(name, value));
-            let counted = Counted { shared: shared.get(&details.info.id).copied(), containers: None };
+            let id = &details.info.id;
+            // before, the API told of nobody in a list
+            let containers = (request.version >= (1, 51)).then(|| users.get(id).copied().unwrap_or(0));
+            let counted = Counted { shared: shared.get(id).copied(), containers };
             let mut shown = shown(&details, &counted);
             versions::fit_listed(&mut shown, request.version);
             all.push((details.document.created, shown));

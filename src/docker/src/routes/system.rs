@@ -204,10 +204,11 @@ fn fits(filters: &Filters, event: &Event) -> bool {
         && filters
             .any("event", |action| event.action == action || event.action.starts_with(&format!("{action}:")))
         && ["container", "image", "network", "volume"].iter().all(|kind| {
-            let named = event.actor.attributes.get(if event.kind == *kind { "name" } else { *kind });
+            // events of a container tell its image; those of networks and volumes tell a container, which is not asked for
+            let attribute = if event.kind == "image" { "name" } else { "image" };
+            let image = event.actor.attributes.get(attribute).filter(|_| *kind == "image");
             filters.any(kind, |wanted| {
-                of(kind, wanted)
-                    || named.is_some_and(|n| n == wanted || *kind == "image" && without_version(n) == wanted)
+                of(kind, wanted) || image.is_some_and(|n| n == wanted || without_version(n) == wanted)
             })
         })
         && filters.any("scope", |scope| scope == "local")

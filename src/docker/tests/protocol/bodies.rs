@@ -279,6 +279,19 @@ async fn who_asks_for_one_kind_of_disk_usage_gets_that_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_images_counts_their_containers_where_the_api_has_that() {
+    let Some(world) = World::open("users").await else { return };
+    for (version, want) in [("v1.51", 0), ("v1.51", 1), ("v1.50", -1)] {
+        let (status, said) = world.ask(&format!("GET /{version}/images/json"), "").await;
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!((status, &said[0]["Containers"]), (200, &Value::from(want)), "{version}");
+        if want == 0 {
+            world.docker(&["create", "busybox"]).await.fine();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn steps_of_builds_are_counted_and_pruned_as_asked() {
     let Some(world) = World::open("steps").await else { return };
     let mut context = tar::Builder::new(Vec::new());

@@ -207,6 +207,28 @@ def exec_in_all_its_ways(client):
         detached = api.exec_create(box.id, "touch /detached")["Id"]
         api.exec_start(detached, detach=True)
         until(lambda: api.exec_inspect(detached)["ExitCode"] == 0, "the end of a detached exec")
+        # the window's size is told before the process of the exec can be there
+        sized = api.exec_create(box.id, ["sh", "-c", "sleep 1; stty size"], tty=True)["Id"]
+        terminal = api.exec_start(sized, tty=True, stream=True)
+        api.exec_resize(sized, height=33, width=77)
+        assert b"".join(terminal) == b"33 77\r\n"
+    with container(client, group_add=["1234"]) as box:
+        assert box.exec_run("id -G", user="1:2").output == b"2 1234\n"
+
+
+@check
+def what_was_asked_for_is_shown_as_it_was(client):
+    data = Mount("/data", name("shown"), no_copy=True)
+    ports = {"80/tcp": None, "81/tcp": ("127.0.0.1", None), "82/tcp": ("127.0.0.1", "23400-23410")}
+    with container(client, ports=ports, mounts=[data]) as box:
+        box.reload()
+        shown = box.attrs["HostConfig"]
+        asked = {port: [one["HostPort"] for one in bindings] for port, bindings in shown["PortBindings"].items()}
+        assert asked == {"80/tcp": [""], "81/tcp": [""], "82/tcp": ["23400-23410"]}, asked
+        assert shown["Mounts"][0]["VolumeOptions"] == {"NoCopy": True}, shown["Mounts"]
+        published = {port: int(bindings[0]["HostPort"]) for port, bindings in box.ports.items()}
+        assert len(published) == 3 and 23400 <= published["82/tcp"] <= 23410 and all(published.values()), published
+    client.volumes.get(data["Source"]).remove()
 
 
 @check
@@ -285,6 +307,24 @@ def health_is_watched(client):
         assert box.reload() or box.health == "starting"
         box.exec_run("touch /ready")
         until(lambda: box.reload() or box.health == "healthy", "healthy")
+
+
+@check
+def a_restart_is_no_end_to_who_looks(client):
+    # as compose looks, which otherwise ends an `up` whose last container was restarted
+    with container(client) as box:
+        seen = {}
+        with contextlib.closing(client.events(decode=True, filters={"container": box.id})) as stream:
+            again = threading.Thread(target=lambda: box.restart(timeout=0))
+            again.start()
+            for event in stream:
+                seen[event["Action"]] = client.api.inspect_container(box.id)["State"]["Running"]
+                if event["Action"] == "restart":
+                    break
+            again.join()
+        assert seen["die"] and seen["stop"] and seen["start"] and seen["restart"], seen
+        # a container's events are not those of its networks
+        assert "disconnect" not in seen and "connect" not in seen, seen
 
 
 @check

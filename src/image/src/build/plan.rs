@@ -208,9 +208,7 @@ fn find_target(stages: &[Stage], target: &str) -> Result<usize, BuildError> {
     }
     let named = stages.iter().position(|stage| stage.name.as_deref() == Some(&target.to_ascii_lowercase()));
     let numbered = target.parse().ok().filter(|number| *number < stages.len());
-    named
-        .or(numbered)
-        .ok_or_else(|| BuildError::Failed(format!("failed to reach build target {target} in Dockerfile")))
+    named.or(numbered).ok_or_else(|| BuildError::NoTarget(target.to_owned()))
 }
 
 /// What `--from` names.
@@ -267,7 +265,7 @@ mod tests {
         assert_eq!(plan("").unwrap().stages[2].base, Base::Stage(0));
         let two = self::plan(STAGES, &with("", &[("V", "2")], "")).unwrap();
         assert_eq!(two.stages[0].base, Base::Image("base:2".into()));
-        assert!(plan("none").unwrap_err().to_string().contains("failed to reach build target none"));
+        assert!(plan("none").unwrap_err().to_string().contains("target stage \"none\" could not be found"));
     }
 
     #[test]

@@ -108,10 +108,10 @@ impl Transport {
             Ok(Ok(_)) => Ok("https"),
             Ok(Err(e)) if speaks_no_tls(&e) => Ok("http"),
             Ok(Err(e)) => {
-                Err(ImageError::Registry(format!("Get {uri:?}: {}", explain(&e, &self.address(&uri)))))
+                Err(ImageError::Registry(format!("Get \"{uri}\": {}", explain(&e, &self.address(&uri)))))
             }
             Err(_) => {
-                Err(ImageError::Registry(format!("Get {uri:?}: no answer within {} s", CONNECT.as_secs())))
+                Err(ImageError::Registry(format!("Get \"{uri}\": no answer within {} s", CONNECT.as_secs())))
             }
         }
     }

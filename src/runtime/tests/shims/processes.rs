@@ -28,10 +28,11 @@ pub fn exec_and_attach() {
         assert!(none.contains("/no/such"), "{none}");
 
         let config = ExecConfig {
-            command: words(&["sh", "-c", "id -u; echo $HOME $A; pwd; cat"]),
+            command: words(&["sh", "-c", "id -u; id -G; echo $HOME $A; pwd; cat"]),
             stdin: true,
             stdout: true,
             user: Some("web:logs".into()),
+            group_names: words(&["3000"]),
             env: vec![("A".into(), "b".into())],
             working_dir: Some("/tmp".into()),
             ..Default::default()
@@ -46,7 +47,7 @@ pub fn exec_and_attach() {
         let mut got = String::new();
         session.stdout.take().unwrap().read_to_string(&mut got).await.unwrap();
         writer.await.unwrap();
-        let head = "101\n/srv/web b\n/tmp\n";
+        let head = "101\n200 3000\n/srv/web b\n/tmp\n";
         assert_eq!((&got[..head.len()], got.len()), (head, head.len() + (1 << 20)));
         assert_eq!(session.exit.await.unwrap().unwrap(), 0);
 
