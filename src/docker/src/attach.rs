@@ -15,8 +15,9 @@ use hyper_util::server::conn::auto;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::io::ReaderStream;
@@ -152,21 +153,24 @@ async fn converse(
         .map_err(|_| io::Error::other("the connection is no unix socket"))?;
     let socket = parts.io.into_inner();
     let gone = hung_up(socket.as_fd().try_clone_to_owned()?);
+    let (from, to) = socket.into_split();
+    let from = AsyncReadExt::chain(io::Cursor::new(parts.read_buf), from);
+    let begin = async |to: &OwnedWriteHalf| until_read(to.as_ref(), unread).await;
     tokio::select! {
-        done = pump(socket, parts.read_buf, session, tty, unread) => done,
+        done = pump(from, to, begin, session, tty) => done,
         gone = gone => gone,
     }
 }
 
-async fn pump(
-    socket: UnixStream,
-    first: Bytes,
+/// What the client sends is the process's input, and what that writes is the client's, once it has begun to hear.
+pub(crate) async fn pump<W: AsyncWrite + Unpin>(
+    from: impl AsyncRead + Unpin,
+    mut to: W,
+    begin: impl AsyncFnOnce(&W) -> io::Result<()>,
     session: impl Future<Output = Option<Attached>>,
     tty: bool,
-    unread: Unread,
 ) -> io::Result<()> {
     let Some(Attached { session, ended, before, detach, listener }) = session.await else { return Ok(()) };
-    let (from, mut to) = socket.into_split();
     // who only writes stays as long as there is somebody to write to
     let only_writes = session.stdout.is_none() && session.stderr.is_none();
     let exit = session.exit;
@@ -174,7 +178,7 @@ async fn pump(
     // held to the end: a terminal's window can be changed as long as it is there
     let _window = session.resize;
     let write = async {
-        until_read(to.as_ref(), unread).await?;
+        begin(&to).await?;
         while let Some(chunk) = output.next().await {
             to.write_all(&chunk?).await?;
         }
@@ -187,7 +191,6 @@ async fn pump(
         }
         to.shutdown().await
     };
-    let from = AsyncReadExt::chain(io::Cursor::new(first), from);
     tokio::pin!(write);
     let Some(Detach { keys, tell }) = detach.filter(|_| session.stdin.is_some()) else {
         return tokio::select! {

@@ -13,6 +13,7 @@
 mod api_version;
 mod archive;
 mod attach;
+mod attach_websocket;
 mod build;
 mod buildkit;
 mod capabilities;

@@ -69,6 +69,7 @@ const ROUTES: &[Route] = routes! {
 
     GET "containers/{id*}/logs" streams::logs;
     POST "containers/{id*}/attach" streams::attach;
+    GET "containers/{id*}/attach/ws" streams::attach_by_websocket;
     POST "containers/{id*}/resize" streams::resize;
     GET "containers/{id*}/stats" streams::statistics;
 

@@ -1,6 +1,7 @@
 //! What comes out of containers: logs, attached terminals, statistics.
 
 use crate::attach::{self, Attached, Detach};
+use crate::attach_websocket::Handshake;
 use crate::error::{ApiError, Result};
 use crate::frames;
 use crate::logs::{self, Wanted};
@@ -8,6 +9,7 @@ use crate::record::{Attacher, Container, State};
 use crate::request::{ApiRequest, ApiResponse, empty, json, line, stream};
 use crate::{detach, engine::Engine, log_details, logging, stats};
 use cri::{AttachStreams, ExecSession, TerminalSize};
+use futures::future::BoxFuture;
 use futures::stream as streams;
 use http::StatusCode;
 use jiff::Timestamp;
@@ -54,6 +56,21 @@ pub(super) fn time(request: &ApiRequest, name: &str) -> Result<Option<Timestamp>
 }
 
 pub(super) async fn attach(request: ApiRequest) -> ApiResponse {
+    let tty = request.engine.container(request.name())?.see(|r| r.config.tty);
+    let session = attaching(&request, tty).await?;
+    let kind = frames::content_type(tty, request.version);
+    let wants_upgrade = request.headers.contains_key(http::header::UPGRADE);
+    attach::serve(request.engine.config.unread, request.upgrade, wants_upgrade, tty, kind, session)
+}
+
+pub(super) async fn attach_by_websocket(request: ApiRequest) -> ApiResponse {
+    let handshake = Handshake::of(&request.headers)?;
+    let session = attaching(&request, true).await?;
+    handshake.serve(request.upgrade, session)
+}
+
+/// What is asked for, as soon as it is there. `is_raw`: no frames say which output a piece is of.
+async fn attaching(request: &ApiRequest, is_raw: bool) -> Result<BoxFuture<'static, Option<Attached>>> {
     let container = request.engine.container(request.name())?;
     let query = &request.query;
     let tty = container.see(|r| r.config.tty);
@@ -75,7 +92,8 @@ pub(super) async fn attach(request: ApiRequest) -> ApiResponse {
             "container {id} is restarting, wait until the container is running"
         )));
     }
-    let wanted = Wanted { stdout: shown("stdout"), stderr: shown("stderr"), tty, ..Wanted::default() };
+    let wanted =
+        Wanted { stdout: shown("stdout"), stderr: shown("stderr"), tty: is_raw, ..Wanted::default() };
     let has_log = container.see(|r| logging::driver(&r.host.log_config) != logging::NONE);
     let logs = (shown("logs") && has_log).then_some(wanted);
     // what is written in between is seen twice rather than never
@@ -86,11 +104,9 @@ pub(super) async fn attach(request: ApiRequest) -> ApiResponse {
         None => None,
     };
     request.engine.events.container("attach", &container.record(), &[]);
-    let wants_upgrade = request.headers.contains_key(http::header::UPGRADE);
     let engine = request.engine.clone();
     let tell = Box::new(move || engine.events.container("detach", &container.record(), &[]));
-    let kind = frames::content_type(tty, request.version);
-    attach::serve(request.engine.config.unread, request.upgrade, wants_upgrade, tty, kind, async move {
+    Ok(Box::pin(async move {
         let detach = tty.then_some(Detach { keys, tell });
         let nothing = Attached::only_saying(String::new());
         match session {
@@ -100,7 +116,7 @@ pub(super) async fn attach(request: ApiRequest) -> ApiResponse {
                 Some(Attached { session, before, detach, ended: None, listener })
             }
         }
-    })
+    }))
 }
 
 /// The session of what runs now, or of what is started next.

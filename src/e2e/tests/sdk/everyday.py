@@ -588,6 +588,13 @@ async def of_aiodocker():
             message = await stream.read_out()
             assert (message.stream, message.data) == (1, b"round and back\n")
         await box.delete(force=True)
+        box = await client.containers.run({"Image": BUSYBOX, "Cmd": ["cat"], "OpenStdin": True})
+        websocket = await box.websocket(stdin=True, stdout=True, stream=True)
+        await websocket.send_str("by message\n")
+        assert (await websocket.receive()).data == b"by message\n"
+        await websocket.close()
+        assert (await box.show())["State"]["Running"]
+        await box.delete(force=True)
         box = await client.containers.run({"Image": BUSYBOX, "Cmd": ["sh", "-c", "echo logged; sleep 1000"]})
         async for line in box.log(stdout=True, follow=True):
             assert line == "logged\n", line
