@@ -60,7 +60,7 @@ impl Patch {
             Change::Json(patch) => patch.apply(current),
             Change::Merge(patch) => Ok(patch::merge_patch(current, patch)),
             Change::Strategic(patch) => match keys {
-                Some(keys) => patch::strategic_merge(current, patch, keys),
+                Some(keys) => merge_by_keys(current, patch, keys),
                 None => Err(unknown_format(
                     "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
                     "application/strategic-merge-patch+json",
@@ -130,6 +130,21 @@ impl Patch {
         errors.invalid("patch", shown, why);
         Status::invalid(&Gvk::new("", "", ""), "", errors.into_causes())
     }
+}
+
+/// Upstream reads what comes of it as the type that is patched, whatever kind and version it names: ansible's `k8s_scale` patches a
+/// Scale with `kind: Deployment`. What the other patches make is read by the kind that it names, and refused.
+fn merge_by_keys(current: Value, patch: &Value, keys: &schema::Schema) -> Result<Value, Status> {
+    let own = ["apiVersion", "kind"].map(|field| (field, current.get(field).cloned()));
+    let mut patched = patch::strategic_merge(current, patch, keys)?;
+    for (field, own) in own {
+        let (Some(own), Some(fields)) = (own, patched.as_object_mut()) else { continue };
+        // of another type it is no name, and is refused where it is read
+        if fields.get(field).is_none_or(Value::is_string) {
+            fields.insert(field.to_owned(), own);
+        }
+    }
+    Ok(patched)
 }
 
 /// `map[spec:map[paused:true]]`

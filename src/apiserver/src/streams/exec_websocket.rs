@@ -1,7 +1,7 @@
 //! A process over WebSocket: `v5.channel.k8s.io` and its elders.
 
 use super::channels::{ERROR, ProcessInput, Protocol, STDERR, STDOUT};
-use super::process::{Action, ClientEnds, Sink as _, carry, status_text};
+use super::process::{Action, ClientEnds, LAST_INPUT, Sink as _, carry, status_text};
 use super::websocket::{Channel, HELD, LINGER, QUEUED, goodbye, write_messages};
 use bytes::Bytes;
 use cri::{Duplex, ExecSession, TerminalSize};
@@ -46,10 +46,16 @@ pub(super) async fn run<IO: Duplex>(
             let _ = messages.send(goodbye()).await;
         }
     };
+    let left = gone.clone();
     let finished = async { tokio::join!(work, write_messages(to_client, queue, gone)) };
+    tokio::pin!(finished);
     tokio::select! {
-        () = &mut reader => return,
-        _ = finished => {}
+        () = &mut reader => {
+            left.cancel();
+            let _ = tokio::time::timeout(LAST_INPUT, finished).await;
+            return;
+        }
+        _ = &mut finished => {}
     }
     let _ = tokio::time::timeout(LINGER, reader).await;
 }

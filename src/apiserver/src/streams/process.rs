@@ -13,6 +13,9 @@ const BLOCK: usize = 32 * 1024;
 /// What a process left running in the background may still print once the process itself has ended: it inherited the
 /// streams, and would hold them open for ever.
 const QUIET_AFTER_EXIT: Duration = Duration::from_secs(2);
+/// For a process to take what its client had sent before it left. Some leave as soon as they have sent the last piece (ansible's
+/// `k8s_cp`), and upstream's server writes all of it before it looks at what comes next.
+pub(super) const LAST_INPUT: Duration = Duration::from_secs(30);
 
 /// Where one of the process's outputs goes.
 pub(super) trait Sink: Send + Sync {
@@ -39,7 +42,8 @@ pub(crate) enum Action {
     Attach,
 }
 
-/// Until the process has ended and all that it printed is sent: then its status. `None` where the client is gone.
+/// Until the process has ended and all that it printed is sent: then its status. `None` where the client is gone, and the process has
+/// what the client had sent.
 pub(super) async fn carry<S: Sink>(
     session: ExecSession,
     client: ClientEnds<S>,
@@ -58,19 +62,34 @@ pub(super) async fn carry<S: Sink>(
         let (code, (), ()) = tokio::join!(code, out, err);
         code
     };
+    let fed = CancellationToken::new();
     let inputs = async {
-        tokio::join!(feed(client.stdin, stdin), follow_size(client.resize, resize));
+        let feeding = async {
+            feed(client.stdin, stdin).await;
+            fed.cancel();
+        };
+        tokio::join!(feeding, follow_size(client.resize, resize));
         std::future::pending::<()>().await;
     };
+    tokio::pin!(outputs, inputs);
     tokio::select! {
-        code = outputs => Some(match code {
+        code = &mut outputs => return Some(match code {
             Ok(Ok(code)) => ended(code, action),
             Ok(Err(error)) => failed(&error, action),
             Err(_) => failed(&CriError::Failed("the connection to the container was lost".into()), action),
         }),
-        () = inputs => None,
-        () = client.gone.cancelled() => None,
+        () = &mut inputs => {}
+        () = client.gone.cancelled() => {}
     }
+    let last_input = async {
+        tokio::select! {
+            _ = &mut outputs => {}
+            () = &mut inputs => {}
+            () = fed.cancelled() => {}
+        }
+    };
+    let _ = tokio::time::timeout(LAST_INPUT, last_input).await;
+    None
 }
 
 /// From the client to the process. When this ends both are closed.

@@ -26,9 +26,9 @@ pub(super) const HELD: usize = 256 * 1024;
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// After the goodbye the client's last messages are still read, or closing would destroy what it has not read yet.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
-/// The largest message that a client may send. kubectl's have 32 KiB; one that is large is held as a whole, and a client may have
-/// many sessions.
-const LARGEST: usize = 1 << 20;
+/// The largest message that a client may send. kubectl's have 32 KiB; those of ansible's `k8s_cp` have a MiB after the number of the
+/// channel. One that is large is held as a whole, and a client may have many sessions.
+const LARGEST: usize = (1 << 20) + 1024;
 const READ_BUFFER: usize = 32 * 1024;
 /// Some libraries send words to keep a connection open. The library of ours would take 64 MiB, from each of hundreds of watchers.
 const LARGEST_UNHEARD: usize = 4096;

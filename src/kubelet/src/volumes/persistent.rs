@@ -57,7 +57,7 @@ pub fn prepare(
         return Err(unprocessed("PVC is being deleted".to_owned()));
     }
     let name = volume::volume_name(&claim);
-    if name.is_empty() || volume::phase(&claim) != "Bound" {
+    if !is_bound(&claim) {
         return Err(unprocessed("PVC is not bound".to_owned()));
     }
     let Some(found) = sources.volume(name) else {
@@ -123,6 +123,16 @@ fn is_used_as(pod: &Pod, name: &str, mode: &str) -> Result<(), String> {
     Err(format!("volume {name} has volumeMode {mode}, but is specified in {wrong}"))
 }
 
+/// The scheduler goes by what the binder writes into the claim, and the phase follows by a write of its own: a pod that was placed
+/// between the two finds a claim that is pending and has its volume. Upstream's kubelet looks a tenth of a second later.
+fn is_bound(claim: &PersistentVolumeClaim) -> bool {
+    match volume::phase(claim) {
+        "Bound" => !volume::volume_name(claim).is_empty(),
+        "Pending" => volume::is_fully_bound(claim),
+        _ => false,
+    }
+}
+
 fn is_of(found: &PersistentVolume, claim: &PersistentVolumeClaim) -> bool {
     let reference = found.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
     reference.is_some_and(|reference| reference.uid == claim.metadata.uid)
@@ -185,6 +195,7 @@ mod tests {
             merge(&mut raw, &json!({"spec": {"volumeMode": "Block"}}));
             raw
         };
+        let completed = |phase: &str| json!({"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}}, "status": {"phase": phase}});
         let going = || claim(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}));
         let failed = "Unable to attach or mount volumes: unmounted volumes=[x], unattached volumes=[], failed to process volumes=[x]: error processing PVC d/data: ";
         let cases = [
@@ -211,6 +222,21 @@ mod tests {
                 false,
                 "{}PVC is not bound",
             ),
+            (
+                "pending, and its volume stands in it",
+                Some(claim(completed("Pending"))),
+                Some(host()),
+                false,
+                "/d kept",
+            ),
+            (
+                "pending, and its volume is another's",
+                Some(claim(completed("Pending"))),
+                Some(volume(json!({"spec": {"claimRef": {"uid": "o"}}}))),
+                false,
+                "{}PV \"v\" spec.claimRef.uid does not match pvc.UID \"u\"",
+            ),
+            ("lost", Some(claim(completed("Lost"))), Some(host()), false, "{}PVC is not bound"),
             ("on its way out", Some(going()), Some(host()), false, "{}PVC is being deleted"),
             ("on its way out, and it runs", Some(going()), Some(host()), true, "/d kept"),
             (

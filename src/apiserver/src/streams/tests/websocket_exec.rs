@@ -126,6 +126,43 @@ async fn a_hang_up_drops_the_session() {
     }
 }
 
+#[tokio::test]
+async fn what_was_sent_before_a_hang_up_is_still_read() {
+    for polite in [true, false] {
+        let (session, mut process) = process();
+        let mut client = start(V5, session, Action::Exec).await;
+        let sent = pattern(200_000);
+        client.send(binary(0, &sent)).await.unwrap();
+        if polite {
+            client.close(None).await.unwrap();
+        }
+        drop(client);
+        // what has been held until now
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        let mut read = Vec::new();
+        process.stdin.read_to_end(&mut read).await.unwrap();
+        assert!(read == sent, "polite: {polite}: {} of {} bytes", read.len(), sent.len());
+        process.exit.closed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_piece_may_be_a_mebibyte() {
+    let (session, process) = process();
+    process.cat(0);
+    let (mut sink, mut stream) = start(V5, session, Action::Exec).await.split();
+    let sent = pattern(1 << 20);
+    let piece = binary(0, &sent);
+    let writer = tokio::spawn(async move {
+        sink.send(piece).await.unwrap();
+        sink.send(binary(255, &[0])).await.unwrap();
+        sink
+    });
+    let (channels, code) = rest(&mut stream).await;
+    drop(writer.await.unwrap());
+    assert!(channels[1] == sent && code == 1000, "{} bytes, {code}", channels[1].len());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dead_client_is_found_out_behind_stuffed_stdin() {
     let (session, process) = process();
