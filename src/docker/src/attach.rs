@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
@@ -22,6 +23,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::io::ReaderStream;
 
+/// For a process to take what its client had sent before it left.
+const LAST_INPUT: Duration = Duration::from_secs(5);
 /// Read and sent at once.
 const CHUNK: usize = 32 << 10;
 
@@ -156,9 +159,21 @@ async fn converse(
     let (from, to) = socket.into_split();
     let from = AsyncReadExt::chain(io::Cursor::new(parts.read_buf), from);
     let begin = async |to: &OwnedWriteHalf| until_read(to.as_ref(), unread).await;
+    carry(pump(from, to, begin, session, tty), gone).await
+}
+
+/// Until the process or the client has gone. What a client sent just before is handed to the process all the same.
+pub(crate) async fn carry(
+    pumped: impl Future<Output = io::Result<()>>,
+    gone: impl Future<Output = io::Result<()>>,
+) -> io::Result<()> {
+    tokio::pin!(pumped);
     tokio::select! {
-        done = pump(from, to, begin, session, tty) => done,
-        gone = gone => gone,
+        done = &mut pumped => done,
+        gone = gone => match gone {
+            Ok(()) => tokio::time::timeout(LAST_INPUT, pumped).await.unwrap_or(Ok(())),
+            Err(error) => Err(error),
+        },
     }
 }
 

@@ -12,7 +12,6 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::io;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
@@ -25,8 +24,6 @@ const PROTOCOL: &str = "websocket";
 /// Of a message, and of what is read at once; a client sends what somebody types.
 const LARGEST: usize = 1 << 20;
 const READ_BUFFER: usize = 32 << 10;
-/// What a client sent just before it went is still handed to the process for so long.
-const LINGER: Duration = Duration::from_secs(5);
 
 /// A client that may leave HTTP for a WebSocket.
 #[derive(Debug)]
@@ -90,11 +87,7 @@ where
     let from = StreamReader::new(Box::pin(pieces(input)));
     // of both outputs without frames, as if it were a terminal
     let pumped = attach::pump(from, to, async |_| Ok(()), session, true);
-    tokio::pin!(pumped);
-    tokio::select! {
-        done = &mut pumped => done,
-        () = hear(received, tell) => tokio::time::timeout(LINGER, pumped).await.unwrap_or(Ok(())),
-    }
+    attach::carry(pumped, hear(received, tell)).await
 }
 
 /// Until the client has gone. Also what it says to a process that reads nothing any more is read: there is no other way to hear of
@@ -102,12 +95,13 @@ where
 async fn hear(
     mut received: impl Stream<Item = Result<Message, Error>> + Unpin,
     tell: mpsc::Sender<io::Result<Bytes>>,
-) {
+) -> io::Result<()> {
     while let Some(Ok(message)) = received.next().await {
         if message.is_binary() || message.is_text() {
             let _ = tell.send(Ok(message.into_data())).await;
         }
     }
+    Ok(())
 }
 
 fn pieces(input: mpsc::Receiver<io::Result<Bytes>>) -> impl Stream<Item = io::Result<Bytes>> {
