@@ -90,9 +90,13 @@ impl Committer {
             Err(RecvTimeoutError::Timeout) => return Woken::LazyIsDue,
             Err(RecvTimeoutError::Disconnected) => return Woken::Closed(None),
         };
-        while group.len() < self.log.largest_group() {
+        let mut bytes = group.iter().map(|(writes, ..)| bytes_of(writes)).sum::<usize>();
+        while group.len() < self.log.largest_group() && bytes < self.log.largest_group_bytes() {
             match queue.try_recv() {
-                Ok(Request::Commit { writes, priority, answer }) => group.push((writes, priority, answer)),
+                Ok(Request::Commit { writes, priority, answer }) => {
+                    bytes += bytes_of(&writes);
+                    group.push((writes, priority, answer));
+                }
                 // those who asked before the close are served
                 Ok(Request::Close { answer }) => return Woken::Requests(group, Some(answer)),
                 Err(_) => break,
@@ -211,6 +215,15 @@ fn refuse_all(outcomes: Vec<Outcome>, error: &CommitError) {
     for Outcome { answer, result, tentative } in outcomes {
         let _ = answer.send(if tentative { Err(error.clone()) } else { result });
     }
+}
+
+/// Of JSON that is to be stored.
+fn bytes_of(writes: &[Write]) -> usize {
+    let stored = |write: &Write| match &write.change {
+        Change::Put(draft) => draft.len(),
+        Change::Delete { .. } => 0,
+    };
+    writes.iter().map(stored).sum()
 }
 
 /// Asked of each request by itself, so that it does not take the others of its group with it.

@@ -219,8 +219,8 @@ impl Store {
         self.shared.newest.subscribe()
     }
 
-    /// Waits until somebody else writes to where this store is kept, and says who: what is seen here is old from then on, and
-    /// nothing is committed any more. A file has one owner as long as he lives.
+    /// Waits until somebody else writes to where this store is kept, or puts an older state there, and says so: what is seen here is
+    /// not what is there from then on, and nothing is committed any more. A file has one owner as long as he lives.
     pub async fn taken_over(&self) -> String {
         let mut taken_over = self.shared.taken_over.subscribe();
         match taken_over.wait_for(Option::is_some).await.map(|why| why.clone()) {

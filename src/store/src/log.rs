@@ -55,6 +55,11 @@ pub(crate) trait Log: Send {
         512 // bounds how long the first of them waits
     }
 
+    /// Bytes of JSON from which on no further request joins a call of `append`.
+    fn largest_group_bytes(&self) -> usize {
+        usize::MAX
+    }
+
     /// Bytes of JSON that one object may have.
     fn largest_object(&self) -> usize {
         usize::MAX

@@ -1,8 +1,8 @@
 //! Reads everything, once, and compares it with what was written.
 
 use super::keys::{Keys, parse};
+use super::parts::Batch;
 use super::state::{Journal, State};
-use super::writer::Batch;
 use crate::log::names;
 use crate::log::seal::Seal;
 use crate::log::stored::{Found, Place, Reader};
