@@ -218,6 +218,13 @@ fn a_state_moves_to_etcd_and_back_and_is_deleted_in_both() {
     make(&at, "second").ok("create");
     at.monopod(&["stop"]).ok("stop");
 
+    // without what says where it is, the older state in the file is not taken for it
+    let [state, _] = at.places();
+    let (settings, aside) = (state.join("settings.json"), state.join("settings.aside"));
+    std::fs::rename(&settings, &aside).unwrap();
+    says(&at.monopod(&["start"]), 21, &["settings.json is missing", "start --datastore-endpoint"]);
+    std::fs::rename(&aside, &settings).unwrap();
+
     // the files are known
     let back = ["datastore", "copy", "--from", ENDPOINT];
     says(&at.monopod(&back), 28, &["--overwrite"]);

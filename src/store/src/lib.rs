@@ -83,6 +83,11 @@ pub fn file_is_there(dir: &Path) -> bool {
     log::file_is_there(dir)
 }
 
+/// The last revision that a store of `dir` has written to an etcd, where its own file does not have it: so it went on there.
+pub fn newer_in_etcd(dir: &Path) -> Option<ResourceVersion> {
+    log::newer_in_etcd(dir)
+}
+
 /// A part of an etcd cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Etcd {
@@ -158,6 +163,7 @@ impl Store {
             }
         };
         recovery.notes.extend(log.renew(&root)?);
+        copy::sweep(dir);
         Ok((Store::start(log, root, &options), recovery))
     }
 
