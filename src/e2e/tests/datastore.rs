@@ -144,6 +144,10 @@ fn everything_is_there_again_after_the_daemon_or_etcd_was_killed() {
     let Some(mut etcd) = Etcd::start(&at) else { return };
     let nobody = at.monopod(&["start", "--datastore-endpoint", ENDPOINT]);
     says(&nobody, 27, &[ENDPOINT, "TLS"]);
+    // it wants to see a certificate of ours, and says so
+    let ca = at.home().join("pki/ca.crt").display().to_string();
+    let unknown = at.monopod(&["start", "--datastore-endpoint", ENDPOINT, "--datastore-cafile", &ca]);
+    says(&unknown, 27, &[ENDPOINT, "received fatal alert: ", "ertificate"]);
     start(&at).ok("start");
     let [state, _] = at.places();
     assert!(!state.join("store/cluster.db").exists());
