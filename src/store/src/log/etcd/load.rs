@@ -120,6 +120,12 @@ impl Loaded {
                 "{} objects are in it, {} were written: some are missing, or older than they were",
                 self.now.objects, written.objects
             ));
+        } else if self.now.objects < written.objects {
+            // beside what is named below there may be others that nothing is left of
+            lost.push(format!(
+                "{} objects that can be read are in it, {} were written",
+                self.now.objects, written.objects
+            ));
         }
         if !self.unreadable.is_empty() {
             let keys = self.unreadable.iter().map(|key| String::from_utf8_lossy(key).into_owned());
