@@ -216,8 +216,8 @@ async fn serve(
 
     tokio::select! {
         () = wait_for_end(&stop) => {}
-        // what is here is old: whoever has it now goes on with it
-        why = store.taken_over() => tracing::error!(%why, "the state is somebody else's now, so this daemon ends"),
+        // what is here is not what is there: whoever starts next goes on with that
+        why = store.taken_over() => tracing::error!(%why, "the state is not this daemon's any more, so it ends"),
     }
     tracing::info!("stopping");
     stop.cancel();

@@ -146,6 +146,17 @@ pub(crate) fn elsewhere(paths: &Paths, known: Option<&Datastore>, asked: &Datast
     StartError::Datastore { what }
 }
 
+/// Of a profile whose settings are missing: an older state in its file is not what it goes on with, and neither is an empty one.
+pub(crate) fn unnamed(paths: &Paths, revision: u64) -> StartError {
+    let what = format!(
+        "{} is missing, and the state was last in an etcd cluster (revision {revision}), which is named there: name it by \
+         `monopod -p {} start --datastore-endpoint URL,…`",
+        paths.settings().display(),
+        paths.profile,
+    );
+    StartError::StateDamaged { what }
+}
+
 /// Removes what the profile has in these. What could not be removed, and why.
 pub(crate) fn purge<'d>(paths: &Paths, datastores: impl Iterator<Item = &'d Datastore>) -> Vec<String> {
     let remove = |datastore: &Datastore| {

@@ -1,7 +1,7 @@
 //! How the profile's state moves from its own file to an etcd cluster, from there back, or from one cluster to another.
 
 use crate::claim::claim;
-use crate::datastore::{Datastore, Kept, backend};
+use crate::datastore::{self, Datastore, Kept, backend};
 use crate::error::{StartError, failed, io, unclaimed, unopened};
 use crate::lock::Lock;
 use crate::{Paths, Settings, SettingsError};
@@ -32,6 +32,9 @@ pub fn copy_datastore(
     claim(&paths.state, paths).map_err(unclaimed)?;
     let damaged = |e: SettingsError| StartError::StateDamaged { what: e.to_string() };
     let known = Settings::load(paths).map_err(damaged)?;
+    if let (None, None, Some(revision)) = (&known, &from, store::newer_in_etcd(&paths.store())) {
+        return Err(datastore::unnamed(paths, revision.0));
+    }
     let mut settings = known.unwrap_or_else(|| Settings::fresh(paths));
     let from = from.map(|from| settings.with_known_files(from)).or_else(|| settings.datastore.clone());
     let to = to.map(|to| settings.with_known_files(to));

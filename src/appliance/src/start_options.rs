@@ -49,6 +49,7 @@ pub struct StartOptions {
 pub(crate) fn resolve_settings(paths: &Paths, options: &StartOptions) -> Result<Settings, StartError> {
     let damaged = |e: SettingsError| StartError::StateDamaged { what: e.to_string() };
     let known = Settings::load(paths).map_err(damaged)?;
+    let went_on = known.is_none().then(|| store::newer_in_etcd(&paths.store())).flatten();
     let mut settings = known.unwrap_or_else(|| Settings::fresh(paths));
     if let Some(port) = options.api_port {
         settings.api_port = port;
@@ -94,7 +95,13 @@ pub(crate) fn resolve_settings(paths: &Paths, options: &StartOptions) -> Result<
             "the Docker half alone stores nothing that is encrypted: start it with `--no-kubernetes=false`";
         return Err(StartError::Failed { what: what.to_owned() });
     }
-    let datastore = datastore::resolve(paths, settings.datastore.as_ref(), options.datastore.as_ref())?;
+    let datastore = match (went_on, &options.datastore) {
+        (Some(revision), None) if !options.accept_loss => {
+            return Err(datastore::unnamed(paths, revision.0));
+        }
+        (Some(_), Some(asked)) => Some(asked.clone()),
+        (_, asked) => datastore::resolve(paths, settings.datastore.as_ref(), asked.as_ref())?,
+    };
     add_missing(&mut settings.api_names, &options.api_names);
     let registries = &mut settings.registries;
     add_missing(&mut registries.insecure, &options.insecure_registries);
@@ -157,6 +164,32 @@ mod tests {
 
         let alone = StartOptions { kubernetes: Some(false), ..typed(Some("/b.yaml")) };
         assert!(resolve_settings(&paths, &alone).is_err(), "it would not be kept");
+    }
+
+    /// As the store writes it.
+    const IN_ETCD: &str = "monopod: the last acknowledged state in etcd\nrevision 7\nreserved 10007\nobjects 3\nsum 9\ncheck 4058476563\n";
+
+    #[test]
+    fn without_settings_a_state_that_is_in_etcd_is_not_begun_anew_in_a_file() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path(), &"shop".parse().unwrap());
+        std::fs::create_dir_all(paths.store()).unwrap();
+        std::fs::write(paths.store().join("etcd.seal"), IN_ETCD).unwrap();
+        let datastore = Datastore::new(&["https://a:2379".parse().unwrap()], None, None).unwrap();
+        let named = StartOptions { datastore: datastore.clone(), ..StartOptions::default() };
+        let accepted = StartOptions { accept_loss: true, ..StartOptions::default() };
+        let resolved =
+            |options: &StartOptions| resolve_settings(&paths, options).map(|settings| settings.datastore);
+        let refused = resolved(&StartOptions::default()).unwrap_err();
+        let why = refused.to_string();
+        assert!(matches!(refused, StartError::StateDamaged { .. }), "{why}");
+        assert!(why.contains("settings.json is missing") && why.contains("revision 7"), "{why}");
+        assert!(why.contains("`monopod -p shop start --datastore-endpoint"), "{why}");
+        assert_eq!(resolved(&named), Ok(datastore));
+        assert_eq!(resolved(&accepted), Ok(None));
+        // settings that are there say where it is
+        resolve_settings(&paths, &accepted).unwrap().save(&paths).unwrap();
+        assert_eq!(resolved(&StartOptions::default()), Ok(None));
     }
 
     #[test]

@@ -160,7 +160,7 @@ mod tests {
             let (reference, progress) = (format!("r{number}"), Arc::new(Progress::new("b")));
             let request = SolveRequest { r#ref: reference.clone(), ..SolveRequest::default() };
             history.started(&request, &progress);
-            for _ in 0..20 {
+            for _ in 0..10 {
                 let step = progress.begin("loud");
                 (0..32).for_each(|_| progress.log(step, 1, &vec![b'x'; 64 << 10]));
             }

@@ -144,6 +144,10 @@ fn everything_is_there_again_after_the_daemon_or_etcd_was_killed() {
     let Some(mut etcd) = Etcd::start(&at) else { return };
     let nobody = at.monopod(&["start", "--datastore-endpoint", ENDPOINT]);
     says(&nobody, 27, &[ENDPOINT, "TLS"]);
+    // it wants to see a certificate of ours, and says so
+    let ca = at.home().join("pki/ca.crt").display().to_string();
+    let unknown = at.monopod(&["start", "--datastore-endpoint", ENDPOINT, "--datastore-cafile", &ca]);
+    says(&unknown, 27, &[ENDPOINT, "received fatal alert: ", "ertificate"]);
     start(&at).ok("start");
     let [state, _] = at.places();
     assert!(!state.join("store/cluster.db").exists());
@@ -217,6 +221,13 @@ fn a_state_moves_to_etcd_and_back_and_is_deleted_in_both() {
     assert_eq!(at.processes(""), pod, "the pod went on");
     make(&at, "second").ok("create");
     at.monopod(&["stop"]).ok("stop");
+
+    // without what says where it is, the older state in the file is not taken for it
+    let [state, _] = at.places();
+    let (settings, aside) = (state.join("settings.json"), state.join("settings.aside"));
+    std::fs::rename(&settings, &aside).unwrap();
+    says(&at.monopod(&["start"]), 21, &["settings.json is missing", "start --datastore-endpoint"]);
+    std::fs::rename(&aside, &settings).unwrap();
 
     // the files are known
     let back = ["datastore", "copy", "--from", ENDPOINT];

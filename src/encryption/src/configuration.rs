@@ -96,7 +96,7 @@ impl Encryption {
         // a snippet of the file in an error may be a secret
         let options = serde_saphyr::options! { with_snippet: false };
         let file: File = serde_saphyr::from_str_with_options(text, options)
-            .map_err(|e| ConfigurationError::Unreadable(e.to_string()))?;
+            .map_err(|e| ConfigurationError::Unreadable(without_secrets(&e.to_string())))?;
         if file.api_version != VERSION {
             return Err(ConfigurationError::Version(file.api_version));
         }
@@ -269,6 +269,18 @@ impl Kind {
             )
         })
     }
+}
+
+/// A secret whose name was forgotten is taken for the name of a field, which is told: of 16 bytes it has 22 letters in base64 and more.
+fn without_secrets(said: &str) -> String {
+    const LONGEST_NAME: usize = 20;
+    let is_of_base64 = |letter: char| letter.is_ascii_alphanumeric() || "+/=-_".contains(letter);
+    said.split_inclusive(|letter: char| !is_of_base64(letter))
+        .map(|piece| {
+            let word = piece.trim_end_matches(|letter: char| !is_of_base64(letter));
+            if word.len() > LONGEST_NAME { piece.replacen(word, "…", 1) } else { piece.to_owned() }
+        })
+        .collect()
 }
 
 fn required(field: &str, what: &str) -> ConfigurationError {

@@ -226,10 +226,18 @@ fn no_secret_is_shown() {
         rule("[secrets]", &[format!("aesgcm: {{keys: [{{name: k, secrets: '{secret}'}}]}}")]),
         rule("[secrets]", &[format!("aesgcm: {{keys: ['{secret}']}}")]),
         rule("[secrets]", &[provider("aesgcm", "k", &format!("{secret}x"))]),
+        // who forgot what it is called
+        rule("[secrets]", &[format!("aesgcm: {{keys: [{{name: k, '{secret}': }}]}}")]),
+        rule("[secrets]", &[format!("'{secret}': {{}}")]),
+        rule("[secrets]", &[format!("aesgcm: {{'{secret}': []}}")]),
+        format!("'{secret}': []\n"),
     ] {
         let why = Encryption::parse(&format!("{HEAD}resources:\n{text}")).unwrap_err();
         assert!(!why.to_string().contains(&secret[..20]), "{why}");
     }
+    let misspelt = rule("[secrets]", &["aesgcm: {keys: [{nam: k}]}".to_owned()]);
+    let why = Encryption::parse(&format!("{HEAD}resources:\n{misspelt}")).unwrap_err().to_string();
+    assert!(why.contains("`nam`") && why.contains("name, secret"), "what is no secret is told: {why}");
 }
 
 #[test]

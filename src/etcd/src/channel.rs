@@ -15,6 +15,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tonic::body::Body;
 use tower_service::Service;
@@ -25,8 +27,15 @@ const PEER_PATIENCE: Duration = Duration::from_secs(3);
 /// Flow control must not slow down the reading of everything at the start.
 const WINDOW: u32 = 8 << 20; // bytes
 
+/// The task of a connection that ended tells why right after those who wait for answers hear of its end.
+const END_IS_TOLD: Duration = Duration::from_millis(100);
+
 #[derive(Debug, Clone)]
-pub(crate) struct Channel(SendRequest<Body>);
+pub(crate) struct Channel {
+    send: SendRequest<Body>,
+    /// Why it ended, once it has.
+    end: watch::Receiver<Option<String>>,
+}
 
 impl Channel {
     /// # Errors
@@ -54,12 +63,27 @@ impl Channel {
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW);
         let (send, connection) = builder.handshake(connection).await.map_err(|e| words(&e))?;
+        let (tell, end) = watch::channel(None);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(error = words(&error), "a connection to etcd broke");
+                let why = words(&error);
+                tracing::debug!(error = why, "a connection to etcd broke");
+                tell.send_replace(Some(why));
             }
         });
-        Ok(Channel(send))
+        Ok(Channel { send, end })
+    }
+
+    /// Why a request failed that `said` so: where its connection has ended, what ended that. One that does not like our certificate says
+    /// so when we take the connection for made (TLS 1.3), and the request hears only that it is closed.
+    pub(crate) async fn why(&self, said: String) -> String {
+        if !self.send.is_closed() {
+            return said;
+        }
+        let mut end = self.end.clone();
+        let ended = timeout(END_IS_TOLD, end.wait_for(Option::is_some)).await;
+        let why = ended.ok().and_then(|ended| ended.ok()?.clone());
+        why.unwrap_or(said)
     }
 }
 
@@ -69,11 +93,11 @@ impl Service<Request<Body>> for Channel {
     type Future = BoxFuture<'static, hyper::Result<Response<Incoming>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.0.poll_ready(context)
+        self.send.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
+        Box::pin(self.send.send_request(request))
     }
 }
 

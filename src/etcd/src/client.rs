@@ -172,11 +172,14 @@ impl Client {
                 let Failed(why) = match channel {
                     Err(why) => Failed(why),
                     Ok(channel) => {
-                        let answer = call.make(self.grpc(channel, endpoint), path, question.clone());
+                        let answer = call.make(self.grpc(channel.clone(), endpoint), path, question.clone());
                         let patience = (Instant::now() + ANSWER_PATIENCE).min(until);
                         match timeout_at(patience, answer).await {
                             Ok(Ok(answer)) => return Ok(answer),
-                            Ok(Err(status)) => worth_another(status)?,
+                            Ok(Err(status)) => {
+                                let Failed(said) = worth_another(status)?;
+                                Failed(channel.why(said).await)
+                            }
                             Err(_) => Failed("it does not answer".to_owned()),
                         }
                     }

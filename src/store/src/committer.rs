@@ -90,9 +90,13 @@ impl Committer {
             Err(RecvTimeoutError::Timeout) => return Woken::LazyIsDue,
             Err(RecvTimeoutError::Disconnected) => return Woken::Closed(None),
         };
-        while group.len() < self.log.largest_group() {
+        let mut bytes = group.iter().map(|(writes, ..)| bytes_of(writes)).sum::<usize>();
+        while group.len() < self.log.largest_group() && bytes < self.log.largest_group_bytes() {
             match queue.try_recv() {
-                Ok(Request::Commit { writes, priority, answer }) => group.push((writes, priority, answer)),
+                Ok(Request::Commit { writes, priority, answer }) => {
+                    bytes += bytes_of(&writes);
+                    group.push((writes, priority, answer));
+                }
                 // those who asked before the close are served
                 Ok(Request::Close { answer }) => return Woken::Requests(group, Some(answer)),
                 Err(_) => break,
@@ -213,6 +217,15 @@ fn refuse_all(outcomes: Vec<Outcome>, error: &CommitError) {
     }
 }
 
+/// Of JSON that is to be stored.
+fn bytes_of(writes: &[Write]) -> usize {
+    let stored = |write: &Write| match &write.change {
+        Change::Put(draft) => draft.len(),
+        Change::Delete { .. } => 0,
+    };
+    writes.iter().map(stored).sum()
+}
+
 /// Asked of each request by itself, so that it does not take the others of its group with it.
 fn too_large(writes: &[Write], most: usize) -> Option<CommitError> {
     writes.iter().find_map(|write| match &write.change {
@@ -291,5 +304,77 @@ fn take_back(root: &mut Root, group: &mut Group, mark: usize) {
             Some(previous) => root.insert(resource, record.key, previous),
             None => root.remove(&resource, &record.key),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::OpenError;
+    use crate::{Options, Precondition, Store};
+    use api::{ObjectKey, REVISION_PLACEHOLDER, Unstamped};
+    use std::sync::mpsc;
+
+    /// Takes so much at once.
+    struct Narrow {
+        requests: usize,
+        bytes: usize,
+    }
+
+    impl Log for Narrow {
+        fn reserved(&self) -> ResourceVersion {
+            ResourceVersion(u64::MAX)
+        }
+
+        fn append(&mut self, _: &[Record], _: &[Record], _: ResourceVersion) -> Result<(), CommitError> {
+            Ok(())
+        }
+
+        fn largest_group(&self) -> usize {
+            self.requests
+        }
+
+        fn largest_group_bytes(&self) -> usize {
+            self.bytes
+        }
+
+        fn renew(&mut self, _: &Root) -> Result<Option<String>, OpenError> {
+            Ok(None)
+        }
+
+        fn close(&mut self, _: ResourceVersion) {}
+    }
+
+    /// Of some more than 1000 bytes.
+    fn request() -> Request {
+        let json = serde_json::json!({
+            "metadata": {"name": "a", "resourceVersion": REVISION_PLACEHOLDER}, "data": {"value": "x".repeat(1000)}
+        });
+        let put = Write {
+            resource: Resource::from("configmaps"),
+            key: ObjectKey::namespaced("default", "a"),
+            precondition: Precondition::None,
+            change: Change::Put(Unstamped::new(json.to_string().into_bytes()).unwrap()),
+            durability: Durability::Sync,
+        };
+        let (answer, _) = oneshot::channel();
+        Request::Commit { writes: vec![put], priority: Priority::Normal, answer }
+    }
+
+    #[test]
+    fn a_group_ends_where_the_log_takes_no_more_at_once() {
+        let store = Store::in_memory(Options::default());
+        for (name, requests, bytes, want) in [
+            ("all that wait", 512, usize::MAX, 5),
+            ("so many requests", 3, usize::MAX, 3),
+            ("so many bytes", 512, 2500, 3),
+            ("one that is larger is alone", 512, 10, 1),
+        ] {
+            let committer = Committer::new(Box::new(Narrow { requests, bytes }), store.shared.clone());
+            let (send, queue) = mpsc::channel();
+            (0..5).for_each(|_| send.send(request()).unwrap());
+            let Woken::Requests(group, None) = committer.wait(&queue) else { panic!("{name}") };
+            assert_eq!(group.len(), want, "{name}");
+        }
     }
 }

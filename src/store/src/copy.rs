@@ -12,6 +12,8 @@ use encryption::Encryption;
 use std::path::Path;
 use std::sync::Arc;
 
+const BESIDE: &str = "copy";
+
 /// What was copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Copied {
@@ -51,6 +53,12 @@ fn of_copy(encryption: &Arc<Encryption>) -> Options {
     Options { must_exist: true, encryption: encryption.clone(), ..Options::default() }
 }
 
+/// What a copy that was cut short has left beside the file: it is no state, and may hold in plain text what is encrypted since. No copy
+/// may be under way.
+pub(crate) fn sweep(dir: &Path) {
+    let _ = std::fs::remove_dir_all(dir.join(BESIDE));
+}
+
 /// Beside the file that is there, and then in its place.
 fn to_file(dir: &Path, root: &Root, overwrite: bool, encryption: &Arc<Encryption>) -> Result<(), CopyError> {
     let place = || dir.display().to_string();
@@ -59,7 +67,7 @@ fn to_file(dir: &Path, root: &Root, overwrite: bool, encryption: &Arc<Encryption
         return Err(CopyError::Occupied { place: place(), what });
     }
     let failed = |why: std::io::Error| CopyError::Write { place: place(), why: why.to_string() };
-    let beside = dir.join("copy");
+    let beside = dir.join(BESIDE);
     match std::fs::remove_dir_all(&beside) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
         _ => {}

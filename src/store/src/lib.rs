@@ -83,6 +83,11 @@ pub fn file_is_there(dir: &Path) -> bool {
     log::file_is_there(dir)
 }
 
+/// The last revision that a store of `dir` has written to an etcd, where its own file does not have it: so it went on there.
+pub fn newer_in_etcd(dir: &Path) -> Option<ResourceVersion> {
+    log::newer_in_etcd(dir)
+}
+
 /// A part of an etcd cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Etcd {
@@ -158,6 +163,7 @@ impl Store {
             }
         };
         recovery.notes.extend(log.renew(&root)?);
+        copy::sweep(dir);
         Ok((Store::start(log, root, &options), recovery))
     }
 
@@ -219,8 +225,8 @@ impl Store {
         self.shared.newest.subscribe()
     }
 
-    /// Waits until somebody else writes to where this store is kept, and says who: what is seen here is old from then on, and
-    /// nothing is committed any more. A file has one owner as long as he lives.
+    /// Waits until somebody else writes to where this store is kept, or puts an older state there, and says so: what is seen here is
+    /// not what is there from then on, and nothing is committed any more. A file has one owner as long as he lives.
     pub async fn taken_over(&self) -> String {
         let mut taken_over = self.shared.taken_over.subscribe();
         match taken_over.wait_for(Option::is_some).await.map(|why| why.clone()) {

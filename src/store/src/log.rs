@@ -13,7 +13,7 @@ use crate::Resource;
 use crate::root::Root;
 use crate::write::CommitError;
 use api::{Object, ObjectKey, ResourceVersion};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An object stored, or a key that is gone.
 pub(crate) struct Record {
@@ -23,6 +23,18 @@ pub(crate) struct Record {
     pub(crate) object: Option<Object>,
     /// What was there before.
     pub(crate) previous: Option<Object>,
+}
+
+/// The last revision that is known of an etcd, where the file in `dir` is older, or there is none.
+pub(crate) fn newer_in_etcd(dir: &Path) -> Option<ResourceVersion> {
+    let revision = |of| seal::read(dir, of).ok().flatten().map(|seal| seal.revision);
+    let in_etcd = revision(seal::OF_ETCD)?;
+    let is_newer = match file_is_there(dir) {
+        // of a file without a record nothing is known
+        true => revision(seal::OF_SQLITE).is_some_and(|in_file| in_file < in_etcd),
+        false => true,
+    };
+    is_newer.then_some(ResourceVersion(in_etcd))
 }
 
 /// Everything, as if it had just been written, for a log that holds nothing yet.
@@ -53,6 +65,11 @@ pub(crate) trait Log: Send {
     /// Requests that may share one call of `append`.
     fn largest_group(&self) -> usize {
         512 // bounds how long the first of them waits
+    }
+
+    /// Bytes of JSON from which on no further request joins a call of `append`.
+    fn largest_group_bytes(&self) -> usize {
+        usize::MAX
     }
 
     /// Bytes of JSON that one object may have.

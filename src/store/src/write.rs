@@ -89,7 +89,7 @@ pub enum CommitError {
     Log(String),
     #[error("an object of {bytes} bytes is larger than what keeps the store takes ({most})")]
     TooLarge { bytes: usize, most: usize },
-    /// Somebody else writes to where the store was kept; nothing that is committed here counts any more.
+    /// Somebody else writes to where the store was kept, or has put an older state there; nothing that is committed here counts any more.
     #[error("write to the store: {0}")]
     TakenOver(String),
     #[error("the store is closed")]

@@ -107,6 +107,17 @@ fn at_first(dir: &Path) -> Store {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_copy_that_was_cut_short_has_left_goes_with_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    at_first(dir.path()).close().await;
+    let left = dir.path().join("copy");
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("cluster.db"), "what may be encrypted since").unwrap();
+    at_first(dir.path()).close().await;
+    assert!(!left.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_holds_a_state_is_replaced_only_when_it_is_asked_for() {
     let Some(kept) = Kept::in_etcd() else { return };
     let store = kept.open();

@@ -283,7 +283,7 @@ async fn a_lease_that_ran_out_is_taken_anew_where_nobody_came() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_changed_behind_its_back_is_found_out_and_left_alone() {
-    let cases: [(&str, fn() -> Vec<Op>, &str, usize); 5] = [
+    let cases: [(&str, fn() -> Vec<Op>, &str, usize); 6] = [
         (
             "a key is gone",
             || vec![Op::delete(at("objects/configmaps/default/b"))],
@@ -295,6 +295,15 @@ async fn what_was_changed_behind_its_back_is_found_out_and_left_alone() {
             || vec![Op::put(at("objects/configmaps/default/b"), b"x".to_vec())],
             "can not be read: /monopod/test/objects/configmaps/default/b",
             2,
+        ),
+        (
+            "a key is gone, and a value is garbage",
+            || {
+                let garbage = Op::put(at("objects/configmaps/default/b"), b"x".to_vec());
+                vec![Op::delete(at("objects/configmaps/default/a")), garbage]
+            },
+            "1 objects that can be read are in it, 3 were written",
+            1,
         ),
         (
             "a key is nobody's",

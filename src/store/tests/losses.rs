@@ -39,6 +39,32 @@ async fn with_log(dir: &Path) -> Store {
     store
 }
 
+/// A backup that is put back under a running daemon, or a directory that is moved: what is written then would be nowhere.
+#[tokio::test]
+async fn a_file_that_is_not_in_its_place_any_more_is_not_written_to() {
+    for put_another in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, aside) = (dir.path().join("cluster.db"), dir.path().join("aside"));
+        let store = open(dir.path());
+        store.commit(vec![put(&key("a"), "1")]).await.unwrap();
+        std::fs::rename(&file, &aside).unwrap();
+        if put_another {
+            std::fs::copy(&aside, &file).unwrap();
+        }
+        for _ in 0..2 {
+            let why = store.commit(vec![put(&key("a"), "2")]).await.unwrap_err().to_string();
+            assert!(why.contains("cluster.db: the file was removed, or another put in its place"), "{why}");
+        }
+        assert_eq!(value(&store.snapshot().get(&maps(), &key("a")).unwrap()), "1", "it can be read");
+        std::fs::rename(&aside, &file).unwrap();
+        store.commit(vec![put(&key("a"), "3")]).await.unwrap();
+        store.close().await;
+        let store = open(dir.path());
+        assert_eq!(value(&store.snapshot().get(&maps(), &key("a")).unwrap()), "3");
+        store.close().await;
+    }
+}
+
 #[tokio::test]
 async fn a_damaged_log_is_found_out_and_left_alone() {
     let whole = tempfile::tempdir().unwrap();

@@ -7,14 +7,19 @@ use crate::control_client::{self, Presence, end, presence};
 use crate::{at_boot, failures};
 use anyhow::Result;
 use appliance::{Paths, Step};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+/// As long as the systemd unit gives a start.
+const START_PATIENCE: Duration = Duration::from_secs(300);
 /// For a program that is asked for its version.
 const VERSION_PATIENCE: Duration = Duration::from_secs(10);
 /// `ELF`, 64 bits or 32, the order of bytes, and at 18 the machine (elf(5)).
@@ -222,8 +227,7 @@ fn restart(paths: &Paths, program: &Path) -> Result<()> {
     } else {
         end(paths)?;
         let words = ["start", "--foreground", "--report"].map(OsString::from);
-        let mut said = |_: &Step| {};
-        wait_for(&mut spawn_daemon(program, paths, words)?, paths, &mut said)?;
+        wait_at_most(START_PATIENCE, &mut spawn_daemon(program, paths, words)?, paths)?;
     }
     let began = Instant::now();
     while !control_client::status(paths)?.ready {
@@ -235,9 +239,41 @@ fn restart(paths: &Paths, program: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Waits for a daemon that was just begun. One that is not ready in this time is ended: nobody may be there who would do it, and
+/// without a control plane the cluster waits with us.
+fn wait_at_most(patience: Duration, daemon: &mut Child, paths: &Paths) -> Result<()> {
+    let pid = Pid::from_raw(daemon.id().cast_signed());
+    let (ready, is_ready) = mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        let is_late = is_ready.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
+        is_late && kill(pid, Signal::SIGKILL).is_ok()
+    });
+    let waited = wait_for(daemon, paths, &mut |_: &Step| {});
+    drop(ready);
+    match watch.join() {
+        Ok(true) => Err(failures::START_FAILED.because(format!("{} does not become ready", paths.profile))),
+        _ => waited,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_that_hangs_is_not_waited_for() {
+        let paths = Paths::in_use(&"upgrade-test".parse().unwrap());
+        for (line, want) in
+            [("exec sleep 60", "upgrade-test does not become ready"), ("exit 3", "exit status: 3")]
+        {
+            let began = Instant::now();
+            let mut daemon = Command::new("sh").args(["-c", line]).stdout(Stdio::piped()).spawn().unwrap();
+            let why = wait_at_most(Duration::from_millis(500), &mut daemon, &paths).unwrap_err();
+            assert!(format!("{why:#}").contains(want), "{line}: {why:#}");
+            assert!(daemon.try_wait().unwrap().is_some(), "{line}: it lives");
+            assert!(began.elapsed() < Duration::from_secs(30), "{line}");
+        }
+    }
 
     #[test]
     fn programs_of_this_machine() {

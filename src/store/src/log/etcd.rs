@@ -6,9 +6,11 @@
 //! transaction. How all that is written exactly once is in `writer.rs`. The record beside it on this machine (`etcd.seal`) tells of
 //! an etcd that has been set back.
 
+mod keeper;
 mod keys;
 mod load;
 mod opening;
+mod parts;
 mod session;
 mod state;
 mod writer;
@@ -25,6 +27,7 @@ use api::ResourceVersion;
 use encryption::Encryption;
 use keys::Keys;
 use opening::{Opening, explain_trouble, full};
+use parts::{Batch, LARGEST_OBJECT, MOST_OPS};
 use state::State;
 use std::fmt;
 use std::fs::File;
@@ -33,14 +36,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
-use writer::{Batch, Trouble, Writer};
+use writer::{Trouble, Writer};
 
 /// Revisions are reserved so many at a time. The log is not touched for a lazy write within them.
 const RESERVE: u64 = 10_000;
 /// For one append: an etcd of three members elects a leader in less.
 const APPEND_PATIENCE: Duration = Duration::from_secs(10);
-/// For the next ones, where there was no answer: those who wait in line would wait for each other.
+/// Until the next ones find out that it answers again: those who wait in line would wait for each other.
 const PATIENCE_WHILE_AWAY: Duration = Duration::from_secs(2);
+/// Bytes of JSON: a journal of so much is written and applied well within [`APPEND_PATIENCE`], also by a slow disk.
+const LARGEST_GROUP: usize = 16 << 20;
 /// Who stops the daemon waits for it; what it did not write in order, the next start mends.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -182,8 +187,13 @@ impl EtcdLog {
             seal.reserved = newest + RESERVE;
         }
         let next = State { seal, clean: false, ..writer.state().clone() };
-        let patience = if self.away { PATIENCE_WHILE_AWAY } else { APPEND_PATIENCE };
-        let written = self.runtime.wait(writer.write(batch, before, next, Instant::now() + patience));
+        let until = Instant::now() + APPEND_PATIENCE;
+        let settled_by = if self.away { Instant::now() + PATIENCE_WHILE_AWAY } else { until };
+        let written = self.runtime.wait(async {
+            // an etcd that answers again has the usual time for what it is given
+            writer.settle(settled_by).await?;
+            writer.write(batch, before, next, until).await
+        });
         self.away = matches!(written, Err(Trouble::Etcd(Error::NoAnswer(_))));
         written?;
         self.reserved = seal.reserved;
@@ -222,11 +232,15 @@ impl Log for EtcdLog {
 
     /// Nearly all requests write one object: so a group goes into one transaction, and needs no journal.
     fn largest_group(&self) -> usize {
-        writer::MOST_OPS
+        MOST_OPS
+    }
+
+    fn largest_group_bytes(&self) -> usize {
+        LARGEST_GROUP
     }
 
     fn largest_object(&self) -> usize {
-        writer::LARGEST_OBJECT
+        LARGEST_OBJECT
     }
 
     fn append(

@@ -154,4 +154,29 @@ mod tests {
         std::fs::write(dir.path().join(OF_SQLITE.file), "x").unwrap();
         assert!(read(dir.path(), OF_SQLITE).is_err());
     }
+
+    #[test]
+    fn where_a_store_went_on_is_told_by_its_records() {
+        for (name, file, in_file, in_etcd, want) in [
+            ("neither", false, None, None, None),
+            ("never in etcd", true, Some(7), None, None),
+            ("in etcd from the first", false, None, Some(3), Some(3)),
+            ("it went to etcd", true, Some(7), Some(9), Some(9)),
+            ("it has just been copied", true, Some(7), Some(7), None),
+            ("it came back", true, Some(9), Some(7), None),
+            ("a file of an older version", true, None, Some(9), None),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            if file {
+                std::fs::write(dir.path().join("cluster.db"), "x").unwrap();
+            }
+            for (of, revision) in [(OF_SQLITE, in_file), (OF_ETCD, in_etcd)] {
+                if let Some(revision) = revision {
+                    Sealer::open(dir.path(), of, Seal { revision, ..Seal::default() });
+                }
+            }
+            let found = super::super::newer_in_etcd(dir.path()).map(|revision| revision.0);
+            assert_eq!(found, want, "{name}");
+        }
+    }
 }

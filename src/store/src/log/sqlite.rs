@@ -21,8 +21,9 @@ use encryption::Encryption;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 use std::borrow::Cow;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ pub(crate) struct SqliteLog {
     /// Of the encryption that the whole file is known to be stored by.
     form: u64,
     path: PathBuf,
+    /// Device and number of the file that is open; `None` where that could not be found out.
+    id: Option<(u64, u64)>,
     /// Held for as long as the file is open.
     _lock: File,
 }
@@ -87,6 +90,7 @@ impl SqliteLog {
             encryption: options.encryption.clone(),
             stale: loaded.reader.stale,
             form: loaded.form,
+            id: std::fs::metadata(&path).ok().map(|found| id_of(&found)),
             path,
             _lock: lock,
         };
@@ -127,6 +131,15 @@ impl SqliteLog {
         // after the file has it, and before anybody is told
         self.sealer.write(now, reserves);
         Ok(())
+    }
+
+    /// Whether what is written can be found again. A file that was removed, or in whose place another was put, is still written to.
+    fn is_in_its_place(&self) -> bool {
+        match std::fs::metadata(&self.path) {
+            Ok(found) => self.id.is_none_or(|id| id == id_of(&found)),
+            // whoever may not look any more knows nothing
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
     }
 
     /// What was there in another form is in no page of the file any more, and in no part of its log.
@@ -189,6 +202,14 @@ impl Log for SqliteLog {
         records: &[Record],
         newest: ResourceVersion,
     ) -> Result<(), CommitError> {
+        if !self.is_in_its_place() {
+            // what is shown is all there is of it: it can still be read
+            return Err(CommitError::Log(format!(
+                "{}: the file was removed, or another put in its place, while it was in use: nothing is written any more; save what \
+                 can be read, then stop and start to go on with what is there",
+                self.path.display()
+            )));
+        }
         self.write(earlier, records, newest.0).map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => CommitError::Full,
             _ => CommitError::Log(format!("{}: {error}", self.path.display())),
@@ -213,6 +234,10 @@ impl Log for SqliteLog {
             tracing::warn!(%error, path = %self.path.display(), "store not closed in order; the next start mends it");
         }
     }
+}
+
+fn id_of(found: &Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
 }
 
 fn write_record(

@@ -4,7 +4,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::io::Read;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -82,6 +82,22 @@ impl EtcdServer {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
+    /// What it has on its disk. It must be stopped.
+    pub fn save(&self) -> tempfile::TempDir {
+        assert!(self.running.is_none());
+        let saved = tempfile::tempdir().unwrap();
+        copy_directory(&self.dir.path().join("data"), &saved.path().join("data"));
+        saved
+    }
+
+    /// As who restores a snapshot. It must be stopped.
+    pub fn put_back(&self, saved: &tempfile::TempDir) {
+        assert!(self.running.is_none());
+        let data = self.dir.path().join("data");
+        std::fs::remove_dir_all(&data).unwrap();
+        copy_directory(&saved.path().join("data"), &data);
+    }
+
     /// With the same data, at the same port.
     pub fn again(&mut self) {
         assert!(self.running.is_none());
@@ -117,6 +133,10 @@ impl Drop for EtcdServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
 /// Stands before an etcd, and breaks every connection after some bytes of its answers: before, between and behind them.

@@ -1,8 +1,8 @@
 //! Reads everything, once, and compares it with what was written.
 
 use super::keys::{Keys, parse};
+use super::parts::Batch;
 use super::state::{Journal, State};
-use super::writer::Batch;
 use crate::log::names;
 use crate::log::seal::Seal;
 use crate::log::stored::{Found, Place, Reader};
@@ -118,6 +118,12 @@ impl Loaded {
         if self.unreadable.is_empty() && self.changed.is_empty() && !is_as_written {
             lost.push(format!(
                 "{} objects are in it, {} were written: some are missing, or older than they were",
+                self.now.objects, written.objects
+            ));
+        } else if self.now.objects < written.objects {
+            // beside what is named below there may be others that nothing is left of
+            lost.push(format!(
+                "{} objects that can be read are in it, {} were written",
                 self.now.objects, written.objects
             ));
         }

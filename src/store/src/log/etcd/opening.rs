@@ -3,9 +3,10 @@
 
 use super::keys::Keys;
 use super::load::{self, Loaded};
+use super::parts::{Batch, LARGEST_OBJECT, in_parts};
 use super::session::{Holder, Session};
 use super::state::{NoState, State};
-use super::writer::{self, Batch, Held, Trouble, Writer};
+use super::writer::{self, Held, Trouble, Writer};
 use super::{APPEND_PATIENCE, CLOSE_PATIENCE};
 use crate::copy_error::{CopyError, compare};
 use crate::log::seal::{self, OF_ETCD, Seal};
@@ -307,7 +308,7 @@ impl Opening {
         let place = || self.place.clone();
         let mut seal = Seal { revision: root.revision.0, reserved: root.revision.0, ..Seal::default() };
         for (resource, key, object) in root.objects() {
-            let (bytes, most) = (object.bytes().len(), writer::LARGEST_OBJECT);
+            let (bytes, most) = (object.bytes().len(), LARGEST_OBJECT);
             if bytes > most {
                 let object = format!("{resource} {key}");
                 return Err(CopyError::TooLarge { place: place(), object, bytes, most });
@@ -358,7 +359,7 @@ impl Opening {
         let put = |(resource, key, object): (&crate::Resource, &api::ObjectKey, &api::Object)| {
             Op::put(self.keys.object(resource, key), self.keys.value(resource, key, object))
         };
-        for part in writer::in_parts(root.objects().map(put)) {
+        for part in in_parts(root.objects().map(put)) {
             writer.add(part, unfinished.clone(), until()).await.map_err(failed)?;
         }
         let whole = State { seal, clean: true, copying: false, ..unfinished };

@@ -3,18 +3,24 @@
 //! Each transaction compares two keys: that of the holder, which is ours as long as nobody else took it, and the record of the
 //! state, which nobody has written since we did; and it writes that record anew with a ticket of its own. So a transaction whose
 //! answer was lost can be sent again: where it took place the first time, the second finds its own ticket. One that was given up
-//! may still arrive late. Then the next finds the ticket of that, and goes on from there; what it has changed is put right by the
-//! batch that comes next (`debt`).
+//! may still arrive late. So before anything else is written the record is written alone (`settle`): what arrives after that changes
+//! nothing any more, and where it came before, its ticket is found, and what it has changed is put right by the batch that comes next
+//! (`owed`). However long etcd was away, and whatever was refused meanwhile, no more than one batch is put right.
+//!
+//! Tickets are numbered. A record with a ticket of ours that is older than the one that was acknowledged last is of an etcd that has
+//! been set back to a snapshot: objects that were acknowledged are missing in it, so nothing more is written there.
 //!
 //! A batch that is too large for one transaction is written into a journal, part by part. The transaction that names the journal
 //! in the record of the state makes all of it count; the parts are applied after it, by who comes next if need be.
 
+use super::keeper::keep;
 use super::keys::Keys;
+use super::parts::{Batch, fits, in_parts, op};
 use super::session::{Holder, Session};
 use super::state::{Journal, State};
 use ::etcd::{Client, Compare, Error, KeyValue, Op, Reply, Transaction, TransactionReply};
 use prost::Message;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -23,18 +29,6 @@ use tokio::time::Instant;
 
 /// A holder that does not say that he lives for so long has lost what he held.
 pub(super) const LEASE: Duration = Duration::from_secs(15);
-const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(4); // three in a row may fail
-/// etcd keeps what every key once was until it is told not to: its quota would be used up. As often as an API server does it.
-const FORGET_EVERY: Duration = Duration::from_secs(300);
-/// etcd's own limit is 128 (`--max-txn-ops`), with those that are not about objects.
-pub(super) const MOST_OPS: usize = 120;
-/// etcd's own limit for a request is 1.5 MiB (`--max-request-bytes`).
-const MOST_BYTES: usize = 1 << 20;
-/// A single object may fill a request, beside its key, the two comparisons and the record of the state.
-pub(super) const LARGEST_OBJECT: usize = (3 << 19) - (16 << 10);
-
-/// What keys are to become: their values, or gone.
-pub(super) type Batch = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Why something was not written.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +49,13 @@ pub(super) struct Held {
     pub(super) lease: i64,
 }
 
+/// A transaction that changes objects.
+struct GivenUp {
+    ticket: String,
+    /// What its keys were.
+    before: Batch,
+}
+
 pub(super) struct Writer {
     client: Arc<Client>,
     keys: Keys,
@@ -68,8 +69,12 @@ pub(super) struct Writer {
     /// etcd's revision of the record of the state; 0 where there is none.
     known: i64,
     tickets: u64,
-    /// What keys must be where a transaction that was given up took place after all.
-    debt: Batch,
+    /// It was sent, and there was no answer: it may take place yet.
+    given_up: Option<GivenUp>,
+    /// What was asked last had no answer, or another one than that it is done.
+    unsettled: bool,
+    /// What keys must be again, since one that was given up took place after all.
+    owed: Batch,
     /// Parts of a journal that counts, which are not applied yet.
     rest: VecDeque<Vec<Op>>,
     /// A journal may lie about that does not count.
@@ -98,7 +103,9 @@ impl Writer {
             state,
             known,
             tickets: 0,
-            debt: Batch::new(),
+            given_up: None,
+            unsettled: false,
+            owed: Batch::new(),
             rest: VecDeque::new(),
             litter: false,
         }
@@ -129,28 +136,52 @@ impl Writer {
         next: State,
         until: Instant,
     ) -> Result<(), Trouble> {
-        self.finish(until).await?;
-        let mut whole = self.debt.clone();
+        self.settle(until).await?;
+        let mut whole = self.owed.clone();
         whole.extend(batch);
         let ops: Vec<Op> = whole.into_iter().map(op).collect();
         let written = match fits(&ops) {
-            true => self.write_at_once(ops, next, until).await,
+            true => self.write_at_once(ops, before, next, until).await,
+            // where it is given up it is a journal that does not count, as soon as the record is written again
             false => self.write_by_journal(ops, next, until).await,
         };
         match written {
-            Ok(()) => self.debt.clear(),
-            Err(_) => self.debt.extend(before),
+            Ok(()) => self.owed.clear(),
+            Err(_) => self.unsettled = true,
         }
         written
     }
 
-    async fn write_at_once(&mut self, mut ops: Vec<Op>, next: State, until: Instant) -> Result<(), Trouble> {
+    /// Does what is left of earlier writes. Nothing that was given up takes place after this; what took place is owed.
+    ///
+    /// # Errors
+    /// [`Trouble`]; what is left stays to be done.
+    pub(super) async fn settle(&mut self, until: Instant) -> Result<(), Trouble> {
+        self.finish(until).await?;
+        if self.unsettled {
+            let unchanged = State { journal: None, ..self.state.clone() };
+            self.step(Vec::new(), unchanged, until).await?;
+            (self.unsettled, self.given_up) = (false, None);
+        }
+        Ok(())
+    }
+
+    async fn write_at_once(
+        &mut self,
+        mut ops: Vec<Op>,
+        before: Batch,
+        next: State,
+        until: Instant,
+    ) -> Result<(), Trouble> {
         if self.litter {
             ops.push(Op::delete_prefix(&self.keys.journals()));
         }
-        self.step(ops, State { journal: None, ..next }, until).await?;
-        self.litter = false;
-        Ok(())
+        let written = self.step(ops, State { journal: None, ..next }, until).await;
+        match written {
+            Ok(()) => self.litter = false,
+            Err(_) => self.given_up = Some(GivenUp { ticket: self.last_ticket(), before }),
+        }
+        written
     }
 
     async fn write_by_journal(&mut self, ops: Vec<Op>, next: State, until: Instant) -> Result<(), Trouble> {
@@ -182,10 +213,7 @@ impl Writer {
     }
 
     /// Applies what is left of a journal.
-    ///
-    /// # Errors
-    /// [`Trouble`]; what is left stays to be done.
-    pub(super) async fn finish(&mut self, until: Instant) -> Result<(), Trouble> {
+    async fn finish(&mut self, until: Instant) -> Result<(), Trouble> {
         while let Some(part) = self.rest.front() {
             let (mut part, mut state) = (part.clone(), self.state.clone());
             if self.rest.len() == 1 {
@@ -200,7 +228,7 @@ impl Writer {
 
     /// Removes all objects and journals, for who is about to write others. What is there is no state then.
     pub(super) async fn clear(&mut self, next: State, until: Instant) -> Result<(), Trouble> {
-        self.debt.clear();
+        (self.unsettled, self.given_up, self.owed) = (false, None, Batch::new());
         self.rest.clear();
         let ops = vec![Op::delete_prefix(&self.keys.objects()), Op::delete_prefix(&self.keys.journals())];
         self.step(ops, next, until).await
@@ -213,7 +241,16 @@ impl Writer {
 
     fn ticket(&mut self) -> String {
         self.tickets += 1;
+        self.last_ticket()
+    }
+
+    fn last_ticket(&self) -> String {
         format!("{}.{}", self.session.id, self.tickets)
+    }
+
+    /// Of a ticket of ours.
+    fn number(&self, ticket: &str) -> Option<u64> {
+        ticket.strip_prefix(self.session.id.as_str())?.strip_prefix('.')?.parse().ok()
     }
 
     /// One transaction, exactly once.
@@ -253,19 +290,29 @@ impl Writer {
             return Ok(false);
         }
         let gone = || Trouble::TakenOver("another program has removed the state from etcd".to_owned());
-        let written = State::decode(&state.ok_or_else(gone)?.value);
-        let of_ours = |state: &State| state.ticket.starts_with(&self.session.id);
-        match written {
-            Ok(written) if of_ours(&written) => {
-                self.known = revision;
-                Ok(written.ticket == ticket)
-            }
-            Ok(written) => Err(Trouble::TakenOver(format!(
+        let value = state.ok_or_else(gone)?.value;
+        let set_back =
+            || Err(Trouble::TakenOver("an older snapshot of etcd was put in its place".to_owned()));
+        if revision < self.known {
+            return set_back();
+        }
+        let written = State::decode(&value)
+            .map_err(|_| Trouble::TakenOver("another program has written to etcd meanwhile".to_owned()))?;
+        let Some(number) = self.number(&written.ticket) else {
+            return Err(Trouble::TakenOver(format!(
                 "another process, on {}, has written to etcd meanwhile",
                 written.host
-            ))),
-            Err(_) => Err(Trouble::TakenOver("another program has written to etcd meanwhile".to_owned())),
+            )));
+        };
+        // a snapshot may be restored so that revisions go on (`--bump-revision`)
+        if self.number(&self.state.ticket).is_some_and(|acknowledged| number <= acknowledged) {
+            return set_back();
         }
+        self.known = revision;
+        if let Some(given_up) = self.given_up.take_if(|given_up| given_up.ticket == written.ticket) {
+            self.owed.extend(given_up.before);
+        }
+        Ok(written.ticket == ticket)
     }
 
     /// A lease that ran out while etcd could not be reached is taken anew, where nobody else came.
@@ -329,34 +376,6 @@ pub(super) fn remove(keys: &Keys, since: i64, known: i64) -> Transaction {
     }
 }
 
-fn op((key, value): (Vec<u8>, Option<Vec<u8>>)) -> Op {
-    match value {
-        Some(value) => Op::put(key, value),
-        None => Op::delete(key),
-    }
-}
-
-fn fits(ops: &[Op]) -> bool {
-    ops.len() <= 1 || (ops.len() <= MOST_OPS && ops.iter().map(Op::weight).sum::<usize>() <= MOST_BYTES)
-}
-
-/// Each as large as one transaction takes it.
-pub(super) fn in_parts(ops: impl IntoIterator<Item = Op>) -> Vec<Vec<Op>> {
-    let mut parts: Vec<Vec<Op>> = Vec::new();
-    let mut weight = 0;
-    for op in ops {
-        weight += op.weight();
-        match parts.last_mut() {
-            Some(part) if part.len() < MOST_OPS && weight <= MOST_BYTES => part.push(op),
-            _ => {
-                weight = op.weight();
-                parts.push(vec![op]);
-            }
-        }
-    }
-    parts
-}
-
 /// The keys that a transaction looked at.
 pub(super) fn found<const COUNT: usize>(reply: TransactionReply) -> [Option<KeyValue>; COUNT] {
     let mut replies = reply.replies.into_iter();
@@ -365,32 +384,3 @@ pub(super) fn found<const COUNT: usize>(reply: TransactionReply) -> [Option<KeyV
         _ => None,
     })
 }
-
-/// Keeps the lease, and has etcd forget what is old.
-async fn keep(client: Arc<Client>, lease: watch::Receiver<i64>) {
-    let (mut old, mut noted) = (None, Instant::now());
-    loop {
-        tokio::time::sleep(KEEP_ALIVE_EVERY).await;
-        let held = *lease.borrow();
-        let revision = match client.keep_alive(held, Instant::now() + KEEP_ALIVE_EVERY).await {
-            Ok(revision) => revision,
-            Err(error) => {
-                tracing::warn!(%error, "the lease in etcd could not be kept alive, will try again");
-                None
-            }
-        };
-        let Some(revision) = revision else { continue };
-        let old = old.get_or_insert(revision);
-        if noted.elapsed() < FORGET_EVERY {
-            continue;
-        }
-        // one of several may have done so a moment ago
-        if let Err(error) = client.compact(*old, Instant::now() + KEEP_ALIVE_EVERY).await {
-            tracing::debug!(%error, "etcd did not forget what is old");
-        }
-        (*old, noted) = (revision, Instant::now());
-    }
-}
-
-#[cfg(test)]
-mod tests;
