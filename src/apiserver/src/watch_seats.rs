@@ -47,7 +47,8 @@ impl WatchSeats {
         let more = query / QUERY_OF_SEAT;
         let first = self.seats.take_below(user.name.as_str().into(), self.most_of_user.saturating_sub(more));
         let Some(first) = first else {
-            let why = format!("too many requests, please try again later: {:?} has enough watches open", user.name);
+            let why =
+                format!("too many requests, please try again later: {:?} has enough watches open", user.name);
             let mut refused = Status::new(Reason::TooManyRequests, why);
             refused.retry_after_seconds = Some(1);
             return Err(refused);
@@ -87,7 +88,10 @@ mod tests {
         assert_eq!(of_jane.iter().map(is_lost).collect::<Vec<_>>(), [true, false, false]);
         assert!(!of_joe.iter().any(is_lost));
         let root = Actor::user("root", &[Actor::MASTERS]);
-        assert!((0..10).all(|_| seats.take(&root, 10).unwrap().is_none()), "who is not counted has any number");
+        assert!(
+            (0..10).all(|_| seats.take(&root, 10).unwrap().is_none()),
+            "who is not counted has any number"
+        );
     }
 
     #[test]

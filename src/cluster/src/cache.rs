@@ -4,7 +4,7 @@
 
 use crate::Cluster;
 use crate::cache_index::CacheIndex;
-use crate::informer::Change;
+use crate::change::Change;
 use ::api::{Object, ObjectKey, ResourceVersion};
 use arc_swap::ArcSwap;
 use imbl::OrdMap;

@@ -4,6 +4,7 @@
 
 use crate::Cluster;
 use crate::cache::{Cache, Decoder, Typed, downcast};
+use crate::change::Change;
 use ::api::{LabelSelector, ObjectKey};
 use kinds::StoredKind;
 use parking_lot::Mutex;
@@ -14,14 +15,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use store::Resource;
 use tokio::sync::mpsc;
-
-/// What happened to one object of a kind.
-#[derive(Debug)]
-pub enum Change<K: ?Sized> {
-    Added(Arc<K>),
-    Modified { old: Arc<K>, new: Arc<K> },
-    Deleted(Arc<K>),
-}
 
 /// All objects of a kind, decoded once for everybody, kept current by the store's events. It is complete from the
 /// moment it is handed out.
@@ -43,34 +36,6 @@ pub(crate) struct Informers(Mutex<HashMap<TypeId, Arc<Cache>>>);
 impl<K> Clone for Informer<K> {
     fn clone(&self) -> Self {
         Informer { cache: self.cache.clone(), kind: PhantomData }
-    }
-}
-
-impl<K: ?Sized> Clone for Change<K> {
-    fn clone(&self) -> Self {
-        match self {
-            Change::Added(object) => Change::Added(object.clone()),
-            Change::Modified { old, new } => Change::Modified { old: old.clone(), new: new.clone() },
-            Change::Deleted(object) => Change::Deleted(object.clone()),
-        }
-    }
-}
-
-impl<K: ?Sized> Change<K> {
-    /// The object as it is now, or was last.
-    pub fn object(&self) -> &Arc<K> {
-        match self {
-            Change::Added(object) | Change::Deleted(object) | Change::Modified { new: object, .. } => object,
-        }
-    }
-
-    /// As it was, where it was another, and as it is: whoever one of them concerns is concerned.
-    pub fn versions(&self) -> impl Iterator<Item = &Arc<K>> {
-        let old = match self {
-            Change::Modified { old, .. } => Some(old),
-            Change::Added(_) | Change::Deleted(_) => None,
-        };
-        old.into_iter().chain([self.object()])
     }
 }
 

@@ -26,9 +26,7 @@ struct Entry {
 
 impl Entry {
     fn is_of(&self, version: &Arc<Version>, object: &Object) -> bool {
-        self.revision == object.revision()
-            && Arc::ptr_eq(&self.version, version)
-            && self.key == object.key()
+        self.revision == object.revision() && Arc::ptr_eq(&self.version, version) && self.key == object.key()
     }
 }
 
@@ -59,7 +57,11 @@ impl RecentFields {
         let size: usize = fields.iter().map(|(_, value)| value.len()).sum();
         let (version, key, revision) = (version.clone(), object.key(), object.revision());
         let entry = Some(Entry { version, key, revision, fields: fields.clone() });
-        if size <= LARGEST { *usual = entry } else { *large = entry }
+        if size <= LARGEST {
+            *usual = entry
+        } else {
+            *large = entry
+        }
         fields
     }
 }

@@ -137,7 +137,8 @@ async fn a_long_list_can_be_given_up_while_it_is_made() {
 }
 
 fn watched(cluster: &Cluster, fields: &str) -> cluster::WatchStream {
-    let target = Target::collection(&cluster.registry().by_gvr(&Secret::info().gvr).unwrap(), Some("default"));
+    let target =
+        Target::collection(&cluster.registry().by_gvr(&Secret::info().gvr).unwrap(), Some("default"));
     let fields = FieldSelector::parse(fields).unwrap();
     let params = WatchParams { fields, from_now: true, ..WatchParams::default() };
     cluster.watch(&Actor::root(), &target, &params).unwrap()

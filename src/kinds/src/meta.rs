@@ -81,7 +81,8 @@ pub(crate) fn finalizers(finalizers: &[String], field: &str, errors: &mut ErrorL
 /// The core's own rule: it does not hold for what is defined by others, nor for the definitions themselves.
 /// Of custom resources, which may have any: those that are new and that somebody else may call the same.
 pub(crate) fn finalizer_warnings(new: &ObjectMeta, old: Option<&ObjectMeta>) -> Vec<String> {
-    let before: HashSet<&String> = old.and_then(|old| old.finalizers.as_ref()).into_iter().flatten().collect();
+    let before: HashSet<&String> =
+        old.and_then(|old| old.finalizers.as_ref()).into_iter().flatten().collect();
     let is_odd = |name: &&String| {
         !before.contains(name) && !name.contains('/') && !OLD_FINALIZERS.contains(&name.as_str())
     };
@@ -253,7 +254,8 @@ mod tests {
             controller: Some(true),
             ..OwnerReference::default()
         };
-        let meta = ObjectMeta { owner_references: Some(vec![owner("a"), owner("b")]), ..ObjectMeta::default() };
+        let meta =
+            ObjectMeta { owner_references: Some(vec![owner("a"), owner("b")]), ..ObjectMeta::default() };
         let mut errors = ErrorList::default();
         owners(&meta, &mut errors);
         let told: Vec<String> = errors.into_causes().into_iter().map(|cause| cause.message).collect();

@@ -20,7 +20,10 @@ fn path(path: &Path) -> Result<CString, Errno> {
 /// `/etc/nsswitch.conf` names, which is the image's in a process that has changed its root for the container's.
 pub(crate) fn look_up_users_in_files() -> Result<(), Errno> {
     unsafe extern "C" {
-        fn __nss_configure_lookup(database: *const libc::c_char, services: *const libc::c_char) -> libc::c_int;
+        fn __nss_configure_lookup(
+            database: *const libc::c_char,
+            services: *const libc::c_char,
+        ) -> libc::c_int;
     }
     [c"passwd", c"group"].into_iter().try_for_each(|database| {
         // SAFETY: both texts live as long as the program, and nobody looks anything up at the same time.

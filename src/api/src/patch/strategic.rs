@@ -305,7 +305,8 @@ mod tests {
         let names = |from: u32| (from..from + 100_000).map(|n| json!({"name": n.to_string()}));
         let values = |from: u32| Value::from((from..from + 100_000).collect::<Vec<u32>>());
         let data: Map<String, Value> = (0..150_000).map(|n| (n.to_string(), Value::Null)).collect();
-        let target = json!({"containers": names(0).collect::<Vec<_>>(), "finalizers": values(0), "data": data});
+        let target =
+            json!({"containers": names(0).collect::<Vec<_>>(), "finalizers": values(0), "data": data});
         let patch = json!({
             "containers": names(50_000).collect::<Vec<_>>(), "$setElementOrder/containers": names(0).rev().collect::<Vec<_>>(),
             "finalizers": values(50_000), "$deleteFromPrimitiveList/finalizers": values(100_000),

@@ -183,7 +183,8 @@ mod tests {
     }
 
     fn whole(page: &str) -> impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin + use<> {
-        let chunks: Vec<_> = page.as_bytes().chunks(1000).map(|part| Ok(Bytes::copy_from_slice(part))).collect();
+        let chunks: Vec<_> =
+            page.as_bytes().chunks(1000).map(|part| Ok(Bytes::copy_from_slice(part))).collect();
         stream::iter(chunks)
     }
 
@@ -215,7 +216,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_page_that_does_not_end_holds_up_no_other() {
         let pages = Pages::default();
-        let endless = || stream::iter([Ok::<_, io::Error>(Bytes::from("<a href=/>"))]).chain(stream::pending());
+        let endless =
+            || stream::iter([Ok::<_, io::Error>(Bytes::from("<a href=/>"))]).chain(stream::pending());
         let mut held = Vec::new();
         for _ in 0..MOST_AT_ONCE {
             held.push(pages.pass(head(), endless(), Packing::Plain, &origin(PREFIX)).await);
@@ -231,7 +233,8 @@ mod tests {
     #[tokio::test]
     async fn what_breaks_off_passes_as_far_as_it_came() {
         let broken = [Ok(Bytes::from("<a href=/>")), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
-        let passed = Pages::default().pass(head(), stream::iter(broken), Packing::Plain, &origin(PREFIX)).await;
+        let passed =
+            Pages::default().pass(head(), stream::iter(broken), Packing::Plain, &origin(PREFIX)).await;
         let mut body = passed.into_body();
         let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
         assert_eq!(first, "<a href=/>");
