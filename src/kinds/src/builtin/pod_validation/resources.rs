@@ -62,6 +62,11 @@ pub(super) fn of_container(
     claim_names(list(&given.claims), claims, &format!("{at}.claims"), errors);
 }
 
+/// As the client said it.
+fn written<'l>(list: Option<&'l Amounts>, name: &str) -> &'l str {
+    list.and_then(|list| list.get(name)).map_or("", |quantity| &quantity.0)
+}
+
 /// KEP-2837.
 pub(super) fn of_pod(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     let Some(given) = &spec.resources else { return };
@@ -74,10 +79,10 @@ pub(super) fn of_pod(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     requirements(given, pod_resource, at, errors);
     for (name, sum) in crate::pod::requests_of_containers(spec) {
         let asked = crate::pod::quantity(given.requests.as_ref(), &name);
-        if let Some(asked) = asked.filter(|asked| sum > *asked) {
+        if asked.is_some_and(|asked| sum > asked) {
             errors.invalid(
                 format_args!("{at}.requests[{name}]"),
-                asked.to_string(),
+                written(given.requests.as_ref(), &name),
                 format_args!("must be greater than or equal to aggregate container requests of {sum}"),
             );
         }
@@ -87,10 +92,10 @@ pub(super) fn of_pod(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
         crate::pod::limits_of_containers(spec).into_iter().filter(|(name, _)| is_huge_page(name))
     {
         let most = crate::pod::quantity(given.limits.as_ref(), &name);
-        if let Some(most) = most.filter(|most| sum > *most) {
+        if most.is_some_and(|most| sum > most) {
             errors.invalid(
                 format_args!("{at}.limits[{name}]"),
-                most.to_string(),
+                written(given.limits.as_ref(), &name),
                 format_args!("must be greater than or equal to aggregate container limits of {sum}"),
             );
         }
