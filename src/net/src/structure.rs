@@ -235,11 +235,16 @@ fn own(config: &NetConfig) -> Vec<Statements> {
     ]
 }
 
-/// Cluster DNS asks others in the machine's name: whoever is outside gets no answer, by whatever address it comes.
+/// Cluster DNS asks others in the machine's name: whoever is outside gets no answer, by whatever address it comes. Nor does who
+/// has internal networks only (CVE-2024-29018): with CAP_NET_RAW he needs no route to here.
 fn untranslated(config: &NetConfig) -> Vec<Statements> {
-    let drop = Statement::Drop(Some(Drop {}));
-    let dns = [to_dns(config).to_vec(), from_outside(config).to_vec(), vec![drop]].concat();
-    vec![dns, vec![jump("undelivered")]]
+    let drop = || vec![Statement::Drop(Some(Drop {}))];
+    let dns = || to_dns(config).to_vec();
+    vec![
+        [dns(), from_outside(config).to_vec(), drop()].concat(),
+        [dns(), vec![between(Operator::EQ, Set::Confined)], drop()].concat(),
+        vec![jump("undelivered")],
+    ]
 }
 
 /// Neither from the machine itself nor from a pod.
@@ -370,6 +375,7 @@ mod tests {
             ("dispatch", 3),
             ("check-source", 2),
             ("raw", 4),
+            ("untranslated", 3),
             ("forward", 5),
         ] {
             assert_eq!(chains.get(chain), Some(&want), "{chain}");
