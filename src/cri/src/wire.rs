@@ -219,6 +219,10 @@ pub struct CreateRequest {
     /// it go. In the shim's mount namespace.
     #[serde(default)]
     pub held: Vec<PathBuf>,
+    /// Where volumes are mounted in the container that have something inside of them: until it is made no link in them leads
+    /// anywhere.
+    #[serde(default)]
+    pub guarded: Vec<PathBuf>,
 }
 
 /// A bind onto /dev, or below such a one: made when all else of the container is, and before anything runs in it. Nothing

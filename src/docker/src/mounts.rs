@@ -32,11 +32,9 @@ pub(crate) fn wanted(config: &Config, host: &HostConfig) -> Result<Vec<Wanted>> 
         }
         all.push(wanted);
     }
+    // images write these: a colon is a part of the name, and what is of the machine is for `binds` to say
     for target in config.volumes.keys() {
-        let anonymous = match target.split_once(':') {
-            Some(_) => mount_spec::bind(target)?,
-            None => mount_spec::anonymous(target)?,
-        };
+        let anonymous = mount_spec::anonymous(target)?;
         if targets.insert(anonymous.target.clone()) {
             all.push(anonymous);
         }
@@ -223,6 +221,23 @@ mod tests {
         assert_eq!((all.len(), all[0].source.as_str()), (1, "db"));
         let twice = HostConfig { binds: vec!["a:/data".into(), "b:/data".into()], ..Default::default() };
         assert_eq!(wanted(&config, &twice).unwrap_err().message, "Duplicate mount point: /data");
+    }
+
+    /// The attack: an image that declares `VOLUME ["/:/host"]` was given the machine's own files.
+    #[test]
+    fn a_volume_of_an_image_is_nothing_of_the_machine_s() {
+        let declaring = |name: &str| {
+            let volumes = [(name.to_owned(), serde_json::json!({}))].into();
+            wanted(&Config { volumes, ..Default::default() }, &HostConfig::default())
+        };
+        for name in ["/:/host", "/etc:/host:ro", "/var/run/docker.sock:/docker.sock", "/data:ro", "/a:/b:rshared"] {
+            let all = declaring(name).unwrap();
+            let found = (all[0].kind, all[0].source.as_str(), all[0].target.as_path());
+            assert_eq!(found, (MountKind::Volume, "", Path::new(name)), "{name}");
+        }
+        for name in ["of-somebody:/data", "", "/"] {
+            assert!(declaring(name).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -31,6 +31,18 @@ pub(crate) fn between(op: Operator, set: Set) -> Statement<'static> {
     compare(both, op, Expression::String(format!("@{}", set.name()).into()))
 }
 
+/// From an address that this set has on both sides.
+pub(crate) fn from_within(set: Set) -> Statement<'static> {
+    let both = concat([payload("ip", "saddr"), payload("ip", "saddr")]);
+    compare(both, Operator::EQ, Expression::String(format!("@{}", set.name()).into()))
+}
+
+/// What the machine would send an answer by; `false` where it has no route for it.
+pub(crate) fn way_back(result: FibResult) -> Expression<'static> {
+    // one flag: several would be written in any order, and the table's name follows from what is written
+    Expression::Named(NamedExpression::Fib(Fib { result, flags: [FibFlag::Saddr].into() }))
+}
+
 pub(crate) fn follow(key: Expression<'static>, set: Set) -> Statement<'static> {
     let data = Expression::String(format!("@{}", set.name()).into());
     Statement::VerdictMap(VerdictMap { key, data })

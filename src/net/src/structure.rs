@@ -8,12 +8,12 @@ use crate::config::hash;
 use crate::frontends::{CHECK_SOURCE, MARK, REFUSE, key};
 use crate::nft::{Batch, Expression as Nft, Field, Holds, Netfilter, Register, Set};
 use crate::nft_expr::{
-    any_door, between, compare, concat, ct, equal, follow, frontend, goes_on, jump, loopback, meta, payload,
-    pod_links, prefix, set_mark, set_of, to_this_machine,
+    any_door, between, compare, concat, ct, equal, follow, frontend, from_within, goes_on, jump, loopback,
+    meta, payload, pod_links, prefix, set_mark, set_of, to_this_machine, way_back,
 };
 use crate::table_objects::{Statements, base_chain, chain, object, rule};
 use crate::{NetConfig, NetError, Result, hold, nft_cli};
-use nftables::expr::{BinaryOperation, Expression, MetaKey};
+use nftables::expr::{BinaryOperation, Expression, FibResult, MetaKey};
 use nftables::schema::{NfListObject, Table};
 use nftables::stmt::{Accept, Drop, JumpTarget, Match, Operator, Reject, RejectType, Statement};
 use nftables::types::{NfChainType, NfFamily, NfHook, RejectCode};
@@ -235,12 +235,25 @@ fn own(config: &NetConfig) -> Vec<Statements> {
     ]
 }
 
-/// Cluster DNS asks others in the machine's name: whoever is outside gets no answer, by whatever address it comes.
+/// Cluster DNS asks others in the machine's name: whoever is outside gets no answer, by whatever address it comes. Nor does who
+/// has internal networks only (CVE-2024-29018): with CAP_NET_RAW he needs no route to here.
 fn untranslated(config: &NetConfig) -> Vec<Statements> {
-    let from_no = |link| compare(meta(MetaKey::Iifname), Operator::NEQ, link);
-    let dns = [to_dns(config).to_vec(), vec![from_no(Expression::String("lo".into()))]].concat();
-    let drop = Statement::Drop(Some(Drop {}));
-    vec![[dns, vec![from_no(pod_links(config)), drop]].concat(), vec![jump("undelivered")]]
+    let drop = || vec![Statement::Drop(Some(Drop {}))];
+    let dns = || to_dns(config).to_vec();
+    vec![
+        [dns(), from_outside(config).to_vec(), drop()].concat(),
+        [dns(), vec![between(Operator::EQ, Set::Confined)], drop()].concat(),
+        vec![jump("undelivered")],
+    ]
+}
+
+/// Neither from the machine itself nor from a pod.
+fn from_outside(config: &NetConfig) -> [Statement<'static>; 2] {
+    [from_no(Expression::String("lo".into())), from_no(pod_links(config))]
+}
+
+fn from_no(link: Expression<'static>) -> Statement<'static> {
+    compare(meta(MetaKey::Iifname), Operator::NEQ, link)
 }
 
 fn to_dns(config: &NetConfig) -> [Statement<'static>; 2] {
@@ -263,13 +276,28 @@ fn undelivered(config: &NetConfig) -> Vec<Statements> {
 }
 
 /// Pods' links take packets for 127.0.0.1, for the answers to node ports. Such a packet is made by connection tracking;
-/// one that comes with this address from the pod is an attack on the machine's own services (CVE-2020-8558).
+/// one that comes with this address is an attack: from a pod on the machine's own services (CVE-2020-8558), from the network on
+/// what is published at 127.0.0.1, for it would be translated before the kernel could refuse it.
+///
+/// Nor has anybody outside an address of a pod's or a member's: policies and networks judge by addresses, and a datagram needs no
+/// answer to do harm. A pod's own link is watched by the kernel (`rp_filter`), others are the machine's to set. A user may
+/// give a network the addresses of the machine's own: there nobody is refused who is reached where he came from.
 fn raw(config: &NetConfig) -> Vec<Statements> {
-    vec![vec![
-        equal(meta(MetaKey::Iifname), pod_links(config)),
-        equal(payload("ip", "daddr"), loopback()),
-        Statement::Drop(Some(Drop {})),
-    ]]
+    let drop = || vec![Statement::Drop(Some(Drop {}))];
+    let outside = from_outside(config).to_vec();
+    let to_loopback =
+        [from_no(Expression::String("lo".into())), equal(payload("ip", "daddr"), loopback())].to_vec();
+    let of_pods = vec![equal(payload("ip", "saddr"), prefix(config.pod_cidr))];
+    // its first half bars everybody from each network
+    let of_networks = vec![from_within(Set::Barred)];
+    let of_a_member = vec![equal(way_back(FibResult::Oifname), pod_links(config))];
+    let of_nobody = vec![equal(way_back(FibResult::Oif), Expression::Boolean(false))];
+    vec![
+        [to_loopback, drop()].concat(),
+        [outside.clone(), of_pods, drop()].concat(),
+        [outside.clone(), of_networks.clone(), of_a_member, drop()].concat(),
+        [outside, of_networks, of_nobody, drop()].concat(),
+    ]
 }
 
 /// Who of the networks may send to whom. Members of one meet; from elsewhere comes only what was asked for, or was led to
@@ -346,6 +374,8 @@ mod tests {
             ("remember", 2),
             ("dispatch", 3),
             ("check-source", 2),
+            ("raw", 4),
+            ("untranslated", 3),
             ("forward", 5),
         ] {
             assert_eq!(chains.get(chain), Some(&want), "{chain}");

@@ -91,6 +91,10 @@ fn members_meet_and_strangers_do_not() {
         // who takes a way by hand does not come out either
         sh("ip -n f route add default via 172.21.0.1 dev eth0 onlink");
         assert_eq!(tcp(Some("f"), at(CLIENT, 8080)), NOBODY, "an internal network, by hand");
+        // names, too, are a way to the outside
+        serve(None, "names", net.gateway(), 53);
+        assert_eq!(tcp(Some("f"), at(net.gateway(), 53)), NOBODY, "names, by hand");
+        assert_eq!(tcp(Some("g"), at(net.gateway(), 53)), Ok("names 172.18.0.4".to_owned()), "of both");
         assert!(sh("nft list table ip monopod-test").contains("172.18.0.0/16 . 172.18.0.0/16"));
     });
 }

@@ -70,9 +70,9 @@ impl Inner {
             .await?;
         let (host, cgroups, program) = (self.host.clone(), self.cgroups.clone(), self.config.program.clone());
         let files = cgroups.files(&prep.cgroup);
-        let (prep, record, late) = blocking(move || {
-            let (record, late) = write_bundle(&prep, &host, &cgroups, &program)?;
-            Ok::<_, CriError>((prep, record, late))
+        let (prep, Written { record, late, guarded }) = blocking(move || {
+            let written = write_bundle(&prep, &host, &cgroups, &program)?;
+            Ok::<_, CriError>((prep, written))
         })
         .await?;
         let create = CreateRequest {
@@ -88,6 +88,7 @@ impl Inner {
             late,
             stop_signal: Some(prep.stop_signal),
             held: spec::loop_devices(&prep.config.devices, &prep.devices),
+            guarded,
         };
         let state = match sandbox.client()?.call(Request::Create(create)).await {
             Ok(_) => ContainerState::Created,
@@ -173,13 +174,20 @@ fn mounts(prep: &ContainerPrep, stacks: bool) -> MountRequest {
     request
 }
 
+/// What the shim is not told by the spec, and what is remembered.
+struct Written {
+    record: ContainerRecord,
+    late: Vec<LateMount>,
+    guarded: Vec<PathBuf>,
+}
+
 /// Everything that needs the root file system, then the spec and the record.
 fn write_bundle(
     prep: &ContainerPrep,
     host: &Host,
     cgroups: &Hierarchies,
     program: &Path,
-) -> Result<(ContainerRecord, Vec<LateMount>)> {
+) -> Result<Written> {
     let config = &prep.config;
     let failed = |what: &str, why: &dyn std::fmt::Display| {
         CriError::failed(format_args!("{what} of container {}", config.name), why)
@@ -220,12 +228,13 @@ fn write_bundle(
     let parts = Parts { hierarchies: &hierarchies, ..parts(prep, host, &account, program) };
     let spec = spec::build(&parts)?;
     let late = spec::late(&parts)?;
+    let guarded = spec::guarded(&parts, |at| root.real(at).unwrap_or_else(|_| at.to_owned()));
     make_cgroups(prep, &spec, cgroups).map_err(|e| failed("make cgroups", &e))?;
     let text = serde_json::to_vec(&spec).map_err(|e| failed("write spec", &e))?;
     std::fs::write(prep.paths.spec(), text).map_err(|e| failed("write spec", &e))?;
     let record = record_of(prep, &parts, &account)?;
     records::write(&prep.paths.record(), &record).map_err(|e| failed("write record", &e))?;
-    Ok((record, late))
+    Ok(Written { record, late, guarded })
 }
 
 /// Mounts that begin with what the image has there, if they are empty still.

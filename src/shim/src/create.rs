@@ -3,7 +3,7 @@
 use crate::helper::reset_signals;
 use crate::path::look_up;
 use crate::report::Reporter;
-use crate::{keyring, late, pipes};
+use crate::{guard, keyring, late, pipes};
 use cri::wire::LateMount;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
@@ -33,6 +33,7 @@ pub(crate) struct Creation {
     pub(crate) bundle: PathBuf,
     pub(crate) oom_score: String,
     pub(crate) late: Vec<LateMount>,
+    pub(crate) guarded: Vec<PathBuf>,
     /// Columns and rows.
     pub(crate) terminal_size: Option<(u16, u16)>,
     pub(crate) stdio: Stdio,
@@ -80,12 +81,13 @@ fn build(creation: Creation, reporter: Reporter) -> Result<i32, String> {
         let _ = fs::write("/proc/self/oom_score_adj", &creation.oom_score);
     }
     keyring::join(&creation.id)?;
+    let is_guarded = guard::close(&creation.bundle, &creation.guarded)?;
     let console =
         matches!(creation.stdio, Stdio::Terminal).then(|| Console::bind(&creation.bundle)).transpose()?;
     let mut builder = ContainerBuilder::new(creation.id, SyscallType::default())
         .with_root_path(creation.root)
         .map_err(|e| chain(&e))?
-        .with_executor(Workload(reporter));
+        .with_executor(Workload { reporter, is_guarded });
     match creation.stdio {
         Stdio::Pipes { stdin, stdout, stderr } => {
             // /dev/stdout is opened anew by programs, as the container's user. Who has no input has the machine's own
@@ -115,7 +117,8 @@ fn build(creation: Creation, reporter: Reporter) -> Result<i32, String> {
         // the terminal is the user's, as its pipes would be
         let _ = std::os::unix::fs::chown(format!("/proc/{pid}/fd/0"), Some(process.user.uid), None);
     }
-    if let Err(why) = late::mount(&creation.late, pid) {
+    let guarded: &[PathBuf] = if is_guarded { &creation.guarded } else { &[] };
+    if let Err(why) = late::mount(&creation.late, guarded, pid) {
         // it waits for its start, which will not come
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         return Err(why);
@@ -175,15 +178,23 @@ impl Console {
 
 /// Becomes the container's program, cleaner than libcontainer's own executor does.
 #[derive(Clone)]
-struct Workload(Reporter);
+struct Workload {
+    reporter: Reporter,
+    /// Links in volumes lead nowhere yet.
+    is_guarded: bool,
+}
 
 impl Executor for Workload {
     fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
         let (args, env) = command(spec);
-        look_up(args.first().map_or("", |name| name), env).map(drop).map_err(|why| {
-            self.0.failed(&why);
-            ExecutorValidationError::ArgValidationError(why)
-        })
+        match look_up(args.first().map_or("", |name| name), env) {
+            // it may be behind such a link, and is looked for again before it is run
+            Err(why) if !self.is_guarded => {
+                self.reporter.failed(&why);
+                Err(ExecutorValidationError::ArgValidationError(why))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Nothing: the environment is given with the program.

@@ -1,7 +1,7 @@
 //! Binds onto /dev, and below such a one: made when libcontainer has made the rest of the container and its first process
 //! waits to be started. In the helper, which enters the container's mount namespace for it and ends soon after.
 
-use crate::sys;
+use crate::{guard, sys};
 use cri::Propagation;
 use cri::wire::LateMount;
 use nix::errno::Errno;
@@ -10,16 +10,16 @@ use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const CONSOLE: &str = "/dev/console";
 
-/// `first` is the container's first process.
+/// `guarded`: where links are followed again from now on ([`crate::guard`]). `first` is the container's first process.
 ///
 /// # Errors
 /// Which mount could not be made, and why.
-pub(crate) fn mount(late: &[LateMount], first: i32) -> Result<(), String> {
-    if late.is_empty() {
+pub(crate) fn mount(late: &[LateMount], guarded: &[PathBuf], first: i32) -> Result<(), String> {
+    if late.is_empty() && guarded.is_empty() {
         return Ok(());
     }
     let said = |what: &str, errno: Errno| format!("{what}: {}", errno.desc().to_lowercase());
@@ -32,8 +32,8 @@ pub(crate) fn mount(late: &[LateMount], first: i32) -> Result<(), String> {
     let namespace = File::open(&namespace).map_err(|e| format!("open {namespace}: {e}"))?;
     setns(namespace, CloneFlags::CLONE_NEWNS)
         .map_err(|errno| said("join the container's mount namespace", errno))?;
-    // the first process's terminal, where it has one
-    let console = sys::clone_mounts(Path::new(CONSOLE), false).ok();
+    // the first process's terminal, where it has one and a mount may cover it
+    let console = (!late.is_empty()).then(|| sys::clone_mounts(Path::new(CONSOLE), false).ok()).flatten();
     for (one, clone) in late.iter().zip(&clones) {
         attach(clone, &one.target).map_err(|errno| {
             said(&format!("mount {} to {}", one.source.display(), one.target.display()), errno)
@@ -43,7 +43,8 @@ pub(crate) fn mount(late: &[LateMount], first: i32) -> Result<(), String> {
         // the machine may have none, and it is not for us to make one there
         let _ = attach(&console, Path::new(CONSOLE));
     }
-    Ok(())
+    guard::open(guarded)
+        .map_err(|(target, errno)| said(&format!("let links lead on in {}", target.display()), errno))
 }
 
 fn clone(one: &LateMount) -> Result<OwnedFd, Errno> {

@@ -22,6 +22,7 @@ mod create;
 mod daemon;
 mod exec;
 mod fault;
+mod guard;
 mod helper;
 mod init;
 mod interests;

@@ -136,6 +136,7 @@ impl Shim {
             bundle: request.bundle,
             oom_score: self.sandbox.oom_score.clone(),
             late: request.late,
+            guarded: request.guarded,
             terminal_size: request.terminal_size,
             stdio,
         };

@@ -250,8 +250,17 @@ pub(crate) fn set_mount(
     propagation: MsFlags,
 ) -> Result<(), Errno> {
     const READ_ONLY: u64 = 1; // MOUNT_ATTR_RDONLY
-    // linux/mount.h: attributes to set, to clear, propagation, a user namespace
-    let attributes = [if read_only { READ_ONLY } else { 0 }, 0, propagation.bits(), 0];
+    set_attributes(mount, recursive, [if read_only { READ_ONLY } else { 0 }, 0, propagation.bits(), 0])
+}
+
+/// Whether links in a mount, and in those below it, are followed. Since Linux 5.14.
+pub(crate) fn follow_links(mount: &OwnedFd, follow: bool) -> Result<(), Errno> {
+    const NO_LINKS: u64 = 0x20_0000; // MOUNT_ATTR_NOSYMFOLLOW
+    set_attributes(mount, true, if follow { [0, NO_LINKS, 0, 0] } else { [NO_LINKS, 0, 0, 0] })
+}
+
+/// As linux/mount.h has them: attributes to set, to clear, propagation, a user namespace.
+fn set_attributes(mount: &OwnedFd, recursive: bool, attributes: [u64; 4]) -> Result<(), Errno> {
     let below = if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the kernel reads a struct of this layout and size, and an empty path; both live through the call.
     let done = unsafe {

@@ -94,6 +94,32 @@ pub fn mountpoints(parts: &Parts<'_>, is_dir: impl Fn(&cri::Mount) -> bool) -> V
     all.filter(|(target, _)| !own.iter().any(|own| target.starts_with(own))).collect()
 }
 
+/// A node that every container has.
+const NULL: &str = "/dev/null";
+
+/// Where something is bound that has another mount inside of it, or a node of a device: others may write to it meanwhile, and the shim
+/// lets no link of theirs lead to where that is made. `real`: where a path leads by the links of the image.
+pub fn guarded(parts: &Parts<'_>, real: impl Fn(&Path) -> PathBuf) -> Vec<PathBuf> {
+    let is_late = on_bound_dev(parts);
+    let asked = parts.container.mounts.iter();
+    let asked = asked.filter_map(|m| Some((target_of(&m.target).ok()?, m.source.is_some())));
+    let volumes = parts.volumes.iter().map(|volume| (volume.target.clone(), true));
+    let files = files(parts).into_iter().map(|(_, target)| (PathBuf::from(target), false));
+    let nodes = parts.container.devices.iter().map(|device| (device.container_path.clone(), false));
+    let all: Vec<(PathBuf, bool)> =
+        asked.chain(volumes).chain(files).chain(nodes).chain([(PathBuf::from(NULL), false)]).collect();
+    // by its own name as well: what the image has below /dev is hidden before anything is mounted there
+    let names = |target: &Path| [target.to_owned(), real(target)];
+    let places: Vec<[PathBuf; 2]> = all.iter().map(|(target, _)| names(target)).collect();
+    let is_inside = |other: &PathBuf, at: &PathBuf| other != at && other.starts_with(at);
+    let has_inside = |target: &Path| {
+        let own = names(target);
+        places.iter().flatten().any(|other| own.iter().any(|at| is_inside(other, at)))
+    };
+    let binds = all.iter().filter(|(target, is_bind)| *is_bind && !is_late(target));
+    binds.filter(|(target, _)| has_inside(target)).map(|(target, _)| target.clone()).collect()
+}
+
 const DEV: &str = "/dev";
 
 /// Whether a mount belongs to those that come last. libcontainer fills /dev with nodes and links, and puts its own ptmx in

@@ -373,3 +373,26 @@ fn environments_hold_each_name_once() {
     let got = environment(&container, &image(), "pod");
     assert_eq!(got, ["PATH=/image/bin", "LANG=C", "HOSTNAME=mine", "A=2"]);
 }
+
+#[test]
+fn binds_with_something_inside_are_guarded() {
+    let real = |at: &Path| match at.strip_prefix("/link") {
+        Ok(rest) => Path::new("/v").join(rest),
+        Err(_) => at.to_owned(),
+    };
+    for (name, targets, want) in [
+        ("beside each other", &["/v", "/w"][..], &[][..]),
+        ("inside", &["/v/x", "/v", "/vx"], &["/v"]),
+        ("by a link of the image", &["/v", "/link/x"], &["/v"]),
+        ("a file of the sandbox's", &["/etc"], &["/etc"]),
+        ("those that come late", &["/dev", "/dev/x"], &[]),
+    ] {
+        let source = || Some("/s".into());
+        let mount = |target: &&str| Mount { source: source(), target: target.into(), ..Default::default() };
+        let container =
+            ContainerConfig { mounts: targets.iter().map(mount).collect(), ..Default::default() };
+        let given = Given { container, ..Default::default() };
+        let want: Vec<PathBuf> = want.iter().map(|target: &&str| target.into()).collect();
+        assert_eq!(given.parts(|parts| guarded(parts, real)), want, "{name}");
+    }
+}

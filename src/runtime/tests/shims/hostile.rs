@@ -94,6 +94,43 @@ pub fn links_in_images() {
     }
 }
 
+/// The attack: a volume that the container's own pod has written holds a link, and another one is mounted there. Behind a link to the
+/// root it was the root for all that came after, and its `dev` was a directory of the machine's.
+pub fn links_in_volumes() {
+    world::with(|world| async move {
+        make_machine(&world.dir);
+        let before = machine(&world);
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("one")).await.unwrap();
+        let (outer, inner) = (world.dir.join("outer"), world.dir.join("inner"));
+        std::fs::create_dir_all(outer.join("plain")).unwrap();
+        std::fs::create_dir(&inner).unwrap();
+        std::fs::write(outer.join("file"), "text").unwrap();
+        let link = |at: &Path, name: &str, to: &str| std::os::unix::fs::symlink(to, at.join(name)).unwrap();
+        for (name, to) in [("root", "/"), ("dev", "/dev"), ("proc", "/proc"), ("link", "file")] {
+            link(&outer, name, to);
+        }
+        link(&inner, "dev", &out(&world.dir, "")[0]);
+        link(&inner, "link", "../file");
+        let mount = |source: &Path, target: &str| Mount {
+            source: Some(source.to_owned()),
+            target: target.into(),
+            ..Mount::default()
+        };
+        let mounts = |place: &str| vec![mount(&outer, "/outer"), mount(&inner, &format!("/outer/{place}"))];
+        for place in ["root", "dev", "proc"] {
+            let config = ContainerConfig { mounts: mounts(place), ..shell(place, "true") };
+            assert!(runtime.create_container(&sandbox.id, config).await.is_err(), "{place}");
+            assert_eq!(machine(&world), before, "{place}");
+        }
+        // once it is made they lead on
+        let script = "cat /outer/link /outer/plain/link";
+        let config = ContainerConfig { mounts: mounts("plain"), ..shell("c", script) };
+        assert_eq!(run(&runtime, &sandbox.id, config).await, 0);
+        runtime.remove_sandbox(&sandbox.id).await.unwrap();
+    });
+}
+
 /// CVE-2019-16884: whoever has something of his own in the place of /proc says what his confinement is written to.
 pub fn no_volume_of_an_image_lies_over_proc() {
     for (volume, link) in

@@ -33,6 +33,7 @@ const TESTS: &[Test] = &[
     ("a_container_is_confined", confinement::confined),
     ("a_bind_on_dev_leaves_the_machine_s_as_it_is", volumes::dev_bound),
     ("links_in_images_lead_nowhere", hostile::links_in_images),
+    ("links_in_volumes_lead_nowhere", hostile::links_in_volumes),
     ("no_volume_of_an_image_lies_over_proc", hostile::no_volume_of_an_image_lies_over_proc),
     ("the_runtime_is_not_overwritten", hostile::the_runtime_is_not_overwritten),
     ("the_first_process_of_a_pod_has_nothing", hostile::the_first_process_of_a_pod_has_nothing),

@@ -89,6 +89,7 @@ impl Pod {
             cgroup: cgroup_files(&cgroup),
             stop_signal: None,
             held: Vec::new(),
+            guarded: Vec::new(),
         };
         Plan { spec: spec(args, &cgroup, &self.run_dir()), request, mount }
     }
