@@ -2,9 +2,9 @@
 //! chain, a link that is taken down, a route or an address that goes. What we take away ourselves is none of it: it is not
 //! kept any more before it goes.
 
-use crate::kept::{Kept, Lead};
+use crate::kept::{Kept, KeptLink};
 use crate::link_watch::LinkWatch;
-use crate::links::{LOOPBACK, Links, OURS, name_of};
+use crate::links::{LOOPBACK, OURS, name_of};
 use crate::network::Network;
 use crate::networks::local;
 use crate::nft::Watch;
@@ -199,9 +199,9 @@ impl Network {
         let (mut was_lost, mut failed) = (false, None);
         for loss in losses {
             if loss != Loss::Ranges {
-                let meant = leads(&self.kept(), &loss);
-                for (name, leads) in meant {
-                    match self.0.links.restore(&name, &leads).await {
+                let meant = links(&self.kept(), &loss);
+                for (name, link) in meant {
+                    match self.restore(&name, &link).await {
                         Ok(is_there) => was_lost |= is_there && loss != Loss::Everything,
                         Err(error) => {
                             failed.get_or_insert(error);
@@ -235,33 +235,18 @@ impl Network {
     }
 }
 
-/// Of the links that are meant.
-fn leads(kept: &Kept, loss: &Loss) -> Vec<(String, Vec<Lead>)> {
+/// Those that are meant.
+fn links(kept: &Kept, loss: &Loss) -> Vec<(String, KeptLink)> {
     let is_meant = |name: &String| !matches!(loss, Loss::Link(lost) if lost != name);
     let meant = kept.links.iter().filter(|(name, _)| is_meant(name));
-    meant.map(|(name, leads)| (name.clone(), leads.clone())).collect()
-}
-
-impl Links {
-    /// A link that is gone stays so (false): its other end was in the sandbox, and went with it.
-    async fn restore(&self, name: &str, leads: &[Lead]) -> Result<bool> {
-        let Some(index) = self.index(name).await? else { return Ok(false) };
-        for lead in leads {
-            self.add_address(index, lead.gateway).await?;
-        }
-        self.set_up(index).await?;
-        for lead in leads {
-            self.route_to_pod(index, lead.address, lead.gateway).await?;
-        }
-        self.wait_until_up(index).await?;
-        Ok(true)
-    }
+    meant.map(|(name, link)| (name.clone(), link.clone())).collect()
 }
 
 /// What this takes away of what is kept, and how to say it.
 fn loss(message: &RouteNetlinkMessage, kept: &Kept, config: &NetConfig) -> Option<(Loss, String)> {
     match message {
         RouteNetlinkMessage::NewLink(link) => changed_link(link, kept),
+        RouteNetlinkMessage::DelLink(link) => deleted_link(link, kept),
         RouteNetlinkMessage::DelAddress(message) => lost_address(message, kept, config),
         RouteNetlinkMessage::DelRoute(route) => lost_route(route, kept, config),
         _ => None,
@@ -283,6 +268,12 @@ fn changed_link(link: &LinkMessage, kept: &Kept) -> Option<(Loss, String)> {
     lost.then(|| (Loss::Link(name.to_owned()), format!("link {name} was down")))
 }
 
+/// Also one that goes with its sandbox, of which nobody has said yet that it has ended.
+fn deleted_link(link: &LinkMessage, kept: &Kept) -> Option<(Loss, String)> {
+    let name = name_of(link).filter(|name| kept.links.contains_key(*name))?;
+    Some((Loss::Link(name.to_owned()), format!("link {name} was deleted")))
+}
+
 fn lost_address(message: &AddressMessage, kept: &Kept, config: &NetConfig) -> Option<(Loss, String)> {
     let address = local(message)?;
     // kernels before 6.6 do not say that the routes from it go with it; a machine in no network has the gateway's
@@ -297,7 +288,7 @@ fn lost_address(message: &AddressMessage, kept: &Kept, config: &NetConfig) -> Op
         AddressAttribute::Label(name) => kept.links.get_key_value(name),
         _ => None,
     });
-    let (name, _) = link.filter(|(_, leads)| leads.iter().any(|lead| lead.gateway == address))?;
+    let (name, _) = link.filter(|(_, link)| link.leads.iter().any(|lead| lead.gateway == address))?;
     Some((Loss::Link(name.clone()), format!("address {address} of link {name}")))
 }
 
@@ -314,12 +305,15 @@ fn lost_route(route: &RouteMessage, kept: &Kept, config: &NetConfig) -> Option<(
 mod tests {
     use super::*;
     use crate::config::example;
+    use crate::kept::Lead;
+    use crate::netns_id::NetnsId;
     use cri::NetworkConfig;
     use ipnet::Ipv4Net;
     use rtnetlink::RouteMessageBuilder;
     use rtnetlink::packet_route::link::LinkAttribute;
     use rtnetlink::packet_route::route::{RouteProtocol, RouteType};
     use std::net::{IpAddr, Ipv4Addr};
+    use std::path::Path;
 
     const POD: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 5);
 
@@ -331,8 +325,10 @@ mod tests {
             members_meet: true,
             masquerade: true,
         };
+        let (netns, _file) = NetnsId::open(Path::new("/proc/self/ns/net")).unwrap();
+        let pod = KeptLink::of_pod(Lead { gateway: example().gateway(), address: POD }, netns);
         Kept {
-            links: [("pod".to_owned(), vec![Lead { gateway: example().gateway(), address: POD }])].into(),
+            links: [("pod".to_owned(), pod)].into(),
             networks: Some(vec![network]),
             service_ranges: Some(vec!["10.250.0.0/24".parse().unwrap()]),
         }
@@ -343,6 +339,12 @@ mod tests {
         (link.header.index, link.header.flags, link.header.change_mask) = (index, flags, changed);
         link.attributes.push(LinkAttribute::IfName(name.to_owned()));
         RouteNetlinkMessage::NewLink(link)
+    }
+
+    fn deleted(name: &str) -> RouteNetlinkMessage {
+        let mut link = LinkMessage::default();
+        link.attributes.push(LinkAttribute::IfName(name.to_owned()));
+        RouteNetlinkMessage::DelLink(link)
     }
 
     fn address(index: u32, label: &str, address: [u8; 4]) -> RouteNetlinkMessage {
@@ -372,6 +374,8 @@ mod tests {
             ("brought up", link("pod", 7, up, up), None),
             ("its carrier", link("pod", 7, none, none), None),
             ("a link that we let go", link("another", 8, none, up), None),
+            ("deleted", deleted("pod"), pod()),
+            ("another is deleted", deleted("another"), None),
             ("the loopback goes", link("lo", LOOPBACK, none, up), None),
             ("the loopback comes", link("lo", LOOPBACK, up, up), Some(Loss::Ranges)),
             ("the gateway's address", address(LOOPBACK, "lo", [10, 244, 0, 1]), Some(Loss::Ranges)),
