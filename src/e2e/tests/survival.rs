@@ -114,6 +114,11 @@ fn what_somebody_takes_away_of_the_network_comes_back() {
     )
     .ok("take the pods' links down");
     at.until_hit(&ip, 4);
+    at.shell(
+        "for l in $(ip -o link show type veth | cut -d' ' -f2 | cut -d@ -f1 | grep -vx lan); do ip link del $l; done",
+    )
+    .ok("delete the pods' links");
+    at.until_hit(&ip, 4);
     let range = "$(ip route | grep 'proto 109' | grep ' lo ' | cut -d' ' -f1)";
     at.shell(&format!("for r in {range}; do ip route del $r; done")).ok("delete the routes of services");
     at.until_hit(&ip, 4);

@@ -199,6 +199,16 @@ impl Chain {
         }
     }
 
+    /// Whether a chain of this name is one of these: the table has others as well.
+    pub(crate) fn may_be(name: &str) -> bool {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let remembers = name.strip_prefix("remember-").is_some_and(is_number);
+        remembers
+            || name.rsplit_once("-of-").is_some_and(|(kind, backends)| {
+                (kind.starts_with("service") || kind.starts_with("node-port")) && is_number(backends)
+            })
+    }
+
     pub(crate) fn rules(&self) -> Vec<Vec<Expression>> {
         match *self {
             Chain::Remember(seconds) => vec![remember(seconds)],

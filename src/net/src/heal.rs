@@ -2,9 +2,9 @@
 //! chain, a link that is taken down, a route or an address that goes. What we take away ourselves is none of it: it is not
 //! kept any more before it goes.
 
-use crate::kept::{Kept, Lead};
+use crate::kept::{Kept, KeptLink};
 use crate::link_watch::LinkWatch;
-use crate::links::{LOOPBACK, Links, OURS, name_of};
+use crate::links::{LOOPBACK, OURS, name_of};
 use crate::network::Network;
 use crate::networks::local;
 use crate::nft::Watch;
@@ -199,9 +199,9 @@ impl Network {
         let (mut was_lost, mut failed) = (false, None);
         for loss in losses {
             if loss != Loss::Ranges {
-                let meant = leads(&self.kept(), &loss);
-                for (name, leads) in meant {
-                    match self.0.links.restore(&name, &leads).await {
+                let meant = links(&self.kept(), &loss);
+                for (name, link) in meant {
+                    match self.restore(&name, &link).await {
                         Ok(is_there) => was_lost |= is_there && loss != Loss::Everything,
                         Err(error) => {
                             failed.get_or_insert(error);
@@ -235,33 +235,18 @@ impl Network {
     }
 }
 
-/// Of the links that are meant.
-fn leads(kept: &Kept, loss: &Loss) -> Vec<(String, Vec<Lead>)> {
+/// Those that are meant.
+fn links(kept: &Kept, loss: &Loss) -> Vec<(String, KeptLink)> {
     let is_meant = |name: &String| !matches!(loss, Loss::Link(lost) if lost != name);
     let meant = kept.links.iter().filter(|(name, _)| is_meant(name));
-    meant.map(|(name, leads)| (name.clone(), leads.clone())).collect()
-}
-
-impl Links {
-    /// A link that is gone stays so (false): its other end was in the sandbox, and went with it.
-    async fn restore(&self, name: &str, leads: &[Lead]) -> Result<bool> {
-        let Some(index) = self.index(name).await? else { return Ok(false) };
-        for lead in leads {
-            self.add_address(index, lead.gateway).await?;
-        }
-        self.set_up(index).await?;
-        for lead in leads {
-            self.route_to_pod(index, lead.address, lead.gateway).await?;
-        }
-        self.wait_until_up(index).await?;
-        Ok(true)
-    }
+    meant.map(|(name, link)| (name.clone(), link.clone())).collect()
 }
 
 /// What this takes away of what is kept, and how to say it.
 fn loss(message: &RouteNetlinkMessage, kept: &Kept, config: &NetConfig) -> Option<(Loss, String)> {
     match message {
         RouteNetlinkMessage::NewLink(link) => changed_link(link, kept),
+        RouteNetlinkMessage::DelLink(link) => deleted_link(link, kept),
         RouteNetlinkMessage::DelAddress(message) => lost_address(message, kept, config),
         RouteNetlinkMessage::DelRoute(route) => lost_route(route, kept, config),
         _ => None,
@@ -283,6 +268,12 @@ fn changed_link(link: &LinkMessage, kept: &Kept) -> Option<(Loss, String)> {
     lost.then(|| (Loss::Link(name.to_owned()), format!("link {name} was down")))
 }
 
+/// Also one that goes with its sandbox, of which nobody has said yet that it has ended.
+fn deleted_link(link: &LinkMessage, kept: &Kept) -> Option<(Loss, String)> {
+    let name = name_of(link).filter(|name| kept.links.contains_key(*name))?;
+    Some((Loss::Link(name.to_owned()), format!("link {name} was deleted")))
+}
+
 fn lost_address(message: &AddressMessage, kept: &Kept, config: &NetConfig) -> Option<(Loss, String)> {
     let address = local(message)?;
     // kernels before 6.6 do not say that the routes from it go with it; a machine in no network has the gateway's
@@ -297,7 +288,7 @@ fn lost_address(message: &AddressMessage, kept: &Kept, config: &NetConfig) -> Op
         AddressAttribute::Label(name) => kept.links.get_key_value(name),
         _ => None,
     });
-    let (name, _) = link.filter(|(_, leads)| leads.iter().any(|lead| lead.gateway == address))?;
+    let (name, _) = link.filter(|(_, link)| link.leads.iter().any(|lead| lead.gateway == address))?;
     Some((Loss::Link(name.clone()), format!("address {address} of link {name}")))
 }
 

@@ -1,8 +1,8 @@
 //! Sandboxes that are in networks beside the pods': one link, an address and a route for each network.
 
-use crate::error::Doing;
-use crate::kept::Lead;
+use crate::kept::KeptLink;
 use crate::links::Links;
+use crate::netns_id::NetnsId;
 use crate::network::Network;
 use crate::pod_netns::PodNetns;
 use crate::{Result, name_server, networks, sysctl};
@@ -11,6 +11,14 @@ use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 use std::path::Path;
+
+/// Both ends of a link that is there.
+pub(crate) struct MemberLink {
+    pub(crate) index: u32,
+    /// Before it was asked for: it may have what its sandbox has left.
+    was_there: bool,
+    inside: PodNetns,
+}
 
 impl Network {
     /// Makes these networks be there, and no others. Who is in one that goes is to be taken out before.
@@ -62,24 +70,11 @@ impl Network {
         left: &[Ipv4Addr],
     ) -> Result<()> {
         let (inner, name) = (&*self.0, self.0.config.link_name(id));
-        let netns = File::open(netns).doing(|| format!("open the network namespace {}", netns.display()))?;
+        let (namespace, netns) = NetnsId::open(netns)?;
         let _shared = inner.turn.read().await;
-        let leads = membership.endpoints.iter();
-        let leads = leads.map(|endpoint| Lead { gateway: endpoint.gateway, address: endpoint.address });
-        self.kept().links.insert(name.clone(), leads.collect());
-        let known = inner.links.index(&name).await?;
-        let index = match known {
-            Some(index) => index,
-            None => {
-                let (fd, mac) = (netns.as_raw_fd(), membership.mac_address);
-                inner.links.add_pair(&inner.config, &name, fd, membership.mtu(inner.mtu), mac).await?
-            }
-        };
-        sysctl::pod_link(&name)?;
-        inner.links.lead_to(index, &membership.endpoints).await?;
-        let inside = PodNetns::open(netns).await?;
-        inside.join(&membership.endpoints, membership.outlet()).await?;
-        if known.is_some() {
+        self.kept().links.insert(name.clone(), KeptLink::of_member(membership, namespace));
+        let MemberLink { index, was_there, inside } = self.link_member(&name, membership, netns).await?;
+        if was_there {
             inside.leave(left).await?;
             inner.links.lead_to_no_others(index, &membership.endpoints).await?;
         }
@@ -87,6 +82,29 @@ impl Network {
         let outlet = membership.outlet().map(|endpoint| endpoint.address);
         self.ipam().leads_to(id, outlet);
         self.open_ports(id, outlet, &membership.host_ports).await
+    }
+
+    /// The pair, both of its ends, and the way to it. What is there already is kept.
+    pub(crate) async fn link_member(
+        &self,
+        name: &str,
+        membership: &Membership,
+        netns: File,
+    ) -> Result<MemberLink> {
+        let inner = &*self.0;
+        let known = inner.links.index(name).await?;
+        let index = match known {
+            Some(index) => index,
+            None => {
+                let (fd, mac) = (netns.as_raw_fd(), membership.mac_address);
+                inner.links.add_pair(&inner.config, name, fd, membership.mtu(inner.mtu), mac).await?
+            }
+        };
+        sysctl::pod_link(name)?;
+        inner.links.lead_to(index, &membership.endpoints).await?;
+        let inside = PodNetns::open(netns).await?;
+        inside.join(&membership.endpoints, membership.outlet()).await?;
+        Ok(MemberLink { index, was_there: known.is_some(), inside })
     }
 
     /// Sockets in a sandbox's namespace, to which its packets to Docker's name server come.

@@ -4,8 +4,9 @@
 use crate::error::Doing;
 use crate::ipam::Ipam;
 use crate::isolation::Layout;
-use crate::kept::{Kept, Lead};
+use crate::kept::{Kept, KeptLink, Lead};
 use crate::links::Links;
+use crate::netns_id::NetnsId;
 use crate::pod_netns::PodNetns;
 use crate::ruleset::Ruleset;
 use crate::{Action, Frontend, Isolation, NetConfig, NetError, Result, nft_cli, ports, structure, sysctl};
@@ -242,7 +243,6 @@ impl Network {
         left
     }
 
-    /// The pair, both of its ends, and the way to it. What is there already is kept.
     async fn connect(
         &self,
         id: &str,
@@ -250,22 +250,27 @@ impl Network {
         attachment: &Attachment,
         ports: &[HostPort],
     ) -> Result<()> {
-        let Inner { config, links, mtu, .. } = &*self.0;
-        let netns = File::open(netns).doing(|| format!("open the network namespace {}", netns.display()))?;
+        let (namespace, netns) = NetnsId::open(netns)?;
         let _shared = self.0.turn.read().await;
-        let lead = Lead { gateway: config.gateway(), address: attachment.ip };
-        self.kept().links.insert(attachment.link.clone(), vec![lead]);
-        let index = match links.index(&attachment.link).await? {
-            Some(index) => index,
-            None => links.add_pair(config, &attachment.link, netns.as_raw_fd(), *mtu, None).await?,
-        };
-        sysctl::pod_link(&attachment.link)?;
-        links.add_address(index, config.gateway()).await?;
-        links.set_up(index).await?;
-        links.route_to_pod(index, attachment.ip, config.gateway()).await?;
-        PodNetns::open(netns).await?.configure(attachment.ip, config.gateway()).await?;
-        links.wait_until_up(index).await?;
+        let lead = Lead { gateway: self.gateway(), address: attachment.ip };
+        self.kept().links.insert(attachment.link.clone(), KeptLink::of_pod(lead, namespace));
+        self.link_pod(&attachment.link, lead, netns).await?;
         self.open_ports(id, Some(attachment.ip), ports).await
+    }
+
+    /// The pair, both of its ends, and the way to it. What is there already is kept.
+    pub(crate) async fn link_pod(&self, name: &str, lead: Lead, netns: File) -> Result<()> {
+        let Inner { config, links, mtu, .. } = &*self.0;
+        let index = match links.index(name).await? {
+            Some(index) => index,
+            None => links.add_pair(config, name, netns.as_raw_fd(), *mtu, None).await?,
+        };
+        sysctl::pod_link(name)?;
+        links.add_address(index, lead.gateway).await?;
+        links.set_up(index).await?;
+        links.route_to_pod(index, lead.address, lead.gateway).await?;
+        PodNetns::open(netns).await?.configure(lead.address, lead.gateway).await?;
+        links.wait_until_up(index).await
     }
 
     /// To this address, in place of where they led before; to nobody where there is none.

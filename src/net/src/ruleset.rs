@@ -1,5 +1,7 @@
 //! The profile's table as it is in the kernel: what was applied, and the way to what should be.
 
+mod spare_chains;
+
 use crate::conntrack::{Own, Stale, forgets_client, strays_from_port};
 use crate::isolation::{HOOKS, Layout, change, inventory, replace};
 use crate::nft::{Batch, Element, Flow, Netfilter, OwnPorts, Set};
@@ -16,6 +18,8 @@ pub(crate) struct Ruleset {
     netfilter: Netfilter,
     table: String,
     chains: HashSet<String>,
+    /// How many chains there may be before those that nobody needs are looked for.
+    look_at_chains_from: usize,
     frontends: Frontends,
     /// Elements of sandboxes, by the owner's id; put back when somebody flushed the table.
     sandboxes: HashMap<String, BTreeSet<Element>>,
@@ -38,6 +42,8 @@ enum Applied {
 
 /// Elements in one transaction; where one of them is gone, each of them gets one.
 const DELETED_TOGETHER: usize = 400;
+/// Chains that are kept without a look whether a frontend needs them: more than clusters have kinds of Services.
+const SPARE_CHAINS: usize = 512;
 const NETWORK_SETS: [Set; 4] = [Set::Neighbours, Set::Confined, Set::Barred, Set::Leaving];
 
 impl Ruleset {
@@ -48,6 +54,7 @@ impl Ruleset {
             netfilter: Netfilter::default(),
             table: config.table(),
             chains: HashSet::new(),
+            look_at_chains_from: SPARE_CHAINS,
             frontends: Frontends::new(),
             sandboxes: Default::default(),
             networks: BTreeSet::new(),
@@ -177,6 +184,7 @@ impl Ruleset {
         let plan = Plan::replace(found, &frontends);
         self.commit(&plan)?;
         self.frontends = frontends;
+        self.delete_spare_chains();
         self.forget(&Stale::all(&self.frontends))
     }
 
@@ -194,6 +202,7 @@ impl Ruleset {
                 None => self.frontends.remove(&frontend),
             };
         }
+        self.delete_spare_chains();
         self.forget(&stale)
     }
 

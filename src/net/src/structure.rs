@@ -8,7 +8,7 @@ use crate::config::hash;
 use crate::frontends::{CHECK_SOURCE, MARK, REFUSE, key};
 use crate::nft::{Batch, Expression as Nft, Field, Holds, Netfilter, Register, Set};
 use crate::nft_expr::{
-    any_door, between, compare, concat, ct, equal, follow, frontend, from_within, goes_on, jump, loopback,
+    any_door, between, compare, concat, ct, equal, follow, from_within, frontend, goes_on, jump, loopback,
     meta, payload, pod_links, prefix, set_mark, set_of, to_this_machine, way_back,
 };
 use crate::table_objects::{Statements, base_chain, chain, object, rule};

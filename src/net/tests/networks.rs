@@ -6,7 +6,7 @@ use cri::{Endpoint, HostPort, Membership, NetworkConfig, NetworkGarbage, Protoco
 use net::Network;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
-use world::{CLIENT, NODE, alone, config, lan, netns, pod, serve, sh, snapshot, tcp, within};
+use world::{CLIENT, NODE, alone, config, healing, lan, netns, pod, serve, sh, snapshot, tcp, within};
 
 const NOBODY: Result<String, ErrorKind> = Err(ErrorKind::TimedOut);
 
@@ -210,5 +210,38 @@ fn many_ask_the_kernel_for_lists_at_once() {
         let failed: Vec<_> = asked.into_iter().filter_map(Result::err).collect();
         assert!(failed.is_empty(), "{failed:?}");
         Network::purge(&config()).await;
+    });
+}
+
+#[test]
+fn a_deleted_link_of_a_member_is_made_again_in_all_its_networks() {
+    alone("a_deleted_link_of_a_member_is_made_again_in_all_its_networks", || async {
+        lan();
+        let net = Network::start(config()).await.unwrap();
+        let (one, two) = (network(18), network(19));
+        net.set_networks(vec![one.clone(), two.clone()]).await.unwrap();
+        let port = HostPort { protocol: Protocol::Tcp, host_ip: None, host_port: 80, container_port: 8080 };
+        join(&net, "a", &[endpoint(&one, 2)], &[]).await;
+        join(&net, "b", &[endpoint(&two, 2)], &[]).await;
+        sh("ip netns add both");
+        let endpoints = [endpoint(&one, 3), endpoint(&two, 3)];
+        let membership = Membership { mac_address: Some([2, 0, 0, 0, 0, 7]), ..member(&endpoints, &[port]) };
+        net.join("both", &netns("both"), &membership, &[]).await.unwrap();
+        serve(Some("both"), "both", Ipv4Addr::UNSPECIFIED, 8080);
+        let healing = healing(&net).await;
+        sh("ip -n both link del eth0");
+        let ip = |second| at(Ipv4Addr::new(172, second, 0, 3), 8080);
+        let began = std::time::Instant::now();
+        while tcp(Some("client"), at(NODE, 80)) != Ok(format!("both {CLIENT}")) {
+            assert!(began.elapsed().as_secs() < 60, "{}", sh("ip -o link; ip route"));
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(tcp(Some("a"), ip(18)), Ok("both 172.18.0.2".to_owned()), "in the one");
+        assert_eq!(tcp(Some("b"), ip(19)), Ok("both 172.19.0.2".to_owned()), "in the other");
+        assert!(
+            sh("ip -n both link show eth0").contains("02:00:00:00:00:07"),
+            "with its address on the link"
+        );
+        healing.abort();
     });
 }

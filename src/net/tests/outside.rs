@@ -84,6 +84,10 @@ fn nobody_outside_speaks_for_a_member_of_a_network() {
             assert!(!hears_client_as(address(last), "a", address(2)), "{name}");
         }
         assert_eq!(tcp(Some("b"), at(address(2), 8080)), Ok("a 172.18.0.3".to_owned()), "a member");
-        assert_eq!(tcp(Some("client"), at(NODE, 8080)), Ok(format!("machine {CLIENT}")), "in a network's range");
+        assert_eq!(
+            tcp(Some("client"), at(NODE, 8080)),
+            Ok(format!("machine {CLIENT}")),
+            "in a network's range"
+        );
     });
 }

@@ -7,7 +7,9 @@ use net::Network;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
-use world::{CLIENT, NODE, alone, config, lan, netns, pod, serve, sh, snapshot, tcp, udp, udp_socket};
+use world::{
+    CLIENT, NODE, alone, config, healing, lan, netns, pod, serve, sh, snapshot, tcp, udp, udp_socket,
+};
 
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -279,17 +281,6 @@ fn purge_leaves_the_machine_as_it_was() {
     });
 }
 
-/// Whether a socket of this network follows what becomes of links, addresses and routes (groups 1, 5 and 7 of rtnetlink).
-fn hears_of_links() -> bool {
-    const GROUPS: u32 = 0x51;
-    let sockets = sh("cat /proc/net/netlink");
-    sockets.lines().any(|line| {
-        let columns: Vec<&str> = line.split_whitespace().collect();
-        let groups = columns.get(3).and_then(|mask| u32::from_str_radix(mask, 16).ok());
-        columns.get(1) == Some(&"0") && groups.is_some_and(|mask| mask & GROUPS == GROUPS)
-    })
-}
-
 #[test]
 fn links_routes_and_addresses_that_somebody_takes_come_back() {
     alone("links_routes_and_addresses_that_somebody_takes_come_back", || async {
@@ -305,11 +296,7 @@ fn links_routes_and_addresses_that_somebody_takes_come_back() {
             masquerade: true,
         };
         network.set_networks(vec![containers]).await.unwrap();
-        let healing = network.clone();
-        let healing = tokio::spawn(async move { healing.heal().await });
-        while !hears_of_links() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        let healing = healing(&network).await;
         let state = || {
             sh(
                 "ip -o link show up | cut -d: -f2 | sort; ip -4 -o address show | awk '{print $2, $4}' | sort; ip route",
@@ -349,6 +336,41 @@ fn links_routes_and_addresses_that_somebody_takes_come_back() {
     });
 }
 
+#[test]
+fn a_link_that_somebody_deletes_is_made_again_while_its_sandbox_lives() {
+    alone("a_link_that_somebody_deletes_is_made_again_while_its_sandbox_lives", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        sh("ip netns add gone");
+        let gone = network.attach("gone", "", &netns("gone"), &[]).await.unwrap();
+        let (a, b) = (pod(&network, "a").await, pod(&network, "b").await);
+        serve(Some("client"), "client", Ipv4Addr::UNSPECIFIED, 8080);
+        let healing = healing(&network).await;
+        for (name, deed, pod) in [
+            ("here", format!("ip netns del gone; ip link del {}", a.link), &a),
+            ("in the sandbox", "ip -n b link del eth0".to_owned(), &b),
+        ] {
+            let sandbox = if pod.ip == a.ip { "a" } else { "b" };
+            let began = Instant::now();
+            sh(&deed);
+            while tcp(Some("client"), at(pod.ip, 8080)) != Ok(format!("{sandbox} {CLIENT}")) {
+                assert!(began.elapsed() < Duration::from_secs(60), "{name}: {}", sh("ip -o link; ip route"));
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert_eq!(
+                tcp(Some(sandbox), at(CLIENT, 8080)),
+                Ok(format!("client {NODE}")),
+                "{name}: outwards"
+            );
+            assert!(network.counters(sandbox).await.is_ok(), "{name}: by the same name");
+        }
+        assert!(!sh("ip -o link").contains(&gone.link), "what went with its sandbox is gone");
+        network.detach("b").await.unwrap();
+        assert_eq!(tcp(None, at(b.ip, 8080)), Err(ErrorKind::HostUnreachable));
+        healing.abort();
+    });
+}
+
 /// As a laptop does that sleeps, or changes its network.
 #[test]
 fn routes_from_the_node_s_address_come_back_with_it() {
@@ -356,11 +378,7 @@ fn routes_from_the_node_s_address_come_back_with_it() {
         lan();
         let network = Network::start(config()).await.unwrap();
         network.set_service_ranges(&["10.250.0.0/24".parse().unwrap()]).await.unwrap();
-        let healing = network.clone();
-        let healing = tokio::spawn(async move { healing.heal().await });
-        while !hears_of_links() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        let healing = healing(&network).await;
         let before = sh("ip route");
         sh(&format!("ip address del {NODE}/24 dev uplink"));
         let meanwhile = sh("ip route");

@@ -612,3 +612,29 @@ fn two_profiles_live_side_by_side() {
         assert_eq!(sh("nft list ruleset"), "");
     });
 }
+
+/// Whoever may write a Service says what its time-out is, and how many back ends it has.
+#[test]
+fn chains_that_no_service_needs_any_more_go() {
+    alone("chains_that_no_service_needs_any_more_go", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let a = pod(&network, "a").await;
+        let stays = |seconds| Action::Forward {
+            backends: [at(a.ip, 8080)].into(),
+            affinity: Some(seconds),
+            masquerade: false,
+        };
+        network.change_frontends(vec![(frontend(CLUSTER, Tcp, 81), Some(stays(7)))]).await.unwrap();
+        for seconds in 100..1300 {
+            network.change_frontends(vec![(frontend(CLUSTER, Tcp, 80), Some(stays(seconds)))]).await.unwrap();
+        }
+        let chains = sh("nft -t list table ip monopod-test | grep -o 'chain remember-[0-9]*'");
+        assert!(chains.lines().count() < 600, "{} chains", chains.lines().count());
+        let wanted = ["chain remember-7", "chain remember-1299"];
+        assert!(wanted.iter().all(|want| chains.lines().any(|line| line == *want)), "{chains}");
+        for port in [80, 81] {
+            assert_eq!(tcp(Some("client"), at(CLUSTER, port)), Ok(format!("a {CLIENT}")), "{port}");
+        }
+    });
+}

@@ -2,12 +2,15 @@
 
 use super::*;
 use crate::config::example;
+use crate::kept::Lead;
+use crate::netns_id::NetnsId;
 use cri::NetworkConfig;
 use ipnet::Ipv4Net;
 use rtnetlink::RouteMessageBuilder;
 use rtnetlink::packet_route::link::LinkAttribute;
 use rtnetlink::packet_route::route::{RouteProtocol, RouteType};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 
 const POD: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 5);
 
@@ -19,8 +22,10 @@ fn kept() -> Kept {
         members_meet: true,
         masquerade: true,
     };
+    let (netns, _file) = NetnsId::open(Path::new("/proc/self/ns/net")).unwrap();
+    let pod = KeptLink::of_pod(Lead { gateway: example().gateway(), address: POD }, netns);
     Kept {
-        links: [("pod".to_owned(), vec![Lead { gateway: example().gateway(), address: POD }])].into(),
+        links: [("pod".to_owned(), pod)].into(),
         networks: Some(vec![network]),
         service_ranges: Some(vec!["10.250.0.0/24".parse().unwrap()]),
     }
@@ -31,6 +36,12 @@ fn link(name: &str, index: u32, flags: LinkFlags, changed: LinkFlags) -> RouteNe
     (link.header.index, link.header.flags, link.header.change_mask) = (index, flags, changed);
     link.attributes.push(LinkAttribute::IfName(name.to_owned()));
     RouteNetlinkMessage::NewLink(link)
+}
+
+fn deleted(name: &str) -> RouteNetlinkMessage {
+    let mut link = LinkMessage::default();
+    link.attributes.push(LinkAttribute::IfName(name.to_owned()));
+    RouteNetlinkMessage::DelLink(link)
 }
 
 fn address(index: u32, label: &str, address: [u8; 4]) -> RouteNetlinkMessage {
@@ -60,6 +71,8 @@ fn what_is_ours_and_goes_is_a_loss() {
         ("brought up", link("pod", 7, up, up), None),
         ("its carrier", link("pod", 7, none, none), None),
         ("a link that we let go", link("another", 8, none, up), None),
+        ("deleted", deleted("pod"), pod()),
+        ("another is deleted", deleted("another"), None),
         ("the loopback goes", link("lo", LOOPBACK, none, up), None),
         ("the loopback comes", link("lo", LOOPBACK, up, up), Some(Loss::Ranges)),
         ("the gateway's address", address(LOOPBACK, "lo", [10, 244, 0, 1]), Some(Loss::Ranges)),

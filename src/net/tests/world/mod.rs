@@ -165,3 +165,29 @@ pub fn hears_client_as(from: Ipv4Addr, namespace: &str, address: Ipv4Addr) -> bo
     mouth.send_to(b"here", (address, PORT)).unwrap();
     ear.recv(&mut [0; 8]).is_ok()
 }
+
+/// Whether a socket of this network follows what becomes of links, addresses and routes (groups 1, 5 and 7 of rtnetlink).
+#[allow(dead_code)] // not every test binary has something put back
+fn hears_of_links() -> bool {
+    const GROUPS: u32 = 0x51;
+    let sockets = sh("cat /proc/net/netlink");
+    sockets.lines().any(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let groups = columns.get(3).and_then(|mask| u32::from_str_radix(mask, 16).ok());
+        columns.get(1) == Some(&"0") && groups.is_some_and(|mask| mask & GROUPS == GROUPS)
+    })
+}
+
+/// Puts back what is lost, from when this returns until it is aborted.
+#[allow(dead_code)]
+pub async fn healing(network: &Network) -> tokio::task::JoinHandle<()> {
+    let network = network.clone();
+    let healing = tokio::spawn(async move {
+        let ended = network.heal().await;
+        panic!("healing ended: {ended:?}");
+    });
+    while !hears_of_links() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    healing
+}
