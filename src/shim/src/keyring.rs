@@ -97,7 +97,9 @@ mod tests {
                 return;
             }
             let found = session_keyring();
-            assert!(found.starts_with(&format!("keyring;{user};")) && found.contains("_ses.one"), "{found}");
+            // the kernel prints users with a sign
+            let shown = user.cast_signed();
+            assert!(found.starts_with(&format!("keyring;{shown};")) && found.contains("_ses.one"), "{found}");
             assert_eq!((nix::unistd::getuid().as_raw(), nix::unistd::geteuid().as_raw()), (0, 0));
         };
         std::thread::spawn(in_a_thread).join().unwrap();
