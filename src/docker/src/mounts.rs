@@ -230,7 +230,9 @@ mod tests {
             let volumes = [(name.to_owned(), serde_json::json!({}))].into();
             wanted(&Config { volumes, ..Default::default() }, &HostConfig::default())
         };
-        for name in ["/:/host", "/etc:/host:ro", "/var/run/docker.sock:/docker.sock", "/data:ro", "/a:/b:rshared"] {
+        for name in
+            ["/:/host", "/etc:/host:ro", "/var/run/docker.sock:/docker.sock", "/data:ro", "/a:/b:rshared"]
+        {
             let all = declaring(name).unwrap();
             let found = (all[0].kind, all[0].source.as_str(), all[0].target.as_path());
             assert_eq!(found, (MountKind::Volume, "", Path::new(name)), "{name}");

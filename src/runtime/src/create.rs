@@ -182,12 +182,7 @@ struct Written {
 }
 
 /// Everything that needs the root file system, then the spec and the record.
-fn write_bundle(
-    prep: &ContainerPrep,
-    host: &Host,
-    cgroups: &Hierarchies,
-    program: &Path,
-) -> Result<Written> {
+fn write_bundle(prep: &ContainerPrep, host: &Host, cgroups: &Hierarchies, program: &Path) -> Result<Written> {
     let config = &prep.config;
     let failed = |what: &str, why: &dyn std::fmt::Display| {
         CriError::failed(format_args!("{what} of container {}", config.name), why)

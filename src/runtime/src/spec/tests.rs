@@ -389,8 +389,7 @@ fn binds_with_something_inside_are_guarded() {
     ] {
         let source = || Some("/s".into());
         let mount = |target: &&str| Mount { source: source(), target: target.into(), ..Default::default() };
-        let container =
-            ContainerConfig { mounts: targets.iter().map(mount).collect(), ..Default::default() };
+        let container = ContainerConfig { mounts: targets.iter().map(mount).collect(), ..Default::default() };
         let given = Given { container, ..Default::default() };
         let want: Vec<PathBuf> = want.iter().map(|target: &&str| target.into()).collect();
         assert_eq!(given.parts(|parts| guarded(parts, real)), want, "{name}");
