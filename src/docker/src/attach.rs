@@ -196,6 +196,8 @@ pub(crate) async fn pump<W: AsyncWrite + Unpin>(
         begin(&to).await?;
         while let Some(chunk) = output.next().await {
             to.write_all(&chunk?).await?;
+            // a socket has it already; a WebSocket would wait for more
+            to.flush().await?;
         }
         drop(listener);
         if only_writes {

@@ -24,6 +24,7 @@ mod kept;
 mod last_address;
 mod link_watch;
 mod links;
+mod martians;
 mod membership;
 mod name_server;
 mod netns_id;

@@ -6,14 +6,15 @@
 
 use crate::config::hash;
 use crate::frontends::{CHECK_SOURCE, MARK, REFUSE, key};
+use crate::martians::{self, from_outside};
 use crate::nft::{Batch, Expression as Nft, Field, Holds, Netfilter, Register, Set};
 use crate::nft_expr::{
-    any_door, between, compare, concat, ct, equal, follow, from_within, frontend, goes_on, jump, loopback,
-    meta, payload, pod_links, prefix, set_mark, set_of, to_this_machine, way_back,
+    any_door, between, compare, concat, ct, equal, follow, frontend, goes_on, jump, loopback, meta, payload,
+    pod_links, prefix, set_mark, set_of, to_this_machine,
 };
 use crate::table_objects::{Statements, base_chain, chain, object, rule};
 use crate::{NetConfig, NetError, Result, hold, nft_cli};
-use nftables::expr::{BinaryOperation, Expression, FibResult, MetaKey};
+use nftables::expr::{BinaryOperation, Expression, MetaKey};
 use nftables::schema::{NfListObject, Table};
 use nftables::stmt::{Accept, Drop, JumpTarget, Match, Operator, Reject, RejectType, Statement};
 use nftables::types::{NfChainType, NfFamily, NfHook, RejectCode};
@@ -108,7 +109,7 @@ fn objects(config: &NetConfig) -> Vec<Value> {
         ("dispatch", None, dispatch()),
         (REMEMBER, None, Vec::new()),
         ("undelivered", None, undelivered(config)),
-        ("raw", Some((NfChainType::Filter, NfHook::Prerouting, RAW)), raw(config)),
+        (martians::CHAIN, Some((NfChainType::Filter, NfHook::Prerouting, RAW)), martians::rules(config)),
         (
             "prerouting",
             Some((NfChainType::NAT, NfHook::Prerouting, DESTINATION_NAT)),
@@ -130,6 +131,9 @@ fn objects(config: &NetConfig) -> Vec<Value> {
             Some(hook) => base_chain(config, name, hook),
         });
         objects.extend(rules.into_iter().map(|statements| rule(config, name, statements)));
+        if name == martians::CHAIN {
+            objects.push(martians::own_address_only(config));
+        }
     }
     objects
 }
@@ -247,15 +251,6 @@ fn untranslated(config: &NetConfig) -> Vec<Statements> {
     ]
 }
 
-/// Neither from the machine itself nor from a pod.
-fn from_outside(config: &NetConfig) -> [Statement<'static>; 2] {
-    [from_no(Expression::String("lo".into())), from_no(pod_links(config))]
-}
-
-fn from_no(link: Expression<'static>) -> Statement<'static> {
-    compare(meta(MetaKey::Iifname), Operator::NEQ, link)
-}
-
 fn to_dns(config: &NetConfig) -> [Statement<'static>; 2] {
     let gateway = Expression::String(config.gateway().to_string().into());
     [equal(payload("ip", "daddr"), gateway), equal(payload("th", "dport"), Expression::Number(DNS.into()))]
@@ -272,31 +267,6 @@ fn undelivered(config: &NetConfig) -> Vec<Statements> {
         vec![new(), to_this_machine(Operator::EQ), follow(any_door(), Set::ClosedPorts)],
         vec![equal(payload("ip", "daddr"), services), refused()],
         vec![between(Operator::EQ, Set::ServiceRanges), refused()],
-    ]
-}
-
-/// Pods' links take packets for 127.0.0.1, for the answers to node ports. Such a packet is made by connection tracking;
-/// one that comes with this address is an attack: from a pod on the machine's own services (CVE-2020-8558), from the network on
-/// what is published at 127.0.0.1, for it would be translated before the kernel could refuse it.
-///
-/// Nor has anybody outside an address of a pod's or a member's: policies and networks judge by addresses, and a datagram needs no
-/// answer to do harm. A pod's own link is watched by the kernel (`rp_filter`), others are the machine's to set. A user may
-/// give a network the addresses of the machine's own: there nobody is refused who is reached where he came from.
-fn raw(config: &NetConfig) -> Vec<Statements> {
-    let drop = || vec![Statement::Drop(Some(Drop {}))];
-    let outside = from_outside(config).to_vec();
-    let to_loopback =
-        [from_no(Expression::String("lo".into())), equal(payload("ip", "daddr"), loopback())].to_vec();
-    let of_pods = vec![equal(payload("ip", "saddr"), prefix(config.pod_cidr))];
-    // its first half bars everybody from each network
-    let of_networks = vec![from_within(Set::Barred)];
-    let of_a_member = vec![equal(way_back(FibResult::Oifname), pod_links(config))];
-    let of_nobody = vec![equal(way_back(FibResult::Oif), Expression::Boolean(false))];
-    vec![
-        [to_loopback, drop()].concat(),
-        [outside.clone(), of_pods, drop()].concat(),
-        [outside.clone(), of_networks.clone(), of_a_member, drop()].concat(),
-        [outside, of_networks, of_nobody, drop()].concat(),
     ]
 }
 
@@ -374,7 +344,7 @@ mod tests {
             ("remember", 2),
             ("dispatch", 3),
             ("check-source", 2),
-            ("raw", 4),
+            ("raw", 5),
             ("untranslated", 3),
             ("forward", 5),
         ] {

@@ -24,7 +24,7 @@ pub(crate) fn pod_link(link: &str) -> Result<()> {
     set(&format!("ipv4/conf/{link}/route_localnet"), "1")?;
     // a new link has it from `conf/default`, which need not be as `ip_forward` is
     set(&format!("ipv4/conf/{link}/forwarding"), "1")?;
-    // a pod speaks with its own address only (strict reverse path)
+    // a pod speaks with its own address only (strict reverse path); the table says so too, for others write this as well
     set(&format!("ipv4/conf/{link}/rp_filter"), "1")?;
     // no link-local address, no router solicitations; a kernel without IPv6 has no such file
     let ipv6 = format!("ipv6/conf/{link}/disable_ipv6");

@@ -6,7 +6,7 @@ use cri::{Endpoint, HostPort, Membership, NetworkConfig, Protocol};
 use net::Network;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use world::{CLIENT, NODE, alone, config, hears_client_as, lan, netns, pod, serve, sh, tcp};
+use world::{CLIENT, NODE, alone, config, hears, lan, netns, pod, serve, sh, tcp};
 
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -49,7 +49,7 @@ fn nobody_outside_speaks_for_a_pod() {
             ("another pod's", b.ip, false),
             ("one of nobody", Ipv4Addr::new(10, 244, 0, 99), false),
         ] {
-            assert_eq!(hears_client_as(from, "a", a.ip), heard, "{name}");
+            assert_eq!(hears("a", a.ip, "client", from), heard, "{name}");
         }
     });
 }
@@ -81,7 +81,7 @@ fn nobody_outside_speaks_for_a_member_of_a_network() {
         }
         serve(None, "machine", Ipv4Addr::UNSPECIFIED, 8080);
         for (name, last) in [("another member's address", 3), ("one of nobody", 99)] {
-            assert!(!hears_client_as(address(last), "a", address(2)), "{name}");
+            assert!(!hears("a", address(2), "client", address(last)), "{name}");
         }
         assert_eq!(tcp(Some("b"), at(address(2), 8080)), Ok("a 172.18.0.3".to_owned()), "a member");
         assert_eq!(

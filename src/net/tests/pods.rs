@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 use world::{
-    CLIENT, NODE, alone, config, healing, lan, netns, pod, serve, sh, snapshot, tcp, udp, udp_socket,
+    CLIENT, NODE, alone, config, healing, hears, lan, netns, pod, serve, sh, snapshot, tcp, udp, udp_socket,
 };
 
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -79,6 +79,20 @@ fn a_pod_can_not_speak_to_the_machines_loopback_or_with_a_foreign_address() {
             network.gateway()
         ));
         assert_eq!(tcp(Some("a"), at(network.gateway(), 9000)), Err(ErrorKind::TimedOut), "with b's address");
+    });
+}
+
+/// Ubuntu sets it for all links, and udev for each new one where systemd's own defaults are there.
+#[test]
+fn a_pod_speaks_with_its_own_address_whatever_the_machine_lets_others_do() {
+    alone("a_pod_speaks_with_its_own_address_whatever_the_machine_lets_others_do", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let (a, b, c) = (pod(&network, "a").await, pod(&network, "b").await, pod(&network, "c").await);
+        sh("for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 2 > $file; done");
+        assert!(hears("a", a.ip, "b", b.ip), "its own");
+        assert!(!hears("a", a.ip, "b", c.ip), "another pod's");
+        assert!(!hears("a", a.ip, "b", CLIENT), "one of the LAN's");
     });
 }
 

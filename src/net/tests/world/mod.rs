@@ -155,13 +155,13 @@ pub fn snapshot() -> String {
 }
 
 #[allow(dead_code)] // not every test binary speaks UDP
-/// Whether something is heard at an address in that namespace that the host on the LAN sends as if it had the address `from`.
-pub fn hears_client_as(from: Ipv4Addr, namespace: &str, address: Ipv4Addr) -> bool {
+/// Whether something is heard at an address in that namespace that another one sends as if it had the address `from`.
+pub fn hears(namespace: &str, address: Ipv4Addr, sender: &str, from: Ipv4Addr) -> bool {
     const PORT: u16 = 9090;
     let ear = within(Some(namespace), || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT)).unwrap());
     ear.set_read_timeout(Some(PATIENCE)).unwrap();
-    sh(&format!("ip -n client address replace {from}/32 dev lo"));
-    let mouth = within(Some("client"), move || UdpSocket::bind((from, 0)).unwrap());
+    sh(&format!("ip -n {sender} address replace {from}/32 dev lo"));
+    let mouth = within(Some(sender), move || UdpSocket::bind((from, 0)).unwrap());
     mouth.send_to(b"here", (address, PORT)).unwrap();
     ear.recv(&mut [0; 8]).is_ok()
 }
