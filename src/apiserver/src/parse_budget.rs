@@ -29,7 +29,7 @@ const FOOTPRINT_OF_VALUE: usize = 150;
 const BYTES_OF_MANAGED_FIELD: usize = 10;
 /// Less than this is parsed in a few milliseconds, where it is.
 const LONG_BODY: usize = 128 * 1024;
-const LONG_VALUES: usize = 10_000;
+const LONG_VALUES: usize = 3000;
 /// After this many values the allocator holds tens of megabytes that nobody uses.
 const LEFTOVER_VALUES: usize = 30_000;
 

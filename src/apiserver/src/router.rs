@@ -224,9 +224,11 @@ async fn resource(
 
 /// What a write costs of which its body says nothing.
 fn beside(edge: &ServerState, request: &Request, info: &RequestInfo) -> Beside {
-    let is_of_many = info.verb(request) == "deletecollection";
-    let stored = objects::stored(edge, info).as_ref().map_or(0, weight_of);
-    Beside { is_long: is_of_many || COMPILED.contains(&info.gvr.group.as_ref()), stored }
+    let version = edge.cluster.registry().by_gvr(&info.gvr);
+    let is_long = COMPILED.contains(&info.gvr.group.as_ref())
+        || info.verb(request) == "deletecollection"
+        || version.is_some_and(|version| edge.cluster.evaluates(&version));
+    Beside { is_long, stored: objects::stored(edge, info).as_ref().map_or(0, weight_of) }
 }
 
 async fn on_objects(
