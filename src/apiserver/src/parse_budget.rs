@@ -21,6 +21,8 @@ const MOST_SHORT: usize = MOST_VALUES / 2;
 const MOST_READ: usize = MOST_VALUES;
 /// Of answers that are made into another form, for which all of one is decoded once, and nothing else becomes of it.
 pub(crate) const MOST_ANSWERED: usize = 10 * MOST_VALUES;
+/// Of the process's 512, for short bodies with long work: where none is left, it is done where it is.
+const MOST_THREADS: usize = 128;
 /// A text counts as one value for each of so many bytes: it is copied a few times, and a value is some kilobytes.
 const BYTES_OF_VALUE: usize = 300;
 /// What a value of a stored object has of its [footprint](Object::footprint).
@@ -39,6 +41,7 @@ pub(crate) struct ParseBudget {
     short: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     answers: Arc<Semaphore>,
+    threads: Arc<Semaphore>,
     leftovers: Leftovers,
 }
 
@@ -66,6 +69,7 @@ impl ParseBudget {
             short: of(MOST_SHORT),
             reads: of(MOST_READ),
             answers: of(MOST_ANSWERED),
+            threads: of(MOST_THREADS),
             leftovers,
         }
     }
@@ -91,7 +95,10 @@ impl ParseBudget {
             None => turn.await,
         };
         let _turn = turn.map_err(Status::internal)?;
-        if is_short && !beside.is_long {
+        // it keeps a thread while it waits for a webhook too
+        let thread = self.threads.clone().try_acquire_owned().ok();
+        if is_short && (!beside.is_long || thread.is_none()) {
+            drop(thread);
             return work.await;
         }
         let handle = Handle::current();
@@ -300,5 +307,20 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_millis(20), waits).await.is_err(), "for its turn");
         drop(turns);
         assert!(budget.of_answer(MOST_ANSWERED).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn where_no_thread_is_left_short_bodies_need_none() {
+        let budget = ParseBudget::new(Leftovers::new(|| {}));
+        let here = std::thread::current().id();
+        let _all = budget.threads.clone().acquire_many_owned(MOST_THREADS as u32).await.unwrap();
+        let beside = Beside { is_long: true, stored: 0 };
+        for (name, body, stays) in [("short", list_of(10), true), ("long", list_of(LONG_VALUES), false)] {
+            let on = budget
+                .run("", &body, None, beside, async { Ok(std::thread::current().id()) })
+                .await
+                .unwrap();
+            assert_eq!(on == here, stays, "{name}");
+        }
     }
 }
