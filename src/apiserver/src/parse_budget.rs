@@ -94,15 +94,22 @@ impl ParseBudget {
             Some(seat) => seat.hold(turn).await?,
             None => turn.await,
         };
-        let _turn = turn.map_err(Status::internal)?;
+        let turn = turn.map_err(Status::internal)?;
         // it keeps a thread while it waits for a webhook too
         let thread = self.threads.clone().try_acquire_owned().ok();
         if is_short && (!beside.is_long || thread.is_none()) {
             drop(thread);
-            return work.await;
+            let done = work.await;
+            drop(turn);
+            return done;
         }
         let handle = Handle::current();
-        let done = tokio::task::spawn_blocking(move || handle.block_on(work)).await;
+        let work = move || {
+            // until it has ended, also where nobody waits for it any more
+            let _held = (turn, thread);
+            handle.block_on(work)
+        };
+        let done = tokio::task::spawn_blocking(work).await;
         if values + beside.stored >= LEFTOVER_VALUES {
             self.leftovers.give_back_soon();
         }
@@ -316,11 +323,31 @@ mod tests {
         let _all = budget.threads.clone().acquire_many_owned(MOST_THREADS as u32).await.unwrap();
         let beside = Beside { is_long: true, stored: 0 };
         for (name, body, stays) in [("short", list_of(10), true), ("long", list_of(LONG_VALUES), false)] {
-            let on = budget
-                .run("", &body, None, beside, async { Ok(std::thread::current().id()) })
-                .await
-                .unwrap();
+            let on =
+                budget.run("", &body, None, beside, async { Ok(std::thread::current().id()) }).await.unwrap();
             assert_eq!(on == here, stays, "{name}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_turn_lasts_until_the_work_has_ended() {
+        let budget = ParseBudget::new(Leftovers::new(|| {}));
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (go_on, goes_on) = tokio::sync::oneshot::channel::<()>();
+        let work = async move {
+            let _ = begun.send(());
+            let _ = goes_on.await;
+            Ok(())
+        };
+        let running = budget.clone();
+        let beside = Beside { is_long: false, stored: MOST_AT_ONCE };
+        let request = tokio::spawn(async move { running.run("", b"{}", None, beside, work).await });
+        has_begun.await.unwrap();
+        request.abort();
+        assert!(request.await.unwrap_err().is_cancelled());
+        assert_eq!(budget.long.available_permits(), 0, "nobody waits, and it goes on");
+        drop(go_on);
+        let all = budget.long.acquire_many(MOST_AT_ONCE as u32);
+        assert!(tokio::time::timeout(Duration::from_secs(60), all).await.is_ok());
     }
 }
