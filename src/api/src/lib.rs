@@ -16,6 +16,7 @@ pub mod patch;
 pub mod quantity;
 pub mod selector;
 mod status;
+pub mod values;
 
 pub use footprint::footprint;
 pub use gvk::{GroupResource, Gvk, Gvr, VersionPriority};

@@ -163,6 +163,11 @@ impl Object {
         self.survey.footprint
     }
 
+    /// The bytes of `metadata.managedFields` in its JSON, which the footprint leaves out.
+    pub fn managed_fields_size(&self) -> usize {
+        self.survey.managed_fields.len()
+    }
+
     pub fn revision(&self) -> ResourceVersion {
         self.revision
     }

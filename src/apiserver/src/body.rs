@@ -12,20 +12,16 @@ use serde_saphyr::options::DuplicateKeyPolicy;
 use std::collections::HashSet;
 use std::fmt;
 
+pub(crate) use api::values::MOST_VALUES;
+
 /// Upstream's limit on a request's body.
 pub(crate) const LARGEST_BODY: usize = 3 * 1024 * 1024;
-/// Values in one body: the definition of a custom resource of a megabyte, the richest object that people have, is below. A volume
-/// takes two values of twelve bytes together, and 3.3 kB in memory, twice while its list grows.
-pub(crate) const MOST_VALUES: usize = 100_000;
 const DEEPEST: usize = 128;
 /// For the reader of YAML, which recurses: an unoptimised build takes 20 kB for a level.
 const YAML_STACK: usize = 16 * 1024 * 1024;
 
 /// How many values are in JSON, or a few more. Nothing is parsed.
-///
-/// # Errors
-/// `RequestEntityTooLarge` for more than [`MOST_VALUES`].
-pub(crate) fn count_values(json: &[u8]) -> Result<usize, Status> {
+pub(crate) fn values_in(json: &[u8]) -> usize {
     let (mut values, mut in_string, mut escaped) = (1, false, false);
     for byte in json {
         match byte {
@@ -36,6 +32,15 @@ pub(crate) fn count_values(json: &[u8]) -> Result<usize, Status> {
             _ => {}
         }
     }
+    values
+}
+
+/// As [`values_in`], of a body.
+///
+/// # Errors
+/// `RequestEntityTooLarge` for more than [`MOST_VALUES`].
+pub(crate) fn count_values(json: &[u8]) -> Result<usize, Status> {
+    let values = values_in(json);
     match values > MOST_VALUES {
         true => Err(too_many_values()),
         false => Ok(values),

@@ -51,6 +51,7 @@ mod pod_checks;
 mod pods;
 mod pretty;
 mod proxy;
+mod recent_views;
 mod rendering;
 mod request;
 mod request_info;

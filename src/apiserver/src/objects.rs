@@ -3,6 +3,7 @@
 mod scale;
 
 use crate::negotiate::{self, Chosen, Shape, Shown, View};
+use crate::parse_budget::{ParseBudget, read_in_turn};
 use crate::patch_body::{APPLY_YAML, Patch};
 use crate::request::{Request, typed, typed_body};
 use crate::request_info::RequestInfo;
@@ -32,6 +33,8 @@ struct Call<'a> {
     target: Target,
     chosen: Chosen,
     include: Include,
+    /// Where large objects are read; what writes has its turn already.
+    turns: Option<&'a ParseBudget>,
     /// What the client hears beside the answer, be it a refusal.
     remarks: Remarks,
 }
@@ -48,7 +51,9 @@ pub(crate) async fn answer(
     let include = params::include(request, chosen.view)?;
     let remarks = Remarks::collected().audited(request.trail.is_kept());
     remarks.warn_all(version.deprecation().map(str::to_owned));
-    let call = Call { edge, actor, target, chosen, include, remarks: remarks.clone() };
+    let is_read = matches!(request.method, Method::GET | Method::HEAD);
+    let turns = is_read.then_some(&edge.parsing);
+    let call = Call { edge, actor, target, chosen, include, turns, remarks: remarks.clone() };
     let outcome = dispatch(&call, request, info).await;
     request.trail.annotate(remarks.take_annotations());
     let warnings = remarks.take_warnings();
@@ -121,6 +126,13 @@ pub(crate) async fn admit_connection<O: Serialize + DeserializeOwned>(
     Ok((admitted?, remarks.take_warnings()))
 }
 
+/// What a request for a named object finds there. Nothing is told of it here.
+pub(crate) fn stored(edge: &ServerState, info: &RequestInfo) -> Option<Object> {
+    info.name.as_ref()?;
+    let version = edge.cluster.registry().by_gvr(&info.gvr)?;
+    edge.cluster.stored(&target_of(&version, info).ok()?)
+}
+
 fn target_of(version: &Arc<Version>, info: &RequestInfo) -> Result<Target, Status> {
     let kind = version.info();
     let subresource = match info.subresource.as_deref() {
@@ -153,12 +165,16 @@ impl Call<'_> {
     }
 
     async fn show(&self, code: u16, object: Object) -> Result<Response, Status> {
-        let object = self.edge.cluster.one_in_version(&self.target.version, object).await?;
-        let object = &object;
+        let version = self.target.version.clone();
+        let object = self.edge.cluster.one_in_version(&version, object).await?;
+        let include = self.include;
         let bytes = match self.chosen.view {
-            View::Objects => self.target.version.present(object.bytes()),
-            View::Table => table::of_object(&self.target.version, object, self.include)?,
-            View::Partial => table::partial(object)?,
+            View::Objects => version.present(object.bytes()),
+            View::Table => {
+                let row = move |object: &Object| table::of_object(&version, object, include);
+                read_in_turn(self.turns, &object, row).await?
+            }
+            View::Partial => read_in_turn(self.turns, &object, table::partial).await?,
         };
         Ok(responses::json_bytes(code, bytes))
     }
@@ -181,14 +197,19 @@ impl Call<'_> {
     async fn show_list(&self, list: &List) -> Result<Response, Status> {
         let version = &self.target.version;
         let bytes = match self.chosen.view {
-            View::Table => table::of_list(version, list, self.include).await?,
+            View::Table => table::of_list(version, list, self.include, self.turns).await?,
             View::Partial => {
-                let items = shown_one_by_one(list, table::partial).await?;
+                let items = table::partials(list, self.turns).await?;
                 list_bytes("PartialObjectMetadataList", "meta.k8s.io/v1", list, &items)
             }
             View::Objects => {
                 let info = version.info();
-                let items = shown_one_by_one(list, |object| Ok(version.present(object.bytes()))).await?;
+                let (mut items, mut budget) =
+                    (Vec::with_capacity(list.objects.len()), YieldBudget::default());
+                for object in &list.objects {
+                    items.push(version.present(object.bytes()));
+                    budget.spend(object.bytes().len()).await;
+                }
                 list_bytes(&format!("{}List", info.gvk.kind), &info.gvk.api_version(), list, &items)
             }
         };
@@ -387,18 +408,6 @@ fn check_kind(version: &Version, body: &[u8]) -> Result<(), Status> {
         )));
     }
     Ok(())
-}
-
-async fn shown_one_by_one(
-    list: &List,
-    show: impl Fn(&Object) -> Result<Bytes, Status>,
-) -> Result<Vec<Bytes>, Status> {
-    let (mut shown, mut budget) = (Vec::with_capacity(list.objects.len()), YieldBudget::default());
-    for object in &list.objects {
-        shown.push(show(object)?);
-        budget.spend(object.bytes().len()).await;
-    }
-    Ok(shown)
 }
 
 /// A list's JSON around the stored bytes of its items.

@@ -3,7 +3,7 @@
 use crate::body;
 use crate::request::Request;
 use api::patch::{self, JsonPatch};
-use api::{Gvk, Reason, Status};
+use api::{Gvk, Reason, Status, values};
 use kinds::{ErrorList, FieldValidation, Instance, Version};
 use serde_json::Value;
 
@@ -78,7 +78,9 @@ impl Patch {
     ) -> Result<(Box<dyn Instance>, Vec<String>), Status> {
         let current: Value = serde_json::from_slice(current).map_err(Status::internal)?;
         let before = current.pointer("/metadata/resourceVersion").cloned();
+        let values = values::count(&current);
         let patched = self.apply_value(current, version.merge_keys())?;
+        values::check_growth(values, &patched)?;
         let after = patched.pointer("/metadata/resourceVersion").cloned();
         let bytes = serde_json::to_vec(&patched).map_err(Status::internal)?;
         drop(patched);

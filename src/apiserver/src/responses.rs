@@ -1,5 +1,7 @@
 //! Answers: JSON, streams, refusals.
 
+use crate::body::values_in;
+use crate::parse_budget::{MOST_ANSWERED, ParseBudget};
 use crate::{rendering, warnings, yaml};
 use api::{Reason, Status};
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use parking_lot::Mutex;
 use std::io::Write as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tokio::sync::OwnedSemaphorePermit;
 use warp::reply::{Reply, Response};
 
 /// In an answer's extensions: it is a backend's, and nobody turns it into another form.
@@ -77,28 +80,46 @@ fn too_large_to_convert(response: &Response) -> Option<u64> {
 }
 
 /// Itself, for who takes JSON too.
-fn unconverted(response: Response, size: u64, takes_json: bool) -> Response {
+fn unconverted(response: Response, takes_json: bool, (has, most, what): (u64, u64, &str)) -> Response {
     if takes_json {
         return response;
     }
     let message = format!(
-        "the answer has {size} bytes, and only JSON is given of more than {LARGEST_TO_CONVERT}: accept application/json, or ask for pages (limit)"
+        "the answer has {has} {what}, and only JSON is given of more than {most}: accept application/json, or ask for pages (limit)"
     );
     refusal(&Status::new(Reason::RequestEntityTooLarge, message))
 }
 
-/// An answer that can be made into another form: its head, and its whole body. What can not is answered as it is, or refused.
-async fn convertible(response: Response, takes_json: bool) -> Result<(Parts, Bytes), Response> {
+/// An answer that can be made into another form: its head, and its whole body; and the turn to do so. What can not is answered as it
+/// is, or refused.
+async fn convertible(
+    response: Response,
+    takes_json: bool,
+    turns: &ParseBudget,
+) -> Result<(Parts, Bytes, OwnedSemaphorePermit), Response> {
     if !is_json(&response) {
         return Err(response);
     }
     if let Some(size) = too_large_to_convert(&response) {
-        return Err(unconverted(response, size, takes_json));
+        return Err(unconverted(response, takes_json, (size, LARGEST_TO_CONVERT, "bytes")));
     }
     let (head, body) = response.into_parts();
-    match body.collect().await {
-        Ok(body) => Ok((head, body.to_bytes())),
-        Err(error) => Err(refusal(&Status::internal(error))),
+    let failed = |error: &dyn std::fmt::Display| refusal(&Status::internal(error));
+    let body = body.collect().await.map_err(|error| failed(&error))?.to_bytes();
+    let values = match body.len() < LEAST_TO_HAND_OVER {
+        true => values_in(&body),
+        false => {
+            let body = body.clone();
+            rendering::run(&head, move |_| values_in(&body)).await.map_err(|error| failed(&error))?
+        }
+    };
+    match turns.of_answer(values).await {
+        Some(turn) => Ok((head, body, turn)),
+        None => {
+            let response = Response::from_parts(head, Vec::from(body).into_response().into_body());
+            let count = (values as u64, MOST_ANSWERED as u64, "values");
+            Err(unconverted(response, takes_json, count))
+        }
     }
 }
 
@@ -110,13 +131,14 @@ fn converted(mut head: Parts, media_type: &'static str, body: impl Reply) -> Res
 }
 
 /// An object's JSON as YAML; other answers as they are.
-pub(crate) async fn as_yaml(response: Response, takes_json: bool) -> Response {
-    let (head, body) = match convertible(response, takes_json).await {
+pub(crate) async fn as_yaml(response: Response, takes_json: bool, turns: &ParseBudget) -> Response {
+    let (head, body, turn) = match convertible(response, takes_json, turns).await {
         Ok(parts) => parts,
         Err(response) => return response,
     };
     // of a large list it is work for a while
     let writing = rendering::run(&head, move |client| {
+        let _turn = turn;
         let object: serde_json::Value = serde_json::from_slice(&body).map_err(Status::internal)?;
         Ok::<_, Status>(if client.is_gone() { String::new() } else { yaml::text(&object) })
     });
@@ -138,8 +160,8 @@ fn is_json(response: &Response) -> bool {
 const LEAST_TO_HAND_OVER: usize = 64 * 1024;
 
 /// An object's JSON as protobuf; other answers as they are. An object that has no such form is not acceptable to who takes no JSON.
-pub(crate) async fn as_protobuf(response: Response, takes_json: bool) -> Response {
-    let (head, body) = match convertible(response, takes_json).await {
+pub(crate) async fn as_protobuf(response: Response, takes_json: bool, turns: &ParseBudget) -> Response {
+    let (head, body, turn) = match convertible(response, takes_json, turns).await {
         Ok(parts) => parts,
         Err(response) => return response,
     };
@@ -153,6 +175,7 @@ pub(crate) async fn as_protobuf(response: Response, takes_json: bool) -> Respons
         false => {
             let body = body.clone();
             let encoding = rendering::run(&head, move |client| {
+                let _turn = turn;
                 let object: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
                 if client.is_gone() { None } else { protobuf::encode(&object).ok() }
             });

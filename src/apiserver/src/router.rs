@@ -3,6 +3,7 @@
 use crate::authorization::authorize;
 use crate::metrics::{Answered, Labels};
 use crate::negotiate::Format;
+use crate::parse_budget::{Beside, weight_of};
 use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
 use crate::responses::{method_not_allowed, not_found};
@@ -55,8 +56,8 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
     // other documents have one format, or negotiations of their own
     let is_converted = is_ours && (is_of_objects || response.status().as_u16() >= 400);
     let response = match response.extensions().get::<Format>().copied().unwrap_or(format) {
-        Format::Protobuf if is_converted => responses::as_protobuf(response, takes_json).await,
-        Format::Yaml if is_converted => responses::as_yaml(response, takes_json).await,
+        Format::Protobuf if is_converted => responses::as_protobuf(response, takes_json, &edge.parsing).await,
+        Format::Yaml if is_converted => responses::as_yaml(response, takes_json, &edge.parsing).await,
         _ if is_ours && is_for_people => pretty::indented(response).await,
         _ => response,
     };
@@ -206,7 +207,7 @@ async fn resource(
         _ => {
             let (media, body) = (request.media_type(), received(edge, &actor, &mut request).await?);
             let seat = request.take_body_seat();
-            let is_long = COMPILED.contains(&info.gvr.group.as_ref());
+            let beside = beside(edge, &request, &info);
             let work = {
                 let edge = edge.clone();
                 let (media, body) = (media.clone(), body.clone());
@@ -216,9 +217,18 @@ async fn resource(
                     webhooks.follow(on_objects(&edge, &actor, &mut request, &info)).await
                 }
             };
-            Box::pin(edge.parsing.run(&media, &body, seat, is_long, work)).await
+            Box::pin(edge.parsing.run(&media, &body, seat, beside, work)).await
         }
     }
+}
+
+/// What a write costs of which its body says nothing.
+fn beside(edge: &ServerState, request: &Request, info: &RequestInfo) -> Beside {
+    let version = edge.cluster.registry().by_gvr(&info.gvr);
+    let is_long = COMPILED.contains(&info.gvr.group.as_ref())
+        || info.verb(request) == "deletecollection"
+        || version.is_some_and(|version| edge.cluster.evaluates(&version));
+    Beside { is_long, stored: objects::stored(edge, info).as_ref().map_or(0, weight_of) }
 }
 
 async fn on_objects(

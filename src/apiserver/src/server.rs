@@ -101,6 +101,7 @@ impl ApiServer {
             metrics: Metrics::default(),
             flags: config.flags,
             parsing: ParseBudget::new(leftovers.clone()),
+            views: Arc::default(),
             leftovers,
             pages: Pages::default(),
             openapi: OpenapiCache::default(),

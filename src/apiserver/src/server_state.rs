@@ -11,6 +11,7 @@ use crate::metrics::Metrics;
 use crate::openapi_cache::OpenapiCache;
 use crate::parse_budget::ParseBudget;
 use crate::proxy::pages::Pages;
+use crate::recent_views::RecentViews;
 use crate::stream_seats::StreamSeats;
 use crate::watch_seats::WatchSeats;
 use arc_swap::ArcSwap;
@@ -42,6 +43,7 @@ pub(crate) struct ServerState {
     /// Upstream's names, and values that say how this server is set.
     pub(crate) flags: BTreeMap<&'static str, String>,
     pub(crate) parsing: ParseBudget,
+    pub(crate) views: Arc<RecentViews>,
     pub(crate) leftovers: Leftovers,
     pub(crate) pages: Pages,
     pub(crate) openapi: OpenapiCache,

@@ -1,10 +1,12 @@
 //! Objects as the rows that `kubectl get` prints, and as bare metadata.
 
+use crate::parse_budget::{ParseBudget, read_in_turn};
 use api::{Object, Status};
 use bytes::Bytes;
 use cluster::{List, YieldBudget};
 use kinds::Version;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// What a row carries beside its cells: kubectl sorts by the whole object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,19 +32,41 @@ pub(crate) fn list_meta(list: &List) -> Value {
 pub(crate) fn of_object(version: &Version, object: &Object, include: Include) -> Result<Bytes, Status> {
     let meta = json!({"resourceVersion": object.revision().to_string()});
     let mut table = begin(version, meta)?;
-    put_row(&mut table, &row(version, object, include)?)?;
+    put_row(&mut table, &row(version, object, include)?);
     Ok(end(table))
 }
 
+/// Large objects are read in turns, where the request has none yet.
+///
 /// # Errors
 /// As [`of_object`].
-pub(crate) async fn of_list(version: &Version, list: &List, include: Include) -> Result<Bytes, Status> {
+pub(crate) async fn of_list(
+    version: &Arc<Version>,
+    list: &List,
+    include: Include,
+    turns: Option<&ParseBudget>,
+) -> Result<Bytes, Status> {
     let (mut table, mut budget) = (begin(version, list_meta(list))?, YieldBudget::default());
     for object in &list.objects {
-        put_row(&mut table, &row(version, object, include)?)?;
+        let version = version.clone();
+        let row = move |object: &Object| row(&version, object, include);
+        put_row(&mut table, &read_in_turn(turns, object, row).await?);
         budget.spend(object.bytes().len()).await;
     }
     Ok(end(table))
+}
+
+/// As [`partial`], of each.
+///
+/// # Errors
+/// As [`partial`].
+pub(crate) async fn partials(list: &List, turns: Option<&ParseBudget>) -> Result<Vec<Bytes>, Status> {
+    let (mut shown, mut budget) = (Vec::with_capacity(list.objects.len()), YieldBudget::default());
+    for object in &list.objects {
+        shown.push(read_in_turn(turns, object, partial).await?);
+        budget.spend(object.bytes().len()).await;
+    }
+    Ok(shown)
 }
 
 /// A table as far as its rows: those are written one by one, and never all there as values, which are many times as large.
@@ -60,11 +84,11 @@ fn begin(version: &Version, meta: Value) -> Result<Vec<u8>, Status> {
     Ok(table)
 }
 
-fn put_row(table: &mut Vec<u8>, row: &Value) -> Result<(), Status> {
+fn put_row(table: &mut Vec<u8>, row: &[u8]) {
     if table.last() != Some(&b'[') {
         table.push(b',');
     }
-    serde_json::to_writer(table, row).map_err(Status::internal)
+    table.extend_from_slice(row);
 }
 
 fn end(mut table: Vec<u8>) -> Bytes {
@@ -72,7 +96,7 @@ fn end(mut table: Vec<u8>) -> Bytes {
     table.into()
 }
 
-fn row(version: &Version, object: &Object, include: Include) -> Result<Value, Status> {
+fn row(version: &Version, object: &Object, include: Include) -> Result<Vec<u8>, Status> {
     let cells = version.decode_stored(object)?.row(jiff::Timestamp::now());
     let mut row = json!({"cells": cells});
     match include {
@@ -83,7 +107,7 @@ fn row(version: &Version, object: &Object, include: Include) -> Result<Value, St
                 serde_json::from_slice(&version.present(object.bytes())).map_err(Status::internal)?;
         }
     }
-    Ok(row)
+    serde_json::to_vec(&row).map_err(Status::internal)
 }
 
 fn metadata_of(object: &Object) -> Result<Value, Status> {
@@ -138,7 +162,7 @@ mod tests {
         let registry = kinds::all();
         let version = registry.by_gvk(&api::Gvk::parse("v1", "ConfigMap")).unwrap();
         for rows in [0, 1, 3] {
-            let table = of_list(&version, &list_of(rows, 10), Include::Metadata).await.unwrap();
+            let table = of_list(&version, &list_of(rows, 10), Include::Metadata, None).await.unwrap();
             let table: Value = serde_json::from_slice(&table).unwrap();
             assert_eq!(
                 (&table["kind"], &table["metadata"]["resourceVersion"]),
@@ -159,7 +183,7 @@ mod tests {
         {
             let is_made = tokio::select! {
                 biased;
-                table = of_list(&version, &list, Include::Nothing) => table.is_ok(),
+                table = of_list(&version, &list, Include::Nothing, None) => table.is_ok(),
                 () = std::future::ready(()) => false,
             };
             assert_eq!(is_made, !is_long, "{name}");

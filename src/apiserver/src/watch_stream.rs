@@ -2,9 +2,11 @@
 
 use crate::metrics::Watching;
 use crate::negotiate::{self, Chosen, Format, View};
+use crate::parse_budget::ParseBudget;
+use crate::recent_views::{Form, RecentViews};
 use crate::request::Request;
 use crate::server_state::ServerState;
-use crate::table::{self, Include};
+use crate::table::Include;
 use crate::{params, responses, watch_socket};
 use api::{Object, Reason, ResourceVersion, Status};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -43,14 +45,23 @@ impl Framing {
         }
     }
 
+    /// An object that is in JSON.
     fn put(self, out: &mut BytesMut, kind: &str, object: &[u8]) {
         match self {
             Framing::Lines => line(out, kind, object),
             Framing::Protobuf => match message(object) {
-                Ok(message) => out.put_slice(&protobuf::watch_event(kind, &message)),
+                Ok(message) => self.put_encoded(out, kind, &message),
                 // what was stored is of its kind, and a refusal always is one
                 Err(error) => tracing::error!(%error, "an event has no protobuf form and is left out"),
             },
+        }
+    }
+
+    /// An object as this framing has it.
+    fn put_encoded(self, out: &mut BytesMut, kind: &str, object: &[u8]) {
+        match self {
+            Framing::Lines => line(out, kind, object),
+            Framing::Protobuf => out.put_slice(&protobuf::watch_event(kind, object)),
         }
     }
 }
@@ -86,6 +97,9 @@ struct Lines {
     version: Arc<Version>,
     view: View,
     include: Include,
+    /// Where objects are shown otherwise than they are stored.
+    views: Arc<RecentViews>,
+    turns: ParseBudget,
     bookmarks: bool,
     ends: Instant,
     next_bookmark: Instant,
@@ -115,6 +129,8 @@ pub(crate) fn answer(
         version: target.version.clone(),
         view: chosen.view,
         include: params::include(request, chosen.view)?,
+        views: edge.views.clone(),
+        turns: edge.parsing.clone(),
         bookmarks: request.flag("allowWatchBookmarks")?,
         ends: now + life.min(LONGEST_LIFE),
         next_bookmark: now + BOOKMARK_EVERY,
@@ -173,7 +189,7 @@ impl Lines {
         match tokio::time::timeout_at(until, self.events.next()).await {
             Ok(first) => {
                 for event in self.there(first) {
-                    self.put(&mut out, event);
+                    self.put(&mut out, event).await;
                     if self.over {
                         break;
                     }
@@ -210,34 +226,39 @@ impl Lines {
         events
     }
 
-    fn put(&mut self, out: &mut Writes, event: Result<WatchEvent, Status>) {
-        match event {
-            Ok(WatchEvent::Added(object)) => self.put_object(out, "ADDED", &object),
-            Ok(WatchEvent::Modified(object)) => self.put_object(out, "MODIFIED", &object),
-            Ok(WatchEvent::Deleted(object)) => self.put_object(out, "DELETED", &object),
+    async fn put(&mut self, out: &mut Writes, event: Result<WatchEvent, Status>) {
+        let (kind, object) = match event {
+            Ok(WatchEvent::Added(object)) => ("ADDED", object),
+            Ok(WatchEvent::Modified(object)) => ("MODIFIED", object),
+            Ok(WatchEvent::Deleted(object)) => ("DELETED", object),
             Ok(WatchEvent::InitialEventsEnd(revision)) if self.bookmarks => {
-                self.put_bookmark(out, revision, true)
+                return self.put_bookmark(out, revision, true);
             }
             // who takes no bookmarks can not be told
-            Ok(WatchEvent::InitialEventsEnd(_)) => {}
-            Err(status) => {
-                self.over = true;
-                self.framing.put(&mut out.open, "ERROR", status.to_json().to_string().as_bytes());
-            }
+            Ok(WatchEvent::InitialEventsEnd(_)) => return,
+            Err(status) => return self.put_error(out, &status),
+        };
+        match self.shown(&object).await {
+            Ok(bytes) if bytes.is_empty() => {}
+            Ok(bytes) if self.shares && bytes.len() >= LARGEST_WRITE => out.share(kind, bytes),
+            Ok(bytes) => self.framing.put_encoded(&mut out.open, kind, &bytes),
+            Err(status) => self.put_error(out, &status),
         }
     }
 
-    fn put_object(&mut self, out: &mut Writes, kind: &str, object: &Object) {
-        let shown = match self.view {
-            View::Objects => Ok(self.version.present(object.bytes())),
-            View::Table => table::of_object(&self.version, object, self.include),
-            View::Partial => table::partial(object),
-        };
-        match shown {
-            Ok(bytes) if self.shares && bytes.len() >= LARGEST_WRITE => out.share(kind, bytes),
-            Ok(bytes) => self.framing.put(&mut out.open, kind, &bytes),
-            Err(status) => self.put(out, Err(status)),
+    /// By `&mut self`: the events can not be shared between threads.
+    async fn shown(&mut self, object: &Object) -> Result<Bytes, Status> {
+        let is_protobuf = self.framing == Framing::Protobuf;
+        if self.view == View::Objects && !is_protobuf {
+            return Ok(self.version.present(object.bytes()));
         }
+        let form = Form { view: self.view, include: self.include, is_protobuf };
+        self.views.of(&self.turns, &self.version, object, form).await
+    }
+
+    fn put_error(&mut self, out: &mut Writes, status: &Status) {
+        self.over = true;
+        self.framing.put(&mut out.open, "ERROR", status.to_json().to_string().as_bytes());
     }
 
     fn put_bookmark(&self, out: &mut Writes, revision: ResourceVersion, initial_end: bool) {

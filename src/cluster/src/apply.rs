@@ -14,7 +14,7 @@ pub(crate) use managed_fields::{ManagedFields, of_created, of_updated};
 use crate::identity::check_name;
 use crate::{Actor, Attributes, Cluster, Target, WriteOptions};
 use ::api::apply::{apply, misfits};
-use ::api::{Object, Reason, Status};
+use ::api::{Object, Reason, Status, values};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{FieldValidation, Instance, Registry, Subresource};
 use managed_fields::Stamp;
@@ -192,6 +192,7 @@ fn put_over(
     let who = stamp.who(&options.field_manager, target);
     let mut applied = apply(&live, &wanted.config, who, wanted.force, target.version.schema())
         .map_err(|error| refusal(error, &wanted.config, target))?;
+    values::check_growth(values::count(&live), &applied)?;
     if let Some(paths) = &paths {
         paths.each_entry(&mut applied, ReplicasPaths::to_theirs);
     }

@@ -222,6 +222,12 @@ impl Cluster {
         self.0.kinds_changed.subscribe()
     }
 
+    /// Whether expressions may be evaluated about a write of this kind: those of policies, or of a definition. However short what is written
+    /// is, they may take as long as their budget lasts.
+    pub fn evaluates(&self, version: &Version) -> bool {
+        self.0.policies.any() || version.published_schema().is_some()
+    }
+
     pub fn store(&self) -> &Store {
         &self.0.store
     }

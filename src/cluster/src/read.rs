@@ -91,6 +91,11 @@ impl Cluster {
         self.read_stored(target)
     }
 
+    /// What is stored there, for who asks what it would cost: no client hears of it.
+    pub fn stored(&self, target: &Target) -> Option<Object> {
+        self.read_stored(target).ok()
+    }
+
     pub(crate) fn read_stored(&self, target: &Target) -> Result<Object, Status> {
         let key = target.key()?;
         self.store().snapshot().get(&target.stored_in(), &key).ok_or_else(|| target.not_found())
@@ -137,7 +142,7 @@ impl Cluster {
         target: &Target,
         params: &ListParams,
     ) -> Result<List, Status> {
-        let selection = self.listed(actor, target, params)?;
+        let selection = self.listed(actor, target, params)?.of_list(&self.0.recent_fields);
         match selection.is_of_converted() {
             true => self.select_converted(target, params, &selection).await,
             false => self.select_with_breaks(target, params, &selection).await,
@@ -404,8 +409,9 @@ pub(crate) struct Selection {
     names: Vec<FieldRequirement>,
     /// Of all else: objects must be decoded.
     fields: Vec<FieldRequirement>,
-    /// Of a watch: many look at the same object.
+    /// Many look at the same object: all watches of its kind, and of a large one whoever lists by a field.
     recent: Option<Arc<RecentFields>>,
+    is_watch: bool,
 }
 
 impl Selection {
@@ -422,11 +428,17 @@ impl Selection {
             value,
             equal: true,
         }));
-        Ok(Selection { version, namespace: target.namespace.clone(), labels, names, fields, recent: None })
+        let namespace = target.namespace.clone();
+        Ok(Selection { version, namespace, labels, names, fields, recent: None, is_watch: false })
     }
 
     /// What others of its kind have found out is asked for. An object that is converted is another in each version.
     pub(crate) fn of_watch(self, recent: &Arc<RecentFields>) -> Self {
+        Selection { is_watch: true, ..self.of_list(recent) }
+    }
+
+    /// As [`Selection::of_watch`], of large objects.
+    fn of_list(self, recent: &Arc<RecentFields>) -> Self {
         let recent = self.version.conversion().is_none().then(|| recent.clone());
         Selection { recent, ..self }
     }
@@ -474,8 +486,11 @@ impl Selection {
         if self.fields.is_empty() {
             return true;
         }
-        if let Some(recent) = &self.recent {
-            let known = recent.of(&self.version, object);
+        let known = self.recent.as_ref().and_then(|recent| match self.is_watch {
+            true => Some(recent.of(&self.version, object)),
+            false => recent.of_large(&self.version, object),
+        });
+        if let Some(known) = known {
             let value = |r: &FieldRequirement| known.iter().find(|(path, _)| *path == r.field);
             let is_so = |r: &FieldRequirement| value(r).map_or("", |(_, value)| value.as_str()) == r.value;
             return self.fields.iter().all(|r| is_so(r) == r.equal);

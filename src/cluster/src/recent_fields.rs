@@ -1,4 +1,4 @@
-//! What the fields of objects say that watches select by. When an object changes all watches of its kind look at it, and to decode one may
+//! What the fields of objects say that watches and lists select by. When an object changes all watches of its kind look at it, and to decode one may
 //! take milliseconds: it is done once for all of them. Upstream's watch cache keeps the same beside each object.
 
 use ::api::{Object, ObjectKey, ResourceVersion};
@@ -12,6 +12,9 @@ const KEPT: usize = 512;
 const LARGEST: usize = 1024;
 /// Of those with larger values, which may be as large as an object.
 const KEPT_LARGE: usize = 16;
+
+/// In bytes: of those that take milliseconds.
+const LARGE_OBJECT: usize = 32 * 1024;
 
 /// Path and value of each; of an object that can not be decoded none.
 pub(crate) type Fields = Arc<Vec<(String, String)>>;
@@ -64,9 +67,40 @@ impl RecentFields {
         }
         fields
     }
+
+    /// As [`RecentFields::of`] for who lists, where to decode the object takes long: of the many small ones of a long list none is kept.
+    pub(crate) fn of_large(&self, version: &Arc<Version>, object: &Object) -> Option<Fields> {
+        (object.bytes().len() >= LARGE_OBJECT).then(|| self.of(version, object))
+    }
 }
 
 fn read(version: &Version, object: &Object) -> Vec<(String, String)> {
     let Ok(instance) = version.decode_stored(object) else { return Vec::new() };
     version.selectable_fields().map(|path| (path.to_owned(), instance.field(path))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::api::{Gvk, REVISION_PLACEHOLDER, Unstamped};
+    use serde_json::json;
+
+    #[test]
+    fn a_large_object_is_decoded_once_for_all_lists() {
+        let version = kinds::all().by_gvk(&Gvk::parse("v1", "Pod")).unwrap();
+        let recent = RecentFields::default();
+        for (name, bytes, is_kept) in [("small", 10, false), ("large", LARGE_OBJECT, true)] {
+            let pod = json!({
+                "metadata": {"name": name, "resourceVersion": REVISION_PLACEHOLDER, "annotations": {"a": "x".repeat(bytes)}},
+                "spec": {"containers": []}, "status": {"phase": "Running"},
+            });
+            let pod = Unstamped::new(pod.to_string().into_bytes()).unwrap().stamp(ResourceVersion(7));
+            let (first, second) = (recent.of_large(&version, &pod), recent.of_large(&version, &pod));
+            assert_eq!(first.is_some(), is_kept, "{name}");
+            if let Some((first, second)) = first.zip(second) {
+                assert!(Arc::ptr_eq(&first, &second), "{name}");
+                assert!(first.contains(&("status.phase".to_owned(), "Running".to_owned())), "{first:?}");
+            }
+        }
+    }
 }

@@ -18,6 +18,8 @@ use store::{Change, CommitError, Precondition, Priority, Write};
 
 /// How often a write that has no precondition of its own is tried again when somebody was faster.
 const MOST_CONFLICTS: usize = 32;
+/// By so many bytes an object may grow meanwhile.
+const MOST_GROWTH: usize = 256 * 1024;
 /// Upstream gives up on a generated name after as many collisions.
 const MOST_NAMES: usize = 8;
 
@@ -146,10 +148,14 @@ impl Cluster {
         managed: ManagedFields,
         change: &Edit<'_>,
     ) -> Result<Object, Status> {
-        let warned = options.remarks.mark();
+        let (warned, mut most) = (options.remarks.mark(), None);
         for _ in 0..MOST_CONFLICTS {
             options.remarks.back_to(warned);
             let stored = self.read_stored(target)?;
+            // a client's request has its turn for an object of the size that it had, and others change it at the same time
+            if stored.bytes().len() > *most.get_or_insert(stored.bytes().len() + MOST_GROWTH) {
+                return Err(modified(target));
+            }
             let current = self.one_in_version(&target.version, stored.clone()).await?;
             let mut old = target.version.decode_stored(&current)?;
             // as upstream's decoder: a default that this version brings is no change, and nobody has made it

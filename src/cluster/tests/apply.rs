@@ -5,7 +5,7 @@ use cluster::roles::{ComponentRole, rule};
 use cluster::{Actor, Applied, Client, Cluster, DeleteOptions, Target, Verb, Wanted, WriteOptions};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Pod, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use kinds::{FieldValidation, Subresource, TypedKind};
 use serde_json::{Value, json};
 
@@ -475,4 +475,24 @@ async fn bad_configurations_are_refused_in_words() {
         .unwrap_err();
     let words = "the name of the object (web based on URL) was undeterminable: name must be provided";
     assert_eq!((refused.code, refused.message.as_str()), (400, words));
+}
+
+/// The fields of each stand in it.
+#[tokio::test]
+async fn an_object_that_many_managers_apply_has_a_bound_as_any_other() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let data: serde_json::Map<_, _> = (0..60_000).map(|n| (format!("k{n:05}"), json!(""))).collect();
+    let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": data});
+    let mut stored = 0;
+    for manager in 0..8 {
+        match apply::<ConfigMap>(&cluster, &format!("m{manager}"), false, config.clone()).await {
+            Ok(applied) => stored = applied.object.bytes().len(),
+            Err(refused) => {
+                assert_eq!(refused.reason, Reason::RequestEntityTooLarge, "{}", refused.message);
+                assert!(manager > 1 && stored > 1 << 20, "{manager}: {stored}");
+                return;
+            }
+        }
+    }
+    panic!("it has {stored} bytes");
 }

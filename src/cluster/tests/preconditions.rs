@@ -1,11 +1,13 @@
 //! What a write says of the object that it means, and in which words it is refused where there is none such.
 
-use api::{ObjectKey, Reason, ResourceVersion};
-use cluster::{Actor, Api, Cluster, DeleteOptions, Target, WriteOptions};
+use api::{Gvk, Object, ObjectKey, Reason, ResourceVersion};
+use cluster::{Actor, Api, Cluster, DeleteOptions, Target, Verb, WriteOptions};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, ServiceAccount};
 use kinds::FieldValidation;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use testkit::objects;
+use tokio::runtime::Handle;
 
 async fn maps() -> (Cluster, Api<ConfigMap>) {
     let cluster = testkit::cluster(testkit::config()).await;
@@ -118,4 +120,36 @@ async fn a_grace_below_zero_is_the_shortest() {
     let options = DeleteOptions { grace_period_seconds: Some(-5), ..DeleteOptions::default() };
     pods.delete(&key("web"), options).await.unwrap();
     assert_eq!(pods.get(&key("web")).unwrap().metadata.deletion_grace_period_seconds, Some(1));
+}
+
+/// Many that wait for a small one would else each have a large one in memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_changes_what_grows_much_meanwhile_hears_of_a_conflict() {
+    let (cluster, maps) = maps().await;
+    let version = cluster.registry().by_gvk(&Gvk::parse("v1", "ConfigMap")).unwrap();
+    for (name, bytes, is_tried_again) in [("little", 1000, true), ("much", 1_000_000, false)] {
+        maps.create(map(json!({"name": name, "namespace": "default"}))).await.unwrap();
+        let asked = AtomicUsize::new(0);
+        let change = |current: &Object| {
+            if asked.fetch_add(1, Ordering::SeqCst) == 0 {
+                let mut grown = map(json!({"name": name, "namespace": "default"}));
+                grown.data = Some([("k".to_owned(), "v".repeat(bytes))].into());
+                let grown = maps.replace(grown, None);
+                tokio::task::block_in_place(|| Handle::current().block_on(grown)).unwrap();
+            }
+            let mut changed = version.decode_stored(current)?;
+            let meta = changed.meta_mut();
+            meta.resource_version = None;
+            meta.labels = Some([("a".to_owned(), "b".to_owned())].into());
+            Ok(changed)
+        };
+        let target = Target::object(&version, Some("default"), name);
+        let options = WriteOptions::default();
+        let changed = cluster.modify(&Actor::root(), &target, Verb::Patch, &options, &change).await;
+        match is_tried_again {
+            true => assert!(changed.is_ok(), "{name}: {changed:?}"),
+            false => assert_eq!(changed.unwrap_err().reason, Reason::Conflict, "{name}"),
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), if is_tried_again { 2 } else { 1 }, "{name}");
+    }
 }

@@ -5,7 +5,7 @@ use crate::formats::Format;
 use crate::prune::{self, within};
 use crate::{ErrorList, IDENTITY, ListType, Schema, Type, numbers};
 use serde_json::{Map, Value};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// After so many faults nobody reads on.
 const MOST_FAULTS: usize = 100;
@@ -78,8 +78,9 @@ fn walk(
         Value::Array(items) => {
             list(items, schema, path, errors);
             let Some(of) = schema.items.as_deref() else { return };
+            let before = ItemsByKey::of(old, &schema.list);
             for (index, item) in items.iter().enumerate() {
-                let old = old.and_then(|old| same_item(item, old, &schema.list));
+                let old = before.get(item);
                 within(path, &format!("[{index}]"), |path| walk(item, old, of, of.embedded, path, errors));
             }
         }
@@ -87,9 +88,36 @@ fn walk(
     }
 }
 
-fn same_item<'o>(item: &Value, old: &'o Value, list: &ListType) -> Option<&'o Value> {
-    let ListType::Map(keys) = list else { return None };
-    old.as_array()?.iter().find(|known| keys.iter().all(|key| known.get(key) == item.get(key)))
+/// The items of the list that was there before, where it is a map: each is found by its key, of those with the same key the first. A
+/// list may be as long as a body.
+struct ItemsByKey<'o> {
+    keys: &'o [String],
+    items: HashMap<String, &'o Value>,
+}
+
+impl<'o> ItemsByKey<'o> {
+    fn of(old: Option<&'o Value>, list: &'o ListType) -> Self {
+        let ListType::Map(keys) = list else { return ItemsByKey { keys: &[], items: HashMap::new() } };
+        let mut items = HashMap::new();
+        for item in old.and_then(Value::as_array).into_iter().flatten() {
+            items.entry(key_of(item, keys)).or_insert(item);
+        }
+        ItemsByKey { keys, items }
+    }
+
+    fn get(&self, item: &Value) -> Option<&'o Value> {
+        // where there is nothing, no key needs to be written
+        if self.items.is_empty() {
+            return None;
+        }
+        self.items.get(&key_of(item, self.keys)).copied()
+    }
+}
+
+/// What is left out is told from `null`, and no text from another value.
+fn key_of(item: &Value, keys: &[String]) -> String {
+    let each = keys.iter().map(|key| item.get(key).map(Value::to_string).unwrap_or_default());
+    each.collect::<Vec<_>>().join(",")
 }
 
 fn step(path: &str, name: &str) -> String {

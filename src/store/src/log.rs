@@ -49,6 +49,10 @@ fn records_of(root: &Root) -> Vec<Record> {
     root.objects().map(record).collect()
 }
 
+/// As much as a request's body, and twice what upstream keeps in etcd. Without a bound an object grows with each manager that applies
+/// it, whose fields stand in it, and whoever decodes it needs some hundred times its size.
+pub(crate) const LARGEST_OBJECT: usize = 3 * 1024 * 1024;
+
 /// Makes records durable, in order.
 pub(crate) trait Log: Send {
     /// No revision up to this one is given out again after a crash, even where its write was lost.
@@ -74,7 +78,7 @@ pub(crate) trait Log: Send {
 
     /// Bytes of JSON that one object may have.
     fn largest_object(&self) -> usize {
-        usize::MAX
+        LARGEST_OBJECT
     }
 
     /// Writes anew what is stored in another form than the configuration has it: in one append, with the revisions that it has.

@@ -116,3 +116,14 @@ async fn a_store_that_is_opened_knows_what_it_holds_and_keeps_it() {
     store.commit(vec![put(&key("d"), "v")]).await.unwrap();
     store.close().await;
 }
+
+#[tokio::test]
+async fn an_object_that_is_larger_than_any_body_is_refused_alone() {
+    let store = Store::in_memory(Options::default());
+    store.commit(vec![put(&key("large"), &value(3_000_000))]).await.unwrap();
+    let larger = store.commit(vec![put(&key("large"), &value(3 * 1024 * 1024))]);
+    let (larger, small) = tokio::join!(larger, store.commit(vec![put(&key("small"), "v")]));
+    assert!(matches!(larger, Err(CommitError::TooLarge { .. })), "{larger:?}");
+    small.unwrap();
+    assert_eq!(common::value(&store.snapshot().get(&maps(), &key("large")).unwrap()).len(), 3_000_000);
+}

@@ -2,6 +2,7 @@
 
 use super::{Call, show_typed};
 use crate::params;
+use crate::parse_budget::read_in_turn;
 use crate::patch_body::{APPLY_YAML, Patch};
 use crate::request::{Request, typed, typed_body};
 use crate::responses::not_found;
@@ -57,10 +58,13 @@ impl Call<'_> {
     }
 
     async fn show_scale(&self, object: Object) -> Result<Response, Status> {
-        let version = &self.target.version;
-        let object = self.edge.cluster.one_in_version(version, object).await?;
-        let instance = version.decode_stored(&object)?;
-        show_typed(200, &kinds::scale::of(&*instance).ok_or_else(not_found)?)
+        let version = self.target.version.clone();
+        let object = self.edge.cluster.one_in_version(&version, object).await?;
+        let scale = move |object: &Object| {
+            let instance = version.decode_stored(object)?;
+            kinds::scale::of(&*instance).ok_or_else(not_found)
+        };
+        show_typed(200, &read_in_turn(self.turns, &object, scale).await?)
     }
 
     async fn write_scale(

@@ -321,3 +321,12 @@ async fn nobody_has_read_what_he_may_not_read() {
     let want = "user jane does not have \"get\" permission on the object referenced by paramRef";
     assert!(refused.message.ends_with(want), "{}", refused.message);
 }
+
+#[tokio::test]
+async fn it_is_known_whether_anything_is_evaluated() {
+    let lab = Lab::new().await;
+    let version = lab.0.registry().by_gvr(&ConfigMap::info().gvr).unwrap();
+    assert!(!lab.0.evaluates(&version));
+    lab.validating("p", json!({"validations": [{"expression": "true"}]}), json!({})).await;
+    assert!(lab.0.evaluates(&version));
+}
