@@ -395,9 +395,11 @@ fn what_was_wrong_before_and_did_not_change_is_let_be() {
 /// One by one it would be ten thousand million comparisons.
 #[test]
 fn items_of_long_lists_are_found_again_by_their_keys() {
-    let schema = of_spec(json!({"type": "object", "properties": {"list": {"type": "array", "items": {"type": "object", "properties": {
+    let schema = of_spec(
+        json!({"type": "object", "properties": {"list": {"type": "array", "items": {"type": "object", "properties": {
         "k": {"type": "string"}, "n": {"type": "integer"}, "v": {"type": "integer", "maximum": 1}}},
-        "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k", "n"]}}}));
+        "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k", "n"]}}}),
+    );
     let item = |n: usize, v: u8| json!({"k": format!("a,{n}"), "n": n, "v": v});
     let old = json!({"spec": {"list": (0..100_000).map(|n| item(n, 9)).collect::<Vec<_>>()}});
     let mut list: Vec<Value> = (0..100_000).rev().map(|n| item(n, 9)).collect();
