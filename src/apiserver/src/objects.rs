@@ -130,7 +130,7 @@ pub(crate) async fn admit_connection<O: Serialize + DeserializeOwned>(
 pub(crate) fn stored(edge: &ServerState, info: &RequestInfo) -> Option<Object> {
     info.name.as_ref()?;
     let version = edge.cluster.registry().by_gvr(&info.gvr)?;
-    edge.cluster.stored(&target_of(&version, info).ok()?)
+    edge.cluster.peek(&target_of(&version, info).ok()?)
 }
 
 fn target_of(version: &Arc<Version>, info: &RequestInfo) -> Result<Target, Status> {

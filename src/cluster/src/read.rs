@@ -92,7 +92,7 @@ impl Cluster {
     }
 
     /// What is stored there, for who asks what it would cost: no client hears of it.
-    pub fn stored(&self, target: &Target) -> Option<Object> {
+    pub fn peek(&self, target: &Target) -> Option<Object> {
         self.read_stored(target).ok()
     }
 
