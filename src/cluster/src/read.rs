@@ -15,13 +15,17 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use store::{Resource, Snapshot};
 
 /// Snapshots kept for clients that are in the middle of a paged list. They share all but what changed since, so
 /// they cost little; a client that is slower than this many others, and than the events that are held, gets 410 and starts again, as
 /// with etcd's compaction.
 const KEPT_SNAPSHOTS: usize = 32;
+
+/// `--etcd-compaction-interval` of upstream's API server: for so long at least a list can be gone on with there. Here it ends then,
+/// however little has happened since, so that clients meet it where they were written for it (and upstream's own tests do).
+const CONTINUED_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// `resourceVersionMatch`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +75,9 @@ struct ContinueToken {
     /// How many come after it, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rest: Option<usize>,
+    /// When the list began, in seconds since 1970; not said by earlier versions of this program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<i64>,
 }
 
 /// Where a page begins, in what.
@@ -81,6 +88,8 @@ struct Start {
     after: Option<ObjectKey>,
     /// How many there are from there on, where an earlier page has said it.
     rest: Option<usize>,
+    /// When its first page was asked for, in seconds since 1970.
+    began: i64,
 }
 
 impl Cluster {
@@ -237,26 +246,35 @@ impl Cluster {
         let after =
             all.filter(|_| selection.is_everything()).map(|all| all.saturating_sub(page.objects.len()));
         page.remaining = after.and_then(|count| i64::try_from(count).ok());
-        page.continue_token = Some(ContinueToken::after(&last, snapshot.revision(), after).encode());
+        let token = ContinueToken {
+            at: Some(start.began),
+            ..ContinueToken::after(&last, snapshot.revision(), after)
+        };
+        page.continue_token = Some(token.encode());
         self.0.pages.keep(snapshot.clone(), start.only.clone());
         page
     }
 
     fn start_of(&self, target: &Target, params: &ListParams) -> Result<Start, Status> {
-        let now = self.store().snapshot();
+        let (now, time) = (self.store().snapshot(), jiff::Timestamp::now().as_second());
         if let Some(token) = &params.continue_token {
             let token = ContinueToken::decode(token)?;
-            let (snapshot, only) = match token.rv {
+            let (snapshot, only) = match token.rv.map(ResourceVersion) {
+                // what is there now is never too old
+                Some(revision) if token.is_old(time) && revision != now.revision() => {
+                    return Err(continue_expired(&token));
+                }
                 Some(revision) => {
-                    let held = self.as_of(ResourceVersion(revision), target, now);
+                    let held = self.as_of(revision, target, now);
                     held.ok_or_else(|| continue_expired(&token))?
                 }
                 None => (now, None),
             };
             let after = ObjectKey::new(token.namespace.as_deref(), &token.name);
-            return Ok(Start { snapshot, only, after: Some(after), rest: token.rest });
+            let began = token.at.unwrap_or(time);
+            return Ok(Start { snapshot, only, after: Some(after), rest: token.rest, began });
         }
-        let from = |(snapshot, only)| Start { snapshot, only, after: None, rest: None };
+        let from = |(snapshot, only)| Start { snapshot, only, after: None, rest: None, began: time };
         match params.resource_version {
             Some(wanted) if wanted > now.revision() => Err(too_large(wanted, now.revision())),
             Some(wanted) if params.is_of_one_revision() => {
@@ -380,12 +398,18 @@ impl ContinueToken {
             namespace: key.namespace.as_deref().map(str::to_owned),
             name: key.name.to_string(),
             rest,
+            at: None,
         }
     }
 
-    /// From the same place, in what there is by then.
+    /// From the same place, in what there is by then: another list, which begins then.
     fn inconsistent(&self) -> Self {
-        ContinueToken { rv: None, rest: None, ..self.clone() }
+        ContinueToken { rv: None, rest: None, at: None, ..self.clone() }
+    }
+
+    /// At this time, in seconds since 1970.
+    fn is_old(&self, time: i64) -> bool {
+        self.at.is_some_and(|at| time.saturating_sub(at) >= CONTINUED_FOR.as_secs() as i64)
     }
 
     fn encode(&self) -> String {

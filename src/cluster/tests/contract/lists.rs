@@ -2,6 +2,8 @@
 
 use crate::objects::{cluster, key, map, meta, reason, root, target};
 use api::{FieldSelector, LabelSelector, Reason, Status};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cluster::{Actor, Change, DeleteOptions, ListParams, Target, VersionMatch, WatchEvent, WatchParams};
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use std::collections::BTreeSet;
@@ -64,6 +66,44 @@ async fn every_page_of_a_list_is_of_one_revision() {
         reason(cluster.list(&Actor::root(), &all, &ListParams { fields, ..ListParams::default() })),
         Reason::BadRequest
     );
+}
+
+/// As long as a revision is there before upstream's etcd is compacted, whether much happens meanwhile or little.
+#[tokio::test]
+async fn the_pages_of_a_list_are_of_one_revision_for_five_minutes() {
+    let cluster = cluster().await;
+    let (maps, all) = (root(&cluster).api::<ConfigMap>(), target::<ConfigMap>(&cluster, None));
+    for name in ["a", "b", "c", "d"] {
+        maps.create(map(name, "x")).await.unwrap();
+    }
+    let page = |token: Option<String>| {
+        let params = ListParams { limit: 1, continue_token: token, ..ListParams::default() };
+        cluster.list(&Actor::root(), &all, &params)
+    };
+    let before = |seconds: i64, token: Option<String>| {
+        let token = URL_SAFE_NO_PAD.decode(token.unwrap()).unwrap();
+        let mut token: serde_json::Value = serde_json::from_slice(&token).unwrap();
+        token["at"] = (token["at"].as_i64().unwrap() - seconds).into();
+        Some(URL_SAFE_NO_PAD.encode(token.to_string()))
+    };
+    let first = page(None).unwrap();
+    let token = first.continue_token;
+    assert!(page(before(600, token.clone())).is_ok(), "nothing has happened since");
+    maps.create(map("e", "x")).await.unwrap();
+    let second = page(before(280, token)).unwrap();
+    assert_eq!(second.revision, first.revision);
+    let expired = page(before(21, second.continue_token)).unwrap_err();
+    assert_eq!(
+        (expired.code, expired.reason),
+        (410, Reason::Expired),
+        "the list is as old as its first page"
+    );
+    let rest = page(expired.continue_token).unwrap();
+    assert_ne!(rest.revision, first.revision);
+    let last = page(rest.continue_token).unwrap();
+    let both = rest.objects.iter().chain(&last.objects);
+    let names: Vec<String> = both.map(|object| object.key().name.to_string()).collect();
+    assert_eq!(names, ["c", "d"], "what is gone on with then is a list that has just begun");
 }
 
 #[tokio::test]
