@@ -19,9 +19,7 @@ use crate::seen::Seen;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::start_options::{StartOptions, keep, resolve_settings};
 use crate::{Paths, control_server, docker_only, log, node_address, open_files, run_directory, socket_owner};
-use apiserver::{
-    AggregatedClient, ApiServer, ClientIdentity, EdgeConfig, KUBELET_PORT, SessionGate, WebhookClient,
-};
+use apiserver::{AggregatedClient, ApiServer, ClientIdentity, EdgeConfig, KUBELET_PORT, WebhookClient};
 use audit::AuditLog;
 use cluster::roles::ComponentRole;
 use cluster::{Cluster, ClusterConfig, TokenSigner};
@@ -179,7 +177,7 @@ async fn serve(
     let edge = edge_config(&certificates, files.authentication, files.audit, is_ready.clone(), flags);
     let server = ApiServer::new(cluster.clone(), Some(pods), edge).map_err(|e| failed("API server", &e))?;
     let dashboard = Arc::new(Dashboard::new(paths.profile.as_str(), settings.dashboard_port));
-    let gate = session_gate(dashboard.clone(), settings.dashboard_port);
+    let gate = socket_owner::session_gate(dashboard.clone(), settings.dashboard_port);
     running.spawn(server.clone().serve_plain(dashboard_listener, gate, components.clone()));
     running.spawn(server.clone().follow_api_services(components.clone()));
     running.spawn(server.clone().follow_flow_control(components.clone()));
@@ -268,12 +266,6 @@ fn edge_config(
         flags,
         give_back_memory: ::runtime::give_back_memory,
     }
-}
-
-/// Who may use the dashboard's port: its sessions, and whose connection it is where one is begun.
-fn session_gate(dashboard: Arc<Dashboard>, port: u16) -> SessionGate {
-    let own = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    Arc::new(move |request, peer| dashboard.answer(request, &|| socket_owner::of_connection(peer, own)))
 }
 
 /// A datastore is the profile's from when it was opened for it, and so is the file with the keys of what is there.
