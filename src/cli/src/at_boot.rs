@@ -181,7 +181,7 @@ pub fn disable(profile: &ProfileName) -> Result<bool> {
 /// Root runs it at each boot: nobody else may write it, or put something else in its place.
 fn check_owner(program: &Path) -> Result<()> {
     let meta = program.metadata()?;
-    if !(meta.uid() == 0 && meta.mode() & 0o022 == 0) {
+    if meta.uid() != 0 || meta.mode() & 0o022 != 0 {
         return Err(writable(&program.display().to_string()));
     }
     for above in program.ancestors().skip(1) {
@@ -311,7 +311,9 @@ mod tests {
             ("a group's of users", &outer, 0, 1000, 0o775, false),
         ];
         for (name, place, user, group, mode, want) in cases {
-            for (place, user, group, mode) in [(&outer, 0, 0, 0o755), (&bin, 0, 0, 0o755), (place, user, group, mode)] {
+            for (place, user, group, mode) in
+                [(&outer, 0, 0, 0o755), (&bin, 0, 0, 0o755), (place, user, group, mode)]
+            {
                 chown(place, Some(user), Some(group)).unwrap();
                 std::fs::set_permissions(place, std::fs::Permissions::from_mode(mode)).unwrap();
             }

@@ -205,11 +205,13 @@ fn a_cookie_is_worth_nothing_to_another_user() {
         let url = dashboard.login_url(link);
         let login = request("GET", url.strip_prefix("http://127.0.0.1:8444").unwrap(), &[]);
         let answer = dashboard.answer(&login, &|| caller).break_value().unwrap();
-        let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let cookie =
+            answer.headers()[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
         let asks = |path: &str, user: Option<u32>| {
             refused(dashboard.answer(&request("GET", path, &[("cookie", &cookie)]), &|| user))
         };
-        for (user, want) in [(Some(1000), None), (Some(0), None), (Some(1001), Some(401)), (None, Some(401))] {
+        for (user, want) in [(Some(1000), None), (Some(0), None), (Some(1001), Some(401)), (None, Some(401))]
+        {
             assert_eq!(asks("/api/v1/secrets", user), want, "{name}: {user:?}");
         }
         assert_eq!(asks("/", Some(1001)), Some(401), "{name}: a page");
