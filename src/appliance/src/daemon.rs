@@ -26,6 +26,7 @@ use cluster::{Cluster, ClusterConfig, TokenSigner};
 use controllers::ControllersConfig;
 use dashboard::Dashboard;
 use encryption::Encryption;
+use nix::sys::stat::{Mode, umask};
 use scheduler::Profiles;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,6 +47,9 @@ const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 /// # Errors
 /// Why it did not start; `step` has been told as well.
 pub fn run(paths: &Paths, options: &StartOptions, step: impl Fn(Step)) -> Result<(), StartError> {
+    // files that are made for containers are for users without root as well, and a container has the mask of who makes it: that of
+    // the shell which starts the daemon is of no concern to either (Docker's daemon sets the same)
+    umask(Mode::from_bits_truncate(0o022));
     let outcome = started(paths, options, &step);
     if let Err(error) = &outcome {
         step(Step::Failed { error: error.clone() });
