@@ -79,7 +79,7 @@ pub use aggregator::AggregatedClient;
 pub use client_tls::ClientIdentity;
 pub use kubelet_port::KUBELET_PORT;
 pub use metrics::ConfigFile;
-pub use plain::SessionGate;
+pub use plain::{ConnectionGate, SessionGate};
 pub use request_info::{ParsedPath, RequestInfo};
 pub use server::{ApiServer, EdgeConfig, ServeError};
 pub use webhooks::WebhookClient;

@@ -19,10 +19,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use warp::reply::{Reply, Response};
 
-/// Looks at a request's head, and at the address that it comes from: breaks with an answer of its own, or lets it go on to the
-/// API as somebody.
-pub type SessionGate =
-    Arc<dyn Fn(&request::Parts, SocketAddr) -> ControlFlow<http::Response<Bytes>, Actor> + Send + Sync>;
+/// Makes the gate of a connection from the address that it comes from: what is found out about that is good as long as it lasts.
+pub type SessionGate = Arc<dyn Fn(SocketAddr) -> ConnectionGate + Send + Sync>;
+
+/// Looks at a request's head: breaks with an answer of its own, or lets it go on to the API as somebody.
+pub type ConnectionGate =
+    Arc<dyn Fn(&request::Parts) -> ControlFlow<http::Response<Bytes>, Actor> + Send + Sync>;
 
 /// Of connections that have shown no session.
 const MOST_STRANGERS: usize = 128;
@@ -33,14 +35,14 @@ impl ApiServer {
         let filtered = TowerToHyperService::new(warp::service(self.filter()));
         let seats = Seats::new(MOST_STRANGERS);
         let handle = |socket, peer: SocketAddr| {
-            let (gate, filtered, stop) = (gate.clone(), filtered.clone(), stop.clone());
+            let (gate, filtered, stop) = (gate(peer), filtered.clone(), stop.clone());
             let seat = Arc::new(seats.take(peer.ip()));
             let own = seat.clone();
             let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
                 let (gate, filtered, seat) = (gate.clone(), filtered.clone(), own.clone());
                 async move {
                     let (mut head, body) = request.into_parts();
-                    let actor = match gate(&head, peer) {
+                    let actor = match gate(&head) {
                         ControlFlow::Break(answer) => return Ok(answer.into_response()),
                         ControlFlow::Continue(actor) => actor,
                     };

@@ -19,15 +19,14 @@ use crate::seen::Seen;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::start_options::{StartOptions, keep, resolve_settings};
 use crate::{Paths, control_server, docker_only, log, node_address, open_files, run_directory, socket_owner};
-use apiserver::{
-    AggregatedClient, ApiServer, ClientIdentity, EdgeConfig, KUBELET_PORT, SessionGate, WebhookClient,
-};
+use apiserver::{AggregatedClient, ApiServer, ClientIdentity, EdgeConfig, KUBELET_PORT, WebhookClient};
 use audit::AuditLog;
 use cluster::roles::ComponentRole;
 use cluster::{Cluster, ClusterConfig, TokenSigner};
 use controllers::ControllersConfig;
 use dashboard::Dashboard;
 use encryption::Encryption;
+use nix::sys::stat::{Mode, umask};
 use scheduler::Profiles;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -48,6 +47,9 @@ const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 /// # Errors
 /// Why it did not start; `step` has been told as well.
 pub fn run(paths: &Paths, options: &StartOptions, step: impl Fn(Step)) -> Result<(), StartError> {
+    // files that are made for containers are for users without root as well, and a container has the mask of who makes it: that of
+    // the shell which starts the daemon is of no concern to either (Docker's daemon sets the same)
+    umask(Mode::from_bits_truncate(0o022));
     let outcome = started(paths, options, &step);
     if let Err(error) = &outcome {
         step(Step::Failed { error: error.clone() });
@@ -179,7 +181,7 @@ async fn serve(
     let edge = edge_config(&certificates, files.authentication, files.audit, is_ready.clone(), flags);
     let server = ApiServer::new(cluster.clone(), Some(pods), edge).map_err(|e| failed("API server", &e))?;
     let dashboard = Arc::new(Dashboard::new(paths.profile.as_str(), settings.dashboard_port));
-    let gate = session_gate(dashboard.clone(), settings.dashboard_port);
+    let gate = socket_owner::session_gate(dashboard.clone(), settings.dashboard_port);
     running.spawn(server.clone().serve_plain(dashboard_listener, gate, components.clone()));
     running.spawn(server.clone().follow_api_services(components.clone()));
     running.spawn(server.clone().follow_flow_control(components.clone()));
@@ -268,12 +270,6 @@ fn edge_config(
         flags,
         give_back_memory: ::runtime::give_back_memory,
     }
-}
-
-/// Who may use the dashboard's port: its sessions, and whose connection it is where one is begun.
-fn session_gate(dashboard: Arc<Dashboard>, port: u16) -> SessionGate {
-    let own = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    Arc::new(move |request, peer| dashboard.answer(request, &|| socket_owner::of_connection(peer, own)))
 }
 
 /// A datastore is the profile's from when it was opened for it, and so is the file with the keys of what is there.

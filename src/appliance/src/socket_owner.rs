@@ -1,7 +1,10 @@
 //! Whose program is at the other end of a connection within this machine: the kernel's tables of TCP connections say which user
 //! has each of them (`proc_net_tcp.txt` among the kernel's documents).
 
+use apiserver::SessionGate;
+use dashboard::Dashboard;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 
 /// A program that speaks IPv6 sockets to an IPv4 address stands in the second one (Firefox does).
 const TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
@@ -9,9 +12,38 @@ const ESTABLISHED: &str = "01";
 /// Of what no process has open any more: the kernel says that it is root's.
 const NO_INODE: &str = "0";
 
-/// The id of the user who has the end of the connection that is at `peer`; the other end is at `own`. It is for who asks once:
-/// the tables are as long as the machine has connections.
-pub(crate) fn of_connection(peer: SocketAddr, own: SocketAddr) -> Option<u32> {
+/// Who may use the dashboard's port: its sessions, for their users' connections.
+pub(crate) fn session_gate(dashboard: Arc<Dashboard>, port: u16) -> SessionGate {
+    let own = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    Arc::new(move |peer| {
+        let (dashboard, user) = (dashboard.clone(), User::of_connection(peer, own));
+        Arc::new(move |request| dashboard.answer(request, &|| user.find()))
+    })
+}
+
+/// Of a connection, for who asks again: once it is known whose it is, that is kept.
+struct User {
+    peer: SocketAddr,
+    own: SocketAddr,
+    found: OnceLock<u32>,
+}
+
+impl User {
+    fn of_connection(peer: SocketAddr, own: SocketAddr) -> Self {
+        User { peer, own, found: OnceLock::new() }
+    }
+
+    fn find(&self) -> Option<u32> {
+        let look = || of_connection(self.peer, self.own);
+        // the tables are no snapshot: a line may be passed over while others come and go
+        let found = self.found.get().copied().or_else(look).or_else(look)?;
+        Some(*self.found.get_or_init(|| found))
+    }
+}
+
+/// The id of the user who has the end of the connection that is at `peer`; the other end is at `own`. The tables are as long as
+/// the machine has connections.
+fn of_connection(peer: SocketAddr, own: SocketAddr) -> Option<u32> {
     let read = |path: &str| {
         // without IPv6 there is one table
         std::fs::read_to_string(path).inspect_err(|error| tracing::debug!(%error, "{path}")).ok()
@@ -108,7 +140,10 @@ mod tests {
         let (_accepted, peer) = listener.accept().unwrap();
         let me = nix::unistd::getuid().as_raw();
         assert_eq!(of_connection(peer, own), Some(me));
+        let (asked, late) = (User::of_connection(peer, own), User::of_connection(peer, own));
+        assert_eq!(asked.find(), Some(me));
         drop(client);
         assert_eq!(of_connection(peer, own), None, "nobody has it any more");
+        assert_eq!((asked.find(), late.find()), (Some(me), None), "what was found is kept");
     }
 }

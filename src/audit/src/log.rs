@@ -4,15 +4,19 @@ use crate::{Decision, Event, Policy, Subject};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use parking_lot::Mutex;
-use std::fs::{self, File, Metadata, OpenOptions};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::process::geteuid;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Of files that were put aside: names that sort by time, and that no other program gives.
 const TIME: &str = "%Y-%m-%dT%H-%M-%S%.6f";
 /// Nobody else may read what clients did.
 const OWNER_ONLY: u32 = 0o600;
+/// As many as Linux follows in a path.
+const MOST_LINKS: usize = 40;
 
 /// When a file is put aside, and how many of those are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +47,10 @@ struct Open {
 impl AuditLog {
     /// # Errors
     /// A file that can not be opened for writing, and what is no file: a pipe could hold everybody up, and a device is not to be
-    /// put aside.
+    /// put aside. A link of another user's.
     pub fn open(policy: Policy, path: &Path, rotation: Rotation) -> io::Result<Self> {
         // of a link, what it leads to is put aside
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let path = without_links(path)?;
         let open = Mutex::new(Open::begin(&path)?);
         Ok(AuditLog { policy, path, rotation, open })
     }
@@ -126,16 +130,42 @@ impl AuditLog {
 
 impl Open {
     fn begin(path: &Path) -> io::Result<Self> {
-        // one that is no file would be waited for
-        if let Ok(found) = fs::metadata(path)
-            && !found.is_file()
-        {
-            return Err(io::Error::other("it is no regular file"));
+        let no_file = || io::Error::other("it is no regular file");
+        // to open one that is no file may do something
+        if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
+            return Err(no_file());
         }
-        let file = OpenOptions::new().create(true).append(true).mode(OWNER_ONLY).open(path)?;
+        // the path had no links: one that is there now was put there by who has the directory, and would have us write, in lines
+        // that clients have a part of, to any file of root's
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let mode = Mode::from_raw_mode(OWNER_ONLY);
+        let file = File::from(openat2(CWD, path, flags, mode, ResolveFlags::NO_SYMLINKS)?);
         let found = file.metadata()?;
+        if !found.is_file() {
+            return Err(no_file());
+        }
         Ok(Open { id: id_of(&found), size: found.len(), file, is_failing: false })
     }
+}
+
+/// The path that links lead to. Only root's are followed, and our own: who has a directory could lead root to any file by his.
+fn without_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = std::path::absolute(path)?;
+    for _ in 0..=MOST_LINKS {
+        // the outermost: what stands before it has none
+        let Some(link) = path.ancestors().filter(|part| part.is_symlink()).last().map(Path::to_owned) else {
+            return Ok(path);
+        };
+        let owner = link.symlink_metadata()?.uid();
+        if owner != 0 && owner != geteuid().as_raw() {
+            let what = format!("{} is a link of user {owner}: name what it leads to", link.display());
+            return Err(io::Error::other(what));
+        }
+        let rest = path.strip_prefix(&link).unwrap_or(Path::new("")).to_owned();
+        let target = link.parent().unwrap_or(Path::new("/")).join(fs::read_link(&link)?);
+        path = if rest.as_os_str().is_empty() { target } else { target.join(rest) };
+    }
+    Err(io::Error::other("its links lead nowhere"))
 }
 
 fn id_of(found: &Metadata) -> (u64, u64) {
@@ -223,5 +253,57 @@ mod tests {
         std::os::unix::fs::symlink(&path, &link).unwrap();
         open(&link).unwrap().write(&event(3));
         assert_eq!(lines(&path), 2);
+    }
+
+    #[test]
+    fn a_link_that_is_put_in_the_place_of_the_log_or_its_directory_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("logs")).unwrap();
+        let path = at("logs/audit.log");
+        let rotation = Rotation { largest_file: u64::MAX, kept_files: 2 };
+        let log = AuditLog::open(Policy::parse(POLICY).unwrap(), &path, rotation).unwrap();
+        let lines = |path: &Path| fs::read_to_string(path).unwrap().lines().count();
+        fs::create_dir(at("elsewhere")).unwrap();
+        let others = [at("others"), at("elsewhere/audit.log")];
+        others.iter().for_each(|other| fs::write(other, "").unwrap());
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&others[0], &path).unwrap();
+        log.write(&event(0));
+        fs::rename(at("logs"), at("moved")).unwrap();
+        std::os::unix::fs::symlink(at("elsewhere"), at("logs")).unwrap();
+        log.write(&event(1));
+        others.iter().for_each(|other| assert_eq!(lines(other), 0, "{}", other.display()));
+        fs::remove_file(at("logs")).unwrap();
+        fs::create_dir(at("logs")).unwrap();
+        log.write(&event(2));
+        assert_eq!(lines(&path), 1, "the log goes on once the link is gone");
+    }
+
+    #[test]
+    fn links_of_root_are_followed_and_those_of_others_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("real")).unwrap();
+        fs::write(at("real/audit.log"), "").unwrap();
+        let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, at(name)).unwrap();
+        link("real", "own");
+        link("real/../own", "around");
+        link("ring", "ring");
+        let real = without_links(&at("real/audit.log")).unwrap();
+        for name in ["own/audit.log", "around/audit.log"] {
+            let found = without_links(&at(name)).unwrap();
+            assert_eq!(found.canonicalize().unwrap(), real.canonicalize().unwrap(), "{name}");
+            assert!(found.ancestors().all(|part| !part.is_symlink()), "{name}: {}", found.display());
+        }
+        assert_eq!(without_links(&at("ring")).unwrap_err().to_string(), "its links lead nowhere");
+        if !geteuid().is_root() {
+            eprintln!("SKIPPED: a link of another user's needs root");
+            return;
+        }
+        link("real", "theirs");
+        std::os::unix::fs::lchown(at("theirs"), Some(65_534), Some(65_534)).unwrap();
+        let why = without_links(&at("theirs/audit.log")).unwrap_err().to_string();
+        assert!(why.ends_with("theirs is a link of user 65534: name what it leads to"), "{why}");
     }
 }

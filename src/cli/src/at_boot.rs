@@ -3,6 +3,7 @@
 use crate::{control_client, failures};
 use anyhow::Result;
 use appliance::{Paths, ProfileName};
+use std::fs::Metadata;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -13,6 +14,8 @@ use std::process::Command;
 /// There where systemd is the machine's init (`sd_booted(3)`).
 const BOOTED: &str = "/run/systemd/system";
 const UNITS: &str = "/etc/systemd/system";
+/// Groups below are the system's (`SYS_GID_MAX`, login.defs(5)).
+const FIRST_OF_USERS: u32 = 1000;
 
 /// `monopod.service`; other profiles have their name in it.
 pub fn unit_name(profile: &ProfileName) -> String {
@@ -175,16 +178,32 @@ pub fn disable(profile: &ProfileName) -> Result<bool> {
     Ok(true)
 }
 
-/// Root runs it at each boot: nobody else may write it.
+/// Root runs it at each boot: nobody else may write it, or put something else in its place.
 fn check_owner(program: &Path) -> Result<()> {
     let meta = program.metadata()?;
-    match meta.uid() == 0 && meta.mode() & 0o022 == 0 {
-        true => Ok(()),
-        false => Err(failures::AT_BOOT.because(format!(
-            "{} can be written by others than root, who would be root at the next boot: install it with `install -m 755` first",
-            program.display()
-        ))),
+    if meta.uid() != 0 || meta.mode() & 0o022 != 0 {
+        return Err(writable(&program.display().to_string()));
     }
+    for above in program.ancestors().skip(1) {
+        if is_swappable(&above.metadata()?) {
+            return Err(writable(&format!("what is in {}, as {},", above.display(), program.display())));
+        }
+    }
+    Ok(())
+}
+
+/// Whether others than root may take away what is in a directory. In a sticky one they may with what is their own only; a system
+/// group is the distribution's to fill (`/usr/local/bin` is the group `staff`'s in Debian).
+fn is_swappable(directory: &Metadata) -> bool {
+    let (mode, is_sticky) = (directory.mode(), directory.mode() & 0o1000 != 0);
+    let by_group = mode & 0o020 != 0 && directory.gid() >= FIRST_OF_USERS;
+    directory.uid() != 0 || (!is_sticky && (by_group || mode & 0o002 != 0))
+}
+
+fn writable(what: &str) -> anyhow::Error {
+    failures::AT_BOOT.because(format!(
+        "{what} can be written by others than root, who would be root at the next boot: install the program with `install -m 755` first, into /usr/local/bin"
+    ))
 }
 
 fn systemctl(words: &[&str]) -> Result<()> {
@@ -266,5 +285,42 @@ mod tests {
         assert!(check_owner(file.path()).is_err());
         mode(0o755);
         assert_eq!(check_owner(file.path()).is_ok(), nix::unistd::geteuid().is_root());
+    }
+
+    #[test]
+    fn a_program_where_others_could_put_another_is_refused() {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("SKIPPED: directories of others need root");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (outer, bin) = (dir.path().join("outer"), dir.path().join("outer/bin"));
+        std::fs::create_dir_all(&bin).unwrap();
+        let program = bin.join("monopod");
+        std::fs::write(&program, "").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let cases = [
+            ("root's", &bin, 0, 0, 0o755, true),
+            ("a user's", &bin, 1000, 0, 0o755, false),
+            ("a user's, further up", &outer, 1000, 0, 0o755, false),
+            ("a user's, though sticky", &bin, 1000, 0, 0o1755, false),
+            ("everybody's", &bin, 0, 0, 0o777, false),
+            ("everybody's, and sticky", &bin, 0, 0, 0o1777, true),
+            ("a system group's", &bin, 0, 50, 0o2775, true),
+            ("a group's of users", &outer, 0, 1000, 0o775, false),
+        ];
+        for (name, place, user, group, mode, want) in cases {
+            for (place, user, group, mode) in
+                [(&outer, 0, 0, 0o755), (&bin, 0, 0, 0o755), (place, user, group, mode)]
+            {
+                chown(place, Some(user), Some(group)).unwrap();
+                std::fs::set_permissions(place, std::fs::Permissions::from_mode(mode)).unwrap();
+            }
+            let checked = check_owner(&program).map_err(|error| error.to_string());
+            assert_eq!(checked.is_ok(), want, "{name}: {checked:?}");
+            let names_it = checked.err().is_none_or(|why| why.contains(place.to_str().unwrap()));
+            assert!(names_it, "{name}");
+        }
     }
 }

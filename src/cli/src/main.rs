@@ -20,6 +20,8 @@ mod thread_caches;
 mod user_files;
 
 use clap::Parser;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::geteuid;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     if Path::new(&name).file_name() == Some(OsStr::new(shim::INIT)) {
         return shim::init(words);
     }
+    leave_nothing_to_write();
     if let Some(called) = minikube::Name::of(&name) {
         return minikube::run(called, std::env::args_os().collect());
     }
@@ -39,5 +42,15 @@ fn main() -> ExitCode {
     match commands::run(line) {
         Ok(code) => code,
         Err(error) => failures::report(&error, &typed),
+    }
+}
+
+/// A shell of root's may have no mask at all: a unit that systemd runs, or the directory of a socket, would be everybody's to write.
+/// A stricter one than this stays.
+fn leave_nothing_to_write() {
+    if geteuid().is_root() {
+        let of_others = Mode::S_IWGRP | Mode::S_IWOTH;
+        let before = umask(of_others);
+        umask(before | of_others);
     }
 }

@@ -1,6 +1,6 @@
 //! Who comes in, and as whom.
 
-use crate::sessions::Sessions;
+use crate::sessions::{Owner, ROOT, Sessions};
 use crate::{answers, pages};
 use bytes::Bytes;
 use cluster::Actor;
@@ -22,7 +22,8 @@ const ADMIN: &str = "monopod-admin";
 /// The sessions of one profile's dashboard, and what it answers.
 ///
 /// A session is a cookie, and cookies know no ports: what listens on another port of 127.0.0.1 is sent it too, when the user opens that in
-/// the same browser. So the cookie is worth something on this machine only, where it came from.
+/// the same browser, whoever's program or pod that is. So the cookie is worth something on this machine only, where it came from, and to
+/// programs of the user alone in whose browser it is.
 pub struct Dashboard {
     port: u16,
     cookie: String,
@@ -34,8 +35,6 @@ pub struct Dashboard {
 type Answer = Response<Bytes>;
 /// Finds out whose program is at the other end of the connection: a user's id, where it can be told.
 type AskUser<'a> = &'a dyn Fn() -> Option<u32>;
-/// May read what any user has, so that a link tells him nothing new.
-const ROOT: u32 = 0;
 
 impl Dashboard {
     /// `port` is where the listener is, on 127.0.0.1.
@@ -55,13 +54,13 @@ impl Dashboard {
         format!("http://127.0.0.1:{}/login?token={token}", self.port)
     }
 
-    /// Answers a request by itself, or lets it go on to the API as the actor. `user` is asked only where a link is redeemed
-    /// that is somebody's.
+    /// Answers a request by itself, or lets it go on to the API as the actor. `user` is asked only of who has a link
+    /// that is good, or a session that is somebody's.
     pub fn answer(&self, request: &Parts, user: AskUser<'_>) -> ControlFlow<Answer, Actor> {
         let refused = || {
             self.misdirected(request).or_else(|| cross_site(request)).or_else(|| login(self, request, user))
         };
-        if let Some(answer) = refused().or_else(|| self.without_session(request)) {
+        if let Some(answer) = refused().or_else(|| self.without_session(request, user)) {
             return ControlFlow::Break(answer);
         }
         match segment(request, 0) {
@@ -85,15 +84,19 @@ impl Dashboard {
             .then(|| answers::notice(StatusCode::MISDIRECTED_REQUEST, "Not here", sentence))
     }
 
-    fn without_session(&self, request: &Parts) -> Option<Answer> {
-        let mine = cookies(request).filter(|(name, _)| *name == self.cookie);
+    fn without_session(&self, request: &Parts, user: AskUser<'_>) -> Option<Answer> {
+        let mut mine = cookies(request).filter(|(name, _)| *name == self.cookie);
         let now = Instant::now();
-        if mine.into_iter().any(|(_, value)| self.sessions().admits(value, now)) {
-            return None;
-        }
+        // the sessions are not held while the kernel is asked
+        let owner = mine.find_map(|(_, value)| self.sessions().owner_of_session(value, now));
+        let why = match owner {
+            Some(owner) if owner.admits(user) => return None,
+            Some(_) => "this session is another user's",
+            None => "this browser's session has ended",
+        };
         let command = &self.command;
         Some(if API.contains(&segment(request, 0)) {
-            let sentence = format!("this browser's session has ended: run {command} to open a new one");
+            let sentence = format!("{why}: run {command} to open a new one");
             answers::status(StatusCode::UNAUTHORIZED, "Unauthorized", &sentence)
         } else {
             let sentence = format!("Run <code>{command}</code> in a terminal: it opens this page for you.");
@@ -115,11 +118,12 @@ fn login(dashboard: &Dashboard, request: &Parts, user: AskUser<'_>) -> Option<An
     let token = pairs.into_iter().find(|(key, _)| *key == "token").map_or("", |(_, value)| value);
     let now = Instant::now();
     // the sessions are not held while the kernel is asked
-    let owner = dashboard.sessions().user_of(token, now);
-    if let Some(refused) = owner.and_then(|owner| of_another(dashboard, owner, user())) {
+    let owner = dashboard.sessions().owner_of_link(token, now);
+    let caller = owner.and_then(|_| user());
+    if let Some(refused) = owner.and_then(|Owner(owner)| of_another(dashboard, owner?, caller)) {
         return Some(refused);
     }
-    let Some(secret) = dashboard.sessions().redeem(token, now) else {
+    let Some(secret) = dashboard.sessions().redeem(token, caller, now) else {
         let sentence = format!(
             "It opens one browser, once, within five minutes. Run <code>{}</code> for a new one.",
             dashboard.command

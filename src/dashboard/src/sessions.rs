@@ -19,44 +19,59 @@ pub(crate) struct Sessions {
 struct Secret {
     hash: [u8; 32],
     until: Instant,
-    /// Of a link: whose browser it opens; whoever's has it, where nobody is named.
-    user: Option<u32>,
+    owner: Owner,
+}
+
+/// Whose browser a link opens or a session is of, a user's id; whoever's has it, where nobody is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Owner(pub(crate) Option<u32>);
+
+/// May read what any user has, so that a link or a session tells him nothing new.
+pub(crate) const ROOT: u32 = 0;
+
+impl Owner {
+    /// `user` is asked only where somebody is named, and what can not be told is another's.
+    pub(crate) fn admits(self, user: impl FnOnce() -> Option<u32>) -> bool {
+        self.0.is_none_or(|owner| user().is_some_and(|user| user == owner || user == ROOT))
+    }
 }
 
 impl Sessions {
     /// A token for a link that is good for one use within [`LINK_LIFE`], by the user with that id where there is one.
     pub(crate) fn issue(&mut self, user: Option<u32>, now: Instant) -> String {
-        remember(&mut self.links, user, now, LINK_LIFE)
+        remember(&mut self.links, Owner(user), now, LINK_LIFE)
     }
 
-    /// Whose browser a link opens; nobody's use of it.
-    pub(crate) fn user_of(&mut self, token: &str, now: Instant) -> Option<u32> {
+    /// Whose a link is that is still good; nobody's use of it.
+    pub(crate) fn owner_of_link(&mut self, token: &str, now: Instant) -> Option<Owner> {
         let link = find(&mut self.links, token, now)?;
-        self.links[link].user
+        Some(self.links[link].owner)
     }
 
-    /// The session's secret, in exchange for a link's token. The caller has looked whether it is [`Sessions::user_of`] who asks.
-    pub(crate) fn redeem(&mut self, token: &str, now: Instant) -> Option<String> {
+    /// The session's secret, in exchange for a link's token. The caller has looked whether it is [`Sessions::owner_of_link`] who
+    /// asks. A link that is nobody's opens a session of the `user` who comes with it.
+    pub(crate) fn redeem(&mut self, token: &str, user: Option<u32>, now: Instant) -> Option<String> {
         let link = find(&mut self.links, token, now)?;
-        self.links.swap_remove(link);
-        Some(remember(&mut self.sessions, None, now, SESSION_IDLE))
+        let link = self.links.swap_remove(link);
+        Some(remember(&mut self.sessions, Owner(link.owner.0.or(user)), now, SESSION_IDLE))
     }
 
-    pub(crate) fn admits(&mut self, secret: &str, now: Instant) -> bool {
-        let Some(session) = find(&mut self.sessions, secret, now) else { return false };
+    /// Whose a session is that goes on: it does for as long again.
+    pub(crate) fn owner_of_session(&mut self, secret: &str, now: Instant) -> Option<Owner> {
+        let session = find(&mut self.sessions, secret, now)?;
         self.sessions[session].until = now + SESSION_IDLE;
-        true
+        Some(self.sessions[session].owner)
     }
 }
 
-fn remember(among: &mut Vec<Secret>, user: Option<u32>, now: Instant, life: Duration) -> String {
+fn remember(among: &mut Vec<Secret>, owner: Owner, now: Instant, life: Duration) -> String {
     let secret = rand::random::<[u8; 32]>();
     let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     if among.len() == MOST {
         among.sort_by_key(|secret| secret.until);
         among.remove(0);
     }
-    among.push(Secret { hash: hash(&text), until: now + life, user });
+    among.push(Secret { hash: hash(&text), until: now + life, owner });
     text
 }
 
@@ -90,27 +105,27 @@ mod tests {
         let (mut sessions, now) = (Sessions::default(), Instant::now());
         let token = sessions.issue(None, now);
         assert_eq!(token.len(), 64);
-        assert!(!sessions.admits(&token, now), "a link is no session");
-        let secret = sessions.redeem(&token, now).unwrap();
+        assert!(sessions.owner_of_session(&token, now).is_none(), "a link is no session");
+        let secret = sessions.redeem(&token, None, now).unwrap();
         assert_ne!(secret, token);
-        assert!(sessions.admits(&secret, now));
-        assert_eq!(sessions.redeem(&token, now), None, "used");
-        assert_eq!(sessions.redeem(&secret, now), None, "a session is no link");
+        assert!(sessions.owner_of_session(&secret, now).is_some());
+        assert_eq!(sessions.redeem(&token, None, now), None, "used");
+        assert_eq!(sessions.redeem(&secret, None, now), None, "a session is no link");
     }
 
     #[test]
     fn links_and_sessions_end() {
         let (mut sessions, now) = (Sessions::default(), Instant::now());
         let (early, late) = (sessions.issue(None, now), sessions.issue(None, now));
-        let secret = sessions.redeem(&early, now + LINK_LIFE - Duration::from_millis(1)).unwrap();
-        assert_eq!(sessions.redeem(&late, now + LINK_LIFE), None, "five minutes are over");
+        let secret = sessions.redeem(&early, None, now + LINK_LIFE - Duration::from_millis(1)).unwrap();
+        assert_eq!(sessions.redeem(&late, None, now + LINK_LIFE), None, "five minutes are over");
         let used = now + SESSION_IDLE;
-        assert!(sessions.admits(&secret, used), "redeemed later than now");
+        assert!(sessions.owner_of_session(&secret, used).is_some(), "redeemed later than now");
         assert!(
-            sessions.admits(&secret, used + SESSION_IDLE - Duration::from_secs(1)),
+            sessions.owner_of_session(&secret, used + SESSION_IDLE - Duration::from_secs(1)).is_some(),
             "each use prolongs it"
         );
-        assert!(!sessions.admits(&secret, used + 2 * SESSION_IDLE));
+        assert!(sessions.owner_of_session(&secret, used + 2 * SESSION_IDLE).is_none());
     }
 
     #[test]
@@ -120,20 +135,20 @@ mod tests {
         let mut forged = token.clone();
         forged.replace_range(63.., if token.ends_with('0') { "1" } else { "0" });
         for wrong in ["", "0", &forged, &token[..63], &token.to_uppercase().replace(char::is_numeric, "A")] {
-            assert_eq!(sessions.redeem(wrong, now), None, "{wrong:?}");
+            assert_eq!(sessions.redeem(wrong, None, now), None, "{wrong:?}");
         }
-        assert!(sessions.redeem(&token, now).is_some());
+        assert!(sessions.redeem(&token, None, now).is_some());
     }
 
     #[test]
     fn a_link_knows_its_user_as_long_as_it_is_good() {
         let (mut sessions, now) = (Sessions::default(), Instant::now());
         let (own, open) = (sessions.issue(Some(1000), now), sessions.issue(None, now));
-        assert_eq!(sessions.user_of(&own, now), Some(1000));
-        assert_eq!(sessions.user_of(&own, now), Some(1000), "to look uses nothing up");
-        assert_eq!(sessions.user_of(&open, now), None);
-        assert!(sessions.redeem(&own, now).is_some());
-        assert_eq!(sessions.user_of(&own, now), None, "used");
+        assert_eq!(sessions.owner_of_link(&own, now), Some(Owner(Some(1000))));
+        assert_eq!(sessions.owner_of_link(&own, now), Some(Owner(Some(1000))), "to look uses nothing up");
+        assert_eq!(sessions.owner_of_link(&open, now), Some(Owner(None)));
+        assert!(sessions.redeem(&own, None, now).is_some());
+        assert_eq!(sessions.owner_of_link(&own, now), None, "used");
     }
 
     #[test]
@@ -142,8 +157,34 @@ mod tests {
         let tokens: Vec<String> =
             (0..=MOST as u64).map(|i| sessions.issue(None, now + Duration::from_millis(i))).collect();
         let later = now + Duration::from_secs(1);
-        assert_eq!(sessions.redeem(&tokens[0], later), None);
-        assert!(sessions.redeem(&tokens[1], later).is_some());
-        assert!(sessions.redeem(&tokens[MOST], later).is_some());
+        assert_eq!(sessions.redeem(&tokens[0], None, later), None);
+        assert!(sessions.redeem(&tokens[1], None, later).is_some());
+        assert!(sessions.redeem(&tokens[MOST], None, later).is_some());
+    }
+
+    #[test]
+    fn a_session_is_its_links_users_else_his_who_came_with_it() {
+        let now = Instant::now();
+        let cases = [
+            ("of a user's link", Some(1000), Some(1000), Some(1000)),
+            ("opened by root", Some(1000), Some(0), Some(1000)),
+            ("of a link that is nobody's", None, Some(1000), Some(1000)),
+            ("of somebody who can not be told", None, None, None),
+        ];
+        for (name, link, caller, want) in cases {
+            let mut sessions = Sessions::default();
+            let token = sessions.issue(link, now);
+            let secret = sessions.redeem(&token, caller, now).unwrap();
+            assert_eq!(sessions.owner_of_session(&secret, now), Some(Owner(want)), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_owner_admits_himself_and_root() {
+        let owner = Owner(Some(1000));
+        for (user, want) in [(Some(1000), true), (Some(0), true), (Some(1001), false), (None, false)] {
+            assert_eq!(owner.admits(|| user), want, "{user:?}");
+        }
+        assert!(Owner(None).admits(|| panic!("nobody needs to be known")));
     }
 }

@@ -1,8 +1,11 @@
 //! The unix sockets that are listened on: the profile's own, and one at a path that other engines may want as well.
 
-use nix::unistd::{Gid, chown};
+use nix::fcntl::{AtFlags, OFlag};
+use nix::unistd::{Gid, fchownat, geteuid};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tokio::net::UnixListener;
 
@@ -30,7 +33,7 @@ impl Socket {
     /// # Errors
     /// What the file system says.
     pub fn own(path: &Path) -> Result<Socket, SocketError> {
-        bind(path).map_err(|why| SocketError { path: path.to_owned(), why })
+        bind(path, None).map_err(|why| SocketError { path: path.to_owned(), why })
     }
 
     /// A path that others know as well, as Docker's `/var/run/docker.sock`: for root and the group `docker`.
@@ -40,11 +43,8 @@ impl Socket {
     pub fn shared(path: &Path) -> Result<Socket, SocketError> {
         let named = |why| SocketError { path: path.to_owned(), why };
         is_free(path).map_err(named)?;
-        let socket = bind(path).map_err(named)?;
-        if let Some(group) = group(&std::fs::read_to_string("/etc/group").unwrap_or_default()) {
-            chown(path, None, Some(group)).map_err(|errno| named(errno.into()))?;
-        }
-        Ok(socket)
+        let group = group(&std::fs::read_to_string("/etc/group").unwrap_or_default());
+        bind(path, group).map_err(named)
     }
 }
 
@@ -89,7 +89,7 @@ fn is_free(path: &Path) -> io::Result<()> {
     }
 }
 
-fn bind(path: &Path) -> io::Result<Socket> {
+fn bind(path: &Path, group: Option<Gid>) -> io::Result<Socket> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
@@ -98,9 +98,27 @@ fn bind(path: &Path) -> io::Result<Socket> {
         _ => {}
     }
     let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-    let inode = std::fs::symlink_metadata(path)?.ino();
+    let file = bound(path)?;
+    if group.is_some() {
+        fchownat(&file, "", None, group, AtFlags::AT_EMPTY_PATH)?;
+    }
+    // fchmod(2) takes no descriptor of a path
+    let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
+    std::fs::set_permissions(opened, Permissions::from_mode(0o660))?;
+    let inode = file.metadata()?.ino();
     Ok(Socket { listener, path: path.to_owned(), inode })
+}
+
+/// The file that was just bound. Where others may write its directory, a link to a file of root's may stand there by now, which
+/// would become the group's to write by its name.
+fn bound(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
+    let meta = file.metadata()?;
+    match meta.file_type().is_socket() && meta.uid() == geteuid().as_raw() {
+        true => Ok(file),
+        false => Err(io::Error::other("somebody has put something else there")),
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +145,33 @@ mod tests {
         assert!(why.ends_with("there is something that is no socket"), "{why}");
         sweep(&path);
         assert!(path.exists());
+    }
+
+    #[test]
+    fn only_what_was_bound_gets_a_mode_and_a_group() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let _listener = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        std::fs::write(at("file"), "").unwrap();
+        std::os::unix::fs::symlink(at("file"), at("link")).unwrap();
+        std::os::unix::fs::symlink(at("socket"), at("link-to-socket")).unwrap();
+        for (name, want) in [("socket", true), ("file", false), ("link", false), ("link-to-socket", false)] {
+            let found = bound(&at(name)).map_err(|why| why.to_string());
+            assert_eq!(found.is_ok(), want, "{name}: {found:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_group_of_a_socket_is_the_one_that_is_given() {
+        if !geteuid().is_root() {
+            eprintln!("SKIPPED: to give a file to a group needs root");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("docker.sock");
+        let _socket = bind(&path, Some(Gid::from_raw(4242))).unwrap();
+        let meta = std::fs::metadata(&path).unwrap();
+        assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o777), (0, 4242, 0o660));
     }
 
     #[test]

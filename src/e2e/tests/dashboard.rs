@@ -37,6 +37,18 @@ fn a_link_that_others_read_opens_only_the_browser_of_who_asked() {
     assert_eq!(code_for(65534), "403", "another user");
     assert_eq!(code_for(65533), "303", "the link is still good for its own");
     assert_eq!(code_for(65533), "403", "it is good once");
+    // a browser shows the cookie to whatever listens at another port of 127.0.0.1
+    let url = at.shell(&format!("SUDO_UID=65533 {dashboard} --url")).ok("dashboard --url");
+    let (address, _) = url.trim().rsplit_once("/login").unwrap();
+    let curl_as = |user: u32, rest: &str| {
+        at.shell(&format!("cd / && setpriv --reuid {user} --regid {user} --clear-groups curl -sS {rest}"))
+    };
+    let head = curl_as(65533, &format!("-D - -o /dev/null '{}'", url.trim())).ok("the link");
+    let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")?.split(';').next()).unwrap();
+    for (user, want) in [(65533, "200"), (65534, "401"), (0, "200")] {
+        let rest = format!("-o /dev/null -w '%{{http_code}}' -H 'cookie: {cookie}' {address}/api/v1/secrets");
+        assert_eq!(curl_as(user, &rest).ok("the cookie").trim(), want, "{user}");
+    }
     let told = at.shell(&format!("DISPLAY= WAYLAND_DISPLAY= {dashboard}"));
     assert!(told.err().contains("open it yourself"), "{}", told.err());
 }

@@ -104,6 +104,41 @@ fn an_upgrade_under_running_pods_and_one_that_fails() {
 }
 
 #[test]
+fn the_mask_of_the_shell_that_starts_it_is_neither_the_containers_nor_the_sockets() {
+    let Some(cluster) = appliance("umask") else { return };
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let place = cluster.home().join("sockets");
+    for (round, mask) in ["077", "000"].into_iter().enumerate() {
+        let name = format!("web-{round}");
+        cluster.monopod(&["stop"]).ok("stop");
+        let socket = place.join(mask).join("docker.sock");
+        let start = format!(
+            "umask {mask}; exec \"$MONOPOD_BIN\" -p e2e-umask start --docker-socket {}",
+            socket.display()
+        );
+        cluster.shell(&start).ok("start");
+        let overrides = r#"--overrides={"spec":{"securityContext":{"runAsUser":1000}}}"#;
+        cluster.kubectl(&["run", &name, "--image=monopod/kubia", overrides]).ok("run");
+        cluster
+            .kubectl(&["wait", "--for=condition=Ready", &format!("pod/{name}"), "--timeout=60s"])
+            .ok("ready");
+        cluster.until_processes(round + 1);
+        let pid = cluster.processes(&name)[0];
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        assert!(status.contains("Umask:\t0022\n"), "{mask}: {status}");
+        let inside = PathBuf::from(format!("/proc/{pid}/root"));
+        for (path, want) in [("", 0o755), ("etc", 0o755), ("etc/resolv.conf", 0o644), ("etc/hosts", 0o644)] {
+            assert_eq!(mode(&inside.join(path)), want, "{mask}: {path}");
+        }
+        assert_eq!(
+            mode(socket.parent().unwrap()) & 0o022,
+            0,
+            "{mask}: others could put their own socket there"
+        );
+    }
+}
+
+#[test]
 fn at_boot_says_what_is_missing_where_there_is_no_systemd() {
     let Some(cluster) = appliance("boot") else { return };
     if Path::new("/run/systemd/system").is_dir() {

@@ -23,6 +23,11 @@ fn nobody() -> Option<u32> {
     panic!("nobody needs to know whose browser it is");
 }
 
+/// What the kernel does not know.
+fn untold() -> Option<u32> {
+    None
+}
+
 fn refused(answer: ControlFlow<Answer, Actor>) -> Option<u16> {
     answer.break_value().map(|response| response.status().as_u16())
 }
@@ -32,7 +37,7 @@ impl Browser {
         let dashboard = Dashboard::new("monopod", PORT);
         let url = dashboard.login_url(None);
         let path = url.strip_prefix("http://127.0.0.1:8444").unwrap().to_owned();
-        let answer = dashboard.answer(&request("GET", &path, &[]), &nobody).break_value().unwrap();
+        let answer = dashboard.answer(&request("GET", &path, &[]), &untold).break_value().unwrap();
         assert_eq!(
             (answer.status(), &answer.headers()[header::LOCATION]),
             (StatusCode::SEE_OTHER, &"/".parse().unwrap())
@@ -79,7 +84,7 @@ fn without_a_session_nothing_is_shown() {
         Some(401),
         "HEAD uses no link up"
     );
-    assert_eq!(refused(dashboard.answer(&request("GET", path, &[]), &nobody)), Some(303));
+    assert_eq!(refused(dashboard.answer(&request("GET", path, &[]), &untold)), Some(303));
 }
 
 #[test]
@@ -184,5 +189,34 @@ fn a_link_opens_its_users_browser_only_and_stays_good_for_it() {
         }
         assert_eq!(refused(dashboard.answer(&login, &|| user)), Some(303), "{name}");
         assert_eq!(refused(dashboard.answer(&login, &|| user)), Some(403), "{name}: used up");
+    }
+}
+
+/// What listens at another port of 127.0.0.1 is sent the cookie as well, and may be another user's.
+#[test]
+fn a_cookie_is_worth_nothing_to_another_user() {
+    let openings = [
+        ("a user's link", Some(1000), Some(1000)),
+        ("a user's link, opened by root", Some(1000), Some(0)),
+        ("a link that is nobody's", None, Some(1000)),
+    ];
+    for (name, link, caller) in openings {
+        let dashboard = Dashboard::new("monopod", PORT);
+        let url = dashboard.login_url(link);
+        let login = request("GET", url.strip_prefix("http://127.0.0.1:8444").unwrap(), &[]);
+        let answer = dashboard.answer(&login, &|| caller).break_value().unwrap();
+        let cookie =
+            answer.headers()[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let asks = |path: &str, user: Option<u32>| {
+            refused(dashboard.answer(&request("GET", path, &[("cookie", &cookie)]), &|| user))
+        };
+        for (user, want) in [(Some(1000), None), (Some(0), None), (Some(1001), Some(401)), (None, Some(401))]
+        {
+            assert_eq!(asks("/api/v1/secrets", user), want, "{name}: {user:?}");
+        }
+        assert_eq!(asks("/", Some(1001)), Some(401), "{name}: a page");
+        let stranger = request("GET", "/version", &[("cookie", &cookie)]);
+        let answer = dashboard.answer(&stranger, &|| Some(1001)).break_value().unwrap();
+        assert!(String::from_utf8_lossy(answer.body()).contains("another user's"), "{name}");
     }
 }
