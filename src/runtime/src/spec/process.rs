@@ -22,12 +22,14 @@ pub(super) fn build(parts: &Parts<'_>, capabilities: CapabilitySet) -> Result<Pr
         .additional_gids(account.groups.clone())
         .build()
         .map_err(bug)?;
-    let env = environment(container, parts.image, &parts.sandbox.hostname);
+    let env = with_home(environment(container, parts.image, &parts.sandbox.hostname), &account.home);
+    let args = command_line(container, parts.image)?;
+    check_length(&args, &env, container.rlimits.iter().any(|limit| limit.name == "stack"))?;
     let mut process = ProcessBuilder::default()
         .terminal(container.tty)
         .user(user)
-        .args(command_line(container, parts.image)?)
-        .env(with_home(env, &account.home))
+        .args(args)
+        .env(env)
         .cwd(working_dir(container, parts.image))
         .capabilities(capabilities.to_oci().map_err(bug)?)
         .rlimits(rlimits(container, parts.host)?)
@@ -40,6 +42,27 @@ pub(super) fn build(parts: &Parts<'_>, capabilities: CapabilitySet) -> Result<Pr
         container.resources.oom_score_adj.map(|s| s.clamp(parts.host.least_oom_score.max(-1000), 1000));
     process.set_oom_score_adj(score);
     Ok(process)
+}
+
+/// In bytes, its NUL counted. The kernel begins no program with a longer string (MAX_ARG_STRLEN).
+const LONGEST_STRING: usize = 128 << 10;
+/// In bytes, pointers to the strings counted: a quarter of a stack of the usual size, and of whatever size (execve(2)).
+const MOST_TOGETHER: usize = 2 << 20;
+const MOST_WITH_ANY_STACK: usize = 6 << 20;
+
+/// A container that can not begin is kept, with what it was to begin with, until its pod goes: an image may say megabytes of that.
+///
+/// # Errors
+/// No program could begin with it.
+fn check_length(args: &[String], env: &[String], has_own_stack: bool) -> Result<(), CriError> {
+    let all = || args.iter().chain(env);
+    let together: usize = all().map(|text| text.len() + 1 + size_of::<usize>()).sum();
+    let most = if has_own_stack { MOST_WITH_ANY_STACK } else { MOST_TOGETHER };
+    if together <= most && all().all(|text| text.len() < LONGEST_STRING) {
+        return Ok(());
+    }
+    let program: String = args.first().into_iter().flat_map(|name| name.chars().take(64)).collect();
+    Err(CriError::Invalid(format!("exec: {program:?}: argument list too long")))
 }
 
 /// What the kernel runs.
@@ -151,6 +174,28 @@ mod tests {
         ] {
             let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             assert_eq!(last_of_each(env), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_no_program_can_begin_with_is_refused() {
+        let of = |count: usize, length: usize| vec!["x".repeat(length); count];
+        let longest = LONGEST_STRING - 1;
+        for (name, args, env, has_own_stack, want) in [
+            ("a usual one", of(3, 10), of(20, 50), false, true),
+            ("the longest argument", of(1, longest), Vec::new(), false, true),
+            ("a longer one", of(1, longest + 1), Vec::new(), false, false),
+            ("a longer variable", of(1, 10), of(1, longest + 1), false, false),
+            ("as much as there may be", of(1, 10), of(15, longest), false, true),
+            ("more", of(1, 10), of(16, longest), false, false),
+            ("many that are short", of(1, 10), of(300_000, 1), false, false),
+            ("more, for a stack of its own", of(1, 10), of(16, longest), true, true),
+            ("more than for any", of(1, 10), of(48, longest), true, false),
+        ] {
+            let got = check_length(&args, &env, has_own_stack);
+            assert_eq!(got.is_ok(), want, "{name}");
+            let why = got.err().map(|why| why.to_string()).unwrap_or_default();
+            assert!(why.len() < 120 && why.is_empty() == want, "{name}: {why}");
         }
     }
 
