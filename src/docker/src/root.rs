@@ -266,11 +266,12 @@ impl Root {
         Ok(Root { fd: nix::fcntl::open(&at, DIRECTORY, Mode::empty())?, at })
     }
 
-    /// A text file's content; empty where there is none, or something that is no file.
+    /// A text file's content; empty where there is none, or something that is no file of the container's own.
     pub(crate) fn read_text(&self, path: &Path) -> String {
         let read = || -> io::Result<String> {
             // in its place there may be a device that must not be opened
-            let Some(file) = trees::read_regular(self.resolve(path, OFlag::O_PATH)?)? else {
+            let found = trees::read_regular(self.resolve(path, OFlag::O_PATH)?)?;
+            let Some(file) = found.filter(|file| !trees::is_of_proc(file)) else {
                 return Ok(String::new());
             };
             let mut bytes = Vec::new();

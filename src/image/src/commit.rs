@@ -176,10 +176,10 @@ impl Draft {
         if self.layers.len() != self.document.rootfs.diff_ids.len() {
             return Err(ImageError::io("make image", "its layers and its configuration differ"));
         }
+        let user = crate::manifest::user(Some(&self.document.config.user))?;
         let id = Digest::of(&bytes);
         let pin = store.pin(vec![id.clone()]);
         store.blobs.write(&bytes)?;
-        let user = Some(self.document.config.user.clone()).filter(|user| !user.is_empty());
         let record = ImageRecord {
             layers: self.layers.clone(),
             manifest: None,

@@ -92,6 +92,7 @@ fn is_for(platform: &Platform, config: &[u8]) -> bool {
 
 fn add(store: &Arc<Inner>, contents: &mut impl Contents, image: Described) -> Result<ImageInfo> {
     let (config, diff_ids) = manifest::parse_config(&image.config)?;
+    let user = manifest::user(config.config().as_ref().and_then(|c| c.user().as_deref()))?;
     if diff_ids.len() != image.layers.len() {
         return Err(ImageError::Refused(format!(
             "the manifest has {} layers, the configuration {}",
@@ -112,7 +113,6 @@ fn add(store: &Arc<Inner>, contents: &mut impl Contents, image: Described) -> Re
     }
     store.blobs.write(&image.config)?;
     let manifest = image.manifest.as_ref().map(|bytes| store.blobs.write(bytes)).transpose()?;
-    let user = config.config().as_ref().and_then(|c| c.user().clone()).filter(|user| !user.is_empty());
     let unsynced = Some(crate::store::boot_id());
     let record = ImageRecord {
         layers,

@@ -29,6 +29,10 @@ const MAX_MEDIA_TYPE: usize = 255;
 /// Docker refuses more than 127; overlayfs takes 500. Beyond that no mount would work.
 pub(crate) const MAX_LAYERS: usize = 500;
 
+/// Bytes of the user whom a configuration names. Names of users and groups have some tens; it is kept in memory and in the index with
+/// each image, where a configuration may have megabytes of it.
+const MAX_USER: usize = 1024;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Descriptor {
@@ -173,9 +177,41 @@ pub(crate) fn parse_config(bytes: &[u8]) -> Result<(ImageConfiguration, Vec<Dige
     Ok((config, diff_ids))
 }
 
+/// Whom a configuration names, as it is kept with the image.
+///
+/// # Errors
+/// Nobody is called so.
+pub(crate) fn user(said: Option<&str>) -> Result<Option<String>> {
+    match said.filter(|user| !user.is_empty()) {
+        Some(user) if user.len() > MAX_USER => {
+            refuse(format!("the image configuration names a user of more than {MAX_USER} bytes"))
+        }
+        user => Ok(user.map(str::to_owned)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Twenty-four images of seven megabytes each took half a gigabyte, and each change of the index wrote all of it anew.
+    #[test]
+    fn an_image_s_user_is_of_a_length_that_a_user_may_have() {
+        let longest = "u".repeat(MAX_USER);
+        for (name, said, want) in [
+            ("none", None, Ok(None)),
+            ("root, unsaid", Some(""), Ok(None)),
+            ("numbers", Some("1000:1000"), Ok(Some("1000:1000"))),
+            ("the longest", Some(longest.as_str()), Ok(Some(longest.as_str()))),
+            ("a longer one", Some(&*format!("{longest}u")), Err("of more than 1024 bytes")),
+        ] {
+            match (user(said), want) {
+                (Ok(got), Ok(want)) => assert_eq!(got.as_deref(), want, "{name}"),
+                (Err(why), Err(want)) => assert!(why.to_string().ends_with(want), "{name}: {why}"),
+                (got, _) => panic!("{name}: {got:?}"),
+            }
+        }
+    }
 
     fn hex(c: char) -> String {
         format!("sha256:{}", c.to_string().repeat(64))

@@ -123,6 +123,7 @@ async fn pull(
     let writer = store.clone();
     blocking(move || writer.blobs.write(&manifest_bytes)).await?;
     let (config, diff_ids) = manifest::parse_config(&config_bytes(store, reference, &found).await?)?;
+    let user = manifest::user(config.config().as_ref().and_then(|c| c.user().as_deref()))?;
     if diff_ids.len() != found.manifest.layers.len() {
         return Err(ImageError::Refused(format!(
             "the manifest has {} layers, the configuration {}",
@@ -133,7 +134,6 @@ async fn pull(
     if let Some(warning) = wanted.platform.and_then(|platform| other_platform(reference, platform, &config)) {
         progress.event(PullEvent::Warning(warning));
     }
-    let user = config.config().as_ref().and_then(|c| c.user().clone()).filter(|user| !user.is_empty());
     drop(config);
     let chains = chain_ids(&diff_ids);
     let layers = store.pin(chains.clone());

@@ -2,7 +2,7 @@
 //!
 //! One task reads, one writes. A caller that goes away while it waits loses nothing but its reply.
 
-use cri::wire::{Call, Message, Reply, Request, ShimEvent, StreamFd, decode, encode};
+use cri::wire::{Call, MAX_FRAME, Message, Reply, Request, ShimEvent, StreamFd, decode, encode};
 use nix::cmsg_space;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, Shutdown, recvmsg, shutdown};
 use parking_lot::Mutex;
@@ -65,9 +65,15 @@ impl ShimClient {
 
     pub async fn call(&self, request: Request) -> Result<Answer, CallError> {
         let seq = self.sequence.fetch_add(1, Ordering::Relaxed);
+        let frame = encode(&Call { seq, request });
+        // its shim would take us for somebody else, and end with its containers
+        if frame.len() > MAX_FRAME {
+            let why = format!("a request of {} bytes: the most is {MAX_FRAME}", frame.len());
+            return Err(CallError::Refused(why));
+        }
         let (done, reply) = oneshot::channel();
         lock(&self.pending).insert(seq, done);
-        if self.frames.send(encode(&Call { seq, request })).is_err() {
+        if self.frames.send(frame).is_err() {
             lock(&self.pending).remove(&seq);
             return Err(CallError::Gone);
         }
@@ -264,6 +270,29 @@ mod tests {
         assert_eq!(names, [StreamFd::Stdin, StreamFd::Stdout]);
         let Some(ShimMessage::Event(event)) = messages.recv().await else { panic!("no event") };
         assert_eq!(event, ShimEvent::ExecExited { exec: 1, exit_code: 3 });
+    }
+
+    /// The command of a health check that an image brings may have megabytes: the shim ended, and all containers of its sandbox.
+    #[tokio::test]
+    async fn what_is_too_large_for_a_shim_is_not_sent_there() {
+        let dir = tempfile::tempdir().unwrap();
+        shim(dir.path(), |stream, call| {
+            let known = Message::Reply { seq: call.seq, result: Err("heard".into()) };
+            stream.write_all(&encode(&known)).unwrap();
+        });
+        let (tell, _heard) = mpsc::unbounded_channel();
+        let client = ShimClient::connect(&dir.path().join("shim.sock"), tell).await.unwrap();
+        for (name, length, want) in [
+            ("a large one", MAX_FRAME / 2, "heard"),
+            ("too large", MAX_FRAME, "the most is 4194304"),
+            ("too large as it is written", MAX_FRAME / 2, "the most is 4194304"),
+            ("after them", 10, "heard"),
+        ] {
+            let of = if name.ends_with("written") { "\u{1}" } else { "x" };
+            let exec = cri::wire::ExecRequest { args: vec![of.repeat(length)], ..Default::default() };
+            let told = client.call(Request::Exec(exec)).await.unwrap_err().to_string();
+            assert!(told.ends_with(want), "{name}: {told}");
+        }
     }
 
     #[tokio::test]

@@ -192,8 +192,10 @@ fn write_bundle(prep: &ContainerPrep, host: &Host, cgroups: &Hierarchies, progra
     for kernel in ["dev", "proc", "sys"] {
         root.keep_dir(kernel).map_err(|e| failed(&format!("make /{kernel}"), &e))?;
     }
-    let volumes = prep.volumes.iter().map(|volume| &volume.target);
-    for target in volumes.chain(config.mounts.iter().map(|mount| &mount.target)) {
+    let files = spec::files(&prep.sandbox);
+    let volumes = prep.volumes.iter().map(|volume| volume.target.as_path());
+    let asked = config.mounts.iter().map(|mount| mount.target.as_path());
+    for target in volumes.chain(asked).chain(files.iter().map(|(_, target)| Path::new(*target))) {
         // the image may have a link there; one that goes in circles is refused where it is followed
         if let Ok(real) = root.real(target) {
             spec::target_of(&real)?;

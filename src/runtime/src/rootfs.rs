@@ -39,11 +39,12 @@ impl Rootfs {
         openat2(self.0.as_fd(), relative, how)
     }
 
-    /// A text file's content; empty where there is none, or something that is no file.
+    /// A text file's content; empty where there is none, or something that is no file of the container's own.
     pub fn read_text(&self, path: &Path) -> String {
         let read = || -> io::Result<String> {
             // in its place there may be a device that must not be opened
-            let Some(file) = trees::read_regular(self.open_in(path, OFlag::O_PATH)?)? else {
+            let found = trees::read_regular(self.open_in(path, OFlag::O_PATH)?)?;
+            let Some(file) = found.filter(|file| !trees::is_of_proc(file)) else {
                 return Ok(String::new());
             };
             let mut bytes = Vec::new();

@@ -32,6 +32,12 @@ pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
     read_regular(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
+/// Whether a file is one of /proc. What is told there is made when it is read, for who reads it: the kernel's log is gone from
+/// /proc/kmsg then, which a container may not open, and a link of its own leads there.
+pub fn is_of_proc(file: &File) -> bool {
+    rustix::fs::fstatfs(file).is_ok_and(|facts| facts.f_type == rustix::fs::PROC_SUPER_MAGIC)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +68,13 @@ mod tests {
         }
         assert!(open_regular(&file).unwrap().is_some());
         assert_eq!(open_regular(&dir.path().join("none")).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn files_of_proc_are_known() {
+        for (file, want) in [("/proc/version", true), ("/proc/self/status", true), ("/etc/passwd", false)] {
+            assert_eq!(is_of_proc(&File::open(file).unwrap()), want, "{file}");
+        }
     }
 
     #[test]

@@ -26,6 +26,14 @@ fn read(root: &Root, path: &str) -> Option<String> {
 }
 
 #[test]
+fn what_the_kernel_tells_is_no_file_of_a_container() {
+    let at = PathBuf::from("/proc");
+    let root = Root { fd: nix::fcntl::open(&at, DIRECTORY, Mode::empty()).unwrap(), at };
+    assert!(!std::fs::read_to_string("/proc/version").unwrap().is_empty());
+    assert_eq!(root.read_text(Path::new("/version")), "");
+}
+
+#[test]
 fn a_device_in_a_file_s_place_is_not_opened() {
     use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
     let mut master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK).unwrap();

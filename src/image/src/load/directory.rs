@@ -28,11 +28,14 @@ impl Directory {
         Ok(Directory { store: store.clone(), root })
     }
 
+    /// Whoever made the directory may have put a pipe there, which nobody ever writes to, or a device.
     fn file(&self, path: &str) -> Result<File> {
         let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        let opened =
-            rustix::fs::openat2(&self.root, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty(), inside);
-        opened.map(File::from).map_err(|e| ImageError::Refused(format!("the layout's {path}: {e}")))
+        let found =
+            rustix::fs::openat2(&self.root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), inside);
+        let refused = |why: &dyn std::fmt::Display| ImageError::Refused(format!("the layout's {path}: {why}"));
+        let found = found.map_err(|e| refused(&e))?;
+        trees::read_regular(found).map_err(|e| refused(&e))?.ok_or_else(|| refused(&"not a regular file"))
     }
 }
 

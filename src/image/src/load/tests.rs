@@ -181,6 +181,25 @@ async fn a_layout_directory_is_loaded_in_place() {
     assert!(t.store.rootfs(&loaded[0].id).is_ok());
 }
 
+/// A pipe that nobody writes to was waited for without end.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_file_in_a_layout_directory_is_not_opened() {
+    let t = store();
+    for piped in ["manifest.json", "index.json"] {
+        let directory = tempfile::TempDir::new().unwrap();
+        std::fs::write(directory.path().join("index.json"), "{}").unwrap();
+        let pipe = directory.path().join(piped);
+        let _ = std::fs::remove_file(&pipe);
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
+        let patience = std::time::Duration::from_secs(10);
+        let loading = tokio::time::timeout(patience, t.store.load_path(directory.path()));
+        let refused = loading.await.expect("nobody waits for a pipe").unwrap_err().to_string();
+        let at = format!("load {}: ", directory.path().display());
+        assert!(refused.starts_with(&at), "{piped}: {refused}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_no_archive_is_named() {
     let t = store();

@@ -30,9 +30,23 @@ pub(crate) struct StartError {
     pub has_ended: bool,
 }
 
+/// In bytes, about: as much as an ended container may say of itself.
+const LONGEST_REASON: usize = 4096;
+
+/// Why a container can not begin, where that is long without its middle: it names what its image says, a user or a directory of
+/// megabytes, and it is stored with the pod, and told to whoever watches it.
+fn bounded(why: String) -> String {
+    const HALF: usize = LONGEST_REASON / 2;
+    if why.len() <= 2 * HALF {
+        return why;
+    }
+    let (head, tail) = (why.floor_char_boundary(HALF), why.ceil_char_boundary(why.len() - HALF));
+    format!("{} ... {}", &why[..head], &why[tail..])
+}
+
 impl StartError {
     fn new(reason: &'static str, message: impl std::fmt::Display) -> Self {
-        StartError { reason, message: message.to_string(), image: None, has_ended: false }
+        StartError { reason, message: bounded(message.to_string()), image: None, has_ended: false }
     }
 
     fn ended(self, has_ended: bool) -> Self {
@@ -269,4 +283,44 @@ fn make_message_file(file: &Path) -> io::Result<()> {
     fs::write(file, "")?;
     // whatever user the container runs as
     fs::set_permissions(file, fs::Permissions::from_mode(0o666))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_reason_the_middle_is_left_out() {
+        let half = LONGEST_REASON / 2;
+        for (name, given, want) in [
+            ("short", "why".to_owned(), "why".to_owned()),
+            ("just as long", "w".repeat(2 * half), "w".repeat(2 * half)),
+            (
+                "longer",
+                format!("{}x{}", "a".repeat(half), "b".repeat(half)),
+                format!("{} ... {}", "a".repeat(half), "b".repeat(half)),
+            ),
+            // half of them is no whole number of characters
+            ("of three bytes each", "\u{20ac}".repeat(half), {
+                let part = "\u{20ac}".repeat(half / 3);
+                format!("{part} ... {part}")
+            }),
+        ] {
+            assert_eq!(bounded(given), want, "{name}");
+        }
+    }
+
+    /// An image's USER of eight megabytes was kept, stored and sent to every watch with each of its pods.
+    #[test]
+    fn what_an_image_says_makes_no_status_of_megabytes() {
+        let user = "u".repeat(8 << 20);
+        let why = format!("unable to find user {user}: no matching entries in passwd file");
+        let none = NoImage { image: "big:1".to_owned(), reason: "ErrImagePull", message: why.clone() };
+        for error in [StartError::new("CreateContainerError", why), StartError::from(none)] {
+            let message = &error.message;
+            assert!(message.len() < 5000, "{}: {} bytes", error.reason, message.len());
+            assert!(message.starts_with("unable to find user uuu"), "{message}");
+            assert!(message.ends_with("uuu: no matching entries in passwd file"), "{message}");
+        }
+    }
 }

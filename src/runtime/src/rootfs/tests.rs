@@ -39,6 +39,14 @@ fn what_is_no_text_file_reads_as_empty() {
     assert_eq!(root.read_text(Path::new("/none")), "");
 }
 
+/// A running container's root has its /proc, and a link may lead there: /proc/kmsg, where what is read is gone.
+#[test]
+fn what_the_kernel_tells_is_no_file_of_a_container() {
+    let root = Rootfs::open(Path::new("/proc")).unwrap();
+    assert!(!fs::read_to_string("/proc/version").unwrap().is_empty());
+    assert_eq!(root.read_text(Path::new("/version")), "");
+}
+
 #[test]
 fn a_device_in_a_file_s_place_is_not_opened() {
     let mut master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK).unwrap();

@@ -13,7 +13,7 @@ mod tests;
 
 pub use defaults::ImageDefaults;
 pub use devices::{loop_devices, nodes_in_root};
-pub use mounts::{SharedSource, Volume, guarded, late, mountpoints, shared_sources, target_of};
+pub use mounts::{SharedSource, Volume, files, guarded, late, mountpoints, shared_sources, target_of};
 pub use process::{arguments, environment, last_of_each, with_home, working_dir};
 
 use crate::account::Account;

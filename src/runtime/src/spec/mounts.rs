@@ -3,7 +3,7 @@
 use super::process::INIT;
 use super::{Parts, bug};
 use cri::wire::{LateMount, SHM};
-use cri::{ContainerConfig, CriError, Propagation};
+use cri::{ContainerConfig, CriError, Propagation, SandboxConfig};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{Mount, MountBuilder};
 use std::path::{Component, Path, PathBuf};
@@ -63,7 +63,7 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<Vec<Mount>, CriError> {
     asked.retain(|(target, _)| !is_late(target));
     let taken = |target: &str| asked.iter().any(|(t, _)| t == Path::new(target));
     mounts.retain(|m| !asked.iter().any(|(target, _)| target == m.destination()));
-    for (name, target) in files(parts) {
+    for (name, target) in files(parts.sandbox) {
         if !taken(target) {
             let read_only = parts.container.read_only_rootfs;
             mounts.push(bind(&parts.etc_dir.join(name), Path::new(target), read_only).map_err(bug)?);
@@ -85,7 +85,7 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<Vec<Mount>, CriError> {
 
 /// Where something of the machine's is mounted in the image's own directories, and whether it is a directory.
 pub fn mountpoints(parts: &Parts<'_>, is_dir: impl Fn(&cri::Mount) -> bool) -> Vec<(PathBuf, bool)> {
-    let files = files(parts).into_iter().map(|(_, target)| (PathBuf::from(target), false));
+    let files = files(parts.sandbox).into_iter().map(|(_, target)| (PathBuf::from(target), false));
     let volumes = parts.volumes.iter().map(|volume| (volume.target.clone(), true));
     let asked = parts.container.mounts.iter();
     let asked = asked.filter_map(|mount| Some((target_of(&mount.target).ok()?, is_dir(mount))));
@@ -104,7 +104,7 @@ pub fn guarded(parts: &Parts<'_>, real: impl Fn(&Path) -> PathBuf) -> Vec<PathBu
     let asked = parts.container.mounts.iter();
     let asked = asked.filter_map(|m| Some((target_of(&m.target).ok()?, m.source.is_some())));
     let volumes = parts.volumes.iter().map(|volume| (volume.target.clone(), true));
-    let files = files(parts).into_iter().map(|(_, target)| (PathBuf::from(target), false));
+    let files = files(parts.sandbox).into_iter().map(|(_, target)| (PathBuf::from(target), false));
     let nodes = parts.container.devices.iter().map(|device| (device.container_path.clone(), false));
     let all: Vec<(PathBuf, bool)> =
         asked.chain(volumes).chain(files).chain(nodes).chain([(PathBuf::from(NULL), false)]).collect();
@@ -257,8 +257,7 @@ fn cgroup_mode(parts: &Parts<'_>) -> &'static str {
 }
 
 /// The sandbox's own files, and where a container expects them.
-fn files(parts: &Parts<'_>) -> Vec<(&'static str, &'static str)> {
-    let sandbox = parts.sandbox;
+pub fn files(sandbox: &SandboxConfig) -> Vec<(&'static str, &'static str)> {
     let wanted = [
         (sandbox.hosts.is_some(), "hosts", "/etc/hosts"),
         (sandbox.resolv_conf.is_some(), "resolv.conf", "/etc/resolv.conf"),

@@ -7,6 +7,7 @@ use cri::{ContainerConfig, CriError};
 use oci_spec::runtime::{
     PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process, ProcessBuilder, UserBuilder,
 };
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Where Docker has it, by its name there.
@@ -21,12 +22,14 @@ pub(super) fn build(parts: &Parts<'_>, capabilities: CapabilitySet) -> Result<Pr
         .additional_gids(account.groups.clone())
         .build()
         .map_err(bug)?;
-    let env = environment(container, parts.image, &parts.sandbox.hostname);
+    let env = with_home(environment(container, parts.image, &parts.sandbox.hostname), &account.home);
+    let args = command_line(container, parts.image)?;
+    check_length(&args, &env, container.rlimits.iter().any(|limit| limit.name == "stack"))?;
     let mut process = ProcessBuilder::default()
         .terminal(container.tty)
         .user(user)
-        .args(command_line(container, parts.image)?)
-        .env(with_home(env, &account.home))
+        .args(args)
+        .env(env)
         .cwd(working_dir(container, parts.image))
         .capabilities(capabilities.to_oci().map_err(bug)?)
         .rlimits(rlimits(container, parts.host)?)
@@ -39,6 +42,27 @@ pub(super) fn build(parts: &Parts<'_>, capabilities: CapabilitySet) -> Result<Pr
         container.resources.oom_score_adj.map(|s| s.clamp(parts.host.least_oom_score.max(-1000), 1000));
     process.set_oom_score_adj(score);
     Ok(process)
+}
+
+/// In bytes, its NUL counted. The kernel begins no program with a longer string (MAX_ARG_STRLEN).
+const LONGEST_STRING: usize = 128 << 10;
+/// In bytes, pointers to the strings counted: a quarter of a stack of the usual size, and of whatever size (execve(2)).
+const MOST_TOGETHER: usize = 2 << 20;
+const MOST_WITH_ANY_STACK: usize = 6 << 20;
+
+/// A container that can not begin is kept, with what it was to begin with, until its pod goes: an image may say megabytes of that.
+///
+/// # Errors
+/// No program could begin with it.
+fn check_length(args: &[String], env: &[String], has_own_stack: bool) -> Result<(), CriError> {
+    let all = || args.iter().chain(env);
+    let together: usize = all().map(|text| text.len() + 1 + size_of::<usize>()).sum();
+    let most = if has_own_stack { MOST_WITH_ANY_STACK } else { MOST_TOGETHER };
+    if together <= most && all().all(|text| text.len() < LONGEST_STRING) {
+        return Ok(());
+    }
+    let program: String = args.first().into_iter().flat_map(|name| name.chars().take(64)).collect();
+    Err(CriError::Invalid(format!("exec: {program:?}: argument list too long")))
 }
 
 /// What the kernel runs.
@@ -115,19 +139,17 @@ pub fn with_home(mut env: Vec<String>, home: &str) -> Vec<String> {
     env
 }
 
-/// The last value of each name, at the place of its first. A name that is none, or a zero byte, can not be passed on.
+/// The last value of each name, at the place of its first. A name that is none, or a zero byte, can not be passed on. An image may
+/// name as many as it likes, and this is done again for each exec and each health check: no name is looked for among all others.
 pub fn last_of_each(env: Vec<(String, String)>) -> Vec<String> {
-    let mut kept: Vec<(String, String)> = Vec::with_capacity(env.len());
-    for (name, value) in env {
-        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-            continue;
-        }
-        match kept.iter_mut().find(|(n, _)| *n == name) {
-            Some(known) => known.1 = value,
-            None => kept.push((name, value)),
+    let mut last: HashMap<&str, &str> = HashMap::with_capacity(env.len());
+    for (name, value) in &env {
+        if !(name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')) {
+            last.insert(name, value);
         }
     }
-    kept.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    // what was taken out has been told
+    env.iter().filter_map(|(name, _)| Some(format!("{name}={}", last.remove(name.as_str())?))).collect()
 }
 
 pub fn working_dir(container: &ContainerConfig, image: &ImageDefaults) -> PathBuf {
@@ -138,6 +160,54 @@ pub fn working_dir(container: &ContainerConfig, image: &ImageDefaults) -> PathBu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_value_counts_at_the_place_of_the_first() {
+        for (name, env, want) in [
+            ("each once", &[("A", "1"), ("B", "2")][..], &["A=1", "B=2"][..]),
+            ("none", &[], &[]),
+            ("one twice", &[("A", "1"), ("B", "2"), ("A", "3")], &["A=3", "B=2"]),
+            ("empty in the end", &[("A", "1"), ("A", "")], &["A="]),
+            ("no names", &[("", "1"), ("A=", "1"), ("A\0", "1"), ("B", "2")], &["B=2"]),
+            ("a zero byte is not its last value", &[("A", "1"), ("A", "2\0")], &["A=1"]),
+            ("one that can not be passed on, and again", &[("A", "\0"), ("B", "2"), ("A", "1")], &["A=1", "B=2"]),
+        ] {
+            let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            assert_eq!(last_of_each(env), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_no_program_can_begin_with_is_refused() {
+        let of = |count: usize, length: usize| vec!["x".repeat(length); count];
+        let longest = LONGEST_STRING - 1;
+        for (name, args, env, has_own_stack, want) in [
+            ("a usual one", of(3, 10), of(20, 50), false, true),
+            ("the longest argument", of(1, longest), Vec::new(), false, true),
+            ("a longer one", of(1, longest + 1), Vec::new(), false, false),
+            ("a longer variable", of(1, 10), of(1, longest + 1), false, false),
+            ("as much as there may be", of(1, 10), of(15, longest), false, true),
+            ("more", of(1, 10), of(16, longest), false, false),
+            ("many that are short", of(1, 10), of(300_000, 1), false, false),
+            ("more, for a stack of its own", of(1, 10), of(16, longest), true, true),
+            ("more than for any", of(1, 10), of(48, longest), true, false),
+        ] {
+            let got = check_length(&args, &env, has_own_stack);
+            assert_eq!(got.is_ok(), want, "{name}");
+            let why = got.err().map(|why| why.to_string()).unwrap_or_default();
+            assert!(why.len() < 120 && why.is_empty() == want, "{name}: {why}");
+        }
+    }
+
+    /// Looked for one by one they took fifteen seconds for a start, and four for each health check.
+    #[test]
+    fn an_image_with_very_many_variables_costs_what_they_are_long() {
+        let env = (0..300_000).map(|number| (format!("NAME_{number}"), String::new())).collect();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || tell.send(last_of_each(env).len()));
+        let patience = std::time::Duration::from_secs(60); // one by one: many minutes
+        assert_eq!(told.recv_timeout(patience), Ok(300_000));
+    }
 
     /// With an empty one the image's own modules of the C library were loaded before its program began.
     #[test]

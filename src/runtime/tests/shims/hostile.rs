@@ -151,6 +151,26 @@ pub fn no_volume_of_an_image_lies_over_proc() {
     }
 }
 
+/// The same by a link of the image in the place of a file that every container gets.
+pub fn no_file_of_the_sandbox_s_lies_in_proc() {
+    for (file, to) in [
+        ("etc/hosts", "/proc/self/attr/exec"),
+        ("etc/resolv.conf", "../proc/sys/kernel/core_pattern"),
+        ("etc/hostname", "/proc/1/oom_score_adj"),
+    ] {
+        world::with_links("{}", |_| vec![(file, to.to_owned())], |world| async move {
+            let runtime = world.runtime().await;
+            let config =
+                SandboxConfig { resolv_conf: Some("nameserver 10.0.0.1\n".into()), ..world.sandbox("one") };
+            let sandbox = runtime.run_sandbox(config).await.unwrap();
+            let refused = runtime.create_container(&sandbox.id, shell("c", "true")).await.unwrap_err();
+            let refused = refused.to_string();
+            assert!(refused.contains("it must not be inside /proc"), "{file}: {refused}");
+            runtime.remove_sandbox(&sandbox.id).await.unwrap();
+        });
+    }
+}
+
 /// CVE-2019-5736: the first process is the runtime itself, and another one keeps it open until it may be written.
 pub fn the_runtime_is_not_overwritten() {
     world::with(|world| async move {
