@@ -33,7 +33,8 @@ impl Directory {
         let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let found =
             rustix::fs::openat2(&self.root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), inside);
-        let refused = |why: &dyn std::fmt::Display| ImageError::Refused(format!("the layout's {path}: {why}"));
+        let refused =
+            |why: &dyn std::fmt::Display| ImageError::Refused(format!("the layout's {path}: {why}"));
         let found = found.map_err(|e| refused(&e))?;
         trees::read_regular(found).map_err(|e| refused(&e))?.ok_or_else(|| refused(&"not a regular file"))
     }

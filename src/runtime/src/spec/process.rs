@@ -170,7 +170,11 @@ mod tests {
             ("empty in the end", &[("A", "1"), ("A", "")], &["A="]),
             ("no names", &[("", "1"), ("A=", "1"), ("A\0", "1"), ("B", "2")], &["B=2"]),
             ("a zero byte is not its last value", &[("A", "1"), ("A", "2\0")], &["A=1"]),
-            ("one that can not be passed on, and again", &[("A", "\0"), ("B", "2"), ("A", "1")], &["A=1", "B=2"]),
+            (
+                "one that can not be passed on, and again",
+                &[("A", "\0"), ("B", "2"), ("A", "1")],
+                &["A=1", "B=2"],
+            ),
         ] {
             let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             assert_eq!(last_of_each(env), want, "{name}");

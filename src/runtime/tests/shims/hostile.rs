@@ -158,16 +158,22 @@ pub fn no_file_of_the_sandbox_s_lies_in_proc() {
         ("etc/resolv.conf", "../proc/sys/kernel/core_pattern"),
         ("etc/hostname", "/proc/1/oom_score_adj"),
     ] {
-        world::with_links("{}", |_| vec![(file, to.to_owned())], |world| async move {
-            let runtime = world.runtime().await;
-            let config =
-                SandboxConfig { resolv_conf: Some("nameserver 10.0.0.1\n".into()), ..world.sandbox("one") };
-            let sandbox = runtime.run_sandbox(config).await.unwrap();
-            let refused = runtime.create_container(&sandbox.id, shell("c", "true")).await.unwrap_err();
-            let refused = refused.to_string();
-            assert!(refused.contains("it must not be inside /proc"), "{file}: {refused}");
-            runtime.remove_sandbox(&sandbox.id).await.unwrap();
-        });
+        world::with_links(
+            "{}",
+            |_| vec![(file, to.to_owned())],
+            |world| async move {
+                let runtime = world.runtime().await;
+                let config = SandboxConfig {
+                    resolv_conf: Some("nameserver 10.0.0.1\n".into()),
+                    ..world.sandbox("one")
+                };
+                let sandbox = runtime.run_sandbox(config).await.unwrap();
+                let refused = runtime.create_container(&sandbox.id, shell("c", "true")).await.unwrap_err();
+                let refused = refused.to_string();
+                assert!(refused.contains("it must not be inside /proc"), "{file}: {refused}");
+                runtime.remove_sandbox(&sandbox.id).await.unwrap();
+            },
+        );
     }
 }
 
