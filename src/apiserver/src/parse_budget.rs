@@ -244,8 +244,8 @@ mod tests {
     fn stored(values: usize) -> Object {
         let list = "{},".repeat(values);
         let json = format!(
-            r#"{{"metadata":{{"name":"a","resourceVersion":"{}"}},"list":[{list}{{}}]}}"#,
-            api::REVISION_PLACEHOLDER
+            r#"{{"metadata":{{"name":"a","resourceVersion":{}}},"list":[{list}{{}}]}}"#,
+            serde_json::json!(api::REVISION_PLACEHOLDER)
         );
         api::Unstamped::new(json.into_bytes()).unwrap().stamp(api::ResourceVersion(7))
     }

@@ -130,8 +130,8 @@ mod tests {
     fn map(name: &str, bytes: usize) -> Object {
         let data = "v".repeat(bytes);
         let json = format!(
-            r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","resourceVersion":"{}"}},"data":{{"k":"{data}"}}}}"#,
-            api::REVISION_PLACEHOLDER
+            r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","resourceVersion":{}}},"data":{{"k":"{data}"}}}}"#,
+            serde_json::json!(api::REVISION_PLACEHOLDER)
         );
         api::Unstamped::new(json.into_bytes()).unwrap().stamp(api::ResourceVersion(7))
     }
@@ -169,8 +169,8 @@ mod tests {
         let version = registry.by_gvk(&api::Gvk::parse("v1", "ConfigMap")).unwrap();
         let (views, turns) = (RecentViews::default(), ParseBudget::new(Leftovers::new(|| {})));
         let json = format!(
-            r#"{{"metadata":{{"name":"a","resourceVersion":"{}"}},"data":3}}"#,
-            api::REVISION_PLACEHOLDER
+            r#"{{"metadata":{{"name":"a","resourceVersion":{}}},"data":3}}"#,
+            serde_json::json!(api::REVISION_PLACEHOLDER)
         );
         let odd = api::Unstamped::new(json.into_bytes()).unwrap().stamp(api::ResourceVersion(7));
         let form = Form { view: View::Table, include: Include::Nothing, is_protobuf: false };
