@@ -3,7 +3,7 @@
 use crate::helper::reset_signals;
 use crate::path::look_up;
 use crate::report::Reporter;
-use crate::{guard, keyring, late, pipes};
+use crate::{guard, keyring, late, machine_proc, pipes, sys};
 use cri::wire::LateMount;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
@@ -19,7 +19,7 @@ use std::error::Error;
 use std::ffi::CString;
 use std::fs;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -84,10 +84,11 @@ fn build(creation: Creation, reporter: Reporter) -> Result<i32, String> {
     let is_guarded = guard::close(&creation.bundle, &creation.guarded)?;
     let console =
         matches!(creation.stdio, Stdio::Terminal).then(|| Console::bind(&creation.bundle)).transpose()?;
+    let machine_proc = machine_proc::open()?;
     let mut builder = ContainerBuilder::new(creation.id, SyscallType::default())
         .with_root_path(creation.root)
         .map_err(|e| chain(&e))?
-        .with_executor(Workload { reporter, is_guarded });
+        .with_executor(Workload { reporter, is_guarded, machine_proc });
     match creation.stdio {
         Stdio::Pipes { stdin, stdout, stderr } => {
             // /dev/stdout is opened anew by programs, as the container's user. Who has no input has the machine's own
@@ -111,7 +112,7 @@ fn build(creation: Creation, reporter: Reporter) -> Result<i32, String> {
         let master = console.master()?;
         if let Some((width, height)) = creation.terminal_size {
             // before the first program looks
-            let _ = crate::sys::set_window_size(master.as_fd(), width, height);
+            let _ = sys::set_window_size(master.as_fd(), width, height);
         }
         reporter.terminal(&master);
         // the terminal is the user's, as its pipes would be
@@ -182,10 +183,22 @@ struct Workload {
     reporter: Reporter,
     /// Links in volumes lead nowhere yet.
     is_guarded: bool,
+    /// Not for the container.
+    machine_proc: Option<RawFd>,
 }
 
 impl Executor for Workload {
+    /// In the container, as its user: from here on no name leads to what libcontainer sees of the machine.
     fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
+        if let Some(number) = self.machine_proc {
+            sys::close(number as u32);
+        }
+        if !sys::is_inside_root() {
+            // libcontainer went there while it had the machine's rights; CVE-2024-21626
+            let why = "the working directory is outside of the container".to_owned();
+            self.reporter.failed(&why);
+            return Err(ExecutorValidationError::ArgValidationError(why));
+        }
         let (args, env) = command(spec);
         match look_up(args.first().map_or("", |name| name), env) {
             // it may be behind such a link, and is looked for again before it is run

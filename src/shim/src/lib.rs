@@ -29,6 +29,7 @@ mod interests;
 mod keyring;
 mod late;
 mod logs;
+mod machine_proc;
 mod mounts;
 mod oom;
 mod path;

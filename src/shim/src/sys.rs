@@ -69,6 +69,21 @@ pub(crate) fn close(fd: u32) {
     unsafe { libc::close(fd as RawFd) };
 }
 
+/// Whether the working directory has a name in this process's root. Where the kernel says that it has none, the C library's getcwd(3)
+/// looks for one on the way up, and takes for the root what is the same directory, though it be in mounts of the machine's.
+pub(crate) fn is_inside_root() -> bool {
+    let mut name = [0u8; libc::PATH_MAX as usize];
+    // SAFETY: the kernel writes as many bytes as are said at most, which live through the call.
+    let said = unsafe { libc::syscall(libc::SYS_getcwd, name.as_mut_ptr(), name.len()) };
+    match Errno::result(said) {
+        Ok(_) => name[0] == b'/',
+        // a filter of system calls that does not let it be asked
+        Err(Errno::EPERM | Errno::EACCES | Errno::ENOSYS) => true,
+        // it was taken away, or is deeper than any name
+        Err(_) => false,
+    }
+}
+
 /// A fork whose child is the caller's sibling: a child of the caller's parent. `None` in the child.
 ///
 /// # Safety
@@ -307,6 +322,34 @@ mod tests {
     fn the_c_library_takes_files_for_users_and_groups() {
         assert_eq!(look_up_users_in_files(), Ok(()));
         assert_eq!(nix::unistd::User::from_uid(0.into()).unwrap().unwrap().name, "root");
+    }
+
+    /// The attack: a working directory in other mounts than the container's, below the same directory as its root.
+    #[test]
+    fn a_directory_of_other_mounts_is_outside_of_the_root() {
+        if !nix::unistd::geteuid().is_root() {
+            println!("SKIPPED: only root can mount");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("tree/sub")).unwrap();
+        std::fs::create_dir(at("root")).unwrap();
+        let in_own_mounts = || {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+            let bind = |source: Option<&Path>, target: &Path, flags: MsFlags| {
+                nix::mount::mount(source, target, None::<&str>, flags, None::<&str>).unwrap();
+            };
+            bind(None, Path::new("/"), MsFlags::MS_PRIVATE | MsFlags::MS_REC);
+            bind(Some(&at("tree")), &at("root"), MsFlags::MS_BIND);
+            assert!(is_inside_root());
+            nix::unistd::chdir(&at("tree/sub")).unwrap();
+            nix::unistd::chroot(&at("root")).unwrap();
+            assert!(!is_inside_root());
+            nix::unistd::chdir("/sub").unwrap();
+            assert!(is_inside_root());
+        };
+        std::thread::scope(|scope| scope.spawn(in_own_mounts).join()).unwrap();
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use crate::world::{self, World, run, sh, shell, start};
 use cri::{ContainerConfig, Mount, Runtime, SandboxConfig};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 /// Links that lead to a directory of the machine, one way or the other.
@@ -175,6 +177,47 @@ pub fn no_file_of_the_sandbox_s_lies_in_proc() {
             },
         );
     }
+}
+
+/// The attack: a process of the machine is the same user's as the container's, and the image names a file in its root by what the
+/// container's first process has open. It was run, and could be written then.
+pub fn no_name_leads_into_the_machine_s_proc() {
+    const USER: u32 = 101;
+    world::with(|world| async move {
+        let program = world.dir.join("of-the-machine");
+        std::fs::write(&program, "#!/bin/sh\n").unwrap();
+        for at in [&world.dir, &program] {
+            std::fs::set_permissions(at, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut process = std::process::Command::new("sleep").arg("600").uid(USER).gid(USER).spawn().unwrap();
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("one")).await.unwrap();
+        let root = |number: u32, pid: u32| format!("/proc/self/fd/{number}/{pid}/root");
+        let directories =
+            (3..64).map(|number| format!("{}{}", root(number, process.id()), world.dir.display()));
+        let path = directories.collect::<Vec<_>>().join(":");
+        let config = ContainerConfig {
+            command: vec!["of-the-machine".into()],
+            env: vec![("PATH".into(), path)],
+            run_as_user: Some(USER.into()),
+            run_as_group: Some(USER.into()),
+            ..shell("path", "")
+        };
+        let refused = runtime.create_container(&sandbox.id, config).await.map(drop);
+        // nor to a directory, while the runtime still has the machine's rights
+        let mut outside = Vec::new();
+        for number in 3..24 {
+            let name = format!("c{number}");
+            let config = ContainerConfig { working_dir: Some(root(number, 1)), ..shell(&name, "pwd") };
+            outside.push(runtime.create_container(&sandbox.id, config).await.map(drop));
+        }
+        process.kill().unwrap();
+        process.wait().unwrap();
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("executable file not found in $PATH"), "{refused}");
+        assert!(outside.iter().all(Result::is_err), "{outside:?}");
+        runtime.remove_sandbox(&sandbox.id).await.unwrap();
+    });
 }
 
 /// CVE-2019-5736: the first process is the runtime itself, and another one keeps it open until it may be written.

@@ -36,6 +36,7 @@ const TESTS: &[Test] = &[
     ("links_in_volumes_lead_nowhere", hostile::links_in_volumes),
     ("no_volume_of_an_image_lies_over_proc", hostile::no_volume_of_an_image_lies_over_proc),
     ("no_file_of_the_sandbox_s_lies_in_proc", hostile::no_file_of_the_sandbox_s_lies_in_proc),
+    ("no_name_leads_into_the_machine_s_proc", hostile::no_name_leads_into_the_machine_s_proc),
     ("the_runtime_is_not_overwritten", hostile::the_runtime_is_not_overwritten),
     ("the_first_process_of_a_pod_has_nothing", hostile::the_first_process_of_a_pod_has_nothing),
     ("masks_and_console_hold_in_a_race", hostile::masks_and_console_hold_in_a_race),
