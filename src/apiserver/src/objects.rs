@@ -127,10 +127,9 @@ pub(crate) async fn admit_connection<O: Serialize + DeserializeOwned>(
 }
 
 /// What a request for a named object finds there. Nothing is told of it here.
-pub(crate) fn stored(edge: &ServerState, info: &RequestInfo) -> Option<Object> {
+pub(crate) fn stored(edge: &ServerState, version: &Arc<Version>, info: &RequestInfo) -> Option<Object> {
     info.name.as_ref()?;
-    let version = edge.cluster.registry().by_gvr(&info.gvr)?;
-    edge.cluster.peek(&target_of(&version, info).ok()?)
+    edge.cluster.peek(&target_of(version, info).ok()?)
 }
 
 fn target_of(version: &Arc<Version>, info: &RequestInfo) -> Result<Target, Status> {

@@ -227,8 +227,9 @@ fn beside(edge: &ServerState, request: &Request, info: &RequestInfo) -> Beside {
     let version = edge.cluster.registry().by_gvr(&info.gvr);
     let is_long = COMPILED.contains(&info.gvr.group.as_ref())
         || info.verb(request) == "deletecollection"
-        || version.is_some_and(|version| edge.cluster.evaluates(&version));
-    Beside { is_long, stored: objects::stored(edge, info).as_ref().map_or(0, weight_of) }
+        || version.as_ref().is_some_and(|version| edge.cluster.evaluates(version));
+    let stored = version.and_then(|version| objects::stored(edge, &version, info));
+    Beside { is_long, stored: stored.as_ref().map_or(0, weight_of) }
 }
 
 async fn on_objects(

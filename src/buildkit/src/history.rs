@@ -166,7 +166,7 @@ mod tests {
             }
             history.ended(&reference, &Ok(SolveResponse::default()));
             let known = history.known.lock();
-            let logs: usize = known.iter().map(|known| known.progress.kept()).sum();
+            let logs = logs(&known);
             assert!(logs <= MOST_LOGS && known.last().unwrap().record.r#ref == reference, "{logs}");
         }
         assert!(history.known.lock().len() > 1);

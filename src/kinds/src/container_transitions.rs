@@ -84,7 +84,8 @@ fn should_restart(spec: &PodSpec, container: &Container, exit_code: i32) -> bool
     }
 }
 
-fn restarts(rule: &ContainerRestartRule, exit_code: i32) -> bool {
+/// Whether the rule has a container that ended so started again, whatever its policy says (KEP-5307).
+pub fn restarts(rule: &ContainerRestartRule, exit_code: i32) -> bool {
     let Some(codes) = rule.exit_codes.as_ref().filter(|_| rule.action == "Restart") else { return false };
     let is_listed = codes.values.iter().flatten().any(|code| *code == exit_code);
     match codes.operator.as_str() {

@@ -1,7 +1,8 @@
 //! Whether a container that has ended is started again: its own rules say so first, then its own policy, then the pod's (KEP-5307).
 
 use crate::pod;
-use k8s_openapi::api::core::v1::{Container, ContainerRestartRule, PodSpec};
+use k8s_openapi::api::core::v1::{Container, PodSpec};
+use kinds::container_transitions::restarts;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Policy {
@@ -21,7 +22,7 @@ impl Policy {
 }
 
 pub fn restarts_after(spec: &PodSpec, container: &Container, exit_code: i32) -> bool {
-    if container.restart_policy_rules.iter().flatten().any(|rule| applies(rule, exit_code)) {
+    if container.restart_policy_rules.iter().flatten().any(|rule| restarts(rule, exit_code)) {
         return true;
     }
     match policy_of(spec, container) {
@@ -51,16 +52,6 @@ fn policy_of(spec: &PodSpec, container: &Container) -> Policy {
             Policy::OnFailure
         }
         policy => policy,
-    }
-}
-
-fn applies(rule: &ContainerRestartRule, exit_code: i32) -> bool {
-    let Some(codes) = rule.exit_codes.as_ref().filter(|_| rule.action == "Restart") else { return false };
-    let is_listed = codes.values.iter().flatten().any(|code| *code == exit_code);
-    match codes.operator.as_str() {
-        "In" => is_listed,
-        "NotIn" => !is_listed,
-        _ => false,
     }
 }
 

@@ -109,15 +109,12 @@ pub fn guarded(parts: &Parts<'_>, real: impl Fn(&Path) -> PathBuf) -> Vec<PathBu
     let all: Vec<(PathBuf, bool)> =
         asked.chain(volumes).chain(files).chain(nodes).chain([(PathBuf::from(NULL), false)]).collect();
     // by its own name as well: what the image has below /dev is hidden before anything is mounted there
-    let names = |target: &Path| [target.to_owned(), real(target)];
-    let places: Vec<[PathBuf; 2]> = all.iter().map(|(target, _)| names(target)).collect();
+    let places: Vec<[PathBuf; 2]> = all.iter().map(|(target, _)| [target.clone(), real(target)]).collect();
     let is_inside = |other: &PathBuf, at: &PathBuf| other != at && other.starts_with(at);
-    let has_inside = |target: &Path| {
-        let own = names(target);
-        places.iter().flatten().any(|other| own.iter().any(|at| is_inside(other, at)))
-    };
-    let binds = all.iter().filter(|(target, is_bind)| *is_bind && !is_late(target));
-    binds.filter(|(target, _)| has_inside(target)).map(|(target, _)| target.clone()).collect()
+    let has_inside =
+        |own: &[PathBuf; 2]| places.iter().flatten().any(|other| own.iter().any(|at| is_inside(other, at)));
+    let binds = all.iter().zip(&places).filter(|((target, is_bind), _)| *is_bind && !is_late(target));
+    binds.filter(|(_, own)| has_inside(own)).map(|((target, _), _)| target.clone()).collect()
 }
 
 const DEV: &str = "/dev";
