@@ -161,16 +161,17 @@ fn again(store: &Arc<Inner>, twin: &Digest) -> Result<Unpacked> {
     unpacking.wait()
 }
 
-/// A layer that is being unpacked while it is read.
+/// A layer that is being unpacked while it is read. Given up, it waits until the unpacker has ended and removed what it
+/// wrote: whoever hears that a load failed finds nothing of it.
 pub(crate) struct Unpacking {
     sender: Option<FeedSender>,
-    result: JoinHandle<Result<Unpacked>>,
+    result: Option<JoinHandle<Result<Unpacked>>>,
 }
 
 impl Unpacking {
     pub(crate) fn start(store: &Inner) -> Result<Unpacking> {
         let (sender, result) = unpack::start(store.layers.temporary()?, |_| {});
-        Ok(Unpacking { sender: Some(sender), result })
+        Ok(Unpacking { sender: Some(sender), result: Some(result) })
     }
 
     /// Hands everything on. Where the unpacker stops listening, the rest is read over; [`Unpacking::wait`] says why.
@@ -200,9 +201,22 @@ impl Unpacking {
         Ok(self)
     }
 
-    pub(crate) fn wait(self) -> Result<Unpacked> {
-        let joined = tokio::runtime::Handle::current().block_on(self.result);
-        joined.map_err(|e| ImageError::io("unpack", e))?
+    pub(crate) fn wait(mut self) -> Result<Unpacked> {
+        self.join().unwrap_or_else(|| Err(ImageError::Refused("the layer was given up".into())))
+    }
+
+    /// Blocks until the unpacker has ended; `None` the second time.
+    fn join(&mut self) -> Option<Result<Unpacked>> {
+        drop(self.sender.take());
+        let joined = tokio::runtime::Handle::current().block_on(self.result.take()?);
+        Some(joined.unwrap_or_else(|e| Err(ImageError::io("unpack", e))))
+    }
+}
+
+impl Drop for Unpacking {
+    fn drop(&mut self) {
+        // what it unpacked goes with its directory, and why it failed nobody asks any more
+        drop(self.join());
     }
 }
 

@@ -9,6 +9,13 @@ fn layer(name: &str) -> Vec<u8> {
     Tar::new().file(name, name).bytes()
 }
 
+/// The unpacker is at work on it when the reader finds out.
+fn torn_in_a_layer() -> Vec<u8> {
+    let many = (0..2000).fold(Tar::new(), |tar, number| tar.file(&number.to_string(), "x"));
+    let archive = docker_archive(&["a"], &[many.bytes()]);
+    archive[..archive.len() / 2].to_vec()
+}
+
 fn blob_path(bytes: &[u8]) -> String {
     path_of(&Digest::of(bytes))
 }
@@ -299,6 +306,7 @@ async fn a_broken_or_hostile_archive_is_refused_and_leaves_nothing() {
         ),
         ("links with long names", long_links.bytes(), "archive: more than 64 MiB of names"),
         ("torn", docker_archive(&["a"], &[layer("a")])[..700].to_vec(), "archive"),
+        ("torn in a layer that is being unpacked", torn_in_a_layer(), "archive"),
     ] {
         let t = store();
         let why = t.store.load(Cursor::new(archive)).await.expect_err(case).to_string();
