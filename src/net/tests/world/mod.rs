@@ -64,7 +64,9 @@ pub fn lan() {
         ip -n client address add 192.0.2.9/24 dev eth0
         ip -n client link set lo up
         ip -n client link set eth0 up
-        ip -n client route add default via 192.0.2.2");
+        ip -n client route add default via 192.0.2.2
+        # the carrier comes a moment after both ends are up, and `snapshot` sees it
+        until ip -o link show uplink | grep -q 'state UP'; do :; done");
 }
 
 pub fn config() -> NetConfig {
