@@ -5,7 +5,8 @@ mod common;
 use common::{Answer, Server, Who};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
 
 const GROUP: &str = "/apis/flowcontrol.apiserver.k8s.io/v1";
 
@@ -34,6 +35,19 @@ async fn let_jane_in(server: &Server, level: &str) {
         "rules": [{"subjects": [subject], "resourceRules": [rule]}]});
     create(server, &format!("{GROUP}/flowschemas"), &json!({"metadata": {"name": "jane"}, "spec": spec}))
         .await;
+}
+
+/// Reads an answer so slowly that 15 MB last for more than half a minute: who takes nothing for ten seconds loses his connection, and
+/// the seats. The client hangs up when this is dropped.
+fn hardly_read(mut stream: impl AsyncRead + Unpin + Send + 'static) -> JoinSet<()> {
+    let mut reading = JoinSet::new();
+    reading.spawn(async move {
+        let mut piece = vec![0; 64 * 1024];
+        while stream.read_exact(&mut piece).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
+    reading
 }
 
 fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
@@ -110,12 +124,13 @@ async fn a_level_that_is_full_goes_on_with_what_others_lend() {
     }
     wait_for("upper_limit", 3).await;
     assert_eq!((seats("nominal_limit").await, seats("lower_limit").await), (Some(3), Some(3)));
-    // a list of 15 MB wants more seats than the level has, and its client does not read it
+    // a list of 15 MB wants more seats than the level has, and its client hardly reads it
     let list = async || {
         let mut stream = server.connect(Who::Admin).await;
         let head = "GET /api/v1/configmaps HTTP/1.1\r\nHost: localhost\r\nImpersonate-User: jane\r\n\r\n";
         stream.write_all(head.as_bytes()).await.unwrap();
-        stream
+        stream.flush().await.unwrap();
+        hardly_read(stream)
     };
     let first = list().await;
     wait_for("current_executing", 3).await;
@@ -174,8 +189,8 @@ async fn a_write_whose_client_hangs_up_leaves_the_queue_and_is_not_begun() {
         stream.flush().await.unwrap();
         stream
     };
-    // a list that takes all seats, as its client does not read it
-    let unread = ask("GET /api/v1/configmaps").await;
+    // a list that takes all seats, as its client hardly reads it
+    let unread = hardly_read(ask("GET /api/v1/configmaps").await);
     wait_for("current_executing_seats", 3).await;
     let rejected = told("rejected_requests_total").await;
     let waits = ask("DELETE /api/v1/namespaces/default/configmaps/m0").await;

@@ -140,14 +140,6 @@ fn a_full_disk_is_said_and_what_was_acknowledged_stays() {
     at.shell(&format!("umount {directory} && rmdir {directory}")).ok("take the disk away");
 }
 
-/// A tmpfs at a directory of the state.
-fn small_disk(at: &Appliance, directory: &str, options: &str) -> String {
-    let path = state(at, directory).display().to_string();
-    at.shell(&format!("mkdir -p {path} && mount -t tmpfs -o {options},mode=700 none {path}"))
-        .ok("a small disk");
-    path
-}
-
 /// Waits until that is told of the object.
 fn told(at: &Appliance, of: &str, reason: &str, message: &str) {
     let selector = format!("involvedObject.name={of},reason={reason}");
@@ -166,8 +158,8 @@ fn a_full_disk_of_volumes_is_told_and_the_rest_goes_on() {
     let Some(at) = appliance("full-volumes") else { return };
     at.load_busybox();
     // room for two directories beside its root
-    let volumes = small_disk(&at, "volumes", "size=1m,nr_inodes=3");
-    let pods = small_disk(&at, "kubelet/pods", "size=1m");
+    let volumes = volumes::disk(&at, "volumes", "size=1m,nr_inodes=3");
+    let pods = volumes::disk(&at, "kubelet/pods", "size=1m");
     let claim = |name: &str| {
         let claim = format!(
             "{{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {{name: {name}}}, spec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}}}"

@@ -32,6 +32,8 @@ fn run(at: &Appliance, name: &str, image: &str) {
 fn why_not(at: &Appliance, pod: &str) -> String {
     let reason = "jsonpath={.status.containerStatuses[0].state.waiting.reason}";
     at.until(&["get", "pod", pod, "-o", reason], "ImagePullBackOff");
+    // an event may come a moment after what it tells of
+    at.until_told(&["describe", "pod", pod], "Failed to pull image");
     at.kubectl(&["describe", "pod", pod]).ok("describe")
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::loops::{Disk, has_loop_devices};
-use common::volumes::{pod, starts};
+use common::volumes::{disk, pod, starts};
 use common::{Appliance, appliance};
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, mkdirat};
@@ -129,6 +129,8 @@ fn deepen(top: &Path, levels: usize, user: u32) {
 fn directories_without_an_end_do_not_end_the_program() {
     let Some(at) = ready("deep") else { return };
     let daemon = at.pid();
+    // on memory: a journal takes most of a minute for each of them, and on a slow disk longer than kubectl waits
+    let disks = ["kubelet/pods", "volumes"].map(|directory| disk(&at, directory, "size=100m,nr_inodes=100k"));
     at.kubectl_with(&["apply"], &pod("deep", "emptyDir: {}")).ok("pod");
     starts(&at, "deep");
     let uid = at.kubectl(&["get", "pod", "deep", "-o", "jsonpath={.metadata.uid}"]).ok("uid");
@@ -147,6 +149,8 @@ fn directories_without_an_end_do_not_end_the_program() {
     at.until(&["get", "pvc,pv", "-o", "name"], "");
     assert!(!Path::new(&claimed).exists());
     assert_eq!(at.pid(), daemon, "it is the same program");
+    at.monopod(&["stop"]).ok("stop");
+    at.shell(&format!("umount {}", disks.join(" "))).ok("take the disks away");
 }
 
 #[test]

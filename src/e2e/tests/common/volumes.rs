@@ -1,4 +1,4 @@
-//! Pods of tests about volumes.
+//! Pods of tests about volumes, and the disks that those lie on.
 
 use super::Appliance;
 
@@ -30,4 +30,11 @@ spec:
 
 pub fn starts(at: &Appliance, pod: &str) {
     at.kubectl(&["wait", "--for=condition=ready", &format!("pod/{pod}"), "--timeout=60s"]).ok(pod);
+}
+
+/// A tmpfs with these options at a directory of the state; its path. It is the test's to unmount.
+pub fn disk(at: &Appliance, directory: &str, options: &str) -> String {
+    let path = at.places()[0].join(directory).display().to_string();
+    at.shell(&format!("mkdir -p {path} && mount -t tmpfs -o {options},mode=700 none {path}")).ok("a disk");
+    path
 }

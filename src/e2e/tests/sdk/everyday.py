@@ -180,7 +180,8 @@ def a_wait_ends_with_a_run_that_is_followed_by_another(client):
 
 @check
 def logs_at_once_and_as_they_come(client):
-    with container(client, ["sh", "-c", "echo one; echo two >&2; sleep 0.5; echo three; sleep 1000"]) as box:
+    # of two streams it is not known which one came first, unless a while lies between
+    with container(client, ["sh", "-c", "echo one; echo two >&2; sleep 2; echo three; sleep 1000"]) as box:
         follow = box.logs(stream=True, follow=True, stderr=False)
         assert [next(follow), next(follow)] == [b"one\n", b"three\n"]
         follow.close()
@@ -208,7 +209,8 @@ def exec_in_all_its_ways(client):
         api.exec_start(detached, detach=True)
         until(lambda: api.exec_inspect(detached)["ExitCode"] == 0, "the end of a detached exec")
         # the window's size is told before the process of the exec can be there
-        sized = api.exec_create(box.id, ["sh", "-c", "sleep 1; stty size"], tty=True)["Id"]
+        told = "for i in $(seq 600); do [ \"$(stty size)\" = '33 77' ] && break; sleep 0.1; done; stty size"
+        sized = api.exec_create(box.id, ["sh", "-c", told], tty=True)["Id"]
         terminal = api.exec_start(sized, tty=True, stream=True)
         api.exec_resize(sized, height=33, width=77)
         assert b"".join(terminal) == b"33 77\r\n"

@@ -13,7 +13,12 @@ use std::time::Duration;
 pub const NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 pub const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
 const INSIDE: &str = "MONOPOD_NET_TEST_INSIDE";
-const PATIENCE: Duration = Duration::from_millis(700); // for packets that must vanish
+/// For packets that must vanish. It is the kernel that answers a SYN, in whoever's time.
+const PATIENCE: Duration = Duration::from_millis(700);
+/// For a server of the test's own that has accepted, and has to get a processor: nothing waits for it to pass.
+const ANSWER: Duration = Duration::from_secs(30);
+/// For an answer by UDP, which has to get a processor as well, and may have to be missing.
+const DATAGRAM: Duration = Duration::from_secs(2);
 
 /// Runs `test` in namespaces of its own: the test's binary starts itself again below `unshare`.
 pub fn alone<F: Future<Output = ()>>(name: &str, test: impl FnOnce() -> F) {
@@ -59,7 +64,9 @@ pub fn lan() {
         ip -n client address add 192.0.2.9/24 dev eth0
         ip -n client link set lo up
         ip -n client link set eth0 up
-        ip -n client route add default via 192.0.2.2");
+        ip -n client route add default via 192.0.2.2
+        # the carrier comes a moment after both ends are up, and `snapshot` sees it
+        until ip -o link show uplink | grep -q 'state UP'; do :; done");
 }
 
 pub fn config() -> NetConfig {
@@ -122,7 +129,7 @@ pub fn tcp(from: Option<&str>, to: impl Into<SocketAddrV4>) -> Result<String, Er
     within(from, move || {
         let mut stream =
             TcpStream::connect_timeout(&SocketAddr::V4(to), PATIENCE).map_err(|error| error.kind())?;
-        stream.set_read_timeout(Some(PATIENCE)).map_err(|error| error.kind())?;
+        stream.set_read_timeout(Some(ANSWER)).map_err(|error| error.kind())?;
         let mut said = String::new();
         stream.read_to_string(&mut said).map_err(|error| error.kind())?;
         Ok(said)
@@ -139,7 +146,7 @@ pub fn udp_socket(from: Option<&str>) -> UdpSocket {
 pub fn udp(socket: &UdpSocket, to: impl Into<SocketAddrV4>) -> Result<String, ErrorKind> {
     let ask = || {
         socket.connect(to.into())?;
-        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(DATAGRAM))?;
         socket.send(b"who")?;
         let mut buffer = [0; 64];
         let length = socket.recv(&mut buffer)?;

@@ -327,7 +327,7 @@ def test_timeout(cluster, ns, timeout, policy, taken):
     over = threading.Event()
 
     def review(_request):
-        over.wait(1.5)
+        over.wait(2.5)
         return {"allowed": True}
 
     more = {"timeoutSeconds": timeout} if timeout else {}

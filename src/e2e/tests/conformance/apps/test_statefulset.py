@@ -5,8 +5,9 @@ from support import conforms, name, scale_operations, status_operations, templat
 
 GROUP = "apps/v1"
 LABELS = {"app": "db"}
-# ready while the file is there
-PROBE = {"readinessProbe": {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1, "failureThreshold": 1}}
+# ready while the file is there, however long it takes to look
+READY = {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 10}
+PROBE = {"readinessProbe": READY}
 SLEEP = "touch /tmp/ready; sleep 100000"
 
 

@@ -45,7 +45,9 @@ def over_tcp(cluster, called):
     query = struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!2H", 1, 1)
     with socket.create_connection((at, 53), timeout=30) as asking:
         asking.sendall(struct.pack("!H", len(query)) + query)
-        said = asking.recv(1000)[2:]
+        # the length may come by itself
+        with asking.makefile("rb") as answer:
+            said = answer.read(*struct.unpack("!H", answer.read(2)))
     assert struct.unpack("!2H", said[2:4] + said[6:8])[1] >= 1 and said[3] & 15 == 0, said
     return socket.inet_ntoa(said[len(query):][12:16])
 

@@ -65,14 +65,14 @@ def test_cancelled(ns, node):
 
 @conforms("[sig-node] NoExecuteTaintManager Multiple Pods [Serial] evicts pods with minTolerationSeconds [Disruptive]")
 def test_seconds(ns, node):
-    pod(ns, node, "one", 1)
+    pod(ns, node, "five", 5)
     pod(ns, node, "hundred", 100)
     pod(ns, node, "witness")
     taint(ns.cluster, node, TAINT)
     until(lambda: evicted(ns, "witness"), "the taint is seen")
-    assert not evicted(ns, "one")
-    until(lambda: evicted(ns, "one"), "its second is over")
+    assert not evicted(ns, "five")
+    until(lambda: evicted(ns, "five"), "its seconds are over")
     assert not evicted(ns, "hundred")
-    condition = next(it for it in ns.get("pods/one")["status"]["conditions"] if it["type"] == "DisruptionTarget")
+    condition = next(it for it in ns.get("pods/five")["status"]["conditions"] if it["type"] == "DisruptionTarget")
     assert (condition["status"], condition["reason"]) == ("True", "DeletionByTaintManager")
     empty(ns)
