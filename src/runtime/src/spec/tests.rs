@@ -377,7 +377,7 @@ fn environments_hold_each_name_once() {
 #[test]
 fn binds_with_something_inside_are_guarded() {
     let links = [("/link", "/v"), ("/null", "/dev")];
-    let through = |at: &Path, link, to: &str| Some(Path::new(to).join(at.strip_prefix(link).ok()?));
+    let through = |at: &Path, link: &str, to: &str| Some(Path::new(to).join(at.strip_prefix(link).ok()?));
     let real = |at: &Path| links.iter().find_map(|(link, to)| through(at, link, to)).unwrap_or(at.to_owned());
     let all = ["/sys/fs/cgroup/memory", "/dev/shm", "/etc/resolv.conf", "/etc/hostname", "/null", "/v"];
     for (name, targets, want) in [
@@ -387,7 +387,7 @@ fn binds_with_something_inside_are_guarded() {
         ("over a file of the sandbox's, which comes before", &["/etc"], &[]),
         ("one that nobody asked for", &["/dev/shm/x", "/v"], &["/dev/shm"]),
         ("over that one", &["/dev/shm", "/v"], &[]),
-        ("one that nodes are made in, and every other", &["/null", "/v"], &all),
+        ("one that nodes are made in, and every other", &["/null", "/v"], &all[..]),
         ("those that come late", &["/dev", "/dev/x"], &[]),
     ] {
         let source = || Some("/s".into());
