@@ -2,7 +2,7 @@
 //!
 //! libcontainer could, but it re-reads and rewrites the whole spec for it, forgets its seccomp filter and limits, and
 //! takes ten times as long. Joining a container is a few system calls: its cgroups, one setns(2) for all of its
-//! namespaces, a fork into its PID namespace, and then the descent to its user.
+//! namespaces, the descent to its user, and then a fork into its PID namespace.
 
 use crate::cgroup;
 use crate::create::become_program;
@@ -62,21 +62,22 @@ pub(crate) fn pipes(request: &ExecRequest) -> nix::Result<([Option<OwnedFd>; 3],
 }
 
 pub(crate) fn exec(execution: Execution, reporter: Reporter) {
-    if let Err(why) = join(&execution).and_then(|filter| {
+    let begun = join(&execution).and_then(|filter| {
+        let Execution { request, stdio, .. } = execution;
+        let settled = settle(&request, stdio, filter, reporter)?;
         // SAFETY: a fork of the single-threaded shim has a single thread.
         match unsafe { sys::fork_sibling() }.map_err(said("fork"))? {
-            Some(pid) => {
-                reporter.made(pid.as_raw());
-                Ok(())
-            }
+            Some(pid) => reporter.made(pid.as_raw()),
             None => {
-                let why = run(execution, filter, reporter);
+                let why = run(&request, settled);
                 reporter.failed(&why);
                 // SAFETY: ends the process at once: nothing of the shim's may run in the container.
                 unsafe { libc::_exit(1) }
             }
         }
-    }) {
+        Ok(())
+    });
+    if let Err(why) = begun {
         reporter.failed(&why);
     }
 }
@@ -162,43 +163,59 @@ fn unified_cgroup(pid: Pid) -> std::io::Result<PathBuf> {
     Ok(PathBuf::from(format!("/sys/fs/cgroup{path}")))
 }
 
+/// What is left to do for the process itself.
+struct Settled {
+    terminal: Option<OwnedFd>,
+    filter: Option<LinuxSeccomp>,
+}
+
+/// Before the process is in the container's PID namespace: there, one with CAP_SYS_PTRACE may take it over, with all that it has. So it
+/// comes there with no right that is not the container's, and this process, which has all of the machine's, stays outside.
+fn settle(
+    request: &ExecRequest,
+    stdio: [Option<OwnedFd>; 3],
+    mut filter: Option<LinuxSeccomp>,
+    reporter: Reporter,
+) -> Result<Settled, String> {
+    umask(Mode::from_bits_truncate(0o022));
+    let terminal = match request.tty {
+        true => Some(open_terminal(request, reporter)?),
+        false => {
+            connect(stdio, request.uid)?;
+            None
+        }
+    };
+    enter_working_dir(request)?;
+    if !request.no_new_privileges {
+        // it takes a right that the user may not have. What follows, libcontainer does under it as well, but for the fork
+        apply(filter.take())?;
+    }
+    become_user(request.uid, request.gid, &request.groups, request.capabilities)
+        .map_err(said(format_args!("become user {}:{}", request.uid, request.gid)))?;
+    Ok(Settled { terminal, filter })
+}
+
+fn apply(filter: Option<LinuxSeccomp>) -> Result<(), String> {
+    filter.map_or(Ok(()), |filter| initialize_seccomp(&filter).map(drop).map_err(said("seccomp")))
+}
+
 /// In the container: returns only to say why there is no program.
-fn run(execution: Execution, filter: Option<LinuxSeccomp>, reporter: Reporter) -> String {
-    let Execution { request, stdio, .. } = execution;
-    match prepare(&request, stdio, filter.as_ref(), reporter) {
+fn run(request: &ExecRequest, settled: Settled) -> String {
+    match prepare(request, settled) {
         Ok(()) => become_program(&request.args, &request.env),
         Err(why) => why,
     }
 }
 
-fn prepare(
-    request: &ExecRequest,
-    stdio: [Option<OwnedFd>; 3],
-    filter: Option<&LinuxSeccomp>,
-    reporter: Reporter,
-) -> Result<(), String> {
+fn prepare(request: &ExecRequest, settled: Settled) -> Result<(), String> {
     setsid().map_err(said("setsid"))?;
-    umask(Mode::from_bits_truncate(0o022));
-    if request.tty {
-        open_terminal(request, reporter)?;
-    } else {
-        connect(stdio, request.uid)?;
+    if let Some(terminal) = settled.terminal {
+        terminal::take(&terminal).map_err(said("terminal"))?;
     }
-    enter_working_dir(request)?;
-    let filter = filter.map(|filter| move || initialize_seccomp(filter).map_err(said("seccomp")));
-    let privileged = filter.is_some() && !request.no_new_privileges;
-    if let (true, Some(filter)) = (privileged, &filter) {
-        filter()?;
-    }
-    become_user(request.uid, request.gid, &request.groups, request.capabilities)
-        .map_err(said(format_args!("become user {}:{}", request.uid, request.gid)))?;
     if request.no_new_privileges {
         prctl::set_no_new_privs().map_err(said("no_new_privs"))?;
     }
-    match &filter {
-        Some(filter) if !privileged => filter().map(drop),
-        _ => Ok(()),
-    }
+    apply(settled.filter)
 }
 
 fn enter_working_dir(request: &ExecRequest) -> Result<(), String> {
@@ -212,15 +229,14 @@ fn enter_working_dir(request: &ExecRequest) -> Result<(), String> {
 }
 
 /// Makes the terminal in the container, so that it has a name there, and sends its master to the shim.
-fn open_terminal(request: &ExecRequest, reporter: Reporter) -> Result<(), String> {
+fn open_terminal(request: &ExecRequest, reporter: Reporter) -> Result<OwnedFd, String> {
     let (master, terminal) = terminal::open().map_err(said("terminal"))?;
     reporter.terminal(&master);
-    terminal::take(&terminal).map_err(said("terminal"))?;
     if let Some((width, height)) = request.terminal_size {
         let _ = sys::set_window_size(terminal.as_fd(), width, height);
     }
     let _ = fchown(&terminal, Some(request.uid.into()), None);
-    Ok(())
+    Ok(terminal)
 }
 
 /// The container's own, whatever its processes have put in its place: this one still has rights that they do not have, and some

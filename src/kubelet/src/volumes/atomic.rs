@@ -118,10 +118,12 @@ fn link_names(dir: &Path, payload: &Payload) -> io::Result<bool> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if !name.starts_with("..") && !missing.remove(&*name) {
-            fs::remove_file(entry.path())?;
-            has_removed = true;
+        // a directory is where another volume is mounted
+        if name.starts_with("..") || missing.remove(&*name) || entry.file_type()?.is_dir() {
+            continue;
         }
+        fs::remove_file(entry.path())?;
+        has_removed = true;
     }
     for name in &missing {
         match symlink(Path::new(DATA).join(name), dir.join(name)) {

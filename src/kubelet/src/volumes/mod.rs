@@ -7,6 +7,7 @@ pub mod devices;
 pub mod empty_dir;
 pub mod host_path;
 pub mod mounts;
+mod nested;
 pub mod nfs;
 mod ownership;
 pub mod payload;
@@ -218,6 +219,8 @@ pub fn set_up(
             Prepared::Files { plugin, payload } => {
                 let path = volume_dir(pod_dir, plugin, &name);
                 atomic::write(&path, &payload, group)
+                    .map(drop)
+                    .and_then(|()| nested::make(&path, pod, &name))
                     .map_err(|e| failed(format!("write {}: {e}", path.display())))?;
                 MountedVolume::Path { path, read_only: true }
             }

@@ -5,7 +5,7 @@ use super::{Parts, bug};
 use cri::wire::{LateMount, SHM};
 use cri::{ContainerConfig, CriError, Propagation, SandboxConfig};
 use oci_spec::OciSpecError;
-use oci_spec::runtime::{Mount, MountBuilder};
+use oci_spec::runtime::{Mount, MountBuilder, Spec};
 use std::path::{Component, Path, PathBuf};
 
 /// What runc lets be mounted inside /proc: files that only tell something (CVE-2019-16884).
@@ -96,25 +96,30 @@ pub fn mountpoints(parts: &Parts<'_>, is_dir: impl Fn(&cri::Mount) -> bool) -> V
 
 /// A node that every container has.
 const NULL: &str = "/dev/null";
+const BIND: &str = "bind";
 
-/// Where something is bound that has another mount inside of it, or a node of a device: others may write to it meanwhile, and the shim
-/// lets no link of theirs lead to where that is made. `real`: where a path leads by the links of the image.
-pub fn guarded(parts: &Parts<'_>, real: impl Fn(&Path) -> PathBuf) -> Vec<PathBuf> {
-    let is_late = on_bound_dev(parts);
-    let asked = parts.container.mounts.iter();
-    let asked = asked.filter_map(|m| Some((target_of(&m.target).ok()?, m.source.is_some())));
-    let volumes = parts.volumes.iter().map(|volume| (volume.target.clone(), true));
-    let files = files(parts.sandbox).into_iter().map(|(_, target)| (PathBuf::from(target), false));
-    let nodes = parts.container.devices.iter().map(|device| (device.container_path.clone(), false));
-    let all: Vec<(PathBuf, bool)> =
-        asked.chain(volumes).chain(files).chain(nodes).chain([(PathBuf::from(NULL), false)]).collect();
+/// What is bound and has a mount inside of it that comes later, or a node of a device: others may write to it meanwhile, and the shim
+/// lets no link of theirs lead to where that is made. Taken from the finished spec, so that no bind is forgotten that nobody asked
+/// for (the pod's shared memory). `real`: where a path leads by the links of the image.
+pub fn guarded(spec: &Spec, real: impl Fn(&Path) -> PathBuf) -> Vec<PathBuf> {
     // by its own name as well: what the image has below /dev is hidden before anything is mounted there
-    let places: Vec<[PathBuf; 2]> = all.iter().map(|(target, _)| [target.clone(), real(target)]).collect();
-    let is_inside = |other: &PathBuf, at: &PathBuf| other != at && other.starts_with(at);
-    let has_inside =
-        |own: &[PathBuf; 2]| places.iter().flatten().any(|other| own.iter().any(|at| is_inside(other, at)));
-    let binds = all.iter().zip(&places).filter(|((target, is_bind), _)| *is_bind && !is_late(target));
-    binds.filter(|(_, own)| has_inside(own)).map(|((target, _), _)| target.clone()).collect()
+    let places = |at: &Path| [at.to_owned(), real(at)];
+    let mounts = spec.mounts().as_deref().unwrap_or_default();
+    let targets: Vec<[PathBuf; 2]> = mounts.iter().map(|mount| places(mount.destination())).collect();
+    let devices = spec.linux().as_ref().and_then(|linux| linux.devices().as_deref()).unwrap_or_default();
+    let nodes = devices.iter().map(|device| device.path().as_path()).chain([Path::new(NULL)]);
+    let nodes: Vec<[PathBuf; 2]> = nodes.map(places).collect();
+    let is_inside = |other: &[PathBuf; 2], own: &[PathBuf; 2]| {
+        other.iter().any(|other| own.iter().any(|at| other != at && other.starts_with(at)))
+    };
+    let is_bind = |at: usize| mounts[at].typ().as_deref() == Some(BIND);
+    let binds: Vec<usize> = (0..mounts.len()).filter(|at| is_bind(*at)).collect();
+    // libcontainer reads the links on the way to a node itself, which no mount forbids, and then makes it where they lead: that may be in
+    // any other bind
+    let has_node = binds.iter().any(|at| nodes.iter().any(|node| is_inside(node, &targets[*at])));
+    let has_mount = |at: usize| targets[at + 1..].iter().any(|other| is_inside(other, &targets[at]));
+    let guarded = binds.into_iter().filter(|at| has_node || has_mount(*at));
+    guarded.map(|at| mounts[at].destination().clone()).collect()
 }
 
 const DEV: &str = "/dev";
@@ -239,7 +244,7 @@ fn own_cgroups(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {
     for hierarchy in parts.hierarchies {
         let options = ["bind", "nosuid", "noexec", "nodev", mode].map(str::to_owned);
         let own = MountBuilder::default()
-            .typ("bind")
+            .typ(BIND)
             .source(hierarchy.join(parts.cgroup))
             .destination(hierarchy)
             .options(options.to_vec());
@@ -270,7 +275,7 @@ fn one(parts: &Parts<'_>, target: &Path, wanted: &cri::Mount) -> Result<Mount, O
     if wanted.options.is_empty() {
         return bind(source, target, wanted.read_only);
     }
-    let mount = MountBuilder::default().typ("bind").source(source).destination(target);
+    let mount = MountBuilder::default().typ(BIND).source(source).destination(target);
     mount.options(wanted.options.clone()).build()
 }
 
@@ -283,7 +288,7 @@ fn source_of<'a>(parts: &'a Parts<'_>, wanted: &'a cri::Mount) -> Option<&'a Pat
 fn bind(source: &Path, target: &Path, read_only: bool) -> Result<Mount, OciSpecError> {
     let options = ["rbind", if read_only { "ro" } else { "rw" }];
     MountBuilder::default()
-        .typ("bind")
+        .typ(BIND)
         .source(source)
         .destination(target)
         .options(options.map(str::to_owned).to_vec())

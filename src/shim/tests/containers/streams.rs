@@ -25,6 +25,7 @@ pub const TESTS: &[Test] = &[
     ("another_user_can_reopen_its_output", another_user_can_reopen_its_output),
     ("the_machine_s_null_device_stays_root_s", the_machine_s_null_device_stays_root_s),
     ("an_exec_opens_nothing_in_place_of_the_null_device", an_exec_opens_nothing_in_place_of_the_null_device),
+    ("an_exec_has_none_of_the_machine_s_rights", an_exec_has_none_of_the_machine_s_rights),
 ];
 
 fn command(exec: u64, args: &[&str]) -> ExecRequest {
@@ -343,4 +344,29 @@ fn an_exec_opens_nothing_in_place_of_the_null_device() {
         let why = pod.exec(&container, command(exec, &["true"])).map(drop).unwrap_err();
         assert!(why.starts_with("open /dev/null: "), "{in_its_place}: {why}");
     }
+}
+
+/// The attack: with CAP_SYS_PTRACE the container's process takes over one that begins in its PID namespace, and makes use of what that
+/// one still may.
+fn an_exec_has_none_of_the_machine_s_rights() {
+    const OWN: &str = "00000000000004e1";
+    const NONE: &str = "0000000000000000";
+    let watch = format!(
+        "echo watching; while :; do for status in /proc/[0-9]*/status; do while read -r name value; do \
+         case $name$value in CapEff:{OWN}|CapEff:{NONE}) ;; CapEff:*) echo $value;; esac; \
+         done < $status; done; done 2>/dev/null"
+    );
+    let mut pod = Pod::start();
+    let container = pod.run(&["sh", "-c", &watch]);
+    while container.log_lines().is_empty() {
+        std::thread::yield_now();
+    }
+    // each of them was seen some four times
+    for exec in 0..30 {
+        let mut request = command(exec, &["true"]);
+        request.tty = exec % 2 == 0;
+        pod.exec(&container, request).map(drop).expect("exec");
+        pod.exec_exit(exec);
+    }
+    assert_eq!(container.log_lines(), ["stdout F watching"]);
 }
