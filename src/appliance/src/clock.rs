@@ -33,7 +33,8 @@ async fn each_jump(mut tell: impl FnMut()) -> io::Result<()> {
     let timer = AsyncFd::with_interest(OwnedFd::from(timer), Interest::READABLE)?;
     loop {
         let mut ready = timer.readable().await?;
-        let read = |timer: &AsyncFd<OwnedFd>| Ok(nix::unistd::read(timer.get_ref(), &mut [0; 8])?);
+        let read =
+            |timer: &AsyncFd<OwnedFd>| nix::unistd::read(timer.get_ref(), &mut [0; 8]).map_err(io::Error::from);
         match ready.try_io(read) {
             Ok(Err(error)) if error.raw_os_error() == Some(Errno::ECANCELED as i32) => tell(),
             Ok(Err(error)) => return Err(error),

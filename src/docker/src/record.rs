@@ -277,7 +277,9 @@ impl Container {
         let record = watch::Sender::new(record);
         Container {
             record,
-            disk: Arc::new(RecordFile::new(dir.join("container.json"), |r| !matches!(r.state, State::Removed(_)))),
+            disk: Arc::new(RecordFile::new(dir.join("container.json"), |record: &Record| {
+                !matches!(record.state, State::Removed(_))
+            })),
             dir,
             gate: Default::default(),
             attachers: Default::default(),
