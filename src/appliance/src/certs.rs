@@ -1,7 +1,8 @@
 //! The profile's authorities, and the certificates that they sign. Authorities and the administrator's are kept, for kubeconfigs
-//! hold them; what an authority signs anew at each start is kept nowhere.
+//! hold them, until they are about to end; what an authority signs anew at each start is kept nowhere.
 
 use crate::{Paths, Settings};
+use jiff::civil::Date;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, SanType,
@@ -59,12 +60,18 @@ pub enum CertificateError {
     TokenKey(String),
 }
 
+const ADMIN: &str = "monopod-admin";
 const CA_YEARS: i32 = 10;
 const LEAF_YEARS: i32 = 9; // shorter than the authority's, so that none outlives it
+/// What is kept is made anew by a start in its last year: a daemon may run for long, and kubeconfigs that were copied are good meanwhile.
+const YEARS_BEFORE_THE_END: i16 = 1;
+/// All are valid from this day, which was before any were made: a clock that was ahead and is set right refuses none of them. It is
+/// also the least that a clock is believed to show: one that begins in 1970 would make what has long ended when it is set.
+const FIRST_DAY: Date = jiff::civil::date(2025, 1, 1);
 
 impl Certificates {
-    /// What is there, else new. The authority and the token key are made once; the server's certificate is made
-    /// anew at every start, because the machine's addresses may have changed.
+    /// What is there and does not end soon, else new. The authority's key and the token key are made once; the server's certificate is
+    /// made anew at every start, because the machine's addresses may have changed.
     ///
     /// # Errors
     /// Files that can not be read or written, or are no certificates.
@@ -75,16 +82,17 @@ impl Certificates {
     ) -> Result<Self, CertificateError> {
         let directory = paths.certificates();
         std::fs::create_dir_all(&directory).map_err(|e| file(&directory, e))?;
+        let today = today();
         let (ca_pem, ca_key) =
-            load_or_make_authority(&directory, "ca", &format!("{}-ca", paths.profile.as_str()))?;
+            load_or_make_authority(&directory, "ca", &format!("{}-ca", paths.profile.as_str()), today)?;
         let issuer = Issuer::from_ca_cert_pem(&ca_pem, &ca_key)?;
         let server_key = KeyPair::generate()?;
-        let server = server(settings, addresses)?.signed_by(&server_key, &issuer)?;
-        let admin = load_or_make_admin(&directory, &issuer)?;
+        let server = server(settings, addresses, today)?.signed_by(&server_key, &issuer)?;
+        let admin = load_or_make_admin(&directory, &issuer, today)?;
         let (front_proxy_ca_pem, front_proxy_ca_key) =
-            load_or_make_authority(&directory, "front-proxy-ca", "front-proxy-ca")?;
+            load_or_make_authority(&directory, "front-proxy-ca", "front-proxy-ca", today)?;
         let front_proxy_issuer = Issuer::from_ca_cert_pem(&front_proxy_ca_pem, &front_proxy_ca_key)?;
-        let front_proxy = front_proxy(&front_proxy_issuer)?;
+        let front_proxy = front_proxy(&front_proxy_issuer, today)?;
         let token_key = load_or_make_key(&directory.join("sa.key"))?.serialize_der();
         Ok(Certificates {
             server_chain_pem: server.pem(),
@@ -98,18 +106,20 @@ impl Certificates {
     }
 }
 
-/// Certificate and key of an authority, from `FILE.crt` and `FILE.key`.
+/// Certificate and key of an authority, from `FILE.crt` and `FILE.key`. One that ends gets a new certificate for the same name and key,
+/// by which all that it has signed is as good as before.
 fn load_or_make_authority(
     directory: &Path,
     file: &str,
     common: &str,
+    today: Date,
 ) -> Result<(String, KeyPair), CertificateError> {
     let key = load_or_make_key(&directory.join(format!("{file}.key")))?;
     let path = directory.join(format!("{file}.crt"));
     let pem = match read(&path)? {
-        Some(pem) => pem,
-        None => {
-            let pem = authority(common)?.self_signed(&key)?.pem();
+        Some(pem) if !is_to_be_renewed(&pem, common, today) => pem,
+        _ => {
+            let pem = authority(common, today)?.self_signed(&key)?.pem();
             write(&path, &pem)?;
             pem
         }
@@ -117,25 +127,38 @@ fn load_or_make_authority(
     Ok((pem, key))
 }
 
+/// Whether it is not valid, or not for long, and is one that was made here, for this name: what somebody has put in its place is theirs
+/// to renew, and what can not be read is told by whoever uses it.
+fn is_to_be_renewed(pem: &str, common: &str, today: Date) -> bool {
+    let Ok((_, block)) = x509_parser::pem::parse_x509_pem(pem.as_bytes()) else { return false };
+    let Ok(certificate) = block.parse_x509() else { return false };
+    let second = |date: Date| date.to_zoned(jiff::tz::TimeZone::UTC).map(|at| at.timestamp().as_second());
+    let soon = today.saturating_add(jiff::Span::new().years(YEARS_BEFORE_THE_END));
+    let (Ok(now), Ok(soon)) = (second(today), second(soon)) else { return false };
+    let validity = certificate.validity();
+    let is_ours = certificate.subject().iter_common_name().any(|name| name.as_str() == Ok(common));
+    is_ours && (now < validity.not_before.timestamp() || validity.not_after.timestamp() <= soon)
+}
+
 /// Anew at every start, and kept nowhere.
-fn front_proxy(issuer: &Issuer<'_, &KeyPair>) -> Result<FrontProxyCredentials, CertificateError> {
+fn front_proxy(issuer: &Issuer<'_, &KeyPair>, today: Date) -> Result<FrontProxyCredentials, CertificateError> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(Vec::new())?;
     params.distinguished_name = name("front-proxy-client", None);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    lasts(&mut params, LEAF_YEARS);
+    lasts(&mut params, LEAF_YEARS, today);
     let certificate_pem = params.signed_by(&key, issuer)?.pem();
     Ok(FrontProxyCredentials { certificate_pem, key_pem: key.serialize_pem() })
 }
 
-fn authority(common: &str) -> Result<CertificateParams, rcgen::Error> {
+fn authority(common: &str, today: Date) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.distinguished_name = name(common, None);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages =
         vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
-    lasts(&mut params, CA_YEARS);
+    lasts(&mut params, CA_YEARS, today);
     Ok(params)
 }
 
@@ -152,7 +175,7 @@ pub fn is_server_name(text: &str) -> bool {
         || (text.len() <= 253 && text.strip_prefix("*.").unwrap_or(text).split('.').all(is_label))
 }
 
-fn server(settings: &Settings, addresses: &[IpAddr]) -> Result<CertificateParams, rcgen::Error> {
+fn server(settings: &Settings, addresses: &[IpAddr], today: Date) -> Result<CertificateParams, rcgen::Error> {
     let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
     let mut names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
     names.push(format!("kubernetes.default.svc.{}", crate::settings::CLUSTER_DOMAIN));
@@ -167,24 +190,27 @@ fn server(settings: &Settings, addresses: &[IpAddr]) -> Result<CertificateParams
     params.distinguished_name = name("kube-apiserver", None);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    lasts(&mut params, LEAF_YEARS);
+    lasts(&mut params, LEAF_YEARS, today);
     Ok(params)
 }
 
 fn load_or_make_admin(
     directory: &Path,
     issuer: &Issuer<'_, &KeyPair>,
+    today: Date,
 ) -> Result<AdminCredentials, CertificateError> {
     let (certificate_path, key_path) = (directory.join("admin.crt"), directory.join("admin.key"));
     let key = load_or_make_key(&key_path)?;
-    if let Some(certificate_pem) = read(&certificate_path)? {
+    if let Some(certificate_pem) = read(&certificate_path)?
+        && !is_to_be_renewed(&certificate_pem, ADMIN, today)
+    {
         return Ok(AdminCredentials { certificate_pem, key_pem: key.serialize_pem() });
     }
     let mut params = CertificateParams::new(Vec::new())?;
-    params.distinguished_name = name("monopod-admin", Some("system:masters"));
+    params.distinguished_name = name(ADMIN, Some("system:masters"));
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    lasts(&mut params, LEAF_YEARS);
+    lasts(&mut params, LEAF_YEARS, today);
     let certificate_pem = params.signed_by(&key, issuer)?.pem();
     write(&certificate_path, &certificate_pem)?;
     Ok(AdminCredentials { certificate_pem, key_pem: key.serialize_pem() })
@@ -199,13 +225,15 @@ fn name(common: &str, organization: Option<&str>) -> DistinguishedName {
     name
 }
 
-/// From yesterday, so that a clock that was set back does not refuse it.
-fn lasts(params: &mut CertificateParams, years: i32) {
-    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    let from = today.yesterday().unwrap_or(today);
-    params.not_before = rcgen::date_time_ymd(from.year().into(), from.month() as u8, from.day() as u8);
+fn today() -> Date {
+    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().max(FIRST_DAY)
+}
+
+fn lasts(params: &mut CertificateParams, years: i32, today: Date) {
+    let first = FIRST_DAY;
+    params.not_before = rcgen::date_time_ymd(first.year().into(), first.month() as u8, first.day() as u8);
     params.not_after =
-        rcgen::date_time_ymd(i32::from(from.year()) + years, from.month() as u8, 28.min(from.day()) as u8);
+        rcgen::date_time_ymd(i32::from(today.year()) + years, today.month() as u8, 28.min(today.day()) as u8);
 }
 
 fn load_or_make_key(path: &Path) -> Result<KeyPair, CertificateError> {
@@ -268,10 +296,56 @@ mod tests {
     fn the_servers_certificate_holds_the_names_that_were_asked_for() {
         let mut settings = Settings::beside("test", &[]);
         settings.api_names = ["cluster.example.com", "*.lan", "192.0.2.7"].map(String::from).into();
-        let names = server(&settings, &[]).unwrap().subject_alt_names;
+        let names = server(&settings, &[], FIRST_DAY).unwrap().subject_alt_names;
         let dns = |name: &str| SanType::DnsName(name.try_into().unwrap());
         for want in [dns("cluster.example.com"), dns("*.lan"), SanType::IpAddress([192, 0, 2, 7].into())] {
             assert!(names.contains(&want), "{want:?} is not in {names:?}");
+        }
+    }
+
+    #[test]
+    fn an_authority_is_renewed_with_its_key_before_it_ends() {
+        let date = jiff::civil::date;
+        let dir = tempfile::tempdir().unwrap();
+        let on = |today| {
+            let (pem, key) = load_or_make_authority(dir.path(), "ca", "a-ca", today).unwrap();
+            (pem, key.serialize_pem())
+        };
+        // by a clock that is ahead
+        let (first, key) = on(date(2030, 6, 15));
+        for (name, today, is_as_before) in [
+            ("the same day", date(2030, 6, 15), true),
+            ("a clock that is set right", date(2026, 1, 1), true),
+            ("a clock that begins too early", FIRST_DAY, true),
+            ("with more than a year to go", date(2039, 6, 14), true),
+            ("in its last year", date(2039, 6, 16), false),
+            ("renewed already", date(2040, 1, 1), false),
+            ("long after all ends", date(2060, 1, 1), false),
+        ] {
+            let (pem, same_key) = on(today);
+            assert_eq!((pem == first, same_key == key), (is_as_before, true), "{name}");
+            assert!(!is_to_be_renewed(&pem, "a-ca", today), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_valid_yet_or_not_ours_is_told_apart() {
+        let (key, today) = (KeyPair::generate().unwrap(), jiff::civil::date(2026, 5, 5));
+        let from_to = |from: i32, to: i32| {
+            let mut params = authority("a-ca", today).unwrap();
+            params.not_before = rcgen::date_time_ymd(from, 1, 1);
+            params.not_after = rcgen::date_time_ymd(to, 1, 1);
+            params.self_signed(&key).unwrap().pem()
+        };
+        for (name, pem, common, want) in [
+            ("good", from_to(2025, 2030), "a-ca", false),
+            ("over", from_to(2015, 2025), "a-ca", true),
+            ("over soon", from_to(2025, 2027), "a-ca", true),
+            ("not begun, as older versions made it by a clock that was ahead", from_to(2028, 2038), "a-ca", true),
+            ("another's, and over", from_to(2015, 2025), "b-ca", false),
+            ("none", "no certificate".to_owned(), "a-ca", false),
+        ] {
+            assert_eq!(is_to_be_renewed(&pem, common, today), want, "{name}");
         }
     }
 

@@ -166,6 +166,7 @@ async fn serve(
     let (ready, is_ready) = watch::channel(false);
     let config = controllers_config(paths, settings, &certificates, &services);
     let mut running = controllers::start(&cluster, &config, &components);
+    running.spawn(crate::clock::follow(cluster.clone(), components.clone()));
     running.spawn(scheduler::run(cluster.clone(), files.profiles, components.clone()));
     let kubelet_listener = listen_for_kubelet(node_ip, step).await;
     let kubelet_at = (node_ip, kubelet_listener.is_some().then_some(KUBELET_PORT));

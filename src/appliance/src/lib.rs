@@ -11,6 +11,7 @@ mod api_server_flags;
 mod certs;
 mod check;
 mod claim;
+mod clock;
 mod control;
 mod control_server;
 mod daemon;

@@ -8,9 +8,11 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
+/// A daemon writes its pid right after it has the lock; a machine that is busy may let it wait in between.
+const TO_WRITE: Duration = Duration::from_millis(200);
 
 /// Held as long as the daemon lives; the kernel lets go of it however the daemon ends.
 pub(crate) struct Lock {
@@ -32,9 +34,19 @@ pub(crate) fn take_turn(paths: &Paths) -> std::io::Result<Flock<File>> {
     Flock::lock(File::open(profiles)?, FlockArg::LockExclusive).map_err(|(_, error)| error.into())
 }
 
-/// Of a lock that is held: whether a daemon holds it, and not who removes the profile.
+/// Of a lock that is held: whether a daemon holds it, and not who removes the profile. One that has only just taken it has yet to write
+/// that down.
 pub(crate) fn has_daemon(paths: &Paths) -> bool {
-    std::fs::read_to_string(paths.lock()).is_ok_and(|text| !text.trim().is_empty())
+    let began = Instant::now();
+    loop {
+        if std::fs::read_to_string(paths.lock()).is_ok_and(|text| !text.trim().is_empty()) {
+            return true;
+        }
+        if began.elapsed() > TO_WRITE {
+            return false;
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
 }
 
 impl Lock {
@@ -123,6 +135,23 @@ mod tests {
         assert!(lock.is_some() && is_held(&paths));
         assert!(Lock::take(&paths).unwrap().is_none(), "a second daemon");
         assert!(has_daemon(&paths));
+    }
+
+    #[test]
+    fn who_has_just_taken_the_lock_is_a_daemon_as_soon_as_it_says_so() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path(), &ProfileName::default());
+        std::fs::create_dir_all(&paths.run).unwrap();
+        let mut lock = Lock::acquire(&paths).unwrap().unwrap();
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| has_daemon(&paths));
+            std::thread::sleep(LOOK_AGAIN * 20);
+            writeln!(lock.held, "1").unwrap();
+            assert!(asked.join().unwrap());
+        });
+        drop(lock);
+        let _removes = Lock::take_to_remove(&paths).unwrap().unwrap();
+        assert!(!has_daemon(&paths));
     }
 
     #[test]

@@ -49,9 +49,9 @@ pub fn presence(paths: &Paths) -> Presence {
 pub fn end(paths: &Paths) -> Result<()> {
     match presence(paths) {
         Presence::Stopped => Ok(()),
-        Presence::Running(_) => {
+        Presence::Running(status) => {
             ask(paths, &ControlRequest::Stop, |_| {})?;
-            wait_for_lock(paths)
+            wait_for_end_of(paths, Some(status.pid))
         }
         Presence::Broken(why) => kill(paths, &why),
         Presence::Forbidden(why) => Err(failures::NOT_ROOT.because(why)),
@@ -63,7 +63,7 @@ fn kill(paths: &Paths, why: &str) -> Result<()> {
     let text = std::fs::read_to_string(paths.lock()).map_err(|_| failures::NO_ANSWER.because(why))?;
     if text.trim().is_empty() {
         // no daemon has it, but who removes the profile: it is his until he has done so
-        return wait_for_lock(paths);
+        return wait_for_end_of(paths, None);
     }
     let pid = text.trim().parse().map_err(|_| failures::NO_ANSWER.because(why))?;
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
@@ -79,16 +79,19 @@ fn kill(paths: &Paths, why: &str) -> Result<()> {
     Err(failures::NO_ANSWER.because(format!("process {pid} does not end: {why}")))
 }
 
-/// Returns when the daemon has let go of its lock: then it has ended.
-fn wait_for_lock(paths: &Paths) -> Result<()> {
-    use nix::fcntl::{Flock, FlockArg};
-    match std::fs::File::open(paths.lock()) {
-        Ok(file) => {
-            Flock::lock(file, FlockArg::LockShared).map_err(|(_, e)| failures::NO_ANSWER.because(e))?;
-            Ok(())
+/// Returns when this daemon, or who removes the profile (`None`), has let go of the lock, or a daemon has it that somebody has started
+/// meanwhile: that one is not to be waited for, it may live for a year.
+fn wait_for_end_of(paths: &Paths, pid: Option<u32>) -> Result<()> {
+    loop {
+        let holder = match std::fs::read_to_string(paths.lock()) {
+            Ok(text) => text.trim().parse::<u32>().ok(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(failures::NO_ANSWER.because(format!("{}: {e}", paths.lock().display()))),
+        };
+        if !is_locked(paths) || (holder.is_some() && holder != pid) {
+            return Ok(());
         }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(failures::NO_ANSWER.because(format!("{}: {e}", paths.lock().display()))),
+        std::thread::sleep(LOOK_AGAIN);
     }
 }
 
@@ -289,6 +292,31 @@ mod tests {
         std::fs::write(paths.lock(), "nobody's pid").unwrap();
         let error = kill(&paths, "no answer").unwrap_err();
         assert!(failures::is(&error, failures::NO_ANSWER), "{error}");
+    }
+
+    /// `stop` waited for the daemon that another's `start` had begun meanwhile: for ever.
+    #[test]
+    fn a_daemon_that_was_started_meanwhile_is_not_waited_for() {
+        use nix::fcntl::{Flock, FlockArg};
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths { run: dir.path().to_owned(), ..Paths::of(&"again".parse().unwrap()) };
+        let file = std::fs::File::create(paths.lock()).unwrap();
+        let held = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).unwrap();
+        std::fs::write(paths.lock(), "7\n").unwrap();
+        let (ended, hears) = std::sync::mpsc::channel();
+        let other = paths.clone();
+        let waits = std::thread::spawn(move || {
+            let waited = wait_for_end_of(&other, Some(7)).map_err(|error| error.to_string());
+            ended.send(waited).unwrap();
+        });
+        assert!(hears.recv_timeout(LOOK_AGAIN * 5).is_err(), "it lives");
+        std::fs::write(paths.lock(), "8\n").unwrap();
+        assert_eq!(hears.recv_timeout(Duration::from_secs(30)), Ok(Ok(())), "another has the lock");
+        waits.join().unwrap();
+        drop(held);
+        wait_for_end_of(&paths, Some(8)).unwrap();
+        std::fs::remove_file(paths.lock()).unwrap();
+        wait_for_end_of(&paths, Some(8)).unwrap();
     }
 
     #[test]

@@ -89,6 +89,18 @@ impl<T: Key> Controller<T> {
         self
     }
 
+    /// Keys that come later wait for times of day: when the clock is set, or the machine has slept, all of them are looked at anew.
+    pub fn heeds_clock(self) -> Self {
+        let mut clock_set = self.cluster.clock_set();
+        self.listens(move |queue| {
+            Box::pin(async move {
+                while clock_set.changed().await.is_ok() {
+                    queue.add_delayed();
+                }
+            })
+        })
+    }
+
     /// Hands each key to `reconcile`, until `stop`. A key whose work fails, or breaks, comes again with back-off.
     pub async fn run<R, F, E>(
         self,

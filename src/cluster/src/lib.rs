@@ -134,6 +134,7 @@ pub(crate) struct Inner {
     /// Those and the custom ones, as they are now.
     registry: ArcSwap<Registry>,
     kinds_changed: tokio::sync::watch::Sender<()>,
+    clock_set: tokio::sync::watch::Sender<()>,
     pub(crate) config: ClusterConfig,
     pub(crate) rbac: authorize::Rbac,
     /// What the kubelet of this process may do.
@@ -189,6 +190,7 @@ impl Cluster {
             registry: ArcSwap::from_pointee(registry.clone()),
             builtin: registry,
             kinds_changed: tokio::sync::watch::Sender::new(()),
+            clock_set: tokio::sync::watch::Sender::new(()),
             config,
             tokens,
             token_uses: token_uses::TokenUses::default(),
@@ -220,6 +222,17 @@ impl Cluster {
     /// Wakes who follows all kinds.
     pub fn kinds_changed(&self) -> tokio::sync::watch::Receiver<()> {
         self.0.kinds_changed.subscribe()
+    }
+
+    /// The time of day has jumped: the clock was set, or the machine has slept. Timers do not see it, for they count what a process has
+    /// lived through.
+    pub fn clock_was_set(&self) {
+        self.0.clock_set.send_replace(());
+    }
+
+    /// Wakes who waits for a time of day: see [`Cluster::clock_was_set`].
+    pub fn clock_set(&self) -> tokio::sync::watch::Receiver<()> {
+        self.0.clock_set.subscribe()
     }
 
     /// Whether expressions may be evaluated about a write of this kind: those of policies, or of a definition. However short what is written

@@ -79,6 +79,18 @@ impl<T: Clone + Eq + Hash + Ord + Send + 'static> WorkQueue<T> {
         self.0.wake.notify_one();
     }
 
+    /// What is to come later comes now.
+    pub(crate) fn add_delayed(&self) {
+        self.locked(|state| {
+            while let Some((_, key)) = state.later.pop_first() {
+                state.enqueue(key);
+            }
+        });
+        // there may be work for everybody; and for who does not wait yet
+        self.0.wake.notify_waiters();
+        self.0.wake.notify_one();
+    }
+
     /// After a delay that doubles with each failure, until [`WorkQueue::forget`].
     pub fn add_rate_limited(&self, key: T) {
         let failures = self.locked(|state| {

@@ -1,7 +1,7 @@
 //! New tokens of service accounts, bound to what they are for: whoever has the token loses it with the pod, the secret or the
 //! node that it was made for. Upstream's `TokenREST`.
 
-use crate::admission::{Operation, admit_token};
+use crate::admission::{Operation, TOKEN_LIFE_SECONDS, admit_token};
 use crate::token_params::{BoundKind, BoundObject, TokenRequestParams};
 use crate::tokens::{Claims, KubernetesClaims, NamedObject};
 use crate::{Attributes, Client, Cluster, Target, WriteOptions};
@@ -14,6 +14,9 @@ use store::Resource;
 const LIFE_SECONDS: i64 = 3600; // upstream's default, where nobody asks for another
 const SHORTEST_SECONDS: i64 = 600; // upstream refuses less
 const LONGEST_SECONDS: i64 = 1 << 32; // and more
+/// What every pod is given is good for a year, and says an hour (upstream's `--service-account-extend-token-expiration`): a program that
+/// reads its file once goes on, and the kubelet renews the file as ever. It ends with its pod in any case.
+const EXTENDED_SECONDS: i64 = 365 * 24 * 3600;
 
 pub struct IssuedToken {
     pub token: String,
@@ -69,6 +72,7 @@ impl Client {
             pod: None,
             secret: None,
             node: None,
+            warnafter: None,
         };
         if let Some(bound) = &params.bound {
             cluster.bind_token(&mut kubernetes, bound)?;
@@ -76,17 +80,26 @@ impl Client {
         let now = jiff::Timestamp::now().as_second();
         let own = || vec![cluster.tokens().issuer().to_owned()];
         let audiences = if params.audiences.is_empty() { own() } else { params.audiences };
+        let told = now + seconds;
+        let is_of_volume = kubernetes.pod.is_some() && seconds == TOKEN_LIFE_SECONDS;
+        let exp = match is_of_volume && audiences.iter().all(|audience| audience == cluster.tokens().issuer()) {
+            true => {
+                kubernetes.warnafter = Some(told);
+                now + EXTENDED_SECONDS
+            }
+            false => told,
+        };
         let claims = Claims {
             iss: cluster.tokens().issuer().to_owned(),
             sub: format!("system:serviceaccount:{namespace}:{name}"),
             aud: audiences.clone(),
-            exp: now + seconds,
+            exp,
             iat: now,
             nbf: now,
             jti: uuid::Uuid::new_v4().to_string(),
             kubernetes,
         };
-        let expires_at = jiff::Timestamp::from_second(claims.exp).map_err(Status::internal)?;
+        let expires_at = jiff::Timestamp::from_second(told).map_err(Status::internal)?;
         Ok(IssuedToken { token: cluster.tokens().sign(&claims)?, expires_at, audiences, seconds })
     }
 }

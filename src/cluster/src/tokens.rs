@@ -50,6 +50,9 @@ pub struct KubernetesClaims {
     /// That it is bound to, or that its pod is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<NamedObject>,
+    /// When whoever has it should have taken the next one, where it is good for longer than it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warnafter: Option<i64>,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -94,3 +94,27 @@ async fn one_whose_ears_panic_ends_with_its_panic() {
         tokio::spawn(controller.run(CancellationToken::new(), (), |(), _| async { Ok::<(), Status>(()) }));
     assert!(running.await.unwrap_err().is_panic(), "whoever started it hears of it");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_time_of_day_is_looked_at_when_the_clock_was_set() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let (heard, mut hears) = mpsc::unbounded_channel();
+    let stop = CancellationToken::new();
+    let controller = Controller::<String>::new("test", &cluster).heeds_clock();
+    let queue = controller.queue();
+    let running = tokio::spawn(controller.run(stop.clone(), heard, |heard, key| async move {
+        heard.send(key).unwrap();
+        Ok::<(), Status>(())
+    }));
+    let began = tokio::time::Instant::now();
+    for name in ["a", "b"] {
+        queue.add_after(name.to_owned(), std::time::Duration::from_secs(3600));
+    }
+    cluster.clock_was_set();
+    let mut looked_at = [hears.recv().await.unwrap(), hears.recv().await.unwrap()];
+    looked_at.sort();
+    assert_eq!(looked_at, ["a", "b"]);
+    assert!(began.elapsed() < std::time::Duration::from_secs(60), "they waited for their timers");
+    stop.cancel();
+    running.await.unwrap();
+}

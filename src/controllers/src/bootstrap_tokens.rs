@@ -21,7 +21,7 @@ pub(crate) fn role() -> ComponentRole {
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let secrets: Api<Secret> = cluster.acting_as(Actor::controller(NAME)).api();
-    let controller = Controller::new(NAME, &cluster).watches::<Secret>(|queue, change| {
+    let controller = Controller::new(NAME, &cluster).heeds_clock().watches::<Secret>(|queue, change| {
         if end_of(change.object()).is_some() {
             queue.add(key_of(&change.object().metadata));
         }

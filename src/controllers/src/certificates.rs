@@ -71,7 +71,7 @@ pub(crate) fn role() -> ComponentRole {
 
 pub(crate) async fn run(cluster: Cluster, authority: Arc<dyn Authority>, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let controller = Controller::new(NAME, &cluster).reconciles::<CertificateSigningRequest>();
+    let controller = Controller::new(NAME, &cluster).heeds_clock().reconciles::<CertificateSigningRequest>();
     let reconciler = (client, controller.queue(), authority);
     controller
         .run(stop, reconciler, |(client, queue, authority), key| async move {

@@ -60,6 +60,7 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
     let known = cluster.informer::<Job>();
     let controller = Controller::new(NAME, &cluster)
+        .heeds_clock()
         // its pods are let go of, or a status that somebody else wrote is looked at
         .watches::<Job>(|queue, change| queue.add(Item::Job(key_of(&change.object().metadata))))
         .watches::<Pod>(move |queue, change| {

@@ -21,7 +21,7 @@ pub(crate) fn role() -> ComponentRole {
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let requests: Api<PodCertificateRequest> = cluster.acting_as(Actor::controller(NAME)).api();
-    let controller = Controller::new(NAME, &cluster).reconciles::<PodCertificateRequest>();
+    let controller = Controller::new(NAME, &cluster).heeds_clock().reconciles::<PodCertificateRequest>();
     let reconciler = (requests, controller.queue());
     controller
         .run(

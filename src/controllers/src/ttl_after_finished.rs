@@ -20,7 +20,7 @@ pub(crate) fn role() -> ComponentRole {
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let jobs: Api<Job> = cluster.acting_as(Actor::controller(NAME)).api();
-    let controller = Controller::new(NAME, &cluster).watches::<Job>(|queue, change| {
+    let controller = Controller::new(NAME, &cluster).heeds_clock().watches::<Job>(|queue, change| {
         if left(change.object(), jiff::Timestamp::now()).is_some() {
             queue.add(key_of(&change.object().metadata));
         }

@@ -108,11 +108,9 @@ impl Engine {
     pub(crate) fn rename(&self, container: &Container, name: &str) -> Result<()> {
         let all = self.containers.lock();
         is_free(&all, name)?;
-        container.change(|r| {
-            r.name = name.to_owned();
-            true
-        });
-        Ok(())
+        container
+            .change_on_disk(|r| name.clone_into(&mut r.name))
+            .map_err(|e| ApiError::failed("write the container's record", e))
     }
 
     pub(crate) fn forget(&self, id: &str) {

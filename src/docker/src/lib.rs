@@ -59,6 +59,7 @@ mod plan;
 mod progress;
 mod publish;
 mod record;
+mod record_file;
 mod recover;
 mod removable;
 mod request;

@@ -163,34 +163,40 @@ impl Networks {
 
     /// Gives every bridge that has no addresses yet some of its own.
     pub(crate) fn allocate_missing(&self, space: &AddressSpace) -> Result<()> {
-        let mut all = self.all.lock();
         let lacking = |n: &Network| n.driver == BRIDGE && n.subnet.is_none();
-        while let Some(at) = all.iter().position(lacking) {
-            all[at].subnet = Some(self.choose(&all, space)?);
+        if !self.all.lock().iter().any(lacking) {
+            // nothing is written that is on the disk already: a full one keeps no network from the kernel
+            return Ok(());
         }
-        self.save(&all)
+        self.change(|all| {
+            while let Some(at) = all.iter().position(lacking) {
+                all[at].subnet = Some(self.choose(all, space)?);
+            }
+            Ok(())
+        })
     }
 
     /// With the addresses that it wants, or some that nobody has.
     pub(crate) fn add(&self, mut network: Network, space: &AddressSpace) -> Result<Network> {
-        let mut all = self.all.lock();
-        if all.iter().any(|n| n.name == network.name) {
-            let name = network.name;
-            return Err(ApiError::conflict(format_args!("network with name {name} already exists")));
-        }
-        match &network.subnet {
-            Some(wanted) => {
-                let mut others = ranges(&all).chain(space.own.iter().copied());
-                if others.any(|other| ipam::overlap(wanted.range, other)) {
-                    return Err(ApiError::forbidden(
-                        "invalid pool request: Pool overlaps with other one on this address space",
-                    ));
-                }
+        self.change(|all| {
+            if all.iter().any(|n| n.name == network.name) {
+                let name = &network.name;
+                return Err(ApiError::conflict(format_args!("network with name {name} already exists")));
             }
-            None => network.subnet = Some(self.choose(&all, space)?),
-        }
-        all.push(network.clone());
-        self.save(&all)?;
+            match &network.subnet {
+                Some(wanted) => {
+                    let mut others = ranges(all).chain(space.own.iter().copied());
+                    if others.any(|other| ipam::overlap(wanted.range, other)) {
+                        return Err(ApiError::forbidden(
+                            "invalid pool request: Pool overlaps with other one on this address space",
+                        ));
+                    }
+                }
+                None => network.subnet = Some(self.choose(all, space)?),
+            }
+            all.push(network.clone());
+            Ok(())
+        })?;
         Ok(network)
     }
 
@@ -202,10 +208,12 @@ impl Networks {
     }
 
     pub(crate) fn remove(&self, id: &str) -> Result<()> {
-        let mut all = self.all.lock();
-        all.retain(|n| n.id != id);
+        self.change(|all| {
+            all.retain(|n| n.id != id);
+            Ok(())
+        })?;
         self.leases.lock().remove(id);
-        self.save(&all)
+        Ok(())
     }
 
     /// An address for a container: the one that it wants, or the first that is free.
@@ -254,8 +262,15 @@ impl Networks {
         }
     }
 
-    fn save(&self, all: &[Network]) -> Result<()> {
-        files::write(&self.file, &all).map_err(|e| ApiError::failed("write the networks' record", e))
+    /// On the disk first: where that is full, nothing has changed, and what was refused can be asked for again.
+    fn change(&self, change: impl FnOnce(&mut Vec<Network>) -> Result<()>) -> Result<()> {
+        let mut all = self.all.lock();
+        let mut changed = all.clone();
+        change(&mut changed)?;
+        files::write(&self.file, &changed)
+            .map_err(|e| ApiError::failed("write the networks' record", e))?;
+        *all = changed;
+        Ok(())
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is remembered of a container over everything: its record, and the live object around it.
 
 use crate::endpoint_settings::{Endpoints, in_order};
-use crate::files;
 use crate::model::{Config, EndpointConfig, HostConfig, PortMap};
+use crate::record_file::RecordFile;
 use cri::{ContainerId, ExecSession, SandboxId};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
@@ -249,8 +249,7 @@ pub(crate) struct Container {
     pub(crate) holds: Mutex<Vec<image::Lease>>,
     /// Those in the middle of a restart: `--rm` is not for an end that they made.
     restarts: watch::Sender<usize>,
-    /// It is being removed: nothing of it is written any more.
-    gone: AtomicBool,
+    disk: Arc<RecordFile<Record>>,
     /// Clients that its output is on the way to.
     listeners: watch::Sender<usize>,
 }
@@ -278,12 +277,14 @@ impl Container {
         let record = watch::Sender::new(record);
         Container {
             record,
+            disk: Arc::new(RecordFile::new(dir.join("container.json"), |record: &Record| {
+                !matches!(record.state, State::Removed(_))
+            })),
             dir,
             gate: Default::default(),
             attachers: Default::default(),
             holds: Mutex::new(hold.into_iter().collect()),
             restarts: watch::Sender::new(0),
-            gone: AtomicBool::new(false),
             listeners: watch::Sender::new(0),
         }
     }
@@ -322,7 +323,7 @@ impl Container {
     }
 
     pub(crate) fn stop_saving(&self) {
-        self.gone.store(true, Ordering::SeqCst);
+        self.disk.stop();
     }
 
     pub(crate) fn record(&self) -> Record {
@@ -338,22 +339,37 @@ impl Container {
         self.record.subscribe()
     }
 
-    /// Changes the record, here and on disk. `change` tells whether there was anything to change.
+    /// Changes the record, here and on disk. `change` tells whether there was anything to change. What a disk that is full does not take
+    /// is so all the same, and written as soon as there is room.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Record) -> bool) -> bool {
         let changed = self.record.send_if_modified(change);
         if changed && let Err(error) = self.save() {
-            tracing::error!(id = self.see(|r| r.id.clone()), %error, "a container's record was not written");
+            tracing::error!(id = self.see(|r| r.id.clone()), %error, "a container's record was not written, will try again");
+            self.disk.write_later(&self.record);
         }
         changed
     }
 
+    /// For what a user asks for and nothing has happened of yet: it is on the disk first, or it is not done.
+    ///
+    /// # Errors
+    /// The record can not be written.
+    pub(crate) fn change_on_disk(&self, change: impl FnOnce(&mut Record)) -> std::io::Result<()> {
+        let mut written = Ok(());
+        self.record.send_if_modified(|record| {
+            let mut changed = record.clone();
+            change(&mut changed);
+            written = self.disk.write(&changed);
+            if written.is_ok() {
+                *record = changed;
+            }
+            written.is_ok()
+        });
+        written
+    }
+
     pub(crate) fn save(&self) -> std::io::Result<()> {
-        let record = self.record.borrow();
-        match record.state {
-            State::Removed(_) => Ok(()),
-            _ if self.gone.load(Ordering::SeqCst) => Ok(()),
-            _ => files::write(&self.dir.join("container.json"), &*record),
-        }
+        self.disk.write(&self.record.borrow())
     }
 
     pub(crate) fn dir(&self) -> &Path {

@@ -6,7 +6,7 @@ use crate::record::{Container, Ended, LABEL, Record, State};
 use crate::{health, root, supervise};
 use cri::{ContainerState, SandboxStatus};
 use nix::mount::{MntFlags, umount2};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Returns when all that runs is known; what is due to start is started beside.
 pub(crate) async fn take_up(engine: &Arc<Engine>) {
     let reader = engine.clone();
-    let _ = tokio::task::spawn_blocking(move || read_all(&reader)).await;
+    let unread = tokio::task::spawn_blocking(move || read_all(&reader)).await.unwrap_or_default();
     engine.take_up_volumes();
     if let Err(error) = engine.restore_networks().await {
         tracing::error!(%error, "networks are not as they should be");
@@ -44,7 +44,9 @@ pub(crate) async fn take_up(engine: &Arc<Engine>) {
             start_if_due(engine, &container, &record);
         }
     }
-    for stranger in sandboxes.into_values().flatten() {
+    // what runs of a container whose record another version can read, or the next start, runs on
+    let strangers = sandboxes.into_iter().filter(|(container, _)| !unread.contains(container));
+    for stranger in strangers.flat_map(|(_, sandboxes)| sandboxes) {
         engine.take_away(&stranger.id).await;
     }
     engine.refresh_hosts();
@@ -100,10 +102,11 @@ fn end_removal(engine: &Engine, gone: &Path) {
     }
 }
 
-fn read_all(engine: &Arc<Engine>) {
+/// Gives the ids of those whose records can not be read.
+fn read_all(engine: &Arc<Engine>) -> HashSet<String> {
     sweep_builds(&engine.config.state_dir.join("builds"));
     let dir = engine.config.state_dir.join("containers");
-    let mut removed = Vec::new();
+    let (mut removed, mut unread) = (Vec::new(), HashSet::new());
     for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.extension().is_some() {
@@ -123,13 +126,19 @@ fn read_all(engine: &Arc<Engine>) {
                     tracing::error!(%error, "a container was not taken up");
                 }
             }
-            Err(error) => {
-                tracing::error!(dir = %path.display(), %error, "a container without a record is removed");
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                tracing::error!(dir = %path.display(), "a container without a record, whose creation was cut off, is removed");
                 let _ = trees::remove(&path);
+            }
+            // a newer version's, or a disk that fails: what the container has written is not thrown away for that
+            Err(error) => {
+                tracing::error!(dir = %path.display(), %error, "a container's record can not be read: it is left as it is, and not shown");
+                unread.insert(entry.file_name().to_string_lossy().into_owned());
             }
         }
     }
     removed.iter().for_each(|gone| end_removal(engine, gone));
+    unread
 }
 
 /// Docker's own, by container.

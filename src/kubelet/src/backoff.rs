@@ -24,7 +24,9 @@ impl Backoffs {
     pub fn waits(&self, key: &str, failed_at: Timestamp, now: Timestamp) -> Option<(Timestamp, Duration)> {
         let entry = self.0.get(key).filter(|e| since(failed_at, e.at) <= LAST * 2)?;
         let until = after(failed_at, entry.delay);
-        (until > now).then_some((until, entry.delay))
+        // by a clock that was set back since, it would wait for that time to come again
+        let is_ahead = failed_at > after(now, LAST);
+        (until > now && !is_ahead).then_some((until, entry.delay))
     }
 
     /// It is tried again (or has failed): the next wait is twice as long.
@@ -65,5 +67,7 @@ mod tests {
         assert_eq!(backoffs.waits("c", now, now), None, "it ran for ten minutes");
         backoffs.next("c", now, now);
         assert_eq!(backoffs.waits("c", now, now).unwrap().1, FIRST);
+        let set_back = now - Duration::from_secs(365 * 24 * 3600);
+        assert_eq!(backoffs.waits("c", now, set_back), None, "the clock was set back");
     }
 }

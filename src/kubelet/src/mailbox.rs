@@ -18,6 +18,8 @@ pub(crate) enum Message {
     SourcesChanged,
     /// Another sandbox has given its host ports back.
     PortsFreed,
+    /// What waits for a time of day waits for another time now.
+    ClockSet,
     /// A storage driver has come.
     DriverRegistered,
     Probed(Verdict),

@@ -29,6 +29,7 @@ pub(crate) struct Manager {
     config_maps: Subscription<ConfigMap>,
     secrets: Subscription<Secret>,
     wake_all: watch::Receiver<()>,
+    clock_set: watch::Receiver<()>,
     drivers: watch::Receiver<()>,
     claims: Subscription<PersistentVolumeClaim>,
     volumes: Subscription<PersistentVolume>,
@@ -60,6 +61,7 @@ impl Manager {
             config_maps: shared.sources.config_maps.subscribe(),
             secrets: shared.sources.secrets.subscribe(),
             wake_all: shared.wake_all.subscribe(),
+            clock_set: shared.client.cluster().clock_set(),
             drivers: shared.csi.registered.subscribe(),
             claims: shared.sources.claims.subscribe(),
             volumes: shared.sources.volumes.subscribe(),
@@ -97,6 +99,7 @@ impl Manager {
                 }
                 Some(change) = self.secrets.next() => self.source_changed(&change, Source::Secret),
                 Ok(()) = self.wake_all.changed() => self.look_all(),
+                Ok(()) = self.clock_set.changed() => self.clock_was_set(),
                 Ok(()) = self.drivers.changed() => self.driver_registered(),
                 Some(change) = self.claims.next() => self.source_changed(&change, Source::Claim),
                 Some(change) = self.volumes.next() => self.volume_changed(&change),
@@ -169,6 +172,13 @@ impl Manager {
     fn look_all(&self) {
         for handle in self.workers.values() {
             let _ = handle.mailbox.send(Message::Look);
+        }
+    }
+
+    /// Timers of workers do not see it.
+    fn clock_was_set(&self) {
+        for handle in self.workers.values() {
+            let _ = handle.mailbox.send(Message::ClockSet);
         }
     }
 

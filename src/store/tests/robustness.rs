@@ -226,3 +226,31 @@ async fn a_writer_that_is_killed_leaves_a_counter_above_every_object(kept: &Kept
         store.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_file_that_a_burst_made_large_is_small_again_after_a_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let large = "x".repeat(1 << 20);
+    let names: Vec<_> = (0..24).map(|n| key(&format!("burst-{n}"))).collect();
+    store.commit(vec![put(&key("stays"), &large)]).await.unwrap();
+    for name in &names {
+        store.commit(vec![put(name, &large)]).await.unwrap();
+    }
+    for name in &names {
+        store.commit(vec![delete(name)]).await.unwrap();
+    }
+    let revision = store.revision();
+    store.close().await;
+    let megabytes = || std::fs::metadata(dir.path().join("cluster.db")).unwrap().len() >> 20;
+    assert!(megabytes() >= 24, "{} MB: a burst leaves nothing to give back", megabytes());
+    let store = open(dir.path());
+    assert!(megabytes() < 4, "{} MB", megabytes());
+    assert_eq!(store.revision(), revision);
+    assert_eq!(common::value(&store.snapshot().get(&maps(), &key("stays")).unwrap()), large);
+    // what is written next is written to the file that there is now
+    store.commit(vec![put(&key("next"), "1")]).await.unwrap();
+    store.close().await;
+    let store = open(dir.path());
+    assert_eq!(common::value(&store.snapshot().get(&maps(), &key("next")).unwrap()), "1");
+}

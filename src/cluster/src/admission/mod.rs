@@ -44,6 +44,7 @@ pub(crate) use default_ingress_class::DEFAULT_CLASS;
 pub(crate) use default_storage_class::DEFAULT_CLASS as DEFAULT_STORAGE_CLASS;
 pub(crate) use node_restriction::{admit_eviction, admit_token};
 pub(crate) use pod_topology_labels::label_binding;
+pub(crate) use service_account::TOKEN_LIFE_SECONDS;
 
 use crate::admission_request::attributes::{Draft, Prepare};
 use crate::reservations::Reservations;

@@ -21,7 +21,7 @@ const DEFAULT_ACCOUNT: &str = "default";
 /// Upstream looks ten times, a tenth to a fifth of a second apart.
 const ACCOUNT_PATIENCE: Duration = Duration::from_secs(2);
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
-const TOKEN_LIFE_SECONDS: i64 = 3607; // upstream's: an hour, told apart from one that a user asked for
+pub(crate) const TOKEN_LIFE_SECONDS: i64 = 3607; // upstream's: an hour, told apart from one that a user asked for
 const VOLUME_PREFIX: &str = "kube-api-access-";
 
 pub(super) struct ServiceAccount;

@@ -2,7 +2,9 @@
 
 use crate::objects::{cluster, key, meta, pod, reason, root};
 use api::Reason;
-use cluster::{DeleteOptions, PodBinding, TokenRequestParams, WriteOptions};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cluster::{BoundObject, DeleteOptions, PodBinding, TokenRequestParams, WriteOptions};
 use k8s_openapi::api::core::v1::{Pod, PodSchedulingGate, ServiceAccount};
 
 #[tokio::test]
@@ -66,6 +68,34 @@ async fn a_token_is_good_as_long_as_its_account_is_the_same() {
         Reason::Unauthorized,
         "another account of that name"
     );
+}
+
+/// Who reads the file once, and never again, would be refused after an hour: upstream he is not.
+#[tokio::test]
+async fn the_token_that_every_pod_has_says_an_hour_and_is_good_for_a_year() {
+    let cluster = cluster().await;
+    let client = root(&cluster);
+    let uid = client.api::<Pod>().create(pod("p")).await.unwrap().metadata.uid.unwrap();
+    let own = cluster.tokens().issuer();
+    for (name, of_pod, seconds, audience, want) in [
+        ("the kubelet's for every pod", true, 3607, own, (3600 * 24 * 365, Some(3607))),
+        ("a life that somebody asked for", true, 3600, own, (3600, None)),
+        ("for others than the API", true, 3607, "vault", (3607, None)),
+        ("bound to no pod", false, 3607, own, (3607, None)),
+    ] {
+        let params = TokenRequestParams {
+            audiences: vec![audience.to_owned()],
+            expiration_seconds: Some(seconds),
+            bound: of_pod.then(|| BoundObject::pod("p", &uid)),
+        };
+        let issued = client.create_token("default", "default", params).unwrap();
+        let claims = URL_SAFE_NO_PAD.decode(issued.token.split('.').nth(1).unwrap()).unwrap();
+        let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+        let begins = claims["iat"].as_i64().unwrap();
+        let warns = claims["kubernetes.io"]["warnafter"].as_i64().map(|at| at - begins);
+        assert_eq!((claims["exp"].as_i64().unwrap() - begins, warns), want, "{name}");
+        assert_eq!(issued.expires_at.as_second() - begins, seconds, "{name}: as it is told");
+    }
 }
 
 #[tokio::test]

@@ -105,3 +105,25 @@ fn an_address_is_one_containers_until_it_gives_it_back() {
     all.release("c", None);
     assert_eq!(lease("e", Some(9)), Ok(9));
 }
+
+#[test]
+fn a_record_that_can_not_be_written_changes_nothing_and_what_is_written_is_not_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (space, file) = (AddressSpace::default(), dir.path().join("networks.json"));
+    let all = networks(dir.path());
+    let one = all.add(Network::new("one", BRIDGE), &space).unwrap();
+    let names = || all.all().into_iter().map(|network| network.name).collect::<Vec<_>>();
+    let before = names();
+    std::fs::rename(&file, dir.path().join("kept")).unwrap();
+    // as on a full disk, nothing can be put there
+    std::fs::create_dir_all(file.join("in-the-way")).unwrap();
+    all.add(Network::new("two", BRIDGE), &space).unwrap_err();
+    all.remove(&one.id).unwrap_err();
+    assert_eq!(names(), before);
+    all.allocate_missing(&space).unwrap();
+
+    std::fs::remove_dir_all(&file).unwrap();
+    all.add(Network::new("two", BRIDGE), &space).unwrap();
+    all.remove(&one.id).unwrap();
+    assert!(names().contains(&"two".to_owned()) && !names().contains(&"one".to_owned()));
+}

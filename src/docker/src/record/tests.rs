@@ -120,3 +120,19 @@ async fn who_looks_waits_for_the_second_half_of_a_restart() {
     drop(restart);
     assert!(!waits(&container).await, "the restart has failed");
 }
+
+#[test]
+fn what_a_user_asks_for_is_on_the_disk_or_is_not_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("container.json");
+    let container = Container::new(record("web"), dir.path().to_owned(), None);
+    let rename = |name: &str| container.change_on_disk(|r| name.clone_into(&mut r.name));
+    let named = || container.see(|r| r.name.clone());
+    rename("other").unwrap();
+    assert_eq!((named(), crate::files::read::<Record>(&path).unwrap().name), ("other".to_owned(), "other".to_owned()));
+    std::fs::remove_file(&path).unwrap();
+    // as on a full disk, nothing can be put there
+    std::fs::create_dir_all(path.join("in-the-way")).unwrap();
+    rename("third").unwrap_err();
+    assert_eq!(named(), "other");
+}

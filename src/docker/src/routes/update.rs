@@ -50,13 +50,13 @@ pub(super) async fn update(mut request: ApiRequest) -> ApiResponse {
             .await
             .map_err(|e| cannot(e.into()))?;
     }
-    container.change(|r| {
+    let written = container.change_on_disk(|r| {
         merge(&mut r.host.limits, update.limits);
         if let Some(policy) = update.restart_policy.filter(|policy| !policy.name.is_empty()) {
             r.host.restart_policy = policy;
         }
-        true
     });
+    written.map_err(|e| cannot(ApiError::failed("write the container's record", e)))?;
     request.engine.events.container("update", &container.record(), &[]);
     json(&value!({"Warnings": warnings}))
 }

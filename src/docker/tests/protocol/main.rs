@@ -250,6 +250,29 @@ async fn everything_survives_a_restart_of_the_engine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_can_not_be_read_costs_neither_the_files_nor_the_process() {
+    let Some(mut world) = World::open("unread").await else { return };
+    world.docker(&["run", "-d", "--name", "web", "busybox", "wait"]).await.fine();
+    let id = world.docker(&["inspect", "-f", "{{.Id}}", "web"]).await.out.trim().to_owned();
+    let dir = world.state_dir().join("containers").join(&id);
+    std::fs::write(dir.join("written-by-it"), "work").unwrap();
+    world.stop().await;
+    let record = std::fs::read(dir.join("container.json")).unwrap();
+    // as an older version finds what a newer one has written
+    std::fs::write(dir.join("container.json"), r#"{"id": "of another form"}"#).unwrap();
+    let cut_off = world.state_dir().join("containers").join("f".repeat(64));
+    std::fs::create_dir(&cut_off).unwrap();
+    world.start().await;
+    assert_eq!(world.docker(&["ps", "-aq"]).await.out, "");
+    assert!(!cut_off.exists(), "one whose creation was cut off has none, and goes");
+    world.stop().await;
+    std::fs::write(dir.join("container.json"), record).unwrap();
+    world.start().await;
+    assert_eq!(world.docker(&["ps", "--format", "{{.Names}} {{.State}}"]).await.out, "web running\n");
+    assert_eq!(std::fs::read_to_string(dir.join("written-by-it")).unwrap(), "work");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_is_not_there_is_found() {
     let Some(world) = World::open("missing").await else { return };
     for (words, want) in [

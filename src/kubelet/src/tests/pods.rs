@@ -358,6 +358,26 @@ async fn a_service_accounts_token_is_mounted_and_renewed() {
     assert!(mounts.iter().any(|m| m.target == std::path::Path::new("/dev/termination-log")));
 }
 
+/// A machine that slept for a night had pods with tokens that had ended, for most of an hour.
+#[tokio::test(start_paused = true)]
+async fn tokens_are_renewed_at_once_when_the_clock_was_set() {
+    let rig = rig().await;
+    let map = testkit::objects::config_map("kube-root-ca.crt").entry("ca.crt", "CA");
+    rig.root().api().create(map.build()).await.unwrap();
+    rig.run("p", json!({"automountServiceAccountToken": true, "containers": [web()]})).await;
+    rig.until("p", |p| phase(p) == "Running").await;
+    let id = rig.runtime.containers()[0].id.clone();
+    let at = std::path::Path::new("/var/run/secrets/kubernetes.io/serviceaccount");
+    let mounts = rig.runtime.config(&id).mounts;
+    let source = mounts.iter().find(|m| m.target == at).unwrap().source.clone().unwrap();
+    let read = || std::fs::read_to_string(source.join("token")).unwrap();
+    let (first, began) = (read(), rig.clock.now());
+    rig.cluster.clock_was_set();
+    rig.eventually("another token", || read() != first).await;
+    let took = crate::clock::since(rig.clock.now(), began);
+    assert!(took < Duration::from_secs(600), "it waited for the timer: {took:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_container_says_at_its_end_is_in_the_status() {
     let rig = rig().await;

@@ -2,10 +2,11 @@
 
 use super::start::Started;
 use super::{Message, RETRY, Stage, Worker};
+use crate::clock::after;
 use crate::pod_certificates::{Place, Refusal, Requested};
 use crate::view::Backoff;
 use crate::volumes::{Mounted, VolumeError};
-use crate::{csi, pod, volumes};
+use crate::{backoff, csi, pod, volumes};
 use api::{Reason, Status};
 use cluster::EventType;
 use cri::{ContainerId, CriError, Resources, SandboxId};
@@ -257,6 +258,7 @@ impl Worker {
             Message::Gone(pod) => self.pod = pod,
             Message::SourcesChanged => self.sources_changed(),
             Message::PortsFreed => self.ports_freed(),
+            Message::ClockSet => self.clock_was_set(),
             Message::DriverRegistered => self.driver_registered(),
             Message::Probed(verdict) => self.probed(&verdict),
             Message::StorageExceeded(why) => self.evict(why),
@@ -285,6 +287,18 @@ impl Worker {
         self.volumes.hold = None;
         self.memory.sandbox_backed_off = None;
         self.release_config_holds();
+    }
+
+    /// A token may have ended while the machine slept, or not have begun where the clock was set back, and what waits for a time may have
+    /// that behind it, or a year away: files are written anew, and what has failed is tried again.
+    fn clock_was_set(&mut self) {
+        self.sources_changed();
+        self.volumes.refresh_at = None;
+        (self.end_again_at, self.write_again_at) = (None, None);
+        let latest = after(self.now(), backoff::LAST);
+        for hold in self.memory.backed_off.values_mut() {
+            hold.until = hold.until.min(latest);
+        }
     }
 
     /// What could not be described is tried again at once.

@@ -29,6 +29,8 @@ use std::sync::Arc;
 
 /// Revisions are reserved so many at a time. The log is not touched for a lazy write within them.
 const RESERVE: u64 = 10_000;
+/// Bytes of empty pages that are worth a rebuild, where they are most of the file: the next burst may need them again.
+const WORTH_GIVING_BACK: i64 = 16 << 20;
 
 pub(crate) struct SqliteLog {
     connection: Connection,
@@ -155,6 +157,18 @@ impl SqliteLog {
         transaction.commit()
     }
 
+    /// What a burst has made large goes back to the disk, once most of the file is empty: SQLite uses its pages again, but the file, and
+    /// each backup of it, stays as large as it ever was.
+    fn give_back(&mut self) -> rusqlite::Result<()> {
+        let number = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let (free, all, bytes) = (number("freelist_count")?, number("page_count")?, number("page_size")?);
+        if free * 2 < all || free * bytes < WORTH_GIVING_BACK {
+            return Ok(());
+        }
+        self.connection.execute_batch("VACUUM")?;
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
     fn end_in_order(&mut self, newest: u64) -> rusqlite::Result<()> {
         if self.reserved > 0 {
             let transaction = self.connection.transaction()?;
@@ -226,6 +240,10 @@ impl Log for SqliteLog {
         let is_as_before = stale.is_empty() && self.form == u64::from(self.encryption.fingerprint());
         let renewed = written.and_then(|()| if is_as_before { Ok(()) } else { self.rebuild() });
         renewed.map_err(|error| file::explain(&self.path, &error))?;
+        // a disk that is too full for it keeps nobody from starting
+        if let Err(error) = self.give_back() {
+            tracing::warn!(%error, path = %self.path.display(), "what is empty of the store's file is not given back to the disk");
+        }
         Ok(stored::note(&self.path.display(), stale.len()))
     }
 
