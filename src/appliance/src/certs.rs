@@ -141,7 +141,10 @@ fn is_to_be_renewed(pem: &str, common: &str, today: Date) -> bool {
 }
 
 /// Anew at every start, and kept nowhere.
-fn front_proxy(issuer: &Issuer<'_, &KeyPair>, today: Date) -> Result<FrontProxyCredentials, CertificateError> {
+fn front_proxy(
+    issuer: &Issuer<'_, &KeyPair>,
+    today: Date,
+) -> Result<FrontProxyCredentials, CertificateError> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(Vec::new())?;
     params.distinguished_name = name("front-proxy-client", None);
@@ -341,7 +344,12 @@ mod tests {
             ("good", from_to(2025, 2030), "a-ca", false),
             ("over", from_to(2015, 2025), "a-ca", true),
             ("over soon", from_to(2025, 2027), "a-ca", true),
-            ("not begun, as older versions made it by a clock that was ahead", from_to(2028, 2038), "a-ca", true),
+            (
+                "not begun, as older versions made it by a clock that was ahead",
+                from_to(2028, 2038),
+                "a-ca",
+                true,
+            ),
             ("another's, and over", from_to(2015, 2025), "b-ca", false),
             ("none", "no certificate".to_owned(), "a-ca", false),
         ] {

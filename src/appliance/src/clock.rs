@@ -17,7 +17,9 @@ const FAR_AWAY: i64 = 1 << 33;
 /// Tells the cluster of it, until `stop`.
 pub(crate) async fn follow(cluster: Cluster, stop: CancellationToken) {
     let tell = || {
-        tracing::info!("the clock was set, or the machine has slept: what waits for a time is looked at anew");
+        tracing::info!(
+            "the clock was set, or the machine has slept: what waits for a time is looked at anew"
+        );
         cluster.clock_was_set();
     };
     if let Some(Err(error)) = stop.run_until_cancelled(each_jump(tell)).await {
@@ -30,11 +32,16 @@ async fn each_jump(mut tell: impl FnMut()) -> io::Result<()> {
     let timer = TimerFd::new(ClockId::CLOCK_REALTIME, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
     let flags = TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET;
     timer.set(Expiration::OneShot(TimeSpec::seconds(FAR_AWAY)), flags)?;
+    #[allow(
+        deprecated,
+        reason = "its successor is unsafe, for types whose descriptor changes; an OwnedFd's does not"
+    )]
     let timer = AsyncFd::with_interest(OwnedFd::from(timer), Interest::READABLE)?;
     loop {
         let mut ready = timer.readable().await?;
-        let read =
-            |timer: &AsyncFd<OwnedFd>| nix::unistd::read(timer.get_ref(), &mut [0; 8]).map_err(io::Error::from);
+        let read = |timer: &AsyncFd<OwnedFd>| {
+            nix::unistd::read(timer.get_ref(), &mut [0; 8]).map_err(io::Error::from)
+        };
         match ready.try_io(read) {
             Ok(Err(error)) if error.raw_os_error() == Some(Errno::ECANCELED as i32) => tell(),
             Ok(Err(error)) => return Err(error),

@@ -82,7 +82,8 @@ impl Client {
         let audiences = if params.audiences.is_empty() { own() } else { params.audiences };
         let told = now + seconds;
         let is_of_volume = kubernetes.pod.is_some() && seconds == TOKEN_LIFE_SECONDS;
-        let exp = match is_of_volume && audiences.iter().all(|audience| audience == cluster.tokens().issuer()) {
+        let exp = match is_of_volume && audiences.iter().all(|audience| audience == cluster.tokens().issuer())
+        {
             true => {
                 kubernetes.warnafter = Some(told);
                 now + EXTENDED_SECONDS

@@ -42,7 +42,8 @@ pub(crate) fn role() -> ComponentRole {
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let controller = Controller::new(NAME, &cluster).heeds_clock().reconciles::<CronJob>().owns::<CronJob, Job>();
+    let controller =
+        Controller::new(NAME, &cluster).heeds_clock().reconciles::<CronJob>().owns::<CronJob, Job>();
     let reconciler = Arc::new(Reconciler {
         crons: client.api(),
         jobs: client.api(),

@@ -267,8 +267,7 @@ impl Networks {
         let mut all = self.all.lock();
         let mut changed = all.clone();
         change(&mut changed)?;
-        files::write(&self.file, &changed)
-            .map_err(|e| ApiError::failed("write the networks' record", e))?;
+        files::write(&self.file, &changed).map_err(|e| ApiError::failed("write the networks' record", e))?;
         *all = changed;
         Ok(())
     }

@@ -91,6 +91,10 @@ mod tests {
         file.write(&0).unwrap();
         file.stop();
         file.write(&3).unwrap();
-        assert_eq!(files::read::<u32>(&path).unwrap(), 2, "neither what is no record nor what is being removed");
+        assert_eq!(
+            files::read::<u32>(&path).unwrap(),
+            2,
+            "neither what is no record nor what is being removed"
+        );
     }
 }

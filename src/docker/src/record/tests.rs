@@ -129,7 +129,10 @@ fn what_a_user_asks_for_is_on_the_disk_or_is_not_done() {
     let rename = |name: &str| container.change_on_disk(|r| name.clone_into(&mut r.name));
     let named = || container.see(|r| r.name.clone());
     rename("other").unwrap();
-    assert_eq!((named(), crate::files::read::<Record>(&path).unwrap().name), ("other".to_owned(), "other".to_owned()));
+    assert_eq!(
+        (named(), crate::files::read::<Record>(&path).unwrap().name),
+        ("other".to_owned(), "other".to_owned())
+    );
     std::fs::remove_file(&path).unwrap();
     // as on a full disk, nothing can be put there
     std::fs::create_dir_all(path.join("in-the-way")).unwrap();
