@@ -54,24 +54,21 @@ impl StageState {
         known: &BaseVariables,
         spent: &mut usize,
     ) -> StageState {
-        let mut take_over = |held: usize| {
-            *spent = spent.saturating_add(held);
-            *spent <= MOST_TAKEN_OVER
-        };
         let mut state = StageState::default();
         match base {
             Some(Base::Stage(number)) => {
                 let Some(below) = earlier.get(*number) else { return state };
                 (state.has_workdir, state.has_shell) = (below.has_workdir, below.has_shell);
-                if take_over(below.held) {
+                if takes_over(spent, below.held) {
                     (state.variables, state.held) = (below.variables.clone(), below.held);
                 }
             }
             Some(Base::Scratch) => state.variables = Some(BTreeSet::new()),
             Some(Base::Image(name)) => {
-                let names = known.get(name);
+                // nothing is counted for what can not be taken over any more
+                let names = known.get(name).filter(|_| *spent <= MOST_TAKEN_OVER);
                 let held: usize = names.into_iter().flatten().map(|name| name.len() + NAME).sum();
-                if take_over(held) {
+                if takes_over(spent, held) {
                     (state.variables, state.held) = (names.cloned(), held);
                 }
             }
@@ -180,6 +177,11 @@ impl StageState {
         }
         self.has_workdir = true;
     }
+}
+
+fn takes_over(spent: &mut usize, held: usize) -> bool {
+    *spent = spent.saturating_add(held);
+    *spent <= MOST_TAKEN_OVER
 }
 
 /// Those in which variables are put in when the instruction's turn comes. A RUN has a shell for it.
