@@ -10,6 +10,9 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+/// How the image store refuses what it does not have.
+const NOT_THERE: &str = "No such image: ";
+
 #[derive(clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(super) struct Image {
@@ -137,7 +140,7 @@ impl Image {
             ImageCommand::Ls { format } => list(&setting, format),
             ImageCommand::Pull { images } => each(session, "pull", images),
             ImageCommand::Push { images } => each(session, "push", images),
-            ImageCommand::Rm { images } => each(session, "rm", images),
+            ImageCommand::Rm { images } => remove(session, images),
             ImageCommand::Tag { image, name } => super::monopod(setting, &["image", "tag", image, name]),
         }
     }
@@ -162,6 +165,21 @@ impl ImageCommand {
 fn each(session: &Session, command: &str, images: &[String]) -> Outcome {
     for image in images {
         super::monopod(session.setting()?, &["image", command, image])?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is not there is gone already, as minikube has it: scripts remove an image before they load it anew. The others go all the same.
+fn remove(session: &Session, images: &[String]) -> Outcome {
+    for image in images {
+        match super::monopod(session.setting()?, &["image", "rm", image]) {
+            Err(exit) if exit.what.starts_with(NOT_THERE) => {
+                output::problem(output::Mark::Warning, &format!("{NOT_THERE}{image}"));
+            }
+            removed => {
+                removed?;
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
