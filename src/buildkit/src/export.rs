@@ -230,9 +230,12 @@ mod tests {
             let attrs = HashMap::from([(name.to_owned(), "true".to_owned())]);
             assert!(check(&Exporter { r#type: "image".into(), attrs }).is_err(), "{name}");
         }
-        for (kind, value, is_right) in
-            [("oci", "true", true), ("oci", "false", false), ("docker", "false", false), ("local", "false", true)]
-        {
+        for (kind, value, is_right) in [
+            ("oci", "true", true),
+            ("oci", "false", false),
+            ("docker", "false", false),
+            ("local", "false", true),
+        ] {
             let attrs = HashMap::from([("tar".to_owned(), value.to_owned())]);
             assert_eq!(check(&Exporter { r#type: kind.into(), attrs }).is_ok(), is_right, "{kind} {value}");
         }
