@@ -197,13 +197,19 @@ fn build(
         words.extend(["-t".to_owned(), tag.clone()]);
     }
     if let Some(file) = file {
-        words.extend(["-f".to_owned(), file.to_owned()]);
+        words.extend(["-f".to_owned(), in_context(context, file)]);
     }
     for pair in environment {
         words.extend(["--build-arg".to_owned(), pair.clone()]);
     }
     words.extend(options.iter().map(|option| format!("--{option}")));
     super::monopod(setting, &words.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// minikube looks for a Dockerfile in the context, Docker where one is. What is not in the context is meant as Docker means it.
+fn in_context(context: &str, file: &str) -> String {
+    let inside = Path::new(context).join(file);
+    if inside.is_file() { inside.display().to_string() } else { file.to_owned() }
 }
 
 /// An archive where there is a file of that name, else an image: of another engine's where one has it, else of its registry.
@@ -401,6 +407,26 @@ impl Cache {
             CacheCommand::Delete { images } => each(session, "rm", images),
             CacheCommand::List { .. } => list(&setting, "short"),
             CacheCommand::Reload { images } => each(session, "pull", images),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tests run in the directory of this crate.
+    #[test]
+    fn a_dockerfile_is_looked_for_in_its_context() {
+        for (context, file, want) in [
+            ("src/minikube", "image.rs", "src/minikube/image.rs"),
+            ("src", "minikube/image.rs", "src/minikube/image.rs"),
+            ("src/minikube", "Cargo.toml", "Cargo.toml"),
+            ("src", "/etc/passwd", "/etc/passwd"),
+            ("https://example.com/x.git", "Dockerfile", "Dockerfile"),
+            ("-", "Dockerfile", "Dockerfile"),
+        ] {
+            assert_eq!(in_context(context, file), want, "{context} {file}");
         }
     }
 }
