@@ -1,4 +1,4 @@
-//! `minikube image` in all its forms, and `cache`, which is the same under an older name.
+//! `minikube image` in all its forms.
 
 use super::reason::{self, Exit, Reason};
 use super::{Outcome, Session, output};
@@ -162,7 +162,7 @@ impl ImageCommand {
     }
 }
 
-fn each(session: &Session, command: &str, images: &[String]) -> Outcome {
+pub(super) fn each(session: &Session, command: &str, images: &[String]) -> Outcome {
     for image in images {
         super::monopod(session.setting()?, &["image", command, image])?;
     }
@@ -317,7 +317,7 @@ fn temporary() -> Result<Temporary, Exit> {
     Err(reason::GUEST_IMAGE.because(format!("{}: no temporary file could be made", directory.display())))
 }
 
-fn list(setting: &Setting, format: &str) -> Outcome {
+pub(super) fn list(setting: &Setting, format: &str) -> Outcome {
     let mut images: Vec<ImageInfo> = Vec::new();
     crate::control_client::ask(&setting.paths, &ControlRequest::Images, |reply| {
         if let ControlReply::Images { images: found } = reply {
@@ -367,48 +367,6 @@ fn list(setting: &Setting, format: &str) -> Outcome {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-#[derive(clap::Args)]
-#[command(arg_required_else_help = true)]
-pub(super) struct Cache {
-    #[command(subcommand)]
-    command: CacheCommand,
-}
-
-#[derive(Subcommand)]
-enum CacheCommand {
-    /// Add an image into minikube as a local cache, or delete, reload the cached images
-    Add {
-        #[arg(required = true)]
-        images: Vec<String>,
-        #[arg(long, hide = true)]
-        all: bool,
-    },
-    /// Delete an image from the local cache.
-    Delete {
-        #[arg(required = true)]
-        images: Vec<String>,
-    },
-    /// List all available images from the local cache.
-    List {
-        #[arg(long, hide = true)]
-        format: Option<String>,
-    },
-    /// reload cached images.
-    Reload { images: Vec<String> },
-}
-
-impl Cache {
-    pub(super) fn run(&self, session: &Session) -> Outcome {
-        let (setting, _) = session.running()?;
-        match &self.command {
-            CacheCommand::Add { images, .. } => each(session, "pull", images),
-            CacheCommand::Delete { images } => each(session, "rm", images),
-            CacheCommand::List { .. } => list(&setting, "short"),
-            CacheCommand::Reload { images } => each(session, "pull", images),
-        }
-    }
 }
 
 #[cfg(test)]
