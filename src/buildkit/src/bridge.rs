@@ -7,6 +7,7 @@ use crate::proto::gateway::{
     ResolveImageConfigRequest, ResolveImageConfigResponse, ResultRef, ReturnRequest, ReturnResponse,
     SolveRequest, SolveResponse, SolveResult, WarnRequest, WarnResponse,
 };
+use crate::subrequests::{Question, REQUEST};
 use crate::{BuildKit, control, errors, results, worker};
 use image::Silent;
 use std::collections::HashMap;
@@ -46,6 +47,12 @@ impl BuildKit {
             other => return Err(Status::unknown(format!("invalid frontend: {other}"))),
         }
         self.history.attributes(&build.reference, frontend, attrs);
+        if let Some(question) = attrs.get(REQUEST).filter(|question| !question.is_empty()) {
+            let question = Question::parse(question)?;
+            let metadata = build.within(self.answer(&build, attrs, question)).await?;
+            let result = SolveResult { result: None, metadata };
+            return Ok(SolveResponse { r#ref: String::new(), result: Some(result) });
+        }
         let built = build.within(self.dockerfile(&build, attrs, &request.frontend_inputs)).await?;
         let image = built.image.id.clone();
         let config = self.images.config_bytes(&image).map_err(errors::of_image)?;

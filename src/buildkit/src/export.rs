@@ -161,6 +161,13 @@ fn check(exporter: &Exporter) -> Result<(), Status> {
     if exporter.attrs.keys().any(|name| name.starts_with("annotation")) {
         return Err(Status::unknown("annotations are not offered: a label is part of the image as well"));
     }
+    // the client would take its files by another service than the one for archives
+    let is_archive = matches!(exporter.r#type.as_str(), "docker" | "oci");
+    if is_archive && exporter.attrs.contains_key("tar") && !is_set(exporter, "tar") {
+        return Err(Status::unknown(
+            "an image as a directory (tar=false) is not offered: leave it out for an archive, and unpack that",
+        ));
+    }
     match is_set(exporter, "push-by-digest") {
         true => Err(Status::unknown("push-by-digest is not offered: an image is pushed under its name")),
         false => Ok(()),
@@ -222,6 +229,15 @@ mod tests {
         for name in ["annotation.key", "annotation-index.key", "push-by-digest"] {
             let attrs = HashMap::from([(name.to_owned(), "true".to_owned())]);
             assert!(check(&Exporter { r#type: "image".into(), attrs }).is_err(), "{name}");
+        }
+        for (kind, value, is_right) in [
+            ("oci", "true", true),
+            ("oci", "false", false),
+            ("docker", "false", false),
+            ("local", "false", true),
+        ] {
+            let attrs = HashMap::from([("tar".to_owned(), value.to_owned())]);
+            assert_eq!(check(&Exporter { r#type: kind.into(), attrs }).is_ok(), is_right, "{kind} {value}");
         }
     }
 }

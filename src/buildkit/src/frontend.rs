@@ -1,6 +1,7 @@
 //! What the client typed, as the attributes of the frontend `dockerfile.v0`, and what it means. Pure.
 
 use crate::session::upload::is_upload;
+use crate::subrequests::REQUEST;
 use cri::Rlimit;
 use image::{ImageRef, RunSettings, is_remote_context};
 use std::collections::{BTreeMap, HashMap};
@@ -22,6 +23,8 @@ pub(crate) struct Frontend {
     pub(crate) run: RunSettings,
     /// `docker build --call`: a question about the Dockerfile instead of a build.
     pub(crate) question: Option<String>,
+    /// What a check of the Dockerfile leaves out, where the client says so.
+    pub(crate) check: Option<String>,
     /// Directory → the session that has it, where it is not the build's own.
     pub(crate) sessions: HashMap<String, String>,
 }
@@ -70,6 +73,8 @@ fn refused(text: String) -> Status {
 
 /// Arguments that are BuildKit's own settings and never for the Dockerfile.
 const SETTINGS: &str = "BUILDKIT_";
+/// `docker build --check --build-arg BUILDKIT_DOCKERFILE_CHECK=skip=…`
+const CHECK: &str = "build-arg:BUILDKIT_DOCKERFILE_CHECK";
 
 pub(crate) fn parse(attrs: &HashMap<String, String>) -> Result<Frontend, Status> {
     let get = |name: &str| attrs.get(name).map(String::as_str).filter(|value| !value.is_empty());
@@ -108,7 +113,8 @@ pub(crate) fn parse(attrs: &HashMap<String, String>) -> Result<Frontend, Status>
         pull: get("image-resolve-mode") == Some("pull"),
         platform: platform(get("platform"))?,
         run: run_settings(&get)?,
-        question: get("requestid").map(str::to_owned),
+        question: get(REQUEST).map(str::to_owned),
+        check: get(CHECK).map(str::to_owned),
         sessions: with("local-sessionid:").map(|(name, id)| (name, id.clone())).collect(),
     })
 }
@@ -251,6 +257,8 @@ mod tests {
             ("filename", "build/My.Dockerfile"),
             ("build-arg:A", "1"),
             ("build-arg:BUILDKIT_INLINE_CACHE", "1"),
+            ("build-arg:BUILDKIT_DOCKERFILE_CHECK", "skip=all"),
+            ("requestid", "frontend.lint"),
             ("label:l", "x=y"),
             ("target", "prod"),
             ("no-cache", "a,b"),
@@ -271,6 +279,10 @@ mod tests {
         let parsed = parse(&given).unwrap();
         assert_eq!(parsed.filename, "build/My.Dockerfile");
         assert_eq!(parsed.args, BTreeMap::from([("A".to_owned(), Some("1".to_owned()))]));
+        assert_eq!(
+            (parsed.check.as_deref(), parsed.question.as_deref()),
+            (Some("skip=all"), Some("frontend.lint"))
+        );
         assert_eq!(parsed.labels["l"], "x=y");
         assert_eq!(
             (parsed.target.as_str(), parsed.pull, parsed.platform.as_str()),

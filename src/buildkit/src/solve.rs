@@ -11,10 +11,12 @@ use crate::session::files::{self, Wanted};
 use crate::session::secrets::Secrets;
 use crate::session::ssh::Agents;
 use crate::session::{Logins, Session, upload};
+use crate::subrequests::{Metadata, Question};
 use crate::vertices::Vertices;
-use crate::{BuildKit, results};
+use crate::{BuildKit, results, subrequests};
 use image::{
-    BuildContext, BuildError, BuildOptions, BuildResult, BuildSsh, Dialect, ImageError, NamedContext,
+    BuildContext, BuildError, BuildOptions, BuildResult, BuildSsh, CheckInput, Dialect, ImageError,
+    NamedContext,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -30,6 +32,7 @@ struct Solving<'k> {
     inputs: &'k HashMap<String, Definition>,
 }
 
+const IGNORE_VERTEX: &str = "[internal] load .dockerignore";
 /// The entitlement by which a client lets a Dockerfile have the machine's network.
 const NETWORK_HOST: &str = "network.host";
 
@@ -41,10 +44,8 @@ impl BuildKit {
         attrs: &HashMap<String, String>,
         inputs: &HashMap<String, Definition>,
     ) -> Result<BuildResult, Status> {
-        let mut frontend = frontend::parse(attrs)?;
-        if let Some(image) = attrs.get("source") {
-            frontend::check_syntax(image)?;
-        }
+        let mut frontend = parse(attrs)?;
+        // a question has no image for an answer: who asks drives the build, and comes by `answer`
         if let Some(question) = &frontend.question {
             return Err(Status::unimplemented(format!("unsupported request {question}")));
         }
@@ -55,28 +56,31 @@ impl BuildKit {
         }
         Solving { kit: self, build, frontend, session, inputs }.carry_out().await
     }
+
+    /// Says what is asked about the Dockerfile that the attributes name. Nothing is built.
+    pub(crate) async fn answer(
+        &self,
+        build: &Build,
+        attrs: &HashMap<String, String>,
+        question: Question,
+    ) -> Result<Metadata, Status> {
+        let frontend = parse(attrs)?;
+        let session = self.sessions.of(&build.session).await?;
+        Solving { kit: self, build, frontend, session, inputs: &HashMap::new() }.answer(question).await
+    }
+}
+
+fn parse(attrs: &HashMap<String, String>) -> Result<Frontend, Status> {
+    let frontend = frontend::parse(attrs)?;
+    if let Some(image) = attrs.get("source") {
+        frontend::check_syntax(image)?;
+    }
+    Ok(frontend)
 }
 
 impl Solving<'_> {
     async fn carry_out(self) -> Result<BuildResult, Status> {
-        let filename = self.frontend.filename.clone();
-        let progress = &self.build.progress;
-        let base = filename.rsplit('/').next().unwrap_or(&filename);
-        let definition = progress.begin(&format!("[internal] load build definition from {base}"));
-        let (text, own_ignore) = match &self.frontend.dockerfile {
-            None => {
-                progress.done(definition);
-                (None, None)
-            }
-            Some(directory) => {
-                let meter = Meter::new(progress, definition, "transferring dockerfile:");
-                let (text, ignore) = self.load_dockerfile(directory, meter).await?;
-                (Some(text), ignore)
-            }
-        };
-        if let Some(image) = text.as_deref().and_then(frontend::syntax) {
-            frontend::check_syntax(image)?;
-        }
+        let (definition, text, own_ignore) = self.load_definition().await?;
         let mut options = self.options(text.clone());
         options.named_contexts = self.load_named().await?;
         let paths = match &text {
@@ -84,12 +88,14 @@ impl Solving<'_> {
             None => None,
         };
         let (context, remote) = self.load_context(own_ignore, paths).await?;
+        let filename = self.frontend.filename.clone();
         let source = SourceText { filename, text: text.unwrap_or_default() };
         let named = self.frontend.contexts.iter().filter_map(|(name, context)| match context {
             Named::Image(image) => Some((name.clone(), image.clone())),
             Named::Directory(_) | Named::Input(_) | Named::Remote(_) => None,
         });
-        let vertices = Arc::new(Vertices::new(progress.clone(), definition, named.collect(), remote));
+        let vertices =
+            Arc::new(Vertices::new(self.build.progress.clone(), definition, named.collect(), remote));
         let built = self.kit.images.build(context, options, self.kit.runner.clone(), vertices.clone()).await;
         built.map_err(|error| self.refusal(&error, &source, &vertices))
     }
@@ -117,6 +123,72 @@ impl Solving<'_> {
     /// The build's own, where something is needed of the client.
     fn session(&self) -> Result<Arc<Session>, Status> {
         self.session.clone().ok_or_else(|| Status::unavailable("no active sessions"))
+    }
+
+    async fn answer(self, question: Question) -> Result<Metadata, Status> {
+        if question == Question::Describe {
+            return Ok(subrequests::described());
+        }
+        let (_, text, own_ignore) = self.load_definition().await?;
+        let text = text.ok_or_else(|| {
+            Status::unimplemented(
+                "of a Dockerfile that comes with a remote context nothing is told without a build",
+            )
+        })?;
+        let mut options = self.options(Some(text.clone()));
+        // those that have to be fetched are no part of the answer
+        let images = self.frontend.contexts.iter().filter_map(|(name, context)| match context {
+            Named::Image(image) => Some((name.clone(), NamedContext::Image(image.clone()))),
+            Named::Directory(_) | Named::Input(_) | Named::Remote(_) => None,
+        });
+        options.named_contexts = images.collect();
+        let source = SourceText { filename: self.frontend.filename.clone(), text };
+        let images = &self.kit.images;
+        let refused = |error: BuildError| errors::of_build(&error, &source, None);
+        Ok(match question {
+            Question::Check => {
+                let ignore = match (&self.frontend.context, own_ignore) {
+                    (_, Some(ignore)) => ignore,
+                    (Context::Directory(directory), None) => self.load_ignore(directory).await?,
+                    (Context::Upload(_) | Context::Remote(_) | Context::Sent, None) => String::new(),
+                };
+                let input = CheckInput { ignore, settings: self.frontend.check.clone() };
+                let checked = images.check_dockerfile(&source.text, &options, &input).await;
+                subrequests::checked(&checked.map_err(refused)?, &source)
+            }
+            Question::Outline => {
+                let outline = images.outline_dockerfile(&source.text, &options).await.map_err(refused)?;
+                subrequests::outline(&outline, &source)
+            }
+            Question::Targets => {
+                let stages = images.dockerfile_targets(&source.text, &options).await.map_err(refused)?;
+                subrequests::targets(&stages, &source)
+            }
+            Question::Describe => subrequests::described(),
+        })
+    }
+
+    /// The Dockerfile, where it comes by itself, the ignore file that is its own, and the vertex that shows it.
+    async fn load_definition(&self) -> Result<(VertexId, Option<String>, Option<String>), Status> {
+        let progress = &self.build.progress;
+        let filename = &self.frontend.filename;
+        let base = filename.rsplit('/').next().unwrap_or(filename);
+        let definition = progress.begin(&format!("[internal] load build definition from {base}"));
+        let (text, own_ignore) = match &self.frontend.dockerfile {
+            None => {
+                progress.done(definition);
+                (None, None)
+            }
+            Some(directory) => {
+                let meter = Meter::new(progress, definition, "transferring dockerfile:");
+                let (text, ignore) = self.load_dockerfile(directory, meter).await?;
+                (Some(text), ignore)
+            }
+        };
+        if let Some(image) = text.as_deref().and_then(frontend::syntax) {
+            frontend::check_syntax(image)?;
+        }
+        Ok((definition, text, own_ignore))
     }
 
     /// The Dockerfile, and the ignore file that is its own.
@@ -173,20 +245,12 @@ impl Solving<'_> {
                 return Ok((BuildContext::Url(url.clone()), Some(vertex)));
             }
         };
-        let session = self.session_of(directory).await?;
-        let vertex = progress.begin("[internal] load .dockerignore");
         let ignore = match own_ignore {
             Some(text) => {
-                progress.done(vertex);
+                progress.done(progress.begin(IGNORE_VERTEX));
                 text
             }
-            None => {
-                let follow = vec![".dockerignore".to_owned()];
-                let wanted = Wanted { directory: directory.clone(), follow, ..Wanted::default() };
-                let meter = Meter::new(progress, vertex, "transferring context:");
-                let found = files::small(session.clone(), &wanted, meter).await?;
-                found.values().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
-            }
+            None => self.load_ignore(directory).await?,
         };
         if paths.as_ref().is_some_and(Vec::is_empty) {
             return Ok((BuildContext::Empty, None));
@@ -195,8 +259,19 @@ impl Solving<'_> {
         let meter = Meter::new(progress, vertex, "transferring context:");
         let exclude = frontend::ignore_patterns(&ignore);
         let wanted = Wanted { directory: directory.clone(), exclude, follow: paths.unwrap_or_default() };
-        let tar = files::receive(session, &wanted, meter).await?;
+        let tar = files::receive(self.session_of(directory).await?, &wanted, meter).await?;
         Ok((BuildContext::Tar(Box::new(tar)), None))
+    }
+
+    /// The ignore file of a context, empty where there is none.
+    async fn load_ignore(&self, directory: &str) -> Result<String, Status> {
+        let progress = &self.build.progress;
+        let vertex = progress.begin(IGNORE_VERTEX);
+        let follow = vec![".dockerignore".to_owned()];
+        let wanted = Wanted { directory: directory.to_owned(), follow, ..Wanted::default() };
+        let meter = Meter::new(progress, vertex, "transferring context:");
+        let found = files::small(self.session_of(directory).await?, &wanted, meter).await?;
+        Ok(found.values().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect())
     }
 
     async fn load_named(&self) -> Result<BTreeMap<String, NamedContext>, Status> {

@@ -319,6 +319,38 @@ fn the_builder_is_looked_at_and_cleaned() {
 }
 
 #[test]
+fn a_dockerfile_is_asked_about_and_not_built() {
+    let Some(at) = with_buildx("bx-asked") else { return };
+    write(&at, "good/Dockerfile", "FROM busybox:1\nCOPY a /a\nCMD [\"cat\", \"/a\"]\n");
+    let good = build(&at, &["--check", "-t", "asked", "good"]);
+    shows(&format!("{}{}", good.ok("check"), good.err()), &["Check complete, no warnings found."]);
+    // of a base image that is here it is known which variables it brings
+    write(
+        &at,
+        "bad/Dockerfile",
+        "# PORT is where it answers\nARG PORT=80\nFROM busybox:1 AS web\nARG PORT\nRUN --mount=type=secret,id=key x\n\
+         COPY $PROT a.log /a/\nCMD run it\n",
+    );
+    write(&at, "bad/.dockerignore", "*.log\n");
+    let bad = build(&at, &["--check", "-t", "asked", "bad"]);
+    let shown = format!("{}{}", bad.out(), bad.err());
+    assert_eq!(bad.0.status.code(), Some(1), "{shown}");
+    shows(
+        &shown,
+        &[
+            "JSONArgsRecommended - https://docs.docker.com/go/dockerfile/rule/json-args-recommended/",
+            "Usage of undefined variable '$PROT' (did you mean $PORT?)",
+            "Attempting to Copy file \"a.log\" that is excluded by .dockerignore",
+            "   7 | >>> CMD run it",
+        ],
+    );
+    let outline = build(&at, &["--call=outline", "bad"]);
+    shows(&outline.ok("outline"), &["PORT", "80", "is where it answers", "key"]);
+    shows(&build(&at, &["--call=targets", "bad"]).ok("targets"), &["web (default)"]);
+    assert_eq!(docker(&at, &["images", "-q", "asked"]).ok("images"), "");
+}
+
+#[test]
 fn bake_builds_several_and_one_upon_the_other() {
     let Some(at) = with_buildx("bx-bake") else { return };
     write(&at, "base/Dockerfile", "FROM busybox:1\nRUN echo from the base > /f\n");

@@ -3,7 +3,7 @@
 //! out side by side, `steps.rs` and its neighbours
 //! each kind of step, which is looked up by its key (`cache.rs`) before it is done; `copy.rs` makes layers out of files
 //! without any mount. What a RUN needs of containers is behind [`BuildRunner`]; what happens is told as [`BuildEvent`]s,
-//! which `classic.rs` makes a text of.
+//! which `classic.rs` makes a text of. Who only asks about a Dockerfile is answered by `check.rs` and `outline.rs`.
 //!
 //! Read [`ImageStore::build`] first.
 
@@ -11,6 +11,7 @@ mod archive;
 mod bases;
 mod cache;
 mod caches;
+mod check;
 mod classic;
 mod configuration;
 mod configuring;
@@ -31,6 +32,7 @@ mod instruction;
 mod lines;
 mod mounts;
 mod options;
+mod outline;
 mod output;
 mod owner;
 mod pending;
@@ -54,6 +56,7 @@ use crate::document::ImageDocument;
 use crate::error::{ImageError, Result};
 use crate::store::ImageStore;
 use crate::{Digest, ImageRef};
+pub use check::{CheckInput, Checked, Finding, Rule};
 pub use classic::Classic;
 pub use configuration::apply_changes;
 use cri::blocking;
@@ -62,6 +65,7 @@ pub use options::{
     BuildContext, BuildCredentials, BuildOptions, BuildResult, BuildRunner, BuildSecrets, BuildSsh, Dialect,
     MountSource, NamedContext, Removal, RunMount, RunSettings, RunSpec, SshAgent,
 };
+pub use outline::{Outline, OutlineItem, TargetStage};
 pub use output::{BuildOutput, Channel};
 pub use progress::{BuildEvent, BuildProgress, PlannedStep};
 pub use remote::is_remote as is_remote_context;

@@ -4,7 +4,7 @@
 use super::config::Settings;
 use super::global::Global;
 use super::{
-    addons, completion, config, docker_env, files, image, informative, kubectl, logs, pause, profile,
+    addons, cache, completion, config, docker_env, files, image, informative, kubectl, logs, pause, profile,
     service, start, status, stop, tunnel, version,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -57,7 +57,7 @@ pub(super) enum MinikubeCommand {
     /// Manage images
     Image(image::Image),
     /// Manage cache for images
-    Cache(image::Cache),
+    Cache(cache::Cache),
     /// Run a kubectl binary matching the cluster version
     Kubectl(kubectl::Kubectl),
     /// Log into the minikube environment

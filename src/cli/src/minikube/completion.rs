@@ -16,7 +16,10 @@ impl Completion {
         let shell: Shell = self.shell.parse().map_err(|_| {
             reason::USAGE.because("Sorry, completion support is not yet implemented for this shell: say bash, zsh, fish or powershell")
         })?;
-        clap_complete::generate(shell, &mut command, "minikube", &mut std::io::stdout());
+        // it panics where nobody reads on (`| head`); what is printed ends as all of our output does then
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut command, "minikube", &mut script);
+        print!("{}", String::from_utf8_lossy(&script));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,4 +1,4 @@
-//! `minikube image` in all its forms, and `cache`, which is the same under an older name.
+//! `minikube image` in all its forms.
 
 use super::reason::{self, Exit, Reason};
 use super::{Outcome, Session, output};
@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+
+/// How the image store refuses what it does not have.
+const NOT_THERE: &str = "No such image: ";
 
 #[derive(clap::Args)]
 #[command(arg_required_else_help = true)]
@@ -137,7 +140,7 @@ impl Image {
             ImageCommand::Ls { format } => list(&setting, format),
             ImageCommand::Pull { images } => each(session, "pull", images),
             ImageCommand::Push { images } => each(session, "push", images),
-            ImageCommand::Rm { images } => each(session, "rm", images),
+            ImageCommand::Rm { images } => remove(session, images),
             ImageCommand::Tag { image, name } => super::monopod(setting, &["image", "tag", image, name]),
         }
     }
@@ -159,9 +162,24 @@ impl ImageCommand {
     }
 }
 
-fn each(session: &Session, command: &str, images: &[String]) -> Outcome {
+pub(super) fn each(session: &Session, command: &str, images: &[String]) -> Outcome {
     for image in images {
         super::monopod(session.setting()?, &["image", command, image])?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is not there is gone already, as minikube has it: scripts remove an image before they load it anew. The others go all the same.
+fn remove(session: &Session, images: &[String]) -> Outcome {
+    for image in images {
+        match super::monopod(session.setting()?, &["image", "rm", image]) {
+            Err(exit) if exit.what.starts_with(NOT_THERE) => {
+                output::problem(output::Mark::Warning, &format!("{NOT_THERE}{image}"));
+            }
+            removed => {
+                removed?;
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -179,13 +197,19 @@ fn build(
         words.extend(["-t".to_owned(), tag.clone()]);
     }
     if let Some(file) = file {
-        words.extend(["-f".to_owned(), file.to_owned()]);
+        words.extend(["-f".to_owned(), in_context(context, file)]);
     }
     for pair in environment {
         words.extend(["--build-arg".to_owned(), pair.clone()]);
     }
     words.extend(options.iter().map(|option| format!("--{option}")));
     super::monopod(setting, &words.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// minikube looks for a Dockerfile in the context, Docker where one is. What is not in the context is meant as Docker means it.
+fn in_context(context: &str, file: &str) -> String {
+    let inside = Path::new(context).join(file);
+    if inside.is_file() { inside.display().to_string() } else { file.to_owned() }
 }
 
 /// An archive where there is a file of that name, else an image: of another engine's where one has it, else of its registry.
@@ -293,7 +317,7 @@ fn temporary() -> Result<Temporary, Exit> {
     Err(reason::GUEST_IMAGE.because(format!("{}: no temporary file could be made", directory.display())))
 }
 
-fn list(setting: &Setting, format: &str) -> Outcome {
+pub(super) fn list(setting: &Setting, format: &str) -> Outcome {
     let mut images: Vec<ImageInfo> = Vec::new();
     crate::control_client::ask(&setting.paths, &ControlRequest::Images, |reply| {
         if let ControlReply::Images { images: found } = reply {
@@ -345,44 +369,22 @@ fn list(setting: &Setting, format: &str) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-#[derive(clap::Args)]
-#[command(arg_required_else_help = true)]
-pub(super) struct Cache {
-    #[command(subcommand)]
-    command: CacheCommand,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[derive(Subcommand)]
-enum CacheCommand {
-    /// Add an image into minikube as a local cache, or delete, reload the cached images
-    Add {
-        #[arg(required = true)]
-        images: Vec<String>,
-        #[arg(long, hide = true)]
-        all: bool,
-    },
-    /// Delete an image from the local cache.
-    Delete {
-        #[arg(required = true)]
-        images: Vec<String>,
-    },
-    /// List all available images from the local cache.
-    List {
-        #[arg(long, hide = true)]
-        format: Option<String>,
-    },
-    /// reload cached images.
-    Reload { images: Vec<String> },
-}
-
-impl Cache {
-    pub(super) fn run(&self, session: &Session) -> Outcome {
-        let (setting, _) = session.running()?;
-        match &self.command {
-            CacheCommand::Add { images, .. } => each(session, "pull", images),
-            CacheCommand::Delete { images } => each(session, "rm", images),
-            CacheCommand::List { .. } => list(&setting, "short"),
-            CacheCommand::Reload { images } => each(session, "pull", images),
+    /// Tests run in the directory of this crate.
+    #[test]
+    fn a_dockerfile_is_looked_for_in_its_context() {
+        for (context, file, want) in [
+            ("src/minikube", "image.rs", "src/minikube/image.rs"),
+            ("src", "minikube/image.rs", "src/minikube/image.rs"),
+            ("src/minikube", "Cargo.toml", "Cargo.toml"),
+            ("src", "/etc/passwd", "/etc/passwd"),
+            ("https://example.com/x.git", "Dockerfile", "Dockerfile"),
+            ("-", "Dockerfile", "Dockerfile"),
+        ] {
+            assert_eq!(in_context(context, file), want, "{context} {file}");
         }
     }
 }

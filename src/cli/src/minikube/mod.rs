@@ -8,6 +8,7 @@
 mod addons;
 mod arguments;
 mod audit;
+mod cache;
 mod cloud_events;
 mod completion;
 mod config;

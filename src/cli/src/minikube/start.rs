@@ -56,6 +56,9 @@ impl Start {
         for line in self.flags.meanings().into_iter().chain(extra_config.note()) {
             told.note(&line);
         }
+        if let Some(line) = start_values::unmounted(&self.flags) {
+            told.line(Mark::Warning, &line);
+        }
         self.check_kubernetes()?;
         if self.flags.is_set("dry-run") {
             told.note("dry-run validation complete!");

@@ -26,7 +26,7 @@ const NO_MACHINE: &str = "pods run on this machine itself";
 const OWN_RUNTIME: &str = "containers are run by this program, and Docker's socket is always there";
 const OWN_NETWORK: &str = "the pod network is built in";
 const OWN_IMAGES: &str = "nothing is downloaded: Kubernetes is this program";
-const SEES_FILES: &str = "a hostPath sees the files of this machine: nothing needs to be mounted";
+const SEES_FILES: &str = "a hostPath sees the files of this machine, each at its own path";
 const ALWAYS: &str = "addresses answer on this machine: no port needs to be published";
 
 const FLAGS: &[(&str, Takes, Effect)] = &[

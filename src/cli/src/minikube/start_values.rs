@@ -35,6 +35,30 @@ const LEAST_MEMORY: u64 = 1800;
 const LEAST_DISK: u64 = 2000;
 const LEAST_CPUS: i64 = 2;
 
+/// Where minikube puts the home directory when it is told to mount and not what.
+const USUAL_TARGET: &str = "/minikube-host";
+
+/// A directory that is to be seen at another path than its own: a start mounts nothing, and a pod whose hostPath names that path would find
+/// an empty directory.
+pub(super) fn unmounted(flags: &StartFlags) -> Option<String> {
+    let pair = flags.text("mount-string").filter(|pair| !pair.is_empty());
+    let is_asked = match flags.text("mount") {
+        Some(_) => flags.is_set("mount"),
+        None => pair.is_some(),
+    };
+    if !is_asked {
+        return None;
+    }
+    let home = || format!("{}:{USUAL_TARGET}", std::env::var("HOME").unwrap_or_default());
+    let pair = pair.map_or_else(home, str::to_owned);
+    let (source, target) = pair.rsplit_once(':')?;
+    let real = |path: &str| std::fs::canonicalize(path).ok();
+    let is_there = source == target || real(target).is_some_and(|found| Some(found) == real(source));
+    (!is_there).then(|| {
+        format!("{source} is not mounted at {target}: name {source} itself as hostPath, or keep `minikube mount {pair}` running")
+    })
+}
+
 /// What the flags' types alone refuse, before anything is said.
 ///
 /// # Errors
@@ -304,6 +328,30 @@ mod tests {
         ];
         for words in cases {
             assert_eq!(refusal(words), None, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_directory_at_another_path_is_told() {
+        let said = |source: &str, target: &str| {
+            Some(format!(
+                "{source} is not mounted at {target}: name {source} itself as hostPath, or keep `minikube mount {source}:{target}` running"
+            ))
+        };
+        let home = std::env::var("HOME").unwrap_or_default();
+        let cases: &[(&[&str], Option<String>)] = &[
+            (&[], None),
+            (&["--mount=false"], None),
+            (&["--mount=false", "--mount-string=/usr:/none/src"], None),
+            (&["--mount"], said(&home, "/minikube-host")),
+            (&["--mount", "--mount-string=/usr:/none/src"], said("/usr", "/none/src")),
+            (&["--mount-string=/usr:/none/src"], said("/usr", "/none/src")),
+            // the same directory, by its own name and by another
+            (&["--mount", "--mount-string=/none/at/all:/none/at/all"], None),
+            (&["--mount", "--mount-string=/usr/bin/..:/usr"], None),
+        ];
+        for (words, want) in cases {
+            assert_eq!(unmounted(&flags(words)), *want, "{words:?}");
         }
     }
 

@@ -18,6 +18,8 @@ pub(super) struct Line {
     /// What follows; flags included.
     pub(super) rest: String,
     pub(super) heredocs: Vec<Heredoc>,
+    /// An empty line stands where it is continued.
+    pub(super) has_gap: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +29,8 @@ pub(super) struct Lines {
     pub(super) warnings: Vec<String>,
 }
 
-/// What a Dockerfile may say of itself in comments at its top. Of `syntax` and `check` this builder needs nothing: it
-/// knows one language, and looks for mistakes only.
+/// What a Dockerfile may say of itself in comments at its top. Of `syntax` this builder needs nothing: it knows one language. `check`
+/// is for who looks for mistakes, see [`checks`].
 const DIRECTIVES: [&str; 3] = ["escape", "syntax", "check"];
 
 pub(super) fn parse(text: &str) -> Result<Lines, BuildError> {
@@ -59,7 +61,7 @@ impl Reader<'_> {
             return Ok(None);
         }
         let number = self.at + 1;
-        let whole = self.joined();
+        let (whole, has_gap) = self.joined();
         let whole = whole.trim();
         let (keyword, rest) = whole.split_once(char::is_whitespace).unwrap_or((whole, ""));
         let mut heredocs = heredoc::named_in(keyword, rest);
@@ -73,11 +75,12 @@ impl Reader<'_> {
             keyword: keyword.to_owned(),
             rest: rest.trim().to_owned(),
             heredocs,
+            has_gap,
         }))
     }
 
-    /// The line and those that continue it.
-    fn joined(&mut self) -> String {
+    /// The line and those that continue it, and whether one of them is empty.
+    fn joined(&mut self) -> (String, bool) {
         let mut whole = String::new();
         let mut has_gap = false;
         while let Some(line) = self.physical.get(self.at) {
@@ -100,7 +103,7 @@ impl Reader<'_> {
         if has_gap {
             self.warnings.push(format!("Empty continuation line found in: {}", whole.trim()));
         }
-        whole
+        (whole, has_gap)
     }
 }
 
@@ -142,6 +145,13 @@ fn escape(text: &str) -> Result<char, BuildError> {
     Ok(escape)
 }
 
+/// What the directive `check` says.
+pub(super) fn checks(text: &str) -> Option<&str> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut directives = text.lines().map_while(directive);
+    directives.find(|(name, _)| name == "check").map(|(_, value)| value)
+}
+
 fn directive(line: &str) -> Option<(String, &str)> {
     let (name, value) = line.trim_start().strip_prefix('#')?.split_once('=')?;
     let name = name.trim().to_ascii_lowercase();
@@ -174,6 +184,9 @@ mod tests {
         assert_eq!(shown(same), ["4 FROM x"]);
         // no directive any more
         assert_eq!(shown("# a comment\n# escape=`\nFROM x \\\n"), ["3 FROM x"]);
+        assert_eq!(checks(same), Some("skip=all"));
+        assert_eq!(checks("# a comment\n# check=skip=all\nFROM x"), None);
+        assert!(gap.lines[1].has_gap && !gap.lines[0].has_gap);
         for (text, want) in [
             (
                 "# escape=x\nFROM a",
