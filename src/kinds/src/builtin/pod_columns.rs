@@ -89,10 +89,12 @@ pub fn status_word(pod: &Pod) -> String {
     if ask::condition(pod, "PodScheduled").is_some_and(|c| c.reason.as_deref() == Some("SchedulingGated")) {
         word = "SchedulingGated".to_owned();
     }
-    match init_word(pod, status) {
-        Some(init) => word = init,
-        None => word = container_word(pod, status, word),
-    }
+    let initialized = ask::condition(pod, "Initialized").is_some_and(|c| c.status == "True");
+    word = match init_word(pod, status) {
+        Some(init) if !initialized => init,
+        // a sidecar that has ended with the pod is none that failed to begin: what the others came to says more
+        init => container_word(pod, status, init.unwrap_or(word)),
+    };
     if ask::is_deleting(pod) {
         if status.reason.as_deref() == Some("NodeLost") {
             return "Unknown".to_owned();
@@ -160,4 +162,47 @@ fn readiness_gates(pod: &Pod) -> Option<String> {
     let met =
         gates.iter().filter(|g| ask::condition(pod, &g.condition_type).is_some_and(|c| c.status == "True"));
     Some(format!("{}/{}", met.count(), gates.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn ended(name: &str, exit_code: i32) -> Value {
+        let reason = if exit_code == 0 { "Completed" } else { "Error" };
+        json!({"name": name, "ready": false, "started": false, "restartCount": 0, "image": "i", "imageID": "",
+            "state": {"terminated": {"exitCode": exit_code, "reason": reason}}})
+    }
+
+    fn runs(name: &str) -> Value {
+        json!({"name": name, "ready": true, "started": true, "restartCount": 0, "image": "i", "imageID": "",
+            "state": {"running": {}}})
+    }
+
+    fn waits(name: &str, reason: &str) -> Value {
+        json!({"name": name, "ready": false, "started": false, "restartCount": 0, "image": "i", "imageID": "",
+            "state": {"waiting": {"reason": reason}}})
+    }
+
+    #[test]
+    fn the_word_of_a_pod_with_a_sidecar() {
+        let cases = [
+            ("both run", "True", runs("side"), runs("main"), "Running", "2/2"),
+            ("the sidecar is being ended", "True", runs("side"), ended("main", 0), "Completed", "1/2"),
+            ("the sidecar was killed", "True", ended("side", 137), ended("main", 0), "Completed", "0/2"),
+            ("the pod failed", "True", ended("side", 0), ended("main", 1), "Error", "0/2"),
+            ("it ends again and again", "True", waits("side", "CrashLoopBackOff"), runs("main"), "Init:CrashLoopBackOff", "1/2"),
+            ("it can not begin", "False", ended("side", 1), waits("main", "PodInitializing"), "Init:Error", "0/2"),
+        ];
+        for (name, initialized, side, main, want, ready_want) in cases {
+            let pod: Pod = serde_json::from_value(json!({
+                "spec": {"initContainers": [{"name": "side", "restartPolicy": "Always"}], "containers": [{"name": "main"}]},
+                "status": {"phase": "Running", "initContainerStatuses": [side], "containerStatuses": [main],
+                    "conditions": [{"type": "Initialized", "status": initialized}]}}))
+            .unwrap();
+            assert_eq!(status_word(&pod), want, "{name}");
+            assert_eq!(ready(&pod, pod.status.as_ref().unwrap()), ready_want, "{name}");
+        }
+    }
 }
