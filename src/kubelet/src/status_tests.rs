@@ -93,7 +93,13 @@ fn a_pod_has_ended_when_its_sidecars_have() {
     let cases: Vec<(&str, &str, Vec<(&str, Cri)>, bool, &str)> = vec![
         ("both run", "Pending", vec![("side", running()), ("a", running())], false, "Running"),
         ("the sidecar is left", "Pending", vec![("side", running()), ("a", exited(0))], false, "Running"),
-        ("it failed, the sidecar is left", "Running", vec![("side", running()), ("a", exited(1))], false, "Running"),
+        (
+            "it failed, the sidecar is left",
+            "Running",
+            vec![("side", running()), ("a", exited(1))],
+            false,
+            "Running",
+        ),
         ("all have ended", "Running", vec![("side", exited(137)), ("a", exited(0))], true, "Succeeded"),
         ("all have ended, not well", "Running", vec![("side", exited(0)), ("a", exited(1))], true, "Failed"),
         ("never begun", "Pending", vec![("side", running()), ("init", exited(1))], false, "Pending"),

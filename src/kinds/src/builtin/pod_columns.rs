@@ -192,8 +192,22 @@ mod tests {
             ("the sidecar is being ended", "True", runs("side"), ended("main", 0), "Completed", "1/2"),
             ("the sidecar was killed", "True", ended("side", 137), ended("main", 0), "Completed", "0/2"),
             ("the pod failed", "True", ended("side", 0), ended("main", 1), "Error", "0/2"),
-            ("it ends again and again", "True", waits("side", "CrashLoopBackOff"), runs("main"), "Init:CrashLoopBackOff", "1/2"),
-            ("it can not begin", "False", ended("side", 1), waits("main", "PodInitializing"), "Init:Error", "0/2"),
+            (
+                "it ends again and again",
+                "True",
+                waits("side", "CrashLoopBackOff"),
+                runs("main"),
+                "Init:CrashLoopBackOff",
+                "1/2",
+            ),
+            (
+                "it can not begin",
+                "False",
+                ended("side", 1),
+                waits("main", "PodInitializing"),
+                "Init:Error",
+                "0/2",
+            ),
         ];
         for (name, initialized, side, main, want, ready_want) in cases {
             let pod: Pod = serde_json::from_value(json!({

@@ -58,7 +58,8 @@ impl Worker {
 
     fn sidecars_run(&self) -> bool {
         let view = self.view();
-        let runs = |name: &str| view.latest(name).is_some_and(|c| matches!(c.state, ContainerState::Running { .. }));
+        let runs =
+            |name: &str| view.latest(name).is_some_and(|c| matches!(c.state, ContainerState::Running { .. }));
         pod::init_containers(pod::spec(&self.pod)).iter().any(|c| pod::is_sidecar(c) && runs(&c.name))
     }
 

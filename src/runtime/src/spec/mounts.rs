@@ -111,7 +111,8 @@ const DEV: &str = "/dev";
 /// machine's own /dev loses nothing and gets nothing.
 fn comes_last(parts: &Parts<'_>) -> impl Fn(&Path) -> bool {
     let nodes = devices::paths(parts);
-    let hides_one = |target: &Path| target.starts_with(DEV) && nodes.iter().any(|node| node.starts_with(target));
+    let hides_one =
+        |target: &Path| target.starts_with(DEV) && nodes.iter().any(|node| node.starts_with(target));
     let asked = parts.container.mounts.iter().filter(|m| m.source.is_some()).map(|m| m.target.as_path());
     let binds = asked.chain(parts.volumes.iter().map(|v| v.target.as_path()));
     let last: Vec<PathBuf> = binds.filter(|target| hides_one(target)).map(Path::to_path_buf).collect();
@@ -147,7 +148,8 @@ pub fn late(parts: &Parts<'_>) -> Result<Vec<LateMount>, CriError> {
 
 fn late_one(parts: &Parts<'_>, target: PathBuf, wanted: &cri::Mount) -> Result<LateMount, CriError> {
     let Some(source) = source_of(parts, wanted) else {
-        let why = format!("a tmpfs on {} does not go with a bind on it or above it in {DEV}", target.display());
+        let why =
+            format!("a tmpfs on {} does not go with a bind on it or above it in {DEV}", target.display());
         return Err(CriError::Invalid(why));
     };
     let said = |option: &str| wanted.options.iter().any(|o| o == option);
