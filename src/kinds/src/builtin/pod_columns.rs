@@ -136,25 +136,36 @@ fn init_word(pod: &Pod, status: &PodStatus) -> Option<String> {
 fn container_word(pod: &Pod, status: &PodStatus, otherwise: String) -> String {
     let mut word = otherwise;
     let mut has_running = false;
+    let mut failure = None;
     let containers: Vec<&ContainerStatus> = status.container_statuses.iter().flatten().collect();
     for container in containers.iter().rev() {
         let state = container.state.clone().unwrap_or_default();
         if let Some(reason) = state.waiting.and_then(|w| w.reason).filter(|r| !r.is_empty()) {
             word = reason;
         } else if let Some(ended) = state.terminated {
+            let has_failed = ended.exit_code != 0;
             word = match (ended.reason.filter(|r| !r.is_empty()), ended.signal.unwrap_or(0)) {
                 (Some(reason), _) => reason,
                 (None, 0) => format!("ExitCode:{}", ended.exit_code),
                 (None, signal) => format!("Signal:{signal}"),
             };
+            if has_failed {
+                failure = Some(word.clone());
+            }
         } else if container.ready && state.running.is_some() {
             has_running = true;
         }
     }
-    if word == "Completed" && has_running {
-        return if ask::is_ready(pod) { "Running".to_owned() } else { "NotReady".to_owned() };
+    if word != "Completed" {
+        return word;
     }
-    word
+    // since 1.35: one that failed says more than one that is done
+    match failure {
+        _ if has_running && ask::is_ready(pod) => "Running".to_owned(),
+        Some(failure) => failure,
+        None if has_running => "NotReady".to_owned(),
+        None => word,
+    }
 }
 
 fn readiness_gates(pod: &Pod) -> Option<String> {
@@ -217,6 +228,24 @@ mod tests {
             .unwrap();
             assert_eq!(status_word(&pod), want, "{name}");
             assert_eq!(ready(&pod, pod.status.as_ref().unwrap()), ready_want, "{name}");
+        }
+    }
+    #[test]
+    fn the_word_of_a_pod_of_two_containers() {
+        let cases = [
+            ("both are done", "False", ended("a", 0), ended("b", 0), "Completed"),
+            ("the last one failed", "False", ended("a", 0), ended("b", 3), "Error"),
+            ("the first one failed", "False", ended("a", 3), ended("b", 0), "Error"),
+            ("one is done", "False", ended("a", 0), runs("b"), "NotReady"),
+            ("one is done, and the pod is ready", "True", ended("a", 0), runs("b"), "Running"),
+            ("one waits", "False", waits("a", "CrashLoopBackOff"), ended("b", 3), "CrashLoopBackOff"),
+        ];
+        for (name, is_ready, a, b, want) in cases {
+            let pod: Pod = serde_json::from_value(json!({
+                "spec": {"containers": [{"name": "a"}, {"name": "b"}]},
+                "status": {"phase": "Running", "containerStatuses": [a, b], "conditions": [{"type": "Ready", "status": is_ready}]}}))
+            .unwrap();
+            assert_eq!(status_word(&pod), want, "{name}");
         }
     }
 }
