@@ -22,6 +22,8 @@ const pods = [
   ['leaves', pod({ phase: 'Running', conditions: [ready], containerStatuses: [running] }, { metadata: { deletionTimestamp: 'x' } }), 'Terminating', 'busy'],
   ['begins', pod({ phase: 'Pending', initContainerStatuses: [{ name: 'i', state: { running: {} } }] }, { spec: { containers: [], initContainers: [{ name: 'i' }, { name: 'j' }] } }), 'Init:0/2', 'busy'],
   ['can not begin', pod({ phase: 'Pending', initContainerStatuses: [{ name: 'i', state: { waiting: { reason: 'CrashLoopBackOff' } } }] }, { spec: { containers: [], initContainers: [{ name: 'i' }] } }), 'Init:CrashLoopBackOff', 'bad'],
+  ['is done, its sidecar was killed', pod({ phase: 'Succeeded', conditions: [{ type: 'Initialized', status: 'True' }], containerStatuses: [{ name: 'main', state: { terminated: { reason: 'Completed', exitCode: 0 } } }], initContainerStatuses: [{ name: 'i', started: false, state: { terminated: { reason: 'Error', exitCode: 137 } } }] }, { spec: { containers: [{ name: 'main' }], initContainers: [{ name: 'i', restartPolicy: 'Always' }] } }), 'Completed', 'done'],
+  ['failed beside one that is done', pod({ phase: 'Failed', containerStatuses: [{ name: 'a', state: { terminated: { reason: 'Completed', exitCode: 0 } } }, { name: 'b', state: { terminated: { reason: 'Error', exitCode: 3 } } }] }), 'Error', 'bad'],
   ['has begun', pod({ phase: 'Running', conditions: [ready], containerStatuses: [running], initContainerStatuses: [{ name: 'i', state: { terminated: { exitCode: 0 } } }] }), 'Running', 'ok'],
 ];
 

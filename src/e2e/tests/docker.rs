@@ -66,7 +66,8 @@ fn flags_of_run_mean_what_they_say() {
     let run = |flags: &[&str], line: &str| {
         at.docker(&[&["run", "--rm"], flags, &["busybox:1", "sh", "-c", line]].concat()).ok(line)
     };
-    let cases: [(&[&str], &str, &str); 8] = [
+    let in_dev = format!("{}:/dev/mine", shared.display());
+    let cases: [(&[&str], &str, &str); 10] = [
         (&["-e", "COLOUR=blue"], "echo $COLOUR", "blue\n"),
         (&["-w", "/tmp"], "pwd", "/tmp\n"),
         (&["-u", "65534"], "id -u", "65534\n"),
@@ -75,6 +76,9 @@ fn flags_of_run_mean_what_they_say() {
         (&["--read-only"], "touch /x 2>/dev/null || echo refused", "refused\n"),
         (&["--tmpfs", "/scratch"], "touch /scratch/x && echo written", "written\n"),
         (&["-v", &volume], "echo kept > /shared/file; cat /shared/file", "kept\n"),
+        // what is bound lies over the nodes of devices, and none is made in it
+        (&["-v", "/dev/urandom:/dev/random"], "stat -c %t:%T /dev/random", "1:9\n"),
+        (&["--device", "/dev/zero:/dev/mine/zero", "-v", &in_dev], "ls /dev/mine", "file\n"),
     ];
     for (flags, line, want) in cases {
         assert_eq!(run(flags, line), want, "{flags:?}");

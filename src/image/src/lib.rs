@@ -52,9 +52,9 @@ mod upper;
 
 pub use build::{
     BuildContext, BuildCredentials, BuildError, BuildEvent, BuildOptions, BuildOutput, BuildProgress,
-    BuildResult, BuildRunner, BuildSecrets, BuildSsh, Channel, CheckInput, Checked, Classic, Dialect, Finding,
-    FoundPath, MountSource, NamedContext, Outline, OutlineItem, PlannedStep, Removal, Rule, RunMount,
-    RunSettings, RunSpec, SshAgent, TargetStage, apply_changes, is_remote_context,
+    BuildResult, BuildRunner, BuildSecrets, BuildSsh, Channel, CheckInput, Checked, Classic, Dialect,
+    Finding, FoundPath, MountSource, NamedContext, Outline, OutlineItem, PlannedStep, Removal, Rule,
+    RunMount, RunSettings, RunSpec, SshAgent, TargetStage, apply_changes, is_remote_context,
 };
 pub use digest::Digest;
 pub use document::{Empty, Healthcheck, HistoryItem, ImageDocument, RootfsList, RunConfig};

@@ -9,7 +9,7 @@ use cri::ContainerState as Cri;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     Container, ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting,
-    ContainerStatus, HostIP, PodIP, PodStatus, ResourceRequirements, VolumeMountStatus,
+    ContainerStatus, HostIP, PodIP, PodSpec, PodStatus, ResourceRequirements, VolumeMountStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kinds::container_transitions::keep_ended;
@@ -229,8 +229,14 @@ fn phase(
     let pending = containers.iter().filter(|c| !is_running(c) && ended(c).is_none()).count();
     let running = containers.iter().filter(|c| is_running(c)).count();
     let succeeded = containers.iter().filter_map(ended).filter(|t| t.exit_code == 0).count();
+    let sidecars = sidecars_running(spec, init);
     if init_failed {
-        return "Failed";
+        // said when nothing of it runs any more: who reads it may use what the pod had
+        return match pod::phase(view.pod) {
+            _ if terminal || !sidecars => "Failed",
+            "Running" => "Running",
+            _ => "Pending",
+        };
     }
     match () {
         () if terminal && pending == 0 && running == 0 => {
@@ -243,11 +249,16 @@ fn phase(
         // deleted before it ran
         () if terminal && running == 0 => "Failed",
         () if !initialized || pending > 0 => "Pending",
-        () if running > 0 => "Running",
+        () if running > 0 || sidecars => "Running",
         () if spec.containers.iter().zip(containers).any(|(c, status)| restarts(c, status)) => "Running",
         () if succeeded == containers.len() => "Succeeded",
         () => "Failed",
     }
+}
+
+/// Whether a sidecar still runs: a pod has not ended before they have, and how they end does not count.
+fn sidecars_running(spec: &PodSpec, init: &[ContainerStatus]) -> bool {
+    pod::init_containers(spec).iter().zip(init).any(|(c, status)| pod::is_sidecar(c) && is_running(status))
 }
 
 fn is_running(status: &ContainerStatus) -> bool {

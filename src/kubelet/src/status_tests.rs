@@ -89,6 +89,38 @@ fn phases() {
 }
 
 #[test]
+fn a_pod_has_ended_when_its_sidecars_have() {
+    let cases: Vec<(&str, &str, Vec<(&str, Cri)>, bool, &str)> = vec![
+        ("both run", "Pending", vec![("side", running()), ("a", running())], false, "Running"),
+        ("the sidecar is left", "Pending", vec![("side", running()), ("a", exited(0))], false, "Running"),
+        (
+            "it failed, the sidecar is left",
+            "Running",
+            vec![("side", running()), ("a", exited(1))],
+            false,
+            "Running",
+        ),
+        ("all have ended", "Running", vec![("side", exited(137)), ("a", exited(0))], true, "Succeeded"),
+        ("all have ended, not well", "Running", vec![("side", exited(0)), ("a", exited(1))], true, "Failed"),
+        ("never begun", "Pending", vec![("side", running()), ("init", exited(1))], false, "Pending"),
+        ("begun once", "Running", vec![("side", running()), ("init", exited(1))], false, "Running"),
+        ("never begun, over", "Pending", vec![("side", exited(0)), ("init", exited(1))], true, "Failed"),
+    ];
+    for (name, before, containers, terminal, want) in cases {
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {"name": "p", "namespace": "d", "uid": "u"}, "status": {"phase": before},
+            "spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "i"}],
+                "initContainers": [{"name": "side", "image": "i", "restartPolicy": "Always"}, {"name": "init", "image": "i"}]}}))
+        .unwrap();
+        let initialized = containers.iter().any(|(name, _)| *name == "a");
+        let init = initialized.then(|| ("init", exited(0)));
+        let all = sandbox(containers.into_iter().chain(init).collect());
+        let got = make(&pod, &all, &WorkerState::default(), terminal);
+        assert_eq!(got.phase.as_deref(), Some(want), "{name}");
+    }
+}
+
+#[test]
 fn an_address_is_said_while_it_is_the_pods() {
     let lost = || {
         let mut all = sandbox(vec![("a", exited(137))]);

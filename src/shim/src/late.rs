@@ -1,4 +1,4 @@
-//! Binds onto /dev, and below such a one: made when libcontainer has made the rest of the container and its first process
+//! Binds onto /dev or a node in it, and below such a one: made when libcontainer has made the rest of the container and its first process
 //! waits to be started. In the helper, which enters the container's mount namespace for it and ends soon after.
 
 use crate::{guard, sys};

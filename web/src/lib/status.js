@@ -13,15 +13,24 @@ function podWord(pod) {
   if (gated) word = 'SchedulingGated';
   const init = initWord(pod);
   if (init) word = init;
-  else {
-    for (const { state = {} } of [...(status.containerStatuses ?? [])].reverse()) {
-      word = state.waiting?.reason || terminatedWord(state.terminated) || word;
-    }
-    const running = (status.containerStatuses ?? []).some((c) => c.ready && c.state?.running);
-    if (word === 'Completed' && running) word = isReady(pod) ? 'Running' : 'NotReady';
-  }
+  // a sidecar that has ended with the pod is none that failed to begin
+  if (!init || condition(pod, 'Initialized')?.status === 'True') word = containersWord(pod, word);
   if (!metadata.deletionTimestamp) return word;
   return status.reason === 'NodeLost' ? 'Unknown' : ['Failed', 'Succeeded'].includes(status.phase) && spec ? word : 'Terminating';
+}
+
+function containersWord(pod, otherwise) {
+  const statuses = pod.status?.containerStatuses ?? [];
+  let word = otherwise;
+  let failure = '';
+  for (const { state = {} } of [...statuses].reverse()) {
+    word = state.waiting?.reason || terminatedWord(state.terminated) || word;
+    if (!state.waiting?.reason && state.terminated?.exitCode) failure = word;
+  }
+  if (word !== 'Completed') return word;
+  const running = statuses.some((c) => c.ready && c.state?.running);
+  if (running && isReady(pod)) return 'Running';
+  return failure || (running ? 'NotReady' : word);
 }
 
 function initWord({ status = {}, spec = {} }) {

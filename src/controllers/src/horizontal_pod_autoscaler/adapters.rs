@@ -153,7 +153,11 @@ impl Adapters<'_> {
         let is_there =
             |version: &&&str| registered.get(&ObjectKey::cluster(&format!("{version}.{group}"))).is_some();
         let version = versions.iter().find(is_there);
-        let version = version.ok_or_else(|| format!("no metrics API {group} is served in this cluster"))?;
+        let version = version.ok_or_else(|| match group {
+            // client-go's words for one that discovery does not have; others it asks without looking
+            CUSTOM => format!("no custom metrics API ({group}) registered"),
+            _ => "the server could not find the requested resource".to_owned(),
+        })?;
         let query: Vec<String> = query
             .iter()
             .filter(|(_, value)| !value.is_empty())

@@ -89,10 +89,12 @@ pub fn status_word(pod: &Pod) -> String {
     if ask::condition(pod, "PodScheduled").is_some_and(|c| c.reason.as_deref() == Some("SchedulingGated")) {
         word = "SchedulingGated".to_owned();
     }
-    match init_word(pod, status) {
-        Some(init) => word = init,
-        None => word = container_word(pod, status, word),
-    }
+    let initialized = ask::condition(pod, "Initialized").is_some_and(|c| c.status == "True");
+    word = match init_word(pod, status) {
+        Some(init) if !initialized => init,
+        // a sidecar that has ended with the pod is none that failed to begin: what the others came to says more
+        init => container_word(pod, status, init.unwrap_or(word)),
+    };
     if ask::is_deleting(pod) {
         if status.reason.as_deref() == Some("NodeLost") {
             return "Unknown".to_owned();
@@ -134,25 +136,36 @@ fn init_word(pod: &Pod, status: &PodStatus) -> Option<String> {
 fn container_word(pod: &Pod, status: &PodStatus, otherwise: String) -> String {
     let mut word = otherwise;
     let mut has_running = false;
+    let mut failure = None;
     let containers: Vec<&ContainerStatus> = status.container_statuses.iter().flatten().collect();
     for container in containers.iter().rev() {
         let state = container.state.clone().unwrap_or_default();
         if let Some(reason) = state.waiting.and_then(|w| w.reason).filter(|r| !r.is_empty()) {
             word = reason;
         } else if let Some(ended) = state.terminated {
+            let has_failed = ended.exit_code != 0;
             word = match (ended.reason.filter(|r| !r.is_empty()), ended.signal.unwrap_or(0)) {
                 (Some(reason), _) => reason,
                 (None, 0) => format!("ExitCode:{}", ended.exit_code),
                 (None, signal) => format!("Signal:{signal}"),
             };
+            if has_failed {
+                failure = Some(word.clone());
+            }
         } else if container.ready && state.running.is_some() {
             has_running = true;
         }
     }
-    if word == "Completed" && has_running {
-        return if ask::is_ready(pod) { "Running".to_owned() } else { "NotReady".to_owned() };
+    if word != "Completed" {
+        return word;
     }
-    word
+    // since 1.35: one that failed says more than one that is done
+    match failure {
+        _ if has_running && ask::is_ready(pod) => "Running".to_owned(),
+        Some(failure) => failure,
+        None if has_running => "NotReady".to_owned(),
+        None => word,
+    }
 }
 
 fn readiness_gates(pod: &Pod) -> Option<String> {
@@ -160,4 +173,79 @@ fn readiness_gates(pod: &Pod) -> Option<String> {
     let met =
         gates.iter().filter(|g| ask::condition(pod, &g.condition_type).is_some_and(|c| c.status == "True"));
     Some(format!("{}/{}", met.count(), gates.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn ended(name: &str, exit_code: i32) -> Value {
+        let reason = if exit_code == 0 { "Completed" } else { "Error" };
+        json!({"name": name, "ready": false, "started": false, "restartCount": 0, "image": "i", "imageID": "",
+            "state": {"terminated": {"exitCode": exit_code, "reason": reason}}})
+    }
+
+    fn runs(name: &str) -> Value {
+        json!({"name": name, "ready": true, "started": true, "restartCount": 0, "image": "i", "imageID": "",
+            "state": {"running": {}}})
+    }
+
+    fn waits(name: &str, reason: &str) -> Value {
+        json!({"name": name, "ready": false, "started": false, "restartCount": 0, "image": "i", "imageID": "",
+            "state": {"waiting": {"reason": reason}}})
+    }
+
+    #[test]
+    fn the_word_of_a_pod_with_a_sidecar() {
+        let cases = [
+            ("both run", "True", runs("side"), runs("main"), "Running", "2/2"),
+            ("the sidecar is being ended", "True", runs("side"), ended("main", 0), "Completed", "1/2"),
+            ("the sidecar was killed", "True", ended("side", 137), ended("main", 0), "Completed", "0/2"),
+            ("the pod failed", "True", ended("side", 0), ended("main", 1), "Error", "0/2"),
+            (
+                "it ends again and again",
+                "True",
+                waits("side", "CrashLoopBackOff"),
+                runs("main"),
+                "Init:CrashLoopBackOff",
+                "1/2",
+            ),
+            (
+                "it can not begin",
+                "False",
+                ended("side", 1),
+                waits("main", "PodInitializing"),
+                "Init:Error",
+                "0/2",
+            ),
+        ];
+        for (name, initialized, side, main, want, ready_want) in cases {
+            let pod: Pod = serde_json::from_value(json!({
+                "spec": {"initContainers": [{"name": "side", "restartPolicy": "Always"}], "containers": [{"name": "main"}]},
+                "status": {"phase": "Running", "initContainerStatuses": [side], "containerStatuses": [main],
+                    "conditions": [{"type": "Initialized", "status": initialized}]}}))
+            .unwrap();
+            assert_eq!(status_word(&pod), want, "{name}");
+            assert_eq!(ready(&pod, pod.status.as_ref().unwrap()), ready_want, "{name}");
+        }
+    }
+    #[test]
+    fn the_word_of_a_pod_of_two_containers() {
+        let cases = [
+            ("both are done", "False", ended("a", 0), ended("b", 0), "Completed"),
+            ("the last one failed", "False", ended("a", 0), ended("b", 3), "Error"),
+            ("the first one failed", "False", ended("a", 3), ended("b", 0), "Error"),
+            ("one is done", "False", ended("a", 0), runs("b"), "NotReady"),
+            ("one is done, and the pod is ready", "True", ended("a", 0), runs("b"), "Running"),
+            ("one waits", "False", waits("a", "CrashLoopBackOff"), ended("b", 3), "CrashLoopBackOff"),
+        ];
+        for (name, is_ready, a, b, want) in cases {
+            let pod: Pod = serde_json::from_value(json!({
+                "spec": {"containers": [{"name": "a"}, {"name": "b"}]},
+                "status": {"phase": "Running", "containerStatuses": [a, b], "conditions": [{"type": "Ready", "status": is_ready}]}}))
+            .unwrap();
+            assert_eq!(status_word(&pod), want, "{name}");
+        }
+    }
 }

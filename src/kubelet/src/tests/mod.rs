@@ -10,5 +10,6 @@ mod pods;
 mod replacement;
 mod resize;
 mod rig;
+mod sidecars;
 mod survival;
 mod trouble;

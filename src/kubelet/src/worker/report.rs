@@ -4,6 +4,7 @@ use super::jobs::Done;
 use super::{Stage, Worker, is_running};
 use crate::{conditions, pod, status};
 use api::{GroupResource, Status};
+use cri::ContainerState;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use std::sync::Arc;
@@ -48,9 +49,18 @@ impl Worker {
     }
 
     fn is_silent(&self) -> bool {
-        // it ends by itself: what it came to is said once it is sure
+        // it ends by itself: what it came to is said once it is sure. Sidecars may take long to end; what ran beside
+        // them is not said to run until then
         let ends = self.stage == Stage::Terminating && !pod::is_deleting(&self.pod);
+        let ends = ends && (self.memory.evicted.is_some() || !self.sidecars_run());
         ends || self.is_gone || self.is_history || matches!(self.stage, Stage::Removing | Stage::Gone)
+    }
+
+    fn sidecars_run(&self) -> bool {
+        let view = self.view();
+        let runs =
+            |name: &str| view.latest(name).is_some_and(|c| matches!(c.state, ContainerState::Running { .. }));
+        pod::init_containers(pod::spec(&self.pod)).iter().any(|c| pod::is_sidecar(c) && runs(&c.name))
     }
 
     /// The last word is written.

@@ -1,7 +1,7 @@
 //! Device nodes, and who may use them.
 
 use super::Parts;
-use super::mounts::target_of;
+use super::targets::target_of;
 use crate::host::HostDevice;
 use cri::{CriError, Device};
 use oci_spec::OciSpecError;
@@ -11,6 +11,8 @@ use oci_spec::runtime::{
 use std::path::{Component, Path, PathBuf};
 
 const DEV: &str = "/dev";
+/// Nodes that libcontainer makes in every container.
+const ALWAYS: [&str; 6] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
 /// What is mounted in every container.
 const KERNEL: [&str; 2] = ["/proc", "/sys"];
 
@@ -37,7 +39,13 @@ fn wanted<'a>(parts: &Parts<'a>) -> Vec<(PathBuf, &'a HostDevice)> {
     all
 }
 
-/// The nodes to make in the container's /dev, besides null, zero, full, random, urandom and tty, which it always has.
+/// Where in the container's /dev there will be a node.
+pub(super) fn paths(parts: &Parts<'_>) -> Vec<PathBuf> {
+    let wanted = wanted(parts).into_iter().map(|(path, _)| path).filter(|path| path.starts_with(DEV));
+    ALWAYS.iter().map(PathBuf::from).chain(wanted).collect()
+}
+
+/// The nodes to make in the container's /dev, besides those that it always has.
 pub(super) fn nodes(parts: &Parts<'_>) -> Result<Vec<LinuxDevice>, OciSpecError> {
     let in_dev = wanted(parts).into_iter().filter(|(path, _)| path.starts_with(DEV));
     in_dev

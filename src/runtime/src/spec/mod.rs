@@ -8,13 +8,15 @@ mod mounts;
 mod process;
 mod resources;
 mod seccomp;
+mod targets;
 #[cfg(test)]
 mod tests;
 
 pub use defaults::ImageDefaults;
 pub use devices::{loop_devices, nodes_in_root};
-pub use mounts::{SharedSource, Volume, files, guarded, late, mountpoints, shared_sources, target_of};
+pub use mounts::{SharedSource, Volume, files, guarded, late, mountpoints, shared_sources};
 pub use process::{arguments, environment, last_of_each, with_home, working_dir};
+pub use targets::target_of;
 
 use crate::account::Account;
 use crate::capabilities::CapabilitySet;

@@ -1,27 +1,13 @@
 //! What is mounted into a container, in the order in which it is mounted.
 
 use super::process::INIT;
-use super::{Parts, bug};
+use super::targets::target_of;
+use super::{Parts, bug, devices};
 use cri::wire::{LateMount, SHM};
 use cri::{ContainerConfig, CriError, Propagation, SandboxConfig};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{Mount, MountBuilder, Spec};
-use std::path::{Component, Path, PathBuf};
-
-/// What runc lets be mounted inside /proc: files that only tell something (CVE-2019-16884).
-const PROC_FILES: [&str; 11] = [
-    "cpuinfo",
-    "diskstats",
-    "meminfo",
-    "stat",
-    "swaps",
-    "uptime",
-    "loadavg",
-    "slabinfo",
-    "net/dev",
-    "sys/kernel/ns_last_pid",
-    "sys/crypto/fips_enabled",
-];
+use std::path::{Path, PathBuf};
 
 /// A directory that the image calls a VOLUME and nothing else is mounted on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +45,7 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<Vec<Mount>, CriError> {
     for volume in parts.volumes {
         target_of(&volume.target)?;
     }
-    let is_late = on_bound_dev(parts);
+    let is_late = comes_last(parts);
     asked.retain(|(target, _)| !is_late(target));
     let taken = |target: &str| asked.iter().any(|(t, _)| t == Path::new(target));
     mounts.retain(|m| !asked.iter().any(|(target, _)| target == m.destination()));
@@ -125,21 +111,25 @@ pub fn guarded(spec: &Spec, real: impl Fn(&Path) -> PathBuf) -> Vec<PathBuf> {
 const DEV: &str = "/dev";
 
 /// Whether a mount belongs to those that come last. libcontainer fills /dev with nodes and links, and puts its own ptmx in
-/// place of the one that is there, whatever is mounted on it. So where something is bound onto /dev, it fills a tmpfs
-/// as always, and the bind is laid over it afterwards: the machine's own /dev loses nothing and gets nothing.
-fn on_bound_dev(parts: &Parts<'_>) -> impl Fn(&Path) -> bool {
+/// place of the one that is there, whatever is mounted on it; it fails where a node is there already. So where something is
+/// bound onto /dev, onto a node in it or above one, it fills a tmpfs as always, and the bind is laid over it afterwards: the
+/// machine's own /dev loses nothing and gets nothing.
+fn comes_last(parts: &Parts<'_>) -> impl Fn(&Path) -> bool {
+    let nodes = devices::paths(parts);
+    let hides_one =
+        |target: &Path| target.starts_with(DEV) && nodes.iter().any(|node| node.starts_with(target));
     let asked = parts.container.mounts.iter().filter(|m| m.source.is_some()).map(|m| m.target.as_path());
-    let mut binds = asked.chain(parts.volumes.iter().map(|v| v.target.as_path()));
-    let is_bound = binds.any(|target| target == Path::new(DEV));
-    move |target| is_bound && target.starts_with(DEV)
+    let binds = asked.chain(parts.volumes.iter().map(|v| v.target.as_path()));
+    let last: Vec<PathBuf> = binds.filter(|target| hides_one(target)).map(Path::to_path_buf).collect();
+    move |target| last.iter().any(|over| target.starts_with(over))
 }
 
-/// Binds onto /dev and below it, which libcontainer must not see.
+/// Binds onto /dev or its nodes, and what is mounted below them, which libcontainer must not see.
 ///
 /// # Errors
 /// A tmpfs below it: there is nobody to make it.
 pub fn late(parts: &Parts<'_>) -> Result<Vec<LateMount>, CriError> {
-    let is_late = on_bound_dev(parts);
+    let is_late = comes_last(parts);
     let mut all = Vec::new();
     for volume in parts.volumes.iter().filter(|v| is_late(&v.target)) {
         all.push(LateMount {
@@ -163,7 +153,8 @@ pub fn late(parts: &Parts<'_>) -> Result<Vec<LateMount>, CriError> {
 
 fn late_one(parts: &Parts<'_>, target: PathBuf, wanted: &cri::Mount) -> Result<LateMount, CriError> {
     let Some(source) = source_of(parts, wanted) else {
-        let why = format!("a tmpfs on {} does not go with a bind on {DEV}", target.display());
+        let why =
+            format!("a tmpfs on {} does not go with a bind on it or above it in {DEV}", target.display());
         return Err(CriError::Invalid(why));
     };
     let said = |option: &str| wanted.options.iter().any(|o| o == option);
@@ -175,30 +166,6 @@ fn late_one(parts: &Parts<'_>, target: PathBuf, wanted: &cri::Mount) -> Result<L
         read_only_below: said("rro"),
         propagation: wanted.propagation,
     })
-}
-
-/// Absolute, without `..`, and not inside /proc: what a process is told of itself there, and what it says there of its confinement,
-/// is the kernel's.
-///
-/// # Errors
-/// [`CriError::Invalid`] for anything else, and for the root itself.
-pub fn target_of(path: &Path) -> Result<PathBuf, CriError> {
-    let bad = |why| CriError::Invalid(format!("invalid mount path {}: {why}", path.display()));
-    if !path.is_absolute() {
-        return Err(bad("it must be absolute"));
-    }
-    if path.components().any(|c| c == Component::ParentDir) {
-        return Err(bad("it must not hold '..'"));
-    }
-    let plain: PathBuf = path.components().collect();
-    if plain == Path::new("/") {
-        return Err(bad("it must not be the root"));
-    }
-    let in_proc = plain.strip_prefix("/proc").ok();
-    if in_proc.is_some_and(|rest| !PROC_FILES.iter().any(|file| rest == Path::new(file))) {
-        return Err(bad("it must not be inside /proc"));
-    }
-    Ok(plain)
 }
 
 fn kernel(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {

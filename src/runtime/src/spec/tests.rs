@@ -1,5 +1,7 @@
 //! Whole specs against golden files. `UPDATE_GOLDEN=1` writes them anew.
 
+mod binds_in_dev;
+
 use super::*;
 use cri::{Device, Mount, Resources};
 
