@@ -32,7 +32,7 @@ const END_OF_LINE: &[u8] = b"}\n";
 const LARGEST_WRITE: usize = 64 * 1024;
 /// A watch may be left alone for as long as it is open, but not with a large part of what is told: it would be held for each watch, in a
 /// form or at a revision that nobody else reads. Upstream ends a watch that does not keep up, and sooner.
-const LARGE_PIECE_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const LARGE_PIECE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How one event is told from the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,8 +122,6 @@ impl Writes {
 struct Lines {
     events: WatchStream,
     framing: Framing,
-    /// Not in a socket, where an event is one message.
-    shares: bool,
     version: Arc<Version>,
     view: View,
     include: Include,
@@ -155,7 +153,6 @@ pub(crate) fn answer(
     let lines = Lines {
         events,
         framing,
-        shares: !watch_socket::is_asked(request)?,
         version: target.version.clone(),
         view: chosen.view,
         include: params::include(request, chosen.view)?,
@@ -274,7 +271,7 @@ impl Lines {
         };
         match self.shown(&object).await {
             Ok(bytes) if bytes.is_empty() => {}
-            Ok(bytes) if self.shares && bytes.len() >= LARGEST_WRITE => out.share(self.framing, kind, &bytes),
+            Ok(bytes) if bytes.len() >= LARGEST_WRITE => out.share(self.framing, kind, &bytes),
             Ok(bytes) => self.framing.put_encoded(&mut out.open, kind, &bytes),
             Err(status) => self.put_error(out, &status),
         }
