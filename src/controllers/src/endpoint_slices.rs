@@ -9,9 +9,7 @@ mod trigger_time;
 use crate::owner::controller_reference;
 use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{
-    Actor, Change, Client, Cluster, Controller, DeleteOptions, Recorder, unless_gone,
-};
+use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, Recorder, unless_gone};
 use endpoints::Gone;
 use groups::{Group, Grouped, ports_at};
 use jiff::Timestamp;
