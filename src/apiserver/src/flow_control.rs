@@ -24,8 +24,9 @@ const DANGLING: &str = "Dangling";
 /// Upstream's estimate of a list: a seat for each hundred objects, ten at most.
 const OBJECTS_A_SEAT: usize = 100;
 const MOST_SEATS: usize = 10;
-/// Of what a list has in bytes, however few they are in: not upstream's, whose lists can take all of the memory.
-const BYTES_A_SEAT: usize = 1 << 20;
+/// Of what an answer has in bytes, however few objects they are in: not upstream's, whose answers can take all of the memory. All
+/// seats of the server are 600, and the daemon may have no more than a gigabyte.
+const BYTES_A_SEAT: usize = 512 * 1024;
 
 /// Waits for its turn. Nothing is held by what goes on for as long as its client wants: it would hold its seat for ever.
 ///
@@ -50,7 +51,13 @@ pub(crate) async fn admit(edge: &ServerState, actor: &Actor, request: &Request) 
         name: info.name.as_deref(),
     });
     let asked = Asked { user: &actor.name, groups: &actor.groups, verb, resource, path: &request.path };
-    let width = info.as_ref().filter(|_| verb == "list").map_or(1, |info| width_of_list(edge, request, info));
+    let width = match (&info, verb) {
+        (Some(info), "list") => width_of_list(edge, request, info),
+        (Some(info), "get" | "create" | "update" | "patch" | "delete") => {
+            width_of_object(edge, request, info)
+        }
+        _ => 1,
+    };
     let admitted = tokio::select! {
         admitted = edge.flow.admit(&asked, width) => admitted,
         // upstream tells it as all who waited in vain
@@ -73,18 +80,37 @@ fn width_of_list(edge: &ServerState, request: &Request, info: &RequestInfo) -> u
     let snapshot = edge.cluster.store().snapshot();
     let objects = snapshot.list(&resource, info.namespace.as_deref(), None).take(shown);
     let bytes: usize = objects.map(|object| object.bytes().len()).sum();
-    let seats = (shown / OBJECTS_A_SEAT).min(MOST_SEATS).max(bytes * copies(request) / BYTES_A_SEAT).max(1);
+    let seats = (shown / OBJECTS_A_SEAT).min(MOST_SEATS).max(seats_of(bytes, request));
     u32::try_from(seats).unwrap_or(u32::MAX)
 }
 
+/// Who reads or writes one object is shown it: as it is stored, or about as long as it is sent.
+fn width_of_object(edge: &ServerState, request: &Request, info: &RequestInfo) -> u32 {
+    let sent = request.header(header::CONTENT_LENGTH).parse().unwrap_or(0);
+    let stored = info.name.as_deref().and_then(|name| {
+        let version = edge.cluster.registry().by_gvr(&info.gvr)?;
+        let key = ObjectKey::new(info.namespace.as_deref(), name);
+        edge.cluster.store().snapshot().get(&Resource::from(&version.info().storage), &key)
+    });
+    let stored = stored.map_or(0, |object| object.bytes().len());
+    u32::try_from(seats_of(stored.max(sent), request)).unwrap_or(u32::MAX)
+}
+
+/// What is held of an answer of so many bytes.
+fn seats_of(bytes: usize, request: &Request) -> usize {
+    (bytes.saturating_mul(copies(request)) / BYTES_A_SEAT).max(1)
+}
+
 /// How many times an answer holds the bytes of what it shows, until it is read. Stored bytes go out as they are; gzip is made of
-/// all of them together, lines for people are about twice as long, and other forms are made of a tree of values.
+/// all of them together, lines for people are a few times as long, and other forms are made of a tree of values.
 fn copies(request: &Request) -> usize {
     let accept = request.header(header::ACCEPT);
     let is_converted = negotiate::may_be_converted(accept);
     let is_packed = negotiate::takes_gzip(request.header(header::ACCEPT_ENCODING));
     let is_indented = pretty::is_asked(request);
-    1 + if is_converted { 8 } else { 0 } + if is_indented { 2 } else { 0 } + usize::from(is_packed)
+    1 + if is_converted { 8 } else { 0 }
+        + if is_indented { pretty::MOST_TIMES } else { 0 }
+        + usize::from(is_packed)
 }
 
 /// Follows the objects, and says of each FlowSchema whether its level is there.
@@ -146,5 +172,29 @@ fn condition(level: &str, exists: bool) -> FlowSchemaCondition {
         reason: Some(reason.to_owned()),
         message: Some(message),
         last_transition_time: Some(Time(jiff::Timestamp::now())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_large_answer_takes_seats_for_what_is_held_of_it() {
+        const JSON: &str = "application/json";
+        let mib = 1 << 20;
+        for (name, bytes, query, accept, want) in [
+            ("a small one", 1000, "", JSON, 1),
+            ("the largest ConfigMap", mib, "", JSON, 2),
+            ("the largest object", 3 * mib, "", JSON, 6),
+            ("the largest object, for people", 3 * mib, "pretty=true", JSON, 30),
+            ("the largest object, in another form", 3 * mib, "", "application/yaml", 54),
+        ] {
+            let mut request =
+                Request::for_tests("GET", "/api/v1/namespaces/a/configmaps/b", query, Vec::new());
+            request.headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(seats_of(bytes, &request), want, "{name}");
+        }
     }
 }

@@ -21,6 +21,8 @@ const MOST_SHORT: usize = MOST_VALUES / 2;
 const MOST_READ: usize = MOST_VALUES;
 /// Of answers that are made into another form, for which all of one is decoded once, and nothing else becomes of it.
 pub(crate) const MOST_ANSWERED: usize = 10 * MOST_VALUES;
+/// Lists of the rules that somebody has.
+const MOST_RULES: usize = 1;
 /// Of the process's 512, for short bodies with long work: where none is left, it is done where it is.
 const MOST_THREADS: usize = 128;
 /// A text counts as one value for each of so many bytes: it is copied a few times, and a value is some kilobytes.
@@ -41,6 +43,7 @@ pub(crate) struct ParseBudget {
     short: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     answers: Arc<Semaphore>,
+    rules: Arc<Semaphore>,
     threads: Arc<Semaphore>,
     leftovers: Leftovers,
 }
@@ -69,6 +72,7 @@ impl ParseBudget {
             short: of(MOST_SHORT),
             reads: of(MOST_READ),
             answers: of(MOST_ANSWERED),
+            rules: of(MOST_RULES),
             threads: of(MOST_THREADS),
             leftovers,
         }
@@ -146,6 +150,11 @@ impl ParseBudget {
             return None;
         }
         self.answers.clone().acquire_many_owned(permits(values, MOST_ANSWERED)).await.ok()
+    }
+
+    /// A turn to list the rules that somebody has, with which nothing else waits. `None` never comes: nobody closes it.
+    pub(crate) async fn of_rules(&self) -> Option<OwnedSemaphorePermit> {
+        self.rules.clone().acquire_owned().await.ok()
     }
 }
 
@@ -314,6 +323,18 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_millis(20), waits).await.is_err(), "for its turn");
         drop(turns);
         assert!(budget.of_answer(MOST_ANSWERED).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn rules_are_listed_one_after_the_other_and_hold_up_nothing_else() {
+        let budget = ParseBudget::new(Leftovers::new(|| {}));
+        let turn = budget.of_rules().await;
+        let waits =
+            async || tokio::time::timeout(Duration::from_millis(20), budget.of_rules()).await.is_err();
+        assert!(turn.is_some() && waits().await);
+        assert!(budget.of_answer(MOST_ANSWERED).await.is_some());
+        drop(turn);
+        assert!(!waits().await);
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cri::Asker;
 use http::header;
 use http_body_util::BodyExt;
-use warp::reply::{Reply, Response};
+use warp::reply::Response;
 
 /// With which they introduce themselves (upstream's `isPrettyPrint`).
 const OF_PEOPLE: [&str; 3] = ["curl", "Wget", "Mozilla/5.0"];
@@ -33,10 +33,13 @@ pub(crate) fn is_asked(request: &Request) -> bool {
     }
 }
 
-/// In bytes: nobody reads what is longer. Depth is a client's choice, and two spaces for each level of it on every line make many
-/// times the document, so that the result is bounded too.
+/// In bytes: nobody reads what is longer.
 const LONGEST: u64 = 16 << 20;
-const LONGEST_INDENTED: usize = 64 << 20;
+/// Depth is a client's choice, and two spaces for each level of it on every line make many times the document: what becomes longer
+/// than so many times its length stays as it is. Objects as people write them become two or three times theirs.
+pub(crate) const MOST_TIMES: usize = 4;
+/// A short one may become so long in any case.
+const SHORT: usize = 64 * 1024;
 
 /// A whole answer's JSON, indented; other answers, streams, and what is too long to be read, as they are.
 pub(crate) async fn indented(response: Response) -> Response {
@@ -56,14 +59,18 @@ pub(crate) async fn indented(response: Response) -> Response {
     };
     // of a large list it is work for a while
     let text = rendering::run(&head, move |client| {
-        indent(&body, LONGEST_INDENTED, client).map_or(body, Bytes::from)
+        indent(&body, longest_indented(&body), client).map_or(body, Bytes::from)
     });
     let text = match text.await {
         Ok(text) => text,
         Err(error) => return responses::refusal(&Status::internal(error)),
     };
     head.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(head, Vec::from(text).into_response().into_body())
+    Response::from_parts(head, responses::whole(text).into_body())
+}
+
+fn longest_indented(json: &[u8]) -> usize {
+    (json.len() * MOST_TIMES).max(SHORT)
 }
 
 /// JSON as Go's `MarshalIndent` writes it, two spaces for each level. Numbers, strings and the order of fields stay as they are.
@@ -189,5 +196,22 @@ mod tests {
         let deep = format!("{}{}{}", "[".repeat(100), ["1"; 1000].join(","), "]".repeat(100));
         assert_eq!(indent(deep.as_bytes(), 100_000, &Asker::default()), None);
         assert!(indent(deep.as_bytes(), 1_000_000, &Asker::default()).is_some());
+    }
+
+    #[tokio::test]
+    async fn depth_makes_no_document_many_times_its_length() {
+        let list = |item: &str, length: usize| vec![item; length].join(",");
+        let deep = |length: usize| format!("{}{}{}", "[".repeat(100), list("1", length), "]".repeat(100));
+        let usual = format!("[{}]", list("{\"metadata\":{\"name\":\"a\"}}", 10_000));
+        for (name, given, is_indented) in [
+            ("short", deep(100), true),
+            ("long", deep(50_000), false),
+            ("long, as people write", usual, true),
+        ] {
+            let text = indented(responses::json_bytes(200, given.clone())).await;
+            let text = text.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(text != given, is_indented, "{name}");
+            assert!(text.len() <= (given.len() * MOST_TIMES).max(SHORT + 1024), "{name}: {}", text.len());
+        }
     }
 }

@@ -45,9 +45,14 @@ pub(crate) fn page_not_found() -> Response {
     text(404, "404 page not found\n")
 }
 
+/// An answer of these very bytes: what is stored, or kept as a document, is in memory once, however many are sent it and read it
+/// slowly.
+pub(crate) fn whole(body: impl Into<Bytes>) -> Response {
+    http::Response::new(body.into()).into_response()
+}
+
 pub(crate) fn typed(code: u16, content_type: &'static str, body: impl Into<Bytes>) -> Response {
-    let body: Bytes = body.into();
-    let mut response = Vec::from(body).into_response();
+    let mut response = whole(body);
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     // what a proxy may keep is nobody's business but the API server's
@@ -116,7 +121,7 @@ async fn convertible(
     match turns.of_answer(values).await {
         Some(turn) => Ok((head, body, turn)),
         None => {
-            let response = Response::from_parts(head, Vec::from(body).into_response().into_body());
+            let response = Response::from_parts(head, whole(body).into_body());
             let count = (values as u64, MOST_ANSWERED as u64, "values");
             Err(unconverted(response, takes_json, count))
         }
@@ -185,7 +190,7 @@ pub(crate) async fn as_protobuf(response: Response, takes_json: bool, turns: &Pa
     let encoded = match encoded {
         Ok(Some(encoded)) => encoded,
         Ok(None) if takes_json => {
-            return Response::from_parts(head, Vec::from(body).into_response().into_body());
+            return Response::from_parts(head, whole(body).into_body());
         }
         Ok(None) => {
             let message = "only the following media types are accepted: application/json, application/yaml";
@@ -304,5 +309,18 @@ impl<S: Stream + ?Sized> Stream for Shared<S> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let inner = self.get_mut().0.get_mut();
         inner.as_mut().poll_next(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_stored_is_not_copied_for_each_who_reads_it() {
+        let stored = Bytes::from(vec![b'x'; 1 << 20]);
+        let mut body = json_bytes(200, stored.clone()).into_body();
+        let sent = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!((sent.as_ptr(), sent.len()), (stored.as_ptr(), stored.len()));
     }
 }

@@ -7,7 +7,8 @@ use crate::responses::method_not_allowed;
 use crate::server_state::ServerState;
 use crate::{negotiate, responses};
 use api::{Gvk, Status};
-use cluster::{Actor, Verdict};
+use cluster::{Actor, Cluster, Verdict};
+use cri::blocking_while_wanted;
 use http::Method;
 use k8s_openapi::api::authentication::v1::TokenReview;
 use k8s_openapi::api::authorization::v1::{
@@ -19,8 +20,9 @@ use kinds::ErrorList;
 use serde_json::{Value, json};
 use warp::reply::Response;
 
-/// Of the rules that somebody has, in bytes: whoever may write roles and bindings decides how many there are.
-const LISTED: usize = 4 << 20;
+/// Of the rules that somebody has, in bytes: whoever may write roles and bindings decides how many there are, and asks for them as
+/// often as he likes. Nobody reads more.
+const LISTED: usize = 256 * 1024;
 
 pub(crate) async fn answer(
     edge: &ServerState,
@@ -40,7 +42,7 @@ pub(crate) async fn answer(
         "tokenreviews" => token_review(edge, typed_body(request).await?).await?,
         "selfsubjectrulesreviews" => {
             let review: SelfSubjectRulesReview = typed_body(request).await?;
-            rules(edge, actor, &review)
+            rules(edge, actor, review).await?
         }
         "selfsubjectaccessreviews" => {
             let review: SelfSubjectAccessReview = typed_body(request).await?;
@@ -128,9 +130,20 @@ async fn decided(
     Ok(review)
 }
 
-fn rules(edge: &ServerState, actor: &Actor, review: &SelfSubjectRulesReview) -> Value {
+/// Milliseconds of work for rules as long as they are listed: a few at a time, beside the event loop.
+async fn rules(edge: &ServerState, actor: &Actor, review: SelfSubjectRulesReview) -> Result<Value, Status> {
+    let turn = edge.parsing.of_rules().await;
+    let (cluster, actor) = (edge.cluster.clone(), actor.clone());
+    let listing = blocking_while_wanted(move |_| {
+        let _turn = turn;
+        listed(&cluster, &actor, &review)
+    });
+    listing.await.map_err(Status::internal)
+}
+
+fn listed(cluster: &Cluster, actor: &Actor, review: &SelfSubjectRulesReview) -> Value {
     let namespace = review.spec.namespace.as_deref().unwrap_or_default();
-    let held = edge.cluster.rules_of(actor, namespace);
+    let held = cluster.rules_of(actor, namespace);
     let (mut all, is_cut) = first_of(held.iter(), LISTED);
     if actor.is_in(Actor::MASTERS) {
         let star = || Some(vec!["*".to_owned()]);
@@ -158,8 +171,7 @@ fn rules(edge: &ServerState, actor: &Actor, review: &SelfSubjectRulesReview) -> 
     let (resources, paths): (Vec<_>, Vec<_>) = (resources.collect(), paths.collect());
     let mut answer = json!(review);
     answer["status"] = json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
-    let mut unlisted: Vec<String> =
-        edge.cluster.unlisted_rules_of(actor).into_iter().map(str::to_owned).collect();
+    let mut unlisted: Vec<String> = cluster.unlisted_rules_of(actor).into_iter().map(str::to_owned).collect();
     if is_cut {
         unlisted.push(format!("the rules are larger than {LISTED} bytes together: the rest is left out"));
     }

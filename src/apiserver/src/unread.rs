@@ -34,6 +34,7 @@ pub(crate) fn hold(mut response: Response) -> Response {
     response.extensions_mut().insert(TakenWithin {
         piece: (size > 0 && is_ours).then_some(PIECE_WITHIN),
         whole: (seat.is_some() && size > LARGE).then(|| patience(size)),
+        large_piece: None,
     });
     let Some(seat) = seat.filter(|_| size > LARGEST_UNHELD) else { return response };
     let (mut head, body) = response.into_parts();

@@ -3,17 +3,26 @@
 
 use crate::request::{Request, Upgrading};
 use crate::streams::open_for_listener;
+use crate::watch_stream::LARGE_PIECE_WITHIN;
 use api::{Reason, Status};
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
+use listener::LARGE_PIECE;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use warp::reply::{Reply, Response};
+
+/// Longer than any watch.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 pub(crate) struct Accepted {
     upgrade: Upgrading,
@@ -60,7 +69,7 @@ async fn send<S: AsyncRead + AsyncWrite + Unpin>(
     mut socket: WebSocketStream<S>,
     watch: Response,
 ) -> Result<(), Error> {
-    let mut events = watch.into_body();
+    let (mut events, mut is_open) = (watch.into_body(), false);
     loop {
         tokio::select! {
             // reading answers pings, and notices that the client has gone
@@ -69,7 +78,16 @@ async fn send<S: AsyncRead + AsyncWrite + Unpin>(
                 _ => return Ok(()),
             },
             frame = events.frame() => match frame {
-                Some(Ok(frame)) => send_lines(&mut socket, &frame.into_data().unwrap_or_default()).await?,
+                Some(Ok(frame)) => {
+                    let bytes = frame.into_data().unwrap_or_default();
+                    // what is small may wait for as long as the client likes
+                    let within = if bytes.len() < LARGE_PIECE { FOREVER } else { LARGE_PIECE_WITHIN };
+                    match timeout(within, send_lines(&mut socket, &mut is_open, &bytes)).await {
+                        Ok(sent) => sent?,
+                        // to say goodbye would be to wait for him once more
+                        Err(_) => return Ok(()),
+                    }
+                }
                 _ => break,
             },
         }
@@ -77,14 +95,24 @@ async fn send<S: AsyncRead + AsyncWrite + Unpin>(
     socket.close(None).await
 }
 
-/// A watch writes whole lines, an event each.
+/// A watch writes lines, an event each, which are one message each. Of a large one it writes pieces, as it has it in memory once for
+/// all who watch: then the message is in frames (RFC 6455, section 5.4), and `is_open` until its last one.
 async fn send_lines<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
-    lines: &Bytes,
+    is_open: &mut bool,
+    bytes: &Bytes,
 ) -> Result<(), Error> {
-    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let text = tokio_tungstenite::tungstenite::Utf8Bytes::try_from(lines.slice_ref(line))?;
-        socket.feed(Message::Text(text)).await?;
+    for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let line = part.strip_suffix(b"\n");
+        let (text, ends) = (bytes.slice_ref(line.unwrap_or(part)), line.is_some());
+        let message = match (*is_open, ends) {
+            (false, true) if text.is_empty() => continue,
+            (false, true) => Message::Text(Utf8Bytes::try_from(text)?),
+            (false, false) => Message::Frame(Frame::message(text, OpCode::Data(Data::Text), false)),
+            (true, _) => Message::Frame(Frame::message(text, OpCode::Data(Data::Continue), ends)),
+        };
+        socket.feed(message).await?;
+        *is_open = !ends;
     }
     socket.flush().await
 }
@@ -116,6 +144,28 @@ mod tests {
         let chunks = futures::stream::iter(chunks.map(|chunk| Ok::<_, Infallible>(Bytes::from(chunk))));
         let texts = heard(responses::stream("application/json", chunks)).await;
         assert_eq!(texts, ["{\"a\":1}".to_owned(), format!("{{\"b\":\"{long}\"}}"), "{\"c\":3}".to_owned()]);
+    }
+
+    #[tokio::test]
+    async fn an_event_in_pieces_is_one_message_too() {
+        // the second letter of the name is in two pieces
+        let chunks: [&[u8]; 4] = [b"{\"a\":1}\n{\"b\":\"J\xc3", b"\xbcrgen", b"\"}\n{\"c\":3}", b"\n"];
+        let chunks =
+            futures::stream::iter(chunks.map(|chunk| Ok::<_, Infallible>(Bytes::from_static(chunk))));
+        let texts = heard(responses::stream("application/json", chunks)).await;
+        assert_eq!(texts, ["{\"a\":1}", "{\"b\":\"Jürgen\"}", "{\"c\":3}"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_of_a_large_event_loses_the_watch() {
+        for (size, loses) in [(LARGE_PIECE, true), (LARGE_PIECE / 2, false)] {
+            let (server, _client) = tokio::io::duplex(256);
+            let server = WebSocketStream::from_raw_socket(server, Role::Server, None).await;
+            let event = futures::stream::iter([Ok::<_, Infallible>(Bytes::from(vec![b'x'; size]))]);
+            let watch = responses::stream("application/json", event.chain(futures::stream::pending()));
+            let ended = timeout(LARGE_PIECE_WITHIN * 3, send(server, watch)).await;
+            assert_eq!(ended.is_ok(), loses, "{size}");
+        }
     }
 
     #[test]

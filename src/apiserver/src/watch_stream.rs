@@ -13,6 +13,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use cluster::{Actor, Target, WatchEvent, WatchStream};
 use futures::StreamExt;
 use kinds::Version;
+use listener::{LARGE_PIECE, TakenWithin};
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -29,6 +30,9 @@ const PROTOBUF: &str = "application/vnd.kubernetes.protobuf;stream=watch";
 const END_OF_LINE: &[u8] = b"}\n";
 /// Events that go out in one write.
 const LARGEST_WRITE: usize = 64 * 1024;
+/// A watch may be left alone for as long as it is open, but not with a large part of what is told: it would be held for each watch, in a
+/// form or at a revision that nobody else reads. Upstream ends a watch that does not keep up, and sooner.
+pub(crate) const LARGE_PIECE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How one event is told from the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +52,7 @@ impl Framing {
     /// An object that is in JSON.
     fn put(self, out: &mut BytesMut, kind: &str, object: &[u8]) {
         match self {
-            Framing::Lines => line(out, kind, object),
+            Framing::Lines => self.put_encoded(out, kind, object),
             Framing::Protobuf => match message(object) {
                 Ok(message) => self.put_encoded(out, kind, &message),
                 // what was stored is of its kind, and a refusal always is one
@@ -59,9 +63,27 @@ impl Framing {
 
     /// An object as this framing has it.
     fn put_encoded(self, out: &mut BytesMut, kind: &str, object: &[u8]) {
+        self.begin(out, kind, object.len());
+        out.put_slice(object);
+        self.end(out);
+    }
+
+    /// What stands before an object of so many bytes.
+    fn begin(self, out: &mut BytesMut, kind: &str, object: usize) {
         match self {
-            Framing::Lines => line(out, kind, object),
-            Framing::Protobuf => out.put_slice(&protobuf::watch_event(kind, object)),
+            Framing::Lines => {
+                out.put_slice(br#"{"type":""#);
+                out.put_slice(kind.as_bytes());
+                out.put_slice(br#"","object":"#);
+            }
+            Framing::Protobuf => out.put_slice(&protobuf::watch_event_head(kind, object)),
+        }
+    }
+
+    fn end(self, out: &mut BytesMut) {
+        match self {
+            Framing::Lines => out.put_slice(END_OF_LINE),
+            Framing::Protobuf => {}
         }
     }
 }
@@ -74,11 +96,19 @@ struct Writes {
 }
 
 impl Writes {
-    /// A large object is not copied: a thousand watchers that do not read have it in memory once.
-    fn share(&mut self, kind: &str, object: Bytes) {
-        begin_line(&mut self.open, kind);
-        self.done.extend([self.open.split().freeze(), object]);
-        self.open.put_slice(END_OF_LINE);
+    /// A large object, of [`LARGEST_WRITE`] at least, is not copied: a thousand watchers that do not read have it in memory once. Each
+    /// piece that holds it, and the one that it waits behind, is large enough to have its time ([`LARGE_PIECE`]).
+    fn share(&mut self, framing: Framing, kind: &str, object: &Bytes) {
+        framing.begin(&mut self.open, kind, object.len());
+        self.open.put_slice(&object[..LARGE_PIECE]);
+        self.done.push(self.open.split().freeze());
+        let mut rest = object.slice(LARGE_PIECE..);
+        let count = rest.len().div_ceil(LARGEST_WRITE).max(1);
+        let size = rest.len().div_ceil(count);
+        while !rest.is_empty() {
+            self.done.push(rest.split_to(size.min(rest.len())));
+        }
+        framing.end(&mut self.open);
     }
 
     fn finish(mut self) -> Vec<Bytes> {
@@ -92,8 +122,6 @@ impl Writes {
 struct Lines {
     events: WatchStream,
     framing: Framing,
-    /// Not in a socket, where an event is one message.
-    shares: bool,
     version: Arc<Version>,
     view: View,
     include: Include,
@@ -125,7 +153,6 @@ pub(crate) fn answer(
     let lines = Lines {
         events,
         framing,
-        shares: framing == Framing::Lines && !watch_socket::is_asked(request)?,
         version: target.version.clone(),
         view: chosen.view,
         include: params::include(request, chosen.view)?,
@@ -148,7 +175,11 @@ pub(crate) fn answer(
     };
     let chunks = chunks.take_until(lost);
     let chunks = chunks.flat_map(|writes| futures::stream::iter(writes.into_iter().map(Ok::<_, Infallible>)));
-    Ok(responses::stream(framing.content_type(), chunks))
+    let mut response = responses::stream(framing.content_type(), chunks);
+    response
+        .extensions_mut()
+        .insert(TakenWithin { large_piece: Some(LARGE_PIECE_WITHIN), ..TakenWithin::default() });
+    Ok(response)
 }
 
 /// That the revision is too old is the stream's only event, and no refusal: upstream's watch cache tells it so (`newErrWatcher`), and
@@ -240,7 +271,7 @@ impl Lines {
         };
         match self.shown(&object).await {
             Ok(bytes) if bytes.is_empty() => {}
-            Ok(bytes) if self.shares && bytes.len() >= LARGEST_WRITE => out.share(kind, bytes),
+            Ok(bytes) if bytes.len() >= LARGEST_WRITE => out.share(self.framing, kind, &bytes),
             Ok(bytes) => self.framing.put_encoded(&mut out.open, kind, &bytes),
             Err(status) => self.put_error(out, &status),
         }
@@ -295,34 +326,32 @@ fn size_of(event: &Result<WatchEvent, Status>) -> usize {
     }
 }
 
-fn line(out: &mut BytesMut, kind: &str, object: &[u8]) {
-    begin_line(out, kind);
-    out.put_slice(object);
-    out.put_slice(END_OF_LINE);
-}
-
-fn begin_line(out: &mut BytesMut, kind: &str) {
-    out.put_slice(br#"{"type":""#);
-    out.put_slice(kind.as_bytes());
-    out.put_slice(br#"","object":"#);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_large_object_is_told_and_not_copied() {
-        let (mut copied, mut shared) = (BytesMut::new(), Writes::default());
-        let objects = [Bytes::from_static(b"{}"), Bytes::from(vec![b'x'; LARGEST_WRITE])];
-        for object in &objects {
-            line(&mut copied, "ADDED", object);
+        for framing in [Framing::Lines, Framing::Protobuf] {
+            for size in [LARGEST_WRITE, LARGEST_WRITE + LARGE_PIECE + 1, 10 * LARGEST_WRITE + 7] {
+                let (mut copied, mut shared) = (BytesMut::new(), Writes::default());
+                let objects = [Bytes::from_static(b"{}"), Bytes::from(vec![b'x'; size])];
+                for object in &objects {
+                    framing.put_encoded(&mut copied, "ADDED", object);
+                }
+                framing.put_encoded(&mut shared.open, "ADDED", &objects[0]);
+                shared.share(framing, "ADDED", &objects[1]);
+                let writes = shared.finish();
+                assert_eq!(writes.concat(), copied, "{framing:?} of {size} bytes");
+                let memory = objects[1].as_ptr_range();
+                let is_shared = |write: &&Bytes| memory.contains(&write.as_ptr());
+                let held: Vec<&Bytes> = writes.iter().filter(is_shared).collect();
+                let bytes: usize = held.iter().map(|write| write.len()).sum();
+                assert_eq!(bytes, size - LARGE_PIECE, "{framing:?} of {size} bytes: it is the same memory");
+                let has_time = |write: &Bytes| write.len() >= LARGE_PIECE;
+                assert!(has_time(&writes[0]) && held.into_iter().all(has_time));
+            }
         }
-        line(&mut shared.open, "ADDED", &objects[0]);
-        shared.share("ADDED", objects[1].clone());
-        let writes = shared.finish();
-        assert_eq!(writes.concat(), copied);
-        assert!(writes.iter().any(|write| write.as_ptr() == objects[1].as_ptr()), "it is the same memory");
         assert!(Writes::default().finish().is_empty());
     }
 }

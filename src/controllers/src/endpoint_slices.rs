@@ -3,14 +3,13 @@
 mod endpoints;
 mod groups;
 mod mirroring;
+mod pace;
 mod trigger_time;
 
 use crate::owner::controller_reference;
 use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{
-    Actor, Change, Client, Cluster, Controller, DeleteOptions, Informer, Recorder, WorkQueue, unless_gone,
-};
+use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, Recorder, unless_gone};
 use endpoints::Gone;
 use groups::{Group, Grouped, ports_at};
 use jiff::Timestamp;
@@ -21,6 +20,7 @@ use k8s_openapi::api::discovery::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::endpoints::SERVICE_LABEL;
 use kinds::{key_of, pod as ask, selectors};
+use pace::Pace;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_util::sync::CancellationToken;
 
@@ -54,7 +54,8 @@ type Zones = BTreeMap<String, String>;
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let reconciler = Reconciler { events: client.recorder(NAME, None), client, gone: Gone::default() };
+    let (events, pace) = (client.recorder(NAME, None), Pace::default());
+    let reconciler = Reconciler { events, client, gone: Gone::default(), pace: pace.clone() };
     let services = cluster.informer::<Service>();
     let all = services.clone();
     let deleted = reconciler.gone.clone();
@@ -75,9 +76,7 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
             }
         })
         .watches::<Pod>(move |queue, change| {
-            for pod in change.versions() {
-                wake_services_of(pod, &services, queue);
-            }
+            pace.wake(change, &services, queue);
         })
         // of the same name as its Service
         .reconciles::<Endpoints>()
@@ -87,7 +86,7 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
                 queue.add(ObjectKey::new(meta.namespace.as_deref(), service));
             }
         })
-        .run(stop, reconciler, |reconciler, key| async move { reconciler.reconcile(&key).await })
+        .run(stop, reconciler, |reconciler, key| async move { reconciler.paced(&key).await })
         .await;
 }
 
@@ -96,22 +95,12 @@ struct Reconciler {
     client: Client,
     events: Recorder,
     gone: Gone,
-}
-
-fn wake_services_of(pod: &Pod, services: &Informer<Service>, queue: &WorkQueue<ObjectKey>) {
-    let none = BTreeMap::new();
-    let labels = pod.metadata.labels.as_ref().unwrap_or(&none);
-    for service in services.list(pod.metadata.namespace.as_deref()) {
-        let selector = service.spec.as_ref().and_then(|s| s.selector.as_ref());
-        if selector.is_some_and(|selector| selectors::selects_by_map(selector, labels)) {
-            queue.add(key_of(&service.metadata));
-        }
-    }
+    pace: Pace,
 }
 
 impl Reconciler {
     async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
-        let Reconciler { client, events, gone } = self;
+        let Reconciler { client, events, gone, .. } = self;
         let cluster = client.cluster();
         let Some(service) = cluster.informer::<Service>().get(key) else {
             return endpoints::remove(client, gone, key).await;

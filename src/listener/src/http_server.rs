@@ -187,7 +187,7 @@ mod tests {
         const ASK: &[u8] =
             &[0, 0, 6, HEADERS, END_STREAM | END_HEADERS, 0, 0, 0, 1, 0x82, 0x87, 0x84, 0x01, 1, b'a'];
         let patience = Duration::from_secs(10);
-        let within = TakenWithin { piece: Some(patience), whole: None };
+        let within = TakenWithin { piece: Some(patience), ..TakenWithin::default() };
         for (name, settings, within, most) in [
             ("a window", SETTINGS, Some(within), IDLE),
             ("none", NO_WINDOW, Some(within), patience),

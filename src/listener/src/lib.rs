@@ -15,7 +15,7 @@ mod write_timeout;
 
 pub use accept::{Accept, DRAIN, accept_all};
 pub use http_server::{serve_http, tls_handshake};
-pub use requests::TakenWithin;
+pub use requests::{LARGE_PIECE, TakenWithin};
 pub use seats::{Owner, Seat, Seats, Turns};
 pub use user_seats::{UserSeat, UserSeats};
 pub use write_timeout::WriteTimeout;

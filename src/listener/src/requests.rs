@@ -1,7 +1,7 @@
 //! How many requests a connection has open, and when it is overdue: for want of requests, or because nobody takes what is answered.
 
 use crate::seats::Turns;
-use hyper::body::{Body, Frame, SizeHint};
+use hyper::body::{Body, Buf, Frame, SizeHint};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -19,7 +19,12 @@ pub struct TakenWithin {
     pub piece: Option<Duration>,
     /// The time for all of it.
     pub whole: Option<Duration>,
+    /// The time for a [large](LARGE_PIECE) piece of what may wait otherwise: as long as nobody takes it, it is in memory.
+    pub large_piece: Option<Duration>,
 }
+
+/// In bytes. What is smaller a client may leave alone for as long as he likes, where only large pieces have their time.
+pub const LARGE_PIECE: usize = 16 * 1024;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct State {
@@ -51,6 +56,7 @@ struct Taking {
     requests: Arc<Requests>,
     number: u64,
     piece: Option<Duration>,
+    large_piece: Option<Duration>,
     end: Option<Instant>,
 }
 
@@ -122,14 +128,16 @@ impl Taking {
             untaken.next
         };
         let end = within.whole.map(|whole| Instant::now() + whole);
-        let taking = Taking { requests, number, piece: within.piece, end };
-        taking.begin();
+        let TakenWithin { piece, large_piece, .. } = within;
+        let taking = Taking { requests, number, piece, large_piece, end };
+        taking.begin(0);
         taking
     }
 
-    /// It is the client's turn.
-    fn begin(&self) {
-        let piece = self.piece.map(|piece| Instant::now() + piece);
+    /// It is the client's turn, with a piece of so many bytes.
+    fn begin(&self, bytes: usize) {
+        let large = self.large_piece.filter(|_| bytes >= LARGE_PIECE);
+        let piece = self.piece.into_iter().chain(large).min().map(|piece| Instant::now() + piece);
         self.expect(piece.into_iter().chain(self.end).min());
     }
 
@@ -187,6 +195,11 @@ impl<B> Answering<B> {
     }
 }
 
+fn size_of<D: Buf, E>(frame: Option<&Result<Frame<D>, E>>) -> usize {
+    let data = frame.and_then(|frame| frame.as_ref().ok()?.data_ref());
+    data.map_or(0, Buf::remaining)
+}
+
 impl<B: Body + Unpin> Body for Answering<B> {
     type Data = B::Data;
     type Error = B::Error;
@@ -200,7 +213,7 @@ impl<B: Body + Unpin> Body for Answering<B> {
             None => Poll::Ready(None),
         };
         match (&frame, &self.taking) {
-            (Poll::Ready(_), Some(taking)) => taking.begin(),
+            (Poll::Ready(frame), Some(taking)) => taking.begin(size_of(frame.as_ref())),
             (Poll::Pending, Some(taking)) => taking.pause(),
             (_, None) => {}
         }
@@ -269,7 +282,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_is_abandoned_when_its_client_takes_no_more() {
         let requests = Requests::new(None);
-        let within = Some(TakenWithin { piece: Some(FIRST), whole: None });
+        let within = Some(TakenWithin { piece: Some(FIRST), ..TakenWithin::default() });
         let mut answer = Answering::new(Some(Pieces(3)), requests.begin(), within);
         let begun = Instant::now();
         let taken = async {
@@ -295,11 +308,46 @@ mod tests {
         assert!(waits().await, "that may take its time");
     }
 
+    /// One piece.
+    struct Piece(Option<Bytes>);
+
+    impl Body for Piece {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            match self.0.take() {
+                Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
+                None => Poll::Pending,
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_left_alone_with_small_pieces_only() {
+        for (size, is_abandoned) in [(1, false), (LARGE_PIECE - 1, false), (LARGE_PIECE, true)] {
+            let requests = Requests::new(None);
+            let within = Some(TakenWithin { large_piece: Some(FIRST), ..TakenWithin::default() });
+            let mut answer =
+                Answering::new(Some(Piece(Some(vec![b'x'; size].into()))), requests.begin(), within);
+            let ends = async || tokio::time::timeout(IDLE, requests.abandoned()).await.is_ok();
+            assert!(!ends().await, "{size}: nothing was told");
+            assert!(answer.frame().await.is_some());
+            assert_eq!(ends().await, is_abandoned, "{size}");
+            let next = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut answer).poll_frame(cx))).await;
+            assert!(next.is_pending());
+            assert!(!ends().await, "{size}: it was taken");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_taken_bit_by_bit_must_be_taken_whole_in_time() {
         for (name, piece) in [("with a time for each piece", Some(FIRST)), ("with none", None)] {
             let requests = Requests::new(None);
-            let within = Some(TakenWithin { piece, whole: Some(IDLE) });
+            let within = Some(TakenWithin { piece, whole: Some(IDLE), large_piece: None });
             let mut answer = Answering::new(Some(Pieces(1000)), requests.begin(), within);
             let begun = Instant::now();
             tokio::select! {

@@ -115,14 +115,22 @@ pub fn encode(object: &Value) -> Result<Vec<u8>, ProtobufError> {
 
 /// One event of a watch: its length, and a `WatchEvent` around an encoded object.
 pub fn watch_event(kind: &str, object: &[u8]) -> Vec<u8> {
-    let mut raw = Vec::new();
-    wire::put_bytes(&mut raw, 1, object);
-    let mut event = vec![0; 4];
-    wire::put_bytes(&mut event, 1, kind.as_bytes());
-    wire::put_bytes(&mut event, 2, &raw);
-    let length = u32::try_from(event.len() - 4).unwrap_or(u32::MAX);
-    event[..4].copy_from_slice(&length.to_be_bytes());
+    let mut event = watch_event_head(kind, object.len());
+    event.extend_from_slice(object);
     event
+}
+
+/// What stands before an object of so many bytes, which is the last of its event: for who does not want to copy it.
+pub fn watch_event_head(kind: &str, object: usize) -> Vec<u8> {
+    let mut raw = Vec::new();
+    wire::put_length(&mut raw, 1, object);
+    let mut head = vec![0; 4];
+    wire::put_bytes(&mut head, 1, kind.as_bytes());
+    wire::put_length(&mut head, 2, raw.len() + object);
+    head.extend_from_slice(&raw);
+    let length = u32::try_from(head.len() - 4 + object).unwrap_or(u32::MAX);
+    head[..4].copy_from_slice(&length.to_be_bytes());
+    head
 }
 
 fn invalid(at: &field::Field, why: impl std::fmt::Display) -> ProtobufError {

@@ -76,9 +76,14 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, number: u32, value: u64) {
 }
 
 pub(crate) fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
-    varint(out, u64::from(number) << 3 | 2);
-    varint(out, bytes.len() as u64);
+    put_length(out, number, bytes.len());
     out.extend_from_slice(bytes);
+}
+
+/// Of a field of bytes, which follow it.
+pub(crate) fn put_length(out: &mut Vec<u8>, number: u32, length: usize) {
+    varint(out, u64::from(number) << 3 | 2);
+    varint(out, length as u64);
 }
 
 pub(crate) fn put_double(out: &mut Vec<u8>, number: u32, value: f64) {

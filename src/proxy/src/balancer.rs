@@ -18,6 +18,7 @@ struct Balancer {
     services: Api<Service>,
     events: Recorder,
     queue: WorkQueue<ObjectKey>,
+    range: Ipv4Net,
     allocations: Mutex<Allocations>,
 }
 
@@ -36,6 +37,7 @@ pub(crate) async fn run(client: Client, range: Ipv4Net, stop: CancellationToken)
         services: client.api(),
         events: client.recorder(NAME, None),
         queue: controller.queue(),
+        range,
         allocations: Mutex::new(Allocations { addresses: Addresses::new(range), waiting: BTreeSet::new() }),
         client,
     });
@@ -58,13 +60,15 @@ impl Balancer {
 
     async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
         let service = self.client.cluster().informer::<Service>().get(key);
-        let Some(service) = service.filter(|service| is_ours(service) || has_left(service)) else {
+        let Some(service) = service.filter(|service| is_ours(service) || self.has_left(service)) else {
             self.release(key);
             return Ok(());
         };
-        if has_left(&service) {
+        if self.has_left(&service) {
+            // the next one who has the address must not find it in this one's status as well
+            self.write(key, None).await?;
             self.release(key);
-            return self.write(key, None).await;
+            return Ok(());
         }
         let taken = self.take(key, &service);
         match taken {
@@ -133,6 +137,19 @@ impl Balancer {
         }
     }
 
+    /// Not one of ours any more, but it still shows an address: whatever it shows where it balances nothing, and of those that are
+    /// given here where another balances it.
+    fn has_left(&self, service: &Service) -> bool {
+        let shown = ingress_of(service);
+        match service.spec.as_ref().is_some_and(|spec| spec.type_.as_deref() == Some("LoadBalancer")) {
+            true => {
+                let given_here = |ip: &str| ip.parse().is_ok_and(|ip: Ipv4Addr| self.range.contains(&ip));
+                !is_ours(service) && shown.iter().filter_map(|at| at.ip.as_deref()).any(given_here)
+            }
+            false => !shown.is_empty(),
+        }
+    }
+
     fn allocations(&self) -> MutexGuard<'_, Allocations> {
         self.allocations.lock()
     }
@@ -144,12 +161,6 @@ fn is_ours(service: &Service) -> bool {
     spec.is_some_and(|spec| {
         spec.type_.as_deref() == Some("LoadBalancer") && spec.load_balancer_class.is_none()
     })
-}
-
-/// No LoadBalancer any more, but it still shows an address.
-fn has_left(service: &Service) -> bool {
-    let balances = service.spec.as_ref().is_some_and(|spec| spec.type_.as_deref() == Some("LoadBalancer"));
-    !balances && !ingress_of(service).is_empty()
 }
 
 fn ingress_of(service: &Service) -> &[LoadBalancerIngress] {

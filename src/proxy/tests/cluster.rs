@@ -247,6 +247,28 @@ fn balancer_addresses_are_given_kept_and_taken_back() {
         };
         comes("its status is empty", 0, || ingress("asks")).await;
         assert_eq!(ingress("classed"), 0, "it has its own controller");
+
+        // one that goes over to another controller, at once, takes no address along that is given to others
+        let classed = |service: &mut Service| {
+            let spec = service.spec.as_mut().unwrap();
+            (spec.type_, spec.load_balancer_class) = (Some("LoadBalancer".into()), Some("x.y/z".into()));
+            Ok(())
+        };
+        services.modify(&key("second"), plain).await.unwrap();
+        services.modify(&key("second"), classed).await.unwrap();
+        comes("its address has gone", 0, || ingress("second")).await;
+        world.service("fourth", spec()).await;
+        assert_eq!(world.balancer("fourth").await, ip(2));
+        // what that controller gives is none of ours
+        let give = |service: &mut Service| {
+            let given = json!({ "loadBalancer": { "ingress": [{ "ip": "192.0.2.7" }] } });
+            service.status = serde_json::from_value(given).unwrap();
+            Ok(())
+        };
+        services.modify_status(&key("second"), give).await.unwrap();
+        world.service("fifth", spec()).await;
+        world.balancer("fifth").await;
+        assert_eq!(ingress("second"), 1);
     });
 }
 

@@ -33,6 +33,7 @@ mod runtime_class;
 mod service_account;
 mod service_addresses;
 mod signers;
+mod status_addresses;
 mod storage_object_in_use_protection;
 mod taint_nodes_by_condition;
 mod unstored;

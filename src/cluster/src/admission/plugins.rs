@@ -26,6 +26,7 @@ use super::review::Review;
 use super::runtime_class::RuntimeClass;
 use super::service_account::ServiceAccount;
 use super::service_addresses::ServiceAddresses;
+use super::status_addresses::StatusAddresses;
 use super::storage_object_in_use_protection::StorageObjectInUseProtection;
 use super::taint_nodes_by_condition::TaintNodesByCondition;
 use super::validating_admission_policy::ValidatingAdmissionPolicy;
@@ -62,6 +63,7 @@ static PLUGINS: &[&dyn Plugin] = &[
     &RbacEscalation,
     &PolicyParams,
     &ServiceAddresses,
+    &StatusAddresses,
     &MutatingAdmissionPolicy,
     &MutatingAdmissionWebhook,
     &ValidatingAdmissionPolicy,
