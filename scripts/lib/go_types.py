@@ -1,4 +1,4 @@
-"""What Go writes of a struct although there is nothing in it, read from the sources of a release of Kubernetes.
+"""What Go writes of a struct although there is nothing in it, or a zero, read from the sources of a release of Kubernetes.
 
 Upstream compares objects as Go writes them (structured-merge-diff, `FieldCacheEntry.CanOmit`): `omitempty` leaves out nil, and what is
 no length, or zero, but never a struct; `omitzero` leaves out that too. What is always there nobody adds and nobody removes.
@@ -11,6 +11,8 @@ PLACES = {
     "apiextensions.v1": "apiextensions-apiserver/pkg/apis/apiextensions/v1",
     "apiregistration.v1": "kube-aggregator/pkg/apis/apiregistration/v1",
 }
+# of the table's types those that have a zero which Go leaves out
+SCALARS = {"string", "bytes", "int32", "int64", "double", "bool"}
 PLAIN = {"string", "bool", "byte", "int", "int32", "int64", "uint8", "float64", "interface{}", "any"}
 
 
@@ -37,17 +39,26 @@ class Sources:
 
     def is_always_there(self, name, field):
         """Of a field of a type of the table (`core.v1.Pod`); `None` where the sources have no such field."""
+        if (found := self.find(name, field)) is None:
+            return None
+        *where, kind, options = found
+        return "omitzero" not in options and ("omitempty" not in options or self.is_struct(*where, kind))
+
+    def counts_zero(self, name, field):
+        """Whether a zero, or an empty text, that somebody sent is told from nothing: Go points to it. `None` as above."""
+        if (found := self.find(name, field)) is None:
+            return None
+        *_, kind, _ = found
+        return kind.startswith("*") or self.is_always_there(name, field)
+
+    def find(self, name, field):
         package, name = name.rsplit(".", 1)
         places = [PLACES.get(package, "api/" + package.replace(".", "/"))]
         if name.lower() not in self.package(places[0]):
             # a type that was promoted since: as its last version before
             group = (self.root / places[0]).parent
             places = sorted((str(version.relative_to(self.root)) for version in group.glob("v*")), reverse=True)
-        found = next(filter(None, (self.field(place, name, field) for place in places)), None)
-        if found is None:
-            return None
-        *where, kind, options = found
-        return "omitzero" not in options and ("omitempty" not in options or self.is_struct(*where, kind))
+        return next(filter(None, (self.field(place, name, field) for place in places)), None)
 
     def field(self, place, name, wanted):
         _, fields, imports = self.package(place).get(name.lower(), ("", [], {}))

@@ -5,10 +5,10 @@
 
 DEFINITIONS is `_definitions.json` of a release in the Python package `kubernetes-validate`; PROTOBUF is the directory `src` of
 the crate `k8s-pb`; GO is `usr/share/gocode/src/k8s.io` of Debian's packages golang-k8s-api-dev, golang-k8s-apimachinery-dev and
-golang-k8s-apiextensions-apiserver-dev, unpacked; OLD is the table as it stands. What OLD says and no package does is kept: which zeros
-count (`zero`), defaults, what is of a feature that is off by default (`off`: upstream's `kube_features.go`), and numbers of fields that
-are younger than the crate. Of fields that are younger than GO those are always there that must be, for Go has no `omitempty` for them,
-and the metadata, spec and status of a kind, which Go holds by value.
+golang-k8s-apiextensions-apiserver-dev, unpacked; OLD is the table as it stands. What OLD says and no package does is kept: defaults,
+what is of a feature that is off by default (`off`: upstream's `kube_features.go`), and numbers of fields that are younger than the
+crate. Of lists, and of fields that are younger than GO, it says which zeros count (`zero`), and those are always there that must be, for Go has no
+`omitempty` for them, and the metadata, spec and status of a kind, which Go holds by value.
 """
 import json
 import re
@@ -238,13 +238,16 @@ def main():
                 is_part = name in kinds and field in ("metadata", "spec", "status")
                 is_always_there = "always" in facts or "required" in facts or is_part
             facts = [fact for fact in facts if fact != "always"]
+            if kind in go_types.SCALARS and (counts := sources.counts_zero(name, field)) is not None:
+                facts = [fact for fact in facts if fact != "zero"]
+                facts.insert(facts[:1].count("required"), "zero") if counts else None
             rows[field] = (number, kind, facts + ["always"] * is_always_there)
     out = ["# What the fields of the built-in types are; made by scripts/lib/types.py, which says from what.",
            "# type, field (- the type itself, ~ a message whose fields are the type's own), protobuf number, type of the value, facts:",
            "# required, enum=A|B, map=KEYS and set (lists whose items have owners), atomic, merge[=KEY] and retainKeys (strategic merge),",
-           "# default=JSON, zero (a zero that was sent counts; Go leaves the others out), off (of a feature that is off by default: it is",
-           "# published, and dropped from what a client sends), always (Go writes it also where it is nothing: a struct that it holds by",
-           "# value, and what has no omitempty)"]
+           "# default=JSON, zero (a zero, or an empty list, that was sent counts; Go leaves the others out), off (of a feature that is off",
+           "# by default: it is published, and dropped from what a client sends), always (Go writes it also where it is nothing: a struct",
+           "# that it holds by value, and what has no omitempty)"]
     for name in sorted(table):
         for field, (number, kind, facts) in sorted(table[name].items(), key=lambda row: (row[1][0] == "-" and row[0] != "-", int(row[1][0]) if row[1][0] != "-" else 0, row[0])):
             out.append("\t".join([name, field, number, kind] + ([" ".join(facts)] if facts else [])))

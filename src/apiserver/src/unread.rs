@@ -13,8 +13,10 @@ use warp::reply::Response;
 /// Less than what the server keeps of a request besides.
 const LARGEST_UNHELD: u64 = 1024;
 /// Whoever takes nothing of his answer for so long loses the connection, and leaves his seats before those who wait for them are
-/// refused (`PATIENCE` of `flowcontrol`). For a piece of an answer that is time on the slowest of links.
-const PIECE_WITHIN: Duration = Duration::from_secs(10);
+/// refused (`PATIENCE` of `flowcontrol`). For a piece of an answer that is time on the slowest of links. A watch may be left alone for as
+/// long as it is open, but not with a large piece: it would be held for each watch, in a form or at a revision that nobody else
+/// reads. Upstream ends a watch that does not keep up, and sooner.
+pub(crate) const PIECE_WITHIN: Duration = Duration::from_secs(10);
 const PIECE: usize = 64 * 1024;
 /// What takes more than two of its pieces could be taken bit by bit without end.
 const LARGE: u64 = 2 * PIECE as u64;

@@ -3,7 +3,7 @@
 
 use crate::request::{Request, Upgrading};
 use crate::streams::open_for_listener;
-use crate::watch_stream::LARGE_PIECE_WITHIN;
+use crate::unread::PIECE_WITHIN;
 use api::{Reason, Status};
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
@@ -81,7 +81,7 @@ async fn send<S: AsyncRead + AsyncWrite + Unpin>(
                 Some(Ok(frame)) => {
                     let bytes = frame.into_data().unwrap_or_default();
                     // what is small may wait for as long as the client likes
-                    let within = if bytes.len() < LARGE_PIECE { FOREVER } else { LARGE_PIECE_WITHIN };
+                    let within = if bytes.len() < LARGE_PIECE { FOREVER } else { PIECE_WITHIN };
                     match timeout(within, send_lines(&mut socket, &mut is_open, &bytes)).await {
                         Ok(sent) => sent?,
                         // to say goodbye would be to wait for him once more
@@ -163,7 +163,7 @@ mod tests {
             let server = WebSocketStream::from_raw_socket(server, Role::Server, None).await;
             let event = futures::stream::iter([Ok::<_, Infallible>(Bytes::from(vec![b'x'; size]))]);
             let watch = responses::stream("application/json", event.chain(futures::stream::pending()));
-            let ended = timeout(LARGE_PIECE_WITHIN * 3, send(server, watch)).await;
+            let ended = timeout(PIECE_WITHIN * 3, send(server, watch)).await;
             assert_eq!(ended.is_ok(), loses, "{size}");
         }
     }

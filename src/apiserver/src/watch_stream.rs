@@ -30,9 +30,6 @@ const PROTOBUF: &str = "application/vnd.kubernetes.protobuf;stream=watch";
 const END_OF_LINE: &[u8] = b"}\n";
 /// Events that go out in one write.
 const LARGEST_WRITE: usize = 64 * 1024;
-/// A watch may be left alone for as long as it is open, but not with a large part of what is told: it would be held for each watch, in a
-/// form or at a revision that nobody else reads. Upstream ends a watch that does not keep up, and sooner.
-pub(crate) const LARGE_PIECE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How one event is told from the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +175,7 @@ pub(crate) fn answer(
     let mut response = responses::stream(framing.content_type(), chunks);
     response
         .extensions_mut()
-        .insert(TakenWithin { large_piece: Some(LARGE_PIECE_WITHIN), ..TakenWithin::default() });
+        .insert(TakenWithin { large_piece: Some(PIECE_WITHIN), ..TakenWithin::default() });
     Ok(response)
 }
 

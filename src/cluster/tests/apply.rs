@@ -55,6 +55,21 @@ async fn an_apply_creates_changes_and_takes_back() {
     assert_eq!(same.object.revision(), second.object.revision(), "nothing changed, nothing is written");
 }
 
+/// As in Go, which leaves it out of what it writes: who compares what is stored with his manifest's meaning finds no difference.
+#[tokio::test]
+async fn what_says_nothing_is_stored_as_nothing_and_is_no_change() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let nothing = web(&json!({"paused": false, "minReadySeconds": 0}));
+    let first = apply::<Deployment>(&cluster, "helm", false, nothing.clone()).await.unwrap();
+    let shown = json_of(&first);
+    assert!(shown["spec"].get("paused").is_none() && shown["spec"].get("minReadySeconds").is_none(), "{shown}");
+    assert_eq!(fields(&shown, "helm")["f:spec"]["f:paused"], json!({}), "it is its manager's all the same");
+    let again = apply::<Deployment>(&cluster, "helm", false, nothing).await.unwrap();
+    assert_eq!(again.object.revision(), first.object.revision(), "nothing changed, nothing is written");
+    let without = apply::<Deployment>(&cluster, "helm", false, web(&json!({}))).await.unwrap();
+    assert_eq!(json_of(&without)["metadata"]["generation"], json!(1));
+}
+
 #[tokio::test]
 async fn what_another_door_changed_is_a_conflict_until_it_is_forced() {
     let cluster = testkit::cluster(testkit::config()).await;

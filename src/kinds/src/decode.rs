@@ -41,13 +41,14 @@ pub(crate) fn read<'j>(
     let refused = |why: &dyn Display| cannot_be_handled(gvk, why);
     let checked = schema::check(json, schema).map_err(|wrong| refused(&wrong))?;
     let warnings = told(gvk, checked.faults, strictness)?;
-    if !checked.loose_bytes && !checked.off && !checked.nulls {
+    if !checked.loose_bytes && !checked.off && !checked.nulls && !checked.zeros {
         return Ok((Cow::Borrowed(json), warnings));
     }
     let mut value = serde_json::from_slice(json).map_err(|e| refused(&e))?;
     base64_fields::canonical(&mut value, schema).map_err(|e| refused(&e))?;
     schema::drop_off(&mut value, schema);
     schema::zero_nulls(&mut value, schema);
+    schema::drop_zeros(&mut value, schema);
     Ok((Cow::Owned(serde_json::to_vec(&value).map_err(Status::internal)?), warnings))
 }
 

@@ -232,7 +232,7 @@ fn what_kubectl_posts_is_read() {
             "token-request",
             json!({
                 "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": {},
-                "spec": {}, "status": {},
+                "spec": {}, "status": {"token": ""},
             }),
         ),
     ];

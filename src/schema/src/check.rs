@@ -26,6 +26,8 @@ pub struct Checked {
     pub off: bool,
     /// A null as the value of a map or the item of a list: see [`zero_nulls`](crate::zero_nulls).
     pub nulls: bool,
+    /// A field that Go leaves out as it is: see [`drop_zeros`](crate::drop_zeros).
+    pub zeros: bool,
 }
 
 /// `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`, or what is wrong with
@@ -62,7 +64,7 @@ pub fn doubled_fields(json: &[u8]) -> Result<Vec<String>, WrongType> {
 fn run(json: &[u8], schema: Option<&Schema>) -> Result<Checked, WrongType> {
     let mut walk = Walk { path: Vec::new(), checked: Checked::default(), wrong: None };
     let mut from = serde_json::Deserializer::from_slice(json);
-    let read = Node { schema, outer: "", walk: &mut walk }.deserialize(&mut from).and_then(|()| from.end());
+    let read = Node { schema, omits_zero: false, outer: "", walk: &mut walk }.deserialize(&mut from).and_then(|()| from.end());
     match (read, walk.wrong) {
         (Ok(()), _) => Ok(walk.checked),
         (Err(_), Some(wrong)) => Err(wrong),
@@ -73,6 +75,8 @@ fn run(json: &[u8], schema: Option<&Schema>) -> Result<Checked, WrongType> {
 /// A value beside its node; without one it can be anything. `outer` is the type that it is a field of.
 struct Node<'w, 's> {
     schema: Option<&'s Schema>,
+    /// Go leaves it out where it is nothing.
+    omits_zero: bool,
     outer: &'s str,
     walk: &'w mut Walk<'s>,
 }
@@ -96,7 +100,12 @@ impl<'s> Node<'_, 's> {
             Type::Int32 | Type::IntOrString => whole.is_some_and(|n| i32::try_from(n).is_ok()),
             _ => return Err(self.refuse("number", schema)),
         };
+        self.zero(whole == Some(0) && matches!(schema.kind, Type::Integer | Type::Int32 | Type::Number));
         if fits { Ok(()) } else { Err(self.refuse(&format!("number {shown}"), schema)) }
+    }
+
+    fn zero(&mut self, is_zero: bool) {
+        self.walk.checked.zeros |= self.omits_zero && is_zero;
     }
 }
 
@@ -122,7 +131,8 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         Ok(())
     }
 
-    fn visit_bool<E: serde::de::Error>(mut self, _: bool) -> Result<(), E> {
+    fn visit_bool<E: serde::de::Error>(mut self, flag: bool) -> Result<(), E> {
+        self.zero(!flag);
         match self.schema {
             Some(schema) if !matches!(schema.kind, Type::Any | Type::Boolean) => {
                 Err(self.refuse("bool", schema))
@@ -145,6 +155,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
 
     fn visit_str<E: serde::de::Error>(mut self, text: &str) -> Result<(), E> {
         let Some(schema) = self.schema else { return Ok(()) };
+        self.zero(text.is_empty() && matches!(schema.kind, Type::String | Type::Bytes));
         match schema.kind {
             Type::Any | Type::String | Type::IntOrString | Type::Quantity | Type::Duration => Ok(()),
             Type::Bytes => match base64_fields::check(text) {
@@ -171,9 +182,10 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         };
         for index in 0.. {
             self.walk.path.push(Step::Index(index));
-            let item = Node { schema: of, outer: self.outer, walk: self.walk };
+            let item = Node { schema: of, omits_zero: false, outer: self.outer, walk: self.walk };
             if items.next_element_seed(item)?.is_none() {
                 self.walk.path.pop();
+                self.zero(index == 0);
                 break;
             }
             self.walk.path.pop();
@@ -207,17 +219,17 @@ impl<'s> Node<'_, 's> {
                 None if self.is_resource(schema) && matches!(&*key, "apiVersion" | "kind") => {}
                 None => self.walk.fault("unknown", &key),
             }
-            let (name, below) = match known {
+            let (name, below, omits_zero) = match known {
                 Some((name, below)) => {
                     self.walk.checked.off |= below.off;
-                    (Step::Field(name), Some(&**below))
+                    (Step::Field(name), Some(&**below), below.omits_zero())
                 }
-                None => (Step::Key(key.into_owned()), None),
+                None => (Step::Key(key.into_owned()), None, false),
             };
             self.walk.path.push(name);
             // below a field that is not known there is nothing that can be
             let silent = known.is_none().then_some(self.walk.checked.faults.len());
-            fields.next_value_seed(Node { schema: below, outer: schema.name, walk: self.walk })?;
+            fields.next_value_seed(Node { schema: below, omits_zero, outer: schema.name, walk: self.walk })?;
             if let Some(told) = silent {
                 self.walk.checked.faults.truncate(told);
             }
@@ -232,7 +244,7 @@ impl<'s> Node<'_, 's> {
     }
 
     /// Of a map, or of an object of which nothing is known.
-    fn entries<'de, A: MapAccess<'de>>(self, of: Option<&'s Schema>, mut fields: A) -> Result<(), A::Error> {
+    fn entries<'de, A: MapAccess<'de>>(mut self, of: Option<&'s Schema>, mut fields: A) -> Result<(), A::Error> {
         let is_custom = self.schema.is_none() && self.walk.path.is_empty();
         let mut seen: HashSet<String> = HashSet::new();
         while let Some(key) = fields.next_key_seed(Key)? {
@@ -246,9 +258,11 @@ impl<'s> Node<'_, 's> {
             };
             seen.insert(key.into_owned());
             self.walk.path.push(step);
-            fields.next_value_seed(Node { schema: below, outer: self.outer, walk: self.walk })?;
+            let value = Node { schema: below, omits_zero: false, outer: self.outer, walk: self.walk };
+            fields.next_value_seed(value)?;
             self.walk.path.pop();
         }
+        self.zero(seen.is_empty() && of.is_some());
         Ok(())
     }
 }

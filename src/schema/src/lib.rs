@@ -3,8 +3,8 @@
 //! It owns what a schema is ([`Schema`]), where one comes from (the table of the built-in types: [`table::named`]; the
 //! OpenAPI of a CustomResourceDefinition: [`from_openapi`], which says why one is not structural, and [`from_stored`] for one that was
 //! accepted), and the walks over a value
-//! beside its schema node: [`check()`] reads a client's bytes, [`zero_nulls`] makes values of nulls as Go's decoder does,
-//! [`prune()`] drops unknown fields and names them,
+//! beside its schema node: [`check()`] reads a client's bytes, [`zero_nulls`] makes values of nulls as Go's decoder does, [`drop_zeros`]
+//! leaves out what its encoder does, [`prune()`] drops unknown fields and names them,
 //! [`set_defaults`] fills in what was left out, [`validate()`] says what is wrong in upstream's words; server-side apply and
 //! strategic merge ask the same nodes. [`re2`] reads the patterns that schemas and expressions have. Pure: JSON in, JSON out. It knows no kinds, no versions and no store.
 //!
@@ -41,7 +41,7 @@ pub use parse::{Allowance, from_openapi, from_openapi_within, from_stored};
 pub use prune::{drop_off, drop_unset_nulls, prune};
 pub use table::Link;
 pub use validate::{validate, validate_default, validate_update};
-pub use zero::zero_nulls;
+pub use zero::{drop_zeros, zero_nulls};
 
 use serde_json::Value;
 use std::collections::BTreeMap;

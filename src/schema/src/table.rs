@@ -13,6 +13,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 pub struct Link {
     to: To,
     is_always_there: bool,
+    omits_zero: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -24,7 +25,7 @@ enum To {
 impl Link {
     /// A type that the table has: see [`named`].
     fn to_type(name: &'static str) -> Self {
-        Link { to: To::Named(name), is_always_there: false }
+        Link { to: To::Named(name), is_always_there: false, omits_zero: false }
     }
 
     /// What is held for this link alone; what the table has, and what is plain, is there anyway.
@@ -39,12 +40,17 @@ impl Link {
     pub fn is_always_there(&self) -> bool {
         self.is_always_there
     }
+
+    /// Of a field: Go leaves it out where it is the zero of its type, or is empty (`omitempty`, and no pointer).
+    pub(crate) fn omits_zero(&self) -> bool {
+        self.omits_zero
+    }
 }
 
 impl From<Schema> for Link {
     fn from(schema: Schema) -> Self {
         let schema = plain(&schema).unwrap_or_else(|| Arc::new(schema));
-        Link { to: To::Own(schema), is_always_there: false }
+        Link { to: To::Own(schema), is_always_there: false, omits_zero: false }
     }
 }
 
@@ -152,7 +158,9 @@ fn add_rows(schema: &mut Schema, rows: &'static [Row<'static>]) {
                 if row.is("required") {
                     schema.checks.required.push(field.to_owned());
                 }
-                let link = Link { is_always_there: row.is("always"), ..field_of(row) };
+                let is_always_there = row.is("always");
+                let omits_zero = !is_always_there && !row.is("zero");
+                let link = Link { is_always_there, omits_zero, ..field_of(row) };
                 schema.properties.insert(field.to_owned(), link);
             }
         }

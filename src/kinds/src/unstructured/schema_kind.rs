@@ -192,7 +192,7 @@ impl Served {
     fn decode_built_in(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status> {
         let gvk = &self.0.info.gvk;
         let (json, warnings) = decode::read(gvk, &self.0.schema, json, strictness)?;
-        let mut instance = self.instance(gvk, &json)?;
+        let mut instance = self.instance(gvk, object(gvk, &json)?)?;
         // a typed decoder leaves both out
         schema::prune(&mut instance.fields, &self.0.schema);
         drop_nulls(&mut instance.fields);
@@ -202,7 +202,12 @@ impl Served {
     fn decode_custom(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status> {
         let gvk = &self.0.info.gvk;
         let checked = schema::check_custom(json).map_err(|wrong| cannot_be_handled(gvk, &wrong))?;
-        let mut instance = self.instance(gvk, json)?;
+        let mut object = object(gvk, json)?;
+        let known = schema::table::named("meta.v1.ObjectMeta");
+        if let (true, Some(metadata), Some(known)) = (checked.zeros, object.get_mut("metadata"), known) {
+            schema::drop_zeros(metadata, known);
+        }
+        let mut instance = self.instance(gvk, object)?;
         let unknown = schema::prune(&mut instance.fields, &self.0.schema);
         let unknown = unknown.iter().map(|path| format!("unknown field \"{path}\""));
         let mut faults: Vec<String> = checked.faults.into_iter().chain(unknown).collect();
@@ -211,10 +216,13 @@ impl Served {
         Ok(Decoded { instance: Box::new(instance), warnings })
     }
 
-    fn instance(&self, gvk: &Gvk, json: &[u8]) -> Result<Unstructured, Status> {
-        let instance = serde_json::from_slice(json).and_then(|object| self.0.instance(object));
-        instance.map_err(|e| cannot_be_handled(gvk, &format_args!("json: {e}")))
+    fn instance(&self, gvk: &Gvk, object: Map<String, Value>) -> Result<Unstructured, Status> {
+        self.0.instance(object).map_err(|e| cannot_be_handled(gvk, &format_args!("json: {e}")))
     }
+}
+
+fn object(gvk: &Gvk, json: &[u8]) -> Result<Map<String, Value>, Status> {
+    serde_json::from_slice(json).map_err(|e| cannot_be_handled(gvk, &format_args!("json: {e}")))
 }
 
 /// A field of `null` is one that is not there; what is null in a list is a value.
