@@ -86,12 +86,17 @@ impl ImageStore {
             }
             Err(other) => return Err(other),
         };
-        let known = self.base_variables(&planned, options);
-        let (dockerfile, input) = (text.to_owned(), input.clone());
-        let findings = blocking(move || find(&dockerfile, &planned, &known, &input, &gone)).await?;
+        let store = ImageStore { inner: self.inner.clone() };
+        let (dockerfile, told, input) = (text.to_owned(), options.clone(), input.clone());
+        let findings = blocking(move || {
+            let known = store.base_variables(&planned, &told);
+            find(&dockerfile, &planned, &known, &input, &gone)
+        });
+        let findings = findings.await?;
         Ok(Checked { findings, error: None })
     }
 
+    /// Blocks: each is read from the disk.
     fn base_variables(&self, planned: &Plan, options: &BuildOptions) -> BaseVariables {
         let bases = planned.stages.iter().filter_map(|stage| match &stage.base {
             Base::Image(name) => Some(name),
