@@ -1,6 +1,7 @@
 //! Priority and fairness at the edge: what a request is, for [`FlowControl`](flowcontrol::FlowControl), and the objects that say
 //! how it is treated.
 
+use crate::body::LARGEST_BODY;
 use crate::held_seat::HeldSeat;
 use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
@@ -86,7 +87,7 @@ fn width_of_list(edge: &ServerState, request: &Request, info: &RequestInfo) -> u
 
 /// Who reads or writes one object is shown it: as it is stored, or about as long as it is sent.
 fn width_of_object(edge: &ServerState, request: &Request, info: &RequestInfo) -> u32 {
-    let sent = request.header(header::CONTENT_LENGTH).parse().unwrap_or(0);
+    let sent = bytes_sent(request);
     let stored = info.name.as_deref().and_then(|name| {
         let version = edge.cluster.registry().by_gvr(&info.gvr)?;
         let key = ObjectKey::new(info.namespace.as_deref(), name);
@@ -94,6 +95,11 @@ fn width_of_object(edge: &ServerState, request: &Request, info: &RequestInfo) ->
     });
     let stored = stored.map_or(0, |object| object.bytes().len());
     u32::try_from(seats_of(stored.max(sent), request)).unwrap_or(u32::MAX)
+}
+
+/// As the client says, who may say anything: what is larger is refused, and takes no level's seats all at once.
+fn bytes_sent(request: &Request) -> usize {
+    request.header(header::CONTENT_LENGTH).parse().unwrap_or(0).min(LARGEST_BODY)
 }
 
 /// What is held of an answer of so many bytes.
@@ -179,6 +185,15 @@ fn condition(level: &str, exists: bool) -> FlowSchemaCondition {
 mod tests {
     use super::*;
     use http::HeaderValue;
+
+    #[test]
+    fn a_body_is_no_larger_than_what_is_taken() {
+        for (said, want) in [("", 0), ("1000", 1000), ("9000000000000", LARGEST_BODY), ("x", 0)] {
+            let mut request = Request::for_tests("POST", "/api/v1/namespaces/a/configmaps", "", Vec::new());
+            request.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static(said));
+            assert_eq!(bytes_sent(&request), want, "{said:?}");
+        }
+    }
 
     #[test]
     fn a_large_answer_takes_seats_for_what_is_held_of_it() {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// A daemon writes its pid right after it has the lock; a machine that is busy may let it wait in between.
-const TO_WRITE: Duration = Duration::from_millis(200);
+const TO_WRITE: Duration = Duration::from_secs(1);
 
 /// Held as long as the daemon lives; the kernel lets go of it however the daemon ends.
 pub(crate) struct Lock {

@@ -14,7 +14,11 @@ use std::time::Duration;
 /// Returns when all that runs is known; what is due to start is started beside.
 pub(crate) async fn take_up(engine: &Arc<Engine>) {
     let reader = engine.clone();
-    let unread = tokio::task::spawn_blocking(move || read_all(&reader)).await.unwrap_or_default();
+    let unread = tokio::task::spawn_blocking(move || read_all(&reader)).await;
+    let unread = unread.map_err(std::io::Error::other).flatten();
+    if let Err(error) = &unread {
+        tracing::error!(%error, "not all containers are known: what runs of others is left alone");
+    }
     engine.take_up_volumes();
     if let Err(error) = engine.restore_networks().await {
         tracing::error!(%error, "networks are not as they should be");
@@ -45,7 +49,8 @@ pub(crate) async fn take_up(engine: &Arc<Engine>) {
         }
     }
     // what runs of a container whose record another version can read, or the next start, runs on
-    let strangers = sandboxes.into_iter().filter(|(container, _)| !unread.contains(container));
+    let is_strange = |container: &String| unread.as_ref().is_ok_and(|unread| !unread.contains(container));
+    let strangers = sandboxes.into_iter().filter(|(container, _)| is_strange(container));
     for stranger in strangers.flat_map(|(_, sandboxes)| sandboxes) {
         engine.take_away(&stranger.id).await;
     }
@@ -102,12 +107,23 @@ fn end_removal(engine: &Engine, gone: &Path) {
     }
 }
 
-/// Gives the ids of those whose records can not be read.
-fn read_all(engine: &Arc<Engine>) -> HashSet<String> {
+/// Gives the ids of those that are left as they are.
+///
+/// # Errors
+/// Not all could be found.
+fn read_all(engine: &Arc<Engine>) -> std::io::Result<HashSet<String>> {
     sweep_builds(&engine.config.state_dir.join("builds"));
     let dir = engine.config.state_dir.join("containers");
-    let (mut removed, mut unread) = (Vec::new(), HashSet::new());
-    for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+    let (mut removed, mut unread, mut found) = (Vec::new(), HashSet::new(), Ok(()));
+    for entry in std::fs::read_dir(&dir)? {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // it is the last one: those before are taken up all the same
+            Err(error) => {
+                found = Err(error);
+                break;
+            }
+        };
         let path = entry.path();
         if path.extension().is_some() {
             removed.push(path);
@@ -122,8 +138,10 @@ fn read_all(engine: &Arc<Engine>) -> HashSet<String> {
                 let leases = engine.leases_of_mounted(&record);
                 let container = Arc::new(Container::new(record, path, hold));
                 container.holds.lock().extend(leases);
+                // somebody has its name, who came while its record could not be read
                 if let Err(error) = engine.add(container) {
                     tracing::error!(%error, "a container was not taken up");
+                    unread.insert(entry.file_name().to_string_lossy().into_owned());
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -138,7 +156,7 @@ fn read_all(engine: &Arc<Engine>) -> HashSet<String> {
         }
     }
     removed.iter().for_each(|gone| end_removal(engine, gone));
-    unread
+    found.map(|()| unread)
 }
 
 /// Docker's own, by container.

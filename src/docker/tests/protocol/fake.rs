@@ -60,6 +60,10 @@ impl FakeRuntime {
         self.state.lock().unwrap().sandboxes.is_empty()
     }
 
+    pub fn sandboxes(&self) -> usize {
+        self.state.lock().unwrap().sandboxes.len()
+    }
+
     /// What was asked for with the container of this name.
     pub fn told(&self, name: &str) -> Option<(SandboxConfig, ContainerConfig)> {
         let state = self.state.lock().unwrap();

@@ -273,6 +273,24 @@ async fn a_record_that_can_not_be_read_costs_neither_the_files_nor_the_process()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_has_taken_the_name_of_one_that_could_not_be_read_ends_it_not() {
+    let Some(mut world) = World::open("namesake").await else { return };
+    world.docker(&["run", "-d", "--name", "web", "busybox", "wait"]).await.fine();
+    let id = world.docker(&["inspect", "-f", "{{.Id}}", "web"]).await.out.trim().to_owned();
+    let file = world.state_dir().join("containers").join(&id).join("container.json");
+    world.stop().await;
+    let record = std::fs::read(&file).unwrap();
+    std::fs::write(&file, "{}").unwrap();
+    world.start().await;
+    world.docker(&["run", "-d", "--name", "web", "busybox", "wait"]).await.fine();
+    world.stop().await;
+    std::fs::write(&file, record).unwrap();
+    world.start().await;
+    assert_eq!(world.docker(&["ps", "--format", "{{.Names}} {{.State}}"]).await.out, "web running\n");
+    assert_eq!(world.runtime.sandboxes(), 2, "both run on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_is_not_there_is_found() {
     let Some(world) = World::open("missing").await else { return };
     for (words, want) in [

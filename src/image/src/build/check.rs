@@ -86,12 +86,17 @@ impl ImageStore {
             }
             Err(other) => return Err(other),
         };
-        let known = self.base_variables(&planned, options);
-        let (dockerfile, input) = (text.to_owned(), input.clone());
-        let findings = blocking(move || find(&dockerfile, &planned, &known, &input, &gone)).await?;
+        let store = ImageStore { inner: self.inner.clone() };
+        let (dockerfile, told, input) = (text.to_owned(), options.clone(), input.clone());
+        let findings = blocking(move || {
+            let known = store.base_variables(&planned, &told);
+            find(&dockerfile, &planned, &known, &input, &gone)
+        });
+        let findings = findings.await?;
         Ok(Checked { findings, error: None })
     }
 
+    /// Blocks: each is read from the disk.
     fn base_variables(&self, planned: &Plan, options: &BuildOptions) -> BaseVariables {
         let bases = planned.stages.iter().filter_map(|stage| match &stage.base {
             Base::Image(name) => Some(name),
@@ -191,16 +196,17 @@ fn span_of(step: &Step) -> RangeInclusive<usize> {
     step.line..=step.last_line
 }
 
-/// All keywords in capitals, or none: as most of them are.
+/// All keywords in capitals, or none: as most of them are. What is before the first FROM is in no stage, and does not count.
 fn casing(lines: &Lines, findings: &mut Findings) {
+    let of_stages = || lines.lines.iter().skip_while(|line| !line.keyword.eq_ignore_ascii_case("FROM"));
     let is_lower: fn(&str) -> bool = |word| word == word.to_ascii_lowercase();
     let is_upper: fn(&str) -> bool = |word| word == word.to_ascii_uppercase();
-    let count = |is: fn(&str) -> bool| lines.lines.iter().filter(|line| is(&line.keyword)).count();
+    let count = |is: fn(&str) -> bool| of_stages().filter(|line| is(&line.keyword)).count();
     let (want, fits) = match count(is_lower) > count(is_upper) {
         true => ("lowercase", is_lower),
         false => ("uppercase", is_upper),
     };
-    for line in lines.lines.iter().filter(|line| !fits(&line.keyword)) {
+    for line in of_stages().filter(|line| !fits(&line.keyword)) {
         let word = &line.keyword;
         let detail = format!("Command '{word}' should match the case of the command majority ({want})");
         findings.add(&rules::INSTRUCTION_CASING, span(line), detail);

@@ -218,9 +218,8 @@ pub fn set_up(
             }
             Prepared::Files { plugin, payload } => {
                 let path = volume_dir(pod_dir, plugin, &name);
-                atomic::write(&path, &payload, group)
-                    .map(drop)
-                    .and_then(|()| nested::make(&path, pod, &name))
+                nested::make(&path, pod, &name)
+                    .and_then(|()| atomic::write(&path, &payload, group))
                     .map_err(|e| failed(format!("write {}: {e}", path.display())))?;
                 MountedVolume::Path { path, read_only: true }
             }

@@ -8,12 +8,18 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// Makes them in the volume of that name, which is at `path`.
+/// Makes them in the volume of that name, which is at `path`. Before its content is written, as upstream: a link of a key's would be
+/// followed into content that goes with the next change, and no container is made by way of one. A key of the same name has no link
+/// then.
 ///
 /// # Errors
 /// What the file system refused.
 pub fn make(path: &Path, pod: &Pod, volume: &str) -> io::Result<()> {
-    places(pod, volume).into_iter().try_for_each(|place| fs::create_dir_all(path.join(place)))
+    places(pod, volume).into_iter().try_for_each(|place| match fs::create_dir_all(path.join(place)) {
+        // the key came before the mount, or by a start that was cut short
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    })
 }
 
 /// Relative to the volume.
@@ -82,15 +88,31 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("v");
         let payload = |data: &str| -> Payload {
-            let file = File { data: data.as_bytes().to_vec().into(), mode: 0o644, owner: None };
-            [("a".to_owned(), file)].into_iter().collect()
+            let file = || File { data: data.as_bytes().to_vec().into(), mode: 0o644, owner: None };
+            ["a", "deep/b", "x"].map(|key| (key.to_owned(), file())).into_iter().collect()
         };
         for data in ["1", "2"] {
-            assert!(atomic::write(&dir, &payload(data), None).unwrap(), "{data}");
-            make(&dir, &pod(), "v").unwrap();
-            assert!(!atomic::write(&dir, &payload(data), None).unwrap(), "{data}: nothing is left to do");
-            assert!(dir.join("deep/w").is_dir() && dir.join("x").is_dir(), "{data}");
+            for is_written in [true, false] {
+                make(&dir, &pod(), "v").unwrap();
+                let wrote = atomic::write(&dir, &payload(data), None).unwrap();
+                assert_eq!(wrote, is_written, "{data}: then nothing is left to do");
+            }
+            // of the volume itself, and not of its content
+            for name in ["deep", "deep/w", "x"] {
+                assert!(fs::symlink_metadata(dir.join(name)).unwrap().is_dir(), "{data}: {name}");
+            }
             assert_eq!(fs::read_to_string(dir.join("a")).unwrap(), data);
         }
+    }
+
+    #[test]
+    fn what_is_there_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("v");
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("x"), "1").unwrap();
+        make(&dir, &pod(), "v").unwrap();
+        assert_eq!(fs::read_to_string(dir.join("x")).unwrap(), "1");
+        assert!(dir.join("deep/w").is_dir());
     }
 }

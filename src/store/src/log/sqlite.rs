@@ -31,6 +31,9 @@ use std::sync::Arc;
 const RESERVE: u64 = 10_000;
 /// Bytes of empty pages that are worth a rebuild, where they are most of the file: the next burst may need them again.
 const WORTH_GIVING_BACK: i64 = 16 << 20;
+/// Bytes that stay, where they are few enough: a rebuild has a copy of them in memory (`temp_store`), beside all objects, and a daemon whose
+/// memory is limited would be ended by it at each start.
+const MOST_REBUILT: i64 = 128 << 20;
 
 pub(crate) struct SqliteLog {
     connection: Connection,
@@ -147,8 +150,7 @@ impl SqliteLog {
     /// What was there in another form is in no page of the file any more, and in no part of its log.
     fn rebuild(&mut self) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, "secure_delete", true)?;
-        self.connection.execute_batch("VACUUM")?;
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        self.compact()?;
         self.connection.pragma_update(None, "secure_delete", false)?;
         // last: a start that was cut short is made up for by the next one
         self.form = self.encryption.fingerprint().into();
@@ -162,11 +164,18 @@ impl SqliteLog {
     fn give_back(&mut self) -> rusqlite::Result<()> {
         let number = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let (free, all, bytes) = (number("freelist_count")?, number("page_count")?, number("page_size")?);
-        if free * 2 < all || free * bytes < WORTH_GIVING_BACK {
-            return Ok(());
+        match is_worth_compacting(free, all, bytes) {
+            true => self.compact(),
+            false => Ok(()),
         }
-        self.connection.execute_batch("VACUUM")?;
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
+    /// Writes the file anew, without what is empty of it.
+    fn compact(&mut self) -> rusqlite::Result<()> {
+        let rebuilt = self.connection.execute_batch("VACUUM");
+        // what the log has become goes back in any case: where the disk had no room for the rebuild, it is what fills it
+        let emptied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        rebuilt.and(emptied)
     }
 
     fn end_in_order(&mut self, newest: u64) -> rusqlite::Result<()> {
@@ -254,6 +263,11 @@ impl Log for SqliteLog {
     }
 }
 
+/// Of so many pages of so many bytes, some of them free.
+fn is_worth_compacting(free: i64, all: i64, bytes: i64) -> bool {
+    free * 2 >= all && free * bytes >= WORTH_GIVING_BACK && (all - free) * bytes <= MOST_REBUILT
+}
+
 fn id_of(found: &Metadata) -> (u64, u64) {
     (found.dev(), found.ino())
 }
@@ -303,4 +317,24 @@ fn set_meta(transaction: &Transaction<'_>, key: &str, value: u64) -> rusqlite::R
         )?
         .execute(params![key, value])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_made_smaller_where_that_is_worth_it_and_costs_little_memory() {
+        let mib = (1 << 20) / 4096;
+        for (name, free, all, want) in [
+            ("nothing is free", 0, 100 * mib, false),
+            ("little is free", 15 * mib, 16 * mib, false),
+            ("most is full", 20 * mib, 41 * mib, false),
+            ("most is free", 20 * mib, 40 * mib, true),
+            ("very much is free", 5000 * mib, 5128 * mib, true),
+            ("very much stays", 5000 * mib, 5129 * mib, false),
+        ] {
+            assert_eq!(is_worth_compacting(free, all, 4096), want, "{name}");
+        }
+    }
 }

@@ -77,11 +77,11 @@ impl Froms {
             findings.add(&rules::STAGE_NAME_CASING, span(line), detail);
         }
         if RESERVED.contains(&lower.as_str()) {
-            let detail = format!("Stage name should not use the same name as reserved stage {name:?}");
+            let detail = format!("Stage name should not use the same name as reserved stage {lower:?}");
             findings.add(&rules::RESERVED_STAGE, span(line), detail);
         }
-        if !self.names.insert(lower) {
-            let detail = format!("Duplicate stage name {name:?}, stage names should be unique");
+        if !self.names.insert(lower.clone()) {
+            let detail = format!("Duplicate stage name {lower:?}, stage names should be unique");
             findings.add(&rules::DUPLICATE_STAGE, span(line), detail);
         }
     }
@@ -120,8 +120,10 @@ fn check_platform(platform: &str, stage: Option<&str>, step: &Step, findings: &m
         return;
     }
     // a stage that says by its name which platform it is for means it
-    let architecture = platform.split('/').nth(1).unwrap_or(platform);
-    if !stage.is_some_and(|name| name.contains(architecture)) {
+    let (system, architecture) = platform.split_once('/').unwrap_or(("linux", platform));
+    let architecture = architecture.split('/').next().unwrap_or_default();
+    let stage = stage.unwrap_or_default().to_ascii_lowercase();
+    if ![system, architecture].iter().any(|part| stage.contains(*part)) {
         let detail = format!("FROM --platform flag should not use constant value {platform:?}");
         findings.add(&rules::CONSTANT_PLATFORM, span_of(step), detail);
     }

@@ -27,12 +27,14 @@ pub(super) struct StageState {
 /// A part of a variable's name that says that nobody else is to see what it holds.
 const SECRET_PARTS: [&str; 10] =
     ["apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"];
+/// And one that says that it does not hold it: `DB_PASSWORD_FILE` is where it is.
+const HARMLESS_PARTS: [&str; 3] = ["public", "file", "version"];
 
 /// A variable whose name says that it holds a secret, in an image that all may read.
 pub(super) fn secrets(keyword: &str, name: &str, step: &Step, findings: &mut Findings) {
     let lower = name.to_ascii_lowercase();
-    let has = |part: &str| lower.split('_').any(|word| word == part);
-    if SECRET_PARTS.iter().any(|part| has(part)) && !has("public") {
+    let has = |parts: &[&str]| lower.split('_').any(|word| parts.contains(&word));
+    if has(&SECRET_PARTS) && !has(&HARMLESS_PARTS) {
         let detail = format!("Do not use ARG or ENV instructions for sensitive data ({keyword} {name:?})");
         findings.add(&rules::SECRETS, span_of(step), detail);
     }
@@ -214,7 +216,8 @@ fn legacy(keyword: &str, line: &Line, step: &Step, escape: char, findings: &mut 
 }
 
 fn ignored(copy: &CopyFiles, step: &Step, ignore: &Ignore, findings: &mut Findings) {
-    if copy.from.is_some() || ignore.is_empty() {
+    // of a directory that is left out something may be brought back: the text alone does not tell
+    if copy.from.is_some() || ignore.is_empty() || ignore.brings_back() {
         return;
     }
     let word = if copy.is_add { "Add" } else { "Copy" };
@@ -224,7 +227,8 @@ fn ignored(copy: &CopyFiles, step: &Step, ignore: &Ignore, findings: &mut Findin
         if names.is_empty() || !is_plain || (copy.is_add && is_remote(source)) {
             continue;
         }
-        if ignore.ignores(&names.join("/")) {
+        let source = names.join("/");
+        if ignore.ignores(&source) {
             let detail = format!("Attempting to {word} file {source:?} that is excluded by .dockerignore");
             findings.add(&rules::COPY_IGNORED, span_of(step), detail);
         }

@@ -29,6 +29,7 @@ async fn each_rule_finds_what_it_is_about() {
             "from scratch\nUser 1\n",
             "ConsistentInstructionCasing 2-2: Command 'User' should match the case of the command majority (lowercase)",
         ),
+        ("arg V=1\nFROM scratch\nUSER 1\n", ""),
         (
             "FROM scratch AS a\nFROM scratch AS a",
             "DuplicateStageName 2-2: Duplicate stage name \"a\", stage names should be unique",
@@ -36,6 +37,10 @@ async fn each_rule_finds_what_it_is_about() {
         (
             "FROM scratch AS context",
             "ReservedStageName 1-1: Stage name should not use the same name as reserved stage \"context\"",
+        ),
+        (
+            "FROM scratch AS Context",
+            "StageNameCasing 1-1: Stage name 'Context' should be lowercase\nReservedStageName 1-1: Stage name should not use the same name as reserved stage \"context\"",
         ),
         (
             "FROM scratch\nCMD run it",
@@ -79,7 +84,7 @@ async fn each_rule_finds_what_it_is_about() {
             "FROM scratch\nARG DB_PASSWORD",
             "SecretsUsedInArgOrEnv 2-2: Do not use ARG or ENV instructions for sensitive data (ARG \"DB_PASSWORD\")",
         ),
-        ("FROM scratch\nENV PUBLIC_KEY=x MONKEY=y", ""),
+        ("FROM scratch\nENV PUBLIC_KEY=x MONKEY=y DB_PASSWORD_FILE=/run/x TOKEN_VERSION=1", ""),
         (
             "ARG TAG\nFROM busybox:${TAG}",
             "InvalidDefaultArgInFrom 2-2: Default value for ARG busybox:${TAG} results in empty or invalid base image name",
@@ -89,6 +94,7 @@ async fn each_rule_finds_what_it_is_about() {
             "FromPlatformFlagConstDisallowed 1-1: FROM --platform flag should not use constant value \"linux/amd64\"",
         ),
         ("FROM --platform=linux/amd64 scratch AS build_amd64", ""),
+        ("FROM --platform=linux/amd64 scratch AS on-linux", ""),
         (
             "FROM scratch\nEXPOSE 80/TCP",
             "ExposeProtoCasing 2-2: Defined protocol '80/TCP' in EXPOSE instruction should be lowercase",
@@ -116,10 +122,13 @@ async fn what_the_ignore_file_leaves_out_can_not_be_copied() {
     assert_eq!(
         shown(&check(text, &input).await),
         [
-            "CopyIgnoredFile 2-2: Attempting to Copy file \"./dist/app\" that is excluded by .dockerignore",
+            "CopyIgnoredFile 2-2: Attempting to Copy file \"dist/app\" that is excluded by .dockerignore",
             "CopyIgnoredFile 3-3: Attempting to Add file \"dist\" that is excluded by .dockerignore",
         ]
     );
+    // src itself matches nothing that brings it back, and is copied all the same
+    let input = CheckInput { ignore: "*\n!src/**\n".to_owned(), settings: None };
+    assert_eq!(shown(&check("FROM scratch\nCOPY src /\n", &input).await), Vec::<String>::new());
 }
 
 #[tokio::test]
