@@ -7,6 +7,7 @@ use crate::recent_views::{Form, RecentViews};
 use crate::request::Request;
 use crate::server_state::ServerState;
 use crate::table::Include;
+use crate::unread::PIECE_WITHIN;
 use crate::{params, responses, watch_socket};
 use api::{Object, Reason, ResourceVersion, Status};
 use bytes::{BufMut, Bytes, BytesMut};

@@ -62,7 +62,10 @@ async fn what_says_nothing_is_stored_as_nothing_and_is_no_change() {
     let nothing = web(&json!({"paused": false, "minReadySeconds": 0}));
     let first = apply::<Deployment>(&cluster, "helm", false, nothing.clone()).await.unwrap();
     let shown = json_of(&first);
-    assert!(shown["spec"].get("paused").is_none() && shown["spec"].get("minReadySeconds").is_none(), "{shown}");
+    assert!(
+        shown["spec"].get("paused").is_none() && shown["spec"].get("minReadySeconds").is_none(),
+        "{shown}"
+    );
     assert_eq!(fields(&shown, "helm")["f:spec"]["f:paused"], json!({}), "it is its manager's all the same");
     let again = apply::<Deployment>(&cluster, "helm", false, nothing).await.unwrap();
     assert_eq!(again.object.revision(), first.object.revision(), "nothing changed, nothing is written");

@@ -64,7 +64,9 @@ pub fn doubled_fields(json: &[u8]) -> Result<Vec<String>, WrongType> {
 fn run(json: &[u8], schema: Option<&Schema>) -> Result<Checked, WrongType> {
     let mut walk = Walk { path: Vec::new(), checked: Checked::default(), wrong: None };
     let mut from = serde_json::Deserializer::from_slice(json);
-    let read = Node { schema, omits_zero: false, outer: "", walk: &mut walk }.deserialize(&mut from).and_then(|()| from.end());
+    let read = Node { schema, omits_zero: false, outer: "", walk: &mut walk }
+        .deserialize(&mut from)
+        .and_then(|()| from.end());
     match (read, walk.wrong) {
         (Ok(()), _) => Ok(walk.checked),
         (Err(_), Some(wrong)) => Err(wrong),
@@ -229,7 +231,12 @@ impl<'s> Node<'_, 's> {
             self.walk.path.push(name);
             // below a field that is not known there is nothing that can be
             let silent = known.is_none().then_some(self.walk.checked.faults.len());
-            fields.next_value_seed(Node { schema: below, omits_zero, outer: schema.name, walk: self.walk })?;
+            fields.next_value_seed(Node {
+                schema: below,
+                omits_zero,
+                outer: schema.name,
+                walk: self.walk,
+            })?;
             if let Some(told) = silent {
                 self.walk.checked.faults.truncate(told);
             }
@@ -244,7 +251,11 @@ impl<'s> Node<'_, 's> {
     }
 
     /// Of a map, or of an object of which nothing is known.
-    fn entries<'de, A: MapAccess<'de>>(mut self, of: Option<&'s Schema>, mut fields: A) -> Result<(), A::Error> {
+    fn entries<'de, A: MapAccess<'de>>(
+        mut self,
+        of: Option<&'s Schema>,
+        mut fields: A,
+    ) -> Result<(), A::Error> {
         let is_custom = self.schema.is_none() && self.walk.path.is_empty();
         let mut seen: HashSet<String> = HashSet::new();
         while let Some(key) = fields.next_key_seed(Key)? {

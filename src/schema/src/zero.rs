@@ -185,8 +185,16 @@ mod tests {
                 json!({"minimum": 0, "nullable": false, "properties": {"a": {"default": "", "enum": []}}, "required": []}),
                 json!({"minimum": 0, "properties": {"a": {"default": ""}}}),
             ),
-            ("apps.v1.ControllerRevision", json!({"data": {"a": [], "b": 0}}), json!({"data": {"a": [], "b": 0}})),
-            ("core.v1.Pod", json!({"spec": {"unknown": {"a": []}, "more": 0}}), json!({"spec": {"unknown": {"a": []}, "more": 0}})),
+            (
+                "apps.v1.ControllerRevision",
+                json!({"data": {"a": [], "b": 0}}),
+                json!({"data": {"a": [], "b": 0}}),
+            ),
+            (
+                "core.v1.Pod",
+                json!({"spec": {"unknown": {"a": []}, "more": 0}}),
+                json!({"spec": {"unknown": {"a": []}, "more": 0}}),
+            ),
         ] {
             let schema = table::named(name).unwrap();
             let mut left = given.clone();
