@@ -11,7 +11,7 @@ use crate::work_counts::Operation;
 use crate::{labels, pod, resolv};
 use cri::{ContainerConfig, ContainerId, ContainerState, ContainerStatus, ImageInfo, Mount, SandboxStatus};
 use k8s_openapi::api::core::v1::{Container, Pod};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -263,9 +263,10 @@ fn write_hosts(pod: &Pod, ip: Option<&str>, domain: &str, pod_dir: &Path) -> Res
     let file = pod_dir.join("etc-hosts");
     let text = resolv::hosts_file(pod, ip, domain, &own);
     // containers that run have this very file mounted: it is written in place, and only when it says something else
-    if !File::open(&file).is_ok_and(|file| says(file, &text)) {
+    let there = trees::open_regular(&file).ok().flatten();
+    if !there.is_some_and(|there| says(there, &text)) {
         fs::create_dir_all(pod_dir)
-            .and_then(|()| fs::write(&file, text))
+            .and_then(|()| trees::overwrite(&file, text.as_bytes()))
             .map_err(|e| format!("write {}: {e}", file.display()))?;
     }
     Ok(file)
