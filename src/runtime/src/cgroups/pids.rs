@@ -16,7 +16,9 @@ impl Hierarchies {
     /// # Errors
     /// The limit can not be written; where the kernel does not count processes there is none.
     pub fn spare_processes(&self, path: &str) -> io::Result<()> {
-        let Some(file) = self.of("pids").map(|mount| mount.join(path).join("pids.max")) else { return Ok(()) };
+        let Some(file) = self.of("pids").map(|mount| mount.join(path).join("pids.max")) else {
+            return Ok(());
+        };
         if !file.exists() {
             return Ok(());
         }
