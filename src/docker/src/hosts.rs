@@ -84,7 +84,14 @@ impl Engine {
     /// Writes a container's own files; gives the mounts that bring them in. Who shares another one's network has its files.
     pub(crate) fn write_etc_files(&self, container: &Container) -> io::Result<Vec<Mount>> {
         if container.see(|r| shared_with(&r.host.network_mode).is_none()) {
-            self.write_files(container)?;
+            match self.write_files(container) {
+                // who shared its network in its last run, and holds a lease on one of them, keeps the old ones to himself
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    remove_files(container.dir())?;
+                    self.write_files(container)?;
+                }
+                done => done?,
+            }
         }
         Ok(self.own_files(container))
     }
@@ -106,7 +113,7 @@ impl Engine {
     /// In place: they are mounted.
     fn write_files(&self, container: &Container) -> io::Result<()> {
         let record = container.record();
-        let write = |name: &str, text: String| std::fs::write(container.dir().join(name), text);
+        let write = |name: &str, text: String| trees::overwrite(&container.dir().join(name), text.as_bytes());
         let machine = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
         let is_hosts_own = record.host.network_mode == HOST && record.host.dns.is_empty();
         let dns = self.config.dns.to_string();
@@ -137,8 +144,15 @@ impl Engine {
             true => std::fs::read_to_string("/etc/hosts").unwrap_or_default(),
             false => hosts(&record, gateway, &self.links(&record)),
         };
-        std::fs::write(container.dir().join(HOSTS), text)
+        trees::overwrite(&container.dir().join(HOSTS), text.as_bytes())
     }
+}
+
+fn remove_files(dir: &Path) -> io::Result<()> {
+    [HOSTS, RESOLV, HOSTNAME].iter().try_for_each(|name| match std::fs::remove_file(dir.join(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    })
 }
 
 fn mounts(record: &Record, dir: &Path) -> Vec<Mount> {

@@ -52,7 +52,13 @@ impl Inner {
         let (inner, pod) = (self.clone(), record.clone());
         let limited = blocking(move || {
             let cgroup = inner.pod_cgroup(&pod.config);
-            inner.cgroups.make(&cgroup).and_then(|()| inner.cgroups.limit(&cgroup, &pod.config.resources))
+            inner.cgroups.make(&cgroup)?;
+            if let Some(top) = inner.top_cgroup(&pod.config)
+                && let Err(error) = inner.cgroups.spare_processes(&top)
+            {
+                tracing::warn!(%error, "no processes are kept for the machine");
+            }
+            inner.cgroups.limit(&cgroup, &pod.config.resources)
         });
         let (started, limited) = tokio::join!(self.start_shim(record), limited);
         drop(starting);
@@ -181,6 +187,12 @@ impl Inner {
             "" => self.config.cgroup.clone(),
             parent => format!("{}/{parent}", self.config.cgroup),
         }
+    }
+
+    /// Of all pods, or of all of Docker's containers.
+    fn top_cgroup(&self, config: &SandboxConfig) -> Option<String> {
+        let first = config.cgroup_parent.split('/').find(|part| !part.is_empty())?;
+        Some(format!("{}/{first}", self.config.cgroup))
     }
 
     pub async fn stop_sandbox(self: Arc<Self>, id: SandboxId) -> Result<()> {

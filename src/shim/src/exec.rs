@@ -179,7 +179,12 @@ fn settle(
 ) -> Result<Settled, String> {
     umask(Mode::from_bits_truncate(0o022));
     let terminal = match request.tty {
-        true => Some(open_terminal(request, reporter)?),
+        true => {
+            let terminal = open_terminal(request, reporter)?;
+            // here, too: what is this process's until then is the machine's, its null device and a file that the shim writes to
+            terminal::connect(&terminal).map_err(said("terminal"))?;
+            Some(terminal)
+        }
         false => {
             connect(stdio, request.uid)?;
             None

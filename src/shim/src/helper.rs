@@ -104,7 +104,9 @@ impl Helper {
                 }
                 // the first is nearest to the cause
                 Report::Failed(why) => drop(self.failed.get_or_insert(why)),
-                Report::Detail(text) => self.details.push(text),
+                // it is the one that is told; what comes after it, a container that traces the process may say without end
+                Report::Detail(text) if self.details.is_empty() => self.details.push(text),
+                Report::Detail(_) => {}
                 Report::Terminal(master) => self.terminal = Some(master),
                 Report::Closed => return Some(self.outcome()),
             }
@@ -172,6 +174,27 @@ mod tests {
             let outcome = helper.progress().expect("the socket is closed");
             assert_eq!(outcome.ok(), want, "sent by {by}");
         }
+    }
+
+    #[test]
+    fn of_what_a_process_says_of_its_failure_the_first_is_kept() {
+        let (socket, theirs) = report::channel().unwrap();
+        let mut helper = Helper {
+            pid: getpid(),
+            socket,
+            asker: Asker { client: 0, seq: 0 },
+            work: Work::Exec { exec: 0, streams: Vec::new() },
+            made: None,
+            failed: None,
+            details: Vec::new(),
+            terminal: None,
+        };
+        let reporter = Reporter(theirs.as_raw_fd());
+        for text in ["first", "second", "third"] {
+            reporter.detail(text);
+        }
+        assert!(helper.progress().is_none(), "it is not over");
+        assert_eq!(helper.details, ["first"]);
     }
 
     #[test]

@@ -32,14 +32,21 @@ pub(crate) fn open() -> Result<(OwnedFd, OwnedFd), Errno> {
     Ok((master, unsafe { OwnedFd::from_raw_fd(slave as RawFd) }))
 }
 
+/// Makes it this process's input and output.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn connect(terminal: &OwnedFd) -> Result<(), Errno> {
+    nix::unistd::dup2_stdin(terminal)?;
+    nix::unistd::dup2_stdout(terminal)?;
+    nix::unistd::dup2_stderr(terminal)
+}
+
 /// Makes it the terminal of this process, which must lead a session without one.
 ///
 /// # Errors
 /// What the kernel says.
 pub(crate) fn take(terminal: &OwnedFd) -> Result<(), Errno> {
     // SAFETY: the descriptor is open, and the rest is a number.
-    Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) })?;
-    nix::unistd::dup2_stdin(terminal)?;
-    nix::unistd::dup2_stdout(terminal)?;
-    nix::unistd::dup2_stderr(terminal)
+    Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) }).map(drop)
 }

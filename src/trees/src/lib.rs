@@ -7,7 +7,8 @@
 //! of them is bounded by [`Listings`] and [`LinkNames`], and what unpacking has in mind of directories by [`DirectoryTimes`]. Files
 //! may be larger than any disk, by their holes: [`copy_data`] makes no zeros of them.
 //!
-//! What stands in a file's place there may be a device, which does something when it is opened: [`read_regular`] looks first.
+//! What stands in a file's place there may be a device, which does something when it is opened: [`read_regular`] looks first. Who has
+//! opened a file may keep others waiting at it: neither it nor [`overwrite`] waits.
 //!
 //! All is done by descriptors; no link is followed, and nothing is done beyond a mount: what is mounted in a tree is
 //! somebody else's. What is mounted where, all who must know it read in [`mountinfo`].
@@ -27,7 +28,7 @@ mod times;
 pub use data::copy_data;
 pub use links::{FileId, LinkNames};
 pub use names::{Listings, Names, each_name, is_empty, try_each_name};
-pub use regular::{is_of_proc, open_regular, read_regular};
+pub use regular::{is_of_proc, open_regular, overwrite, read_regular};
 pub use removal::{remove, remove_at};
 pub use size::{disk_usage, size};
 use std::io;

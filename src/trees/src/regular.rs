@@ -2,7 +2,7 @@
 
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -30,6 +30,20 @@ pub fn read_regular(found: OwnedFd) -> io::Result<Option<File>> {
 pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     read_regular(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
+/// Makes this the content of the file at `path`, in place: a container has it mounted. Nobody is waited for. Who may write to a file may
+/// have a lease on it, and whoever opens it otherwise stands still for as long as the machine gives its holder (`lease-break-time`,
+/// 45 seconds), again and again: a thread that serves others has no time for that.
+///
+/// # Errors
+/// What the kernel says; `EWOULDBLOCK` where somebody holds a lease on the file. It is taken from him when that time is over, by who
+/// opens it then.
+pub fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
+    let how = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+    let flags = how | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o644))?;
+    File::from(file).write_all(content)
 }
 
 /// Whether a file is one of /proc. What is told there is made when it is read, for who reads it: the kernel's log is gone from
@@ -68,6 +82,28 @@ mod tests {
         }
         assert!(open_regular(&file).unwrap().is_some());
         assert_eq!(open_regular(&dir.path().join("none")).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_is_overwritten_where_it_is_mounted() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, mounted) = (dir.path().join("file"), dir.path().join("mounted"));
+        overwrite(&file, b"something long").unwrap();
+        std::fs::hard_link(&file, &mounted).unwrap();
+        overwrite(&file, b"short").unwrap();
+        assert_eq!(std::fs::read(&mounted).unwrap(), b"short");
+    }
+
+    /// A lease can not be had without unsafe code; a pipe that nobody reads has whoever opens it wait in the same way.
+    #[test]
+    fn who_overwrites_waits_for_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (sender, done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(overwrite(&pipe, b"x").map_err(|e| e.raw_os_error())));
+        let told = done.recv_timeout(std::time::Duration::from_secs(20));
+        assert_eq!(told, Ok(Err(Some(rustix::io::Errno::NXIO.raw_os_error()))));
     }
 
     #[test]

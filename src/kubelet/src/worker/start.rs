@@ -12,7 +12,7 @@ use crate::{labels, pod, resolv};
 use cri::{ContainerConfig, ContainerId, ContainerState, ContainerStatus, ImageInfo, Mount, SandboxStatus};
 use k8s_openapi::api::core::v1::{Container, Pod};
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -263,12 +263,21 @@ fn write_hosts(pod: &Pod, ip: Option<&str>, domain: &str, pod_dir: &Path) -> Res
     let file = pod_dir.join("etc-hosts");
     let text = resolv::hosts_file(pod, ip, domain, &own);
     // containers that run have this very file mounted: it is written in place, and only when it says something else
-    if fs::read(&file).ok().as_deref() != Some(text.as_bytes()) {
+    let there = trees::open_regular(&file).ok().flatten();
+    if !there.is_some_and(|there| says(there, &text)) {
         fs::create_dir_all(pod_dir)
-            .and_then(|()| fs::write(&file, text))
+            .and_then(|()| trees::overwrite(&file, text.as_bytes()))
             .map_err(|e| format!("write {}: {e}", file.display()))?;
     }
     Ok(file)
+}
+
+/// Whether that is all there is. No more is read to know it: a container has the file mounted, and may have made it larger than the
+/// memory that we have, which costs it nothing where it is a hole.
+fn says(file: impl Read, text: &str) -> bool {
+    let mut found = Vec::new();
+    let read = file.take(text.len() as u64 + 1).read_to_end(&mut found);
+    read.is_ok() && found == text.as_bytes()
 }
 
 /// Where a container writes why it ends; found again after a restart of the daemon.
@@ -307,6 +316,31 @@ mod tests {
             }),
         ] {
             assert_eq!(bounded(given), want, "{name}");
+        }
+    }
+
+    /// A container makes its hosts file as large as it likes (`dd seek=`): read as a whole when the container began anew, it took all of
+    /// the daemon's memory.
+    #[test]
+    fn of_a_hosts_file_no_more_is_read_than_it_should_have() {
+        struct Endless(usize);
+        impl Read for Endless {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                assert!(self.0 <= 4096, "{} bytes were read", self.0);
+                let count = buffer.len().min(512);
+                buffer[..count].fill(b'x');
+                self.0 += count;
+                Ok(count)
+            }
+        }
+        assert!(!says(Endless(0), "xxx"));
+        for (name, found, want) in [
+            ("the same", "127.0.0.1\tlocalhost\n", true),
+            ("more", "127.0.0.1\tlocalhost\n10.1.1.1\tx\n", false),
+            ("less", "127.0.0.1\t", false),
+            ("nothing", "", false),
+        ] {
+            assert_eq!(says(found.as_bytes(), "127.0.0.1\tlocalhost\n"), want, "{name}");
         }
     }
 

@@ -7,6 +7,7 @@ mod devices;
 mod kill;
 mod limits;
 mod memory;
+mod pids;
 mod stats;
 
 pub use limits::limits;

@@ -26,6 +26,7 @@ pub const TESTS: &[Test] = &[
     ("the_machine_s_null_device_stays_root_s", the_machine_s_null_device_stays_root_s),
     ("an_exec_opens_nothing_in_place_of_the_null_device", an_exec_opens_nothing_in_place_of_the_null_device),
     ("an_exec_has_none_of_the_machine_s_rights", an_exec_has_none_of_the_machine_s_rights),
+    ("an_exec_with_a_terminal_has_no_file_of_the_shim_s", an_exec_with_a_terminal_has_no_file_of_the_shim_s),
 ];
 
 fn command(exec: u64, args: &[&str]) -> ExecRequest {
@@ -365,6 +366,27 @@ fn an_exec_has_none_of_the_machine_s_rights() {
     for exec in 0..30 {
         let mut request = command(exec, &["true"]);
         request.tty = exec % 2 == 0;
+        pod.exec(&container, request).map(drop).expect("exec");
+        pod.exec_exit(exec);
+    }
+    assert_eq!(container.log_lines(), ["stdout F watching"]);
+}
+
+/// What the same process could take of it: descriptors. The shim's own output is a file of the machine's.
+fn an_exec_with_a_terminal_has_no_file_of_the_shim_s() {
+    const WATCH: &str = "echo watching; while :; do for fd in /proc/[0-9]*/fd/[012]; do \
+         [ -f $fd ] && echo $fd; done; done 2>/dev/null";
+    let mut pod = Pod::start();
+    let mut plan = pod.plan(&["sh", "-c", WATCH]);
+    let caps = json!(["CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_SYS_PTRACE"]);
+    plan.spec["process"]["capabilities"] = json!({"bounding": caps, "effective": caps, "permitted": caps});
+    let container = pod.create(plan).expect("create");
+    pod.start_container(&container);
+    while container.log_lines().is_empty() {
+        std::thread::yield_now();
+    }
+    for exec in 0..30 {
+        let request = ExecRequest { tty: true, ..command(exec, &["true"]) };
         pod.exec(&container, request).map(drop).expect("exec");
         pod.exec_exit(exec);
     }
