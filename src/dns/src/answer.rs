@@ -153,12 +153,7 @@ fn at_pod(pod: &str, kind: RecordType) -> Found {
     address.map_or(Found::Nowhere, |address| plain(addresses([address], kind)))
 }
 
-fn at_service(
-    service: &ServiceRecords,
-    port: Option<(&str, &str)>,
-    kind: RecordType,
-    most: Most,
-) -> Found {
+fn at_service(service: &ServiceRecords, port: Option<(&str, &str)>, kind: RecordType, most: Most) -> Found {
     match &service.kind {
         Kind::External(None) if port.is_none() => Found::Nothing,
         Kind::External(Some(target)) if port.is_none() => Found::Alias(target.clone()),
