@@ -25,7 +25,7 @@ impl Reach {
     pub(super) fn of(registries: &Registries, home: &str, to: &Uri) -> Reach {
         let authority = to.authority().map_or("", |authority| authority.as_str());
         let port = home.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-        if authority == home || registries.insecure.iter().any(|named| named == authority) {
+        if authority == home || registries.is_insecure(authority) {
             Reach::Anywhere
         } else if is_loopback(home) && port.is_none_or(|port| !NODE_PORTS.contains(&port)) {
             Reach::Loopback
