@@ -5,6 +5,7 @@ use crate::client_tls::{self, Trust};
 use crate::exchange::ask;
 use ::authentication::{Configuration, Identity, Issuer, Keys, Token, TokenError};
 use api::{Reason, Status};
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use cluster::Actor;
 use http::{Method, StatusCode, Uri, header};
@@ -15,23 +16,25 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-/// A client waits for this with its request.
+/// A client whose key is not known waits for this with its request.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Strangers can make up tokens as they like: an issuer is asked again no sooner, whatever came of it.
+/// Strangers can make up tokens as they like: after an answer, or none, an issuer is asked again no sooner, whatever came of it.
 const LEAST_BETWEEN: Duration = Duration::from_secs(10);
 
 /// Those that are believed.
 #[derive(Default)]
 pub(crate) struct Issuers {
-    all: Vec<(Issuer, Arc<Mutex<Known>>)>,
+    all: Vec<(Arc<Issuer>, Arc<Known>)>,
     pub(crate) anonymous: ::authentication::Anonymous,
 }
 
-/// What an issuer's keys were when it was asked last.
+/// What an issuer's keys were when it was asked last. They are read without a lock: whoever has a token that one of them signed does
+/// not wait for an issuer that is being asked about the token of a stranger.
 #[derive(Default)]
 struct Known {
-    keys: Option<Arc<Keys>>,
-    asked: Option<Instant>,
+    keys: ArcSwapOption<Keys>,
+    /// When it was asked last. Who holds it is asking.
+    asked: Arc<Mutex<Option<Instant>>>,
 }
 
 #[derive(Deserialize)]
@@ -49,7 +52,7 @@ impl Issuers {
         };
         let all = configuration.issuers.into_iter().map(|issuer| {
             let known = known(&issuer);
-            (issuer, known)
+            (Arc::new(issuer), known)
         });
         Issuers { all: all.collect(), anonymous: configuration.anonymous }
     }
@@ -73,7 +76,7 @@ impl Issuers {
     }
 }
 
-async fn identify(issuer: &Issuer, known: &Mutex<Known>, token: &Token<'_>) -> Result<Identity, String> {
+async fn identify(issuer: &Arc<Issuer>, known: &Arc<Known>, token: &Token<'_>) -> Result<Identity, String> {
     let now = || jiff::Timestamp::now().as_second() as f64;
     let keys = current(issuer, known, None).await?;
     match issuer.identify(token, &keys, now()) {
@@ -85,30 +88,44 @@ async fn identify(issuer: &Issuer, known: &Mutex<Known>, token: &Token<'_>) -> R
     }
 }
 
-/// The keys; others than `outdated`, where there are some by now. Whoever comes meanwhile waits for the same answer.
+/// The keys; others than `outdated`, where there are some by now. Who needs them while they are fetched waits for the same answer.
 async fn current(
-    issuer: &Issuer,
-    known: &Mutex<Known>,
+    issuer: &Arc<Issuer>,
+    known: &Arc<Known>,
     outdated: Option<&Arc<Keys>>,
 ) -> Result<Arc<Keys>, String> {
-    let mut known = known.lock().await;
     let is_outdated = |keys: &Arc<Keys>| outdated.is_some_and(|outdated| Arc::ptr_eq(outdated, keys));
-    if let Some(keys) = known.keys.as_ref().filter(|keys| !is_outdated(keys)) {
-        return Ok(keys.clone());
+    let usable = || known.keys.load_full().filter(|keys| !is_outdated(keys));
+    if let Some(keys) = usable() {
+        return Ok(keys);
     }
-    if known.asked.is_some_and(|asked| asked.elapsed() < LEAST_BETWEEN) {
+    let mut asked = known.asked.clone().lock_owned().await;
+    if let Some(keys) = usable() {
+        return Ok(keys);
+    }
+    if asked.is_some_and(|asked| asked.elapsed() < LEAST_BETWEEN) {
         let none = || "oidc: its keys could not be fetched a moment ago".to_owned();
-        return known.keys.clone().ok_or_else(none);
+        return known.keys.load_full().ok_or_else(none);
     }
-    known.asked = Some(Instant::now());
-    let fetched = timeout(PATIENCE, fetch(issuer)).await;
-    let fetched =
-        fetched.unwrap_or_else(|_| Err("oidc: fetching keys: context deadline exceeded".to_owned()));
-    match fetched {
-        Ok(keys) => Ok(known.keys.insert(Arc::new(keys)).clone()),
-        // what is known goes on being believed
-        Err(why) => known.keys.clone().ok_or(why),
-    }
+    let (issuer, known) = (issuer.clone(), known.clone());
+    // in a task of its own: a stranger who hangs up at once would have nobody's keys fetched, as often as he likes
+    let fetching = tokio::spawn(async move {
+        let fetched = timeout(PATIENCE, fetch(&issuer)).await;
+        let fetched =
+            fetched.unwrap_or_else(|_| Err("oidc: fetching keys: context deadline exceeded".to_owned()));
+        // those who waited do not ask one after the other
+        *asked = Some(Instant::now());
+        match fetched {
+            Ok(keys) => {
+                let keys = Arc::new(keys);
+                known.keys.store(Some(keys.clone()));
+                Ok(keys)
+            }
+            // what is known goes on being believed
+            Err(why) => known.keys.load_full().ok_or(why),
+        }
+    });
+    fetching.await.unwrap_or_else(|why| Err(format!("oidc: fetching keys: {why}")))
 }
 
 async fn fetch(issuer: &Issuer) -> Result<Keys, String> {

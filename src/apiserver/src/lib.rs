@@ -9,6 +9,7 @@ mod access_review;
 mod access_selectors;
 mod access_webhooks;
 mod aggregator;
+mod answer_memory;
 mod audit_trail;
 mod audited;
 mod authentication;

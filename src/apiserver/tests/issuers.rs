@@ -13,6 +13,7 @@ use rustls_pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -46,6 +47,8 @@ struct Issuer {
     certificate_pem: String,
     keys: Arc<Mutex<Value>>,
     asked: Arc<Mutex<usize>>,
+    /// Before each answer.
+    pause: Arc<Mutex<Duration>>,
 }
 
 impl Issuer {
@@ -65,13 +68,16 @@ impl Issuer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
         let (keys, asked) = (Arc::new(Mutex::new(keys)), Arc::new(Mutex::new(0)));
-        let issuer = Issuer { url: url.clone(), certificate_pem: certificate.pem(), keys, asked };
-        let (keys, asked) = (issuer.keys.clone(), issuer.asked.clone());
+        let pause = Arc::new(Mutex::new(Duration::ZERO));
+        let issuer = Issuer { url: url.clone(), certificate_pem: certificate.pem(), keys, asked, pause };
+        let (keys, asked, pause) = (issuer.keys.clone(), issuer.asked.clone(), issuer.pause.clone());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let Ok(mut stream) = acceptor.accept(socket).await else { continue };
                 let mut head = [0; 4096];
                 let read = stream.read(&mut head).await.unwrap_or(0);
+                let pause = *pause.lock().unwrap();
+                tokio::time::sleep(pause).await;
                 let is_keys = String::from_utf8_lossy(&head[..read]).starts_with("GET /keys ");
                 let body = match is_keys {
                     true => {
@@ -161,10 +167,51 @@ async fn keys_that_change_are_fetched_again() {
     *issuer.keys.lock().unwrap() = next.keys();
     // later than the least time between two questions
     tokio::time::pause();
-    tokio::time::advance(std::time::Duration::from_secs(11)).await;
+    tokio::time::advance(Duration::from_secs(11)).await;
     tokio::time::resume();
     assert_eq!(whoami(&server, &next.token(&issuer.claims())).await.code, 201);
     assert_eq!(whoami(&server, &signer.token(&issuer.claims())).await.code, 401);
+}
+
+/// A read, which ends with its client.
+async fn read(server: &Server, token: &str) -> Answer {
+    server.ask(Who::Anonymous, "GET /version", &[("Authorization", &*format!("Bearer {token}"))], b"").await
+}
+
+#[tokio::test]
+async fn a_stranger_who_hangs_up_keeps_nobodys_keys_from_being_fetched() {
+    let signer = Signer::new();
+    let issuer = Issuer::start(signer.keys()).await;
+    *issuer.pause.lock().unwrap() = Duration::from_secs(1);
+    let server = Server::with(None, issuer.configuration(""), None).await;
+    let forged = Signer::new().token(&issuer.claims());
+    let hangs_up = tokio::time::timeout(Duration::from_millis(500), read(&server, &forged)).await;
+    assert!(hangs_up.is_err(), "the issuer has not answered yet");
+    assert_eq!(whoami(&server, &signer.token(&issuer.claims())).await.code, 201);
+    assert_eq!(*issuer.asked.lock().unwrap(), 1);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn who_has_a_known_key_waits_for_no_strangers_token() {
+    let signer = Signer::new();
+    let issuer = Issuer::start(signer.keys()).await;
+    let server = Server::with(None, issuer.configuration(""), None).await;
+    let token = signer.token(&issuer.claims());
+    assert_eq!(read(&server, &token).await.code, 200);
+    // the issuer is slow by now, and may be asked again
+    *issuer.pause.lock().unwrap() = Duration::from_secs(3);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(11)).await;
+    tokio::time::resume();
+    let forged = Signer::new().token(&issuer.claims());
+    let known = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        read(&server, &token).await
+    };
+    tokio::select! {
+        answer = known => assert_eq!(answer.code, 200),
+        answer = read(&server, &forged) => panic!("the stranger is answered first: {}", answer.code),
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use crate::records::Records;
 use arc_swap::ArcSwap;
 use hickory_proto::op::{Query, ResponseCode};
 use hickory_proto::rr::RecordType;
-use resolver::{Reply, Source, Step, own};
+use resolver::{Most, Reply, Source, Step, own};
 use std::sync::Arc;
 
 /// An alias of an alias of …: longer chains are loops.
@@ -15,16 +15,16 @@ const MOST_ALIASES: usize = 8;
 pub(crate) struct Follow(pub(crate) Arc<ArcSwap<Records>>);
 
 impl Source for Follow {
-    fn first(&self, query: &Query) -> Step {
-        follow_aliases(&self.0.load(), query)
+    fn first(&self, query: &Query, most: Most) -> Step {
+        follow_aliases(&self.0.load(), query, most)
     }
 }
 
-fn follow_aliases(records: &Records, query: &Query) -> Step {
+fn follow_aliases(records: &Records, query: &Query, most: Most) -> Step {
     let mut aliases = Vec::new();
     let mut name = query.name().clone();
     while aliases.len() < MOST_ALIASES {
-        match records.answer(&name, query.query_type()) {
+        match records.answer(&name, query.query_type(), most) {
             None => return Step::Ask { aliases, name },
             Some(Answer::Alias { record, target }) => {
                 aliases.push(record);

@@ -74,12 +74,15 @@ impl Records {
         self.services.get(&ObjectKey::namespaced(namespace, name)).map(Arc::as_ref)
     }
 
-    /// The service that has the address; where none has, every named endpoint with it.
-    pub(crate) fn names_of(&self, address: IpAddr) -> Vec<Name> {
+    /// The service that has the address; where none has, every named endpoint with it, up to `most`.
+    pub(crate) fn names_of(&self, address: IpAddr, most: usize) -> Vec<Name> {
         let Some(pointers) = self.reverse.get(&address) else { return Vec::new() };
-        let any_service = pointers.iter().any(|pointer| pointer.of_service);
-        let chosen = pointers.iter().filter(|pointer| pointer.of_service == any_service);
-        chosen.map(|pointer| pointer.name.clone()).collect()
+        // services are last in their order
+        let any_service = pointers.get_max().is_some_and(|pointer| pointer.of_service);
+        let chosen = pointers.iter().rev().take_while(|pointer| pointer.of_service == any_service).take(most);
+        let mut names: Vec<Name> = chosen.map(|pointer| pointer.name.clone()).collect();
+        names.reverse();
+        names
     }
 
     fn point(&mut self, (address, of_service, name): (IpAddr, bool, Name)) {

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kinds::endpoints::{condition, holds_names};
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub struct ServiceRecords {
     pub(crate) name: Name,
     pub(crate) kind: Kind,
-    pub(crate) endpoints: BTreeSet<EndpointRecord>,
+    pub(crate) endpoints: Endpoints,
     /// Those of named ports, which are below them.
     pub(crate) protocols: BTreeSet<String>,
 }
@@ -80,15 +80,95 @@ impl PartialOrd for Ports {
     }
 }
 
+/// The label comes first, by which they are looked up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EndpointRecord {
-    pub(crate) address: IpAddr,
     /// The hostname, or the address with dashes.
     pub(crate) label: String,
+    pub(crate) address: IpAddr,
     /// Only an endpoint with a hostname has a reverse name.
     pub(crate) named: bool,
     pub(crate) name: Name,
     pub(crate) ports: Ports,
+}
+
+/// The endpoints of a Service, each once. There may be a hundred thousand, and who asks for them waits for none that he does not get.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Endpoints {
+    /// In order.
+    all: Vec<EndpointRecord>,
+    groups: Vec<Group>,
+}
+
+/// Those of one slice, mostly: they have their ports in common, and the family of their addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Group {
+    ports: Ports,
+    /// Where they are among all.
+    places: Vec<usize>,
+}
+
+impl Endpoints {
+    fn new(all: BTreeSet<EndpointRecord>) -> Self {
+        let all: Vec<EndpointRecord> = all.into_iter().collect();
+        let mut groups: Vec<Group> = Vec::new();
+        let mut known: HashMap<(*const Port, bool), usize> = HashMap::new();
+        for (place, endpoint) in all.iter().enumerate() {
+            let is_v4 = endpoint.address.is_ipv4();
+            let group = *known.entry((endpoint.ports.0.as_ptr(), is_v4)).or_insert_with(|| {
+                groups.push(Group { ports: endpoint.ports.clone(), places: Vec::new() });
+                groups.len() - 1
+            });
+            groups[group].places.push(place);
+        }
+        Endpoints { all, groups }
+    }
+
+    /// Those whose hostname it is, or address with dashes.
+    pub(crate) fn labelled(&self, label: &str) -> &[EndpointRecord] {
+        let first = self.all.partition_point(|endpoint| endpoint.label.as_str() < label);
+        let next = self.all.partition_point(|endpoint| endpoint.label.as_str() <= label);
+        &self.all[first..next]
+    }
+
+    /// Whether there is one, with this port where one is asked for.
+    pub(crate) fn any_with(&self, port: Option<(&str, &str)>) -> bool {
+        self.groups.iter().any(|group| group.has(port))
+    }
+
+    /// Up to `most` of those with the port, or of all, whose address fits; where there are more, as `turn` has it.
+    pub(crate) fn with(
+        &self,
+        port: Option<(&str, &str)>,
+        fits: impl Fn(IpAddr) -> bool,
+        most: usize,
+        turn: usize,
+    ) -> Vec<&EndpointRecord> {
+        let of_family = |group: &&Group| group.places.first().is_some_and(|at| fits(self.all[*at].address));
+        let groups: Vec<&Group> =
+            self.groups.iter().filter(of_family).filter(|group| group.has(port)).collect();
+        let in_turn = from_turn(groups.len(), turn).flat_map(|group| {
+            let places = &groups[group].places;
+            from_turn(places.len(), turn).map(move |at| places[at])
+        });
+        in_turn.take(most).map(|place| &self.all[place]).collect()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &EndpointRecord> {
+        self.all.iter()
+    }
+}
+
+impl Group {
+    fn has(&self, port: Option<(&str, &str)>) -> bool {
+        port.is_none() || !self.ports.those(port).is_empty()
+    }
+}
+
+/// So many numbers from 0 on, the first ones last.
+fn from_turn(count: usize, turn: usize) -> impl Iterator<Item = usize> {
+    let first = turn.checked_rem(count).unwrap_or(0);
+    (first..count).chain(0..first)
 }
 
 impl ServiceRecords {
@@ -118,7 +198,7 @@ impl ServiceRecords {
             }
             endpoints.extend(records);
         }
-        Some(ServiceRecords { name, kind, endpoints, protocols })
+        Some(ServiceRecords { name, kind, endpoints: Endpoints::new(endpoints), protocols })
     }
 
     /// Each address with the name that it leads back to; `true` where it is the service's own.
@@ -212,8 +292,9 @@ mod tests {
             ..EndpointSlice::default()
         };
         let records = ServiceRecords::new(&zone, &service, [&slice]).unwrap();
-        let first = &records.endpoints.first().unwrap().ports;
-        assert_eq!((records.endpoints.len(), first.those(None).len()), (99, 1999));
+        let first = &records.endpoints.all[0].ports;
+        assert_eq!((records.endpoints.all.len(), first.those(None).len()), (99, 1999));
+        assert_eq!(records.endpoints.groups.len(), 1);
         assert!(records.endpoints.iter().all(|endpoint| Arc::ptr_eq(&endpoint.ports.0, &first.0)));
         assert_eq!(records.protocols, ["tcp".to_owned()].into());
     }

@@ -9,10 +9,14 @@ use hickory_proto::rr::RecordType::{self, A, AAAA, CNAME, NS, PTR, SOA, SRV, TXT
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use resolver::Most;
+use std::collections::BTreeSet;
+
+const ALL: Most = Most { records: usize::MAX, turn: 0 };
 
 /// `NODATA`, `NXDOMAIN`, `forward`, or the records; those that are only additional behind a `+`.
 fn ask(records: &Records, asked: &str, kind: RecordType) -> Vec<String> {
-    match records.answer(&name(asked), kind) {
+    match records.answer(&name(asked), kind, ALL) {
         None => vec!["forward".into()],
         Some(Answer::NoData { soa }) => vec![format!("NODATA {}", soa.name)],
         Some(Answer::NxDomain { soa }) => vec![format!("NXDOMAIN {}", soa.name)],
@@ -285,6 +289,42 @@ fn endpoints_times_ports_are_never_all_told() {
     assert_eq!(all.iter().filter(|line| !line.starts_with('+')).count(), 4096);
 }
 
+#[test]
+fn no_more_is_made_than_a_packet_holds_and_each_has_its_turn() {
+    let addresses: Vec<String> = (0..2000).map(|n| format!("10.250.{}.{}", n / 250, n % 250 + 1)).collect();
+    let endpoints: Vec<_> = addresses.iter().map(|address| (address.as_str(), None, Some(true))).collect();
+    let (first, second) = endpoints.split_at(1000);
+    let slices = vec![slice(HTTP, first), slice(&[("other", "TCP", 81)], second)];
+    let records = records(&[(service("many", &["None"], HTTP), slices)]);
+    for (asked, kind, want) in [
+        ("many.default.svc.cluster.local.", A, 2000),
+        ("many.default.svc.cluster.local.", SRV, 2000),
+        ("_http._tcp.many.default.svc.cluster.local.", SRV, 1000),
+    ] {
+        let mut seen = BTreeSet::new();
+        for turn in (0..2000).step_by(51) {
+            let answer = records.answer(&name(asked), kind, Most { records: 103, turn });
+            let Some(Answer::Found { answers, additionals }) = answer else { panic!("{kind} {asked}") };
+            assert_eq!((answers.len(), additionals.len()), (103, 0), "{kind} {asked}");
+            seen.extend(answers.iter().map(line));
+        }
+        assert_eq!(seen.len(), want, "{kind} {asked}");
+    }
+    check(
+        &records,
+        &[
+            (
+                "10-250-7-250.many.default.svc.cluster.local.",
+                A,
+                &["10-250-7-250.many.default.svc.cluster.local. A 10.250.7.250"],
+            ),
+            ("10-250-8-1.many.default.svc.cluster.local.", A, NXDOMAIN),
+            ("_dns._tcp.many.default.svc.cluster.local.", SRV, NXDOMAIN),
+            ("many.default.svc.cluster.local.", AAAA, NODATA),
+        ],
+    );
+}
+
 /// `SEED=… cargo test` shows again what failed once.
 fn seeded() -> StdRng {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
@@ -315,7 +355,7 @@ fn no_name_is_a_panic() {
         for suffix in suffixes {
             let asked = head.clone().append_domain(&name(suffix)).unwrap();
             for kind in [A, AAAA, SRV, PTR] {
-                if let Some(Answer::Found { answers, .. }) = records.answer(&asked, kind) {
+                if let Some(Answer::Found { answers, .. }) = records.answer(&asked, kind, ALL) {
                     assert!(answers.iter().all(|r| r.name == asked && r.record_type() == kind), "{asked}");
                 }
             }

@@ -8,7 +8,7 @@ use cri::NAME_SERVER;
 use hickory_proto::op::{Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, PTR};
 use hickory_proto::rr::{Name, RData, Record as ApiResponse, RecordType};
-use resolver::{Clients, Forwarder, Reply, Resolver, Sockets, Source, Step, Upstream, own};
+use resolver::{Clients, Forwarder, Most, Reply, Resolver, Sockets, Source, Step, Upstream, own};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 
@@ -115,7 +115,7 @@ struct Names {
 }
 
 impl Source for Names {
-    fn first(&self, query: &Query) -> Step {
+    fn first(&self, query: &Query, _: Most) -> Step {
         let (Some(engine), Some(asker)) = (self.engine.upgrade(), self.asker.upgrade()) else {
             return Step::Done(Reply::error(ResponseCode::ServFail));
         };

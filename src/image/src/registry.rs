@@ -1,5 +1,5 @@
 //! A client for OCI distribution and Docker registry v2, no larger than the store needs it. `transport.rs` speaks HTTP,
-//! `proxy.rs` finds the way, `exchange.rs` has what one request and its answer need, `auth.rs` understands challenges,
+//! `proxy.rs` finds the way, `reach.rs` says where it may lead, `exchange.rs` has what one request and its answer need, `auth.rs` understands challenges,
 //! `token.rs` gets tokens for them, `session.rs` asks for one repository, as often as `retry_policy.rs` allows,
 //! `repository.rs` reads it, `download.rs` brings a blob over cut connections, `upload.rs` sends one, `login.rs` tries
 //! credentials, `refusals.rs` says what a registry's answer means.
@@ -12,6 +12,7 @@ mod fetch;
 pub(crate) mod fuzzing;
 mod login;
 mod proxy;
+mod reach;
 mod refusals;
 mod repository;
 mod retry_policy;

@@ -22,4 +22,4 @@ pub use forward::Forwarder;
 pub use resolver::{Resolver, Source, Step, own};
 pub use server::{Clients, Sockets, serve};
 pub use upstream::Upstream;
-pub use wire::Reply;
+pub use wire::{Most, Reply};

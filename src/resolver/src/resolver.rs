@@ -3,14 +3,15 @@
 use crate::exchange::Question;
 use crate::forward::Forwarder;
 use crate::shares::Client;
-use crate::wire::{Reply, Request};
+use crate::wire::{Most, Reply, Request};
 use hickory_proto::op::{Query, ResponseCode};
 use hickory_proto::rr::{Name, Record};
 
 /// Whoever knows names by itself.
 pub trait Source: Send + Sync + 'static {
-    /// All that can be said without asking anybody.
-    fn first(&self, query: &Query) -> Step;
+    /// All that can be said without asking anybody. It is found where packets are read, so that it must be found soon, whatever is known
+    /// of the name: `most` says how much of it is of use.
+    fn first(&self, query: &Query, most: Most) -> Step;
 }
 
 pub struct Resolver {
@@ -34,8 +35,8 @@ impl Resolver {
         Resolver { source: Box::new(source), forwarder }
     }
 
-    pub(crate) fn first(&self, query: &Query) -> Step {
-        self.source.first(query)
+    pub(crate) fn first(&self, query: &Query, most: Most) -> Step {
+        self.source.first(query, most)
     }
 
     /// The rest of it.

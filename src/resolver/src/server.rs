@@ -105,7 +105,7 @@ fn take(resolver: &Resolver, packet: &[u8], transport: Transport) -> Outcome {
     match wire::read(packet) {
         Incoming::Drop => Outcome::Nothing,
         Incoming::Refuse(request, code) => Outcome::Packet(request.encode(&Reply::error(code), transport)),
-        Incoming::Ask(request, query) => match resolver.first(&query) {
+        Incoming::Ask(request, query) => match resolver.first(&query, request.most(transport)) {
             Step::Done(reply) => Outcome::Packet(request.encode(&reply, transport)),
             Step::Ask { aliases, name } => Outcome::Later(Box::new(Later { request, query, aliases, name })),
         },

@@ -42,6 +42,15 @@ pub struct Reply {
     pub additionals: Vec<Record>,
 }
 
+/// How much of an answer is of use. There may be a hundred thousand records of a name, and a question is a packet of forty bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Most {
+    /// Records: so many do not fit, and the client is told that there are more.
+    pub records: usize,
+    /// Where to begin among more than these: any number, so that each record has its turn.
+    pub turn: usize,
+}
+
 /// What to do with a packet.
 pub(crate) enum Incoming {
     Ask(Request, Query),
@@ -130,6 +139,14 @@ impl Request {
         let mut message = self.message(reply);
         shuffle(&mut message.answers);
         fit(message, self.limit(transport))
+    }
+
+    /// More need not be made for this client.
+    pub(crate) fn most(&self, transport: Transport) -> Most {
+        Most {
+            records: self.limit(transport) / LEAST_RECORD + 1,
+            turn: usize::try_from(rand::random::<u32>()).unwrap_or_default(),
+        }
     }
 
     fn limit(&self, transport: Transport) -> usize {
@@ -232,6 +249,27 @@ mod tests {
         message.queries.push(Query::query(name, RecordType::SRV));
         message.edns = Some(Edns::new());
         message.to_vec().unwrap()
+    }
+
+    #[test]
+    fn what_is_not_made_does_not_fit() {
+        for (payload, transport, want) in [
+            (None, Transport::Udp, 43),
+            (Some(4096), Transport::Udp, 103),
+            (Some(0), Transport::Udp, 43),
+            (Some(512), Transport::Tcp, 5462),
+        ] {
+            let edns = payload.map(|payload| ClientEdns { payload, dnssec_ok: false });
+            let Incoming::Ask(request, query) = read(&query()) else { panic!("it is a question") };
+            let request = Request { edns, ..request };
+            let most = request.most(transport).records;
+            assert_eq!(most, want, "{payload:?} {transport:?}");
+            let address = hickory_proto::rr::RData::A(hickory_proto::rr::rdata::A::new(192, 0, 2, 1));
+            let record = Record::from_rdata(query.name().clone(), 10, address);
+            let reply = Reply { answers: vec![record; most], ..Reply::error(ResponseCode::NoError) };
+            let packet = request.encode(&reply, transport).unwrap();
+            assert!(Message::from_vec(&packet).unwrap().metadata.truncation, "{payload:?} {transport:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `ConversionReview`: the question, and what an answer says (apiextensions.k8s.io/v1), in the words of upstream's
 //! `webhook_converter.go`.
 
+use api::values;
 use serde_json::{Map, Value, json};
 
 /// In which words it is asked; the fields are the same.
@@ -122,6 +123,8 @@ fn checked(
         false => format!("returned invalid metadata: {why}"),
     })?;
     converted["metadata"] = metadata;
+    // as of an object that somebody writes: its text says little of what it takes while it is answered
+    values::check_growth(values::count(original), &converted).map_err(|status| invalid(status.message))?;
     Ok(converted)
 }
 
@@ -238,6 +241,11 @@ mod tests {
         for (answer, want) in cases {
             assert_eq!(read_v1(&[original()], &answer).unwrap_err(), want);
         }
+        let many = answered(vec![object("v2", vec![json!([]); 150_000].into())]);
+        let want = "returned invalid object: Request entity too large: limit is 150000 values of an object";
+        assert_eq!(read_v1(&[original()], &many).unwrap_err(), want);
+        let as_many = object("v1", vec![json!([]); 150_000].into());
+        assert!(read_v1(&[as_many], &many).is_ok(), "what is stored is shown");
         let two = answered(vec![object("v2", json!({})), object("v1", json!({}))]);
         let want = "returned invalid converted object at index 1: invalid groupVersion (expected example.com/v2, received example.com/v1)";
         assert_eq!(read_v1(&[original(), original()], &two).unwrap_err(), want);

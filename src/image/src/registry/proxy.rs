@@ -1,6 +1,7 @@
 //! The way to a registry: straight, or through the proxy that the daemon's environment names. What is spoken in the clear
 //! goes to the proxy as a whole; TLS goes through a tunnel (CONNECT), so that a proxy sees names and no content.
 
+use super::reach::Reach;
 use crate::registries::{Proxies, is_loopback};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -51,6 +52,8 @@ impl Route {
 pub(super) struct Dialer {
     pub(super) tcp: HttpConnector,
     pub(super) route: Route,
+    /// Of what is connected to without a proxy, which has its own rules.
+    pub(super) reach: Reach,
 }
 
 type Failed = Box<dyn Error + Send + Sync>;
@@ -66,9 +69,15 @@ impl Service<Uri> for Dialer {
 
     fn call(&mut self, to: Uri) -> Self::Future {
         let mut tcp = self.tcp.clone();
-        let proxy = self.route.proxy(&to);
+        let (proxy, reach) = (self.route.proxy(&to), self.reach);
         async move {
-            let Some(proxy) = proxy else { return Ok(Dialed { io: tcp.call(to).await?, as_proxy: false }) };
+            let Some(proxy) = proxy else {
+                reach.check_literal(&to)?;
+                let io = tcp.call(to.clone()).await?;
+                // what a name leads to is known now, and nothing is said yet
+                reach.check(io.inner().peer_addr()?.ip(), &to)?;
+                return Ok(Dialed { io, as_proxy: false });
+            };
             if proxy.uri().scheme_str() != Some("http") {
                 let scheme = proxy.uri().scheme_str().unwrap_or_default();
                 return Err(format!("proxy {scheme}://…: only http:// proxies are spoken to").into());

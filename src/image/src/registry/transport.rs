@@ -2,6 +2,7 @@
 //! at all.
 
 use super::proxy::{Dialer, Route};
+use super::reach::Reach;
 use super::trust;
 use crate::error::{ImageError, Result};
 use crate::registries::{Endpoint, Registries, Scheme};
@@ -40,11 +41,12 @@ pub(crate) struct Transport {
     schemes: Mutex<HashMap<String, &'static str>>,
 }
 
-/// Whose certificates count, and whether it is the registry itself that is spoken to.
+/// Whose certificates count, whether it is the registry itself that is spoken to, and where its connections may lead.
 #[derive(PartialEq, Eq, Hash)]
 struct Pool {
     home: String,
     is_home: bool,
+    reach: Reach,
 }
 
 pub(crate) fn body(bytes: impl Into<Bytes>) -> Body {
@@ -120,9 +122,10 @@ impl Transport {
         let certificates = self.registries.certificates(home)?;
         let special = self.registries.is_insecure(home) || !certificates.is_empty();
         let is_home = uri.authority().is_some_and(|authority| authority.as_str() == home);
+        let reach = Reach::of(&self.registries, home, uri);
         let pool = match special {
-            true => Pool { home: home.to_owned(), is_home },
-            false => Pool { home: String::new(), is_home: false },
+            true => Pool { home: home.to_owned(), is_home, reach },
+            false => Pool { home: String::new(), is_home: false, reach },
         };
         let state = certificates.state();
         let mut clients = self.clients.lock();
@@ -145,7 +148,7 @@ impl Transport {
             .with_tls_config(trust::tls(&self.registries, &pool.home, pool.is_home)?)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(Dialer { tcp, route: self.route.clone() });
+            .wrap_connector(Dialer { tcp, route: self.route.clone(), reach: pool.reach });
         Ok(Client::builder(TokioExecutor::new())
             .pool_idle_timeout(KEEP_IDLE)
             .pool_timer(TokioTimer::new())
@@ -224,5 +227,44 @@ fn explain(error: &(dyn Error + 'static), host: &str) -> String {
         }
         Some(io::ErrorKind::HostUnreachable) => format!("dial tcp {host}: connect: no route to host"),
         _ => chain.last().cloned().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn what_listens_on_the_machine_hears_nothing_of_registries_elsewhere() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (tell, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = [0; 1024];
+                let length = stream.read(&mut head).await.unwrap_or(0);
+                if length > 0 {
+                    tell.send(()).unwrap();
+                }
+                let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await;
+            }
+        });
+        let transport = Transport::new(Registries::default());
+        for (host, home, may) in [
+            ("127.0.0.1", "reg.example", false),
+            ("localhost", "reg.example", false),
+            ("127.0.0.1", "localhost:5000", true),
+            // a connection that is there already is another registry's
+            ("127.0.0.1", "reg.example", false),
+        ] {
+            let request = Request::get(format!("http://{host}:{port}/token")).body(body("")).unwrap();
+            let answer = transport.send(request, home).await;
+            let told = answer.as_ref().map_or_else(ToString::to_string, |answer| answer.status().to_string());
+            assert_eq!(answer.is_ok(), may, "{home} {host}: {told}");
+            assert!(may || told.contains("this machine's own"), "{home} {host}: {told}");
+            assert_eq!(heard.try_recv().is_ok(), may, "{home} {host}");
+        }
     }
 }
