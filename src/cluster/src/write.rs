@@ -54,6 +54,7 @@ impl Cluster {
         options: &WriteOptions,
     ) -> Result<Object, Status> {
         self.authorize(actor, &Attributes::of("create", target))?;
+        self.check_definition_stays(target)?;
         self.create_authorized(actor, target, object, options, ManagedFields::Follow).await
     }
 
