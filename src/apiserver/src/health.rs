@@ -4,6 +4,7 @@
 use crate::request::Request;
 use crate::responses;
 use crate::server_state::ServerState;
+use cluster::metrics::Exposition;
 use tokio_util::sync::CancellationToken;
 use warp::reply::Response;
 
@@ -45,7 +46,7 @@ pub(crate) async fn answer(edge: &ServerState, request: &Request, segments: &[&s
     if !one.is_empty() {
         let one = one.join("/");
         let name = names.into_iter().find(|name| *name == one)?;
-        return Some(match check(edge, name).await {
+        return Some(match check(edge, endpoint, name).await {
             Ok(()) => responses::text(200, "ok"),
             Err(why) => responses::text(500, format!("internal server error: {why}\n")),
         });
@@ -55,7 +56,7 @@ pub(crate) async fn answer(edge: &ServerState, request: &Request, segments: &[&s
     for name in names {
         let outcome = match excluded.contains(&name) {
             true => None,
-            false => Some(check(edge, name).await),
+            false => Some(check(edge, endpoint, name).await),
         };
         checks.push((name, outcome));
     }
@@ -64,10 +65,24 @@ pub(crate) async fn answer(edge: &ServerState, request: &Request, segments: &[&s
     Some(responses::text(code, text))
 }
 
+/// `/metrics/slis`, which kube-prometheus reads beside `/metrics`: what every check says now, and how often it has passed and failed.
+pub(crate) async fn slis(edge: &ServerState) -> String {
+    for endpoint in ENDPOINTS {
+        for name in names(endpoint) {
+            // what fails is what the page tells
+            let _ = check(edge, endpoint, name).await;
+        }
+    }
+    let mut page = Exposition::default();
+    edge.health.show(&mut page);
+    page.into_text()
+}
+
 /// Probes come every few seconds for as long as something fails: the log has it once.
-async fn check(edge: &ServerState, name: &'static str) -> Result<(), String> {
+async fn check(edge: &ServerState, endpoint: &'static str, name: &'static str) -> Result<(), String> {
     let outcome = outcome(edge, name).await;
     edge.health.tell(name, &outcome);
+    edge.health.count(endpoint, name, outcome.is_ok());
     outcome
 }
 

@@ -1,5 +1,7 @@
-//! What the health checks have said: the store's answer for a moment, and which checks fail, so that the log has it once.
+//! What the health checks have said: the store's answer for a moment, which checks fail, so that the log has it once, and how often
+//! each has passed and failed.
 
+use cluster::metrics::Exposition;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,9 +18,50 @@ pub(crate) struct Health {
     store: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
     /// Those that fail, and why.
     failing: Mutex<BTreeMap<&'static str, String>>,
+    /// By check and endpoint.
+    counts: Mutex<BTreeMap<(&'static str, &'static str), Count>>,
+}
+
+#[derive(Default)]
+struct Count {
+    /// The last time.
+    passes: bool,
+    passed: u64,
+    failed: u64,
 }
 
 impl Health {
+    pub(crate) fn count(&self, endpoint: &'static str, name: &'static str, passes: bool) {
+        let mut counts = self.counts.lock();
+        let count = counts.entry((name, endpoint)).or_default();
+        count.passes = passes;
+        match passes {
+            true => count.passed += 1,
+            false => count.failed += 1,
+        }
+    }
+
+    /// Under upstream's names (KEP-3466).
+    pub(crate) fn show(&self, page: &mut Exposition) {
+        let counts = self.counts.lock();
+        let help = "[STABLE] This metric records the result of a single healthcheck.";
+        page.metric("kubernetes_healthcheck", "gauge", help);
+        for ((name, endpoint), count) in counts.iter() {
+            let labels = [("name", *name), ("type", *endpoint)];
+            page.value("kubernetes_healthcheck", &labels, u8::from(count.passes), None);
+        }
+        let help = "[STABLE] This metric records the results of all healthcheck.";
+        page.metric("kubernetes_healthchecks_total", "counter", help);
+        for ((name, endpoint), count) in counts.iter() {
+            for (status, times) in [("error", count.failed), ("success", count.passed)] {
+                if times > 0 {
+                    let labels = [("name", *name), ("status", status), ("type", *endpoint)];
+                    page.value("kubernetes_healthchecks_total", &labels, times, None);
+                }
+            }
+        }
+    }
+
     /// What `ask` says, or what it has said a moment ago. Who comes while it is asked waits for the same answer.
     pub(crate) async fn of_store(&self, ask: impl Future<Output = Result<(), String>>) -> Result<(), String> {
         let mut known = self.store.lock().await;
@@ -72,6 +115,26 @@ mod tests {
         for (name, check, outcome, want) in cases {
             assert_eq!(health.is_news(check, &outcome), want, "{name}");
         }
+    }
+
+    #[test]
+    fn what_a_check_said_is_counted_for_each_endpoint() {
+        let health = Health::default();
+        for (endpoint, passes) in [("livez", true), ("livez", false), ("readyz", true), ("livez", false)] {
+            health.count(endpoint, "etcd", passes);
+        }
+        let mut page = Exposition::default();
+        health.show(&mut page);
+        let text = page.into_text();
+        let told: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let want = [
+            r#"kubernetes_healthcheck{name="etcd",type="livez"} 0"#,
+            r#"kubernetes_healthcheck{name="etcd",type="readyz"} 1"#,
+            r#"kubernetes_healthchecks_total{name="etcd",status="error",type="livez"} 2"#,
+            r#"kubernetes_healthchecks_total{name="etcd",status="success",type="livez"} 1"#,
+            r#"kubernetes_healthchecks_total{name="etcd",status="success",type="readyz"} 1"#,
+        ];
+        assert_eq!(told, want);
     }
 
     #[tokio::test(start_paused = true)]

@@ -257,10 +257,11 @@ pub(crate) fn is_proxied(edge: &ServerState, request: &Request) -> bool {
 
 /// What there is to ask beside objects, sorted.
 fn paths(edge: &ServerState) -> Vec<String> {
-    const OTHERS: [&str; 8] = [
+    const OTHERS: [&str; 9] = [
         "/.well-known/openid-configuration",
         "/flagz",
         "/metrics",
+        "/metrics/slis",
         "/openapi/v2",
         "/openapi/v3",
         "/openid/v1/jwks",
@@ -291,6 +292,9 @@ async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<R
         ["metrics"] => {
             let page = metrics::page(&edge.metrics, &edge.flow, &edge.cluster);
             Ok(responses::typed(200, metrics::CONTENT_TYPE, page))
+        }
+        ["metrics", "slis"] => {
+            Ok(responses::typed(200, metrics::CONTENT_TYPE, health::slis(edge).await))
         }
         ["statusz"] => zpages::statusz(request.header(header::ACCEPT), COMPONENT, &paths(edge)),
         ["flagz"] => zpages::flagz(request.header(header::ACCEPT), COMPONENT, &edge.flags),

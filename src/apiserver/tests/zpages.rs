@@ -12,12 +12,15 @@ async fn it_tells_what_it_is_and_how_it_is_set() {
         format!("application/{media};v={version};g=config.k8s.io;as={kind}")
     };
     let text = "text/plain; charset=utf-8";
+    let exposition = "text/plain; version=0.0.4; charset=utf-8";
+    let check = "kubernetes_healthcheck{name=\"ping\",type=\"livez\"} 1\n";
     let yaml = "application/yaml;g=config.k8s.io;v=v1beta1;as=Flagz";
     for (path, accept, code, media, want) in [
         ("/statusz", String::new(), 200, text, "\nkube-apiserver statusz\nWarning: "),
         ("/statusz", "*/*".to_owned(), 200, text, "\nBinary version: 1.37.0\n"),
         ("/flagz", "text/plain".to_owned(), 200, text, "\nkube-apiserver flagz\nWarning: "),
         ("/flagz", String::new(), 200, text, "\nsecure-port=8443\n"),
+        ("/metrics/slis", String::new(), 200, exposition, check),
         ("/flagz", of("yaml", "v1beta1", "Flagz"), 200, yaml, "kind: Flagz\n"),
         ("/flagz", "application/json".to_owned(), 406, "application/json", "NotAcceptable"),
         ("/statusz", of("json", "v1beta1", "Flagz"), 406, "application/json", "NotAcceptable"),

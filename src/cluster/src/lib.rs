@@ -24,6 +24,7 @@ mod clock;
 mod controller;
 mod conversion;
 mod custom_api;
+mod definition_going;
 mod delete;
 mod event;
 mod event_correlator;

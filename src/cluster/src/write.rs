@@ -12,7 +12,7 @@ use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
 use kinds::{Durability, ErrorList, Instance, Subresource};
 use metadata::{
     asked_revision, drop_empty, fill_system_fields, generate_name, generate_name_again, is_asked_for,
-    keep_system_fields, keeps_uid, reconcile_with_url, was_stored_before,
+    keep_system_fields, keep_times, keeps_uid, reconcile_with_url, was_stored_before,
 };
 use store::{Change, CommitError, Precondition, Priority, Write};
 
@@ -54,6 +54,7 @@ impl Cluster {
         options: &WriteOptions,
     ) -> Result<Object, Status> {
         self.authorize(actor, &Attributes::of("create", target))?;
+        self.check_definition_stays(target)?;
         self.create_authorized(actor, target, object, options, ManagedFields::Follow).await
     }
 
@@ -168,6 +169,7 @@ impl Cluster {
             reconcile_with_url(new.meta_mut(), target)?;
             keeps_uid(target, new.meta(), old.meta())?;
             let reservations = self.prepare(actor, target, options, &mut new, &*old, managed).await?;
+            keep_times(&mut *new, &*old);
             if new.same_as(&*old) && !Self::moves(&target.version, &stored) {
                 return Ok(current);
             }

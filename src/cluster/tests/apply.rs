@@ -5,7 +5,7 @@ use cluster::roles::{ComponentRole, rule};
 use cluster::{Actor, Applied, Client, Cluster, DeleteOptions, Target, Verb, Wanted, WriteOptions};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount};
 use kinds::{FieldValidation, Subresource, TypedKind};
 use serde_json::{Value, json};
 
@@ -198,6 +198,50 @@ async fn what_the_server_adds_to_a_new_object_is_nobodys() {
     assert!(own["f:backoffLimit"].is_object() && own["f:selector"].is_null(), "{own}");
     let labels = &own["f:template"]["f:metadata"]["f:labels"];
     assert!(labels["f:app"].is_object() && labels[format!("f:{UID}")].is_null(), "{labels}");
+}
+
+const LONG_AGO: &str = "2020-02-02T20:20:20Z";
+
+/// Another change sets the clock of whoever applied back by years.
+async fn written_long_ago<K: TypedKind>(cluster: &Cluster) -> Object {
+    let target = target::<K>(cluster, "web");
+    let mut object: Value = cluster.get(&Actor::root(), &target).unwrap().decode().unwrap();
+    object["metadata"]["labels"] = json!({"since": "long"});
+    object["metadata"]["managedFields"][0]["time"] = LONG_AGO.into();
+    let bytes = serde_json::to_vec(&object).unwrap();
+    let new = target.version.decode(&bytes, FieldValidation::Strict).unwrap().instance;
+    let (root, options) = (Actor::root(), by("edit"));
+    cluster.modify(&root, &target, Verb::Update, &options, &|_| Ok(new.clone_box())).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_applies_the_same_in_other_words_writes_nothing_later_either() {
+    async fn again<K: TypedKind>(name: &str, config: Value, other: Value) {
+        let cluster = testkit::cluster(testkit::config()).await;
+        apply::<K>(&cluster, "helm", false, config.clone()).await.unwrap();
+        let old = written_long_ago::<K>(&cluster).await;
+        let time = |object: &Object| {
+            let object: Value = object.decode().unwrap();
+            let entries = object["metadata"]["managedFields"].as_array().unwrap().clone();
+            entries.iter().find(|entry| entry["manager"] == "helm").unwrap()["time"].clone()
+        };
+        assert_eq!(time(&old), LONG_AGO, "{name}");
+        let same = apply::<K>(&cluster, "helm", false, config).await.unwrap().object;
+        assert_eq!((same.revision(), time(&same)), (old.revision(), LONG_AGO.into()), "{name}");
+        let changed = apply::<K>(&cluster, "helm", false, other).await.unwrap().object;
+        assert!(changed.revision() > old.revision() && time(&changed) != LONG_AGO, "{name}");
+    }
+    let container = |memory: &str| {
+        let container = json!({"name": "c", "image": "i:1", "resources": {"limits": {"memory": memory}}});
+        let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}});
+        web(&json!({"template": template}))
+    };
+    again::<Deployment>("an amount", container("0.5Gi"), container("1.5Gi")).await;
+    let secret = |password: &str| {
+        let metadata = json!({"name": "web"});
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"p": password}})
+    };
+    again::<Secret>("stringData", secret("a"), secret("b")).await;
 }
 
 /// What an entry of the manager and this part has.

@@ -76,7 +76,8 @@ pub(crate) async fn run(cluster: Cluster, definitions: Definitions, stop: Cancel
         .await;
 }
 
-/// Objects may have finalizers of their own: whoever deletes the definition waits for them.
+/// Objects may have finalizers of their own: whoever deletes the definition waits for them. What is applied meanwhile goes as well: an
+/// operator that makes anew what it misses would else hold the definition forever.
 async fn wake_when_one_went(
     client: Client,
     version: Arc<Version>,
@@ -96,6 +97,7 @@ async fn wake_when_one_went(
     }
     while let Ok(event) = events.next().await {
         match event {
+            WatchEvent::Added(object) if !object.meta().is_deleting() => return queue.add(key),
             WatchEvent::Added(_) => there += 1,
             WatchEvent::Deleted(_) if there <= 1 => return queue.add(key),
             WatchEvent::Deleted(_) => there -= 1,

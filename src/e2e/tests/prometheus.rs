@@ -147,12 +147,14 @@ fn config(at: &Appliance) -> String {
     let port = said("daemonEndpoints.kubeletEndpoint.Port");
     let kubelet = secure("kubelet", "/metrics/cadvisor").replace(server, &format!("{address}:{port}"));
     format!(
-        "global: {{scrape_interval: 2s, scrape_timeout: 2s}}\nrule_files: [rules.yml]\nscrape_configs:\n{kubelet}{}{}{}{}\
+        "global: {{scrape_interval: 2s, scrape_timeout: 2s}}\nrule_files: [rules.yml]\nscrape_configs:\n{kubelet}{}{}{}{}{}{}\
          - {{job_name: kubernetes-pods, metrics_path: /metrics.txt, static_configs: [{{targets: ['{pod}:8080']}}]}}\n",
         secure("apiservers", "/metrics"),
         of_node("nodes", "/metrics"),
         of_node("nodes-cadvisor", "/metrics/cadvisor"),
         of_node("nodes-resource", "/metrics/resource"),
+        secure("apiservers-slis", "/metrics/slis"),
+        of_node("nodes-slis", "/metrics/slis"),
     )
 }
 
@@ -205,8 +207,13 @@ fn its_chart_s_jobs_find_nodes_containers_api_server_and_pods() {
     let prometheus = Prometheus(command.spawn().unwrap());
 
     assert_eq!(value(&at, r#"orders_total{job="kubernetes-pods"}"#) as i64, 3);
-    for job in ["apiservers", "kubelet", "nodes", "nodes-cadvisor", "nodes-resource", "pods"] {
+    let jobs = ["apiservers", "apiservers-slis", "kubelet", "nodes", "nodes-cadvisor", "nodes-resource"];
+    for job in jobs.into_iter().chain(["nodes-slis", "pods"]) {
         value(&at, &format!(r#"up{{job="kubernetes-{job}"}} == 1"#));
+    }
+    for (job, check) in [("apiservers", "etcd"), ("nodes", "ping")] {
+        let passes = format!(r#"kubernetes_healthcheck{{job="kubernetes-{job}-slis",name="{check}"}}"#);
+        assert_eq!(value(&at, &passes) as i64, 1, "{passes}");
     }
     let of_web = r#"{namespace="default",pod="shop",container="web"}"#;
     let used = value(&at, &format!("container_memory_working_set_bytes{of_web}"));

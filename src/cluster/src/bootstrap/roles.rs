@@ -71,6 +71,7 @@ pub(super) fn cluster_roles() -> Vec<ClusterRole> {
                     "/livez",
                     "/livez/*",
                     "/metrics",
+                    "/metrics/slis",
                     "/readyz",
                     "/readyz/*",
                     "/statusz",

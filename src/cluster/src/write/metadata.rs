@@ -5,8 +5,8 @@ use crate::clock::now;
 use crate::identity::uid_conflict;
 use crate::name_suffix::{self, name_suffix};
 use ::api::{ResourceVersion, Status};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::ErrorList;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use kinds::{ErrorList, Instance};
 
 /// The path says where the object is; the body may repeat it, but not contradict. Upstream has one wording where the path names
 /// the object (`checkName`), and another where it names the collection (`EnsureObjectNamespaceMatchesRequestNamespace`).
@@ -135,4 +135,37 @@ pub(super) fn keep_system_fields(new: &mut ObjectMeta, old: &ObjectMeta) {
     new.self_link = None;
     new.managed_fields.clone_from(&old.managed_fields);
     new.resource_version.clone_from(&old.resource_version);
+}
+
+/// When somebody last wrote his fields is no change alone, as upstream's `IgnoreManagedFieldsTimestampsTransformer` has it. Who applies
+/// the same in other words than it is stored in (`0.5Gi`, a Secret's `stringData`, items of a list without their defaults) would else
+/// wake whoever watches it each second: an operator that applies what it watches never rested.
+pub(super) fn keep_times(new: &mut dyn Instance, old: &dyn Instance) {
+    let (said, until_now) = (&new.meta().managed_fields, &old.meta().managed_fields);
+    if said == until_now || !same_but_for_times(said.as_deref(), until_now.as_deref()) {
+        return;
+    }
+    let until_now = until_now.clone();
+    let said = std::mem::replace(&mut new.meta_mut().managed_fields, until_now);
+    if !new.same_as(old) {
+        new.meta_mut().managed_fields = said;
+    }
+}
+
+fn same_but_for_times(new: Option<&[ManagedFieldsEntry]>, old: Option<&[ManagedFieldsEntry]>) -> bool {
+    let (new, old) = (new.unwrap_or_default(), old.unwrap_or_default());
+    let is_same = |new: &ManagedFieldsEntry, old: &ManagedFieldsEntry| {
+        by_whom(new) == by_whom(old) && new.fields_v1 == old.fields_v1
+    };
+    new.len() == old.len() && new.iter().zip(old).all(|(new, old)| is_same(new, old))
+}
+
+fn by_whom(entry: &ManagedFieldsEntry) -> [Option<&str>; 5] {
+    [
+        entry.manager.as_deref(),
+        entry.operation.as_deref(),
+        entry.subresource.as_deref(),
+        entry.api_version.as_deref(),
+        entry.fields_type.as_deref(),
+    ]
 }

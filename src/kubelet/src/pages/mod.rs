@@ -8,6 +8,7 @@ mod kubelet_metrics;
 mod probes;
 mod resource;
 mod running_pods;
+mod slis;
 mod summary;
 
 pub(crate) use flagz::flags;
@@ -34,6 +35,7 @@ pub(crate) async fn page(shared: &Shared, path: &str) -> cri::Result<Option<Kube
         "/metrics/cadvisor" => text(EXPOSITION, cadvisor::page(&measure(shared).await?)),
         "/metrics/probes" => text(EXPOSITION, probes::page(&shared.probe_counts)),
         "/metrics/resource" => text(EXPOSITION, resource::page(&measure(shared).await?)),
+        "/metrics/slis" => text(EXPOSITION, slis::page()),
         "/stats/summary" => {
             let system = shared.runtime.system_stats(resources::CGROUP_ROOT).await?;
             let page = summary::page(&with_volumes(shared).await?, &system, shared.started_at);
