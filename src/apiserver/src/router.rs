@@ -293,9 +293,7 @@ async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<R
             let page = metrics::page(&edge.metrics, &edge.flow, &edge.cluster);
             Ok(responses::typed(200, metrics::CONTENT_TYPE, page))
         }
-        ["metrics", "slis"] => {
-            Ok(responses::typed(200, metrics::CONTENT_TYPE, health::slis(edge).await))
-        }
+        ["metrics", "slis"] => Ok(responses::typed(200, metrics::CONTENT_TYPE, health::slis(edge).await)),
         ["statusz"] => zpages::statusz(request.header(header::ACCEPT), COMPONENT, &paths(edge)),
         ["flagz"] => zpages::flagz(request.header(header::ACCEPT), COMPONENT, &edge.flags),
         [".well-known", "openid-configuration"] => {
