@@ -216,13 +216,16 @@ fn plugin_defaults(volume: &mut Volume) {
 }
 
 /// Whether two templates make the same pods: upstream's `Semantic.DeepEqual`. One that was stored before a default was
-/// known, or an amount was written as it is now, is no other template.
+/// known, or an amount was written as it is now, or with zeros that are not stored any more, is no other template.
 pub fn same_template(one: &PodTemplateSpec, other: &PodTemplateSpec) -> bool {
+    let schema = schema::table::named("core.v1.PodTemplateSpec").expect("the table has it");
     let meaning = |of: &PodTemplateSpec| {
         let mut of = of.clone();
         template(&mut of);
         of.spec.iter_mut().for_each(tidy);
-        of
+        let mut fields = api::json::to_value(&of).expect("a template is JSON");
+        schema::drop_zeros(&mut fields, schema);
+        fields
     };
     one == other || meaning(one) == meaning(other)
 }
