@@ -217,7 +217,10 @@ impl Cluster {
         let again = |changed: &mut dyn Instance| prepare_update(target, changed, old);
         let judge = |new: &mut dyn Instance| {
             new.meta_mut().managed_fields = managed;
-            validate(target, new, Some(old))?;
+            validate(target, new, Some(old)).or_else(|refusal| match target.version.without_zeros(old) {
+                Some(old) => validate(target, new, Some(&*old)),
+                None => Err(refusal),
+            })?;
             warn(target, new, Some(old), &options.remarks);
             Ok(())
         };

@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
+use kinds::builtin::same_template;
 use kinds::{TypedKind, key_of};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -92,6 +93,16 @@ fn new<K: TypedKind>(wish: &Wish<'_, K>, data: Value, number: i64) -> Controller
     }
 }
 
+/// Of several the newest. One that was kept before a default was known, or with zeros that are not stored any more, makes the same pods:
+/// they are not replaced for the sake of its words.
+fn place_of(all: &[Arc<ControllerRevision>], data: &Value, template: &PodTemplateSpec) -> Option<usize> {
+    let is_same = |revision: &ControllerRevision| {
+        template_of(revision).is_some_and(|known| same_template(&known, template))
+    };
+    let in_its_words = all.iter().rposition(|revision| revision.data.0 == *data);
+    in_its_words.or_else(|| all.iter().rposition(|revision| is_same(revision)))
+}
+
 /// The revision for the template, made where there is none, and numbered above all others. `None` where another object has the name
 /// that a new one should have: it needs another hash. The collision is counted then, by `set_count` in the owner's status, which
 /// wakes its controller.
@@ -108,8 +119,7 @@ pub(crate) async fn look<K: TypedKind>(
     let mut all = claimed(client, &revisions, owners, wish).await?;
     all.sort_by_key(|revision| (number(revision), revision.metadata.creation_timestamp.clone()));
     let data = data_of(wish.template);
-    // of several the newest
-    let known = all.iter().rposition(|revision| revision.data.0 == data);
+    let known = place_of(&all, &data, wish.template);
     let current = known.map(|at| all.remove(at));
     let next = all.last().map_or(0, |revision| number(revision)) + 1;
     let current = match current {
@@ -229,6 +239,28 @@ mod tests {
         for (what, limit, live, want) in cases {
             let gone = surplus(&history, limit, |revision| name(revision) == live);
             assert_eq!(gone.iter().map(|revision| name(revision)).collect::<Vec<_>>(), want, "{what}");
+        }
+    }
+
+    #[test]
+    fn pods_are_not_replaced_for_words_that_are_not_stored_any_more() {
+        let template = |metadata: Value, spec: Value| -> PodTemplateSpec {
+            serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+        };
+        let containers = |image: &str| json!([{"name": "c", "image": image, "tty": false, "args": []}]);
+        let stored = |image: &str| {
+            let spec = json!({"containers": containers(image), "hostNetwork": false, "tolerations": []});
+            template(json!({"annotations": {}, "labels": {"app": "a"}}), spec)
+        };
+        let all = ["one", "two"].map(|image| {
+            let data = RawExtension(data_of(&stored(image)));
+            Arc::new(ControllerRevision { data, ..ControllerRevision::default() })
+        });
+        for (image, want) in [("one", Some(0)), ("two", Some(1)), ("three", None)] {
+            let spec = json!({"containers": [{"name": "c", "image": image}]});
+            let now = template(json!({"labels": {"app": "a"}}), spec);
+            assert_eq!(place_of(&all, &data_of(&now), &now), want, "{image}");
+            assert_eq!(place_of(&all, &data_of(&stored(image)), &stored(image)), want, "{image}, as it was");
         }
     }
 

@@ -1,7 +1,7 @@
 //! One version of a kind, which is all that routes, admission and storage know of what they serve.
 
 use crate::{Column, Decoded, ErrorList, FieldValidation, Instance, ResourceInfo, Strategy, Subresource};
-use api::{Object, Status};
+use api::{Object, ResourceVersion, Status};
 use bytes::Bytes;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::WebhookClientConfig;
 use schema::Schema;
@@ -182,6 +182,23 @@ impl Version {
     /// `InternalError` where what is stored does not fit the type.
     pub fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status> {
         self.strategy.decode_stored(object)
+    }
+
+    /// `old` as it would be stored now. Zeros and empty lists that a client had said were stored once, where Go leaves them out: who
+    /// writes the object has them no more, and has changed nothing by it. `None` where there are none, and of custom kinds.
+    pub fn without_zeros(&self, old: &dyn Instance) -> Option<Box<dyn Instance>> {
+        let schema = self.merge_keys()?;
+        let json = old.to_json().ok()?;
+        if !schema::check(&json, schema).ok()?.zeros {
+            return None;
+        }
+        let mut value: Value = serde_json::from_slice(&json).ok()?;
+        schema::drop_zeros(&mut value, schema);
+        let json = serde_json::to_vec(&value).ok()?;
+        let object = Object::from_stored(json.into(), ResourceVersion(0)).ok()?;
+        let mut old = self.decode_stored(&object).ok()?;
+        old.set_defaults();
+        Some(old)
     }
 
     /// The stored bytes as this version shows them.

@@ -11,6 +11,9 @@ const LEAST_UDP: u16 = 512;
 const HEADER: usize = 12;
 /// A pointer to its name, type, class, time to live, length.
 const LEAST_RECORD: usize = 12;
+/// Where a packet has its first flags, and which says that it is not all (RFC 1035, section 4.1.1).
+const FLAGS: usize = 2;
+const TRUNCATED: u8 = 0b10;
 
 /// A question that can be answered.
 #[derive(Debug, Clone)]
@@ -178,8 +181,12 @@ impl Request {
 /// Leaves out what is too much. What is only additional goes unsaid (RFC 2181, section 9); of the answers as many stay
 /// as fit, since some resolvers (musl before 1.2.4) never come back over TCP.
 fn fit(mut message: Message, limit: usize) -> Option<Vec<u8>> {
-    // more than 65,535 bytes fail to encode: too much as well
-    let encode = |message: &Message| message.to_vec().ok().filter(|packet| packet.len() <= limit);
+    let encode = |message: &Message| {
+        let packet = message.to_vec().ok().filter(|packet| packet.len() <= limit)?;
+        // of more than 65,535 bytes the encoder leaves out the end, and says in the packet that it did: too much as well
+        let is_cut = packet.get(FLAGS).is_some_and(|flags| flags & TRUNCATED != 0);
+        (!is_cut || message.metadata.truncation).then_some(packet)
+    };
     if let Some(packet) = encode(&message) {
         return Some(packet);
     }
@@ -189,6 +196,12 @@ fn fit(mut message: Message, limit: usize) -> Option<Vec<u8>> {
     }
     message.metadata.truncation = true;
     message.authorities.clear();
+    // over TCP the encoder finds out how many by itself
+    if limit >= usize::from(u16::MAX)
+        && let Some(packet) = encode(&message)
+    {
+        return Some(packet);
+    }
     let mut answers = std::mem::take(&mut message.answers);
     answers.truncate(limit / LEAST_RECORD);
     let mut best = encode(&message)?;
@@ -269,6 +282,27 @@ mod tests {
             let reply = Reply { answers: vec![record; most], ..Reply::error(ResponseCode::NoError) };
             let packet = request.encode(&reply, transport).unwrap();
             assert!(Message::from_vec(&packet).unwrap().metadata.truncation, "{payload:?} {transport:?}");
+        }
+    }
+
+    /// A client that has asked over TCP already, and hears that it is not all, may take it for no answer.
+    #[test]
+    fn what_is_only_additional_goes_unsaid_over_tcp() {
+        let Incoming::Ask(request, query) = read(&query()) else { panic!("it is a question") };
+        let address = hickory_proto::rr::RData::A(hickory_proto::rr::rdata::A::new(192, 0, 2, 1));
+        let record = Record::from_rdata(query.name().clone(), 10, address);
+        for (answers, is_all) in [(3000, true), (5000, false)] {
+            let records = vec![record.clone(); answers];
+            let reply = Reply {
+                answers: records.clone(),
+                additionals: records,
+                ..Reply::error(ResponseCode::NoError)
+            };
+            let packet = request.encode(&reply, Transport::Tcp).unwrap();
+            let told = Message::from_vec(&packet).unwrap();
+            assert_eq!(told.metadata.truncation, !is_all, "{answers}");
+            assert_eq!(told.answers.len() == answers, is_all, "{} of {answers}", told.answers.len());
+            assert!(told.additionals.is_empty() && told.answers.len() >= 3000, "{answers}");
         }
     }
 

@@ -1,10 +1,13 @@
 //! Creating, changing and deleting.
 
 use crate::objects::{cluster, key, map, pod, reason, root, target};
-use api::{ObjectKey, Reason};
+use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, DeleteOptions, Deleted, Propagation, Verb, WriteOptions};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, ReplicationController};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::{FieldValidation, Instance};
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_name_is_taken_once_and_generated_ones_never_clash() {
@@ -160,4 +163,30 @@ async fn a_replication_controller_leaves_its_pods_where_nobody_says_otherwise() 
     let background = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
     let deleted = cluster.delete(&Actor::root(), &there, &background).await.unwrap();
     assert!(matches!(deleted, Deleted::Now(_)));
+}
+
+/// As they were stored before they were left out of what clients write: a Job of then could not even be labelled any more.
+#[tokio::test]
+async fn who_leaves_out_zeros_that_are_stored_changes_nothing() {
+    let cluster = cluster().await;
+    let container = json!({"name": "c", "image": "i", "tty": false, "args": []});
+    let spec = json!({"hostNetwork": false, "tolerations": [], "restartPolicy": "Never", "containers": [container]});
+    let job = json!({"metadata": {"name": "a", "namespace": "default"}, "spec": {"template": {"spec": spec}}});
+    let job: Job = serde_json::from_value(job).unwrap();
+    root(&cluster).api().create(job).await.unwrap();
+    let there = target::<Job>(&cluster, Some("a"));
+    for (name, image, want) in
+        [("another image", "other", Some(Reason::Invalid)), ("a label", "i", None), ("it again", "i", None)]
+    {
+        let change = |current: &api::Object| -> Result<Box<dyn Instance>, Status> {
+            let mut object: Value = current.decode().map_err(Status::internal)?;
+            object["metadata"]["labels"]["x"] = "y".into();
+            object["spec"]["template"]["spec"]["containers"][0]["image"] = image.into();
+            let json = object.to_string();
+            Ok(there.version.decode(json.as_bytes(), FieldValidation::Strict)?.instance)
+        };
+        let options = WriteOptions::default();
+        let written = cluster.modify(&Actor::root(), &there, Verb::Update, &options, &change).await;
+        assert_eq!(written.err().map(|status| status.reason), want, "{name}");
+    }
 }

@@ -23,9 +23,9 @@ pub(super) enum Reach {
 impl Reach {
     /// For a request to `to`, for the sake of the registry `home`.
     pub(super) fn of(registries: &Registries, home: &str, to: &Uri) -> Reach {
-        let authority = to.authority().map_or("", |authority| authority.as_str());
+        let server = server(to);
         let port = home.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-        if authority == home || registries.is_insecure(authority) {
+        if server == home || registries.is_insecure(&server) {
             Reach::Anywhere
         } else if is_loopback(home) && port.is_none_or(|port| !NODE_PORTS.contains(&port)) {
             Reach::Loopback
@@ -51,7 +51,7 @@ impl Reach {
         if may {
             return Ok(());
         }
-        let host = to.authority().map_or("", |authority| authority.as_str());
+        let host = server(to);
         Err(format!(
             "the registry sends to {host}, which is this machine's own ({address}); allow it with --insecure-registry {host}"
         ))
@@ -64,18 +64,26 @@ impl Reach {
     }
 }
 
+/// Without a user in front, which could pass for one (`10.0.0.7:x@127.0.0.1`).
+fn server(to: &Uri) -> String {
+    let host = to.host().unwrap_or_default();
+    to.port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_registry_sends_nobody_to_the_machine_itself() {
-        let registries = Registries { insecure: vec!["127.0.0.1:5001".to_owned()], ..Registries::default() };
+        let insecure = vec!["127.0.0.1:5001".to_owned(), "10.0.0.0/8".to_owned()];
+        let registries = Registries { insecure, ..Registries::default() };
         for (home, to, address, may) in [
             ("reg.example", "https://auth.example/token", "192.0.2.1", true),
             ("reg.example", "http://10.0.0.7:5000/", "10.0.0.7", true),
             ("reg.example", "http://127.0.0.1:8001/token", "127.0.0.1", false),
             ("reg.example", "http://[::1]/", "::1", false),
+            ("reg.example", "http://10.0.0.7:x@127.0.0.1:8001/token", "127.0.0.1", false),
             ("reg.example", "http://[::ffff:127.0.0.1]/", "::ffff:127.0.0.1", false),
             ("reg.example", "http://0.0.0.0/", "0.0.0.0", false),
             ("reg.example", "https://rebound.example/", "127.8.0.1", false),

@@ -216,15 +216,24 @@ fn plugin_defaults(volume: &mut Volume) {
 }
 
 /// Whether two templates make the same pods: upstream's `Semantic.DeepEqual`. One that was stored before a default was
-/// known, or an amount was written as it is now, is no other template.
+/// known, or an amount was written as it is now, or with zeros that are not stored any more, is no other template.
 pub fn same_template(one: &PodTemplateSpec, other: &PodTemplateSpec) -> bool {
+    let schema = schema::table::named("core.v1.PodTemplateSpec").expect("the table has it");
     let meaning = |of: &PodTemplateSpec| {
         let mut of = of.clone();
         template(&mut of);
         of.spec.iter_mut().for_each(tidy);
-        of
+        let mut fields = api::json::to_value(&of).expect("a template is JSON");
+        schema::drop_zeros(&mut fields, schema);
+        fields
     };
-    one == other || meaning(one) == meaning(other)
+    // most templates of a history differ in these, and are taken apart no further
+    one == other || images(one).eq(images(other)) && meaning(one) == meaning(other)
+}
+
+fn images(template: &PodTemplateSpec) -> impl Iterator<Item = &str> {
+    let containers = template.spec.iter().flat_map(|spec| &spec.containers);
+    containers.map(|container| container.image.as_deref().unwrap_or_default())
 }
 
 /// As Go would read and write it: what says nothing is left out, so that two specs can be compared that mean the same.

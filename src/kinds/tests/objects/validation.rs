@@ -45,6 +45,11 @@ fn templates_are_the_same_that_make_the_same_pods() {
             true,
         ),
         (
+            "with what is not stored any more",
+            json!({"securityContext": {"sysctls": []}, "containers": [{"name": "c", "image": "x", "resources": {"claims": [], "limits": {"cpu": "500m", "memory": "1Gi"}}}]}),
+            true,
+        ),
+        (
             "another amount",
             json!({"containers": [{"name": "c", "image": "x", "resources": {"limits": {"cpu": "501m", "memory": "1Gi"}}}]}),
             false,
