@@ -96,7 +96,11 @@ pub(crate) fn checked(checked: &Checked, source: &SourceText) -> Metadata {
         let _ = writeln!(text, "{}:{line}: {why}", source.filename);
         answer["buildError"] = json!({"message": why, "location": location(&(*line..=*line))});
     }
-    metadata(&answer, text)
+    let mut told = metadata(&answer, text);
+    // what the client ends with
+    let is_clean = checked.findings.is_empty() && checked.error.is_none();
+    told.insert("result.statuscode".to_owned(), if is_clean { b"0" } else { b"1" }.to_vec());
+    told
 }
 
 pub(crate) fn outline(outline: &Outline, source: &SourceText) -> Metadata {
@@ -244,6 +248,9 @@ mod tests {
         assert_eq!(answer["warnings"], json!([]));
         assert_eq!(answer["buildError"]["message"], "unknown instruction: RUNN");
         assert_eq!(answer["buildError"]["location"]["ranges"][0]["end"]["line"], 2);
+        for (found, code) in [(&wrong, b"1"), (&Checked::default(), b"0")] {
+            assert_eq!(checked(found, &source)["result.statuscode"], code);
+        }
     }
 
     #[test]

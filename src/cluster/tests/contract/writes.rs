@@ -170,8 +170,10 @@ async fn a_replication_controller_leaves_its_pods_where_nobody_says_otherwise() 
 async fn who_leaves_out_zeros_that_are_stored_changes_nothing() {
     let cluster = cluster().await;
     let container = json!({"name": "c", "image": "i", "tty": false, "args": []});
-    let spec = json!({"hostNetwork": false, "tolerations": [], "restartPolicy": "Never", "containers": [container]});
-    let job = json!({"metadata": {"name": "a", "namespace": "default"}, "spec": {"template": {"spec": spec}}});
+    let spec =
+        json!({"hostNetwork": false, "tolerations": [], "restartPolicy": "Never", "containers": [container]});
+    let job =
+        json!({"metadata": {"name": "a", "namespace": "default"}, "spec": {"template": {"spec": spec}}});
     let job: Job = serde_json::from_value(job).unwrap();
     root(&cluster).api().create(job).await.unwrap();
     let there = target::<Job>(&cluster, Some("a"));
