@@ -1,6 +1,7 @@
 use super::fake::Script;
-use super::rig::{container, is_ready, key, phase, rig, waiting, web};
+use super::rig::{Rig, container, is_ready, key, phase, rig, waiting, web};
 use cluster::{Actor, DeleteOptions, Target};
+use cri::Mount;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod, Secret};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -332,17 +333,26 @@ async fn files_that_show_labels_and_annotations_follow_them() {
     rig.eventually("the new annotation", || read("/among", "build") == "two").await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_service_accounts_token_is_mounted_and_renewed() {
-    let rig = rig().await;
+/// What is mounted into the container of a pod that has its account's token, and runs.
+async fn mounts_of_pod_with_token(rig: &Rig) -> Vec<Mount> {
     let map = testkit::objects::config_map("kube-root-ca.crt").entry("ca.crt", "CA");
     rig.root().api().create(map.build()).await.unwrap();
     rig.run("p", json!({"automountServiceAccountToken": true, "containers": [web()]})).await;
     rig.until("p", |p| phase(p) == "Running").await;
     let id = rig.runtime.containers()[0].id.clone();
-    let mounts = rig.runtime.config(&id).mounts;
+    rig.runtime.config(&id).mounts
+}
+
+fn token_of(mounts: &[Mount]) -> &Mount {
     let at = std::path::Path::new("/var/run/secrets/kubernetes.io/serviceaccount");
-    let mount = mounts.iter().find(|m| m.target == at).unwrap();
+    mounts.iter().find(|m| m.target == at).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_accounts_token_is_mounted_and_renewed() {
+    let rig = rig().await;
+    let mounts = mounts_of_pod_with_token(&rig).await;
+    let mount = token_of(&mounts);
     let source = mount.source.clone().unwrap();
     let read = |name: &str| std::fs::read_to_string(source.join(name)).unwrap();
     assert_eq!(
@@ -362,14 +372,7 @@ async fn a_service_accounts_token_is_mounted_and_renewed() {
 #[tokio::test(start_paused = true)]
 async fn tokens_are_renewed_at_once_when_the_clock_was_set() {
     let rig = rig().await;
-    let map = testkit::objects::config_map("kube-root-ca.crt").entry("ca.crt", "CA");
-    rig.root().api().create(map.build()).await.unwrap();
-    rig.run("p", json!({"automountServiceAccountToken": true, "containers": [web()]})).await;
-    rig.until("p", |p| phase(p) == "Running").await;
-    let id = rig.runtime.containers()[0].id.clone();
-    let at = std::path::Path::new("/var/run/secrets/kubernetes.io/serviceaccount");
-    let mounts = rig.runtime.config(&id).mounts;
-    let source = mounts.iter().find(|m| m.target == at).unwrap().source.clone().unwrap();
+    let source = token_of(&mounts_of_pod_with_token(&rig).await).source.clone().unwrap();
     let read = || std::fs::read_to_string(source.join("token")).unwrap();
     let (first, began) = (read(), rig.clock.now());
     rig.cluster.clock_was_set();
