@@ -260,8 +260,12 @@ mod tests {
         assert_eq!(begun.elapsed(), FIRST / 2 + IDLE * 7);
     }
 
-    /// A body with so many pieces at hand, of which more are always expected.
-    struct Pieces(usize);
+    /// A body with these pieces at hand, of which more are always expected.
+    struct Pieces(Vec<Bytes>);
+
+    fn small(count: usize) -> Pieces {
+        Pieces(vec![Bytes::from_static(b"x"); count])
+    }
 
     impl Body for Pieces {
         type Data = Bytes;
@@ -271,11 +275,10 @@ mod tests {
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            if self.0 == 0 {
-                return Poll::Pending;
+            match self.0.pop() {
+                Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
+                None => Poll::Pending,
             }
-            self.0 -= 1;
-            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
         }
     }
 
@@ -283,7 +286,7 @@ mod tests {
     async fn an_answer_is_abandoned_when_its_client_takes_no_more() {
         let requests = Requests::new(None);
         let within = Some(TakenWithin { piece: Some(FIRST), ..TakenWithin::default() });
-        let mut answer = Answering::new(Some(Pieces(3)), requests.begin(), within);
+        let mut answer = Answering::new(Some(small(3)), requests.begin(), within);
         let begun = Instant::now();
         let taken = async {
             for _ in 0..2 {
@@ -300,30 +303,12 @@ mod tests {
             std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut answer).poll_frame(cx))).await.is_pending()
         );
         assert!(waits().await, "there is nothing to be taken");
-        let unread = Answering::new(Some(Pieces(1)), requests.begin(), within);
+        let unread = Answering::new(Some(small(1)), requests.begin(), within);
         assert!(!waits().await, "nothing of it was taken");
         drop((answer, unread));
         assert!(waits().await, "nobody is answered");
-        let _stream = Answering::new(Some(Pieces(1)), requests.begin(), None);
+        let _stream = Answering::new(Some(small(1)), requests.begin(), None);
         assert!(waits().await, "that may take its time");
-    }
-
-    /// One piece.
-    struct Piece(Option<Bytes>);
-
-    impl Body for Piece {
-        type Data = Bytes;
-        type Error = Infallible;
-
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            match self.0.take() {
-                Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
-                None => Poll::Pending,
-            }
-        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -332,7 +317,7 @@ mod tests {
             let requests = Requests::new(None);
             let within = Some(TakenWithin { large_piece: Some(FIRST), ..TakenWithin::default() });
             let mut answer =
-                Answering::new(Some(Piece(Some(vec![b'x'; size].into()))), requests.begin(), within);
+                Answering::new(Some(Pieces(vec![vec![b'x'; size].into()])), requests.begin(), within);
             let ends = async || tokio::time::timeout(IDLE, requests.abandoned()).await.is_ok();
             assert!(!ends().await, "{size}: nothing was told");
             assert!(answer.frame().await.is_some());
@@ -348,7 +333,7 @@ mod tests {
         for (name, piece) in [("with a time for each piece", Some(FIRST)), ("with none", None)] {
             let requests = Requests::new(None);
             let within = Some(TakenWithin { piece, whole: Some(IDLE), large_piece: None });
-            let mut answer = Answering::new(Some(Pieces(1000)), requests.begin(), within);
+            let mut answer = Answering::new(Some(small(1000)), requests.begin(), within);
             let begun = Instant::now();
             tokio::select! {
                 () = requests.abandoned() => {}

@@ -222,7 +222,6 @@ pub fn same_template(one: &PodTemplateSpec, other: &PodTemplateSpec) -> bool {
     let meaning = |of: &PodTemplateSpec| {
         let mut of = of.clone();
         template(&mut of);
-        of.spec.iter_mut().for_each(tidy);
         let mut fields = api::json::to_value(&of).expect("a template is JSON");
         schema::drop_zeros(&mut fields, schema);
         fields
