@@ -223,6 +223,19 @@ pub struct CreateRequest {
     /// anywhere.
     #[serde(default)]
     pub guarded: Vec<PathBuf>,
+    /// Where it is said, the shim puts the container into its cgroups and shows them to it, and the spec says nothing of either.
+    #[serde(default)]
+    pub cgroup_view: Option<CgroupView>,
+}
+
+/// What a container sees of its cgroups.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CgroupView {
+    /// Where v1's hierarchies are mounted: each the top of what is mounted there.
+    pub hierarchies: Vec<PathBuf>,
+    /// Directories of cgroups, and where they are in the container.
+    pub shown: Vec<(PathBuf, PathBuf)>,
+    pub writable: bool,
 }
 
 /// A bind onto /dev, or below such a one: made when all else of the container is, and before anything runs in it. Nothing

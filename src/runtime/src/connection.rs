@@ -159,7 +159,7 @@ mod tests {
         let networks = FakeNetworks::default();
         let attachment = Attachment { ip: "10.244.0.9".parse().unwrap(), link: "mp09".into() };
         let shim = ProcessId { pid: 7, start_time: 1 };
-        let made = |attachment| Some(Made { shim, attachment });
+        let made = |attachment| Some(Made { shim, attachment, shows_cgroups: true });
         let pod = SandboxRecord { made: made(Some(attachment.clone())), ..record(config(Connection::Pods)) };
         let member = SandboxRecord { made: made(None), ..record(config(in_networks())) };
         let host = SandboxConfig { host_network: true, ..config(Connection::Pods) };

@@ -46,6 +46,8 @@ pub struct ContainerPrep {
     pub log_path: PathBuf,
     pub stop_signal: i32,
     pub cgroup: String,
+    /// The shim is of a version that does.
+    pub shows_cgroups: bool,
     /// Another container's.
     pub pid_namespace: Option<PidNamespace>,
 }
@@ -83,9 +85,10 @@ impl Inner {
         }
         spec::arguments(&config, &defaults)?;
         let record = sandbox.record();
-        let shim = record.made.as_ref().map(|m| m.shim);
-        let shim = shim.ok_or_else(|| CriError::Failed(format!("sandbox {} has no shim", record.id)))?;
-        let shim = shim.directory();
+        let made = record.made.as_ref();
+        let made = made.ok_or_else(|| CriError::Failed(format!("sandbox {} has no shim", record.id)))?;
+        let shows_cgroups = made.shows_cgroups;
+        let shim = made.shim.directory();
         let shim =
             shim.map_err(|e| CriError::failed(format_args!("look at the shim of sandbox {}", record.id), e))?;
         let stop_signal = config.stop_signal.as_deref().or(defaults.stop_signal.as_deref());
@@ -97,6 +100,7 @@ impl Inner {
             localhost: localhost(&config.seccomp)?,
             log_path: record.config.log_directory.join(&config.log_path),
             cgroup: format!("{}/{id}", self.pod_cgroup(&record.config)),
+            shows_cgroups,
             pid_namespace: self.pid_namespace(config.pid_of.as_ref().or(record.config.pid_of.as_ref()))?,
             etc_dir: self.etc_dir(&record.id),
             sandbox_dir: self.paths.sandbox_run(&record.id),

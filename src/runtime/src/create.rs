@@ -15,13 +15,13 @@ use crate::runtime::{Inner, blocking};
 use crate::sandbox::Sandbox;
 use crate::spec::{self, ImageDefaults, Parts};
 use cri::wire::{
-    self, CreateRequest, ExecRequest, ExitRecord, LateMount, MountRequest, PartMount, Request, SharedMount,
+    self, CgroupView, CreateRequest, ExecRequest, ExitRecord, LateMount, MountRequest, PartMount, Request,
+    SharedMount,
 };
 use cri::{
     CANNOT_START, ContainerConfig, ContainerId, ContainerState, CriError, Mount, Propagation, Resources,
     Result, SandboxId, Seccomp,
 };
-use oci_spec::runtime::Spec;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,12 +65,13 @@ impl Inner {
         let doing = |what: &str| format!("{what} container {name}");
         let (inner, at, of) = (self.clone(), paths.clone(), sandbox.clone());
         let prep = blocking(move || inner.prep(&of, id, config, at)).await?;
-        sandbox
-            .call(&doing("mount root file system of"), Request::Mount(mounts(&prep, self.host.stacks)))
-            .await?;
+        let what = doing("mount root file system of");
+        let mounted = sandbox.call(&what, Request::Mount(mounts(&prep, self.host.stacks)));
+        let (mounted, made) = tokio::join!(mounted, self.make_cgroups(&prep));
+        mounted.and(made)?;
         let (host, cgroups, program) = (self.host.clone(), self.cgroups.clone(), self.config.program.clone());
         let files = cgroups.files(&prep.cgroup);
-        let (prep, Written { record, late, guarded }) = blocking(move || {
+        let (prep, Written { record, late, guarded, cgroup_view }) = blocking(move || {
             let written = write_bundle(&prep, &host, &cgroups, &program)?;
             Ok::<_, CriError>((prep, written))
         })
@@ -89,6 +90,7 @@ impl Inner {
             stop_signal: Some(prep.stop_signal),
             held: spec::loop_devices(&prep.config.devices, &prep.devices),
             guarded,
+            cgroup_view,
         };
         let state = match sandbox.client()?.call(Request::Create(create)).await {
             Ok(_) => ContainerState::Created,
@@ -103,13 +105,36 @@ impl Inner {
         Ok(Container::new(record, prep.paths, sandbox.clone(), state, prep.holds))
     }
 
-    /// What libcontainer leaves out, and undoes where it was set before: on v1 it always switches the OOM killer on.
+    /// The container's cgroups with their limits, ready for its processes.
+    async fn make_cgroups(&self, prep: &ContainerPrep) -> Result<()> {
+        let failed = |why: &dyn std::fmt::Display| {
+            CriError::failed(format_args!("make cgroups of container {}", prep.config.name), why)
+        };
+        let rules = spec::device_rules(&prep.config, &prep.devices).map_err(|e| failed(&e))?;
+        let limits = Resources { pids_limit: None, ..prep.config.resources.clone() };
+        if let Some(controller) = self.cgroups.missing(&prep.config.resources) {
+            return Err(failed(&format_args!(
+                "this machine has no cgroup controller {controller}, which a limit needs"
+            )));
+        }
+        let (cgroups, cgroup) = (self.cgroups.clone(), prep.cgroup.clone());
+        let make = move || {
+            cgroups.make(&cgroup)?;
+            cgroups.limit(&cgroup, &limits)?;
+            cgroups.guard_devices(&cgroup, &rules)
+        };
+        blocking(make).await.map_err(|e| failed(&e))
+    }
+
+    /// What would be in the way before: whoever makes the container has processes in its cgroup; and the libcontainer of older shims
+    /// always switches the OOM killer of v1 on.
     async fn finish_limits(&self, prep: &ContainerPrep) -> Result<()> {
-        if !prep.config.resources.oom_kill_disable || self.cgroups.unified() {
+        let Resources { oom_kill_disable, pids_limit, .. } = prep.config.resources;
+        let limits = Resources { oom_kill_disable, pids_limit, ..Resources::default() };
+        if limits == Resources::default() {
             return Ok(());
         }
         let (cgroups, cgroup) = (self.cgroups.clone(), prep.cgroup.clone());
-        let limits = Resources { oom_kill_disable: true, ..Resources::default() };
         let doing = format!("limit container {}", prep.config.name);
         blocking(move || cgroups.limit(&cgroup, &limits)).await.map_err(|e| CriError::failed(doing, e))
     }
@@ -179,6 +204,7 @@ struct Written {
     record: ContainerRecord,
     late: Vec<LateMount>,
     guarded: Vec<PathBuf>,
+    cgroup_view: Option<CgroupView>,
 }
 
 /// Everything that needs the root file system, then the spec and the record.
@@ -226,12 +252,12 @@ fn write_bundle(prep: &ContainerPrep, host: &Host, cgroups: &Hierarchies, progra
     let spec = spec::build(&parts)?;
     let late = spec::late(&parts)?;
     let guarded = spec::guarded(&spec, |at| root.real(at).unwrap_or_else(|_| at.to_owned()));
-    make_cgroups(prep, &spec, cgroups).map_err(|e| failed("make cgroups", &e))?;
+    let cgroup_view = parts.shows_cgroups.then(|| spec::cgroup_view(&parts));
     let text = serde_json::to_vec(&spec).map_err(|e| failed("write spec", &e))?;
     std::fs::write(prep.paths.spec(), text).map_err(|e| failed("write spec", &e))?;
     let record = record_of(prep, &parts, &account)?;
     records::write(&prep.paths.record(), &record).map_err(|e| failed("write record", &e))?;
-    Ok(Written { record, late, guarded })
+    Ok(Written { record, late, guarded, cgroup_view })
 }
 
 /// Mounts that begin with what the image has there, if they are empty still.
@@ -270,18 +296,6 @@ fn make_working_dir(prep: &ContainerPrep, root: &Rootfs, cwd: &Path, account: &A
     }
 }
 
-/// What libcontainer does not do: its cgroups, and on v2 the filter of devices.
-fn make_cgroups(prep: &ContainerPrep, spec: &Spec, cgroups: &Hierarchies) -> std::io::Result<()> {
-    // also for the container's own view of them, which is mounted before libcontainer is sure to have made all
-    cgroups.make(&prep.cgroup)?;
-    if !cgroups.unified() {
-        return Ok(());
-    }
-    let resources = spec.linux().as_ref().and_then(|l| l.resources().as_ref());
-    let rules = resources.and_then(|r| r.devices().as_deref()).unwrap_or_default();
-    cgroups.guard_devices(&prep.cgroup, rules)
-}
-
 fn parts<'a>(prep: &'a ContainerPrep, host: &'a Host, account: &'a Account, program: &'a Path) -> Parts<'a> {
     Parts {
         container: &prep.config,
@@ -298,6 +312,7 @@ fn parts<'a>(prep: &'a ContainerPrep, host: &'a Host, account: &'a Account, prog
         localhost: prep.localhost.clone(),
         cgroup: &prep.cgroup,
         hierarchies: &[],
+        shows_cgroups: prep.shows_cgroups,
         pid_namespace: prep.pid_namespace.as_ref().map(PidNamespace::path),
         program,
     }

@@ -96,7 +96,11 @@ mod tests {
                 id: SandboxId(new_id()),
                 config: SandboxConfig { name: "web".into(), connection, ..Default::default() },
                 created_at: jiff::Timestamp::UNIX_EPOCH,
-                made: Some(Made { shim: ProcessId { pid: 7, start_time: 1 }, attachment: None }),
+                made: Some(Made {
+                    shim: ProcessId { pid: 7, start_time: 1 },
+                    attachment: None,
+                    shows_cgroups: true,
+                }),
                 stopped: false,
             };
             let id = record.id.clone();

@@ -25,6 +25,9 @@ pub struct Made {
     pub shim: ProcessId,
     /// `None` with the host's network.
     pub attachment: Option<Attachment>,
+    /// The shim knows [`CgroupView`](cri::wire::CgroupView); those of older versions do not.
+    #[serde(default)]
+    pub shows_cgroups: bool,
 }
 
 /// Written when all of the container is there but the container itself: a directory without it is half made.
@@ -103,7 +106,11 @@ mod tests {
             id: SandboxId(new_id()),
             config: SandboxConfig { name: "web".into(), ..Default::default() },
             created_at: jiff::Timestamp::now(),
-            made: Some(Made { shim: ProcessId { pid: 7, start_time: 9 }, attachment: None }),
+            made: Some(Made {
+                shim: ProcessId { pid: 7, start_time: 9 },
+                attachment: None,
+                shows_cgroups: true,
+            }),
             stopped: false,
         };
         write(&path, &record).unwrap();

@@ -79,11 +79,11 @@ impl Inner {
         let mut config = self.shim_config(record, self.shared_ipc(&record.config)?);
         config.shared_network = self.shared_network(&record.config)?;
         let shim = launch::shim(&self.program, &config).await?;
-        record.made = Some(Made { shim, attachment: None });
+        record.made = Some(Made { shim, attachment: None, shows_cgroups: true });
         let netns = shim.network_namespace();
         let (attachment, joined) =
             tokio::join!(connection::connect(&*self.networks, record, &netns), self.reach(&record.id));
-        record.made = Some(Made { shim, attachment: attachment? });
+        record.made = Some(Made { shim, attachment: attachment?, shows_cgroups: true });
         let failed =
             |e| CriError::failed(format_args!("reach the shim of sandbox {}", record.config.name), e);
         joined.map_err(failed)

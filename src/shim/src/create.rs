@@ -3,8 +3,8 @@
 use crate::helper::reset_signals;
 use crate::path::look_up;
 use crate::report::Reporter;
-use crate::{guard, keyring, late, machine_proc, pipes, sys};
-use cri::wire::LateMount;
+use crate::{cgroup_view, guard, keyring, late, machine_proc, pipes, sys};
+use cri::wire::{CgroupFiles, CgroupView, LateMount};
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
 use libcontainer::oci_spec::runtime::Spec;
@@ -34,6 +34,8 @@ pub(crate) struct Creation {
     pub(crate) oom_score: String,
     pub(crate) late: Vec<LateMount>,
     pub(crate) guarded: Vec<PathBuf>,
+    pub(crate) cgroup: CgroupFiles,
+    pub(crate) cgroup_view: Option<CgroupView>,
     /// Columns and rows.
     pub(crate) terminal_size: Option<(u16, u16)>,
     pub(crate) stdio: Stdio,
@@ -85,6 +87,8 @@ fn build(creation: Creation, reporter: Reporter) -> Result<i32, String> {
     let console =
         matches!(creation.stdio, Stdio::Terminal).then(|| Console::bind(&creation.bundle)).transpose()?;
     let machine_proc = machine_proc::open()?;
+    let view = creation.cgroup_view.as_ref().map(|view| cgroup_view::enter(view, &creation.cgroup));
+    let view = view.transpose()?;
     let mut builder = ContainerBuilder::new(creation.id, SyscallType::default())
         .with_root_path(creation.root)
         .map_err(|e| chain(&e))?
@@ -119,7 +123,7 @@ fn build(creation: Creation, reporter: Reporter) -> Result<i32, String> {
         let _ = std::os::unix::fs::chown(format!("/proc/{pid}/fd/0"), Some(process.user.uid), None);
     }
     let guarded: &[PathBuf] = if is_guarded { &creation.guarded } else { &[] };
-    if let Err(why) = late::mount(&creation.late, guarded, pid) {
+    if let Err(why) = late::mount(&creation.late, guarded, view.as_ref(), pid) {
         // it waits for its start, which will not come
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         return Err(why);

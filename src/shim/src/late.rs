@@ -1,6 +1,7 @@
 //! Binds onto /dev or a node in it, and below such a one: made when libcontainer has made the rest of the container and its first process
 //! waits to be started. In the helper, which enters the container's mount namespace for it and ends soon after.
 
+use crate::cgroup_view::View;
 use crate::{guard, sys};
 use cri::Propagation;
 use cri::wire::LateMount;
@@ -14,12 +15,18 @@ use std::path::{Path, PathBuf};
 
 const CONSOLE: &str = "/dev/console";
 
-/// `guarded`: where links are followed again from now on ([`crate::guard`]). `first` is the container's first process.
+/// `guarded`: where links are followed again from now on ([`crate::guard`]). `first` is the container's first process. What it sees of
+/// its cgroups comes there in the same way.
 ///
 /// # Errors
 /// Which mount could not be made, and why.
-pub(crate) fn mount(late: &[LateMount], guarded: &[PathBuf], first: i32) -> Result<(), String> {
-    if late.is_empty() && guarded.is_empty() {
+pub(crate) fn mount(
+    late: &[LateMount],
+    guarded: &[PathBuf],
+    cgroups: Option<&View>,
+    first: i32,
+) -> Result<(), String> {
+    if late.is_empty() && guarded.is_empty() && cgroups.is_none() {
         return Ok(());
     }
     let said = |what: &str, errno: Errno| format!("{what}: {}", errno.desc().to_lowercase());
@@ -32,6 +39,7 @@ pub(crate) fn mount(late: &[LateMount], guarded: &[PathBuf], first: i32) -> Resu
     let namespace = File::open(&namespace).map_err(|e| format!("open {namespace}: {e}"))?;
     setns(namespace, CloneFlags::CLONE_NEWNS)
         .map_err(|errno| said("join the container's mount namespace", errno))?;
+    cgroups.map_or(Ok(()), View::show)?;
     // the first process's terminal, where it has one and a mount may cover it
     let console = (!late.is_empty()).then(|| sys::clone_mounts(Path::new(CONSOLE), false).ok()).flatten();
     for (one, clone) in late.iter().zip(&clones) {
@@ -62,7 +70,7 @@ fn clone(one: &LateMount) -> Result<OwnedFd, Errno> {
 }
 
 /// Nothing leads out of the container: its root is this process's now.
-fn attach(mount: &OwnedFd, target: &Path) -> Result<(), Errno> {
+pub(crate) fn attach(mount: &OwnedFd, target: &Path) -> Result<(), Errno> {
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
     let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
     sys::attach_mount_at(mount, &openat2(AT_FDCWD, target, how)?)

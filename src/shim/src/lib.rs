@@ -16,6 +16,7 @@
 
 mod attach;
 mod cgroup;
+mod cgroup_view;
 mod client;
 mod container;
 mod create;

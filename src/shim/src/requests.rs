@@ -137,6 +137,8 @@ impl Shim {
             oom_score: self.sandbox.oom_score.clone(),
             late: request.late,
             guarded: request.guarded,
+            cgroup: request.cgroup,
+            cgroup_view: request.cgroup_view,
             terminal_size: request.terminal_size,
             stdio,
         };

@@ -1,8 +1,7 @@
-//! The device rules of a container where there is only cgroup v2: a small BPF program at its cgroup.
-//!
-//! v1 has files for it, and libcontainer writes them. v2 has none, and libcontainer as we build it does nothing there.
+//! The device rules of a container: lines in the files that v1 has for them, or, where there is only v2, a small BPF program at its
+//! cgroup.
 
-use super::Hierarchies;
+use super::{Hierarchies, named};
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
 use std::fs::File;
 use std::io;
@@ -125,12 +124,15 @@ fn allow(kind: LinuxDeviceType, major: Option<i64>, minor: Option<i64>, access: 
 }
 
 impl Hierarchies {
-    /// Lets the processes of the cgroup, which must be there, use these devices only. On v1 it does nothing.
+    /// Lets the processes of the cgroup, which must be there, use these devices only, and [`ALWAYS`].
     ///
     /// # Errors
-    /// The kernel takes no such program: then nothing may run there.
+    /// The kernel takes no such rule or program: then nothing may run there.
     pub fn guard_devices(&self, path: &str, rules: &[LinuxDeviceCgroup]) -> io::Result<()> {
-        let Hierarchies::V2(mount) = self else { return Ok(()) };
+        let mount = match self {
+            Hierarchies::V1(_) => return self.write_device_rules(path, rules),
+            Hierarchies::V2(mount) => mount,
+        };
         let everything =
             |r: &LinuxDeviceCgroup| r.allow() && r.typ() == Some(LinuxDeviceType::A) && r.major().is_none();
         if rules.iter().any(everything) {
@@ -140,6 +142,27 @@ impl Hierarchies {
         let guard = || attach(&File::open(&dir)?, &load_program(&program(rules))?);
         guard()
             .map_err(|e| io::Error::new(e.kind(), format!("device rules of cgroup {}: {e}", dir.display())))
+    }
+
+    /// One line a write; Documentation/admin-guide/cgroup-v1/devices.rst.
+    fn write_device_rules(&self, path: &str, rules: &[LinuxDeviceCgroup]) -> io::Result<()> {
+        let Some(mount) = self.of("devices") else { return Ok(()) };
+        let dir = mount.join(path);
+        let write = |file: &str, line: &str| {
+            let file = dir.join(file);
+            std::fs::write(&file, line).map_err(|e| named(&file, e))
+        };
+        for rule in rules {
+            write(if rule.allow() { "devices.allow" } else { "devices.deny" }, &rule.to_string())?;
+        }
+        for (kind, major, minor, access) in ALWAYS {
+            let number = |n: Option<i64>| n.map_or_else(|| "*".to_owned(), |n| n.to_string());
+            write(
+                "devices.allow",
+                &format!("{} {}:{} {access}", kind.as_str(), number(major), number(minor)),
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Limits as the files of either cgroup version want them. Pure.
 
-use cri::Resources;
+use cri::{IoLimit, IoRate, Resources};
 
 /// One file to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,18 @@ fn v1(r: &Resources) -> Vec<Setting> {
     ]
     .into_iter()
     .flatten()
+    .chain(r.io_limits.iter().map(throttle))
     .collect()
+}
+
+fn throttle(limit: &IoLimit) -> Setting {
+    let file = match limit.what {
+        IoRate::ReadBytes => "blkio.throttle.read_bps_device",
+        IoRate::WriteBytes => "blkio.throttle.write_bps_device",
+        IoRate::ReadOperations => "blkio.throttle.read_iops_device",
+        IoRate::WriteOperations => "blkio.throttle.write_iops_device",
+    };
+    set("blkio", file, format!("{}:{} {}", limit.major, limit.minor, limit.rate))
 }
 
 fn v2(r: &Resources) -> Vec<Setting> {
@@ -71,7 +82,19 @@ fn v2(r: &Resources) -> Vec<Setting> {
     ]
     .into_iter()
     .flatten()
+    .chain(r.io_limits.iter().map(io_max))
     .collect()
+}
+
+/// What is not said of the device stays as it is.
+fn io_max(limit: &IoLimit) -> Setting {
+    let key = match limit.what {
+        IoRate::ReadBytes => "rbps",
+        IoRate::WriteBytes => "wbps",
+        IoRate::ReadOperations => "riops",
+        IoRate::WriteOperations => "wiops",
+    };
+    set("io", "io.max", format!("{}:{} {key}={}", limit.major, limit.minor, limit.rate))
 }
 
 fn reservation(r: &Resources) -> Option<i64> {
@@ -136,6 +159,17 @@ mod tests {
                 "pids.max=100"
             ]
         );
+    }
+
+    #[test]
+    fn each_rate_of_a_device_is_a_line() {
+        let rates = [IoRate::ReadBytes, IoRate::WriteBytes, IoRate::ReadOperations, IoRate::WriteOperations];
+        let io_limits = rates.map(|what| IoLimit { what, major: 7, minor: 1, rate: 1024 }).to_vec();
+        let r = Resources { io_limits, ..Default::default() };
+        let throttle = |what: &str| format!("blkio.throttle.{what}_device=7:1 1024");
+        assert_eq!(lines(&r, false), ["read_bps", "write_bps", "read_iops", "write_iops"].map(throttle));
+        let max = |key: &str| format!("io.max=7:1 {key}=1024");
+        assert_eq!(lines(&r, true)[..4], ["rbps", "wbps", "riops", "wiops"].map(max));
     }
 
     #[test]

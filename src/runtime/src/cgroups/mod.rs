@@ -153,22 +153,19 @@ impl Hierarchies {
 
     /// The first move of a process between cgroups after a pause waits for an RCU grace period, 13 ms measured; those
     /// that follow within another one do not. This is one that changes nothing, for whoever knows that moves are about to
-    /// come; while it waits nobody can make a cgroup.
+    /// come; while it waits nobody can make a cgroup. On v1 nobody moves but by himself, which waits for nothing.
     pub fn expect_moves(&self) {
+        let Hierarchies::V2(mount) = self else { return };
         let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        if let Some(dir) = self.members_mount().and_then(|mount| Some(mount.join(self.own_cgroup(&own)?))) {
-            let _ = std::fs::write(dir.join("cgroup.procs"), "0");
+        if let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::/")) {
+            let _ = std::fs::write(mount.join(path).join("cgroup.procs"), "0");
         }
     }
 
-    /// This process's cgroup in the hierarchy of the members, out of /proc/self/cgroup; cgroups(7).
-    fn own_cgroup<'a>(&self, text: &'a str) -> Option<&'a str> {
-        let mut lines = text.lines().filter_map(|l| l.splitn(3, ':').collect::<Vec<_>>().try_into().ok());
-        let found = lines.find(|[_, names, _]: &[&str; 3]| match self {
-            Hierarchies::V1(_) => names.split(',').any(|n| self.of(n) == self.members_mount()),
-            Hierarchies::V2(_) => names.is_empty(),
-        });
-        found.map(|[_, _, path]| path.trim_start_matches('/'))
+    /// The controller that a limit needs and the machine has not.
+    pub fn missing(&self, resources: &cri::Resources) -> Option<&'static str> {
+        let all = limits(resources, self.unified()).into_iter().filter(|setting| !setting.optional);
+        all.map(|setting| setting.controller).find(|controller| self.of(controller).is_none())
     }
 
     pub fn limit(&self, path: &str, resources: &cri::Resources) -> io::Result<()> {
@@ -320,10 +317,11 @@ mod tests {
         assert_eq!(files.dirs.len(), 2);
         assert_eq!(files.members, Some("/sys/fs/cgroup/freezer/monopod/pod1/c".into()));
         assert_eq!((files.memory, files.unified), (None, false));
-        let own = "4:freezer:/user\n2:cpu,cpuacct:/x:y\n0::/all\n";
-        assert_eq!(v1.own_cgroup(own), Some("user"));
         let v2 = Hierarchies::V2(ROOT.into());
-        assert_eq!((v2.own_cgroup(own), v2.own_cgroup("")), (Some("all"), None));
+        let limited = cri::Resources { cpu_shares: Some(2), ..Default::default() };
+        let counted = cri::Resources { memory_limit: Some(1 << 20), ..limited.clone() };
+        assert_eq!([&limited, &counted].map(|r| v1.missing(r)), [None, Some("memory")]);
+        assert_eq!(v2.missing(&counted), None);
         assert_eq!(v2.files("a").memory, Some("/sys/fs/cgroup/a".into()));
         assert!(v2.files("a").unified);
     }

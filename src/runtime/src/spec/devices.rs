@@ -3,7 +3,7 @@
 use super::Parts;
 use super::targets::target_of;
 use crate::host::HostDevice;
-use cri::{CriError, Device};
+use cri::{ContainerConfig, CriError, Device};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
     LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType,
@@ -107,16 +107,22 @@ fn climbs(path: &Path) -> bool {
     path.components().any(|part| part == Component::ParentDir)
 }
 
-/// Nothing but what every container has (libcontainer adds it) and what was asked for; everything where privileged.
-pub(super) fn rules(parts: &Parts<'_>) -> Result<Vec<LinuxDeviceCgroup>, OciSpecError> {
+/// Nothing but what every container has ([`guard_devices`](crate::cgroups::Hierarchies::guard_devices) adds it) and what was asked for; everything where privileged.
+///
+/// # Errors
+/// A builder refuses what this code forgot to give it.
+pub fn rules(
+    container: &ContainerConfig,
+    devices: &[HostDevice],
+) -> Result<Vec<LinuxDeviceCgroup>, OciSpecError> {
     let all = LinuxDeviceCgroupBuilder::default()
-        .allow(parts.container.privileged)
+        .allow(container.privileged)
         .typ(LinuxDeviceType::A)
         .access("rwm")
         .build()?;
     let mut rules = vec![all];
-    for wanted in &parts.container.devices {
-        let Some(device) = parts.devices.iter().find(|d| d.path == wanted.host_path) else { continue };
+    for wanted in &container.devices {
+        let Some(device) = devices.iter().find(|d| d.path == wanted.host_path) else { continue };
         let rule = LinuxDeviceCgroupBuilder::default()
             .allow(true)
             .typ(device.kind())
@@ -125,7 +131,7 @@ pub(super) fn rules(parts: &Parts<'_>) -> Result<Vec<LinuxDeviceCgroup>, OciSpec
             .access(wanted.permissions.clone());
         rules.push(rule.build()?);
     }
-    for wanted in &parts.container.device_rules {
+    for wanted in &container.device_rules {
         let kind = match wanted.kind {
             'b' => LinuxDeviceType::B,
             'c' => LinuxDeviceType::C,

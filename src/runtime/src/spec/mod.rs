@@ -2,6 +2,7 @@
 //! offers, with containerd's defaults. Read [`build`] first. It sets every field that `oci-spec` has a default for:
 //! those defaults are those of another runtime. What libcontainer takes differently than written is told at its place.
 
+mod cgroups;
 mod defaults;
 mod devices;
 mod mounts;
@@ -12,8 +13,9 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
+pub use cgroups::cgroup_view;
 pub use defaults::ImageDefaults;
-pub use devices::{loop_devices, nodes_in_root};
+pub use devices::{loop_devices, nodes_in_root, rules as device_rules};
 pub use mounts::{SharedSource, Volume, files, guarded, late, mountpoints, shared_sources};
 pub use process::{arguments, environment, last_of_each, with_home, working_dir};
 pub use targets::target_of;
@@ -56,8 +58,10 @@ pub struct Parts<'a> {
     pub localhost: Option<LinuxSeccomp>,
     /// Relative to every hierarchy.
     pub cgroup: &'a str,
-    /// Where cgroup v1's controllers are mounted.
+    /// Where cgroup v1's controllers are mounted, or v2.
     pub hierarchies: &'a [PathBuf],
+    /// The shim sees to the cgroups ([`cgroup_view`]): libcontainer is told nothing of them.
+    pub shows_cgroups: bool,
     /// Another container's, to be joined.
     pub pid_namespace: Option<&'a Path>,
     /// This program, which is also the first process of containers that want one.
@@ -82,7 +86,6 @@ pub fn build(parts: &Parts<'_>) -> Result<Spec, CriError> {
         masked.extend(parts.host.thermal_throttle.iter().cloned());
     }
     let mut linux = LinuxBuilder::default()
-        .resources(resources::build(parts).map_err(bug)?)
         .cgroups_path(format!("/{}", parts.cgroup.trim_matches('/')))
         .namespaces(namespaces(parts).map_err(bug)?)
         .devices(devices::nodes(parts).map_err(bug)?)
@@ -91,6 +94,10 @@ pub fn build(parts: &Parts<'_>) -> Result<Spec, CriError> {
         .readonly_paths(paths(&container.readonly_paths, &READ_ONLY_PATHS))
         .build()
         .map_err(bug)?;
+    linux.set_resources(match parts.shows_cgroups {
+        true => None,
+        false => Some(resources::build(parts).map_err(bug)?),
+    });
     linux.set_seccomp(seccomp);
     let root = RootBuilder::default()
         .path(parts.rootfs)
@@ -135,8 +142,7 @@ fn namespaces(parts: &Parts<'_>) -> Result<Vec<LinuxNamespace>, OciSpecError> {
         }
         (false, None) => all.push(pid.build()?),
     }
-    let usual = parts.host.unified && !parts.container.privileged;
-    if parts.container.cgroup_namespace.unwrap_or(usual) {
+    if cgroups::has_namespace(parts) {
         all.push(new(LinuxNamespaceType::Cgroup).build()?);
     }
     Ok(all)

@@ -2,7 +2,7 @@
 
 use super::process::INIT;
 use super::targets::target_of;
-use super::{Parts, bug, devices};
+use super::{Parts, bug, cgroups, devices};
 use cri::wire::{LateMount, SHM};
 use cri::{ContainerConfig, CriError, Propagation, SandboxConfig};
 use oci_spec::OciSpecError;
@@ -82,7 +82,7 @@ pub fn mountpoints(parts: &Parts<'_>, is_dir: impl Fn(&cri::Mount) -> bool) -> V
 
 /// A node that every container has.
 const NULL: &str = "/dev/null";
-const BIND: &str = "bind";
+pub(super) const BIND: &str = "bind";
 
 /// What is bound and has a mount inside of it that comes later, or a node of a device: others may write to it meanwhile, and the shim
 /// lets no link of theirs lead to where that is made. Taken from the finished spec, so that no bind is forgotten that nobody asked
@@ -182,13 +182,7 @@ fn kernel(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {
         mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"])?,
         mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", sys_mode])?,
     ];
-    match parts.host.unified {
-        true => {
-            let options = ["nosuid", "noexec", "nodev", "relatime", cgroup_mode(parts)];
-            mounts.push(mount("cgroup", "cgroup", "/sys/fs/cgroup", &options)?);
-        }
-        false => mounts.extend(own_cgroups(parts)?),
-    }
+    mounts.extend(cgroups::mounts(parts)?);
     let sandbox = parts.sandbox;
     let shared_memory = match sandbox.host_ipc {
         true => Some(PathBuf::from("/dev/shm")),
@@ -200,29 +194,6 @@ fn kernel(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {
         mounts.push(bind(&source, Path::new("/dev/shm"), false)?);
     }
     Ok(mounts)
-}
-
-/// The container's own directory of each v1 hierarchy: programs read their limits there. Not by libcontainer's mount of the
-/// kind, which is writable whatever its options say, so that a container could raise its limits.
-fn own_cgroups(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {
-    let mut all =
-        vec![mount("tmpfs", "tmpfs", "/sys/fs/cgroup", &["nosuid", "noexec", "nodev", "mode=755"])?];
-    let mode = cgroup_mode(parts);
-    for hierarchy in parts.hierarchies {
-        let options = ["bind", "nosuid", "noexec", "nodev", mode].map(str::to_owned);
-        let own = MountBuilder::default()
-            .typ(BIND)
-            .source(hierarchy.join(parts.cgroup))
-            .destination(hierarchy)
-            .options(options.to_vec());
-        all.push(own.build()?);
-    }
-    Ok(all)
-}
-
-fn cgroup_mode(parts: &Parts<'_>) -> &'static str {
-    let container = parts.container;
-    if container.writable_cgroups.unwrap_or(container.privileged) { "rw" } else { "ro" }
 }
 
 /// The sandbox's own files, and where a container expects them.
@@ -272,7 +243,7 @@ fn tmpfs(target: &Path, wanted: &cri::Mount) -> Result<Mount, OciSpecError> {
     MountBuilder::default().typ("tmpfs").source("tmpfs").destination(target).options(options).build()
 }
 
-fn mount(typ: &str, source: &str, target: &str, options: &[&str]) -> Result<Mount, OciSpecError> {
+pub(super) fn mount(typ: &str, source: &str, target: &str, options: &[&str]) -> Result<Mount, OciSpecError> {
     MountBuilder::default()
         .typ(typ)
         .source(source)

@@ -1,4 +1,5 @@
-//! Limits in the spec's words. libcontainer turns shares into weights where there is only cgroup v2.
+//! Limits in the spec's words, for shims of older versions: there libcontainer sets them. It turns shares into weights where there
+//! is only cgroup v2.
 
 use super::{Parts, devices};
 use cri::IoRate;
@@ -10,7 +11,8 @@ use oci_spec::runtime::{
 
 pub(super) fn build(parts: &Parts<'_>) -> Result<LinuxResources, OciSpecError> {
     let wanted = &parts.container.resources;
-    let mut resources = LinuxResourcesBuilder::default().devices(devices::rules(parts)?).build()?;
+    let mut resources =
+        LinuxResourcesBuilder::default().devices(devices::rules(parts.container, parts.devices)?).build()?;
     resources.set_cpu(cpu(wanted)?);
     resources.set_memory(memory(wanted, parts.host.swap)?);
     resources.set_block_io(block_io(wanted)?);

@@ -1,6 +1,7 @@
 //! Whole specs against golden files. `UPDATE_GOLDEN=1` writes them anew.
 
 mod binds_in_dev;
+mod cgroups;
 
 use super::*;
 use cri::{Device, Mount, Resources};
@@ -51,6 +52,7 @@ struct Given {
     shared: Vec<SharedSource>,
     devices: Vec<HostDevice>,
     hierarchies: Vec<PathBuf>,
+    shows_cgroups: bool,
 }
 
 impl Default for Given {
@@ -64,6 +66,7 @@ impl Default for Given {
             shared: Vec::new(),
             devices: Vec::new(),
             hierarchies: vec!["/sys/fs/cgroup/memory".into()],
+            shows_cgroups: false,
         }
     }
 }
@@ -89,6 +92,7 @@ impl Given {
             localhost: None,
             cgroup: "monopod/burstable/pod1/c",
             hierarchies: &self.hierarchies,
+            shows_cgroups: self.shows_cgroups,
             pid_namespace: None,
             program: Path::new("/usr/local/bin/monopod"),
         })

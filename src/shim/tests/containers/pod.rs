@@ -90,6 +90,7 @@ impl Pod {
             stop_signal: None,
             held: Vec::new(),
             guarded: Vec::new(),
+            cgroup_view: None,
         };
         Plan { spec: spec(args, &cgroup, &self.run_dir()), request, mount }
     }
