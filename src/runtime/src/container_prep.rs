@@ -46,7 +46,7 @@ pub struct ContainerPrep {
     pub log_path: PathBuf,
     pub stop_signal: i32,
     pub cgroup: String,
-    /// The shim is of a version that does.
+    /// Whether the shim does, or libcontainer.
     pub shows_cgroups: bool,
     /// Another container's.
     pub pid_namespace: Option<PidNamespace>,
@@ -87,7 +87,8 @@ impl Inner {
         let record = sandbox.record();
         let made = record.made.as_ref();
         let made = made.ok_or_else(|| CriError::Failed(format!("sandbox {} has no shim", record.id)))?;
-        let shows_cgroups = made.shows_cgroups;
+        // libcontainer would bind what the shim hides from it
+        let shows_cgroups = made.shows_cgroups && !binds_any(&config, &self.cgroups.mounts());
         let shim = made.shim.directory();
         let shim =
             shim.map_err(|e| CriError::failed(format_args!("look at the shim of sandbox {}", record.id), e))?;
@@ -211,6 +212,16 @@ fn shared(config: &ContainerConfig, paths: &ContainerPaths) -> Vec<SharedSource>
         .collect()
 }
 
+/// Whether the container gets one of the machine's mounts `places` from the machine, alone or with all that is around it.
+fn binds_any(config: &ContainerConfig, places: &[&Path]) -> bool {
+    let mut sources = config.mounts.iter().filter_map(|mount| mount.source.as_deref());
+    sources.any(|source| {
+        let real = source.canonicalize();
+        let real = real.as_deref().unwrap_or(source);
+        places.iter().any(|place| place.starts_with(real) || real.starts_with(place))
+    })
+}
+
 fn devices(config: &ContainerConfig) -> Result<Vec<HostDevice>> {
     let mut all = if config.privileged { host::devices() } else { Vec::new() };
     for wanted in &config.devices {
@@ -270,6 +281,27 @@ mod tests {
             .map(|target| cri::Mount { target: PathBuf::from(target), ..Default::default() });
         let config = ContainerConfig { mounts: mounts.collect(), ..Default::default() };
         assert_eq!(volumes(&config, &image, &paths).unwrap(), [], "all are mounted");
+    }
+
+    #[test]
+    fn who_binds_the_machines_cgroups() {
+        let dir = tempfile::tempdir().unwrap();
+        let hierarchy = dir.path().canonicalize().unwrap().join("cgroup/memory");
+        std::fs::create_dir_all(hierarchy.join("pod")).unwrap();
+        std::os::unix::fs::symlink("cgroup", dir.path().join("link")).unwrap();
+        for (name, source, want) in [
+            ("the root", Some("/".into()), true),
+            ("what is around it", Some(dir.path().join("cgroup")), true),
+            ("itself", Some(hierarchy.clone()), true),
+            ("a cgroup", Some(hierarchy.join("pod")), true),
+            ("by a link", Some(dir.path().join("link")), true),
+            ("another directory", Some(dir.path().join("cgroup-not")), false),
+            ("a tmpfs", None, false),
+        ] {
+            let mount = cri::Mount { source, target: "/x".into(), ..Default::default() };
+            let config = ContainerConfig { mounts: vec![mount], ..Default::default() };
+            assert_eq!(binds_any(&config, &[&hierarchy]), want, "{name}");
+        }
     }
 
     #[test]

@@ -41,21 +41,17 @@ fn own_directories(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {
             .options(options.to_vec());
         own.build()
     };
-    parts.hierarchies.iter().map(directory).collect()
+    free(parts).into_iter().map(directory).collect()
 }
 
-/// The same for the shim. What the user has mounted there himself stays as it is.
+/// The same for the shim.
 pub fn cgroup_view(parts: &Parts<'_>) -> CgroupView {
-    let asked = parts.container.mounts.iter().filter_map(|mount| target_of(&mount.target).ok());
-    let asked: Vec<PathBuf> = asked.chain(parts.volumes.iter().map(|volume| volume.target.clone())).collect();
-    let is_free =
-        |place: &Path| !asked.iter().any(|asked| place.starts_with(asked) || asked.starts_with(place));
     let directory = |hierarchy: &PathBuf| match parts.host.unified && !has_namespace(parts) {
         // nothing says where in it the container is
         true => hierarchy.clone(),
         false => hierarchy.join(parts.cgroup),
     };
-    let seen = parts.hierarchies.iter().filter(|at| at.starts_with(ROOT) && is_free(at));
+    let seen = free(parts).into_iter().filter(|at| at.starts_with(ROOT));
     CgroupView {
         hierarchies: match parts.host.unified {
             true => Vec::new(),
@@ -64,6 +60,15 @@ pub fn cgroup_view(parts: &Parts<'_>) -> CgroupView {
         shown: seen.map(|hierarchy| (directory(hierarchy), hierarchy.clone())).collect(),
         writable: is_writable(parts),
     }
+}
+
+/// The hierarchies in whose place the user has mounted nothing himself: that stays as it is.
+fn free<'a>(parts: &Parts<'a>) -> Vec<&'a PathBuf> {
+    let asked = parts.container.mounts.iter().filter_map(|mount| target_of(&mount.target).ok());
+    let asked: Vec<PathBuf> = asked.chain(parts.volumes.iter().map(|volume| volume.target.clone())).collect();
+    let is_free =
+        |place: &Path| !asked.iter().any(|asked| place.starts_with(asked) || asked.starts_with(place));
+    parts.hierarchies.iter().filter(|at| is_free(at)).collect()
 }
 
 /// Of v1's hierarchies, most are mounted on directories of one tmpfs.

@@ -60,7 +60,7 @@ pub struct Parts<'a> {
     pub cgroup: &'a str,
     /// Where cgroup v1's controllers are mounted, or v2.
     pub hierarchies: &'a [PathBuf],
-    /// The shim sees to the cgroups ([`cgroup_view`]): libcontainer is told nothing of them.
+    /// The shim sees to the cgroups ([`cgroup_view`]), and libcontainer is told nothing of them.
     pub shows_cgroups: bool,
     /// Another container's, to be joined.
     pub pid_namespace: Option<&'a Path>,

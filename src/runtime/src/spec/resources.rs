@@ -1,4 +1,4 @@
-//! Limits in the spec's words, for shims of older versions: there libcontainer sets them. It turns shares into weights where there
+//! Limits in the spec's words, for libcontainer where it sees to the cgroups. It turns shares into weights where there
 //! is only cgroup v2.
 
 use super::{Parts, devices};

@@ -62,6 +62,17 @@ fn a_container_sees_its_own_cgroups_where_the_user_has_nothing_else() {
     }
 }
 
+/// As init systems in containers are given them.
+#[test]
+fn the_machines_own_are_mounted_alone() {
+    let machines = ContainerConfig { mounts: vec![bind(V2[0], V2[0])], ..Given::default().container };
+    let given = Given { shows_cgroups: false, ..given(machines, false) };
+    let mounts = given.build().unwrap().mounts().clone().unwrap_or_default();
+    let sources =
+        mounts.iter().filter(|mount| mount.destination().starts_with(V2[0])).map(|m| m.source().clone());
+    assert_eq!(sources.collect::<Vec<_>>(), [Some(PathBuf::from(V2[0]))]);
+}
+
 #[test]
 fn libcontainer_is_told_nothing_of_cgroups_that_the_shim_shows() {
     for (unified, mounts) in [(false, vec!["tmpfs"]), (true, vec![])] {
