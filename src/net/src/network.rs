@@ -261,15 +261,22 @@ impl Network {
     /// The pair, both of its ends, and the way to it. What is there already is kept.
     pub(crate) async fn link_pod(&self, name: &str, lead: Lead, netns: File) -> Result<()> {
         let Inner { config, links, mtu, .. } = &*self.0;
-        let index = match links.index(name).await? {
-            Some(index) => index,
-            None => links.add_pair(config, name, netns.as_raw_fd(), *mtu, None).await?,
+        let inside = netns.try_clone().doing(|| "open the sandbox's network namespace once more")?;
+        let pair = async {
+            match links.index(name).await? {
+                Some(index) => Ok(index),
+                None => links.add_pair(config, name, netns.as_raw_fd(), *mtu, None).await,
+            }
         };
-        sysctl::pod_link(name)?;
-        links.add_address(index, lead.gateway).await?;
-        links.set_up(index).await?;
-        links.route_to_pod(index, lead.address, lead.gateway).await?;
-        PodNetns::open(netns).await?.configure(lead.address, lead.gateway).await?;
+        // each answer of the kernel's is a turn of the scheduler's: neither side waits for the other's
+        let (index, pod) = tokio::try_join!(pair, PodNetns::open(inside))?;
+        let our_end = async {
+            sysctl::pod_link(name)?;
+            links.add_address(index, lead.gateway).await?;
+            links.set_up(index).await?;
+            links.route_to_pod(index, lead.address, lead.gateway).await
+        };
+        tokio::try_join!(our_end, pod.configure(lead.address, lead.gateway))?;
         links.wait_until_up(index).await
     }
 

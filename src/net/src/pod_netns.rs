@@ -38,8 +38,7 @@ impl PodNetns {
     /// Loopback up (the kernel gives it 127.0.0.1 and ::1), the address, and everything else by the gateway, which is
     /// on the link although no prefix says so. Succeeds where it is so already.
     pub(crate) async fn configure(&self, address: Ipv4Addr, gateway: Ipv4Addr) -> Result<()> {
-        self.set_up(LOOPBACK).await?;
-        let index = self.index().await?;
+        let ((), index) = tokio::try_join!(self.set_up(LOOPBACK), self.index())?;
         self.add_address(index, address, 32).await?;
         self.set_up(index).await?;
         let route =
