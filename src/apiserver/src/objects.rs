@@ -1,11 +1,13 @@
 //! The verbs on objects.
 
+mod eviction;
 mod scale;
+mod token;
 
 use crate::negotiate::{self, Chosen, Shape, Shown, View};
 use crate::parse_budget::{ParseBudget, read_in_turn};
 use crate::patch_body::{APPLY_YAML, Patch};
-use crate::request::{Request, typed, typed_body};
+use crate::request::Request;
 use crate::request_info::RequestInfo;
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
@@ -17,9 +19,6 @@ use cluster::{
     Actor, Applied, DeleteOptions, Deleted, List, Remarks, Target, Verb, Wanted, WriteOptions, YieldBudget,
 };
 use http::Method;
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestStatus};
-use k8s_openapi::api::policy::v1::Eviction;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kinds::{FieldValidation, Instance, Scope, Subresource, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -325,55 +324,6 @@ impl Call<'_> {
         let mut deleted = cluster.delete_collection(self.actor, &self.target, &list, &options).await?;
         deleted.objects = cluster.in_version(&self.target.version, deleted.objects).await?;
         self.show_list(&deleted).await
-    }
-
-    async fn evict(&self, request: &mut Request) -> Result<Response, Status> {
-        negotiate::no_table(request)?;
-        let body = request.json_body().await?;
-        let eviction: Eviction = typed(&body).map_err(|e| Status::bad_request(format!("Eviction: {e}")))?;
-        let read = |eviction: &Eviction| match &eviction.delete_options {
-            Some(options) => params::delete(request, &serde_json::to_vec(options).map_err(Status::internal)?),
-            None => params::delete(request, &[]),
-        };
-        let asked = WriteOptions { dry_run: read(&eviction)?.dry_run, ..self.heard(WriteOptions::default()) };
-        let cluster = &self.edge.cluster;
-        let eviction = cluster.admit_eviction(self.actor, &self.target, eviction, &asked).await?;
-        let options = read(&eviction)?;
-        self.edge.cluster.evict(self.actor, &self.target, &options).await?;
-        Ok(responses::success(201))
-    }
-
-    async fn token(&self, request: &mut Request) -> Result<Response, Status> {
-        negotiate::no_table(request)?;
-        let asked: TokenRequest = typed_body(request).await?;
-        let client = self.edge.cluster.acting_as(self.actor.clone());
-        let (namespace, name) = (
-            self.target.namespace.as_deref().unwrap_or_default(),
-            self.target.name.as_deref().unwrap_or_default(),
-        );
-        let options = self.heard(params::write(request)?);
-        let mut asked = client.admit_token_request(namespace, name, asked, &options).await?;
-        let spec = asked.spec.get_or_insert_default();
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let bound = spec.bound_object_ref.as_ref().map(|to| {
-            cluster::BoundObject::new(&text(&to.api_version), &text(&to.kind), text(&to.name), text(&to.uid))
-        });
-        let issued = client.create_token(
-            namespace,
-            name,
-            cluster::TokenRequestParams {
-                audiences: spec.audiences.clone().unwrap_or_default(),
-                expiration_seconds: spec.expiration_seconds,
-                bound: bound.transpose()?,
-            },
-        )?;
-        spec.audiences = Some(issued.audiences);
-        spec.expiration_seconds = Some(issued.seconds);
-        asked.status = Some(TokenRequestStatus {
-            expiration_timestamp: Some(Time(issued.expires_at)),
-            token: Some(issued.token),
-        });
-        show_typed(201, &asked)
     }
 }
 
