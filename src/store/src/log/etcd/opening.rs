@@ -1,17 +1,17 @@
-//! What is done once with a state in etcd: it is opened and held, read or written for a copy, or removed. Whose it is is looked at
-//! first, and nothing is changed where something is lost or somebody else's.
+//! What is done once with a state in etcd: it is opened and held, read or written for a copy ([`copying`]), or removed. Whose it is
+//! is looked at first, and nothing is changed where something is lost or somebody else's.
+
+mod copying;
 
 use super::keys::Keys;
 use super::load::{self, Loaded};
-use super::parts::{Batch, LARGEST_OBJECT, in_parts};
+use super::parts::Batch;
 use super::session::{Holder, Session};
 use super::state::{NoState, State};
 use super::writer::{self, Held, Trouble, Writer};
 use super::{APPEND_PATIENCE, CLOSE_PATIENCE};
-use crate::copy_error::{CopyError, compare};
 use crate::log::seal::{self, OF_ETCD, Seal};
-use crate::log::{OpenError, Recovery, disorder, lock, row_sum};
-use crate::root::Root;
+use crate::log::{OpenError, Recovery, disorder, lock};
 use crate::{Etcd, Options};
 use ::etcd::{Client, Error, KeyValue, Op, Transaction};
 use api::ResourceVersion;
@@ -268,102 +268,9 @@ impl Opening {
         Ok((loaded, journal, lost))
     }
 
-    /// For a copy of it.
-    pub(super) async fn read(&self) -> Result<Root, CopyError> {
-        let place = || self.place.clone();
-        let seen = self.look().await?;
-        self.nobody_writes(&seen).await?;
-        let options = Options { take_over: true, ..Options::default() };
-        let Some(state) = self.state_of(&seen, &options)? else {
-            return Err(CopyError::Nothing { place: place() });
-        };
-        let (mut loaded, _, mut lost) = self.load(&self.client, &state).await?;
-        lost.extend(loaded.lost(&state, None));
-        if !lost.is_empty() {
-            return Err(OpenError::Lost { place: place(), what: lost.join("; ") }.into());
-        }
-        let again = self.look().await?;
-        let at = |seen: &Seen| seen.state.as_ref().map(|state| state.mod_revision);
-        if at(&seen) != at(&again) || again.holder.is_some_and(|holder| !self.is_ours(&holder)) {
-            let holder = "a process that began to write while it was read".to_owned();
-            return Err(OpenError::InUse { place: place(), holder }.into());
-        }
-        let revision = if state.clean { state.seal.revision } else { state.seal.reserved };
-        loaded.root.revision = loaded.root.revision.max(ResourceVersion(revision));
-        Ok(loaded.root)
-    }
-
-    async fn nobody_writes(&self, seen: &Seen) -> Result<(), OpenError> {
-        let Some(key) = seen.holder.as_ref().filter(|holder| !self.is_ours(holder)) else { return Ok(()) };
-        let holder = Holder::decode(&key.value).words;
-        Err(OpenError::InUse { place: self.place.clone(), holder })
-    }
-
     /// An earlier run of this directory.
     fn is_ours(&self, holder: &KeyValue) -> bool {
         Holder::decode(&holder.value).has_ended(&self.session)
-    }
-
-    pub(super) async fn fill(&self, root: &Root, overwrite: bool) -> Result<Seal, CopyError> {
-        let place = || self.place.clone();
-        let mut seal = Seal { revision: root.revision.0, reserved: root.revision.0, ..Seal::default() };
-        for (resource, key, object) in root.objects() {
-            let (bytes, most) = (object.bytes().len(), LARGEST_OBJECT);
-            if bytes > most {
-                let object = format!("{resource} {key}");
-                return Err(CopyError::TooLarge { place: place(), object, bytes, most });
-            }
-            seal.objects += 1;
-            seal.sum += u64::from(row_sum(resource, key, object.revision(), object.bytes()));
-        }
-        let seen = self.look().await?;
-        if let (Some(key), false) = (&seen.state, overwrite) {
-            let what = match State::decode(&key.value) {
-                Ok(State { copying: true, .. }) => "a copy that was cut short".to_owned(),
-                Ok(State { seal: Seal { objects, revision, .. }, host, .. }) => {
-                    format!("a state of {host} ({objects} objects, revision {revision})")
-                }
-                Err(_) => "something that can not be read".to_owned(),
-            };
-            return Err(CopyError::Occupied { place: place(), what });
-        }
-        let (held, seen) = self.hold(seen).await?;
-        let known = seen.state.as_ref().map_or(0, |state| state.mod_revision);
-        let session = &self.session;
-        let unfinished = State {
-            owner: session.owner.clone(),
-            host: session.host.clone(),
-            copying: true,
-            ..State::default()
-        };
-        let (client, keys) = (self.client.clone(), self.keys.clone());
-        let mut writer = Writer::new(client, keys, session.clone(), held, unfinished.clone(), known);
-        let filled = self.fill_with(&mut writer, root, seal, unfinished).await;
-        writer.release(Instant::now() + CLOSE_PATIENCE).await;
-        filled?;
-        compare(&self.place, root, &self.read().await?)?;
-        Ok(seal)
-    }
-
-    async fn fill_with(
-        &self,
-        writer: &mut Writer,
-        root: &Root,
-        seal: Seal,
-        unfinished: State,
-    ) -> Result<(), CopyError> {
-        let until = || Instant::now() + APPEND_PATIENCE;
-        let failed =
-            |trouble: Trouble| CopyError::Write { place: self.place.clone(), why: trouble.to_string() };
-        writer.clear(unfinished.clone(), until()).await.map_err(failed)?;
-        let put = |(resource, key, object): (&crate::Resource, &api::ObjectKey, &api::Object)| {
-            Op::put(self.keys.object(resource, key), self.keys.value(resource, key, object))
-        };
-        for part in in_parts(root.objects().map(put)) {
-            writer.add(part, unfinished.clone(), until()).await.map_err(failed)?;
-        }
-        let whole = State { seal, clean: true, copying: false, ..unfinished };
-        writer.add(Vec::new(), whole, until()).await.map_err(failed)
     }
 
     pub(super) async fn remove(&self) -> Result<bool, OpenError> {
