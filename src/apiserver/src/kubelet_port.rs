@@ -5,7 +5,7 @@
 //! needs is upstream's rule (`pkg/kubelet/server/auth.go`, with the fine-grained rights of KEP-2862). Nobody is let in who is
 //! not known. What is there to be asked for is in `kubelet_server.rs`.
 
-use crate::authentication::{actor_of_certificate, authenticate};
+use crate::authentication::authenticate;
 use crate::connection_seats::{AllSeats, ConnectionSeats};
 use crate::kubelet_server::{self, reaches_into_pods};
 use crate::peer::Peer;
@@ -19,7 +19,7 @@ use cluster::{Actor, Attributes};
 use http::Method;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use listener::{accept_all, serve_http, tls_handshake};
+use listener::{accept_all, serve_http};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -52,14 +52,7 @@ impl ApiServer {
         node: Arc<String>,
         stop: CancellationToken,
     ) {
-        let Some(stream) = tls_handshake(&self.tls, socket).await else { return };
-        let (_, session) = stream.get_ref();
-        let certificate = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
-        let (certified, certified_until) = certificate.unzip();
-        let (address, user_seat) = (Some(address), Some(seats.user.clone()));
-        let seat = Some(seats.stranger);
-        let peer = Arc::new(Peer { certified, certified_until, address, seat, user_seat });
-        peer.recognise();
+        let Some((stream, peer)) = self.peer_behind(socket, address, &seats).await else { return };
         let edge = self.edge.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let (edge, node, peer) = (edge.clone(), node.clone(), peer.clone());

@@ -41,6 +41,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use warp::Filter;
 use warp::filters::path::FullPath;
@@ -73,7 +74,7 @@ pub enum ServeError {
 #[derive(Clone)]
 pub struct ApiServer {
     pub(crate) edge: Arc<ServerState>,
-    pub(crate) tls: TlsAcceptor,
+    tls: TlsAcceptor,
 }
 
 impl ApiServer {
@@ -150,6 +151,23 @@ impl ApiServer {
         catch_all(self.edge.clone())
     }
 
+    /// Who is there, as far as a certificate shows it; `None` where the handshake fails, or takes too long.
+    pub(crate) async fn peer_behind(
+        &self,
+        socket: TcpStream,
+        address: IpAddr,
+        seats: &ConnectionSeats,
+    ) -> Option<(TlsStream<TcpStream>, Arc<Peer>)> {
+        let stream = tls_handshake(&self.tls, socket).await?;
+        let (_, session) = stream.get_ref();
+        let certificate = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
+        let (certified, certified_until) = certificate.unzip();
+        let (seat, user_seat) = (Some(seats.stranger.clone()), Some(seats.user.clone()));
+        let peer = Peer { certified, certified_until, address: Some(address), seat, user_seat };
+        peer.recognise();
+        Some((stream, Arc::new(peer)))
+    }
+
     async fn connection(
         &self,
         socket: TcpStream,
@@ -157,14 +175,7 @@ impl ApiServer {
         seats: ConnectionSeats,
         stop: CancellationToken,
     ) {
-        let Some(stream) = tls_handshake(&self.tls, socket).await else { return };
-        let (_, session) = stream.get_ref();
-        let certificate = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
-        let (certified, certified_until) = certificate.unzip();
-        let (address, user_seat) = (Some(address), Some(seats.user.clone()));
-        let seat = Some(seats.stranger);
-        let peer = Arc::new(Peer { certified, certified_until, address, seat, user_seat });
-        peer.recognise();
+        let Some((stream, peer)) = self.peer_behind(socket, address, &seats).await else { return };
         let filtered = TowerToHyperService::new(warp::service(self.filter()));
         let leftovers = self.edge.leftovers.clone();
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
