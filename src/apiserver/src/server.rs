@@ -47,7 +47,7 @@ use warp::Filter;
 use warp::filters::path::FullPath;
 use warp::reply::Response;
 
-pub struct EdgeConfig {
+pub struct ApiServerConfig {
     pub chain_pem: String,
     pub key_pem: String,
     /// Whose client certificates are believed.
@@ -83,7 +83,7 @@ impl ApiServer {
     pub fn new(
         cluster: Cluster,
         pods: Option<Arc<dyn PodAccess>>,
-        config: EdgeConfig,
+        config: ApiServerConfig,
     ) -> Result<Self, ServeError> {
         let tls = acceptor(&config)?;
         let leftovers = Leftovers::new(config.give_back_memory);
@@ -257,7 +257,7 @@ async fn carry_out(edge: Arc<ServerState>, mut request: Request) -> Response {
     request_timeout::within(limit, &outcome, answer).await
 }
 
-fn acceptor(config: &EdgeConfig) -> Result<TlsAcceptor, ServeError> {
+fn acceptor(config: &ApiServerConfig) -> Result<TlsAcceptor, ServeError> {
     let bad = |why: &dyn std::fmt::Display| ServeError::Certificate(why.to_string());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut authorities = RootCertStore::empty();

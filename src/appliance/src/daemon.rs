@@ -19,7 +19,7 @@ use crate::seen::Seen;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::start_options::{StartOptions, keep, resolve_settings};
 use crate::{Paths, control_server, docker_only, log, node_address, open_files, run_directory, socket_owner};
-use apiserver::{AggregatedClient, ApiServer, ClientIdentity, EdgeConfig, KUBELET_PORT, WebhookClient};
+use apiserver::{AggregatedClient, ApiServer, ApiServerConfig, ClientIdentity, KUBELET_PORT, WebhookClient};
 use audit::AuditLog;
 use cluster::roles::ComponentRole;
 use cluster::{Cluster, ClusterConfig, TokenSigner};
@@ -179,8 +179,8 @@ async fn serve(
         cluster.authorize_by(authorizers);
     }
     let flags = api_server_flags(settings, ISSUER);
-    let edge = edge_config(&certificates, files.authentication, files.audit, is_ready.clone(), flags);
-    let server = ApiServer::new(cluster.clone(), Some(pods), edge).map_err(|e| failed("API server", &e))?;
+    let config = api_server_config(&certificates, files.authentication, files.audit, is_ready.clone(), flags);
+    let server = ApiServer::new(cluster.clone(), Some(pods), config).map_err(|e| failed("API server", &e))?;
     let dashboard = Arc::new(Dashboard::new(paths.profile.as_str(), settings.dashboard_port));
     let gate = socket_owner::session_gate(dashboard.clone(), settings.dashboard_port);
     running.spawn(server.clone().serve_plain(dashboard_listener, gate, components.clone()));
@@ -253,14 +253,14 @@ fn front_proxy_identity(certificates: &Certificates) -> ClientIdentity {
     }
 }
 
-fn edge_config(
+fn api_server_config(
     certificates: &Certificates,
     authentication: authentication::Configuration,
     audit: Option<Arc<AuditLog>>,
     ready: watch::Receiver<bool>,
     flags: BTreeMap<&'static str, String>,
-) -> EdgeConfig {
-    EdgeConfig {
+) -> ApiServerConfig {
+    ApiServerConfig {
         chain_pem: certificates.server_chain_pem.clone(),
         key_pem: certificates.server_key_pem.clone(),
         client_ca_pem: certificates.ca_pem.clone(),
