@@ -188,16 +188,7 @@ impl Opening {
         }
         let (mut loaded, journal, mut lost) = self.load(writer.client(), &state).await?;
         if !was_there {
-            let must = sealed.or(options.must_exist.then(Seal::default));
-            match must {
-                Some(Seal { revision: 0, .. }) => {
-                    lost.push("there is no state in it, though the cluster had one".to_owned());
-                }
-                Some(Seal { revision, objects, .. }) => lost.push(format!(
-                    "there is no state in it, though it held {objects} objects at revision {revision}"
-                )),
-                None => {}
-            }
+            lost.extend(what_is_missing(sealed, options));
         }
         lost.extend(loaded.lost(&state, sealed.filter(|_| was_there)));
         if !lost.is_empty() && !options.accept_loss {
@@ -302,6 +293,16 @@ impl Opening {
     fn explain_trouble(&self, trouble: Trouble) -> OpenError {
         explain_trouble(&self.place, trouble)
     }
+}
+
+/// Where there is no state: what is known to have been there.
+fn what_is_missing(sealed: Option<Seal>, options: &Options) -> Option<String> {
+    Some(match sealed.or(options.must_exist.then(Seal::default))? {
+        Seal { revision: 0, .. } => "there is no state in it, though the cluster had one".to_owned(),
+        Seal { revision, objects, .. } => {
+            format!("there is no state in it, though it held {objects} objects at revision {revision}")
+        }
+    })
 }
 
 pub(super) fn explain_trouble(place: &str, trouble: Trouble) -> OpenError {
