@@ -66,7 +66,7 @@ struct Autoscalers {
     queue: WorkQueue<ObjectKey>,
 }
 
-/// What a look changes in the status.
+/// What an evaluation changes in the status.
 struct Outcome {
     current: i32,
     desired: i32,
@@ -84,7 +84,7 @@ impl Autoscalers {
         let Some(autoscaler) = cached else { return Ok(()) };
         let now = Timestamp::now();
         let mut conditions = Conditions::of(&autoscaler, now);
-        let outcome = self.look(&autoscaler, &mut history, &mut conditions, now).await;
+        let outcome = self.evaluate(&autoscaler, &mut history, &mut conditions, now).await;
         self.entries.keep(key, &autoscaler, history);
         let before = autoscaler.status.clone().unwrap_or_default();
         let status = HorizontalPodAutoscalerStatus {
@@ -108,7 +108,7 @@ impl Autoscalers {
     }
 
     /// `None` where even the scale is not known.
-    async fn look(
+    async fn evaluate(
         &self,
         autoscaler: &HorizontalPodAutoscaler,
         history: &mut History,

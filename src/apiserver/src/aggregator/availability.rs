@@ -100,7 +100,7 @@ async fn reconcile(edge: &ServerState, asked: &Notify, key: &ObjectKey) -> Resul
     };
     asked.notify_one();
     let spec = service.spec.clone().unwrap_or_default();
-    let verdict = look(edge, &spec).await;
+    let verdict = check(edge, &spec).await;
     let wanted = condition_of(&verdict);
     let differs = |known: &APIServiceCondition| {
         (&known.status, &known.reason, &known.message) != (&wanted.status, &wanted.reason, &wanted.message)
@@ -151,7 +151,7 @@ fn set_condition(service: &mut APIService, wanted: &APIServiceCondition) {
     conditions.push(APIServiceCondition { last_transition_time: since.or(Some(now)), ..wanted.clone() });
 }
 
-async fn look(edge: &ServerState, spec: &APIServiceSpec) -> Result<(), Unavailable> {
+async fn check(edge: &ServerState, spec: &APIServiceSpec) -> Result<(), Unavailable> {
     let (namespace, name, port) = place(spec);
     let root = edge.cluster.acting_as(Actor::root());
     let address = proxy::endpoint_of_service(&root, &namespace, &name, port)

@@ -61,7 +61,7 @@ impl Opening {
 
     pub(super) async fn open(&self, options: &Options) -> Result<(Writer, Loaded, Recovery), OpenError> {
         let mut recovery = Recovery::default();
-        let seen = self.look().await?;
+        let seen = self.read_keys().await?;
         let state = self.state_of(&seen, options)?;
         let (held, seen) = self.hold(seen).await?;
         let known = seen.state.as_ref().map_or(0, |state| state.mod_revision);
@@ -78,12 +78,12 @@ impl Opening {
         }
     }
 
-    async fn look(&self) -> Result<Seen, OpenError> {
-        let look = Transaction {
+    async fn read_keys(&self) -> Result<Seen, OpenError> {
+        let read = Transaction {
             then: vec![Op::get(&self.keys.holder()), Op::get(&self.keys.state())],
             ..Transaction::default()
         };
-        let reply = self.client.transact(look, Instant::now() + OPEN_PATIENCE).await;
+        let reply = self.client.transact(read, Instant::now() + OPEN_PATIENCE).await;
         let [holder, state] = writer::found(reply.map_err(|e| self.explain(e))?);
         Ok(Seen { holder, state })
     }
@@ -129,7 +129,7 @@ impl Opening {
                     if holder.owner == self.session.owner && began.elapsed() < writer::LEASE * 2 =>
                 {
                     tokio::time::sleep(LOOK_AGAIN).await;
-                    seen = self.look().await?;
+                    seen = self.read_keys().await?;
                     continue;
                 }
                 Some((holder, left)) => {
@@ -265,7 +265,7 @@ impl Opening {
     }
 
     pub(super) async fn remove(&self) -> Result<bool, OpenError> {
-        let seen = self.look().await?;
+        let seen = self.read_keys().await?;
         let Some(key) = &seen.state else { return Ok(false) };
         let place = || self.place.clone();
         if let Ok(state) = State::decode(&key.value)

@@ -19,7 +19,7 @@ impl Opening {
     /// For a copy of it.
     pub(in crate::log::etcd) async fn read(&self) -> Result<Root, CopyError> {
         let place = || self.place.clone();
-        let seen = self.look().await?;
+        let seen = self.read_keys().await?;
         self.nobody_writes(&seen).await?;
         let options = Options { take_over: true, ..Options::default() };
         let Some(state) = self.state_of(&seen, &options)? else {
@@ -30,7 +30,7 @@ impl Opening {
         if !lost.is_empty() {
             return Err(OpenError::Lost { place: place(), what: lost.join("; ") }.into());
         }
-        let again = self.look().await?;
+        let again = self.read_keys().await?;
         let at = |seen: &Seen| seen.state.as_ref().map(|state| state.mod_revision);
         if at(&seen) != at(&again) || again.holder.is_some_and(|holder| !self.is_ours(&holder)) {
             let holder = "a process that began to write while it was read".to_owned();
@@ -61,7 +61,7 @@ impl Opening {
             seal.objects += 1;
             seal.sum += u64::from(row_sum(resource, key, object.revision(), object.bytes()));
         }
-        let seen = self.look().await?;
+        let seen = self.read_keys().await?;
         if let (Some(key), false) = (&seen.state, overwrite) {
             let what = match State::decode(&key.value) {
                 Ok(State { copying: true, .. }) => "a copy that was cut short".to_owned(),
