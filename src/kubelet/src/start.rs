@@ -83,7 +83,7 @@ pub(crate) async fn start_at(
     let paused = config.state_dir.join("paused.json");
     let pauses = Pauses::load(paused.clone()).map_err(|why| StartError::Paused { file: paused, why })?;
     let shared = Arc::new(shared(clock, &cluster, config, runtime, images, pauses));
-    shared.images.settle().await;
+    shared.images.initialize().await;
     let pauser = Pauser(shared.clone());
     pauser.resume().await;
     let manager = Manager::start(shared.clone(), stop.clone()).await.map_err(StartError::Runtime)?;
