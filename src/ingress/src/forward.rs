@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use listener::{Seat, asks_for_upgrade, remove_hop_by_hop};
+use listener::Seat;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -159,7 +159,7 @@ async fn send(
             open.hold(tunnel).await;
         });
     } else {
-        remove_hop_by_hop(response.headers_mut());
+        listener::remove_hop_by_hop(response.headers_mut());
     }
     Ok(response.map(|body| Guarded::new(body, open).boxed()))
 }
@@ -168,7 +168,7 @@ async fn send(
 /// would ask the pod for any path and host after that, past all rules. Who asks for that, or for several, is answered as if he
 /// had not, as RFC 9110, 7.8, lets a server.
 fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
-    let asks = asks_for_upgrade(headers);
+    let asks = listener::asks_for_upgrade(headers);
     let mut protocols = headers.get_all(header::UPGRADE).iter();
     let is_passed = |protocol: &&HeaderValue| {
         let name = protocol.as_bytes().to_ascii_lowercase();
@@ -194,7 +194,7 @@ fn is_forged(name: &HeaderName) -> bool {
 
 /// What the pod sees: the host that was asked for, and who asked.
 fn to_pod(headers: &mut HeaderMap, host: &str, downstream: Downstream) {
-    remove_hop_by_hop(headers);
+    listener::remove_hop_by_hop(headers);
     let forged: Vec<HeaderName> = headers.keys().filter(|name| is_forged(name)).cloned().collect();
     for name in &forged {
         headers.remove(name);
