@@ -1,11 +1,10 @@
 //! Who sent the request: the client's certificate, a bearer token, or nobody known.
 
+use crate::bearer_protocol;
 use crate::request::Request;
 use crate::server_state::ServerState;
 use api::{Reason, Status};
 use cluster::Actor;
-
-const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 
 /// Common name and organisations of a certificate that TLS has checked already, and when it ends, in seconds since 1970.
 pub(crate) fn actor_of_certificate(der: &[u8]) -> Option<(Actor, i64)> {
@@ -60,10 +59,9 @@ fn bearer(request: &Request) -> Option<String> {
             return words.next().map(str::to_owned);
         }
     }
-    // a browser can not set headers on a WebSocket
     let offered = request.headers.get_all(http::header::SEC_WEBSOCKET_PROTOCOL).iter();
     let mut offered = offered.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    let encoded = offered.find_map(|protocol| protocol.trim().strip_prefix(BEARER_PROTOCOL))?;
+    let encoded = offered.find_map(|protocol| bearer_protocol::token_in(protocol.trim()))?;
     let token = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, encoded).ok()?;
     String::from_utf8(token).ok()
 }

@@ -14,6 +14,7 @@ mod audit_trail;
 mod audited;
 mod authentication;
 mod authorization;
+mod bearer_protocol;
 mod bindings;
 mod body;
 mod client_tls;

@@ -1,6 +1,7 @@
 //! Which headers pass: what is about a connection does not (RFC 9110, 7.6.1), who the client is to the API server does not,
 //! and what a backend says of other origins does not. Pure.
 
+use crate::bearer_protocol::is_token;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use listener::{asks_for_upgrade, is_hop_by_hop, named_by_connection, remove_hop_by_hop};
 
@@ -12,8 +13,6 @@ const CROSS_ORIGIN: [HeaderName; 4] = [
     header::ACCESS_CONTROL_ALLOW_ORIGIN,
 ];
 const IMPERSONATION: &str = "impersonate-";
-/// A bearer token as a browser sends it.
-const BEARER: &str = "base64url.bearer.authorization.k8s.io.";
 
 /// The protocol that the client asks to change to. HTTP/2 is none: what is asked behind such a change nobody here sees, and
 /// an extension API server would take it, and whom it names, for the API server's own word.
@@ -75,12 +74,11 @@ fn without_token(headers: &mut HeaderMap) {
     let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|v| v.to_str().ok());
     let offered: Vec<String> =
         offered.flat_map(|value| value.split(',')).map(|protocol| protocol.trim().to_owned()).collect();
-    if !offered.iter().any(|protocol| protocol.starts_with(BEARER)) {
+    if !offered.iter().any(|protocol| is_token(protocol)) {
         return;
     }
     headers.remove(header::SEC_WEBSOCKET_PROTOCOL);
-    let kept: Vec<&str> =
-        offered.iter().map(String::as_str).filter(|protocol| !protocol.starts_with(BEARER)).collect();
+    let kept: Vec<&str> = offered.iter().map(String::as_str).filter(|protocol| !is_token(protocol)).collect();
     if let Ok(value) = HeaderValue::from_str(&kept.join(", "))
         && !kept.is_empty()
     {
