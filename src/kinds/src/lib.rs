@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod annotations;
 mod api_priority;
 mod columns;
 pub mod container_transitions;

@@ -9,6 +9,7 @@ use super::checks::{
 };
 use super::names;
 use crate::ErrorList;
+use crate::annotations::{SOURCE_RANGES, TOPOLOGY_HINTS};
 use addresses::{addresses_stay, cluster_addresses};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec, SessionAffinityConfig};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -25,8 +26,6 @@ const DISTRIBUTIONS: [&str; 3] = ["PreferClose", "PreferSameNode", "PreferSameZo
 /// which both lists have thousands: whatever carries out what the Service says makes the product of them.
 const MOST_COMBINATIONS: usize = 10_000;
 const LONGEST_AFFINITY: i32 = 86400; // a day
-const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
-const TOPOLOGY_HINTS: &str = "service.kubernetes.io/topology-aware-hints";
 const TOPOLOGY_MODE: &str = "service.kubernetes.io/topology-mode";
 
 pub(super) fn is_headless(spec: &ServiceSpec) -> bool {

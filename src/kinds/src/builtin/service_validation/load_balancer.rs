@@ -2,8 +2,8 @@
 
 use super::super::checks::{among_if_set, cidr, ip, judged, list, text};
 use super::super::names;
-use super::SOURCE_RANGES;
 use crate::ErrorList;
+use crate::annotations::SOURCE_RANGES;
 use k8s_openapi::api::core::v1::{LoadBalancerStatus, ServiceSpec};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
