@@ -5,17 +5,15 @@ use crate::answers::{Answers, KubernetesHalf, status_of};
 use crate::api_server_flags::api_server_flags;
 use crate::certs::Certificates;
 use crate::claim::claim;
+use crate::config_files::ConfigFiles;
 use crate::daemon_memory::{self, ended_for_memory};
 use crate::datastore::{self, Datastore};
 use crate::error::{StartError, failed, io, unclaimed, unopened};
-use crate::files::scheduler_profiles;
-use crate::followed::FollowedFiles;
 use crate::legacy::{Legacy, unmoved};
 use crate::lifecycle::{Step, drain, wait_for_end};
 use crate::lock::take_turn;
 use crate::node::{self, NodeServices};
 use crate::scheduled_stop::ScheduledStop;
-use crate::seen::Seen;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::start_options::{StartOptions, keep, resolve_settings};
 use crate::{Paths, control_server, docker_only, log, node_address, open_files, run_directory, socket_owner};
@@ -27,7 +25,6 @@ use controllers::ControllersConfig;
 use dashboard::Dashboard;
 use encryption::Encryption;
 use nix::sys::stat::{Mode, umask};
-use scheduler::Profiles;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -87,17 +84,7 @@ fn started(paths: &Paths, options: &StartOptions, step: &impl Fn(Step)) -> Resul
     let turn = is_new.then(|| take_turn(paths)).transpose().map_err(|e| io(&paths.state, &e))?;
     let settings = resolve_settings(paths, options)?;
     // before they are kept: a start that nothing came of changes nothing
-    let (profiles, note) = scheduler_profiles(settings.scheduler_config.as_deref())?;
-    let files = settings.api_server_files.clone();
-    let (mut authentication, mut authorization) = (Seen::default(), Seen::default());
-    let files = OpenedFiles {
-        audit: files.open_audit_log(paths)?,
-        authentication: files.authentication(&mut authentication)?,
-        authorizers: files.authorization(&mut authorization)?,
-        encryption: files.encryption()?,
-        followed: FollowedFiles { files, authentication, authorization },
-        profiles,
-    };
+    let (files, note) = ConfigFiles::read(paths, &settings)?;
     if let Some(what) = note {
         step(Step::Noted { what });
     }
@@ -122,21 +109,11 @@ fn started(paths: &Paths, options: &StartOptions, step: &impl Fn(Step)) -> Resul
     served
 }
 
-/// What the user's files say of the API server and of the scheduler.
-struct OpenedFiles {
-    audit: Option<Arc<AuditLog>>,
-    authentication: authentication::Configuration,
-    authorizers: Option<Vec<cluster::Authorizer>>,
-    encryption: Arc<Encryption>,
-    profiles: Profiles,
-    followed: FollowedFiles,
-}
-
 async fn serve(
     paths: &Paths,
     settings: &Settings,
     typed: &StartOptions,
-    files: OpenedFiles,
+    files: ConfigFiles,
     step: &impl Fn(Step),
 ) -> Result<(), StartError> {
     let begun = |what: &str| step(Step::Begun { what: what.to_owned() });
@@ -217,17 +194,22 @@ async fn serve(
     tracing::info!(%api, "ready");
     step(Step::Ready { api });
 
-    tokio::select! {
-        () = wait_for_end(&stop) => {}
-        // what is here is not what is there: whoever starts next goes on with that
-        why = store.taken_over() => tracing::error!(%why, "the state is not this daemon's any more, so it ends"),
-    }
+    end_of_work(&stop, &store).await;
     tracing::info!("stopping");
     stop.cancel();
     drain(running).await;
     store.close().await;
     let _ = std::fs::remove_file(paths.control_socket());
     Ok(())
+}
+
+/// Somebody ends the daemon, or another one has its state.
+async fn end_of_work(stop: &CancellationToken, store: &Store) {
+    tokio::select! {
+        () = wait_for_end(stop) => {}
+        // what is here is not what is there: whoever starts next goes on with that
+        why = store.taken_over() => tracing::error!(%why, "the state is not this daemon's any more, so it ends"),
+    }
 }
 
 fn controllers_config(

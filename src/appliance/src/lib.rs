@@ -12,6 +12,7 @@ mod certs;
 mod check;
 mod claim;
 mod clock;
+mod config_files;
 mod control;
 mod control_server;
 mod daemon;
