@@ -19,6 +19,7 @@ pub mod endpoints;
 mod host_ports;
 mod indexes;
 mod instance;
+pub mod job;
 mod kind;
 mod managed_fields;
 mod meta;
