@@ -18,10 +18,10 @@ pub(crate) fn actor_of_certificate(der: &[u8]) -> Option<(Actor, i64)> {
 
 /// # Errors
 /// `Unauthorized` for a token that is none, and for one without where nobody may be unknown.
-pub(crate) async fn authenticate(edge: &ServerState, request: &Request) -> Result<Actor, Status> {
+pub(crate) async fn authenticate(state: &ServerState, request: &Request) -> Result<Actor, Status> {
     match (&request.peer.certified, bearer(request)) {
         (_, Some(token)) => {
-            let actor = whose(edge, &token).await?;
+            let actor = whose(state, &token).await?;
             request.peer.vouch(&actor);
             Ok(actor)
         }
@@ -29,11 +29,11 @@ pub(crate) async fn authenticate(edge: &ServerState, request: &Request) -> Resul
             // it may have been another's, who had a token
             request.peer.vouch(actor);
             if let Some(ends) = request.peer.certified_until {
-                edge.metrics.count_certificate(ends);
+                state.metrics.count_certificate(ends);
             }
             Ok(actor.clone())
         }
-        (None, None) if edge.issuers.load().anonymous.allows(&request.path) => Ok(Actor::anonymous()),
+        (None, None) if state.issuers.load().anonymous.allows(&request.path) => Ok(Actor::anonymous()),
         (None, None) => Err(Status::new(Reason::Unauthorized, "Unauthorized")),
     }
 }
@@ -42,10 +42,10 @@ pub(crate) async fn authenticate(edge: &ServerState, request: &Request) -> Resul
 ///
 /// # Errors
 /// `Unauthorized`.
-pub(crate) async fn whose(edge: &ServerState, token: &str) -> Result<Actor, Status> {
-    match edge.cluster.authenticate_token(token) {
+pub(crate) async fn whose(state: &ServerState, token: &str) -> Result<Actor, Status> {
+    match state.cluster.authenticate_token(token) {
         Ok(actor) => Ok(actor),
-        Err(status) => edge.issuers.load_full().authenticate(token).await.unwrap_or(Err(status)),
+        Err(status) => state.issuers.load_full().authenticate(token).await.unwrap_or(Err(status)),
     }
 }
 

@@ -53,10 +53,10 @@ impl ApiServer {
         stop: CancellationToken,
     ) {
         let Some((stream, peer)) = self.peer_behind(socket, address, &seats).await else { return };
-        let edge = self.edge.clone();
+        let state = self.state.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let (edge, node, peer) = (edge.clone(), node.clone(), peer.clone());
-            async move { Ok::<_, Infallible>(unread::hold(answer(&edge, &node, bare(request, peer)).await)) }
+            let (state, node, peer) = (state.clone(), node.clone(), peer.clone());
+            async move { Ok::<_, Infallible>(unread::hold(answer(&state, &node, bare(request, peer)).await)) }
         });
         serve_http(stream, service, Some(seats.user), &stop).await;
     }
@@ -71,26 +71,26 @@ fn bare(request: hyper::Request<Incoming>, peer: Arc<Peer>) -> Request {
     Request::new(line, head.headers, peer, upgrade, nothing)
 }
 
-async fn answer(edge: &ServerState, node: &str, mut request: Request) -> Response {
-    let known = authenticate(edge, &request).await.ok().filter(|actor| *actor != Actor::anonymous());
+async fn answer(state: &ServerState, node: &str, mut request: Request) -> Response {
+    let known = authenticate(state, &request).await.ok().filter(|actor| *actor != Actor::anonymous());
     let Some(actor) = known else { return responses::text(401, "Unauthorized") };
-    request.count_stream(&edge.streams, &actor);
+    request.count_stream(&state.streams, &actor);
     let rights = rights(&request.path);
     for verb in verbs(&request) {
-        if !may(edge, &actor, verb, &rights, node).await {
+        if !may(state, &actor, verb, &rights, node).await {
             let (user, rights) = (&actor.name, rights.join(" "));
             let why =
                 format!("Forbidden (user={user}, verb={verb}, resource=nodes, subresource(s)=[{rights}])\n");
             return responses::text(403, why);
         }
     }
-    let Some(kubelet) = &edge.pods else { return page_not_found() };
+    let Some(kubelet) = &state.pods else { return page_not_found() };
     let path = request.path.clone();
-    kubelet_server::answer(edge, kubelet, &mut request, node, &path).await
+    kubelet_server::answer(state, kubelet, &mut request, node, &path).await
 }
 
 /// Whether one of these rights is held.
-async fn may(edge: &ServerState, actor: &Actor, verb: &str, rights: &[&str], node: &str) -> bool {
+async fn may(state: &ServerState, actor: &Actor, verb: &str, rights: &[&str], node: &str) -> bool {
     for right in rights {
         let asked = Attributes {
             verb: verb.to_owned(),
@@ -99,7 +99,7 @@ async fn may(edge: &ServerState, actor: &Actor, verb: &str, rights: &[&str], nod
             name: Some(node.to_owned()),
             ..Attributes::default()
         };
-        if edge.cluster.ask(actor, &asked).await.is_allowed() {
+        if state.cluster.ask(actor, &asked).await.is_allowed() {
             return true;
         }
     }

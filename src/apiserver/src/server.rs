@@ -73,7 +73,7 @@ pub enum ServeError {
 
 #[derive(Clone)]
 pub struct ApiServer {
-    pub(crate) edge: Arc<ServerState>,
+    pub(crate) state: Arc<ServerState>,
     tls: TlsAcceptor,
 }
 
@@ -87,7 +87,7 @@ impl ApiServer {
     ) -> Result<Self, ServeError> {
         let tls = acceptor(&config)?;
         let leftovers = Leftovers::new(config.give_back_memory);
-        let edge = ServerState {
+        let state = ServerState {
             cluster,
             pods,
             audit: config.audit,
@@ -110,33 +110,33 @@ impl ApiServer {
             aggregated: aggregator::documents::Documents::default(),
             discovery: AggregatedDiscovery::default(),
         };
-        Ok(ApiServer { edge: Arc::new(edge), tls })
+        Ok(ApiServer { state: Arc::new(state), tls })
     }
 
     /// From now on these are believed beside the cluster itself, and no others.
     pub fn authenticate_by(&self, configuration: ::authentication::Configuration) {
-        let before = self.edge.issuers.load_full();
-        self.edge.issuers.store(Arc::new(Issuers::new(configuration, &before)));
+        let before = self.state.issuers.load_full();
+        self.state.issuers.store(Arc::new(Issuers::new(configuration, &before)));
     }
 
     /// A file has changed; the metrics tell whether what it says now is in force.
     pub fn count_reload(&self, file: ConfigFile, is_in_force: bool) {
-        self.edge.metrics.count_reload(file, is_in_force);
+        self.state.metrics.count_reload(file, is_in_force);
     }
 
     /// Says of each APIService whether it can be asked, until `stop`.
     pub async fn follow_api_services(self, stop: CancellationToken) {
-        aggregator::follow_availability(self.edge, stop).await;
+        aggregator::follow_availability(self.state, stop).await;
     }
 
     /// Has requests take turns as FlowSchemas and priority levels say, until `stop`.
     pub async fn follow_flow_control(self, stop: CancellationToken) {
-        flow_control::run(self.edge, stop).await;
+        flow_control::run(self.state, stop).await;
     }
 
     /// Until `stop`; open streams are given a second.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
-        let _ = self.edge.stop.set(stop.clone());
+        let _ = self.state.stop.set(stop.clone());
         let (server, seats) = (Arc::new(self), AllSeats::default());
         let handle = |socket, peer: SocketAddr| {
             let (server, stop, seats) = (server.clone(), stop.clone(), seats.take(peer.ip()));
@@ -148,7 +148,7 @@ impl ApiServer {
     pub(crate) fn filter(
         &self,
     ) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone + use<> {
-        catch_all(self.edge.clone())
+        catch_all(self.state.clone())
     }
 
     /// Who is there, as far as a certificate shows it; `None` where the handshake fails, or takes too long.
@@ -177,7 +177,7 @@ impl ApiServer {
     ) {
         let Some((stream, peer)) = self.peer_behind(socket, address, &seats).await else { return };
         let filtered = TowerToHyperService::new(warp::service(self.filter()));
-        let leftovers = self.edge.leftovers.clone();
+        let leftovers = self.state.leftovers.clone();
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             let leftovers = leftovers.clone();
             request.extensions_mut().insert(peer.clone());
@@ -210,7 +210,7 @@ pub(crate) fn name_host<B>(request: &mut http::Request<B>) {
 }
 
 /// One filter for everything: chains of alternatives compile, and dispatch, slowly.
-fn catch_all(edge: Arc<ServerState>) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone {
+fn catch_all(state: Arc<ServerState>) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone {
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     warp::any()
         .and(warp::method())
@@ -220,7 +220,7 @@ fn catch_all(edge: Arc<ServerState>) -> impl Filter<Extract = (Response,), Error
         .and(warp::ext::get::<Arc<Peer>>())
         .and(warp::ext::optional::<hyper::upgrade::OnUpgrade>())
         .and(warp::body::stream())
-        .and(warp::any().map(move || edge.clone()))
+        .and(warp::any().map(move || state.clone()))
         .then(
             |method: Method,
              path: FullPath,
@@ -229,10 +229,10 @@ fn catch_all(edge: Arc<ServerState>) -> impl Filter<Extract = (Response,), Error
              peer,
              upgrade,
              body,
-             edge: Arc<ServerState>| async move {
+             state: Arc<ServerState>| async move {
                 let line = (method, path.as_str().to_owned(), query);
                 let request = Request::new(line, headers, peer, upgrade, body);
-                carry_out(edge, request).await
+                carry_out(state, request).await
             },
         )
 }
@@ -240,7 +240,7 @@ fn catch_all(edge: Arc<ServerState>) -> impl Filter<Extract = (Response,), Error
 /// When a client hangs up, hyper drops what it waits for, and with it all work of a read. A write that has begun is carried out
 /// all the same: what is booked beside the store (addresses, ports) would be given back though the store keeps the object. One
 /// that still waits for its turn hears that nobody waits for it, and does not begin.
-async fn carry_out(edge: Arc<ServerState>, mut request: Request) -> Response {
+async fn carry_out(state: Arc<ServerState>, mut request: Request) -> Response {
     read_watch_path(&mut request);
     let limit = match request_timeout::of(&request) {
         Ok(limit) => limit,
@@ -248,11 +248,11 @@ async fn carry_out(edge: Arc<ServerState>, mut request: Request) -> Response {
     };
     let outcome = request.outcome.clone();
     let is_read = request.method == Method::GET || request.method == Method::HEAD;
-    if is_read || router::is_proxied(&edge, &request) {
-        return request_timeout::within(limit, &outcome, router::answer(edge, request)).await;
+    if is_read || router::is_proxied(&state, &request) {
+        return request_timeout::within(limit, &outcome, router::answer(state, request)).await;
     }
     let _waits = request.client_gone.clone().drop_guard();
-    let answer = tokio::spawn(router::answer(edge, request));
+    let answer = tokio::spawn(router::answer(state, request));
     let answer = async { answer.await.unwrap_or_else(|error| responses::refusal(&Status::internal(error))) };
     request_timeout::within(limit, &outcome, answer).await
 }

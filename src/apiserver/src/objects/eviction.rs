@@ -18,10 +18,10 @@ impl Call<'_> {
             None => params::delete(request, &[]),
         };
         let asked = WriteOptions { dry_run: read(&eviction)?.dry_run, ..self.heard(WriteOptions::default()) };
-        let cluster = &self.edge.cluster;
+        let cluster = &self.state.cluster;
         let eviction = cluster.admit_eviction(self.actor, &self.target, eviction, &asked).await?;
         let options = read(&eviction)?;
-        self.edge.cluster.evict(self.actor, &self.target, &options).await?;
+        self.state.cluster.evict(self.actor, &self.target, &options).await?;
         Ok(responses::success(201))
     }
 }

@@ -13,7 +13,7 @@ impl Call<'_> {
     pub(super) async fn token(&self, request: &mut Request) -> Result<Response, Status> {
         negotiate::no_table(request)?;
         let asked: TokenRequest = typed_body(request).await?;
-        let client = self.edge.cluster.acting_as(self.actor.clone());
+        let client = self.state.cluster.acting_as(self.actor.clone());
         let (namespace, name) = (
             self.target.namespace.as_deref().unwrap_or_default(),
             self.target.name.as_deref().unwrap_or_default(),
