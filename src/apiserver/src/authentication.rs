@@ -1,11 +1,10 @@
 //! Who sent the request: the client's certificate, a bearer token, or nobody known.
 
+use crate::bearer_protocol;
 use crate::request::Request;
 use crate::server_state::ServerState;
 use api::{Reason, Status};
 use cluster::Actor;
-
-const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 
 /// Common name and organisations of a certificate that TLS has checked already, and when it ends, in seconds since 1970.
 pub(crate) fn actor_of_certificate(der: &[u8]) -> Option<(Actor, i64)> {
@@ -19,10 +18,10 @@ pub(crate) fn actor_of_certificate(der: &[u8]) -> Option<(Actor, i64)> {
 
 /// # Errors
 /// `Unauthorized` for a token that is none, and for one without where nobody may be unknown.
-pub(crate) async fn authenticate(edge: &ServerState, request: &Request) -> Result<Actor, Status> {
+pub(crate) async fn authenticate(state: &ServerState, request: &Request) -> Result<Actor, Status> {
     match (&request.peer.certified, bearer(request)) {
         (_, Some(token)) => {
-            let actor = whose(edge, &token).await?;
+            let actor = whose(state, &token).await?;
             request.peer.vouch(&actor);
             Ok(actor)
         }
@@ -30,11 +29,11 @@ pub(crate) async fn authenticate(edge: &ServerState, request: &Request) -> Resul
             // it may have been another's, who had a token
             request.peer.vouch(actor);
             if let Some(ends) = request.peer.certified_until {
-                edge.metrics.count_certificate(ends);
+                state.metrics.count_certificate(ends);
             }
             Ok(actor.clone())
         }
-        (None, None) if edge.issuers.load().anonymous.allows(&request.path) => Ok(Actor::anonymous()),
+        (None, None) if state.issuers.load().anonymous.allows(&request.path) => Ok(Actor::anonymous()),
         (None, None) => Err(Status::new(Reason::Unauthorized, "Unauthorized")),
     }
 }
@@ -43,10 +42,10 @@ pub(crate) async fn authenticate(edge: &ServerState, request: &Request) -> Resul
 ///
 /// # Errors
 /// `Unauthorized`.
-pub(crate) async fn whose(edge: &ServerState, token: &str) -> Result<Actor, Status> {
-    match edge.cluster.authenticate_token(token) {
+pub(crate) async fn whose(state: &ServerState, token: &str) -> Result<Actor, Status> {
+    match state.cluster.authenticate_token(token) {
         Ok(actor) => Ok(actor),
-        Err(status) => edge.issuers.load_full().authenticate(token).await.unwrap_or(Err(status)),
+        Err(status) => state.issuers.load_full().authenticate(token).await.unwrap_or(Err(status)),
     }
 }
 
@@ -60,10 +59,9 @@ fn bearer(request: &Request) -> Option<String> {
             return words.next().map(str::to_owned);
         }
     }
-    // a browser can not set headers on a WebSocket
     let offered = request.headers.get_all(http::header::SEC_WEBSOCKET_PROTOCOL).iter();
     let mut offered = offered.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    let encoded = offered.find_map(|protocol| protocol.trim().strip_prefix(BEARER_PROTOCOL))?;
+    let encoded = offered.find_map(|protocol| bearer_protocol::token_in(protocol.trim()))?;
     let token = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, encoded).ok()?;
     String::from_utf8(token).ok()
 }

@@ -10,12 +10,12 @@ use cluster::{Actor, Attributes};
 /// # Errors
 /// As [`cluster::Decision::permit`].
 pub(crate) async fn authorize(
-    edge: &ServerState,
+    state: &ServerState,
     actor: &Actor,
     request: &Request,
     asked: &Attributes,
 ) -> Result<(), Status> {
-    let decision = edge.cluster.ask(actor, asked).await;
+    let decision = state.cluster.ask(actor, asked).await;
     request.trail.authorized(&decision);
     decision.permit(actor, asked)
 }

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Binding;
 use warp::reply::Response;
 
 pub(crate) async fn answer(
-    edge: &ServerState,
+    state: &ServerState,
     actor: &Actor,
     request: &mut Request,
     info: &RequestInfo,
@@ -29,7 +29,7 @@ pub(crate) async fn answer(
     let options = WriteOptions { remarks: remarks.clone(), ..params::write(request)? };
     let object = placed(typed_body(request).await?, namespace)?;
     let binding = PodBinding { namespace: namespace.to_owned(), path: info.name.clone(), object };
-    let bound = edge.cluster.acting_as(actor.clone()).bind_as(binding, &options).await;
+    let bound = state.cluster.acting_as(actor.clone()).bind_as(binding, &options).await;
     request.trail.annotate(remarks.take_annotations());
     let warnings = remarks.take_warnings();
     match bound {

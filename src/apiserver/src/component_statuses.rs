@@ -16,7 +16,7 @@ use warp::reply::Response;
 const COMPONENTS: [&str; 3] = ["controller-manager", "etcd-0", "scheduler"];
 const DEPRECATED: &str = "v1 ComponentStatus is deprecated in v1.19+";
 
-pub(crate) fn answer(edge: &ServerState, request: &Request, info: &RequestInfo) -> Result<Response, Status> {
+pub(crate) fn answer(state: &ServerState, request: &Request, info: &RequestInfo) -> Result<Response, Status> {
     let is_read = request.method == Method::GET || request.method == Method::HEAD;
     if !is_read || request.flag("watch")? {
         return Err(method_not_allowed());
@@ -24,7 +24,7 @@ pub(crate) fn answer(edge: &ServerState, request: &Request, info: &RequestInfo) 
     if info.subresource.is_some() || info.namespace.is_some() {
         return Err(not_found());
     }
-    let ready = *edge.ready.borrow();
+    let ready = *state.ready.borrow();
     let gvk = Gvk::new("", "v1", "ComponentStatus");
     let shape = if info.name.is_some() { Shape::Object } else { Shape::List };
     let shown = Shown { shape, gvk: &gvk, is_custom: false };

@@ -10,15 +10,15 @@ use warp::reply::Response;
 
 /// Of a kind that the registry has among the computed ones.
 pub(crate) async fn answer(
-    edge: &ServerState,
+    state: &ServerState,
     actor: &Actor,
     request: &mut Request,
     info: &RequestInfo,
 ) -> Result<Response, Status> {
     match (info.gvr.group.as_ref(), info.gvr.resource.as_ref()) {
-        (METRICS_GROUP, _) => resource_metrics::answer(edge, actor, request, info).await,
-        ("", "bindings") => bindings::answer(edge, actor, request, info).await,
-        ("", _) => component_statuses::answer(edge, request, info),
-        _ => reviews::answer(edge, actor, request, info).await,
+        (METRICS_GROUP, _) => resource_metrics::answer(state, actor, request, info).await,
+        ("", "bindings") => bindings::answer(state, actor, request, info).await,
+        ("", _) => component_statuses::answer(state, request, info),
+        _ => reviews::answer(state, actor, request, info).await,
     }
 }

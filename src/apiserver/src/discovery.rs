@@ -29,31 +29,31 @@ pub(crate) fn version() -> Value {
     })
 }
 
-fn remote(edge: &ServerState) -> Vec<Remote> {
-    aggregator::all_given_away(&edge.cluster).iter().map(|service| Remote::of(service)).collect()
+fn remote(state: &ServerState) -> Vec<Remote> {
+    aggregator::all_given_away(&state.cluster).iter().map(|service| Remote::of(service)).collect()
 }
 
 /// Of the documents.
-pub(crate) fn paths(edge: &ServerState) -> impl Iterator<Item = String> + use<> {
+pub(crate) fn paths(state: &ServerState) -> impl Iterator<Item = String> + use<> {
     let of_group = |Group { name, versions }: Group| {
         let versions: Vec<String> =
             versions.iter().map(|version| format!("/apis/{name}/{version}")).collect();
         std::iter::once(format!("/apis/{name}")).chain(versions)
     };
-    let groups = groups(&edge.cluster.registry(), &remote(edge)).into_iter().flat_map(of_group);
+    let groups = groups(&state.cluster.registry(), &remote(state)).into_iter().flat_map(of_group);
     ["/api", "/api/v1", "/apis"].into_iter().map(str::to_owned).chain(groups)
 }
 
 /// `None` for a path that is no document.
-pub(crate) fn answer(edge: &ServerState, request: &Request) -> Option<Response> {
-    let registry = &edge.cluster.registry();
-    let remote = remote(edge);
+pub(crate) fn answer(state: &ServerState, request: &Request) -> Option<Response> {
+    let registry = &state.cluster.registry();
+    let remote = remote(state);
     let aggregated = negotiate::aggregated(request.header(header::ACCEPT));
     let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     let document = match (segments.as_slice(), aggregated) {
         (["api" | "apis"], Some((version, format))) => {
             let which = Which { is_core: segments == ["api"], version, format };
-            return Some(aggregated::answer(edge, request, registry, remote, which));
+            return Some(aggregated::answer(state, request, registry, remote, which));
         }
         (["api"], None) => {
             json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})

@@ -1,4 +1,4 @@
-//! Priority and fairness at the edge: what a request is, for [`FlowControl`](flowcontrol::FlowControl), and the objects that say
+//! Priority and fairness in the API server: what a request is, for [`FlowControl`](flowcontrol::FlowControl), and the objects that say
 //! how it is treated.
 
 use crate::body::LARGEST_BODY;
@@ -33,7 +33,7 @@ const BYTES_A_SEAT: usize = 512 * 1024;
 ///
 /// # Errors
 /// `TooManyRequests`.
-pub(crate) async fn admit(edge: &ServerState, actor: &Actor, request: &Request) -> Result<HeldSeat, Status> {
+pub(crate) async fn admit(state: &ServerState, actor: &Actor, request: &Request) -> Result<HeldSeat, Status> {
     let info = match ParsedPath::parse(&request.segments) {
         ParsedPath::Resource(info) => Some(info),
         ParsedPath::Other => None,
@@ -53,14 +53,14 @@ pub(crate) async fn admit(edge: &ServerState, actor: &Actor, request: &Request) 
     });
     let asked = Asked { user: &actor.name, groups: &actor.groups, verb, resource, path: &request.path };
     let width = match (&info, verb) {
-        (Some(info), "list") => width_of_list(edge, request, info),
+        (Some(info), "list") => width_of_list(state, request, info),
         (Some(info), "get" | "create" | "update" | "patch" | "delete") => {
-            width_of_object(edge, request, info)
+            width_of_object(state, request, info)
         }
         _ => 1,
     };
     let admitted = tokio::select! {
-        admitted = edge.flow.admit(&asked, width) => admitted,
+        admitted = state.flow.admit(&asked, width) => admitted,
         // upstream tells it as all who waited in vain
         () = request.client_gone.cancelled() => Err(Rejected::TimeOut),
     };
@@ -71,14 +71,14 @@ pub(crate) async fn admit(edge: &ServerState, actor: &Actor, request: &Request) 
     })
 }
 
-fn width_of_list(edge: &ServerState, request: &Request, info: &RequestInfo) -> u32 {
-    let Some(version) = edge.cluster.registry().by_gvr(&info.gvr) else { return 1 };
+fn width_of_list(state: &ServerState, request: &Request, info: &RequestInfo) -> u32 {
+    let Some(version) = state.cluster.registry().by_gvr(&info.gvr) else { return 1 };
     let resource = Resource::from(&version.info().storage);
-    let there = edge.cluster.store().snapshot().count(&resource, info.namespace.as_deref());
+    let there = state.cluster.store().snapshot().count(&resource, info.namespace.as_deref());
     let limit = request.number("limit").ok().flatten().filter(|limit: &usize| *limit > 0);
     let shown = there.min(limit.unwrap_or(usize::MAX));
     // what is large is large in memory too, until it is read
-    let snapshot = edge.cluster.store().snapshot();
+    let snapshot = state.cluster.store().snapshot();
     let objects = snapshot.list(&resource, info.namespace.as_deref(), None).take(shown);
     let bytes: usize = objects.map(|object| object.bytes().len()).sum();
     let seats = (shown / OBJECTS_A_SEAT).min(MOST_SEATS).max(seats_of(bytes, request));
@@ -86,12 +86,12 @@ fn width_of_list(edge: &ServerState, request: &Request, info: &RequestInfo) -> u
 }
 
 /// Who reads or writes one object is shown it: as it is stored, or about as long as it is sent.
-fn width_of_object(edge: &ServerState, request: &Request, info: &RequestInfo) -> u32 {
+fn width_of_object(state: &ServerState, request: &Request, info: &RequestInfo) -> u32 {
     let sent = bytes_sent(request);
     let stored = info.name.as_deref().and_then(|name| {
-        let version = edge.cluster.registry().by_gvr(&info.gvr)?;
+        let version = state.cluster.registry().by_gvr(&info.gvr)?;
         let key = ObjectKey::new(info.namespace.as_deref(), name);
-        edge.cluster.store().snapshot().get(&Resource::from(&version.info().storage), &key)
+        state.cluster.store().snapshot().get(&Resource::from(&version.info().storage), &key)
     });
     let stored = stored.map_or(0, |object| object.bytes().len());
     u32::try_from(seats_of(stored.max(sent), request)).unwrap_or(u32::MAX)
@@ -120,28 +120,28 @@ fn copies(request: &Request) -> usize {
 }
 
 /// Follows the objects, and says of each FlowSchema whether its level is there.
-pub(crate) async fn run(edge: Arc<ServerState>, stop: CancellationToken) {
+pub(crate) async fn run(state: Arc<ServerState>, stop: CancellationToken) {
     // all of them at once: each change may concern each of them, and what is written together is synced together
     let all = ObjectKey::cluster(NAME);
     let of_levels = all.clone();
-    Controller::new(NAME, &edge.cluster)
+    Controller::new(NAME, &state.cluster)
         .watches::<FlowSchema>(move |queue, _| queue.add(all.clone()))
         .watches::<PriorityLevelConfiguration>(move |queue, _| queue.add(of_levels.clone()))
-        .run(stop, edge, |edge, _| async move { reconcile(&edge).await })
+        .run(stop, state, |state, _| async move { reconcile(&state).await })
         .await;
 }
 
-async fn reconcile(edge: &ServerState) -> Result<(), Status> {
-    let schemas = edge.cluster.informer::<FlowSchema>().list(None);
-    let levels = edge.cluster.informer::<PriorityLevelConfiguration>().list(None);
-    edge.flow.configure(&schemas, &levels);
-    edge.cluster.restore_flow_control().await?;
-    let said = schemas.iter().map(|schema| say_whether_dangling(edge, schema, &levels));
+async fn reconcile(state: &ServerState) -> Result<(), Status> {
+    let schemas = state.cluster.informer::<FlowSchema>().list(None);
+    let levels = state.cluster.informer::<PriorityLevelConfiguration>().list(None);
+    state.flow.configure(&schemas, &levels);
+    state.cluster.restore_flow_control().await?;
+    let said = schemas.iter().map(|schema| say_whether_dangling(state, schema, &levels));
     futures::future::join_all(said).await.into_iter().collect()
 }
 
 async fn say_whether_dangling(
-    edge: &ServerState,
+    state: &ServerState,
     schema: &FlowSchema,
     levels: &[Arc<PriorityLevelConfiguration>],
 ) -> Result<(), Status> {
@@ -161,7 +161,7 @@ async fn say_whether_dangling(
         conditions.push(wanted.clone());
         Ok(())
     };
-    let schemas = edge.cluster.acting_as(Actor::root()).api::<FlowSchema>();
+    let schemas = state.cluster.acting_as(Actor::root()).api::<FlowSchema>();
     unless_gone(schemas.modify_status(&key_of(&schema.metadata), set).await).map(drop)
 }
 

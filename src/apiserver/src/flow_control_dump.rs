@@ -36,7 +36,7 @@ const DETAILS: [&str; 8] =
     ["UserName", "Verb", "APIPath", "Namespace", "Name", "APIVersion", "Resource", "SubResource"];
 
 /// `None` for a path that is none of these.
-pub(crate) fn answer(edge: &ServerState, request: &Request, dump: &str) -> Option<Response> {
+pub(crate) fn answer(state: &ServerState, request: &Request, dump: &str) -> Option<Response> {
     let rows: fn(&[LevelDump], bool) -> Vec<Vec<String>> = match dump {
         "dump_priority_levels" => |levels, _| of_levels(levels),
         "dump_queues" => |levels, _| of_queues(levels),
@@ -44,7 +44,7 @@ pub(crate) fn answer(edge: &ServerState, request: &Request, dump: &str) -> Optio
         _ => return None,
     };
     let is_detailed = request.parameter("includeRequestDetails").is_some();
-    Some(responses::text(200, in_columns(&rows(&edge.flow.dump(), is_detailed))))
+    Some(responses::text(200, in_columns(&rows(&state.flow.dump(), is_detailed))))
 }
 
 fn headed(names: &[&str]) -> Vec<Vec<String>> {

@@ -39,14 +39,14 @@ pub(crate) fn paths() -> impl Iterator<Item = String> {
 }
 
 /// `None` for a path that is none of these.
-pub(crate) async fn answer(edge: &ServerState, request: &Request, segments: &[&str]) -> Option<Response> {
+pub(crate) async fn answer(state: &ServerState, request: &Request, segments: &[&str]) -> Option<Response> {
     let (endpoint, one) = segments.split_first()?;
     let endpoint = ENDPOINTS.into_iter().find(|known| known == endpoint)?;
     let names = names(endpoint);
     if !one.is_empty() {
         let one = one.join("/");
         let name = names.into_iter().find(|name| *name == one)?;
-        return Some(match check(edge, endpoint, name).await {
+        return Some(match check(state, endpoint, name).await {
             Ok(()) => responses::text(200, "ok"),
             Err(why) => responses::text(500, format!("internal server error: {why}\n")),
         });
@@ -56,7 +56,7 @@ pub(crate) async fn answer(edge: &ServerState, request: &Request, segments: &[&s
     for name in names {
         let outcome = match excluded.contains(&name) {
             true => None,
-            false => Some(check(edge, endpoint, name).await),
+            false => Some(check(state, endpoint, name).await),
         };
         checks.push((name, outcome));
     }
@@ -66,35 +66,35 @@ pub(crate) async fn answer(edge: &ServerState, request: &Request, segments: &[&s
 }
 
 /// `/metrics/slis`, which kube-prometheus reads beside `/metrics`: what every check says now, and how often it has passed and failed.
-pub(crate) async fn slis(edge: &ServerState) -> String {
+pub(crate) async fn slis(state: &ServerState) -> String {
     for endpoint in ENDPOINTS {
         for name in names(endpoint) {
             // what fails is what the page tells
-            let _ = check(edge, endpoint, name).await;
+            let _ = check(state, endpoint, name).await;
         }
     }
     let mut page = Exposition::default();
-    edge.health.show(&mut page);
+    state.health.show(&mut page);
     page.into_text()
 }
 
 /// Probes come every few seconds for as long as something fails: the log has it once.
-async fn check(edge: &ServerState, endpoint: &'static str, name: &'static str) -> Result<(), String> {
-    let outcome = outcome(edge, name).await;
-    edge.health.tell(name, &outcome);
-    edge.health.count(endpoint, name, outcome.is_ok());
+async fn check(state: &ServerState, endpoint: &'static str, name: &'static str) -> Result<(), String> {
+    let outcome = outcome(state, name).await;
+    state.health.tell(name, &outcome);
+    state.health.count(endpoint, name, outcome.is_ok());
     outcome
 }
 
-async fn outcome(edge: &ServerState, name: &str) -> Result<(), String> {
+async fn outcome(state: &ServerState, name: &str) -> Result<(), String> {
     match name {
         "etcd" => {
-            let store = edge.cluster.store();
+            let store = state.cluster.store();
             let ask = async { store.answers().await.map_err(|error| error.to_string()) };
-            edge.health.of_store(ask).await
+            state.health.of_store(ask).await
         }
-        "node" if !*edge.ready.borrow() => Err("the node has not registered yet".to_owned()),
-        "shutdown" if edge.stop.get().is_some_and(CancellationToken::is_cancelled) => {
+        "node" if !*state.ready.borrow() => Err("the node has not registered yet".to_owned()),
+        "shutdown" if state.stop.get().is_some_and(CancellationToken::is_cancelled) => {
             Err("process is shutting down".to_owned())
         }
         _ => Ok(()),

@@ -5,7 +5,7 @@
 //! needs is upstream's rule (`pkg/kubelet/server/auth.go`, with the fine-grained rights of KEP-2862). Nobody is let in who is
 //! not known. What is there to be asked for is in `kubelet_server.rs`.
 
-use crate::authentication::{actor_of_certificate, authenticate};
+use crate::authentication::authenticate;
 use crate::connection_seats::{AllSeats, ConnectionSeats};
 use crate::kubelet_server::{self, reaches_into_pods};
 use crate::peer::Peer;
@@ -19,7 +19,7 @@ use cluster::{Actor, Attributes};
 use http::Method;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use listener::{accept_all, serve_http, tls_handshake};
+use listener::{accept_all, serve_http};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -52,18 +52,11 @@ impl ApiServer {
         node: Arc<String>,
         stop: CancellationToken,
     ) {
-        let Some(stream) = tls_handshake(&self.tls, socket).await else { return };
-        let (_, session) = stream.get_ref();
-        let certificate = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
-        let (certified, certified_until) = certificate.unzip();
-        let (address, user_seat) = (Some(address), Some(seats.user.clone()));
-        let seat = Some(seats.stranger);
-        let peer = Arc::new(Peer { certified, certified_until, address, seat, user_seat });
-        peer.recognise();
-        let edge = self.edge.clone();
+        let Some((stream, peer)) = self.peer_behind(socket, address, &seats).await else { return };
+        let state = self.state.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let (edge, node, peer) = (edge.clone(), node.clone(), peer.clone());
-            async move { Ok::<_, Infallible>(unread::hold(answer(&edge, &node, bare(request, peer)).await)) }
+            let (state, node, peer) = (state.clone(), node.clone(), peer.clone());
+            async move { Ok::<_, Infallible>(unread::hold(answer(&state, &node, bare(request, peer)).await)) }
         });
         serve_http(stream, service, Some(seats.user), &stop).await;
     }
@@ -78,26 +71,26 @@ fn bare(request: hyper::Request<Incoming>, peer: Arc<Peer>) -> Request {
     Request::new(line, head.headers, peer, upgrade, nothing)
 }
 
-async fn answer(edge: &ServerState, node: &str, mut request: Request) -> Response {
-    let known = authenticate(edge, &request).await.ok().filter(|actor| *actor != Actor::anonymous());
+async fn answer(state: &ServerState, node: &str, mut request: Request) -> Response {
+    let known = authenticate(state, &request).await.ok().filter(|actor| *actor != Actor::anonymous());
     let Some(actor) = known else { return responses::text(401, "Unauthorized") };
-    request.count_stream(&edge.streams, &actor);
+    request.count_stream(&state.streams, &actor);
     let rights = rights(&request.path);
     for verb in verbs(&request) {
-        if !may(edge, &actor, verb, &rights, node).await {
+        if !may(state, &actor, verb, &rights, node).await {
             let (user, rights) = (&actor.name, rights.join(" "));
             let why =
                 format!("Forbidden (user={user}, verb={verb}, resource=nodes, subresource(s)=[{rights}])\n");
             return responses::text(403, why);
         }
     }
-    let Some(kubelet) = &edge.pods else { return page_not_found() };
+    let Some(kubelet) = &state.pods else { return page_not_found() };
     let path = request.path.clone();
-    kubelet_server::answer(edge, kubelet, &mut request, node, &path).await
+    kubelet_server::answer(state, kubelet, &mut request, node, &path).await
 }
 
 /// Whether one of these rights is held.
-async fn may(edge: &ServerState, actor: &Actor, verb: &str, rights: &[&str], node: &str) -> bool {
+async fn may(state: &ServerState, actor: &Actor, verb: &str, rights: &[&str], node: &str) -> bool {
     for right in rights {
         let asked = Attributes {
             verb: verb.to_owned(),
@@ -106,7 +99,7 @@ async fn may(edge: &ServerState, actor: &Actor, verb: &str, rights: &[&str], nod
             name: Some(node.to_owned()),
             ..Attributes::default()
         };
-        if edge.cluster.ask(actor, &asked).await.is_allowed() {
+        if state.cluster.ask(actor, &asked).await.is_allowed() {
             return true;
         }
     }

@@ -70,7 +70,7 @@ pub(crate) fn reaches_into_pods(path: &str) -> bool {
 
 /// A request at a path behind which there is a pod.
 struct PodRequest<'r> {
-    edge: &'r ServerState,
+    state: &'r ServerState,
     kubelet: &'r Arc<dyn PodAccess>,
     request: &'r mut Request,
     node: &'r str,
@@ -80,7 +80,7 @@ struct PodRequest<'r> {
 
 /// `path` is what the kubelet would see of it.
 pub(crate) async fn answer(
-    edge: &ServerState,
+    state: &ServerState,
     kubelet: &Arc<dyn PodAccess>,
     request: &mut Request,
     node: &str,
@@ -89,7 +89,7 @@ pub(crate) async fn answer(
     let (root, names) = split(path);
     let (gets, posts) = (request.method == Method::GET, request.method == Method::POST);
     let reads = gets || request.method == Method::HEAD;
-    let asked = PodRequest { edge, kubelet, request, node, names };
+    let asked = PodRequest { state, kubelet, request, node, names };
     let answered = match root {
         "containerLogs" if gets => asked.logs().await,
         "run" if posts => asked.run().await,
@@ -179,7 +179,7 @@ impl PodRequest<'_> {
             return Ok(None);
         }
         // who may use the kubelet's server may see that there is no such pod
-        let root = self.edge.cluster.acting_as(Actor::root());
+        let root = self.state.cluster.acting_as(Actor::root());
         let found: Option<Pod> = root.api().find(&ObjectKey::namespaced(namespace, name))?;
         Ok(found.filter(|pod| {
             let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());

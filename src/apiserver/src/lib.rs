@@ -1,4 +1,4 @@
-//! The HTTPS edge: authentication, what a request asks for, discovery, tables, watch streams, and the connections into pods.
+//! The HTTPS server: authentication, what a request asks for, discovery, tables, watch streams, and the connections into pods.
 //!
 //! It turns a request into one [`RequestInfo`] and calls `cluster` with it; authorisation, admission and storage happen
 //! there. It knows HTTP and no component. Read [`RequestInfo`] first, then `router.rs`.
@@ -14,6 +14,7 @@ mod audit_trail;
 mod audited;
 mod authentication;
 mod authorization;
+mod bearer_protocol;
 mod bindings;
 mod body;
 mod client_tls;
@@ -82,5 +83,5 @@ pub use kubelet_port::KUBELET_PORT;
 pub use metrics::ConfigFile;
 pub use plain::{ConnectionGate, SessionGate};
 pub use request_info::{ParsedPath, RequestInfo};
-pub use server::{ApiServer, EdgeConfig, ServeError};
+pub use server::{ApiServer, ApiServerConfig, ServeError};
 pub use webhooks::WebhookClient;

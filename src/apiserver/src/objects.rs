@@ -1,11 +1,13 @@
 //! The verbs on objects.
 
+mod eviction;
 mod scale;
+mod token;
 
 use crate::negotiate::{self, Chosen, Shape, Shown, View};
 use crate::parse_budget::{ParseBudget, read_in_turn};
 use crate::patch_body::{APPLY_YAML, Patch};
-use crate::request::{Request, typed, typed_body};
+use crate::request::Request;
 use crate::request_info::RequestInfo;
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
@@ -17,9 +19,6 @@ use cluster::{
     Actor, Applied, DeleteOptions, Deleted, List, Remarks, Target, Verb, Wanted, WriteOptions, YieldBudget,
 };
 use http::Method;
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestStatus};
-use k8s_openapi::api::policy::v1::Eviction;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kinds::{FieldValidation, Instance, Scope, Subresource, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,7 +27,7 @@ use warp::reply::Response;
 
 /// One request for objects on its way.
 struct Call<'a> {
-    edge: &'a ServerState,
+    state: &'a ServerState,
     actor: &'a Actor,
     target: Target,
     chosen: Chosen,
@@ -40,20 +39,20 @@ struct Call<'a> {
 }
 
 pub(crate) async fn answer(
-    edge: &ServerState,
+    state: &ServerState,
     actor: &Actor,
     request: &mut Request,
     info: &RequestInfo,
 ) -> Result<Response, Status> {
-    let version = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
+    let version = state.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
     let target = target_of(&version, info)?;
     let chosen = view_of(request, info, &target)?;
     let include = params::include(request, chosen.view)?;
     let remarks = Remarks::collected().audited(request.trail.is_kept());
     remarks.warn_all(version.deprecation().map(str::to_owned));
     let is_read = matches!(request.method, Method::GET | Method::HEAD);
-    let turns = is_read.then_some(&edge.parsing);
-    let call = Call { edge, actor, target, chosen, include, turns, remarks: remarks.clone() };
+    let turns = is_read.then_some(&state.parsing);
+    let call = Call { state, actor, target, chosen, include, turns, remarks: remarks.clone() };
     let outcome = dispatch(&call, request, info).await;
     request.trail.annotate(remarks.take_annotations());
     let warnings = remarks.take_warnings();
@@ -92,7 +91,7 @@ async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) ->
         (Method::GET | Method::HEAD, true, Some(Scale)) => call.get_scale().await,
         (Method::GET | Method::HEAD, _, None) => call.list_or_watch(request).await,
         (Method::POST, false, None) => call.create(request).await,
-        (Method::POST, true, Some(Binding)) => bindings::answer(call.edge, call.actor, request, info).await,
+        (Method::POST, true, Some(Binding)) => bindings::answer(call.state, call.actor, request, info).await,
         (Method::POST, true, Some(Eviction)) => call.evict(request).await,
         (Method::POST, true, Some(Token)) => call.token(request).await,
         (Method::PUT, true, Some(Scale)) => call.put_scale(request).await,
@@ -111,25 +110,25 @@ async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) ->
 /// # Errors
 /// What they refuse.
 pub(crate) async fn admit_connection<O: Serialize + DeserializeOwned>(
-    edge: &ServerState,
+    state: &ServerState,
     actor: &Actor,
     request: &Request,
     info: &RequestInfo,
     kind: &str,
     options: O,
 ) -> Result<(O, Vec<String>), Status> {
-    let version = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
+    let version = state.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
     let target = target_of(&version, info)?;
     let remarks = Remarks::collected().audited(request.trail.is_kept());
-    let admitted = edge.cluster.admit_connection(actor, &target, kind, options, &remarks).await;
+    let admitted = state.cluster.admit_connection(actor, &target, kind, options, &remarks).await;
     request.trail.annotate(remarks.take_annotations());
     Ok((admitted?, remarks.take_warnings()))
 }
 
 /// What a request for a named object finds there. Nothing is told of it here.
-pub(crate) fn stored(edge: &ServerState, version: &Arc<Version>, info: &RequestInfo) -> Option<Object> {
+pub(crate) fn stored(state: &ServerState, version: &Arc<Version>, info: &RequestInfo) -> Option<Object> {
     info.name.as_ref()?;
-    edge.cluster.peek(&target_of(version, info).ok()?)
+    state.cluster.peek(&target_of(version, info).ok()?)
 }
 
 fn target_of(version: &Arc<Version>, info: &RequestInfo) -> Result<Target, Status> {
@@ -165,7 +164,7 @@ impl Call<'_> {
 
     async fn show(&self, code: u16, object: Object) -> Result<Response, Status> {
         let version = self.target.version.clone();
-        let object = self.edge.cluster.one_in_version(&version, object).await?;
+        let object = self.state.cluster.one_in_version(&version, object).await?;
         let include = self.include;
         let bytes = match self.chosen.view {
             View::Objects => version.present(object.bytes()),
@@ -179,16 +178,16 @@ impl Call<'_> {
     }
 
     async fn get(&self) -> Result<Response, Status> {
-        let object = self.edge.cluster.get(self.actor, &self.target)?;
+        let object = self.state.cluster.get(self.actor, &self.target)?;
         self.show(200, object).await
     }
 
     async fn list_or_watch(&self, request: &Request) -> Result<Response, Status> {
         if request.flag("watch")? {
-            return watch_stream::answer(self.edge, self.actor, &self.target, self.chosen, request);
+            return watch_stream::answer(self.state, self.actor, &self.target, self.chosen, request);
         }
         let params = params::list(request)?;
-        let list = self.edge.cluster.list_in_version(self.actor, &self.target, &params).await?;
+        let list = self.state.cluster.list_in_version(self.actor, &self.target, &params).await?;
         self.show_list(&list).await
     }
 
@@ -243,7 +242,7 @@ impl Call<'_> {
         }
         let options = self.heard(params::write(request)?);
         let new = self.decode(request).await?;
-        let created = self.edge.cluster.create(self.actor, &self.target, new, &options).await?;
+        let created = self.state.cluster.create(self.actor, &self.target, new, &options).await?;
         self.show(201, created).await
     }
 
@@ -251,7 +250,7 @@ impl Call<'_> {
         let options = self.heard(params::write(request)?);
         let new = self.decode(request).await?;
         let Applied { object, created } =
-            self.edge.cluster.replace(self.actor, &self.target, &*new, &options).await?;
+            self.state.cluster.replace(self.actor, &self.target, &*new, &options).await?;
         let code = if created { 201 } else { 200 };
         self.show(code, object).await
     }
@@ -271,7 +270,7 @@ impl Call<'_> {
             Ok(instance)
         };
         let written =
-            self.edge.cluster.modify(self.actor, &self.target, Verb::Patch, &options, &change).await?;
+            self.state.cluster.modify(self.actor, &self.target, Verb::Patch, &options, &change).await?;
         self.show(200, written).await
     }
 
@@ -286,7 +285,7 @@ impl Call<'_> {
         };
         let wanted = Wanted { config, force, validation, doubled_keys };
         let Applied { object, created } =
-            self.edge.cluster.apply(self.actor, &self.target, wanted, &options).await?;
+            self.state.cluster.apply(self.actor, &self.target, wanted, &options).await?;
         let code = if created { 201 } else { 200 };
         self.show(code, object).await
     }
@@ -294,7 +293,7 @@ impl Call<'_> {
     async fn delete(&self, request: &mut Request) -> Result<Response, Status> {
         let body = request.json_body().await?;
         let options = DeleteOptions { remarks: self.remarks.clone(), ..params::delete(request, &body)? };
-        match self.edge.cluster.delete(self.actor, &self.target, &options).await? {
+        match self.state.cluster.delete(self.actor, &self.target, &options).await? {
             Deleted::Later(object) => self.show(200, object).await,
             Deleted::Now(object) if self.target.version.info().shows_deleted() => {
                 self.show(200, object).await
@@ -321,59 +320,10 @@ impl Call<'_> {
         let body = request.json_body().await?;
         let options = DeleteOptions { remarks: self.remarks.clone(), ..params::delete(request, &body)? };
         let list = params::list(request)?;
-        let cluster = &self.edge.cluster;
+        let cluster = &self.state.cluster;
         let mut deleted = cluster.delete_collection(self.actor, &self.target, &list, &options).await?;
         deleted.objects = cluster.in_version(&self.target.version, deleted.objects).await?;
         self.show_list(&deleted).await
-    }
-
-    async fn evict(&self, request: &mut Request) -> Result<Response, Status> {
-        negotiate::no_table(request)?;
-        let body = request.json_body().await?;
-        let eviction: Eviction = typed(&body).map_err(|e| Status::bad_request(format!("Eviction: {e}")))?;
-        let read = |eviction: &Eviction| match &eviction.delete_options {
-            Some(options) => params::delete(request, &serde_json::to_vec(options).map_err(Status::internal)?),
-            None => params::delete(request, &[]),
-        };
-        let asked = WriteOptions { dry_run: read(&eviction)?.dry_run, ..self.heard(WriteOptions::default()) };
-        let cluster = &self.edge.cluster;
-        let eviction = cluster.admit_eviction(self.actor, &self.target, eviction, &asked).await?;
-        let options = read(&eviction)?;
-        self.edge.cluster.evict(self.actor, &self.target, &options).await?;
-        Ok(responses::success(201))
-    }
-
-    async fn token(&self, request: &mut Request) -> Result<Response, Status> {
-        negotiate::no_table(request)?;
-        let asked: TokenRequest = typed_body(request).await?;
-        let client = self.edge.cluster.acting_as(self.actor.clone());
-        let (namespace, name) = (
-            self.target.namespace.as_deref().unwrap_or_default(),
-            self.target.name.as_deref().unwrap_or_default(),
-        );
-        let options = self.heard(params::write(request)?);
-        let mut asked = client.admit_token_request(namespace, name, asked, &options).await?;
-        let spec = asked.spec.get_or_insert_default();
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let bound = spec.bound_object_ref.as_ref().map(|to| {
-            cluster::BoundObject::new(&text(&to.api_version), &text(&to.kind), text(&to.name), text(&to.uid))
-        });
-        let issued = client.create_token(
-            namespace,
-            name,
-            cluster::TokenRequestParams {
-                audiences: spec.audiences.clone().unwrap_or_default(),
-                expiration_seconds: spec.expiration_seconds,
-                bound: bound.transpose()?,
-            },
-        )?;
-        spec.audiences = Some(issued.audiences);
-        spec.expiration_seconds = Some(issued.seconds);
-        asked.status = Some(TokenRequestStatus {
-            expiration_timestamp: Some(Time(issued.expires_at)),
-            token: Some(issued.token),
-        });
-        show_typed(201, &asked)
     }
 }
 

@@ -22,17 +22,17 @@ const PROTOBUF_3: &str = "application/com.github.proto-openapi.spec.v3.v1.0+prot
 /// # Errors
 /// `NotFound` for a group that is not served, `NotAcceptable` for a format that there is not.
 pub(crate) async fn answer(
-    edge: &ServerState,
+    state: &ServerState,
     request: &Request,
     version: &str,
     path: &[&str],
 ) -> Result<Response, Status> {
-    let documents = edge.openapi.of(edge.cluster.registry(), &edge.aggregated);
+    let documents = state.openapi.of(state.cluster.registry(), &state.aggregated);
     match (version, path) {
         ("v2", []) => version_2(&documents, request).await,
         ("v3", []) => {
             negotiate::first_of(request.header(header::ACCEPT), &[JSON]).ok_or_else(not_acceptable)?;
-            Ok(responses::json_bytes(200, index(edge, &documents)))
+            Ok(responses::json_bytes(200, index(state, &documents)))
         }
         ("v3", path) => version_3(&documents, request, &path.join("/")).await,
         _ => Err(not_found()),
@@ -40,11 +40,11 @@ pub(crate) async fn answer(
 }
 
 /// Those who serve a group for the cluster have their own documents.
-fn index(edge: &ServerState, documents: &Documents) -> String {
-    let aggregated = aggregator::all_given_away(&edge.cluster).into_iter().filter_map(|service| {
+fn index(state: &ServerState, documents: &Documents) -> String {
+    let aggregated = aggregator::all_given_away(&state.cluster).into_iter().filter_map(|service| {
         let spec = service.spec.as_ref()?;
         let (group, version) = (spec.group.as_deref()?, spec.version.as_deref()?);
-        Some((format!("apis/{group}/{version}"), edge.aggregated.openapi_hash(group, version)?))
+        Some((format!("apis/{group}/{version}"), state.aggregated.openapi_hash(group, version)?))
     });
     let own = documents.hashes().map(|(path, hash)| (path.to_owned(), hash.to_owned()));
     openapi::index(&own.chain(aggregated).collect())

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use warp::reply::Response;
 
 pub(crate) async fn answer(
-    edge: &ServerState,
+    state: &ServerState,
     actor: &Actor,
     request: &mut Request,
     info: &RequestInfo,
@@ -26,9 +26,9 @@ pub(crate) async fn answer(
     let (Some(namespace), Some(name), Some(part)) = (&info.namespace, &info.name, &info.subresource) else {
         return Err(not_found());
     };
-    authorize(edge, actor, request, [namespace, name, part]).await?;
+    authorize(state, actor, request, [namespace, name, part]).await?;
     // who may log or exec may see that there is no such pod
-    let root = edge.cluster.acting_as(Actor::root());
+    let root = state.cluster.acting_as(Actor::root());
     let pod: Pod = root.api::<Pod>().get(&ObjectKey::namespaced(namespace, name))?;
     let at = |container: &str| {
         let container = pod_checks::container(&pod, Some(container).filter(|name| !name.is_empty()))?;
@@ -37,26 +37,26 @@ pub(crate) async fn answer(
     let (response, warnings) = match part.as_str() {
         "log" if request.method == Method::GET => {
             let at = at(request.parameter("container").unwrap_or_default())?;
-            (log(edge, request, &pod, &at).await?, Vec::new())
+            (log(state, request, &pod, &at).await?, Vec::new())
         }
         "exec" => {
             let options = ExecOptions::of(request)?;
             let (options, warnings) =
-                admit_connection(edge, actor, request, info, "PodExecOptions", options).await?;
+                admit_connection(state, actor, request, info, "PodExecOptions", options).await?;
             let at = at(&options.streams.container)?;
-            (exec(edge, request, &pod, &at, options).await?, warnings)
+            (exec(state, request, &pod, &at, options).await?, warnings)
         }
         "attach" => {
             let options = AttachOptions::of(request)?;
             let (options, warnings) =
-                admit_connection(edge, actor, request, info, "PodAttachOptions", options).await?;
-            (attach(edge, request, &pod, &at(&options.container)?, &options).await?, warnings)
+                admit_connection(state, actor, request, info, "PodAttachOptions", options).await?;
+            (attach(state, request, &pod, &at(&options.container)?, &options).await?, warnings)
         }
         "portforward" => {
             let options = ForwardOptions::of(request)?;
             let (options, warnings) =
-                admit_connection(edge, actor, request, info, "PodPortForwardOptions", options).await?;
-            (port_forward(edge, request, &pod, [namespace, name], options)?, warnings)
+                admit_connection(state, actor, request, info, "PodPortForwardOptions", options).await?;
+            (port_forward(state, request, &pod, [namespace, name], options)?, warnings)
         }
         _ => return Err(method_not_allowed()),
     };
@@ -65,7 +65,7 @@ pub(crate) async fn answer(
 
 /// A WebSocket is opened with a GET, but opens what otherwise only a POST does: both verbs are needed for it.
 async fn authorize(
-    edge: &ServerState,
+    state: &ServerState,
     actor: &Actor,
     request: &Request,
     [namespace, name, part]: [&String; 3],
@@ -85,13 +85,13 @@ async fn authorize(
             name: Some(name.clone()),
             ..Attributes::default()
         };
-        authorization::authorize(edge, actor, request, &attributes).await?;
+        authorization::authorize(state, actor, request, &attributes).await?;
     }
     Ok(())
 }
 
 async fn log(
-    edge: &ServerState,
+    state: &ServerState,
     request: &mut Request,
     pod: &Pod,
     at: &PodContainer,
@@ -100,7 +100,7 @@ async fn log(
     let upgrade = Upgrade::log(request)?;
     let lines = if pod_checks::has_node(pod) {
         pod_checks::has_log(pod, &at.container, options.previous)?;
-        kubelet(edge)?.logs(at, options).await.map_err(|e| refused(&e, at))?
+        kubelet(state)?.logs(at, options).await.map_err(|e| refused(&e, at))?
     } else {
         futures::stream::empty().boxed()
     };
@@ -111,7 +111,7 @@ async fn log(
 }
 
 async fn exec(
-    edge: &ServerState,
+    state: &ServerState,
     request: &mut Request,
     pod: &Pod,
     at: &PodContainer,
@@ -122,7 +122,7 @@ async fn exec(
         return Err(Status::bad_request("you must specify at least 1 command for the container"));
     }
     pod_checks::assigned(pod)?;
-    exec_in(kubelet(edge)?, request, at, options.command, wanted).await
+    exec_in(kubelet(state)?, request, at, options.command, wanted).await
 }
 
 /// A process of a container, carried over the connection.
@@ -154,7 +154,7 @@ pub(crate) async fn exec_in(
 }
 
 async fn attach(
-    edge: &ServerState,
+    state: &ServerState,
     request: &mut Request,
     pod: &Pod,
     at: &PodContainer,
@@ -162,7 +162,7 @@ async fn attach(
 ) -> Result<Response, Status> {
     let wanted = pod_checks::streams(options)?;
     pod_checks::assigned(pod)?;
-    attach_to(kubelet(edge)?, request, at, wanted).await
+    attach_to(kubelet(state)?, request, at, wanted).await
 }
 
 /// The streams of a container's first process, carried over the connection.
@@ -181,14 +181,14 @@ pub(crate) async fn attach_to(
 }
 
 fn port_forward(
-    edge: &ServerState,
+    state: &ServerState,
     request: &mut Request,
     pod: &Pod,
     [namespace, name]: [&String; 2],
     options: ForwardOptions,
 ) -> Result<Response, Status> {
     pod_checks::assigned(pod)?;
-    let kubelet = kubelet(edge)?.clone();
+    let kubelet = kubelet(state)?.clone();
     let target = ForwardTarget {
         namespace: namespace.clone(),
         pod: name.clone(),
@@ -199,8 +199,8 @@ fn port_forward(
 
 /// # Errors
 /// `ServiceUnavailable` where no kubelet runs in this process.
-fn kubelet(edge: &ServerState) -> Result<&Arc<dyn PodAccess>, Status> {
-    edge.pods
+fn kubelet(state: &ServerState) -> Result<&Arc<dyn PodAccess>, Status> {
+    state.pods
         .as_ref()
         .ok_or_else(|| Status::new(Reason::ServiceUnavailable, "no kubelet runs here to reach into the pod"))
 }

@@ -31,7 +31,7 @@ struct Item {
 }
 
 pub(crate) async fn answer(
-    edge: &ServerState,
+    state: &ServerState,
     actor: &Actor,
     request: &Request,
     info: &RequestInfo,
@@ -48,15 +48,15 @@ pub(crate) async fn answer(
     let asked = params::list(request)?;
     let name = info.name.as_deref();
     let (kind, mut items) = if of_nodes {
-        let nodes = edge.cluster.node_metrics(actor, name, &asked).await?;
+        let nodes = state.cluster.node_metrics(actor, name, &asked).await?;
         let labels = |name: &str| {
-            let node = edge.cluster.informer::<Node>().get(&ObjectKey::cluster(name))?;
+            let node = state.cluster.informer::<Node>().get(&ObjectKey::cluster(name))?;
             node.metadata.labels.clone()
         };
         ("NodeMetrics", nodes.into_iter().map(|node| of_node(labels(&node.node), &node)).collect::<Vec<_>>())
     } else {
-        let pods = edge.cluster.pod_metrics(actor, info.namespace.as_deref(), name, &asked).await?;
-        let known = edge.cluster.informer::<Pod>();
+        let pods = state.cluster.pod_metrics(actor, info.namespace.as_deref(), name, &asked).await?;
+        let known = state.cluster.informer::<Pod>();
         // what it used says nothing of a pod that is gone, or of the next one of that name
         let current = pods.into_iter().filter_map(|pod| {
             let now = known.get(&pod.pod).filter(|now| now.metadata.uid.as_ref() == Some(&pod.uid))?;

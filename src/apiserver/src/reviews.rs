@@ -25,7 +25,7 @@ use warp::reply::Response;
 const LISTED: usize = 256 * 1024;
 
 pub(crate) async fn answer(
-    edge: &ServerState,
+    state: &ServerState,
     actor: &Actor,
     request: &mut Request,
     info: &RequestInfo,
@@ -39,16 +39,16 @@ pub(crate) async fn answer(
             "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {},
             "status": {"userInfo": user_info(actor)},
         }),
-        "tokenreviews" => token_review(edge, typed_body(request).await?).await?,
+        "tokenreviews" => token_review(state, typed_body(request).await?).await?,
         "selfsubjectrulesreviews" => {
             let review: SelfSubjectRulesReview = typed_body(request).await?;
-            rules(edge, actor, review).await?
+            rules(state, actor, review).await?
         }
         "selfsubjectaccessreviews" => {
             let review: SelfSubjectAccessReview = typed_body(request).await?;
             let mut errors = ErrorList::default();
             let asked = access_review::of_self(&review, &mut errors);
-            decided(edge, "SelfSubjectAccessReview", errors, actor, asked, json!(review)).await?
+            decided(state, "SelfSubjectAccessReview", errors, actor, asked, json!(review)).await?
         }
         "localsubjectaccessreviews" => {
             let mut review: LocalSubjectAccessReview = typed_body(request).await?;
@@ -56,14 +56,14 @@ pub(crate) async fn answer(
             let namespace = info.namespace.as_deref().unwrap_or_default();
             let asked = access_review::of_namespace(&mut review, namespace, &mut errors)?;
             let whom = access_review::subject(&review.spec, &mut errors);
-            decided(edge, "LocalSubjectAccessReview", errors, &whom, asked, json!(review)).await?
+            decided(state, "LocalSubjectAccessReview", errors, &whom, asked, json!(review)).await?
         }
         _ => {
             let review: SubjectAccessReview = typed_body(request).await?;
             let mut errors = ErrorList::default();
             let asked = access_review::of_cluster(&review, &mut errors);
             let whom = access_review::subject(&review.spec, &mut errors);
-            decided(edge, "SubjectAccessReview", errors, &whom, asked, json!(review)).await?
+            decided(state, "SubjectAccessReview", errors, &whom, asked, json!(review)).await?
         }
     };
     Ok(responses::json(201, &answer))
@@ -81,18 +81,18 @@ fn user_info(actor: &Actor) -> Value {
 }
 
 /// Of a token that is meant for somebody else only he may say that it is good: where no audience is named, that is us.
-async fn token_review(edge: &ServerState, review: TokenReview) -> Result<Value, Status> {
+async fn token_review(state: &ServerState, review: TokenReview) -> Result<Value, Status> {
     if review.spec.token.is_empty() {
         return Err(Status::bad_request("token is required for TokenReview in authentication"));
     }
     let mut answer = serde_json::to_value(&review).map_err(Status::internal)?;
-    let own = || vec![edge.cluster.tokens().issuer().to_owned()];
+    let own = || vec![state.cluster.tokens().issuer().to_owned()];
     let audiences = review.spec.audiences.filter(|all| !all.is_empty()).unwrap_or_else(own);
-    answer["status"] = match edge.cluster.authenticate_token_for(&review.spec.token, &audiences) {
+    answer["status"] = match state.cluster.authenticate_token_for(&review.spec.token, &audiences) {
         Ok(known) => {
             json!({"authenticated": true, "user": user_info(&known.actor), "audiences": known.audiences})
         }
-        Err(error) => match edge.issuers.load_full().authenticate(&review.spec.token).await {
+        Err(error) => match state.issuers.load_full().authenticate(&review.spec.token).await {
             // for us, whatever audience its issuer knows us by
             Some(Ok(actor)) if audiences.contains(&own()[0]) => {
                 json!({"authenticated": true, "user": user_info(&actor), "audiences": own()})
@@ -104,7 +104,7 @@ async fn token_review(edge: &ServerState, review: TokenReview) -> Result<Value, 
 }
 
 async fn decided(
-    edge: &ServerState,
+    state: &ServerState,
     kind: &'static str,
     errors: ErrorList,
     whom: &Actor,
@@ -115,7 +115,7 @@ async fn decided(
         let kind = Gvk::new("authorization.k8s.io", "v1", kind);
         return Err(Status::invalid(&kind, "", errors.into_causes()));
     };
-    let decision = edge.cluster.ask(whom, &asked.attributes).await;
+    let decision = state.cluster.ask(whom, &asked.attributes).await;
     review["status"] = json!({"allowed": decision.is_allowed()});
     if decision.verdict == Verdict::Deny {
         review["status"]["denied"] = true.into();
@@ -131,9 +131,9 @@ async fn decided(
 }
 
 /// Milliseconds of work for rules as long as they are listed: a few at a time, beside the event loop.
-async fn rules(edge: &ServerState, actor: &Actor, review: SelfSubjectRulesReview) -> Result<Value, Status> {
-    let turn = edge.parsing.of_rules().await;
-    let (cluster, actor) = (edge.cluster.clone(), actor.clone());
+async fn rules(state: &ServerState, actor: &Actor, review: SelfSubjectRulesReview) -> Result<Value, Status> {
+    let turn = state.parsing.of_rules().await;
+    let (cluster, actor) = (state.cluster.clone(), actor.clone());
     let listing = blocking_while_wanted(move |_| {
         let _turn = turn;
         listed(&cluster, &actor, &review)

@@ -32,23 +32,23 @@ const COMPILED: [&str; 2] = ["admissionregistration.k8s.io", "apiextensions.k8s.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Never fails: a refusal is an answer.
-pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Response {
+pub(crate) async fn answer(state: Arc<ServerState>, mut request: Request) -> Response {
     let accept = request.header(http::header::ACCEPT);
     let (format, takes_json) = (negotiate::format(accept), negotiate::takes_json(accept));
     let is_of_objects = matches!(request.segments.first().map(String::as_str), Some("api" | "apis"));
     let takes_gzip = negotiate::takes_gzip(request.header(http::header::ACCEPT_ENCODING));
     let is_for_people = pretty::is_asked(&request);
-    let response = match authentication::authenticate(&edge, &request).await {
+    let response = match authentication::authenticate(&state, &request).await {
         Ok(user) => {
-            let trail = audited::begin(edge.audit.as_ref(), &user, &request);
+            let trail = audited::begin(state.audit.as_ref(), &user, &request);
             request.follow(trail.clone());
-            request.count_stream(&edge.streams, &user);
-            request.count_body(&edge.incoming, &user);
-            let answer = route(&edge, user, request).await;
+            request.count_stream(&state.streams, &user);
+            request.count_body(&state.incoming, &user);
+            let answer = route(&state, user, request).await;
             trail.answered(answer.unwrap_or_else(|status| responses::refusal(&status))).await
         }
         Err(status) => {
-            audited::unauthenticated(edge.audit.as_ref(), &request, &status);
+            audited::unauthenticated(state.audit.as_ref(), &request, &status);
             responses::refusal(&refused(&mut request, status).await)
         }
     };
@@ -56,8 +56,10 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
     // other documents have one format, or negotiations of their own
     let is_converted = is_ours && (is_of_objects || response.status().as_u16() >= 400);
     let response = match response.extensions().get::<Format>().copied().unwrap_or(format) {
-        Format::Protobuf if is_converted => responses::as_protobuf(response, takes_json, &edge.parsing).await,
-        Format::Yaml if is_converted => responses::as_yaml(response, takes_json, &edge.parsing).await,
+        Format::Protobuf if is_converted => {
+            responses::as_protobuf(response, takes_json, &state.parsing).await
+        }
+        Format::Yaml if is_converted => responses::as_yaml(response, takes_json, &state.parsing).await,
         _ if is_ours && is_for_people => pretty::indented(response).await,
         _ => response,
     };
@@ -68,38 +70,38 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
     unread::hold(response)
 }
 
-async fn route(edge: &Arc<ServerState>, user: Actor, mut request: Request) -> Result<Response, Status> {
-    let actor = match impersonation::impersonate(&edge.cluster, &request.headers, user).await {
+async fn route(state: &Arc<ServerState>, user: Actor, mut request: Request) -> Result<Response, Status> {
+    let actor = match impersonation::impersonate(&state.cluster, &request.headers, user).await {
         Ok(actor) => actor,
         Err(status) => return Err(refused(&mut request, status).await),
     };
     request.trail.impersonate(&actor);
     let asked = Instant::now();
-    let held = flow_control::admit(edge, &actor, &request).await;
+    let held = flow_control::admit(state, &actor, &request).await;
     request.waited = asked.elapsed();
     let held = match held {
         Ok(held) => held,
         Err(status) => {
-            count_turned_away(edge, &request, &status);
+            count_turned_away(state, &request, &status);
             return Err(refused(&mut request, status).await);
         }
     };
     request.seat = held.clone();
     // in a box of its own: whoever waits for a seat above has none yet
-    let answer = Box::pin(let_in(edge, actor, request)).await;
+    let answer = Box::pin(let_in(state, actor, request)).await;
     Ok(held.with_answer(answer.unwrap_or_else(|status| responses::refusal(&status))))
 }
 
-async fn let_in(edge: &Arc<ServerState>, actor: Actor, mut request: Request) -> Result<Response, Status> {
-    if let Some(service) = aggregator::asked(edge, &request.segments) {
-        return Box::pin(aggregator::answer(edge, &actor, &mut request, &service)).await;
+async fn let_in(state: &Arc<ServerState>, actor: Actor, mut request: Request) -> Result<Response, Status> {
+    if let Some(service) = aggregator::asked(state, &request.segments) {
+        return Box::pin(aggregator::answer(state, &actor, &mut request, &service)).await;
     }
     match ParsedPath::parse(&request.segments) {
-        ParsedPath::Resource(info) => counted(edge, actor, request, info).await,
+        ParsedPath::Resource(info) => counted(state, actor, request, info).await,
         ParsedPath::Other => {
             let is_read = request.method == Method::GET || request.method == Method::HEAD;
-            let _in_flight = edge.metrics.requests.in_flight(is_read);
-            match other(edge, &actor, &request).await {
+            let _in_flight = state.metrics.requests.in_flight(is_read);
+            match other(state, &actor, &request).await {
                 Ok(response) => Ok(response),
                 Err(status) => Err(refused(&mut request, status).await),
             }
@@ -109,7 +111,7 @@ async fn let_in(edge: &Arc<ServerState>, actor: Actor, mut request: Request) -> 
 
 /// Of a request that goes on for as long as its client wants it is told that it came, and no more.
 async fn counted(
-    edge: &Arc<ServerState>,
+    state: &Arc<ServerState>,
     actor: Actor,
     request: Request,
     info: RequestInfo,
@@ -118,21 +120,21 @@ async fn counted(
     let verb = Labels::verb(authorised, &info, &request);
     let is_over_when_answered = authorised != "watch" && !info.is_a_connection();
     let is_read = matches!(verb, "GET" | "LIST");
-    let _in_flight = is_over_when_answered.then(|| edge.metrics.requests.in_flight(is_read));
+    let _in_flight = is_over_when_answered.then(|| state.metrics.requests.in_flight(is_read));
     let (came, waited) = (request.came, request.waited);
     let is_dry_run = request.parameter("dryRun").is_some();
     let webhooks = Arc::new(WebhookWait::default());
-    let labels = Labels::of(verb, &info, &edge.cluster.registry());
+    let labels = Labels::of(verb, &info, &state.cluster.registry());
     let outcome = request.outcome.clone();
     if is_over_when_answered {
-        let (edge, labels, webhooks) = (edge.clone(), labels.clone(), webhooks.clone());
+        let (state, labels, webhooks) = (state.clone(), labels.clone(), webhooks.clone());
         outcome.when_given_up(Box::new(move || {
             let (took, waited) = (Some(came.elapsed()), waited + webhooks.so_far());
             let late = Answered { code: 504, is_dry_run, took, waited, size: None };
-            edge.metrics.requests.count(&labels, &late);
+            state.metrics.requests.count(&labels, &late);
         }));
     }
-    let answer = resource(edge, actor, request, info, webhooks.clone()).await;
+    let answer = resource(state, actor, request, info, webhooks.clone()).await;
     if !outcome.answered() {
         return answer;
     }
@@ -143,17 +145,17 @@ async fn counted(
         waited: waited + webhooks.so_far(),
         size: answer.as_ref().ok().and_then(|response| hyper::body::Body::size_hint(response.body()).exact()),
     };
-    edge.metrics.requests.count(&labels, &answered);
+    state.metrics.requests.count(&labels, &answered);
     answer
 }
 
 /// It got no seat: that it came is told, and no latency, as nothing was done for it (upstream's `RecordDroppedRequest`).
-fn count_turned_away(edge: &ServerState, request: &Request, status: &Status) {
+fn count_turned_away(state: &ServerState, request: &Request, status: &Status) {
     let ParsedPath::Resource(info) = ParsedPath::parse(&request.segments) else { return };
     let verb = Labels::verb(info.verb(request), &info, request);
     let is_dry_run = request.parameter("dryRun").is_some();
     let answered = Answered { code: status.code, is_dry_run, ..Answered::default() };
-    edge.metrics.requests.count(&Labels::of(verb, &info, &edge.cluster.registry()), &answered);
+    state.metrics.requests.count(&Labels::of(verb, &info, &state.cluster.registry()), &answered);
 }
 
 /// Whoever is refused holds up nobody while he still sends.
@@ -165,7 +167,7 @@ async fn refused(request: &mut Request, status: Status) -> Status {
 
 /// The whole body. Who has not sent it soon has no seats while he sends, or a few hundred such would hold up all others; he waits for
 /// seats again when it is there.
-async fn received(edge: &ServerState, actor: &Actor, request: &mut Request) -> Result<Bytes, Status> {
+async fn received(state: &ServerState, actor: &Actor, request: &mut Request) -> Result<Bytes, Status> {
     let seat = request.seat.clone();
     let body = {
         let mut reading = pin!(request.body());
@@ -175,78 +177,78 @@ async fn received(edge: &ServerState, actor: &Actor, request: &mut Request) -> R
         }
         reading.await?
     };
-    seat.take_from(&flow_control::admit(edge, actor, request).await?);
+    seat.take_from(&flow_control::admit(state, actor, request).await?);
     Ok(body)
 }
 
 /// What it leads to is boxed: the state of all these together would be on the stack at each step of whatever is around it.
 async fn resource(
-    edge: &Arc<ServerState>,
+    state: &Arc<ServerState>,
     actor: Actor,
     mut request: Request,
     info: RequestInfo,
     webhooks: Arc<WebhookWait>,
 ) -> Result<Response, Status> {
-    if let Err(status) = authorize(edge, &actor, &request, &info.attributes(&request)).await {
+    if let Err(status) = authorize(state, &actor, &request, &info.attributes(&request)).await {
         return Err(refused(&mut request, status).await);
     }
     if info.subresource.is_none() && watch_socket::is_asked(&request)? {
-        let watch = Box::pin(objects::answer(edge, &actor, &mut request, &info)).await?;
+        let watch = Box::pin(objects::answer(state, &actor, &mut request, &info)).await?;
         return Ok(watch_socket::accept(&mut request)?.carry(watch));
     }
     if proxy::is_asked(&info) {
-        return Box::pin(proxy::answer(edge, &actor, &mut request, &info)).await;
+        return Box::pin(proxy::answer(state, &actor, &mut request, &info)).await;
     }
     match (info.gvr.resource.as_ref(), info.subresource.as_deref()) {
         ("pods", Some("log" | "exec" | "attach" | "portforward")) => {
-            Box::pin(pods::answer(edge, &actor, &mut request, &info)).await
+            Box::pin(pods::answer(state, &actor, &mut request, &info)).await
         }
         _ if request.method == Method::GET || request.method == Method::HEAD => {
-            Box::pin(on_objects(edge, &actor, &mut request, &info)).await
+            Box::pin(on_objects(state, &actor, &mut request, &info)).await
         }
         _ => {
-            let (media, body) = (request.media_type(), received(edge, &actor, &mut request).await?);
+            let (media, body) = (request.media_type(), received(state, &actor, &mut request).await?);
             let seat = request.take_body_seat();
-            let beside = beside(edge, &request, &info);
+            let beside = beside(state, &request, &info);
             let work = {
-                let edge = edge.clone();
+                let state = state.clone();
                 let (media, body) = (media.clone(), body.clone());
                 async move {
                     request.check_client()?;
                     request.trail.sent(&media, &body);
-                    webhooks.follow(on_objects(&edge, &actor, &mut request, &info)).await
+                    webhooks.follow(on_objects(&state, &actor, &mut request, &info)).await
                 }
             };
-            Box::pin(edge.parsing.run(&media, &body, seat, beside, work)).await
+            Box::pin(state.parsing.run(&media, &body, seat, beside, work)).await
         }
     }
 }
 
 /// What a write costs of which its body says nothing.
-fn beside(edge: &ServerState, request: &Request, info: &RequestInfo) -> Beside {
-    let version = edge.cluster.registry().by_gvr(&info.gvr);
+fn beside(state: &ServerState, request: &Request, info: &RequestInfo) -> Beside {
+    let version = state.cluster.registry().by_gvr(&info.gvr);
     let is_long = COMPILED.contains(&info.gvr.group.as_ref())
         || info.verb(request) == "deletecollection"
-        || version.as_ref().is_some_and(|version| edge.cluster.evaluates(version));
-    let stored = version.and_then(|version| objects::stored(edge, &version, info));
+        || version.as_ref().is_some_and(|version| state.cluster.evaluates(version));
+    let stored = version.and_then(|version| objects::stored(state, &version, info));
     Beside { is_long, stored: stored.as_ref().map_or(0, weight_of) }
 }
 
 async fn on_objects(
-    edge: &ServerState,
+    state: &ServerState,
     actor: &Actor,
     request: &mut Request,
     info: &RequestInfo,
 ) -> Result<Response, Status> {
-    match edge.cluster.registry().computed(&info.gvr).is_some() {
-        true => computed::answer(edge, actor, request, info).await,
-        false => objects::answer(edge, actor, request, info).await,
+    match state.cluster.registry().computed(&info.gvr).is_some() {
+        true => computed::answer(state, actor, request, info).await,
+        false => objects::answer(state, actor, request, info).await,
     }
 }
 
 /// Whether a request is led to somebody else, who ends with it.
-pub(crate) fn is_proxied(edge: &ServerState, request: &Request) -> bool {
-    if aggregator::asked(edge, &request.segments).is_some() {
+pub(crate) fn is_proxied(state: &ServerState, request: &Request) -> bool {
+    if aggregator::asked(state, &request.segments).is_some() {
         return true;
     }
     match ParsedPath::parse(&request.segments) {
@@ -256,7 +258,7 @@ pub(crate) fn is_proxied(edge: &ServerState, request: &Request) -> bool {
 }
 
 /// What there is to ask beside objects, sorted.
-fn paths(edge: &ServerState) -> Vec<String> {
+fn paths(state: &ServerState) -> Vec<String> {
     const OTHERS: [&str; 9] = [
         "/.well-known/openid-configuration",
         "/flagz",
@@ -269,14 +271,14 @@ fn paths(edge: &ServerState) -> Vec<String> {
         "/version",
     ];
     let others = OTHERS.into_iter().map(str::to_owned);
-    let mut paths: Vec<String> = others.chain(health::paths()).chain(discovery::paths(edge)).collect();
+    let mut paths: Vec<String> = others.chain(health::paths()).chain(discovery::paths(state)).collect();
     paths.sort();
     paths
 }
 
-async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<Response, Status> {
+async fn other(state: &ServerState, actor: &Actor, request: &Request) -> Result<Response, Status> {
     let verb = request.method.as_str().to_lowercase();
-    authorize(edge, actor, request, &Attributes::non_resource(&verb, &request.path)).await?;
+    authorize(state, actor, request, &Attributes::non_resource(&verb, &request.path)).await?;
     if request.method != Method::GET && request.method != Method::HEAD {
         return Err(method_not_allowed());
     }
@@ -284,27 +286,27 @@ async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<R
     match segments.as_slice() {
         ["version"] => Ok(responses::json(200, &discovery::version())),
         ["healthz" | "livez" | "readyz", ..] => {
-            health::answer(edge, request, &segments).await.ok_or_else(not_found)
+            health::answer(state, request, &segments).await.ok_or_else(not_found)
         }
         ["debug", "api_priority_and_fairness", dump] => {
-            flow_control_dump::answer(edge, request, dump).ok_or_else(not_found)
+            flow_control_dump::answer(state, request, dump).ok_or_else(not_found)
         }
         ["metrics"] => {
-            let page = metrics::page(&edge.metrics, &edge.flow, &edge.cluster);
+            let page = metrics::page(&state.metrics, &state.flow, &state.cluster);
             Ok(responses::typed(200, metrics::CONTENT_TYPE, page))
         }
-        ["metrics", "slis"] => Ok(responses::typed(200, metrics::CONTENT_TYPE, health::slis(edge).await)),
-        ["statusz"] => zpages::statusz(request.header(header::ACCEPT), COMPONENT, &paths(edge)),
-        ["flagz"] => zpages::flagz(request.header(header::ACCEPT), COMPONENT, &edge.flags),
+        ["metrics", "slis"] => Ok(responses::typed(200, metrics::CONTENT_TYPE, health::slis(state).await)),
+        ["statusz"] => zpages::statusz(request.header(header::ACCEPT), COMPONENT, &paths(state)),
+        ["flagz"] => zpages::flagz(request.header(header::ACCEPT), COMPONENT, &state.flags),
         [".well-known", "openid-configuration"] => {
-            Ok(responses::json(200, &edge.cluster.openid_configuration()))
+            Ok(responses::json(200, &state.cluster.openid_configuration()))
         }
         ["openid", "v1", "jwks"] => {
-            let keys = edge.cluster.tokens().jwks().to_string();
+            let keys = state.cluster.tokens().jwks().to_string();
             Ok(responses::typed(200, "application/jwk-set+json", keys))
         }
-        ["openapi", version, path @ ..] => openapi_documents::answer(edge, request, version, path).await,
-        [] => Ok(responses::json(200, &serde_json::json!({"paths": paths(edge)}))),
-        _ => discovery::answer(edge, request).ok_or_else(not_found),
+        ["openapi", version, path @ ..] => openapi_documents::answer(state, request, version, path).await,
+        [] => Ok(responses::json(200, &serde_json::json!({"paths": paths(state)}))),
+        _ => discovery::answer(state, request).ok_or_else(not_found),
     }
 }

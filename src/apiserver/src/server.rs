@@ -41,12 +41,13 @@ use std::sync::{Arc, OnceLock};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use warp::Filter;
 use warp::filters::path::FullPath;
 use warp::reply::Response;
 
-pub struct EdgeConfig {
+pub struct ApiServerConfig {
     pub chain_pem: String,
     pub key_pem: String,
     /// Whose client certificates are believed.
@@ -72,8 +73,8 @@ pub enum ServeError {
 
 #[derive(Clone)]
 pub struct ApiServer {
-    pub(crate) edge: Arc<ServerState>,
-    pub(crate) tls: TlsAcceptor,
+    pub(crate) state: Arc<ServerState>,
+    tls: TlsAcceptor,
 }
 
 impl ApiServer {
@@ -82,11 +83,11 @@ impl ApiServer {
     pub fn new(
         cluster: Cluster,
         pods: Option<Arc<dyn PodAccess>>,
-        config: EdgeConfig,
+        config: ApiServerConfig,
     ) -> Result<Self, ServeError> {
         let tls = acceptor(&config)?;
         let leftovers = Leftovers::new(config.give_back_memory);
-        let edge = ServerState {
+        let state = ServerState {
             cluster,
             pods,
             audit: config.audit,
@@ -109,33 +110,33 @@ impl ApiServer {
             aggregated: aggregator::documents::Documents::default(),
             discovery: AggregatedDiscovery::default(),
         };
-        Ok(ApiServer { edge: Arc::new(edge), tls })
+        Ok(ApiServer { state: Arc::new(state), tls })
     }
 
     /// From now on these are believed beside the cluster itself, and no others.
     pub fn authenticate_by(&self, configuration: ::authentication::Configuration) {
-        let before = self.edge.issuers.load_full();
-        self.edge.issuers.store(Arc::new(Issuers::new(configuration, &before)));
+        let before = self.state.issuers.load_full();
+        self.state.issuers.store(Arc::new(Issuers::new(configuration, &before)));
     }
 
     /// A file has changed; the metrics tell whether what it says now is in force.
     pub fn count_reload(&self, file: ConfigFile, is_in_force: bool) {
-        self.edge.metrics.count_reload(file, is_in_force);
+        self.state.metrics.count_reload(file, is_in_force);
     }
 
     /// Says of each APIService whether it can be asked, until `stop`.
     pub async fn follow_api_services(self, stop: CancellationToken) {
-        aggregator::follow_availability(self.edge, stop).await;
+        aggregator::follow_availability(self.state, stop).await;
     }
 
     /// Has requests take turns as FlowSchemas and priority levels say, until `stop`.
     pub async fn follow_flow_control(self, stop: CancellationToken) {
-        flow_control::run(self.edge, stop).await;
+        flow_control::run(self.state, stop).await;
     }
 
     /// Until `stop`; open streams are given a second.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
-        let _ = self.edge.stop.set(stop.clone());
+        let _ = self.state.stop.set(stop.clone());
         let (server, seats) = (Arc::new(self), AllSeats::default());
         let handle = |socket, peer: SocketAddr| {
             let (server, stop, seats) = (server.clone(), stop.clone(), seats.take(peer.ip()));
@@ -147,7 +148,24 @@ impl ApiServer {
     pub(crate) fn filter(
         &self,
     ) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone + use<> {
-        catch_all(self.edge.clone())
+        catch_all(self.state.clone())
+    }
+
+    /// Who is there, as far as a certificate shows it; `None` where the handshake fails, or takes too long.
+    pub(crate) async fn peer_behind(
+        &self,
+        socket: TcpStream,
+        address: IpAddr,
+        seats: &ConnectionSeats,
+    ) -> Option<(TlsStream<TcpStream>, Arc<Peer>)> {
+        let stream = tls_handshake(&self.tls, socket).await?;
+        let (_, session) = stream.get_ref();
+        let certificate = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
+        let (certified, certified_until) = certificate.unzip();
+        let (seat, user_seat) = (Some(seats.stranger.clone()), Some(seats.user.clone()));
+        let peer = Peer { certified, certified_until, address: Some(address), seat, user_seat };
+        peer.recognise();
+        Some((stream, Arc::new(peer)))
     }
 
     async fn connection(
@@ -157,16 +175,9 @@ impl ApiServer {
         seats: ConnectionSeats,
         stop: CancellationToken,
     ) {
-        let Some(stream) = tls_handshake(&self.tls, socket).await else { return };
-        let (_, session) = stream.get_ref();
-        let certificate = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
-        let (certified, certified_until) = certificate.unzip();
-        let (address, user_seat) = (Some(address), Some(seats.user.clone()));
-        let seat = Some(seats.stranger);
-        let peer = Arc::new(Peer { certified, certified_until, address, seat, user_seat });
-        peer.recognise();
+        let Some((stream, peer)) = self.peer_behind(socket, address, &seats).await else { return };
         let filtered = TowerToHyperService::new(warp::service(self.filter()));
-        let leftovers = self.edge.leftovers.clone();
+        let leftovers = self.state.leftovers.clone();
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             let leftovers = leftovers.clone();
             request.extensions_mut().insert(peer.clone());
@@ -199,7 +210,7 @@ pub(crate) fn name_host<B>(request: &mut http::Request<B>) {
 }
 
 /// One filter for everything: chains of alternatives compile, and dispatch, slowly.
-fn catch_all(edge: Arc<ServerState>) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone {
+fn catch_all(state: Arc<ServerState>) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone {
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     warp::any()
         .and(warp::method())
@@ -209,7 +220,7 @@ fn catch_all(edge: Arc<ServerState>) -> impl Filter<Extract = (Response,), Error
         .and(warp::ext::get::<Arc<Peer>>())
         .and(warp::ext::optional::<hyper::upgrade::OnUpgrade>())
         .and(warp::body::stream())
-        .and(warp::any().map(move || edge.clone()))
+        .and(warp::any().map(move || state.clone()))
         .then(
             |method: Method,
              path: FullPath,
@@ -218,10 +229,10 @@ fn catch_all(edge: Arc<ServerState>) -> impl Filter<Extract = (Response,), Error
              peer,
              upgrade,
              body,
-             edge: Arc<ServerState>| async move {
+             state: Arc<ServerState>| async move {
                 let line = (method, path.as_str().to_owned(), query);
                 let request = Request::new(line, headers, peer, upgrade, body);
-                carry_out(edge, request).await
+                carry_out(state, request).await
             },
         )
 }
@@ -229,7 +240,7 @@ fn catch_all(edge: Arc<ServerState>) -> impl Filter<Extract = (Response,), Error
 /// When a client hangs up, hyper drops what it waits for, and with it all work of a read. A write that has begun is carried out
 /// all the same: what is booked beside the store (addresses, ports) would be given back though the store keeps the object. One
 /// that still waits for its turn hears that nobody waits for it, and does not begin.
-async fn carry_out(edge: Arc<ServerState>, mut request: Request) -> Response {
+async fn carry_out(state: Arc<ServerState>, mut request: Request) -> Response {
     read_watch_path(&mut request);
     let limit = match request_timeout::of(&request) {
         Ok(limit) => limit,
@@ -237,16 +248,16 @@ async fn carry_out(edge: Arc<ServerState>, mut request: Request) -> Response {
     };
     let outcome = request.outcome.clone();
     let is_read = request.method == Method::GET || request.method == Method::HEAD;
-    if is_read || router::is_proxied(&edge, &request) {
-        return request_timeout::within(limit, &outcome, router::answer(edge, request)).await;
+    if is_read || router::is_proxied(&state, &request) {
+        return request_timeout::within(limit, &outcome, router::answer(state, request)).await;
     }
     let _waits = request.client_gone.clone().drop_guard();
-    let answer = tokio::spawn(router::answer(edge, request));
+    let answer = tokio::spawn(router::answer(state, request));
     let answer = async { answer.await.unwrap_or_else(|error| responses::refusal(&Status::internal(error))) };
     request_timeout::within(limit, &outcome, answer).await
 }
 
-fn acceptor(config: &EdgeConfig) -> Result<TlsAcceptor, ServeError> {
+fn acceptor(config: &ApiServerConfig) -> Result<TlsAcceptor, ServeError> {
     let bad = |why: &dyn std::fmt::Display| ServeError::Certificate(why.to_string());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut authorities = RootCertStore::empty();

@@ -134,15 +134,15 @@ struct Lines {
 }
 
 pub(crate) fn answer(
-    edge: &ServerState,
+    state: &ServerState,
     actor: &Actor,
     target: &Target,
     chosen: Chosen,
     request: &Request,
 ) -> Result<Response, Status> {
     let framing = framing(chosen.format, request)?;
-    let seat = edge.watches.take(actor, request.raw_query.len())?;
-    let events = match edge.cluster.watch_in_version(actor, target, &params::watch(request)?) {
+    let seat = state.watches.take(actor, request.raw_query.len())?;
+    let events = match state.cluster.watch_in_version(actor, target, &params::watch(request)?) {
         Err(status) if status.is(Reason::Expired) => return Ok(expired(framing, &status)),
         events => events?,
     };
@@ -154,13 +154,13 @@ pub(crate) fn answer(
         version: target.version.clone(),
         view: chosen.view,
         include: params::include(request, chosen.view)?,
-        views: edge.views.clone(),
-        turns: edge.parsing.clone(),
+        views: state.views.clone(),
+        turns: state.parsing.clone(),
         bookmarks: request.flag("allowWatchBookmarks")?,
         ends: now + life.min(LONGEST_LIFE),
         next_bookmark: now + BOOKMARK_EVERY,
         over: false,
-        _watching: edge.metrics.requests.watching(target),
+        _watching: state.metrics.requests.watching(target),
     };
     let chunks = futures::stream::unfold(lines, |mut lines| async move {
         lines.next().await.map(|writes| (writes, lines))

@@ -5,21 +5,19 @@ use crate::answers::{Answers, KubernetesHalf, status_of};
 use crate::api_server_flags::api_server_flags;
 use crate::certs::Certificates;
 use crate::claim::claim;
+use crate::config_files::ConfigFiles;
 use crate::daemon_memory::{self, ended_for_memory};
 use crate::datastore::{self, Datastore};
 use crate::error::{StartError, failed, io, unclaimed, unopened};
-use crate::files::scheduler_profiles;
-use crate::followed::FollowedFiles;
 use crate::legacy::{Legacy, unmoved};
 use crate::lifecycle::{Step, drain, wait_for_end};
 use crate::lock::take_turn;
 use crate::node::{self, NodeServices};
 use crate::scheduled_stop::ScheduledStop;
-use crate::seen::Seen;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::start_options::{StartOptions, keep, resolve_settings};
 use crate::{Paths, control_server, docker_only, log, node_address, open_files, run_directory, socket_owner};
-use apiserver::{AggregatedClient, ApiServer, ClientIdentity, EdgeConfig, KUBELET_PORT, WebhookClient};
+use apiserver::{AggregatedClient, ApiServer, ApiServerConfig, ClientIdentity, KUBELET_PORT, WebhookClient};
 use audit::AuditLog;
 use cluster::roles::ComponentRole;
 use cluster::{Cluster, ClusterConfig, TokenSigner};
@@ -27,7 +25,6 @@ use controllers::ControllersConfig;
 use dashboard::Dashboard;
 use encryption::Encryption;
 use nix::sys::stat::{Mode, umask};
-use scheduler::Profiles;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -87,17 +84,7 @@ fn started(paths: &Paths, options: &StartOptions, step: &impl Fn(Step)) -> Resul
     let turn = is_new.then(|| take_turn(paths)).transpose().map_err(|e| io(&paths.state, &e))?;
     let settings = resolve_settings(paths, options)?;
     // before they are kept: a start that nothing came of changes nothing
-    let (profiles, note) = scheduler_profiles(settings.scheduler_config.as_deref())?;
-    let files = settings.api_server_files.clone();
-    let (mut authentication, mut authorization) = (Seen::default(), Seen::default());
-    let files = OpenedFiles {
-        audit: files.open_audit_log(paths)?,
-        authentication: files.authentication(&mut authentication)?,
-        authorizers: files.authorization(&mut authorization)?,
-        encryption: files.encryption()?,
-        followed: FollowedFiles { files, authentication, authorization },
-        profiles,
-    };
+    let (files, note) = ConfigFiles::read(paths, &settings)?;
     if let Some(what) = note {
         step(Step::Noted { what });
     }
@@ -122,21 +109,11 @@ fn started(paths: &Paths, options: &StartOptions, step: &impl Fn(Step)) -> Resul
     served
 }
 
-/// What the user's files say of the API server and of the scheduler.
-struct OpenedFiles {
-    audit: Option<Arc<AuditLog>>,
-    authentication: authentication::Configuration,
-    authorizers: Option<Vec<cluster::Authorizer>>,
-    encryption: Arc<Encryption>,
-    profiles: Profiles,
-    followed: FollowedFiles,
-}
-
 async fn serve(
     paths: &Paths,
     settings: &Settings,
     typed: &StartOptions,
-    files: OpenedFiles,
+    files: ConfigFiles,
     step: &impl Fn(Step),
 ) -> Result<(), StartError> {
     let begun = |what: &str| step(Step::Begun { what: what.to_owned() });
@@ -179,8 +156,8 @@ async fn serve(
         cluster.authorize_by(authorizers);
     }
     let flags = api_server_flags(settings, ISSUER);
-    let edge = edge_config(&certificates, files.authentication, files.audit, is_ready.clone(), flags);
-    let server = ApiServer::new(cluster.clone(), Some(pods), edge).map_err(|e| failed("API server", &e))?;
+    let config = api_server_config(&certificates, files.authentication, files.audit, is_ready.clone(), flags);
+    let server = ApiServer::new(cluster.clone(), Some(pods), config).map_err(|e| failed("API server", &e))?;
     let dashboard = Arc::new(Dashboard::new(paths.profile.as_str(), settings.dashboard_port));
     let gate = socket_owner::session_gate(dashboard.clone(), settings.dashboard_port);
     running.spawn(server.clone().serve_plain(dashboard_listener, gate, components.clone()));
@@ -217,17 +194,22 @@ async fn serve(
     tracing::info!(%api, "ready");
     step(Step::Ready { api });
 
-    tokio::select! {
-        () = wait_for_end(&stop) => {}
-        // what is here is not what is there: whoever starts next goes on with that
-        why = store.taken_over() => tracing::error!(%why, "the state is not this daemon's any more, so it ends"),
-    }
+    end_of_work(&stop, &store).await;
     tracing::info!("stopping");
     stop.cancel();
     drain(running).await;
     store.close().await;
     let _ = std::fs::remove_file(paths.control_socket());
     Ok(())
+}
+
+/// Somebody ends the daemon, or another one has its state.
+async fn end_of_work(stop: &CancellationToken, store: &Store) {
+    tokio::select! {
+        () = wait_for_end(stop) => {}
+        // what is here is not what is there: whoever starts next goes on with that
+        why = store.taken_over() => tracing::error!(%why, "the state is not this daemon's any more, so it ends"),
+    }
 }
 
 fn controllers_config(
@@ -253,14 +235,14 @@ fn front_proxy_identity(certificates: &Certificates) -> ClientIdentity {
     }
 }
 
-fn edge_config(
+fn api_server_config(
     certificates: &Certificates,
     authentication: authentication::Configuration,
     audit: Option<Arc<AuditLog>>,
     ready: watch::Receiver<bool>,
     flags: BTreeMap<&'static str, String>,
-) -> EdgeConfig {
-    EdgeConfig {
+) -> ApiServerConfig {
+    ApiServerConfig {
         chain_pem: certificates.server_chain_pem.clone(),
         key_pem: certificates.server_key_pem.clone(),
         client_ca_pem: certificates.ca_pem.clone(),

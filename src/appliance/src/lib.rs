@@ -1,4 +1,4 @@
-//! The one composition root: it makes the components, hands each what it needs, starts them in order and stops them in reverse.
+//! The one composition root: it makes the components, hands each what it needs, starts them in order and stops them all at once.
 //!
 //! It owns the profile's paths on disk, the certificates, the control socket and the shutdown; it decides nothing about
 //! pods or services. Read [`run`] first.
@@ -12,6 +12,7 @@ mod certs;
 mod check;
 mod claim;
 mod clock;
+mod config_files;
 mod control;
 mod control_server;
 mod daemon;

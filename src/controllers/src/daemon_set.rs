@@ -137,7 +137,7 @@ impl Reconciler {
         let set_count = |set: &mut DaemonSet, count| {
             set.status.get_or_insert_default().collision_count = Some(count);
         };
-        history::look(&self.client, &self.sets, &wish, set_count).await
+        history::construct(&self.client, &self.sets, &wish, set_count).await
     }
 
     async fn claim(&self, set: &Arc<DaemonSet>, selector: &LabelSelector) -> Result<Vec<Arc<Pod>>, Status> {

@@ -18,15 +18,13 @@ use k8s_openapi::api::discovery::v1::{
     Endpoint, EndpointConditions, EndpointHints, EndpointPort, EndpointSlice, ForNode, ForZone,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::endpoints::SERVICE_LABEL;
+use kinds::endpoints::{HEADLESS, MANAGED_BY, SERVICE_LABEL};
 use kinds::{key_of, pod as ask, selectors};
 use pace::Pace;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "endpointslice-controller";
-const MANAGED_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
-const HEADLESS: &str = "service.kubernetes.io/headless";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 const ZONE: &str = "topology.kubernetes.io/zone";
 const MOST_ENDPOINTS: usize = 100; // upstream's size of a slice
@@ -222,7 +220,7 @@ fn slice(service: &Service, targets: &[Option<i32>], endpoints: &[Endpoint]) -> 
     let mut labels = service.metadata.labels.clone().unwrap_or_default();
     let name = service.metadata.name.clone().unwrap_or_default();
     labels.insert(SERVICE_LABEL.into(), name.clone());
-    labels.insert(MANAGED_LABEL.into(), MANAGER.into());
+    labels.insert(MANAGED_BY.into(), MANAGER.into());
     if is_headless(service) {
         labels.insert(HEADLESS.into(), String::new());
     }
@@ -250,7 +248,7 @@ fn slice(service: &Service, targets: &[Option<i32>], endpoints: &[Endpoint]) -> 
 fn known_slices(client: &Client, key: &ObjectKey, manager: &str) -> Result<Vec<EndpointSlice>, Status> {
     let labels = BTreeMap::from([
         (SERVICE_LABEL.to_owned(), key.name.to_string()),
-        (MANAGED_LABEL.to_owned(), manager.to_owned()),
+        (MANAGED_BY.to_owned(), manager.to_owned()),
     ]);
     client.api::<EndpointSlice>().list(key.namespace.as_deref(), selectors::from_map(&labels))
 }

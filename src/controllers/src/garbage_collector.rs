@@ -107,11 +107,11 @@ struct Collector {
 
 impl Collector {
     fn catch_up(&self) {
-        self.look(|_| ());
+        self.with_graph(|_| ());
     }
 
     /// Asks the graph as of now.
-    fn look<R>(&self, ask: impl FnOnce(&Graph) -> R) -> R {
+    fn with_graph<R>(&self, ask: impl FnOnce(&Graph) -> R) -> R {
         let mut picture = self.picture.lock();
         let woken = match picture.catch_up() {
             Ok(woken) => woken,
@@ -128,10 +128,10 @@ impl Collector {
     }
 
     /// The same, when the graph holds everything up to `revision`: what is read is shown before it is told.
-    async fn look_at<R>(&self, revision: ResourceVersion, ask: impl FnOnce(&Graph) -> R) -> R {
+    async fn with_graph_at<R>(&self, revision: ResourceVersion, ask: impl FnOnce(&Graph) -> R) -> R {
         let mut revisions = self.client.cluster().store().revisions();
         let _ = revisions.wait_for(|told| *told >= revision).await;
-        self.look(ask)
+        self.with_graph(ask)
     }
 
     async fn attempt(&self, item: &Item) -> Result<(), Status> {
@@ -140,7 +140,7 @@ impl Collector {
             return Ok(());
         };
         let meta = object.meta();
-        let owns = self.look_at(object.revision(), |graph| graph.has_dependents(&meta.uid)).await;
+        let owns = self.with_graph_at(object.revision(), |graph| graph.has_dependents(&meta.uid)).await;
         let owners = match Deletion::of(meta) {
             Deletion::NotAsked => self.owner_states(&target, &object).await?,
             _ => Vec::new(),
@@ -250,7 +250,7 @@ impl Collector {
 
     async fn orphan_dependents(&self, target: &Target, owner: &Object) -> Result<(), Status> {
         let uid = &owner.meta().uid;
-        for item in self.look(|graph| graph.dependents_of(uid)) {
+        for item in self.with_graph(|graph| graph.dependents_of(uid)) {
             let Some(dependent) = self.target_of(&item) else { continue };
             let gone = HashSet::from([uid.as_str()]);
             let let_go = |meta: &mut ObjectMeta| drop_references(meta, &gone);
@@ -267,7 +267,7 @@ impl Collector {
     ) -> Result<(), Status> {
         let uid = &owner.meta().uid;
         let (blocking, circle) =
-            self.look(|graph| (graph.blocking_dependents(uid), graph.waits_for_itself(uid)));
+            self.with_graph(|graph| (graph.blocking_dependents(uid), graph.waits_for_itself(uid)));
         if circle {
             // it blocks its own owners no more, and the circle is open
             return self.edit(target, Some(uid), unblock_owners).await;

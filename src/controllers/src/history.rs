@@ -109,7 +109,7 @@ fn place_of(all: &[Arc<ControllerRevision>], data: &Value, template: &PodTemplat
 ///
 /// # Errors
 /// What the cluster says.
-pub(crate) async fn look<K: TypedKind>(
+pub(crate) async fn construct<K: TypedKind>(
     client: &Client,
     owners: &Api<K>,
     wish: &Wish<'_, K>,

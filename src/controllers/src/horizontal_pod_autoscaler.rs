@@ -21,6 +21,7 @@ use cluster::{Actor, Client, Cluster, Controller, METRICS_GROUP, Recorder, WorkQ
 use conditions::{ABLE, ACTIVE, AT_ZERO, Conditions, LIMITED};
 use entries::{Entries, PERIOD};
 use jiff::Timestamp;
+use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::api::autoscaling::v2::{
     HorizontalPodAutoscaler, HorizontalPodAutoscalerStatus, MetricStatus,
 };
@@ -65,7 +66,7 @@ struct Autoscalers {
     queue: WorkQueue<ObjectKey>,
 }
 
-/// What a look changes in the status.
+/// What an evaluation changes in the status.
 struct Outcome {
     current: i32,
     desired: i32,
@@ -83,7 +84,7 @@ impl Autoscalers {
         let Some(autoscaler) = cached else { return Ok(()) };
         let now = Timestamp::now();
         let mut conditions = Conditions::of(&autoscaler, now);
-        let outcome = self.look(&autoscaler, &mut history, &mut conditions, now).await;
+        let outcome = self.evaluate(&autoscaler, &mut history, &mut conditions, now).await;
         self.entries.keep(key, &autoscaler, history);
         let before = autoscaler.status.clone().unwrap_or_default();
         let status = HorizontalPodAutoscalerStatus {
@@ -107,7 +108,7 @@ impl Autoscalers {
     }
 
     /// `None` where even the scale is not known.
-    async fn look(
+    async fn evaluate(
         &self,
         autoscaler: &HorizontalPodAutoscaler,
         history: &mut History,
@@ -122,20 +123,7 @@ impl Autoscalers {
             kind: &target.kind,
             name: &target.name,
         };
-        let scale = match scale::read(&self.client, of).await {
-            Ok(scale) => scale,
-            Err(status) => {
-                self.events.warning(autoscaler, "FailedGetScale", status.message.as_str());
-                let why = format!(
-                    "the HPA controller was unable to get the target's current scale: {}",
-                    status.message
-                );
-                conditions.set(ABLE, false, "FailedGetScale", why);
-                return None;
-            }
-        };
-        let why = "the HPA controller was able to get the target's current scale";
-        conditions.set(ABLE, true, "SucceededGetScale", why);
+        let scale = self.scale_of(autoscaler, of, conditions).await?;
         let current = scale.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
         let there = scale.status.as_ref().map_or(current, |status| status.replicas);
         history.begin(current, now);
@@ -190,6 +178,31 @@ impl Autoscalers {
         self.events.normal(autoscaler, "SuccessfulRescale", format!("New size: {desired}; reason: {reason}"));
         history.scaled(current, desired, now);
         Some(Outcome { current: there, desired, statuses, scaled: true })
+    }
+
+    /// `None` where it is not known, which is told.
+    async fn scale_of(
+        &self,
+        autoscaler: &HorizontalPodAutoscaler,
+        of: ScaleRef<'_>,
+        conditions: &mut Conditions,
+    ) -> Option<Scale> {
+        match scale::read(&self.client, of).await {
+            Ok(scale) => {
+                let why = "the HPA controller was able to get the target's current scale";
+                conditions.set(ABLE, true, "SucceededGetScale", why);
+                Some(scale)
+            }
+            Err(status) => {
+                self.events.warning(autoscaler, "FailedGetScale", status.message.as_str());
+                let why = format!(
+                    "the HPA controller was unable to get the target's current scale: {}",
+                    status.message
+                );
+                conditions.set(ABLE, false, "FailedGetScale", why);
+                None
+            }
+        }
     }
 
     /// Says whether the target took it.

@@ -23,11 +23,11 @@ use cluster::roles::{ComponentRole, pods_and_events, rule};
 use cluster::{
     Actor, Api, Client, Cluster, Controller, EventType, Informer, Recorder, WorkQueue, subject, unless_gone,
 };
-pub(crate) use conditions::{COMPLETE, FAILED, condition, is_finished};
 use futures::future::try_join_all;
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::job::is_finished;
 use kinds::{key_of, selectors};
 use plan::{Plan, plan};
 use pods::{New, TRACKING, is_tracked, pod_of};

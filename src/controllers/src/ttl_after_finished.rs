@@ -1,10 +1,10 @@
 //! Jobs that have finished go when their `ttlSecondsAfterFinished` is over.
 
-use crate::job::{COMPLETE, FAILED, condition};
 use api::{ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, events, rule};
 use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, Propagation, WorkQueue, unless_gone};
 use k8s_openapi::api::batch::v1::Job;
+use kinds::job::{COMPLETE, FAILED, condition};
 use kinds::key_of;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;

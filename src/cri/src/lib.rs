@@ -1,8 +1,9 @@
 //! The seam between those who want containers (the kubelet, the Docker socket) and those who make them.
 //!
-//! It owns the words: what a sandbox, a container, an image, a network and a stream are, and the traits that a runtime, an
-//! image service and the host's network implement. It knows neither Kubernetes nor the kernel, and holds no state; but for [`subpath`], which all
-//! who mount a part of a volume must do alike, [`overlay`], which all who mount a root file system say, [`logs`], which all who show one read, and [`blocking`], which all who work on disks and the kernel need. Read [`Runtime`] first.
+//! It owns the words: what a sandbox, a container, an image, a network and a stream are, and the traits that a runtime, an image
+//! service and the host's network implement. It knows nothing of Kubernetes and holds no state. Of the kernel it knows what all
+//! must do alike: [`subpath`] who mounts a part of a volume, [`overlay`] who mounts a root file system, [`logs`] who shows one;
+//! and [`blocking`] is for all who work on disks and the kernel. Read [`Runtime`] first.
 
 #![forbid(unsafe_code)]
 

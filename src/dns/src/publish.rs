@@ -9,11 +9,10 @@ use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kinds::TypedKind;
-use kinds::endpoints::SERVICE_LABEL;
+use kinds::endpoints::{MANAGED_BY, SERVICE_LABEL};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-const MANAGED_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "dns.monopod";
 const NAMESPACE: &str = "kube-system";
 const NAME: &str = "kube-dns";
@@ -160,7 +159,7 @@ fn endpoint_slice(listen: SocketAddr) -> EndpointSlice {
     };
     let conditions = EndpointConditions { ready: Some(true), serving: Some(true), terminating: Some(false) };
     EndpointSlice {
-        metadata: metadata(&[(SERVICE_LABEL, NAME), (MANAGED_LABEL, MANAGER), ("k8s-app", NAME)]),
+        metadata: metadata(&[(SERVICE_LABEL, NAME), (MANAGED_BY, MANAGER), ("k8s-app", NAME)]),
         address_type: if listen.is_ipv4() { "IPv4" } else { "IPv6" }.to_owned(),
         endpoints: Some(vec![Endpoint {
             addresses: vec![listen.ip().to_string()],

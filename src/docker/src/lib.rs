@@ -2,8 +2,9 @@
 //!
 //! It owns the records of Docker's containers, networks and volumes in its directory, and what Docker says in which words.
 //! A container is one sandbox with one container, made anew at every start over the same writable directory; what carries
-//! our [`LABEL`] is ours, the kubelet's pods are shown only to who asks for them. It knows `cri` and the image store and
-//! neither Kubernetes nor the kernel, and it keeps no image: those of the store are Kubernetes' as well.
+//! our [`LABEL`] is ours, the kubelet's pods are shown only to who asks for them. It knows `cri`, the image store and BuildKit's
+//! protocol, and nothing of Kubernetes; of the kernel only what a look into a container's files takes (`root.rs`), and the mounts of
+//! volumes (`local_mount.rs`). It keeps no image: those of the store are Kubernetes' as well.
 //!
 //! Read `routes.rs` first, the list of all that can be asked, then `record.rs` and `lifecycle.rs`.
 

@@ -22,8 +22,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
-/// No account file is larger.
-const MOST_TEXT: u64 = 4 << 20;
 /// See `cri::subpath`.
 const TRIES: u32 = 32;
 /// Names of the directories that roots are mounted on.
@@ -268,17 +266,8 @@ impl Root {
 
     /// A text file's content; empty where there is none, or something that is no file of the container's own.
     pub(crate) fn read_text(&self, path: &Path) -> String {
-        let read = || -> io::Result<String> {
-            // in its place there may be a device that must not be opened
-            let found = trees::read_regular(self.resolve(path, OFlag::O_PATH)?)?;
-            let Some(file) = found.filter(|file| !trees::is_of_proc(file)) else {
-                return Ok(String::new());
-            };
-            let mut bytes = Vec::new();
-            file.take(MOST_TEXT).read_to_end(&mut bytes)?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        read().unwrap_or_default()
+        let found = self.resolve(path, OFlag::O_PATH).ok();
+        found.and_then(|found| trees::read_text(found).ok()).unwrap_or_default()
     }
 
     /// A directory, links followed.

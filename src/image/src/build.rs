@@ -1,8 +1,7 @@
 //! Images from Dockerfiles. `lines.rs`, `words.rs`, `runmount.rs` and `instruction.rs` read the text, `plan.rs` finds the
 //! stages that count, `configuration.rs` does what an image says of how it runs; all of that is pure. `stage.rs` carries the stages
-//! out side by side, `steps.rs` and its neighbours
-//! each kind of step, which is looked up by its key (`cache.rs`) before it is done; `copy.rs` makes layers out of files
-//! without any mount. What a RUN needs of containers is behind [`BuildRunner`]; what happens is told as [`BuildEvent`]s,
+//! out side by side, `steps.rs` and its neighbours each kind of step, which is looked up by its key (`cache.rs`) before it is done;
+//! `copy.rs` makes layers out of files without any mount. What a RUN needs of containers is behind [`BuildRunner`]; what happens is told as [`BuildEvent`]s,
 //! which `classic.rs` makes a text of. Who only asks about a Dockerfile is answered by `check.rs` and `outline.rs`.
 //!
 //! Read [`ImageStore::build`] first.

@@ -2,8 +2,7 @@
 
 use cluster::INGRESS_CONTROLLER;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
-
-const OLD_CLASS: &str = "kubernetes.io/ingress.class";
+use kinds::annotations::INGRESS_CLASS;
 
 /// Ours are those of a class that names us, those that name no class, and those of a class that nobody has declared: no
 /// other controller waits for them.
@@ -12,7 +11,7 @@ pub(crate) fn is_ours(ingress: &Ingress, class_named: impl Fn(&str) -> Option<St
     let annotations = ingress.metadata.annotations.as_ref();
     let named = spec
         .and_then(|spec| spec.ingress_class_name.as_deref())
-        .or_else(|| annotations.and_then(|all| all.get(OLD_CLASS)).map(String::as_str));
+        .or_else(|| annotations.and_then(|all| all.get(INGRESS_CLASS)).map(String::as_str));
     match named.map(class_named) {
         Some(Some(controller)) => controller == INGRESS_CONTROLLER,
         Some(None) | None => true,
@@ -40,7 +39,7 @@ mod tests {
             ("no class", json!({"spec": {}}), true),
             ("a class that nobody declared", json!({"spec": {"ingressClassName": "nginx"}}), true),
             ("another controller's", json!({"spec": {"ingressClassName": "installed"}}), false),
-            ("by annotation", json!({"metadata": {"annotations": {OLD_CLASS: "installed"}}}), false),
+            ("by annotation", json!({"metadata": {"annotations": {INGRESS_CLASS: "installed"}}}), false),
         ] {
             let mut ingress = ingress;
             ingress["metadata"]["name"] = "web".into();

@@ -22,19 +22,6 @@ use tokio::net::TcpStream;
 
 /// A pod on the same machine answers in microseconds, or not at all.
 const CONNECT: Duration = Duration::from_secs(5);
-/// What is about a connection, and not about a request (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 10] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("http2-settings"),
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
 /// What says in other words what is set here: gunicorn, Rack and others take each for the client's scheme. And `Proxy`, which CGI
 /// makes `HTTP_PROXY` of, by which a program's own requests go to whom the client likes (CVE-2016-5385).
 const FORGED: [HeaderName; 6] = [
@@ -172,7 +159,7 @@ async fn send(
             open.hold(tunnel).await;
         });
     } else {
-        strip(response.headers_mut());
+        listener::remove_hop_by_hop(response.headers_mut());
     }
     Ok(response.map(|body| Guarded::new(body, open).boxed()))
 }
@@ -181,9 +168,7 @@ async fn send(
 /// would ask the pod for any path and host after that, past all rules. Who asks for that, or for several, is answered as if he
 /// had not, as RFC 9110, 7.8, lets a server.
 fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
-    let connection = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let mut tokens = connection.flat_map(|value| value.split(','));
-    let asks = tokens.any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
+    let asks = listener::asks_for_upgrade(headers);
     let mut protocols = headers.get_all(header::UPGRADE).iter();
     let is_passed = |protocol: &&HeaderValue| {
         let name = protocol.as_bytes().to_ascii_lowercase();
@@ -201,15 +186,6 @@ fn with_query(path: &str, asked: &Uri) -> String {
     }
 }
 
-fn strip(headers: &mut HeaderMap) {
-    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let named: Vec<HeaderName> =
-        named.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
-    for name in HOP_BY_HOP.iter().chain(&named) {
-        headers.remove(name);
-    }
-}
-
 /// Names that many servers read as those that are set here are as good as these: `X_Real_IP` is `X-Real-IP` in CGI (nginx drops
 /// them as well).
 fn is_forged(name: &HeaderName) -> bool {
@@ -218,7 +194,7 @@ fn is_forged(name: &HeaderName) -> bool {
 
 /// What the pod sees: the host that was asked for, and who asked.
 fn to_pod(headers: &mut HeaderMap, host: &str, downstream: Downstream) {
-    strip(headers);
+    listener::remove_hop_by_hop(headers);
     let forged: Vec<HeaderName> = headers.keys().filter(|name| is_forged(name)).cloned().collect();
     for name in &forged {
         headers.remove(name);

@@ -6,6 +6,10 @@ use std::net::IpAddr;
 
 /// On a slice: the service that its endpoints are of.
 pub const SERVICE_LABEL: &str = "kubernetes.io/service-name";
+/// On a slice: who keeps it. Nobody else touches it.
+pub const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+/// On Endpoints and slices of a Service without an address of its own, and on a Service that no proxy is to serve.
+pub const HEADLESS: &str = "service.kubernetes.io/headless";
 
 /// What an endpoint says of itself; what it does not say means ready, serving as ready, and not terminating.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Every built-in kind, one file each: its names, defaults, validation, columns and merge keys.
+//! Every built-in kind: its names, defaults, validation and columns. Its fields, and how lists of them are merged, are `schema`'s.
 //!
 //! A [`Kind`] is a value, and so is each [`Version`] that serves it: names, a schema, columns and subresources as data, and a
 //! [`Strategy`] for what it does. A kind with logic is a k8s-openapi type with [`TypedKind`] implemented for it; where no
@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod annotations;
 mod api_priority;
 mod columns;
 pub mod container_transitions;
@@ -18,6 +19,7 @@ pub mod endpoints;
 mod host_ports;
 mod indexes;
 mod instance;
+pub mod job;
 mod kind;
 mod managed_fields;
 mod meta;

@@ -3,73 +3,54 @@
 use api::Gvk;
 use std::fmt;
 
-/// What a kind has besides the object itself. Routes, discovery and authorisation follow it; what each does is said by those
-/// who answer it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subresource {
-    Approval,
-    Attach,
-    Binding,
-    EphemeralContainers,
-    Eviction,
-    Exec,
-    Finalize,
-    Log,
-    PortForward,
-    Proxy,
-    Resize,
-    Scale,
-    Status,
-    Token,
+/// The variants, each with its name in the path.
+macro_rules! subresources {
+    ($($variant:ident $name:literal,)*) => {
+        /// What a kind has besides the object itself. Routes, discovery and authorisation follow it; what each does is said by those
+        /// who answer it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Subresource {
+            $($variant,)*
+        }
+
+        use Subresource::{$($variant,)*};
+
+        impl Subresource {
+            /// As in the path.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $($variant => $name,)*
+                }
+            }
+
+            pub fn named(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some($variant),)*
+                    _ => None,
+                }
+            }
+        }
+    };
 }
 
-use Subresource::{
-    Approval, Attach, Binding, EphemeralContainers, Eviction, Exec, Finalize, Log, PortForward, Proxy,
-    Resize, Scale, Status, Token,
-};
+subresources! {
+    Approval "approval",
+    Attach "attach",
+    Binding "binding",
+    EphemeralContainers "ephemeralcontainers",
+    Eviction "eviction",
+    Exec "exec",
+    Finalize "finalize",
+    Log "log",
+    PortForward "portforward",
+    Proxy "proxy",
+    Resize "resize",
+    Scale "scale",
+    Status "status",
+    Token "token",
+}
 
 impl Subresource {
-    pub const ALL: [Subresource; 14] = [
-        Approval,
-        Attach,
-        Binding,
-        EphemeralContainers,
-        Eviction,
-        Exec,
-        Finalize,
-        Log,
-        PortForward,
-        Proxy,
-        Resize,
-        Scale,
-        Status,
-        Token,
-    ];
-
-    /// As in the path.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Approval => "approval",
-            Attach => "attach",
-            Binding => "binding",
-            EphemeralContainers => "ephemeralcontainers",
-            Eviction => "eviction",
-            Exec => "exec",
-            Finalize => "finalize",
-            Log => "log",
-            PortForward => "portforward",
-            Proxy => "proxy",
-            Resize => "resize",
-            Scale => "scale",
-            Status => "status",
-            Token => "token",
-        }
-    }
-
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.name() == name)
-    }
-
     /// Sorted.
     pub const fn verbs(self) -> &'static [&'static str] {
         match self {

@@ -1,5 +1,6 @@
 //! Claims and volumes: what the binder, the scheduler, the kubelet and provisioners ask of them alike. Pure.
 
+use crate::annotations::STORAGE_CLASS;
 use crate::builtin::is_default_storage_class;
 use crate::{node_affinity, selectors};
 use api::quantity::Quantity;
@@ -36,7 +37,6 @@ pub fn is_nfs_server(server: &str) -> bool {
     !server.is_empty() && !server.starts_with('-') && server.chars().all(of_name)
 }
 const FILESYSTEM: &str = "Filesystem";
-const OLD_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 const STORAGE: &str = "storage";
 
 pub fn annotation<'m>(meta: &'m ObjectMeta, key: &str) -> Option<&'m str> {
@@ -54,18 +54,18 @@ pub fn has_finalizer(meta: &ObjectMeta, finalizer: &str) -> bool {
 /// The class that a claim asks for; `""` for none.
 pub fn class_of_claim(claim: &PersistentVolumeClaim) -> &str {
     let field = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref());
-    annotation(&claim.metadata, OLD_CLASS).or(field).unwrap_or_default()
+    annotation(&claim.metadata, STORAGE_CLASS).or(field).unwrap_or_default()
 }
 
 /// Whether a claim says of which class it is to be, were it that it is of none.
 pub fn names_class(claim: &PersistentVolumeClaim) -> bool {
-    annotation(&claim.metadata, OLD_CLASS).is_some()
+    annotation(&claim.metadata, STORAGE_CLASS).is_some()
         || claim.spec.as_ref().is_some_and(|spec| spec.storage_class_name.is_some())
 }
 
 pub fn class_of_volume(volume: &PersistentVolume) -> &str {
     let field = volume.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref());
-    annotation(&volume.metadata, OLD_CLASS).or(field).unwrap_or_default()
+    annotation(&volume.metadata, STORAGE_CLASS).or(field).unwrap_or_default()
 }
 
 /// The newest of those that are the default, by name where they are of the same second.

@@ -36,7 +36,7 @@ impl ImageManager {
     }
 
     /// Before the first pod: what the last run of the daemon was about to record, or what was removed meanwhile.
-    pub async fn settle(&self) {
+    pub async fn initialize(&self) {
         let Some(names) = self.access.left() else { return };
         let settled = async {
             let mut brought = Vec::new();
@@ -45,7 +45,7 @@ impl ImageManager {
             }
             let images = self.service.list().await?;
             let present: BTreeSet<&str> = images.iter().map(|image| image.id.as_str()).collect();
-            self.access.settle(brought, &present);
+            self.access.initialize(brought, &present);
             Ok::<(), CriError>(())
         };
         if let Err(error) = settled.await {

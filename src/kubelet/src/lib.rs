@@ -1,9 +1,9 @@
 //! The kubelet: carries out, for each pod that is bound to this node, what the pod asks for, and says what came of it.
 //!
 //! The pure half says what is to be done and to be said (`plan`, `status`, and what they are made of); the working half
-//! (`worker`) has one task for each pod that does it through the container seam (`cri`). It registers the node, answers the
-//! API server's logs, exec, attach and port-forward, measures what pods use, and rotates logs. It knows the cluster and `cri`, and no component beside
-//! it; it makes no namespace, mount of an image, network or cgroup itself. Read `plan` first, then `worker`.
+//! (`worker`) has one task for each pod that does it through the container seam (`cri`). It registers the node, answers the API
+//! server's logs, exec, attach and port-forward, measures what pods use, and rotates logs. It knows the cluster and `cri`, and no
+//! component beside it; it makes no namespace, mount of an image, network or cgroup itself. Read `plan` first, then `worker`.
 
 #![forbid(unsafe_code)]
 

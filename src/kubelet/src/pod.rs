@@ -76,6 +76,14 @@ pub fn is_init(spec: &PodSpec, name: &str) -> bool {
     init_containers(spec).iter().any(|c| c.name == name)
 }
 
+/// Upstream's `SystemCriticalPriority`: that of the class `system-cluster-critical`. Above it is only `system-node-critical`.
+pub const CRITICAL_PRIORITY: i32 = 2_000_000_000;
+
+/// It is not evicted for what it takes, and killed last.
+pub fn is_critical(spec: &PodSpec) -> bool {
+    spec.priority.is_some_and(|priority| priority >= CRITICAL_PRIORITY)
+}
+
 pub fn is_deleting(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_some()
 }

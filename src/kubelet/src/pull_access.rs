@@ -170,7 +170,7 @@ impl PullAccess {
     }
 
     /// Before the first pod: `brought` are those names with the ids behind them, whose secrets nobody knows; `present` are all.
-    pub fn settle(&self, brought: Vec<(String, String)>, present: &BTreeSet<&str>) {
+    pub fn initialize(&self, brought: Vec<(String, String)>, present: &BTreeSet<&str>) {
         let mut records = self.0.records.lock();
         let pulling = std::mem::take(&mut records.pulling);
         for (image, id) in brought {
@@ -290,7 +290,7 @@ mod tests {
         let again = PullAccess::open(file.clone());
         assert_eq!(again.left().as_deref(), Some(&[IMAGE.to_owned()][..]));
         let brought = ["fresh", "mine"].map(|id| (IMAGE.to_owned(), id.to_owned()));
-        again.settle(brought.to_vec(), &["fresh", "users", "mine"].into());
+        again.initialize(brought.to_vec(), &["fresh", "users", "mine"].into());
         assert_eq!(again.of("fresh", IMAGE), only(&[]));
         assert_eq!(again.of("users", IMAGE), Access::Everybody);
         assert_eq!(again.of("mine", IMAGE), Access::Everybody);
@@ -300,7 +300,7 @@ mod tests {
         access.begin(IMAGE, None);
         access.end(IMAGE);
         assert_eq!(access.of("users", IMAGE), Access::Everybody, "a pull that failed brought nothing");
-        access.settle(Vec::new(), &["users"].into());
+        access.initialize(Vec::new(), &["users"].into());
         assert_eq!(access.left(), None, "what is gone is forgotten");
 
         let nowhere = PullAccess::open(dir.path().join("missing/pull-access.json"));

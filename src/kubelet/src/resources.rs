@@ -12,7 +12,6 @@ const QUOTA_PERIOD: u64 = 100_000; // microseconds; CFS's default
 const LEAST_QUOTA: i64 = 1000; // the kernel refuses less than a millisecond
 /// The kernel's `max_cfs_runtime`, in microseconds: 2^44 nanoseconds; nobody has as many processors.
 const MOST_QUOTA: i64 = (1 << 44) / 1000;
-const CRITICAL_PRIORITY: i32 = 2_000_000_000; // system-cluster-critical and above
 const OOM_GUARANTEED: i32 = -997;
 const OOM_BEST_EFFORT: i32 = 1000;
 
@@ -125,7 +124,7 @@ fn quota(milli: i64) -> i64 {
 
 /// Who asks for much memory is killed late; who asks for none, first.
 fn oom_score(spec: &PodSpec, container: &Container, capacity: u64) -> i32 {
-    if spec.priority.is_some_and(|p| p >= CRITICAL_PRIORITY) {
+    if pod::is_critical(spec) {
         return OOM_GUARANTEED;
     }
     match qos(spec) {

@@ -82,40 +82,8 @@ pub(crate) async fn start_at(
     Csi::make_directories(&config.state_dir).map_err(|(dir, why)| StartError::Directory { dir, why })?;
     let paused = config.state_dir.join("paused.json");
     let pauses = Pauses::load(paused.clone()).map_err(|why| StartError::Paused { file: paused, why })?;
-    let client = cluster.acting_as(Actor::own_kubelet(&config.node_name));
-    let shared = Arc::new(Shared {
-        clock,
-        started_at: clock.now(),
-        pods: client.api(),
-        known: cluster.informer(),
-        sources: Cached {
-            config_maps: cluster.informer(),
-            secrets: cluster.informer(),
-            services: cluster.informer(),
-            claims: cluster.informer(),
-            volumes: cluster.informer(),
-            trust_bundles: cluster.informer(),
-        },
-        certificate_requests: cluster.informer(),
-        certificates: PodCertificates::default(),
-        images: ImageManager::new(images, config.state_dir.join("pulled-images.json"), clock.now()),
-        events: client.recorder("kubelet", Some(&config.node_name)),
-        sandbox_index: SandboxIndex::default(),
-        deferred_resizes: DeferredResizes::default(),
-        admitted: Admitted::default(),
-        probe_counts: ProbeCounts::default(),
-        work_counts: WorkCounts::default(),
-        limited: Limited::default(),
-        brake: Mutex::default(),
-        pauses,
-        csi: Csi::new(&cluster, &config.state_dir),
-        devices: Arc::default(),
-        wake_all: watch::Sender::new(()),
-        runtime,
-        client,
-        config,
-    });
-    shared.images.settle().await;
+    let shared = Arc::new(shared(clock, &cluster, config, runtime, images, pauses));
+    shared.images.initialize().await;
     let pauser = Pauser(shared.clone());
     pauser.resume().await;
     let manager = Manager::start(shared.clone(), stop.clone()).await.map_err(StartError::Runtime)?;
@@ -143,6 +111,50 @@ pub(crate) async fn start_at(
         );
     });
     Ok(Kubelet { access, pauser, task })
+}
+
+/// What the parts of a kubelet share, as it is before any of them works.
+fn shared(
+    clock: Clock,
+    cluster: &Cluster,
+    config: KubeletConfig,
+    runtime: Arc<dyn Runtime>,
+    images: Arc<dyn ImageService>,
+    pauses: Pauses,
+) -> Shared {
+    let client = cluster.acting_as(Actor::own_kubelet(&config.node_name));
+    Shared {
+        clock,
+        started_at: clock.now(),
+        pods: client.api(),
+        known: cluster.informer(),
+        sources: Cached {
+            config_maps: cluster.informer(),
+            secrets: cluster.informer(),
+            services: cluster.informer(),
+            claims: cluster.informer(),
+            volumes: cluster.informer(),
+            trust_bundles: cluster.informer(),
+        },
+        certificate_requests: cluster.informer(),
+        certificates: PodCertificates::default(),
+        images: ImageManager::new(images, config.state_dir.join("pulled-images.json"), clock.now()),
+        events: client.recorder("kubelet", Some(&config.node_name)),
+        sandbox_index: SandboxIndex::default(),
+        deferred_resizes: DeferredResizes::default(),
+        admitted: Admitted::default(),
+        probe_counts: ProbeCounts::default(),
+        work_counts: WorkCounts::default(),
+        limited: Limited::default(),
+        brake: Mutex::default(),
+        pauses,
+        csi: Csi::new(cluster, &config.state_dir),
+        devices: Arc::default(),
+        wake_all: watch::Sender::new(()),
+        runtime,
+        client,
+        config,
+    }
 }
 
 /// Secrets lie below it, with the modes that containers need.

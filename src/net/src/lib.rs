@@ -1,10 +1,10 @@
 //! The machine's network, as pods and services need it: veth pairs, addresses, routes, and one nft table.
 //!
-//! It owns everything of a profile in the kernel's network and can take it all away again ([`Network::purge`]), also after
-//! a crash: links carry the profile's group, routes our protocol number, rules sit in the profile's own table. It knows
-//! sandboxes by their id and namespace, frontends by address and port, and who may reach whom by addresses ([`Isolation`]); it knows no Kubernetes, and never edits rules or
-//! links of others. Pods are routed, not bridged: each has a /32 and reaches everything by the same gateway address.
-//! Read [`Network`] first.
+//! It owns everything of a profile in the kernel's network and can take it all away again ([`Network::purge`]), also after a
+//! crash: links carry the profile's group, routes our protocol number, rules sit in the profile's own table. It knows sandboxes
+//! by their id and namespace, frontends by address and port, and who may reach whom by addresses ([`Isolation`]); it knows no
+//! Kubernetes, and never edits rules or links of others. Pods are routed, not bridged: each has a /32 and reaches everything by
+//! the same gateway address. Read [`Network`] first.
 
 #![forbid(unsafe_code)]
 

@@ -47,8 +47,8 @@ fn sticky(action: Action) -> Action {
 }
 
 #[test]
-fn every_door_of_a_service_leads_to_its_pods() {
-    alone("every_door_of_a_service_leads_to_its_pods", || async {
+fn every_frontend_of_a_service_leads_to_its_pods() {
+    alone("every_frontend_of_a_service_leads_to_its_pods", || async {
         lan();
         let network = Network::start(config()).await.unwrap();
         let (a, b) = (pod(&network, "a").await, pod(&network, "b").await);
@@ -173,8 +173,8 @@ fn client_with_address(n: u8, to: SocketAddrV4) -> String {
 }
 
 #[test]
-fn closed_doors_answer_at_once_or_not_at_all() {
-    alone("closed_doors_answer_at_once_or_not_at_all", || async {
+fn frontends_without_back_ends_answer_at_once_or_not_at_all() {
+    alone("frontends_without_back_ends_answer_at_once_or_not_at_all", || async {
         lan();
         let network = Network::start(config()).await.unwrap();
         let a = pod(&network, "a").await;
@@ -440,8 +440,8 @@ fn no_claim_takes_what_goes_to_the_machine_itself() {
             }
         }
         for action in [None, Some(Action::Reject), Some(Action::Drop)] {
-            for way_of in frontends.iter_mut().filter(|(frontend, _)| frontend.address != Some(CLUSTER)) {
-                *way_of.1 = action.clone().unwrap_or_else(|| way_of.1.clone());
+            for entry in frontends.iter_mut().filter(|(frontend, _)| frontend.address != Some(CLUSTER)) {
+                *entry.1 = action.clone().unwrap_or_else(|| entry.1.clone());
             }
             network.set_frontends(frontends.clone()).await.unwrap();
             for (name, from, to, want) in [
@@ -595,8 +595,8 @@ fn two_profiles_live_side_by_side() {
         )
         .await
         .unwrap();
-        let works = |name: &str, from, at_door, seen: &str| {
-            assert_eq!(tcp(from, at_door), Ok(seen.to_owned()), "{name}")
+        let works = |name: &str, from, target, seen: &str| {
+            assert_eq!(tcp(from, target), Ok(seen.to_owned()), "{name}")
         };
         works("machine to one", None, at(CLUSTER, 80), &format!("a {NODE}"));
         works("machine to the other", None, at(there, 80), &format!("b {NODE}"));

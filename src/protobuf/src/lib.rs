@@ -113,14 +113,8 @@ pub fn encode(object: &Value) -> Result<Vec<u8>, ProtobufError> {
     Ok(out)
 }
 
-/// One event of a watch: its length, and a `WatchEvent` around an encoded object.
-pub fn watch_event(kind: &str, object: &[u8]) -> Vec<u8> {
-    let mut event = watch_event_head(kind, object.len());
-    event.extend_from_slice(object);
-    event
-}
-
-/// What stands before an object of so many bytes, which is the last of its event: for who does not want to copy it.
+/// What stands before the object in an event of a watch: the event's length, and a `WatchEvent` as far as to its object, which is of
+/// so many bytes and the last of it, so that nobody copies it.
 pub fn watch_event_head(kind: &str, object: usize) -> Vec<u8> {
     let mut raw = Vec::new();
     wire::put_length(&mut raw, 1, object);

@@ -1,7 +1,7 @@
 use super::field::{Field, Type};
 use super::table::Table;
 use super::{MAGIC, wire};
-use super::{ProtobufError, encode, watch_event};
+use super::{ProtobufError, encode, watch_event_head};
 use serde_json::{Value, json};
 
 fn decode(body: &[u8]) -> Result<Value, ProtobufError> {
@@ -178,7 +178,7 @@ fn broken_messages_do_no_harm() {
 
 #[test]
 fn a_watch_event_is_led_by_its_length() {
-    let event = watch_event("ADDED", b"object");
+    let event = [&watch_event_head("ADDED", 6)[..], b"object"].concat();
     assert_eq!(event[..4], ((event.len() - 4) as u32).to_be_bytes());
     assert_eq!(event[4..], [&[0x0a, 5][..], b"ADDED", &[0x12, 8, 0x0a, 6], b"object"].concat());
 }

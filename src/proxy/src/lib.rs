@@ -1,8 +1,8 @@
 //! The service proxy: Services and EndpointSlices become frontends in the machine's network.
 //!
-//! It knows what Kubernetes means by a ClusterIP, a node port, a load balancer, affinity and traffic policies
-//! ([`render`], pure), gives LoadBalancer services an address at once, and answers whoever balances to nodes. How a frontend is made in the kernel is `net`'s
-//! business. It makes no endpoints and reads no pods. Read [`render`] first, then [`run`].
+//! It knows what Kubernetes means by a ClusterIP, a node port, a load balancer, affinity and traffic policies ([`render`], pure),
+//! gives LoadBalancer services an address at once, and answers whoever balances to nodes. How a frontend is made in the kernel is
+//! `net`'s business. It makes no endpoints and reads no pods. Read [`render`] first, then [`run`].
 
 #![forbid(unsafe_code)]
 

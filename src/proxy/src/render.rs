@@ -6,6 +6,8 @@ use crate::{OwnAddresses, Right, Wanted};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kinds::annotations::SOURCE_RANGES;
+use kinds::endpoints::HEADLESS;
 use net::{Action, Frontend, Protocol, SharedSet};
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -14,9 +16,6 @@ use std::net::Ipv4Addr;
 
 /// Services that another proxy wants to itself.
 const OTHER_PROXY: &str = "service.kubernetes.io/service-proxy-name";
-const HEADLESS: &str = "service.kubernetes.io/headless";
-/// As good as the field, and what the field overrules: upstream's cloud providers read it.
-const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 const AFFINITY_SECONDS: i32 = 10_800; // upstream's default: three hours
 
 /// Elements of the kernel's sets that one service may take. Upstream limits neither ports nor addresses of a Service; the API

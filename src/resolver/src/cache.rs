@@ -54,7 +54,7 @@ pub(crate) enum Lookup {
 }
 
 impl Cache {
-    pub(crate) fn look(&self, key: &Key, now: Instant) -> Lookup {
+    pub(crate) fn lookup(&self, key: &Key, now: Instant) -> Lookup {
         let entry = self.known.get(key).filter(|entry| entry.until > now);
         if let Some(reply) = entry.and_then(|entry| entry.aged(now)) {
             return Lookup::Known(reply);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn ttl_at(cache: &Cache, name: &str, now: Instant) -> Option<u32> {
-        match cache.look(&key(name), now) {
+        match cache.lookup(&key(name), now) {
             Lookup::Known(reply) => Some(reply.answers.first().map_or(0, |record| record.ttl)),
             _ => None,
         }
@@ -209,7 +209,7 @@ mod tests {
             additionals: vec![Record::from_rdata(server, 60, RData::A(A::new(192, 0, 2, 2)))],
         };
         cache.learn(key("www.example."), &said, now);
-        let Lookup::Known(known) = cache.look(&key("www.example."), now) else { panic!("it is not known") };
+        let Lookup::Known(known) = cache.lookup(&key("www.example."), now) else { panic!("it is not known") };
         assert_eq!(known, said);
     }
 

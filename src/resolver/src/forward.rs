@@ -60,7 +60,7 @@ impl Forwarder {
             dnssec_ok: question.dnssec_ok,
             checking_disabled: question.checking_disabled,
         };
-        let known = self.0.cache().look(&key, Instant::now());
+        let known = self.0.cache().lookup(&key, Instant::now());
         let mut waiting = match known {
             Lookup::Known(reply) => return Some(reply),
             Lookup::Asked(waiting) => waiting,
@@ -84,7 +84,7 @@ impl Inner {
     /// while this one waited for its turn.
     fn join(self: &Arc<Self>, question: Question, key: Key, share: Share) -> Lookup {
         let mut cache = self.cache();
-        let known = cache.look(&key, Instant::now());
+        let known = cache.lookup(&key, Instant::now());
         if !matches!(known, Lookup::Unknown) {
             return known;
         }

@@ -52,7 +52,7 @@ fn heard(upstream: &[u8], question: Question) -> Reply {
     };
     let (mut cache, now) = (Cache::default(), Instant::now());
     cache.learn(key.clone(), &reply, now);
-    match cache.look(&key, now + Duration::from_secs(1)) {
+    match cache.lookup(&key, now + Duration::from_secs(1)) {
         crate::cache::Lookup::Known(known) => known,
         _ => reply,
     }

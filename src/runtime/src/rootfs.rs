@@ -13,13 +13,10 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, makedev, mkd
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-
-/// A passwd file larger than this is no passwd file.
-const MOST_TEXT: u64 = 4 << 20;
 
 /// A container's root, opened.
 pub struct Rootfs(OwnedFd);
@@ -41,17 +38,8 @@ impl Rootfs {
 
     /// A text file's content; empty where there is none, or something that is no file of the container's own.
     pub fn read_text(&self, path: &Path) -> String {
-        let read = || -> io::Result<String> {
-            // in its place there may be a device that must not be opened
-            let found = trees::read_regular(self.open_in(path, OFlag::O_PATH)?)?;
-            let Some(file) = found.filter(|file| !trees::is_of_proc(file)) else {
-                return Ok(String::new());
-            };
-            let mut bytes = Vec::new();
-            file.take(MOST_TEXT).read_to_end(&mut bytes)?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        read().unwrap_or_default()
+        let found = self.open_in(path, OFlag::O_PATH).ok();
+        found.and_then(|found| trees::read_text(found).ok()).unwrap_or_default()
     }
 
     /// Makes the directory and its parents where they are missing; the new ones are the user's.

@@ -1,9 +1,9 @@
 //! Finds a node for each pod.
 //!
-//! [`place`] is pure: a pod and what is known of the nodes in, a node or the reasons out; [`preempt`] is pure too, and says
-//! who must go where there is none. What is known is a [`Snapshot`], kept current pod by pod. A pod's [`Profile`] says which
-//! plug-ins look at it, and how. A queue says who is tried when, and hints whom a change may help. Around them a thin loop hears what changes and decides; what was decided is written
-//! beside it. It knows nothing of what makes pods or runs them.
+//! [`place`] is pure: a pod and what is known of the nodes in, a node or the reasons out; [`preempt`] is pure too, and says who
+//! must go where there is none. What is known is a [`Snapshot`], kept current pod by pod. A pod's [`Profile`] says which plug-ins
+//! look at it, and how. A queue says who is tried when, and hints whom a change may help. Around them a thin loop hears what
+//! changes and decides; what was decided is written beside it. It knows nothing of what makes pods or runs them.
 
 #![forbid(unsafe_code)]
 

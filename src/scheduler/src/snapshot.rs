@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// Of so many labels is it known which domains they make: whoever makes pods invents others.
 const MOST_TOPOLOGIES: usize = 256;
 const REGION: &str = "topology.kubernetes.io/region";
-const ZONE: &str = "topology.kubernetes.io/zone";
+pub(crate) const ZONE: &str = "topology.kubernetes.io/zone";
 
 #[derive(Debug, Default)]
 pub struct Snapshot {

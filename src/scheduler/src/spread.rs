@@ -9,7 +9,7 @@ mod tests;
 use crate::node::NodeSnapshot;
 use crate::plugin::{Plugin, Refusal};
 use crate::pod_info::{PodInfo, chooses_nodes};
-use crate::snapshot::{Snapshot, Topology};
+use crate::snapshot::{Snapshot, Topology, ZONE};
 use api::LabelSelector;
 use api::selector::{Operator, Requirement};
 use k8s_openapi::api::core::v1::{Pod, TopologySpreadConstraint};
@@ -19,7 +19,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) const HOSTNAME: &str = "kubernetes.io/hostname";
-const ZONE: &str = "topology.kubernetes.io/zone";
 const TOO_FULL: &str = "node(s) didn't match pod topology spread constraints";
 const NO_LABEL: &str = "node(s) didn't match pod topology spread constraints (missing required label)";
 const NEVER_LEAST: i64 = i64::MAX / 2;

@@ -1,12 +1,12 @@
 //! Structural schemas: what the fields of an object are, as data.
 //!
-//! It owns what a schema is ([`Schema`]), where one comes from (the table of the built-in types: [`table::named`]; the
-//! OpenAPI of a CustomResourceDefinition: [`from_openapi`], which says why one is not structural, and [`from_stored`] for one that was
-//! accepted), and the walks over a value
-//! beside its schema node: [`check()`] reads a client's bytes, [`zero_nulls`] makes values of nulls as Go's decoder does, [`drop_zeros`]
-//! leaves out what its encoder does, [`prune()`] drops unknown fields and names them,
-//! [`set_defaults`] fills in what was left out, [`validate()`] says what is wrong in upstream's words; server-side apply and
-//! strategic merge ask the same nodes. [`re2`] reads the patterns that schemas and expressions have. Pure: JSON in, JSON out. It knows no kinds, no versions and no store.
+//! It owns what a schema is ([`Schema`]), where one comes from (the table of the built-in types: [`table::named`]; the OpenAPI of
+//! a CustomResourceDefinition: [`from_openapi`], which says why one is not structural, and [`from_stored`] for one that was
+//! accepted), and the walks over a value beside its schema node: [`check()`] reads a client's bytes, [`zero_nulls`] makes values
+//! of nulls as Go's decoder does, [`drop_zeros`] leaves out what its encoder does, [`prune()`] drops unknown fields and names
+//! them, [`set_defaults`] fills in what was left out, [`validate()`] says what is wrong in upstream's words; server-side apply
+//! and strategic merge ask the same nodes. [`re2`] reads the patterns that schemas and expressions have. Pure: JSON in, JSON out.
+//! It knows no kinds, no versions and no store.
 //!
 //! Every walk is as deep as the schema and not as deep as the value: a hostile value can not make it recurse further than
 //! [`DEEPEST`] levels, which a schema may not pass.

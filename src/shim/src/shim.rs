@@ -1,12 +1,14 @@
 //! The loop: one thread, one `poll(2)`, everything else follows from what became ready.
 
+mod ending;
+
 use crate::client::{Client, Gone};
 use crate::container::{Container, Run};
 use crate::fault::{Because, Result};
 use crate::helper::{Birth, Helper, Work};
 use crate::interests::{self, Token};
 use crate::sandbox::Sandbox;
-use crate::{cgroup, mounts, sys};
+use crate::{cgroup, sys};
 use cri::ContainerId;
 use cri::wire::{Message, Reply, SOCKET, ShimConfig, ShimEvent};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -19,14 +21,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 /// As much as a pipe holds by default.
 const BUFFER: usize = 64 << 10;
-/// How long killed processes may take to be gone before the shim ends without them.
-const SHUTDOWN_GRACE_MS: u16 = 5_000;
-/// How long containers may take to end by themselves where the shim is told to end by a signal: as long as `docker stop` gives.
-const END_GRACE: Duration = Duration::from_secs(10);
 
 /// How it was told to end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -335,58 +332,6 @@ impl Shim {
         if fired {
             let container = container.id.clone();
             self.tell_all(ShimEvent::OutOfMemory { container });
-        }
-    }
-
-    /// At the end of the machine its first process sends SIGTERM to every other one: those of containers have it already, and a
-    /// second one means more to some.
-    fn ask_to_end(&self, asker: u32) {
-        for run in self.containers.values().filter_map(|container| container.run.as_ref()) {
-            if let Some(pid) = run.record.pid.filter(|_| run.is_alive())
-                && (asker != 1 || run.stop_signal != Signal::SIGTERM as i32)
-            {
-                let _ = cgroup::send(Pid::from_raw(pid), run.stop_signal);
-            }
-        }
-    }
-
-    fn wait_for_ends(&mut self) {
-        let end = Instant::now() + END_GRACE;
-        while self.any_alive() {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            self.turn(PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
-        }
-    }
-
-    fn any_alive(&self) -> bool {
-        self.containers.values().any(|container| container.run.as_ref().is_some_and(Run::is_alive))
-    }
-
-    fn kill_everything(&mut self) {
-        if let Some(pause) = self.sandbox.pause {
-            let _ = cgroup::send(pause, Signal::SIGKILL as i32);
-        }
-        for helper in self.helpers.values() {
-            let _ = cgroup::send(helper.pid, Signal::SIGKILL as i32);
-            if let Work::Create { run, .. } = &helper.work {
-                cgroup::signal_all(&run.cgroup, Signal::SIGKILL as i32);
-            }
-        }
-        for run in self.containers.values().filter_map(|container| container.run.as_ref()) {
-            if let Some(pid) = run.record.pid.filter(|_| run.is_alive()) {
-                let _ = cgroup::send(Pid::from_raw(pid), Signal::SIGKILL as i32);
-            }
-            cgroup::signal_all(&run.cgroup, Signal::SIGKILL as i32);
-        }
-        while self.any_alive() && self.turn(SHUTDOWN_GRACE_MS.into()) {}
-        for container in self.containers.values() {
-            if let Some(run) = &container.run {
-                let _ = cgroup::remove(&run.cgroup);
-            }
-            mounts::unmount(&container.mounts);
         }
     }
 }

@@ -28,7 +28,7 @@ mod times;
 pub use data::copy_data;
 pub use links::{FileId, LinkNames};
 pub use names::{Listings, Names, each_name, is_empty, try_each_name};
-pub use regular::{is_of_proc, open_regular, overwrite, read_regular};
+pub use regular::{open_regular, overwrite, read_regular, read_text};
 pub use removal::{remove, remove_at};
 pub use size::{disk_usage, size};
 use std::io;

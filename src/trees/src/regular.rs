@@ -2,9 +2,12 @@
 
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+
+/// A passwd file larger than this is no passwd file.
+const MOST_TEXT: u64 = 4 << 20;
 
 /// What was opened by its place alone (`O_PATH`), opened for reading; `None` for what is no regular file. To open a device
 /// node sets a device to work, a watchdog or a tape, and whoever makes an image may put any of them in a file's place: so
@@ -21,6 +24,20 @@ pub fn read_regular(found: OwnedFd) -> io::Result<Option<File>> {
     let itself = format!("/proc/self/fd/{}", found.as_raw_fd());
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     Ok(Some(rustix::fs::open(itself, flags, Mode::empty())?.into()))
+}
+
+/// The text of what was opened by its place alone, no more of it than a file of accounts has; empty where that is no regular file, or one
+/// of /proc.
+///
+/// # Errors
+/// As of [`read_regular`].
+pub fn read_text(found: OwnedFd) -> io::Result<String> {
+    let Some(file) = read_regular(found)?.filter(|file| !is_of_proc(file)) else {
+        return Ok(String::new());
+    };
+    let mut bytes = Vec::new();
+    file.take(MOST_TEXT).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// What is at `path`, opened for reading; `None` for what is no regular file, which a link is not.
@@ -48,7 +65,7 @@ pub fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// Whether a file is one of /proc. What is told there is made when it is read, for who reads it: the kernel's log is gone from
 /// /proc/kmsg then, which a container may not open, and a link of its own leads there.
-pub fn is_of_proc(file: &File) -> bool {
+fn is_of_proc(file: &File) -> bool {
     rustix::fs::fstatfs(file).is_ok_and(|facts| facts.f_type == rustix::fs::PROC_SUPER_MAGIC)
 }
 
@@ -57,7 +74,7 @@ mod tests {
     use super::*;
     use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
     use rustix::fs::{CWD, openat};
-    use std::io::{ErrorKind, Read};
+    use std::io::ErrorKind;
 
     fn found(path: &Path) -> OwnedFd {
         openat(CWD, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).unwrap()
@@ -111,6 +128,22 @@ mod tests {
         for (file, want) in [("/proc/version", true), ("/proc/self/status", true), ("/etc/passwd", false)] {
             assert_eq!(is_of_proc(&File::open(file).unwrap()), want, "{file}");
         }
+    }
+
+    #[test]
+    fn the_text_of_a_file_of_its_own_is_read_and_not_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let (text, large, link) = (at("text"), at("large"), at("link"));
+        std::fs::write(&text, b"caf\xe9").unwrap();
+        File::create(&large).unwrap().set_len(MOST_TEXT + 1).unwrap();
+        std::os::unix::fs::symlink("text", &link).unwrap();
+        for (path, want) in
+            [(text.as_path(), "caf\u{fffd}"), (link.as_path(), ""), (Path::new("/proc/version"), "")]
+        {
+            assert_eq!(read_text(found(path)).unwrap(), want, "{}", path.display());
+        }
+        assert_eq!(read_text(found(&large)).unwrap().len() as u64, MOST_TEXT);
     }
 
     #[test]

@@ -45,8 +45,8 @@ struct Unavailable {
     again: bool,
 }
 
-pub(crate) async fn run(edge: Arc<ServerState>, stop: CancellationToken) {
-    let services = edge.cluster.informer::<APIService>();
+pub(crate) async fn run(state: Arc<ServerState>, stop: CancellationToken) {
+    let services = state.cluster.informer::<APIService>();
     let behind = move |namespace: Option<&str>, name: &str| -> Vec<ObjectKey> {
         let is_it = |service: &&Arc<APIService>| {
             reference(service)
@@ -55,12 +55,12 @@ pub(crate) async fn run(edge: Arc<ServerState>, stop: CancellationToken) {
         services.list(None).iter().filter(is_it).map(|service| key_of(&service.metadata)).collect()
     };
     let of_slices = behind.clone();
-    let (cluster, asked) = (edge.cluster.clone(), Arc::new(Notify::new()));
+    let (cluster, asked) = (state.cluster.clone(), Arc::new(Notify::new()));
     let of_clock = asked.clone();
     let all = move || -> Vec<ObjectKey> {
         all_given_away(&cluster).iter().map(|service| key_of(&service.metadata)).collect()
     };
-    Controller::new(NAME, &edge.cluster)
+    Controller::new(NAME, &state.cluster)
         .reconciles::<APIService>()
         .watches::<Service>(move |queue, change| {
             let meta = &change.object().metadata;
@@ -74,8 +74,8 @@ pub(crate) async fn run(edge: Arc<ServerState>, stop: CancellationToken) {
             of_slices(meta.namespace.as_deref(), service).into_iter().for_each(|key| queue.add(key));
         })
         .listens(move |queue| Box::pin(ask_again(queue, of_clock, all)))
-        .run(stop, (edge, asked), |(edge, asked), key: ObjectKey| async move {
-            reconcile(&edge, &asked, &key).await
+        .run(stop, (state, asked), |(state, asked), key: ObjectKey| async move {
+            reconcile(&state, &asked, &key).await
         })
         .await;
 }
@@ -89,25 +89,25 @@ async fn ask_again(queue: WorkQueue<ObjectKey>, asked: Arc<Notify>, all: impl Fn
     }
 }
 
-async fn reconcile(edge: &ServerState, asked: &Notify, key: &ObjectKey) -> Result<(), String> {
-    let root = edge.cluster.acting_as(Actor::root());
+async fn reconcile(state: &ServerState, asked: &Notify, key: &ObjectKey) -> Result<(), String> {
+    let root = state.cluster.acting_as(Actor::root());
     let found = root.api::<APIService>().find(key).map_err(|status| status.message)?;
     let Some(service) = found.filter(|service| reference(service).is_some()) else {
         if let Some((version, group)) = key.name.split_once('.') {
-            edge.aggregated.forget(group, version);
+            state.aggregated.forget(group, version);
         }
         return Ok(());
     };
     asked.notify_one();
     let spec = service.spec.clone().unwrap_or_default();
-    let verdict = look(edge, &spec).await;
+    let verdict = check(state, &spec).await;
     let wanted = condition_of(&verdict);
     let differs = |known: &APIServiceCondition| {
         (&known.status, &known.reason, &known.message) != (&wanted.status, &wanted.reason, &wanted.message)
     };
     if condition(&service).is_none_or(differs) {
         if let (Some("True"), Err(why)) = (condition(&service).map(|known| known.status.as_str()), &verdict) {
-            edge.metrics.count_lost_service(&key.name, why.reason);
+            state.metrics.count_lost_service(&key.name, why.reason);
         }
         let set = |service: &mut APIService| {
             set_condition(service, &wanted);
@@ -151,9 +151,9 @@ fn set_condition(service: &mut APIService, wanted: &APIServiceCondition) {
     conditions.push(APIServiceCondition { last_transition_time: since.or(Some(now)), ..wanted.clone() });
 }
 
-async fn look(edge: &ServerState, spec: &APIServiceSpec) -> Result<(), Unavailable> {
+async fn check(state: &ServerState, spec: &APIServiceSpec) -> Result<(), Unavailable> {
     let (namespace, name, port) = place(spec);
-    let root = edge.cluster.acting_as(Actor::root());
+    let root = state.cluster.acting_as(Actor::root());
     let address = proxy::endpoint_of_service(&root, &namespace, &name, port)
         .map_err(|why| without_endpoint(&why, &namespace, &name, port))?;
     let (group, version) = (spec.group.clone().unwrap_or_default(), spec.version.clone().unwrap_or_default());
@@ -163,27 +163,27 @@ async fn look(edge: &ServerState, spec: &APIServiceSpec) -> Result<(), Unavailab
         message: format!("failing or missing response from https://{address}{path}: {why}"),
         again: true,
     };
-    let (status, body) = get(edge, spec, address, &path).await.map_err(failed)?;
+    let (status, body) = get(state, spec, address, &path).await.map_err(failed)?;
     if !status.is_success() {
         return Err(failed(format!("bad status from https://{address}{path}: {}", status.as_u16())));
     }
     let resources: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let openapi = get(edge, spec, address, "/openapi/v3").await;
+    let openapi = get(state, spec, address, "/openapi/v3").await;
     let openapi_hash = openapi.ok().and_then(|(_, body)| openapi_hash(&body, &path));
-    let openapi_v2 = openapi_v2(edge, spec, address, [&group, &version]).await;
-    edge.aggregated.keep(&group, &version, Told { resources, openapi_hash, openapi_v2 });
+    let openapi_v2 = openapi_v2(state, spec, address, [&group, &version]).await;
+    state.aggregated.keep(&group, &version, Told { resources, openapi_hash, openapi_v2 });
     Ok(())
 }
 
 /// What it says in OpenAPI v2. A document that is as it was is not read again; where it does not come now, the last one stays.
 async fn openapi_v2(
-    edge: &ServerState,
+    state: &ServerState,
     spec: &APIServiceSpec,
     address: SocketAddr,
     [group, version]: [&str; 2],
 ) -> Option<Arc<Extension>> {
-    let known = edge.aggregated.openapi_v2_of(group, version);
-    let Ok((status, document)) = get(edge, spec, address, "/openapi/v2").await else { return known };
+    let known = state.aggregated.openapi_v2_of(group, version);
+    let Ok((status, document)) = get(state, spec, address, "/openapi/v2").await else { return known };
     if !status.is_success() {
         return None;
     }
@@ -214,12 +214,12 @@ fn without_endpoint(why: &NoEndpoint, namespace: &str, name: &str, port: u16) ->
 }
 
 async fn get(
-    edge: &ServerState,
+    state: &ServerState,
     spec: &APIServiceSpec,
     address: SocketAddr,
     path: &str,
 ) -> Result<(StatusCode, Bytes), String> {
-    let secured = secured(spec, edge.front_proxy.as_ref())?;
+    let secured = secured(spec, state.front_proxy.as_ref())?;
     let mut headers = HeaderMap::new();
     tell_who(&mut headers, &Actor::user("system:kube-aggregator", &[Actor::MASTERS]));
     headers.insert(header::HOST, HeaderValue::from_str(&secured.host).map_err(|why| why.to_string())?);

@@ -28,13 +28,13 @@ use std::sync::Arc;
 use warp::reply::Response;
 
 /// Who is to answer, where that is somebody else: everything below the path of its version, and the version's part of OpenAPI.
-pub(crate) fn asked(edge: &ServerState, segments: &[String]) -> Option<Arc<APIService>> {
+pub(crate) fn asked(state: &ServerState, segments: &[String]) -> Option<Arc<APIService>> {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
-        ["apis", group, version, ..] => given_away(&edge.cluster, group, version),
+        ["apis", group, version, ..] => given_away(&state.cluster, group, version),
         ["openapi", "v3", "apis", group, version] => {
-            let service = given_away(&edge.cluster, group, version)?;
-            edge.aggregated.openapi_hash(group, version).map(|_| service)
+            let service = given_away(&state.cluster, group, version)?;
+            state.aggregated.openapi_hash(group, version).map(|_| service)
         }
         _ => None,
     }
@@ -43,7 +43,7 @@ pub(crate) fn asked(edge: &ServerState, segments: &[String]) -> Option<Arc<APISe
 /// # Errors
 /// `Forbidden`; `ServiceUnavailable` where it is known that nobody answers, or nobody does.
 pub(crate) async fn answer(
-    edge: &ServerState,
+    state: &ServerState,
     actor: &Actor,
     request: &mut Request,
     service: &APIService,
@@ -55,7 +55,7 @@ pub(crate) async fn answer(
         ParsedPath::Resource(info) => info.attributes(request),
         ParsedPath::Other => Attributes::non_resource(&request.method.as_str().to_lowercase(), &request.path),
     };
-    if let Err(status) = authorization::authorize(edge, actor, request, &attributes).await {
+    if let Err(status) = authorization::authorize(state, actor, request, &attributes).await {
         request.discard_body().await;
         return Err(status);
     }
@@ -65,9 +65,9 @@ pub(crate) async fn answer(
         return Err(Status::new(Reason::ServiceUnavailable, why));
     }
     let spec = service.spec.clone().unwrap_or_default();
-    let secured = secured(&spec, edge.front_proxy.as_ref()).map_err(Status::internal)?;
+    let secured = secured(&spec, state.front_proxy.as_ref()).map_err(Status::internal)?;
     let (namespace, name, port) = place(&spec);
-    let root = edge.cluster.acting_as(Actor::root());
+    let root = state.cluster.acting_as(Actor::root());
     let address = proxy::behind_service(&root, &namespace, &name, port)?;
     tell_who(&mut request.headers, actor);
     if let Ok(host) = HeaderValue::from_str(&secured.host) {

@@ -18,16 +18,16 @@ use warp::reply::Response;
 
 /// Nothing where the client has it already.
 pub(super) fn answer(
-    edge: &ServerState,
+    server: &ServerState,
     request: &Request,
     registry: &Arc<Registry>,
     remote: Vec<Remote>,
     which: Which,
 ) -> Response {
     // before they are read: what changes meanwhile is another state
-    let told = edge.aggregated.changes();
+    let told = server.aggregated.changes();
     let state = State { registry: registry.clone(), remote, told };
-    let document = match edge.discovery.document(state, which, |state| all_in_one(edge, state, which)) {
+    let document = match server.discovery.document(state, which, |state| all_in_one(server, state, which)) {
         Ok(document) => document,
         Err(error) => return responses::refusal(&Status::internal(error)),
     };
@@ -45,12 +45,12 @@ pub(super) fn answer(
     response
 }
 
-fn all_in_one(edge: &ServerState, state: &State, which: Which) -> Value {
+fn all_in_one(server: &ServerState, state: &State, which: Which) -> Value {
     let State { registry, remote, .. } = state;
     let kinds_of = |group: &str, of: &str| {
         let remote = remote.iter().find(|remote| remote.group == group && remote.version == of);
         if let Some(remote) = remote.filter(|_| !which.is_core) {
-            return edge.aggregated.of_version(group, of, remote.is_available);
+            return server.aggregated.of_version(group, of, remote.is_available);
         }
         let resources: Vec<Value> =
             of_version(registry, group, of).into_iter().map(aggregated_resource).collect();

@@ -13,7 +13,7 @@ use warp::reply::Response;
 
 impl Call<'_> {
     pub(super) async fn get_scale(&self) -> Result<Response, Status> {
-        self.show_scale(self.edge.cluster.get(self.actor, &self.target)?).await
+        self.show_scale(self.state.cluster.get(self.actor, &self.target)?).await
     }
 
     pub(super) async fn put_scale(&self, request: &mut Request) -> Result<Response, Status> {
@@ -53,13 +53,13 @@ impl Call<'_> {
         let scale: Scale = typed(&body).map_err(|e| Status::bad_request(format!("Scale: {e}")))?;
         let config = kinds::scale::as_applied(&scale, &self.target.version);
         let wanted = Wanted { config, force, validation, doubled_keys: Vec::new() };
-        let applied = self.edge.cluster.apply(self.actor, &self.target, wanted, &options).await?;
+        let applied = self.state.cluster.apply(self.actor, &self.target, wanted, &options).await?;
         self.show_scale(applied.object).await
     }
 
     async fn show_scale(&self, object: Object) -> Result<Response, Status> {
         let version = self.target.version.clone();
-        let object = self.edge.cluster.one_in_version(&version, object).await?;
+        let object = self.state.cluster.one_in_version(&version, object).await?;
         let scale = move |object: &Object| {
             let instance = version.decode_stored(object)?;
             kinds::scale::of(&*instance).ok_or_else(not_found)
@@ -86,7 +86,7 @@ impl Call<'_> {
             Ok(instance)
         };
         // authorised as the part, written as the whole: generation and validation are those of the object
-        let written = self.edge.cluster.modify(self.actor, &self.target, verb, &options, &set).await?;
+        let written = self.state.cluster.modify(self.actor, &self.target, verb, &options, &set).await?;
         self.show_scale(written).await
     }
 }

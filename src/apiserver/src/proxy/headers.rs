@@ -1,19 +1,10 @@
 //! Which headers pass: what is about a connection does not (RFC 9110, 7.6.1), who the client is to the API server does not,
 //! and what a backend says of other origins does not. Pure.
 
+use crate::bearer_protocol::is_token;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use listener::{asks_for_upgrade, is_hop_by_hop, named_by_connection, remove_hop_by_hop};
 
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("http2-settings"),
-];
 /// By which a page of a pod could let another origin read through the API server with the user's credentials.
 const CROSS_ORIGIN: [HeaderName; 4] = [
     header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
@@ -22,15 +13,11 @@ const CROSS_ORIGIN: [HeaderName; 4] = [
     header::ACCESS_CONTROL_ALLOW_ORIGIN,
 ];
 const IMPERSONATION: &str = "impersonate-";
-/// A bearer token as a browser sends it.
-const BEARER: &str = "base64url.bearer.authorization.k8s.io.";
 
 /// The protocol that the client asks to change to. HTTP/2 is none: what is asked behind such a change nobody here sees, and
 /// an extension API server would take it, and whom it names, for the API server's own word.
 pub(super) fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
-    let connection = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let mut tokens = connection.flat_map(|value| value.split(','));
-    let asks = tokens.any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
+    let asks = asks_for_upgrade(headers);
     headers.get(header::UPGRADE).filter(|protocol| asks && is_no_http(protocol)).cloned()
 }
 
@@ -43,7 +30,7 @@ fn is_no_http(protocol: &HeaderValue) -> bool {
 /// What asks for another protocol stays, and so does how the body comes.
 pub(crate) fn sanitize_connection(headers: &mut HeaderMap) {
     let asks = upgrade_of(headers).is_some();
-    for name in named_by_connection(headers).iter().filter(|name| !HOP_BY_HOP.contains(name)) {
+    for name in named_by_connection(headers).iter().filter(|name| !is_hop_by_hop(name)) {
         headers.remove(name);
     }
     headers.remove(header::CONNECTION);
@@ -54,7 +41,7 @@ pub(crate) fn sanitize_connection(headers: &mut HeaderMap) {
 
 /// What the backend sees of the client's request. `forwarded` is the path that the client asked for.
 pub(super) fn to_backend(headers: &mut HeaderMap, upgrade: Option<&HeaderValue>, forwarded: Option<&str>) {
-    without_connection(headers);
+    remove_hop_by_hop(headers);
     headers.remove(header::AUTHORIZATION);
     // the body is sent at once: nobody asks again
     headers.remove(header::EXPECT);
@@ -76,21 +63,9 @@ pub(super) fn to_backend(headers: &mut HeaderMap, upgrade: Option<&HeaderValue>,
 /// What the client sees of the backend's answer.
 pub(super) fn to_client(headers: &mut HeaderMap, is_upgrade: bool) {
     if !is_upgrade {
-        without_connection(headers);
+        remove_hop_by_hop(headers);
     }
     for name in &CROSS_ORIGIN {
-        headers.remove(name);
-    }
-}
-
-fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    named.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
-}
-
-fn without_connection(headers: &mut HeaderMap) {
-    let named = named_by_connection(headers);
-    for name in HOP_BY_HOP.iter().chain(&named) {
         headers.remove(name);
     }
 }
@@ -99,12 +74,11 @@ fn without_token(headers: &mut HeaderMap) {
     let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|v| v.to_str().ok());
     let offered: Vec<String> =
         offered.flat_map(|value| value.split(',')).map(|protocol| protocol.trim().to_owned()).collect();
-    if !offered.iter().any(|protocol| protocol.starts_with(BEARER)) {
+    if !offered.iter().any(|protocol| is_token(protocol)) {
         return;
     }
     headers.remove(header::SEC_WEBSOCKET_PROTOCOL);
-    let kept: Vec<&str> =
-        offered.iter().map(String::as_str).filter(|protocol| !protocol.starts_with(BEARER)).collect();
+    let kept: Vec<&str> = offered.iter().map(String::as_str).filter(|protocol| !is_token(protocol)).collect();
     if let Ok(value) = HeaderValue::from_str(&kept.join(", "))
         && !kept.is_empty()
     {
@@ -141,6 +115,7 @@ mod tests {
             ("proxy-authorization", "Basic secret"),
             ("connection", "keep-alive, x-mine"),
             ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
             ("x-mine", "1"),
             ("transfer-encoding", "chunked"),
             ("expect", "100-continue"),

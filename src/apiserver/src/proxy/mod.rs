@@ -79,7 +79,7 @@ pub(crate) fn is_asked(info: &RequestInfo) -> bool {
 /// `NotFound`, `BadRequest` for a name or an address that leads nowhere, `ServiceUnavailable` where nobody
 /// answers.
 pub(crate) async fn answer(
-    edge: &ServerState,
+    state: &ServerState,
     actor: &Actor,
     request: &mut Request,
     info: &RequestInfo,
@@ -89,20 +89,20 @@ pub(crate) async fn answer(
         return Err(not_found());
     }
     // who may use the proxy may see that there is no such object
-    let root = edge.cluster.acting_as(Actor::root());
+    let root = state.cluster.acting_as(Actor::root());
     let (target, kind) = match (info.gvr.resource.as_ref(), info.namespace.as_deref()) {
         ("pods", Some(namespace)) => (pod(&root, namespace, name)?, "PodProxyOptions"),
         ("services", Some(namespace)) => (service(&root, namespace, name)?, "ServiceProxyOptions"),
         _ => (node(&root, name)?, "NodeProxyOptions"),
     };
     let asked = ProxyOptions { path: decoded(request, info) };
-    let (options, warnings) = admit_connection(edge, actor, request, info, kind, asked.clone()).await?;
+    let (options, warnings) = admit_connection(state, actor, request, info, kind, asked.clone()).await?;
     let (prefix, behind) = split(&request.path, depth(info));
     let behind = if options == asked { behind.to_owned() } else { encoded(&options.path) };
     let prefix = prefix.to_owned();
-    let answer = match of_own_kubelet(edge, actor, request, info, &behind).await? {
+    let answer = match of_own_kubelet(state, actor, request, info, &behind).await? {
         Some(answer) => answer,
-        None => lead(edge, request, prefix, &behind, target).await?,
+        None => lead(state, request, prefix, &behind, target).await?,
     };
     let mut response = responses::with_warnings(answer, &warnings);
     response.extensions_mut().insert(Verbatim);
@@ -129,13 +129,13 @@ fn encoded(path: &str) -> String {
 
 /// What this process' kubelet answers. Nobody is led to its port for it: what is not here is not there either.
 async fn of_own_kubelet(
-    edge: &ServerState,
+    state: &ServerState,
     actor: &Actor,
     request: &mut Request,
     info: &RequestInfo,
     path: &str,
 ) -> Result<Option<Response>, Status> {
-    let (Some(kubelet), "nodes") = (&edge.pods, info.gvr.resource.as_ref()) else { return Ok(None) };
+    let (Some(kubelet), "nodes") = (&state.pods, info.gvr.resource.as_ref()) else { return Ok(None) };
     let name = Name::parse(info.name.as_deref().unwrap_or_default(), "node")?;
     if !matches!(name.port, "" | target::KUBELET_PORT) {
         return Ok(None);
@@ -153,13 +153,13 @@ async fn of_own_kubelet(
             name: info.name.clone(),
             ..Attributes::default()
         };
-        authorization::authorize(edge, actor, request, &asked).await?;
+        authorization::authorize(state, actor, request, &asked).await?;
     }
-    Ok(Some(kubelet_server::answer(edge, kubelet, request, name.name, path).await))
+    Ok(Some(kubelet_server::answer(state, kubelet, request, name.name, path).await))
 }
 
 async fn lead(
-    edge: &ServerState,
+    state: &ServerState,
     request: &mut Request,
     prefix: String,
     behind: &str,
@@ -180,7 +180,7 @@ async fn lead(
         headers: request.headers.clone(),
         body: body_of(request).await,
         upgrade,
-        origin: Some((origin, edge.pages.clone())),
+        origin: Some((origin, state.pages.clone())),
     };
     forward::send(outgoing, target, None).await
 }

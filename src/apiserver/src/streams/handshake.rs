@@ -5,6 +5,7 @@ use super::channels::{Codec, Protocol};
 use super::forward_target::ForwardTarget;
 use super::{exec_spdy, exec_websocket, forward, forward_channels};
 use super::{process::Action, websocket};
+use crate::bearer_protocol::is_token;
 use crate::request::{Request, Upgrading};
 use api::{Reason, Status};
 use cri::{AttachStreams, ExecSession, PodAccess};
@@ -15,8 +16,6 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use warp::reply::{Reply, Response};
 
 static SPDY_VERSION: HeaderName = HeaderName::from_static("x-stream-protocol-version");
-/// What an authenticator has taken for itself is no protocol.
-const BEARER: &str = "base64url.bearer.authorization.k8s.io.";
 const FORWARD: &str = "portforward.k8s.io";
 /// SPDY's frames in a WebSocket's messages.
 const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
@@ -176,7 +175,7 @@ fn websocket_handshake(request: &Request, known: &[Protocol]) -> Result<(Respons
     let key = request.headers.get(header::SEC_WEBSOCKET_KEY).ok_or_else(required)?;
     let accept = derive_accept_key(key.as_bytes());
     let mut offered = listed(request, &header::SEC_WEBSOCKET_PROTOCOL);
-    offered.retain(|protocol| !protocol.starts_with(BEARER));
+    offered.retain(|protocol| !is_token(protocol));
     let taken = |protocol: &&Protocol| match protocol.name {
         "" => offered.is_empty(),
         name => offered.iter().any(|offer| offer == name),

@@ -4,7 +4,7 @@
 #![allow(dead_code)] // each test program uses its part
 
 use api::ObjectKey;
-use apiserver::{ApiServer, EdgeConfig};
+use apiserver::{ApiServer, ApiServerConfig};
 use audit::AuditLog;
 use authentication::Configuration;
 use cluster::{Actor, Cluster};
@@ -104,7 +104,7 @@ impl Server {
         account.metadata.name = Some("default".to_owned());
         account.metadata.namespace = Some("default".to_owned());
         root.api().create(account).await.unwrap();
-        let config = EdgeConfig {
+        let config = ApiServerConfig {
             front_proxy: None,
             chain_pem: certificate.pem(),
             key_pem: key.serialize_pem(),

@@ -1,13 +1,13 @@
 //! What a CronJob does next: pure. From the cron job and the jobs that it has made to the one that is due, those that go, and
 //! what is said. Upstream's `syncCronJob`.
 
-use crate::job::{COMPLETE, FAILED, condition, is_finished};
 use crate::owner::controller_reference;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, CronJobStatus, Job};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kinds::job::{COMPLETE, FAILED, condition, is_finished};
 use kinds::schedule::Schedule;
 use std::sync::Arc;
 use std::time::Duration;

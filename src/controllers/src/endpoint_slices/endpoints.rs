@@ -1,7 +1,7 @@
 //! The older Endpoints beside the slices: upstream's endpoints controller. They have no owner, and go when their Service does.
 
 use super::groups::{Group, ports_at};
-use super::{HEADLESS, is_headless, protocol_of, publishes_not_ready, trigger_time};
+use super::{is_headless, protocol_of, publishes_not_ready, trigger_time};
 use api::{ObjectKey, Status};
 use cluster::{Client, DeleteOptions, unless_replaced};
 use jiff::Timestamp;
@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::discovery::v1::EndpointConditions;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::endpoints::HEADLESS;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

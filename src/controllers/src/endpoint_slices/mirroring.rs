@@ -1,11 +1,10 @@
 //! Endpoints that somebody wrote by hand, for a Service without a selector, as the slices that proxies and DNS read: pure.
 
-use super::MANAGED_LABEL;
 use crate::owner::controller_reference;
 use k8s_openapi::api::core::v1::{EndpointAddress, EndpointSubset, Endpoints};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::endpoints::SERVICE_LABEL;
+use kinds::endpoints::{MANAGED_BY, SERVICE_LABEL};
 use std::net::Ipv4Addr;
 
 pub(super) const MANAGER: &str = "endpointslicemirroring-controller.k8s.io";
@@ -58,7 +57,7 @@ fn slice(endpoints: &Endpoints, all: Vec<Endpoint>, ports: Vec<EndpointPort>) ->
     let name = endpoints.metadata.name.clone().unwrap_or_default();
     let mut labels = endpoints.metadata.labels.clone().unwrap_or_default();
     labels.insert(SERVICE_LABEL.to_owned(), name.clone());
-    labels.insert(MANAGED_LABEL.to_owned(), MANAGER.to_owned());
+    labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
     EndpointSlice {
         metadata: ObjectMeta {
             generate_name: Some(format!("{name}-")),

@@ -1,21 +1,7 @@
-//! The conditions of a Job.
+//! How the conditions of a Job are written.
 
-use k8s_openapi::api::batch::v1::{JobCondition, JobStatus};
+use k8s_openapi::api::batch::v1::JobCondition;
 use kinds::whole_second;
-
-pub(crate) const COMPLETE: &str = "Complete";
-pub(crate) const FAILED: &str = "Failed";
-pub(super) const SUCCESS_CRITERIA_MET: &str = "SuccessCriteriaMet";
-pub(super) const FAILURE_TARGET: &str = "FailureTarget";
-pub(super) const SUSPENDED: &str = "Suspended";
-
-pub(crate) fn condition<'s>(status: &'s JobStatus, kind: &str) -> Option<&'s JobCondition> {
-    status.conditions.iter().flatten().find(|condition| condition.type_ == kind && condition.status == "True")
-}
-
-pub(crate) fn is_finished(status: &JobStatus) -> bool {
-    condition(status, COMPLETE).is_some() || condition(status, FAILED).is_some()
-}
 
 /// Says whether anything changed. What was never true is not said to be false.
 pub(super) fn put(

@@ -1,12 +1,12 @@
 //! Whether a Job ends, and why: pure.
 
-use super::conditions::{FAILURE_TARGET, SUCCESS_CRITERIA_MET, condition};
 use super::counts::Counts;
 use super::failures::{self, Meaning};
 use super::pods::Wish;
 use super::success;
 use k8s_openapi::api::batch::v1::{Job, JobCondition, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
+use kinds::job::{FAILURE_TARGET, SUCCESS_CRITERIA_MET, condition};
 use kinds::pod as ask;
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,7 +4,7 @@
 //! A pod is counted in three steps, each of which survives an end of the program after it: its uid is written into the
 //! status, its finalizer goes, and the uid becomes a number. Upstream's `syncJob` and `trackJobStatusAndRemoveFinalizers`.
 
-use super::conditions::{COMPLETE, FAILED, FAILURE_TARGET, SUCCESS_CRITERIA_MET, SUSPENDED, condition, put};
+use super::conditions::put;
 use super::counts::{Counts, count, is_terminating};
 use super::ending::{End, ending};
 use super::failures::{self, Meaning};
@@ -13,6 +13,7 @@ use crate::replicas::rank;
 use k8s_openapi::api::batch::v1::{Job, JobStatus, UncountedTerminatedPods};
 use k8s_openapi::api::core::v1::Pod;
 use kinds::Indexes;
+use kinds::job::{COMPLETE, FAILED, FAILURE_TARGET, SUCCESS_CRITERIA_MET, SUSPENDED, condition};
 use kinds::pod as ask;
 use kinds::whole_second;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,37 +1,25 @@
 """The cluster as the cases see it: Kubernetes' own client for Python, requests by hand, and kubectl."""
 
 import base64
-import datetime
-import hashlib
-import io
-import ipaddress
 import json
 import math
 import os
 import socket
-import ssl
 import subprocess
 import sys
-import tarfile
-import tempfile
 import textwrap
 import threading
-import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import SimpleNamespace
 
 import kubernetes
 import pytest
 import yaml
 from checks import PATIENCE, name, until
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from kubernetes.dynamic import DynamicClient
 from kubernetes.stream import stream
 from kubernetes.utils.quantity import parse_quantity
+from servers import https_server
 
 BUSYBOX = "busybox:1"
 # runs until it is told to end, and then ends at once
@@ -470,78 +458,6 @@ def udp_answer(address, port):
             return None
 
 
-@contextmanager
-def https_server(answer, *hosts):
-    """Serves what `answer(method, path, headers, body)` gives, a status and what becomes JSON, on all addresses of this machine; yields
-    the port and the PEM of the authority that signed for 127.0.0.1 and `hosts`."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def answer(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, said = answer(self.command, self.path, self.headers, json.loads(body) if body else None)
-            said = json.dumps(said).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(said)))
-            self.end_headers()
-            self.wfile.write(said)
-
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
-
-        def log_message(self, *_):
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False
-
-        def handle_error(self, *_):
-            pass
-
-    authority, chain = certificate_for(hosts)
-    server = Server(("", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(chain)
-        file.flush()
-        context.load_cert_chain(file.name)
-    # the handshake is done by the connection's own thread
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield SimpleNamespace(port=server.server_address[1], authority=authority)
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def certificate_for(hosts):
-    """A new authority's certificate, and a key with the certificate that it signed, as PEM."""
-    now = datetime.datetime.now(datetime.timezone.utc)
-
-    def signed(key, subject, issuer, by, *extensions):
-        built = x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
-        built = built.not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(hours=1))
-        for extension in extensions:
-            built = built.add_extension(extension, critical=False)
-        return built.sign(by, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-    def called(common_name):
-        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
-
-    above, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority = signed(above, called("authority"), called("authority"), above, x509.BasicConstraints(ca=True, path_length=None))
-    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *map(x509.DNSName, hosts)]
-    own = signed(key, called("server"), called("authority"), above, x509.SubjectAlternativeName(names))
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return authority, private + own
-
-
 def allocatable(cluster):
     """What the node has for pods: whole processors and bytes of memory."""
     node = cluster.get("/api/v1/nodes").ok()["items"]
@@ -554,69 +470,6 @@ def with_volumes(sources, **container):
     mounts = [{"name": it, "mountPath": f"/{it}"} for it in sources]
     volumes = [{"name": it, **source} for it, source in sources.items()]
     return {"container": {"volumeMounts": mounts, **container}, "volumes": volumes}
-
-
-class Registry:
-    """A registry of images on the machine itself: what is put into it can be pulled as what `put` returns."""
-
-    def __init__(self):
-        self.blobs, self.manifests, self.pulls = {}, {}, []
-        registry = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                content, media = registry.find(self.path)
-                self.send_response(200 if content else 404)
-                self.send_header("Content-Type", media)
-                self.send_header("Content-Length", str(len(content or b"")))
-                self.end_headers()
-                if self.command == "GET":
-                    self.wfile.write(content or b"")
-
-            do_HEAD = do_GET
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def find(self, path):
-        *_, kind, reference = path.split("/")
-        if path == "/v2/":
-            return b"{}", "application/json"
-        if kind == "manifests":
-            self.pulls.append(reference)
-            return self.manifests.get(reference), "application/vnd.oci.image.manifest.v1+json"
-        return self.blobs.get(reference), "application/octet-stream"
-
-    def put(self, name, files, **config):
-        """An image with these files, and of the machine's busybox those that are None; `config` is the image's own."""
-        layer = io.BytesIO()
-        with tarfile.open(fileobj=layer, mode="w") as tar:
-            for path, content in files.items():
-                content = Path("/bin/busybox").read_bytes() if content is None else content.encode()
-                entry = tarfile.TarInfo(path)
-                entry.size, entry.mode = len(content), 0o755
-                tar.addfile(entry, io.BytesIO(content))
-        layer = layer.getvalue()
-        root = {"type": "layers", "diff_ids": [digest(layer)]}
-        config = json.dumps({"architecture": "amd64", "os": "linux", "config": config, "rootfs": root}).encode()
-        described = [
-            {"mediaType": f"application/vnd.oci.image.{kind}", "digest": digest(blob), "size": len(blob)}
-            for kind, blob in [("config.v1+json", config), ("layer.v1.tar", layer)]
-        ]
-        manifest = json.dumps({
-            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": described[0], "layers": described[1:],
-        }).encode()
-        self.blobs.update({digest(config): config, digest(layer): layer})
-        self.manifests.update({"1": manifest, digest(manifest): manifest})
-        return f"127.0.0.1:{self.server.server_port}/{name}:1"
-
-
-def digest(content):
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 @contextmanager

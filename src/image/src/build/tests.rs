@@ -1,6 +1,8 @@
 mod cache;
+mod contexts;
 mod facts;
 mod hostile;
+mod refusals;
 mod stages;
 
 use super::*;
@@ -274,171 +276,6 @@ async fn mounts_of_a_run_are_handed_to_the_runner() {
     assert_eq!(spec.settings.network.as_deref(), Some("none"));
 }
 
-/// `Ok` with the names that the last layer has, or why there is none.
-#[tokio::test(flavor = "multi_thread")]
-async fn where_the_two_builders_differ_each_keeps_its_own_rules() {
-    let lab = Lab::new().await;
-    let (classic, buildkit) = (Dialect::Classic, Dialect::BuildKit);
-    let wildcards = "FROM base\nCOPY a.json yarn.lock* none*.json ./to/\n";
-    for (case, dialect, file, want) in [
-        ("a pattern beside a file", classic, wildcards, None),
-        ("a pattern beside a file", buildkit, wildcards, None),
-        ("a pattern alone", classic, "FROM base\nCOPY none* /to/\n", Some("no source files were specified")),
-        ("a pattern alone", buildkit, "FROM base\nCOPY none* /to/\n", None),
-        (
-            "patterns alone",
-            classic,
-            "FROM base\nCOPY none* no* /to/\n",
-            Some("no source files were specified"),
-        ),
-        (
-            "of another stage",
-            classic,
-            "FROM base AS one\nCOPY a.json /x/\nFROM base\nCOPY --from=one /x/a.json /x/n* /to/\n",
-            None,
-        ),
-        (
-            "a name is no pattern",
-            buildkit,
-            "FROM base\nCOPY a.json none /to/\n",
-            Some("stat none: file does not exist"),
-        ),
-        (
-            "out of the context",
-            classic,
-            "FROM base\nCOPY ../a.json /to/\n",
-            Some("forbidden path outside the build context"),
-        ),
-        ("out of the context", buildkit, "FROM base\nCOPY ../a.json /to/\n", None),
-        (
-            "several without a slash",
-            classic,
-            "FROM base\nCOPY a.json b.json /to\n",
-            Some("must be a directory and end with a /"),
-        ),
-        ("several without a slash", buildkit, "FROM base\nCOPY a.json b.json /to\n", None),
-        (
-            "onto a link",
-            classic,
-            "FROM base\nCOPY links /\nCOPY rootfs /\n",
-            Some("cannot copy to non-directory: /bin"),
-        ),
-        (
-            "onto a link",
-            buildkit,
-            "FROM base\nCOPY links /\nCOPY rootfs /\n",
-            Some("cannot copy to non-directory: /bin"),
-        ),
-        (
-            "the machine's network",
-            buildkit,
-            "FROM base\nRUN --network=host x\n",
-            Some("network.host is not allowed"),
-        ),
-        (
-            "the machine's network",
-            classic,
-            "FROM base\nRUN --network=host x\n",
-            Some("network.host is not allowed"),
-        ),
-    ] {
-        let context = Tar::new()
-            .file("Dockerfile", file)
-            .file("a.json", "a")
-            .file("b.json", "b")
-            .directory("links")
-            .entry(tar::EntryType::Symlink, "links/bin", "usr/bin", b"")
-            .directory("rootfs")
-            .directory("rootfs/bin")
-            .file("rootfs/bin/x", "x");
-        let options = BuildOptions { dialect, no_cache: true, ..options() };
-        let built = lab.build_with(context, options).await.map(drop).map_err(|e| e.to_string());
-        match (want, built) {
-            (None, built) => assert_eq!(built, Ok(()), "{case} {dialect:?}"),
-            (Some(want), built) => {
-                let why = built.expect_err(case);
-                assert!(why.contains(want), "{case} {dialect:?}: {why}");
-            }
-        }
-    }
-    for granted in [
-        BuildOptions { may_use_host_network: true, ..options() },
-        BuildOptions {
-            run: RunSettings { network: Some("host".into()), ..RunSettings::default() },
-            ..options()
-        },
-    ] {
-        let context = Tar::new().file("Dockerfile", "FROM base\nRUN --network=host x\n");
-        lab.build_with(context, granted).await.expect("the client said so");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_fails_says_why_and_leaves_nothing() {
-    let lab = Lab::new().await;
-    let before = lab.t.store.images();
-    for (case, file, want) in [
-        (
-            "a command",
-            "FROM base\nRUN fail 7\n",
-            "The command '/bin/sh -c fail 7' returned a non-zero code: 7",
-        ),
-        (
-            "no such file",
-            "FROM base\nCOPY none /\n",
-            "COPY failed: file not found in build context or excluded by .dockerignore: stat none: file does not exist",
-        ),
-        ("outside", "FROM base\nCOPY ../etc /\n", "forbidden path outside the build context"),
-        ("several into a file", "FROM base\nCOPY a b /x\n", "must be a directory and end with a /"),
-        (
-            "a mistake",
-            "FROM base\nFOO\n",
-            "dockerfile parse error on line 2: unknown instruction: FOO (did you mean FROM?)",
-        ),
-        ("no user", "FROM base\nCOPY --chown=nobody-here a /\n", "nobody-here"),
-        (
-            "a user that chown(2) would take for nobody",
-            "FROM base\nCOPY --chown=4294967295 a /\n",
-            "user 4294967295: uids and gids must be in range 0-2147483647",
-        ),
-        (
-            "such a group",
-            "FROM base\nCOPY --chown=1:-1 a /\n",
-            "group -1: uids and gids must be in range 0-2147483647",
-        ),
-        (
-            "such an owner of a working directory",
-            "FROM base\nUSER 4294967296\nWORKDIR /w\n",
-            "user 4294967296: uids and gids must be in range 0-2147483647",
-        ),
-        (
-            "such an owner of a mount",
-            "FROM base\nRUN --mount=type=cache,target=/c,uid=4294967295 x\n",
-            "invalid value 4294967295 for uid",
-        ),
-        ("no base", "FROM 127.0.0.1:1/none\n", "connection refused"),
-        ("no stage", "FROM base\nEXPOSE 99999\n", "Invalid containerPort: 99999"),
-        (
-            "a bad mount",
-            "FROM base\nRUN --mount=type=ssh,required x\n",
-            "no SSH key \"default\" forwarded from the client",
-        ),
-    ] {
-        let context = Tar::new().file("a", "a").file("b", "b");
-        let why = lab.build(file, context).await.expect_err(case).to_string();
-        assert!(why.contains(want), "{case}: {why}");
-        assert_eq!(lab.t.store.images(), before, "{case}");
-        let left = std::fs::read_dir(lab.t.dir.path().join("tmp")).unwrap().count();
-        assert_eq!(left, 0, "{case}");
-    }
-    let hostile = Tar::new().file("../x", "x").file("Dockerfile", "FROM base\n");
-    let why = lab.build_with(hostile, BuildOptions::default()).await.unwrap_err().to_string();
-    assert!(why.contains("climbs out"), "{why}");
-    let why =
-        lab.build_with(Tar::new().file("a", ""), BuildOptions::default()).await.unwrap_err().to_string();
-    assert_eq!(why, "Cannot locate specified Dockerfile: Dockerfile");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cache_can_be_taken_away_and_the_image_stays() {
     let lab = Lab::new().await;
@@ -465,28 +302,6 @@ async fn the_cache_can_be_taken_away_and_the_image_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_url_is_downloaded_and_not_unpacked() {
-    let lab = Lab::new().await;
-    let server = crate::testing::registry::FakeRegistry::start().await;
-    let archive = gzip(&Tar::new().file("x", "x").bytes());
-    let digest = server.put_blob(archive.clone());
-    let url = format!("http://{}/v2/a/blobs/{digest}", server.host);
-    lab.build(&format!("FROM scratch\nADD {url} /d/\n"), Tar::new()).await.unwrap();
-    let file = lab.find(&format!("d/{digest}")).unwrap();
-    assert!(std::fs::read(&file).unwrap() == archive);
-    assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
-    for (url, want) in [
-        (format!("http://{}/v2/a/blobs/none", server.host), "404"),
-        (format!("http://{}/", server.host), "cannot determine filename"),
-        (format!("http://{}/none.git", server.host), "git fetch"),
-    ] {
-        let why =
-            lab.build(&format!("FROM scratch\nADD {url} /d/\n"), Tar::new()).await.unwrap_err().to_string();
-        assert!(why.contains(want), "{url}: {why}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_same_files_at_the_same_epoch_are_the_same_image() {
     let lab = Lab::new().await;
     let build = async |epoch: &str| {
@@ -505,56 +320,4 @@ async fn the_same_files_at_the_same_epoch_are_the_same_image() {
     assert_ne!(build("1700000001").await.unwrap().id, first.id);
     let why = build("soon").await.unwrap_err().to_string();
     assert_eq!(why, "invalid SOURCE_DATE_EPOCH: soon");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_context_with_a_name_is_fetched() {
-    let lab = Lab::new().await;
-    let server = crate::testing::registry::FakeRegistry::start().await;
-    let blob = |bytes: Vec<u8>| format!("http://{}/v2/a/blobs/{}", server.host, server.put_blob(bytes));
-    let fetched = lab.t.store.fetch_context(&blob(gzip(&Tar::new().file("f", "far").bytes())), None).await;
-    let named = NamedContext::Directory(Arc::new(fetched.unwrap()));
-    let options = BuildOptions { named_contexts: [("docs".to_owned(), named)].into(), ..options() };
-    let file = "FROM base\nCOPY --from=docs f /f\n";
-    lab.build_with(Tar::new().file("Dockerfile", file), options).await.unwrap();
-    assert_eq!(lab.read("f"), "far");
-    for (url, want) in [
-        (blob(b"no archive".to_vec()), "neither an archive nor a repository"),
-        (format!("http://{}/none.git", server.host), "git fetch"),
-    ] {
-        let why = lab.t.store.fetch_context(&url, None).await.unwrap_err().to_string();
-        assert!(why.contains(want), "{url}: {why}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_directory_of_the_machine_is_a_context_by_all_means() {
-    let lab = Lab::new().await;
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path();
-    for (file, text) in [
-        ("Dockerfile", "FROM base\nCOPY . /app/\n"),
-        (".dockerignore", "secret\nmodules\n!modules/kept\n*ile\n"),
-        ("secret", "x"),
-        ("modules/kept", "y"),
-        ("modules/left/out", "z"),
-        ("kept", "y"),
-    ] {
-        std::fs::create_dir_all(path.join(file).parent().unwrap()).unwrap();
-        std::fs::write(path.join(file), text).unwrap();
-    }
-    let build = |path: PathBuf| {
-        let options = BuildOptions { tags: vec!["made".into()], ..BuildOptions::default() };
-        lab.screen.0.lock().unwrap().clear();
-        lab.build_context(BuildContext::Directory(path), options)
-    };
-    build(path.to_owned()).await.unwrap();
-    assert_eq!(lab.read("app/kept"), "y");
-    assert_eq!((lab.find("app/secret"), lab.find("app/Dockerfile")), (None, None));
-    assert_eq!((lab.read("app/modules/kept"), lab.find("app/modules/left")), ("y".to_owned(), None));
-    assert!(!lab.screen().contains("Using cache"), "{}", lab.screen());
-    build(path.to_owned()).await.unwrap();
-    assert!(lab.screen().contains("Using cache"), "{}", lab.screen());
-    let error = build(path.join("nowhere")).await.unwrap_err();
-    assert!(error.to_string().contains("nowhere"), "{error}");
 }

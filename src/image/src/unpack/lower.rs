@@ -92,25 +92,25 @@ struct Fitting<'a> {
 impl Fitting<'_> {
     /// Where the layers below have a link at `path`: the directory that it leads to.
     fn link_below(&self, path: &Path) -> Result<Option<PathBuf>> {
-        if !matches!(self.below.look(path), Some(Entry::Link(_))) {
+        if !matches!(self.below.lookup(path), Some(Entry::Link(_))) {
             return Ok(None);
         }
         // this layer's own directory hides the link from itself
         let link = |at: &Path| match at == path {
-            true => self.below.look(at).and_then(Entry::link),
-            false => self.look(at).and_then(Entry::link),
+            true => self.below.lookup(at).and_then(Entry::link),
+            false => self.lookup(at).and_then(Entry::link),
         };
         let to = follow_links(path, link).ok_or_else(|| refusal(path, Errno::LOOP))?;
-        match self.look(&to) {
+        match self.lookup(&to) {
             Some(Entry::Other) => Err(refusal(path, Errno::NOTDIR)),
             _ => Ok((!to.starts_with(path)).then_some(to)),
         }
     }
 
     /// What the image has at a path without links, this layer's own first.
-    fn look(&self, path: &Path) -> Option<Entry> {
-        match look_in(&self.own, path) {
-            Seen::Through => self.below.look(path),
+    fn lookup(&self, path: &Path) -> Option<Entry> {
+        match lookup_in(&self.own, path) {
+            Seen::Through => self.below.lookup(path),
             Seen::Hidden => None,
             Seen::Here(entry) => Some(entry),
         }
@@ -197,7 +197,7 @@ impl Fitting<'_> {
     /// Owner, mode and time of the directories that were only implied.
     fn inherit(&self) -> Result<()> {
         for path in &self.implied {
-            let Some(Entry::Directory(model)) = self.below.look(path) else { continue };
+            let Some(Entry::Directory(model)) = self.below.lookup(path) else { continue };
             let fd = self.open(path)?;
             let failed = |e| ImageError::io(format!("inherit the attributes of {}", path.display()), e);
             if is_root() {
@@ -241,9 +241,9 @@ struct Stack(Vec<OwnedFd>);
 
 impl Stack {
     /// What an overlay of them has at a path without links.
-    fn look(&self, path: &Path) -> Option<Entry> {
+    fn lookup(&self, path: &Path) -> Option<Entry> {
         for layer in &self.0 {
-            match look_in(layer, path) {
+            match lookup_in(layer, path) {
                 Seen::Here(entry) => return Some(entry),
                 Seen::Hidden => return None,
                 Seen::Through => {}
@@ -253,7 +253,7 @@ impl Stack {
     }
 }
 
-fn look_in(layer: &OwnedFd, path: &Path) -> Seen {
+fn lookup_in(layer: &OwnedFd, path: &Path) -> Seen {
     let at = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::openat2(layer, at, flags, Mode::empty(), REAL) {

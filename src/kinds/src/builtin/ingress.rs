@@ -4,11 +4,10 @@
 use super::checks::{list, text};
 use super::service_validation::balancer_entry;
 use super::{ingress_validation, name_of};
+use crate::annotations::INGRESS_CLASS;
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age};
 use k8s_openapi::api::networking::v1::{Ingress, IngressSpec, IngressStatus};
 
-/// How classes were named before there was a field for them.
-const OLD_CLASS: &str = "kubernetes.io/ingress.class";
 /// kubectl's list of hosts says how many more there are.
 const HOSTS_SHOWN: usize = 3;
 
@@ -44,12 +43,14 @@ impl TypedKind for Ingress {
         }
     }
     fn warnings(&self, old: Option<&Self>) -> Vec<String> {
-        let annotated = self.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(OLD_CLASS));
+        let annotated = self.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(INGRESS_CLASS));
         let has_class = self.spec.as_ref().is_some_and(|spec| spec.ingress_class_name.is_some());
         if old.is_some() || !annotated || has_class {
             return Vec::new();
         }
-        vec![format!("annotation {OLD_CLASS:?} is deprecated, please use 'spec.ingressClassName' instead")]
+        vec![format!(
+            "annotation {INGRESS_CLASS:?} is deprecated, please use 'spec.ingressClassName' instead"
+        )]
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         let none = IngressSpec::default();

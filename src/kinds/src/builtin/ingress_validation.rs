@@ -3,6 +3,7 @@
 use super::checks::{judged, list, optional, port_number, required, text};
 use super::names;
 use crate::ErrorList;
+use crate::annotations::INGRESS_CLASS;
 use k8s_openapi::api::core::v1::TypedLocalObjectReference;
 use k8s_openapi::api::networking::v1::{
     HTTPIngressPath, Ingress, IngressBackend, IngressServiceBackend, IngressSpec,
@@ -13,7 +14,6 @@ const PATH_TYPES: [&str; 3] = ["Exact", "ImplementationSpecific", "Prefix"];
 /// What means another path than it says.
 const NOT_IN_PATHS: [&str; 5] = ["//", "/./", "/../", "%2f", "%2F"];
 const NOT_AT_THE_END: [&str; 2] = ["/..", "/."];
-const CLASS: &str = "kubernetes.io/ingress.class";
 
 pub(super) fn validate(spec: &IngressSpec, errors: &mut ErrorList) {
     let rules = list(&spec.rules);
@@ -56,11 +56,11 @@ pub(super) fn validate(spec: &IngressSpec, errors: &mut ErrorList) {
 
 /// The annotation of old and the field may both be there, if they say the same.
 pub(super) fn one_class(ingress: &Ingress, errors: &mut ErrorList) {
-    let note = ingress.metadata.annotations.as_ref().and_then(|notes| notes.get(CLASS));
+    let note = ingress.metadata.annotations.as_ref().and_then(|notes| notes.get(INGRESS_CLASS));
     let field = ingress.spec.as_ref().and_then(|spec| spec.ingress_class_name.as_ref());
     if let Some((note, _)) = note.zip(field).filter(|(note, field)| note != field) {
         let why = "must match `ingressClassName` when both are specified";
-        errors.invalid(format_args!("annotations.{CLASS}"), note.as_str(), why);
+        errors.invalid(format_args!("annotations.{INGRESS_CLASS}"), note.as_str(), why);
     }
 }
 

@@ -4,6 +4,7 @@ use super::job_validation::is_indexed;
 use super::workloads::{container_cells, finds_template};
 use super::{job_warnings, name_of};
 use crate::columns::human_duration;
+use crate::job::{COMPLETE, FAILED, FAILURE_TARGET, SUCCESS_CRITERIA_MET, SUSPENDED, has};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::batch::v1::{Job, JobSpec, JobStatus};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
@@ -163,14 +164,13 @@ fn duration(status: &JobStatus, now: jiff::Timestamp) -> String {
 }
 
 fn status_word(meta: &ObjectMeta, status: &JobStatus) -> &'static str {
-    let has = |kind: &str| status.conditions.iter().flatten().any(|c| c.type_ == kind && c.status == "True");
     match () {
-        () if has("Complete") => "Complete",
-        () if has("Failed") => "Failed",
+        () if has(status, COMPLETE) => COMPLETE,
+        () if has(status, FAILED) => FAILED,
         () if meta.deletion_timestamp.is_some() => "Terminating",
-        () if has("Suspended") => "Suspended",
-        () if has("FailureTarget") => "FailureTarget",
-        () if has("SuccessCriteriaMet") => "SuccessCriteriaMet",
+        () if has(status, SUSPENDED) => SUSPENDED,
+        () if has(status, FAILURE_TARGET) => FAILURE_TARGET,
+        () if has(status, SUCCESS_CRITERIA_MET) => SUCCESS_CRITERIA_MET,
         () => "Running",
     }
 }

@@ -6,16 +6,11 @@
 
 use super::checks::not_negative;
 use super::job_validation::is_indexed;
+use crate::job::{COMPLETE, FAILED, FAILURE_TARGET, SUCCESS_CRITERIA_MET, SUSPENDED, has, is_finished};
 use crate::{ErrorList, Indexes};
 use k8s_openapi::api::batch::v1::{Job, JobSpec, JobStatus};
 use serde_json::json;
 use std::collections::HashSet;
-
-const COMPLETE: &str = "Complete";
-const FAILED: &str = "Failed";
-const FAILURE_TARGET: &str = "FailureTarget";
-const SUCCESS_CRITERIA_MET: &str = "SuccessCriteriaMet";
-const SUSPENDED: &str = "Suspended";
 
 pub(super) fn validate(new: &Job, old: &Job, errors: &mut ErrorList) {
     let (none, nothing) = (JobStatus::default(), JobSpec::default());
@@ -34,14 +29,6 @@ struct Change<'a> {
     spec: &'a JobSpec,
     new: &'a JobStatus,
     old: &'a JobStatus,
-}
-
-fn has(status: &JobStatus, kind: &str) -> bool {
-    status.conditions.iter().flatten().any(|c| c.type_ == kind && c.status == "True")
-}
-
-fn is_finished(status: &JobStatus) -> bool {
-    has(status, COMPLETE) || has(status, FAILED)
 }
 
 fn numbers(status: &JobStatus, errors: &mut ErrorList) {

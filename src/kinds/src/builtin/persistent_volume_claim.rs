@@ -3,10 +3,11 @@
 use super::amounts::round_up_all;
 use super::checks::{IMMUTABLE, judged, label_selector, list, optional, required, text};
 use super::volume_checks::{
-    OLD_CLASS, STORAGE, access_modes, class_name, class_word, modes_word, old_class_warning, phase_word,
-    positive, storage_of, unset, volume_mode,
+    STORAGE, access_modes, class_name, class_word, modes_word, old_class_warning, phase_word, positive,
+    storage_of, unset, volume_mode,
 };
 use super::{claim_status, fill, name_of, names};
+use crate::annotations::STORAGE_CLASS;
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age};
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
@@ -163,7 +164,7 @@ fn attributes_class(new: &PersistentVolumeClaimSpec, old: &PersistentVolumeClaim
 /// The annotation that named the class before there was a field stays, or goes where the field says the same.
 fn old_class(new: &PersistentVolumeClaim, old: &PersistentVolumeClaim, errors: &mut ErrorList) {
     let said = |claim: &PersistentVolumeClaim| {
-        claim.metadata.annotations.as_ref().and_then(|all| all.get(OLD_CLASS)).cloned()
+        claim.metadata.annotations.as_ref().and_then(|all| all.get(STORAGE_CLASS)).cloned()
     };
     let class =
         |claim: &PersistentVolumeClaim| claim.spec.as_ref().and_then(|s| s.storage_class_name.clone());
@@ -171,7 +172,7 @@ fn old_class(new: &PersistentVolumeClaim, old: &PersistentVolumeClaim, errors: &
     let moved = before.is_some() && class(old).is_none() && class(new) == before && now.is_none();
     let (now, before) = (now.unwrap_or_default(), before.unwrap_or_default());
     if now != before && !moved {
-        errors.invalid(format_args!("metadata.annotations.{OLD_CLASS}"), now, IMMUTABLE);
+        errors.invalid(format_args!("metadata.annotations.{STORAGE_CLASS}"), now, IMMUTABLE);
     }
 }
 

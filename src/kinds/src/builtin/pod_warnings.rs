@@ -7,6 +7,7 @@ mod placement;
 mod tests;
 
 use super::names;
+use crate::annotations::{APP_ARMOR, SECCOMP_OF_CONTAINER, SECCOMP_OF_POD};
 use api::quantity::Quantity;
 use containers::{containers, hidden_variables, ports};
 use k8s_openapi::api::core::v1::{Pod, PodSpec, PodTemplateSpec, SecurityContext, Volume};
@@ -16,9 +17,6 @@ pub(super) use placement::{node_term, old_node_label};
 use placement::{null_selectors, placement};
 use std::collections::{BTreeMap, BTreeSet};
 
-const SECCOMP_ANNOTATION: &str = "seccomp.security.alpha.kubernetes.io/pod";
-const SECCOMP_CONTAINER_ANNOTATION: &str = "container.seccomp.security.alpha.kubernetes.io/";
-const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
 const DEAD_ANNOTATIONS: [(&str, &str); 3] = [
     (
         "scheduler.alpha.kubernetes.io/critical-pod",
@@ -89,7 +87,7 @@ fn of_spec(metadata: &ObjectMeta, spec: &PodSpec, at: &str, warnings: &mut Vec<S
         fractional_bytes(spec.overhead.as_ref(), resource, &format!("{at}spec.overhead"), warnings);
     }
     seccomp_annotation(
-        SECCOMP_ANNOTATION,
+        SECCOMP_OF_POD,
         spec.security_context.as_ref().is_some_and(|security| security.seccomp_profile.is_some()),
         annotations,
         at,
@@ -99,7 +97,7 @@ fn of_spec(metadata: &ObjectMeta, spec: &PodSpec, at: &str, warnings: &mut Vec<S
     let containers = containers(spec, at);
     for container in &containers {
         let has = |of: fn(&SecurityContext) -> bool| container.security.is_some_and(of);
-        let key = format!("{SECCOMP_CONTAINER_ANNOTATION}{}", container.name);
+        let key = format!("{SECCOMP_OF_CONTAINER}{}", container.name);
         seccomp_annotation(
             &key,
             has(|security| security.seccomp_profile.is_some()),
@@ -107,7 +105,7 @@ fn of_spec(metadata: &ObjectMeta, spec: &PodSpec, at: &str, warnings: &mut Vec<S
             at,
             warnings,
         );
-        let key = format!("{APP_ARMOR_ANNOTATION}{}", container.name);
+        let key = format!("{APP_ARMOR}{}", container.name);
         let has_app_armor = pod_has_app_armor || has(|security| security.app_armor_profile.is_some());
         if !has_app_armor && annotations.contains_key(&key) {
             let why = r#"deprecated since v1.30; use the "appArmorProfile" field instead"#;

@@ -1,33 +1,31 @@
-//! Upstream's `ValidateService`: which fields go with which type, and which addresses a Service may claim.
+//! Upstream's `ValidateService`: which fields go with which type; beside it, which [`addresses`] a Service may claim, and what there
+//! is to a [`load_balancer`].
+
+mod addresses;
+mod load_balancer;
 
 use super::checks::{
-    PROTOCOLS, among_if_set, cidr, ip, judged, list, non_special_ip, one_of, port, port_number, required,
-    text,
+    PROTOCOLS, among_if_set, ip, judged, list, non_special_ip, one_of, port, port_number, required, text,
 };
 use super::names;
 use crate::ErrorList;
-use k8s_openapi::api::core::v1::{
-    LoadBalancerStatus, Service, ServicePort, ServiceSpec, SessionAffinityConfig,
-};
+use crate::annotations::{SOURCE_RANGES, TOPOLOGY_HINTS};
+use addresses::{addresses_stay, cluster_addresses};
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec, SessionAffinityConfig};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use load_balancer::{balancer, source_ranges};
+pub(super) use load_balancer::{balancer_entry, balancer_status};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 const AFFINITIES: [&str; 2] = ["ClientIP", "None"];
 const POLICIES: [&str; 2] = ["Cluster", "Local"];
-const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
-const FAMILY_POLICIES: [&str; 3] = ["PreferDualStack", "RequireDualStack", "SingleStack"];
 const DISTRIBUTIONS: [&str; 3] = ["PreferClose", "PreferSameNode", "PreferSameZone"];
-const IP_MODES: [&str; 2] = ["Proxy", "VIP"];
 /// Ports, and ports times each list of what they are reached at or by. Upstream has no bound but the size of an object, in
 /// which both lists have thousands: whatever carries out what the Service says makes the product of them.
 const MOST_COMBINATIONS: usize = 10_000;
 const LONGEST_AFFINITY: i32 = 86400; // a day
-const ONLY_BALANCERS: &str = "may only be used when `type` is 'LoadBalancer'";
-const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
-const TOPOLOGY_HINTS: &str = "service.kubernetes.io/topology-aware-hints";
 const TOPOLOGY_MODE: &str = "service.kubernetes.io/topology-mode";
 
 pub(super) fn is_headless(spec: &ServiceSpec) -> bool {
@@ -189,76 +187,6 @@ fn client_affinity(config: Option<&SessionAffinityConfig>, at: &str, errors: &mu
     }
 }
 
-/// Upstream's `ValidateServiceClusterIPsRelatedFields`; what there is to give out is the cluster's matter.
-fn cluster_addresses(spec: &ServiceSpec, errors: &mut ErrorList) {
-    if text(&spec.type_) == "ExternalName" {
-        return;
-    }
-    let (first, all) = (text(&spec.cluster_ip), list(&spec.cluster_ips));
-    match (first, all) {
-        ("", []) => {}
-        ("", all) => {
-            errors.invalid(
-                "spec.clusterIPs",
-                all.to_vec(),
-                "must be empty when `clusterIP` is not specified",
-            );
-        }
-        (_, []) => errors.required("spec.clusterIPs", ""),
-        (first, all) if all[0] != first => {
-            errors.invalid("spec.clusterIPs", all.to_vec(), "first value must match `clusterIP`");
-        }
-        _ => {}
-    }
-    let families = list(&spec.ip_families);
-    let mut seen = BTreeSet::new();
-    for (index, family) in families.iter().enumerate() {
-        let at = format!("spec.ipFamilies[{index}]");
-        if !FAMILIES.contains(&family.as_str()) {
-            errors.not_supported(&at, family.as_str(), &FAMILIES);
-        }
-        if !seen.insert(family) {
-            errors.duplicate(&at, family.as_str());
-        }
-    }
-    let policy = spec.ip_family_policy.as_deref();
-    among_if_set(policy, &FAMILY_POLICIES, "spec.ipFamilyPolicy", errors);
-    let before = errors.len();
-    for (index, address) in all.iter().enumerate() {
-        match address.as_str() {
-            "None" if index == 0 && all.len() == 1 => {}
-            "None" if index == 0 => {
-                let why = "'None' must be the first and only value";
-                errors.invalid("spec.clusterIPs", all.to_vec(), why);
-            }
-            address => ip(address, format_args!("spec.clusterIPs[{index}]"), errors),
-        }
-    }
-    if all.len() > 2 {
-        errors.invalid("spec.clusterIPs", all.to_vec(), "may only hold up to 2 values");
-    }
-    if errors.len() == before {
-        of_family(all, families, errors);
-    }
-}
-
-fn of_family(all: &[String], families: &[String], errors: &mut ErrorList) {
-    let is_six = |address: &String| address.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6());
-    if let [one, other] = all
-        && is_six(one) == is_six(other)
-    {
-        let why = "may specify no more than one IP for each IP family";
-        errors.invalid("spec.clusterIPs", all.to_vec(), why);
-    }
-    for (index, (address, family)) in all.iter().zip(families).enumerate() {
-        let given = if is_six(address) { "IPv6" } else { "IPv4" };
-        if address != "None" && FAMILIES.contains(&family.as_str()) && given != family {
-            let why = format!("expected an {family} value as indicated by `ipFamilies[{index}]`");
-            errors.invalid(format_args!("spec.clusterIPs[{index}]"), address.as_str(), why);
-        }
-    }
-}
-
 fn node_ports(spec: &ServiceSpec, errors: &mut ErrorList) {
     let mut seen = BTreeSet::new();
     for (index, port) in list(&spec.ports).iter().enumerate() {
@@ -280,46 +208,6 @@ fn twice(ports: &[ServicePort], errors: &mut ErrorList) {
             let key = json!({"protocol": port.protocol, "port": port.port});
             errors.duplicate(format_args!("spec.ports[{index}]"), key);
         }
-    }
-}
-
-fn source_ranges(spec: &ServiceSpec, notes: Option<&BTreeMap<String, String>>, errors: &mut ErrorList) {
-    let is_balancer = text(&spec.type_) == "LoadBalancer";
-    let ranges = list(&spec.load_balancer_source_ranges);
-    if !ranges.is_empty() {
-        if !is_balancer {
-            errors.forbidden("spec.LoadBalancerSourceRanges", ONLY_BALANCERS);
-        }
-        for (index, range) in ranges.iter().enumerate() {
-            cidr(range.trim(), format_args!("spec.LoadBalancerSourceRanges[{index}]"), errors);
-        }
-    } else if let Some(ranges) = notes.and_then(|notes| notes.get(SOURCE_RANGES)) {
-        let at = format!("metadata.annotations[{SOURCE_RANGES}]");
-        if !is_balancer {
-            errors.forbidden(&at, ONLY_BALANCERS);
-        }
-        for range in ranges.trim().split(',').filter(|_| !ranges.trim().is_empty()) {
-            cidr(range.trim(), &at, errors);
-        }
-    }
-}
-
-fn balancer(spec: &ServiceSpec, errors: &mut ErrorList) {
-    let class = spec.load_balancer_class.as_deref();
-    if text(&spec.type_) == "LoadBalancer" {
-        if spec.allocate_load_balancer_node_ports.is_none() {
-            errors.required("allocateLoadBalancerNodePorts", "");
-        }
-        if let Some(class) = class {
-            judged(names::qualified, class, "spec.loadBalancerClass", errors);
-        }
-        return;
-    }
-    if spec.allocate_load_balancer_node_ports.is_some() {
-        errors.forbidden("spec.allocateLoadBalancerNodePorts", ONLY_BALANCERS);
-    }
-    if class.is_some() {
-        errors.forbidden("spec.loadBalancerClass", ONLY_BALANCERS);
     }
 }
 
@@ -362,57 +250,6 @@ pub(super) fn update(new: &ServiceSpec, old: &ServiceSpec, errors: &mut ErrorLis
     }
     if both(needs_health_check) && new.health_check_node_port != old.health_check_node_port {
         errors.forbidden("spec.healthCheckNodePort", "field is immutable");
-    }
-}
-
-fn addresses_stay(new: &ServiceSpec, old: &ServiceSpec, errors: &mut ErrorList) {
-    if is_headless(new) && is_headless(old) {
-        return;
-    }
-    let (now, before) = (list(&new.cluster_ips), list(&old.cluster_ips));
-    if now.is_empty() && !before.is_empty() {
-        return errors.invalid("spec.clusterIPs[0]", now.to_vec(), "primary clusterIP can not be unset");
-    }
-    for (index, _) in now.iter().zip(before).enumerate().filter(|(_, (now, before))| now != before) {
-        errors.invalid(format_args!("spec.clusterIPs[{index}]"), now.to_vec(), "may not change once set");
-    }
-    if is_headless(new) == is_headless(old) {
-        let (now, before) = (list(&new.ip_families), list(&old.ip_families));
-        if now.iter().zip(before).any(|(now, before)| now != before) {
-            errors.invalid("spec.ipFamilies[0]", now.to_vec(), "may not change once set");
-        }
-    }
-}
-
-/// What a balancer says of itself, or an Ingress's controller.
-pub(super) fn balancer_status(status: &LoadBalancerStatus, spec: &ServiceSpec, errors: &mut ErrorList) {
-    let ingress = list(&status.ingress);
-    if text(&spec.type_) != "LoadBalancer" && !ingress.is_empty() {
-        let why = "may only be used when `spec.type` is 'LoadBalancer'";
-        return errors.forbidden("status.loadBalancer.ingress", why);
-    }
-    for (index, entry) in ingress.iter().enumerate() {
-        let at = format!("status.loadBalancer.ingress[{index}]");
-        balancer_entry(text(&entry.ip), text(&entry.hostname), &at, errors);
-        match entry.ip_mode.as_deref() {
-            Some(_) if text(&entry.ip).is_empty() => {
-                errors.forbidden(format_args!("{at}.ipMode"), "may not be specified when `ip` is not set")
-            }
-            mode => among_if_set(mode, &IP_MODES, format_args!("{at}.ipMode"), errors),
-        }
-    }
-}
-
-pub(super) fn balancer_entry(address: &str, hostname: &str, at: &str, errors: &mut ErrorList) {
-    if !address.is_empty() {
-        ip(address, format_args!("{at}.ip"), errors);
-    }
-    if !hostname.is_empty() {
-        judged(names::dns_subdomain, hostname, format_args!("{at}.hostname"), errors);
-        if hostname.parse::<IpAddr>().is_ok() {
-            let why = "must be a DNS name, not an IP address";
-            errors.invalid(format_args!("{at}.hostname"), hostname, why);
-        }
     }
 }
 

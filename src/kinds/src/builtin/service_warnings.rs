@@ -1,15 +1,15 @@
 //! What a Service says without effect, or in a way that will go: upstream's `pkg/api/service/warnings.go`.
 
+use crate::annotations::TOPOLOGY_HINTS;
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 
-const OLD_HINTS: &str = "service.kubernetes.io/topology-aware-hints";
 const EXTERNAL_NAME: &str = "ExternalName";
 
 pub(super) fn of_service(service: &Service) -> Vec<String> {
     let mut warnings = Vec::new();
-    if service.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(OLD_HINTS)) {
+    if service.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(TOPOLOGY_HINTS)) {
         warnings.push(format!(
-            "annotation {OLD_HINTS} is deprecated, please use service.kubernetes.io/topology-mode instead"
+            "annotation {TOPOLOGY_HINTS} is deprecated, please use service.kubernetes.io/topology-mode instead"
         ));
     }
     if let Some(spec) = &service.spec {

@@ -3,6 +3,7 @@
 use super::checks::{among_if_set, judged, text};
 use super::names;
 use crate::ErrorList;
+use crate::annotations::STORAGE_CLASS;
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{NodeSelectorTerm, VolumeNodeAffinity};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
@@ -102,19 +103,16 @@ pub(super) fn phase_word(meta: &ObjectMeta, phase: Option<&String>) -> String {
     }
 }
 
-/// Where classes were named before there was a field for them.
-pub(super) const OLD_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
-
 pub(super) fn class_word(meta: &ObjectMeta, class: &Option<String>) -> String {
-    let old = meta.annotations.as_ref().and_then(|all| all.get(OLD_CLASS));
+    let old = meta.annotations.as_ref().and_then(|all| all.get(STORAGE_CLASS));
     old.cloned().unwrap_or_else(|| class.clone().unwrap_or_default())
 }
 
 pub(super) fn old_class_warning(meta: &ObjectMeta) -> Option<String> {
-    let has = meta.annotations.as_ref().is_some_and(|all| all.contains_key(OLD_CLASS));
+    let has = meta.annotations.as_ref().is_some_and(|all| all.contains_key(STORAGE_CLASS));
     has.then(|| {
         format!(
-            "metadata.annotations[{OLD_CLASS}]: deprecated since v1.8; use \"storageClassName\" attribute instead"
+            "metadata.annotations[{STORAGE_CLASS}]: deprecated since v1.8; use \"storageClassName\" attribute instead"
         )
     })
 }

@@ -120,3 +120,12 @@ pub fn pod(spec: &Value) -> Value {
     merge(&mut object["spec"], spec);
     object
 }
+
+/// With an address of its own.
+pub fn service(spec: &Value) -> Value {
+    let mut object = serde_json::json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"},
+        "spec": {"selector": {"a": "b"}, "ports": [{"port": 80}], "clusterIP": "10.96.0.10",
+            "clusterIPs": ["10.96.0.10"], "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}});
+    merge(&mut object["spec"], spec);
+    object
+}

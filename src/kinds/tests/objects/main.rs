@@ -4,6 +4,7 @@ mod common;
 mod coverage;
 mod defaults;
 mod pod_status;
+mod statuses;
 mod updates;
 mod validation;
 mod warnings;

@@ -4,8 +4,7 @@
 use super::refusal::Refusal;
 use crate::pod;
 use k8s_openapi::api::core::v1::{AppArmorProfile, Container, Pod};
-
-const ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/"; // the form before 1.30
+use kinds::annotations::APP_ARMOR;
 
 pub(super) fn check(pod: &Pod, host_has_it: bool) -> Option<Refusal> {
     if !pod::all_containers(pod::spec(pod)).any(|container| is_confined(pod, container)) {
@@ -23,7 +22,7 @@ fn is_confined(pod: &Pod, container: &Container) -> bool {
     let own = container.security_context.as_ref().and_then(|s| s.app_armor_profile.as_ref());
     let whole = pod::spec(pod).security_context.as_ref().and_then(|s| s.app_armor_profile.as_ref());
     let annotations = pod.metadata.annotations.as_ref();
-    let annotation = annotations.and_then(|all| all.get(&format!("{ANNOTATION}{}", container.name)));
+    let annotation = annotations.and_then(|all| all.get(&format!("{APP_ARMOR}{}", container.name)));
     let confines = |profile: &AppArmorProfile| profile.type_ != "Unconfined";
     let named = |profile: &String| !profile.is_empty() && profile != "unconfined";
     own.or(whole).map(confines).or_else(|| annotation.map(named)).unwrap_or(false)

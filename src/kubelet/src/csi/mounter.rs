@@ -1,6 +1,7 @@
 //! Has a driver stage and publish a volume for a pod, and take it back: upstream's `csiAttacher` and `csiMountMgr`, and for
 //! devices its `csiBlockMapper`.
 
+mod attachment;
 mod errors;
 mod expand;
 mod unmount;
@@ -8,29 +9,26 @@ mod unmount;
 use super::layout::{Form, Place};
 use super::records::{self, Step, VolumeData};
 use super::volume::{CsiVolume, SecretKey};
-use super::{Csi, Registered, Turn, reconstruct};
+use super::{Registered, Turn};
 use crate::pod;
 use crate::shared::Shared;
 use crate::sources::Sources;
 use crate::volumes::{VolumeError, give_to_group};
-use api::{ObjectKey, Status};
-use cluster::{Api, BoundObject, TokenRequestParams};
+use api::Status;
+pub(super) use attachment::report_in_use;
+use cluster::{BoundObject, TokenRequestParams};
 use cri::blocking;
 use csi::{NodeCapabilities, NodePublishRequest, NodeStageRequest, Rpc};
 use errors::{device, set_up};
-use k8s_openapi::api::core::v1::{Node, Pod};
-use k8s_openapi::api::storage::v1::{CSIDriver, VolumeAttachment};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::storage::v1::CSIDriver;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 pub(crate) use unmount::unmount_pod;
 pub(super) use unmount::{unmount_unknown, unstage_unused};
-
-/// Upstream's podAttachAndMountTimeout.
-const ATTACH_PATIENCE: Duration = Duration::from_secs(123);
 
 /// Where the volume is, when a driver has published it for the pod. May be repeated: what is mounted stays.
 ///
@@ -350,70 +348,11 @@ impl Mount<'_> {
     }
 }
 
-impl Csi {
-    /// What attaching it came to, when somebody has attached it.
-    async fn attached(&self, node: &str, volume: &CsiVolume) -> Result<HashMap<String, String>, VolumeError> {
-        let mut changes = self.attachments.subscribe();
-        let waiting = async {
-            loop {
-                if let Some(found) = self.attachment(node, volume) {
-                    return Some(found);
-                }
-                changes.next().await?;
-            }
-        };
-        let found = tokio::time::timeout(ATTACH_PATIENCE, waiting).await.ok().flatten();
-        let found = found.ok_or_else(|| VolumeError::NotAttached { volume: volume.name.clone() })?;
-        let metadata = found.status.as_ref().and_then(|status| status.attachment_metadata.clone());
-        Ok(metadata.unwrap_or_default().into_iter().collect())
-    }
-
-    fn still_attached(&self, node: &str, volume: &CsiVolume) -> Result<(), VolumeError> {
-        let why = || device(volume, "volume attachment is being deleted");
-        self.attachment(node, volume).map(|_| ()).ok_or_else(why)
-    }
-
-    fn attachment(&self, node: &str, volume: &CsiVolume) -> Option<Arc<VolumeAttachment>> {
-        let name = kinds::csi::attachment_name(&volume.driver, &volume.handle, node);
-        let found = self.attachments.get(&ObjectKey::cluster(&name))?;
-        let is_attached = found.status.as_ref().is_some_and(|status| status.attached);
-        (is_attached && found.metadata.deletion_timestamp.is_none()).then_some(found)
-    }
-}
-
 fn found(shared: &Shared, name: &str) -> Result<Registered, String> {
     shared
         .csi
         .driver(name)
         .ok_or_else(|| format!("driver name {name} not found in the list of registered CSI drivers"))
-}
-
-/// `status.volumesInUse` is what stands in the node's records, of those volumes that are attached.
-pub(super) async fn report_in_use(shared: &Shared) -> Result<(), String> {
-    let _one = shared.csi.reporting.lock().await;
-    let mut all = Vec::new();
-    for found in records::all_of_node(&shared.csi.root).await.map_err(|e| e.to_string())? {
-        // one whose record is lost is in use as before
-        all.extend(reconstruct::of_node(shared, found).await);
-    }
-    let is_attached =
-        |data: &VolumeData| kinds::csi::is_attached(shared.csi.object(&data.driver_name).as_deref());
-    let all = all.into_iter().filter(is_attached);
-    let mut names: Vec<String> =
-        all.map(|data| kinds::csi::unique_name(&data.driver_name, &data.volume_handle)).collect();
-    names.sort();
-    let nodes: Api<Node> = shared.client.api();
-    let key = ObjectKey::cluster(&shared.config.node_name);
-    let node = nodes.get(&key).map_err(|status| status.to_string())?;
-    let told = node.status.and_then(|status| status.volumes_in_use).unwrap_or_default();
-    if told == names {
-        return Ok(());
-    }
-    let told = nodes.modify_status(&key, |node| {
-        node.status.get_or_insert_default().volumes_in_use = (!names.is_empty()).then(|| names.clone());
-        Ok(())
-    });
-    told.await.map(|_| ()).map_err(|status| status.to_string())
 }
 
 async fn make_dir(dir: &Path) -> std::io::Result<()> {

@@ -101,13 +101,13 @@ impl Registration {
     /// Until `stop`: drivers stay known to the cluster, and are asked again by whoever comes next.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut node_is_new = self.shared.csi.node_is_new.subscribe();
-        self.look().await;
+        self.scan().await;
         self.forget_unregistered().await;
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 happened = self.watcher.next() => match happened {
-                    Ok(_) => self.look().await,
+                    Ok(_) => self.scan().await,
                     Err(error) => return tracing::error!(%error, "storage drivers are no longer noticed"),
                 },
                 Ok(()) = node_is_new.changed() => self.tell_again().await,
@@ -120,7 +120,7 @@ impl Registration {
         self.tries.shutdown().await;
     }
 
-    async fn look(&mut self) {
+    async fn scan(&mut self) {
         let (dir, watcher) = (self.shared.csi.root.join(REGISTRY), self.watcher.clone());
         let found = match blocking(move || sockets(&dir, |dir| watch(&watcher, dir))).await {
             Ok(found) => found,

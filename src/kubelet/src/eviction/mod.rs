@@ -22,8 +22,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-const CRITICAL_PRIORITY: i32 = 2_000_000_000; // system-cluster-critical and above
-
 /// The pods that run and have limits, by their uid.
 pub(crate) struct Limited(watch::Sender<HashMap<String, Entry>>);
 
@@ -43,8 +41,8 @@ impl Default for Limited {
 impl Limited {
     /// One without limits is let be, and so is one that upstream calls critical: it is never evicted.
     pub fn insert(&self, pod: &Arc<Pod>, mailbox: &Mailbox) {
-        let is_critical = pod::spec(pod).priority.is_some_and(|priority| priority >= CRITICAL_PRIORITY);
-        let Some(limits) = Limits::of(pod::spec(pod)).filter(|_| !is_critical) else { return };
+        let spec = pod::spec(pod);
+        let Some(limits) = Limits::of(spec).filter(|_| !pod::is_critical(spec)) else { return };
         let entry = Entry { pod: pod.clone(), limits: Arc::new(limits), mailbox: mailbox.clone() };
         self.0.send_modify(|all| drop(all.insert(pod::uid(pod).to_owned(), entry)));
     }
@@ -83,7 +81,7 @@ mod tests {
         for pod in [
             pod("plain", json!({"memory": "1Gi"}), 0),
             pod("limited", limit.clone(), 0),
-            pod("critical", limit, CRITICAL_PRIORITY),
+            pod("critical", limit, pod::CRITICAL_PRIORITY),
         ] {
             limited.insert(&pod, &mailbox);
         }

@@ -27,13 +27,13 @@ async fn watch(shared: &Shared) {
         sleep(pause).await;
         let began = Instant::now();
         for entry in shared.limited.all() {
-            look(shared, entry).await;
+            check(shared, entry).await;
         }
         pause = PAUSE.max(began.elapsed().saturating_mul(REST));
     }
 }
 
-async fn look(shared: &Shared, entry: Entry) {
+async fn check(shared: &Shared, entry: Entry) {
     let Entry { pod, limits, mailbox } = entry;
     let places = match Places::of(shared, &pod).await {
         Ok(places) => places,

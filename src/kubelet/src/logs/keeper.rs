@@ -52,7 +52,7 @@ impl Keeper {
                 },
                 Some(due) = futures::future::poll_fn(|cx| self.due.poll_expired(cx)), if !self.due.is_empty() => {
                     let (id, log) = due.into_inner();
-                    self.look(id, log).await;
+                    self.rotate_if_large(id, log).await;
                 }
             }
         }
@@ -99,7 +99,7 @@ impl Keeper {
         }
     }
 
-    async fn look(&mut self, id: ContainerId, log: PathBuf) {
+    async fn rotate_if_large(&mut self, id: ContainerId, log: PathBuf) {
         let running = self.shared.runtime.container(&id).await;
         if !running.is_ok_and(|c| matches!(c.state, ContainerState::Running { .. })) {
             return;

@@ -1,107 +1,12 @@
+//! What becomes of a pod, from its first container to its end.
+
 use super::fake::Script;
-use super::rig::{Rig, container, is_ready, key, phase, rig, waiting, web};
+use super::rig::{container, is_ready, key, phase, rig, web};
 use cluster::{Actor, DeleteOptions, Target};
-use cri::Mount;
-use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, Pod, Secret};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::api::core::v1::Pod;
 use kinds::{Subresource, TypedKind};
 use serde_json::json;
 use std::time::Duration;
-
-#[tokio::test(start_paused = true)]
-async fn the_node_is_there_ready_and_alive() {
-    let rig = rig().await;
-    let node: Node = rig.root().api().get(&api::ObjectKey::new(None, "n1")).unwrap();
-    for event in ["Starting Starting kubelet.", "NodeReady Node n1 status is now: NodeReady"] {
-        rig.until_event("n1", event).await;
-    }
-    let status = node.status.unwrap();
-    let ready = status.conditions.unwrap().into_iter().find(|c| c.type_ == "Ready").unwrap();
-    assert_eq!(
-        (ready.status.as_str(), ready.message.as_deref()),
-        ("True", Some("kubelet is posting ready status"))
-    );
-    assert_eq!(status.capacity.unwrap()["pods"].0, "110");
-    let lease =
-        || -> Lease { rig.root().api().get(&api::ObjectKey::namespaced("kube-node-lease", "n1")).unwrap() };
-    let first = lease().spec.unwrap().renew_time.unwrap();
-    tokio::time::sleep(Duration::from_secs(11)).await;
-    rig.eventually("the lease is renewed", || lease().spec.unwrap().renew_time.unwrap() > first).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn pods_may_soon_use_what_an_administrator_adds_to_the_capacity() {
-    let rig = rig().await;
-    let (nodes, key) = (rig.root().api::<Node>(), api::ObjectKey::new(None, "n1"));
-    let add = |node: &mut Node| {
-        let status = node.status.get_or_insert_default();
-        status
-            .capacity
-            .get_or_insert_default()
-            .insert("example.com/dongle".to_owned(), Quantity("4".to_owned()));
-        Ok(())
-    };
-    nodes.modify_status(&key, add).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(11)).await;
-    let amount = || {
-        let status = nodes.get(&key).unwrap().status.unwrap();
-        let of = |amounts: Option<std::collections::BTreeMap<String, Quantity>>| {
-            amounts.and_then(|amounts| amounts.get("example.com/dongle").map(|amount| amount.0.clone()))
-        };
-        (of(status.capacity), of(status.allocatable))
-    };
-    let four = || Some("4".to_owned());
-    rig.eventually("there are four for pods", || amount() == (four(), four())).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn pages_tell_how_it_is_set_and_what_runs() {
-    let rig = rig().await;
-    rig.run(
-        "p",
-        json!({"containers": [web(), {"name": "late", "image": "none:1", "imagePullPolicy": "Never"}]}),
-    )
-    .await;
-    rig.until("p", |p| p.status.iter().any(|s| s.container_statuses.iter().flatten().any(|c| c.ready))).await;
-    let page = async |path: &str| -> Option<serde_json::Value> {
-        let page = rig.kubelet.access.page("n1", path).await.unwrap()?;
-        Some(serde_json::from_str(&page.body).unwrap())
-    };
-    let running = page("/runningpods/").await.unwrap();
-    assert_eq!(running["kind"], "PodList");
-    let [pod] = running["items"].as_array().unwrap().as_slice() else { panic!("{running}") };
-    assert_eq!((&pod["metadata"]["name"], &pod["metadata"]["namespace"]), (&json!("p"), &json!("default")));
-    let containers = pod["spec"]["containers"].as_array().unwrap();
-    assert_eq!(
-        containers.iter().map(|c| &c["name"]).collect::<Vec<_>>(),
-        ["web"],
-        "the other one does not run"
-    );
-    assert_eq!(page("/configz").await.unwrap()["kubeletconfig"]["maxPods"], 110);
-    assert_eq!(page("/configz/x").await, None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_node_takes_as_many_pods_as_its_last_start_says() {
-    let mut rig = rig().await;
-    rig.stop().await;
-    rig.max_pods = 1;
-    rig.start().await;
-    let node: Node = rig.root().api().get(&api::ObjectKey::new(None, "n1")).unwrap();
-    let status = node.status.unwrap();
-    assert_eq!((&*status.capacity.unwrap()["pods"].0, &*status.allocatable.unwrap()["pods"].0), ("1", "1"));
-    rig.run("one", json!({"containers": [web()]})).await;
-    rig.until("one", |p| phase(p) == "Running").await;
-    rig.run("more", json!({"containers": [web()]})).await;
-    let refused = rig.until("more", |p| phase(p) == "Failed").await.status.unwrap();
-    assert_eq!(refused.reason.as_deref(), Some("OutOfpods"));
-    rig.stop().await;
-    rig.max_pods = 2;
-    rig.start().await;
-    rig.run("another", json!({"containers": [web()]})).await;
-    rig.until("another", |p| phase(p) == "Running").await;
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_pod_runs_and_says_how_it_came_to_it() {
@@ -275,113 +180,6 @@ async fn after_a_restart_of_the_daemon_containers_are_adopted_and_strangers_end(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_changed_secret_reaches_its_volume_and_a_missing_one_is_waited_for() {
-    let rig = rig().await;
-    let secret = |value: &str| -> Secret {
-        serde_json::from_value(json!({"metadata": {"name": "login", "namespace": "default"},
-            "data": {"password": value}}))
-        .unwrap()
-    };
-    let spec = json!({"volumes": [{"name": "s", "secret": {"secretName": "login"}}],
-        "containers": [{"name": "web", "image": "web:1", "volumeMounts": [{"name": "s", "mountPath": "/s"}]}]});
-    let pod = rig.run("p", spec).await;
-    rig.until_event(
-        "p",
-        "FailedMount MountVolume.SetUp failed for volume \"s\" : secret \"login\" not found",
-    )
-    .await;
-    assert_eq!(waiting(&rig.pods().get(&key("p")).unwrap(), "web"), "ContainerCreating");
-    let created = rig.root().api().create(secret("b25l")).await.unwrap();
-    rig.until("p", |p| phase(p) == "Running").await;
-    let file = rig
-        .dir
-        .path()
-        .join("pods")
-        .join(pod.metadata.uid.unwrap())
-        .join("volumes/kubernetes.io~secret/s/password");
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), "one");
-    let mut changed: Secret = secret("dHdv");
-    changed.metadata.resource_version = created.metadata.resource_version;
-    rig.root().api().update(changed).await.unwrap();
-    rig.eventually("the new value", || std::fs::read_to_string(&file).is_ok_and(|text| text == "two")).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn files_that_show_labels_and_annotations_follow_them() {
-    let rig = rig().await;
-    let items = |path: &str, field: &str| json!([{"path": path, "fieldRef": {"fieldPath": field}}]);
-    let spec = json!({"volumes": [
-            {"name": "own", "downwardAPI": {"items": items("labels", "metadata.labels")}},
-            {"name": "among", "projected": {"sources": [{"downwardAPI": {"items": items("build", "metadata.annotations['build']")}}]}}],
-        "containers": [{"name": "web", "image": "web:1", "volumeMounts": [
-            {"name": "own", "mountPath": "/own"}, {"name": "among", "mountPath": "/among"}]}]});
-    rig.run("p", spec).await;
-    rig.until("p", |p| phase(p) == "Running").await;
-    let mounts = rig.runtime.config(&rig.runtime.containers()[0].id.clone()).mounts;
-    let read = |at: &str, file: &str| {
-        let mount = mounts.iter().find(|m| m.target == std::path::Path::new(at)).unwrap();
-        std::fs::read_to_string(mount.source.clone().unwrap().join(file)).unwrap_or_default()
-    };
-    assert_eq!((read("/own", "labels").as_str(), read("/among", "build").as_str()), ("", ""));
-    let change = |pod: &mut k8s_openapi::api::core::v1::Pod| {
-        pod.metadata.labels = Some([("tier".to_owned(), "front".to_owned())].into());
-        pod.metadata.annotations = Some([("build".to_owned(), "two".to_owned())].into());
-        Ok(())
-    };
-    rig.pods().modify(&key("p"), change).await.unwrap();
-    rig.eventually("the new label", || read("/own", "labels") == "tier=\"front\"").await;
-    rig.eventually("the new annotation", || read("/among", "build") == "two").await;
-}
-
-/// What is mounted into the container of a pod that has its account's token, and runs.
-async fn mounts_of_pod_with_token(rig: &Rig) -> Vec<Mount> {
-    let map = testkit::objects::config_map("kube-root-ca.crt").entry("ca.crt", "CA");
-    rig.root().api().create(map.build()).await.unwrap();
-    rig.run("p", json!({"automountServiceAccountToken": true, "containers": [web()]})).await;
-    rig.until("p", |p| phase(p) == "Running").await;
-    let id = rig.runtime.containers()[0].id.clone();
-    rig.runtime.config(&id).mounts
-}
-
-fn token_of(mounts: &[Mount]) -> &Mount {
-    let at = std::path::Path::new("/var/run/secrets/kubernetes.io/serviceaccount");
-    mounts.iter().find(|m| m.target == at).unwrap()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_service_accounts_token_is_mounted_and_renewed() {
-    let rig = rig().await;
-    let mounts = mounts_of_pod_with_token(&rig).await;
-    let mount = token_of(&mounts);
-    let source = mount.source.clone().unwrap();
-    let read = |name: &str| std::fs::read_to_string(source.join(name)).unwrap();
-    assert_eq!(
-        (read("ca.crt").as_str(), read("namespace").as_str(), mount.read_only),
-        ("CA", "default", true)
-    );
-    let first = read("token");
-    let who = rig.cluster.authenticate_token(&first).unwrap();
-    assert_eq!(who.name, "system:serviceaccount:default:default");
-    tokio::time::sleep(Duration::from_secs(3600)).await;
-    rig.eventually("another token", || read("token") != first).await;
-    assert!(mounts.iter().any(|m| m.target == std::path::Path::new("/etc/hosts")));
-    assert!(mounts.iter().any(|m| m.target == std::path::Path::new("/dev/termination-log")));
-}
-
-/// A machine that slept for a night had pods with tokens that had ended, for most of an hour.
-#[tokio::test(start_paused = true)]
-async fn tokens_are_renewed_at_once_when_the_clock_was_set() {
-    let rig = rig().await;
-    let source = token_of(&mounts_of_pod_with_token(&rig).await).source.clone().unwrap();
-    let read = || std::fs::read_to_string(source.join("token")).unwrap();
-    let (first, began) = (read(), rig.clock.now());
-    rig.cluster.clock_was_set();
-    rig.eventually("another token", || read() != first).await;
-    let took = crate::clock::since(rig.clock.now(), began);
-    assert!(took < Duration::from_secs(600), "it waited for the timer: {took:?}");
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_a_container_says_at_its_end_is_in_the_status() {
     let rig = rig().await;
     rig.run("p", json!({"restartPolicy": "Never", "containers": [web()]})).await;
@@ -415,25 +213,6 @@ async fn a_second_deletion_shortens_the_first_ones_grace() {
     let began = rig.clock.now();
     rig.until_gone("p").await;
     assert!(crate::clock::since(rig.clock.now(), began) < Duration::from_secs(90_000));
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_a_restart_volumes_are_brought_up_to_date() {
-    let mut rig = rig().await;
-    let map = |value: &str| testkit::objects::config_map("settings").entry("colour", value).build();
-    rig.root().api().create(map("blue")).await.unwrap();
-    let spec = json!({"volumes": [{"name": "s", "configMap": {"name": "settings"}}],
-        "containers": [{"name": "web", "image": "web:1", "volumeMounts": [{"name": "s", "mountPath": "/s"}]}]});
-    rig.run("p", spec).await;
-    rig.until("p", |p| phase(p) == "Running").await;
-    let id = rig.runtime.containers()[0].id.clone();
-    let file = rig.runtime.config(&id).mounts[0].source.clone().unwrap().join("colour");
-    rig.stop().await;
-    rig.root().api().update(map("red")).await.unwrap();
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), "blue");
-    rig.start().await;
-    rig.eventually("the new value", || std::fs::read_to_string(&file).is_ok_and(|text| text == "red")).await;
-    assert_eq!(rig.runtime.containers().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

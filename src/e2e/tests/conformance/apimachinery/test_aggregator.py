@@ -2,7 +2,8 @@
 
 import base64
 
-from support import condition, conforms, https_server, name, until
+from servers import https_server
+from support import condition, conforms, name, until
 
 
 class Fruits:

@@ -6,7 +6,8 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-from support import BUSYBOX, VERBS, conforms, custom_kind, https_server, name, until, version
+from servers import https_server
+from support import BUSYBOX, VERBS, conforms, custom_kind, name, until, version
 
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 KINDS = {"mutating": "MutatingWebhookConfiguration", "validating": "ValidatingWebhookConfiguration"}

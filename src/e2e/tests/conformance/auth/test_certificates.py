@@ -6,7 +6,8 @@ import datetime
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from support import all_operations, certificate_for, condition, conforms, name
+from servers import certificate_for
+from support import all_operations, condition, conforms, name
 
 API = "certificates.k8s.io/v1"
 PATH = f"/apis/{API}/certificatesigningrequests"

@@ -4,7 +4,8 @@ import random
 import re
 
 import pytest
-from support import certificate_for, conforms, name, with_volumes
+from servers import certificate_for
+from support import conforms, name, with_volumes
 
 PATH = "/apis/certificates.k8s.io/v1/clustertrustbundles"
 BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n")

@@ -3,17 +3,15 @@
 use super::super::checks::text;
 use super::{each_container, security, tolerations};
 use crate::ErrorList;
+use crate::annotations::{APP_ARMOR, SECCOMP_OF_CONTAINER, SECCOMP_OF_POD};
 use k8s_openapi::api::core::v1::{AppArmorProfile, PodSpec, SeccompProfile, Toleration};
 use std::collections::BTreeMap;
 
 type Annotations = BTreeMap<String, String>;
 
 pub(super) const MIRROR: &str = "kubernetes.io/config.mirror";
-pub(super) const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 const TOLERATIONS: &str = "scheduler.alpha.kubernetes.io/tolerations";
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
-const SECCOMP_OF_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
-const SECCOMP_OF_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
 
 /// Upstream's `ValidatePodSpecificAnnotations`.
 pub(super) fn specific(notes: Option<&Annotations>, spec: &PodSpec, at: &str, errors: &mut ErrorList) {

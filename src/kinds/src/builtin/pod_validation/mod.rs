@@ -5,6 +5,7 @@
 mod affinity;
 mod annotations;
 mod bounds;
+mod claims;
 mod container_status;
 mod containers;
 mod downward;
@@ -156,7 +157,7 @@ fn spec(spec: &PodSpec, at: &str, of: Of, errors: &mut ErrorList) {
         restart_policy: text(&spec.restart_policy),
         host_users: spec.host_users != Some(false),
     };
-    resources::claims(list(&spec.resource_claims), &format!("{at}.resourceClaims"), errors);
+    claims::validate(list(&spec.resource_claims), &format!("{at}.resourceClaims"), errors);
     containers::containers(&spec.containers, &format!("{at}.containers"), &around, errors);
     containers::init_containers(spec, &format!("{at}.initContainers"), &around, errors);
     // a template is refused that has any

@@ -2,8 +2,9 @@
 
 use super::super::checks::{list, within};
 use super::super::pod_defaults::{self, tidy};
-use super::annotations::{APP_ARMOR, MIRROR};
+use super::annotations::MIRROR;
 use crate::ErrorList;
+use crate::annotations::APP_ARMOR;
 use k8s_openapi::api::core::v1::{
     Affinity, Container, NodeAffinity, NodeSelectorTerm, Pod, PodSpec, Toleration,
 };

@@ -1,6 +1,9 @@
 //! Volumes that pods have as devices. The driver makes a node of a device that nobody has.
 
+use super::driver::Behaviour;
 use super::*;
+use csi::Rpc;
+use std::path::PathBuf;
 
 /// Only root makes nodes of devices.
 fn may_make_devices() -> bool {

@@ -1,8 +1,12 @@
 //! Who speaks for drivers, and where.
 
+use super::driver::{Behaviour, speak_for_it};
 use super::*;
+use csi::server::serve;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::net::UnixListener;
 
 fn drivers(rig: &Rig) -> Vec<String> {
     csi_node(rig).spec.drivers.into_iter().map(|driver| driver.name).collect()

@@ -1,9 +1,15 @@
 //! What goes wrong between a pod and its driver, and what is asked again and again.
 
+use super::driver::{Behaviour, NONE};
 use super::*;
 use crate::volumes::is_mount;
+use csi::Rpc;
 use k8s_openapi::api::core::v1::Secret;
+use nix::mount::MsFlags;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Only root mounts.
 fn may_mount() -> bool {

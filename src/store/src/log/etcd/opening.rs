@@ -1,17 +1,17 @@
-//! What is done once with a state in etcd: it is opened and held, read or written for a copy, or removed. Whose it is is looked at
-//! first, and nothing is changed where something is lost or somebody else's.
+//! What is done once with a state in etcd: it is opened and held, read or written for a copy ([`copying`]), or removed. Whose it is
+//! is looked at first, and nothing is changed where something is lost or somebody else's.
+
+mod copying;
 
 use super::keys::Keys;
 use super::load::{self, Loaded};
-use super::parts::{Batch, LARGEST_OBJECT, in_parts};
+use super::parts::Batch;
 use super::session::{Holder, Session};
 use super::state::{NoState, State};
 use super::writer::{self, Held, Trouble, Writer};
 use super::{APPEND_PATIENCE, CLOSE_PATIENCE};
-use crate::copy_error::{CopyError, compare};
 use crate::log::seal::{self, OF_ETCD, Seal};
-use crate::log::{OpenError, Recovery, disorder, lock, row_sum};
-use crate::root::Root;
+use crate::log::{OpenError, Recovery, disorder, lock};
 use crate::{Etcd, Options};
 use ::etcd::{Client, Error, KeyValue, Op, Transaction};
 use api::ResourceVersion;
@@ -61,7 +61,7 @@ impl Opening {
 
     pub(super) async fn open(&self, options: &Options) -> Result<(Writer, Loaded, Recovery), OpenError> {
         let mut recovery = Recovery::default();
-        let seen = self.look().await?;
+        let seen = self.read_keys().await?;
         let state = self.state_of(&seen, options)?;
         let (held, seen) = self.hold(seen).await?;
         let known = seen.state.as_ref().map_or(0, |state| state.mod_revision);
@@ -78,12 +78,12 @@ impl Opening {
         }
     }
 
-    async fn look(&self) -> Result<Seen, OpenError> {
-        let look = Transaction {
+    async fn read_keys(&self) -> Result<Seen, OpenError> {
+        let read = Transaction {
             then: vec![Op::get(&self.keys.holder()), Op::get(&self.keys.state())],
             ..Transaction::default()
         };
-        let reply = self.client.transact(look, Instant::now() + OPEN_PATIENCE).await;
+        let reply = self.client.transact(read, Instant::now() + OPEN_PATIENCE).await;
         let [holder, state] = writer::found(reply.map_err(|e| self.explain(e))?);
         Ok(Seen { holder, state })
     }
@@ -129,7 +129,7 @@ impl Opening {
                     if holder.owner == self.session.owner && began.elapsed() < writer::LEASE * 2 =>
                 {
                     tokio::time::sleep(LOOK_AGAIN).await;
-                    seen = self.look().await?;
+                    seen = self.read_keys().await?;
                     continue;
                 }
                 Some((holder, left)) => {
@@ -188,16 +188,7 @@ impl Opening {
         }
         let (mut loaded, journal, mut lost) = self.load(writer.client(), &state).await?;
         if !was_there {
-            let must = sealed.or(options.must_exist.then(Seal::default));
-            match must {
-                Some(Seal { revision: 0, .. }) => {
-                    lost.push("there is no state in it, though the cluster had one".to_owned());
-                }
-                Some(Seal { revision, objects, .. }) => lost.push(format!(
-                    "there is no state in it, though it held {objects} objects at revision {revision}"
-                )),
-                None => {}
-            }
+            lost.extend(what_is_missing(sealed, options));
         }
         lost.extend(loaded.lost(&state, sealed.filter(|_| was_there)));
         if !lost.is_empty() && !options.accept_loss {
@@ -268,106 +259,13 @@ impl Opening {
         Ok((loaded, journal, lost))
     }
 
-    /// For a copy of it.
-    pub(super) async fn read(&self) -> Result<Root, CopyError> {
-        let place = || self.place.clone();
-        let seen = self.look().await?;
-        self.nobody_writes(&seen).await?;
-        let options = Options { take_over: true, ..Options::default() };
-        let Some(state) = self.state_of(&seen, &options)? else {
-            return Err(CopyError::Nothing { place: place() });
-        };
-        let (mut loaded, _, mut lost) = self.load(&self.client, &state).await?;
-        lost.extend(loaded.lost(&state, None));
-        if !lost.is_empty() {
-            return Err(OpenError::Lost { place: place(), what: lost.join("; ") }.into());
-        }
-        let again = self.look().await?;
-        let at = |seen: &Seen| seen.state.as_ref().map(|state| state.mod_revision);
-        if at(&seen) != at(&again) || again.holder.is_some_and(|holder| !self.is_ours(&holder)) {
-            let holder = "a process that began to write while it was read".to_owned();
-            return Err(OpenError::InUse { place: place(), holder }.into());
-        }
-        let revision = if state.clean { state.seal.revision } else { state.seal.reserved };
-        loaded.root.revision = loaded.root.revision.max(ResourceVersion(revision));
-        Ok(loaded.root)
-    }
-
-    async fn nobody_writes(&self, seen: &Seen) -> Result<(), OpenError> {
-        let Some(key) = seen.holder.as_ref().filter(|holder| !self.is_ours(holder)) else { return Ok(()) };
-        let holder = Holder::decode(&key.value).words;
-        Err(OpenError::InUse { place: self.place.clone(), holder })
-    }
-
     /// An earlier run of this directory.
     fn is_ours(&self, holder: &KeyValue) -> bool {
         Holder::decode(&holder.value).has_ended(&self.session)
     }
 
-    pub(super) async fn fill(&self, root: &Root, overwrite: bool) -> Result<Seal, CopyError> {
-        let place = || self.place.clone();
-        let mut seal = Seal { revision: root.revision.0, reserved: root.revision.0, ..Seal::default() };
-        for (resource, key, object) in root.objects() {
-            let (bytes, most) = (object.bytes().len(), LARGEST_OBJECT);
-            if bytes > most {
-                let object = format!("{resource} {key}");
-                return Err(CopyError::TooLarge { place: place(), object, bytes, most });
-            }
-            seal.objects += 1;
-            seal.sum += u64::from(row_sum(resource, key, object.revision(), object.bytes()));
-        }
-        let seen = self.look().await?;
-        if let (Some(key), false) = (&seen.state, overwrite) {
-            let what = match State::decode(&key.value) {
-                Ok(State { copying: true, .. }) => "a copy that was cut short".to_owned(),
-                Ok(State { seal: Seal { objects, revision, .. }, host, .. }) => {
-                    format!("a state of {host} ({objects} objects, revision {revision})")
-                }
-                Err(_) => "something that can not be read".to_owned(),
-            };
-            return Err(CopyError::Occupied { place: place(), what });
-        }
-        let (held, seen) = self.hold(seen).await?;
-        let known = seen.state.as_ref().map_or(0, |state| state.mod_revision);
-        let session = &self.session;
-        let unfinished = State {
-            owner: session.owner.clone(),
-            host: session.host.clone(),
-            copying: true,
-            ..State::default()
-        };
-        let (client, keys) = (self.client.clone(), self.keys.clone());
-        let mut writer = Writer::new(client, keys, session.clone(), held, unfinished.clone(), known);
-        let filled = self.fill_with(&mut writer, root, seal, unfinished).await;
-        writer.release(Instant::now() + CLOSE_PATIENCE).await;
-        filled?;
-        compare(&self.place, root, &self.read().await?)?;
-        Ok(seal)
-    }
-
-    async fn fill_with(
-        &self,
-        writer: &mut Writer,
-        root: &Root,
-        seal: Seal,
-        unfinished: State,
-    ) -> Result<(), CopyError> {
-        let until = || Instant::now() + APPEND_PATIENCE;
-        let failed =
-            |trouble: Trouble| CopyError::Write { place: self.place.clone(), why: trouble.to_string() };
-        writer.clear(unfinished.clone(), until()).await.map_err(failed)?;
-        let put = |(resource, key, object): (&crate::Resource, &api::ObjectKey, &api::Object)| {
-            Op::put(self.keys.object(resource, key), self.keys.value(resource, key, object))
-        };
-        for part in in_parts(root.objects().map(put)) {
-            writer.add(part, unfinished.clone(), until()).await.map_err(failed)?;
-        }
-        let whole = State { seal, clean: true, copying: false, ..unfinished };
-        writer.add(Vec::new(), whole, until()).await.map_err(failed)
-    }
-
     pub(super) async fn remove(&self) -> Result<bool, OpenError> {
-        let seen = self.look().await?;
+        let seen = self.read_keys().await?;
         let Some(key) = &seen.state else { return Ok(false) };
         let place = || self.place.clone();
         if let Ok(state) = State::decode(&key.value)
@@ -395,6 +293,16 @@ impl Opening {
     fn explain_trouble(&self, trouble: Trouble) -> OpenError {
         explain_trouble(&self.place, trouble)
     }
+}
+
+/// Where there is no state: what is known to have been there.
+fn what_is_missing(sealed: Option<Seal>, options: &Options) -> Option<String> {
+    Some(match sealed.or(options.must_exist.then(Seal::default))? {
+        Seal { revision: 0, .. } => "there is no state in it, though the cluster had one".to_owned(),
+        Seal { revision, objects, .. } => {
+            format!("there is no state in it, though it held {objects} objects at revision {revision}")
+        }
+    })
 }
 
 pub(super) fn explain_trouble(place: &str, trouble: Trouble) -> OpenError {

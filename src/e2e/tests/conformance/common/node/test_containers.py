@@ -1,7 +1,8 @@
 """An image's own entry point and arguments, and what a container has instead."""
 
 import pytest
-from support import Registry, conforms
+from registry import Registry
+from support import conforms
 
 
 @pytest.fixture(scope="module")

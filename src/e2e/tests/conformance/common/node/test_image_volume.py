@@ -1,7 +1,8 @@
 """Images as volumes: pulled, read, never written, and never run."""
 
 import pytest
-from support import BUSYBOX, Registry, conforms
+from registry import Registry
+from support import BUSYBOX, conforms
 
 
 @pytest.fixture(scope="module")
