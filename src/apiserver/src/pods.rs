@@ -200,7 +200,8 @@ fn port_forward(
 /// # Errors
 /// `ServiceUnavailable` where no kubelet runs in this process.
 fn kubelet(state: &ServerState) -> Result<&Arc<dyn PodAccess>, Status> {
-    state.pods
+    state
+        .pods
         .as_ref()
         .ok_or_else(|| Status::new(Reason::ServiceUnavailable, "no kubelet runs here to reach into the pod"))
 }

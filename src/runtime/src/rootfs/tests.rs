@@ -1,6 +1,7 @@
 use super::*;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::unistd::mkfifo;
+use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 
 fn root() -> (tempfile::TempDir, Rootfs) {
