@@ -30,6 +30,7 @@ pub const TESTS: &[Test] = &[
         "what_is_held_for_a_container_is_open_as_long_as_it_runs",
         what_is_held_for_a_container_is_open_as_long_as_it_runs,
     ),
+    ("a_container_is_born_in_its_cgroups_and_sees_them", a_container_is_born_in_its_cgroups_and_sees_them),
     ("many_layers_stack", many_layers_stack),
     ("many_at_once_leave_nothing_open", many_at_once_leave_nothing_open),
     ("signals_and_limits_are_clean_in_the_container", signals_and_limits_are_clean_in_the_container),
@@ -249,6 +250,40 @@ fn what_is_removed_while_it_is_made_goes() {
     assert_eq!(pod.shim.call(Request::Hello), Ok(Reply::Containers(Vec::new())));
     for directory in dirs {
         assert!(!directory.exists(), "{}", directory.display());
+    }
+}
+
+fn a_container_is_born_in_its_cgroups_and_sees_them() {
+    let mut pod = Pod::start();
+    for (writable, want) in [(false, "read-only"), (true, "made")] {
+        let script = "cd /sys/fs/cgroup; [ -e cgroup.procs ] || cd memory; grep -c . cgroup.procs;
+             if mkdir below 2>/dev/null; then echo made; else echo read-only; fi; rmdir below 2>/dev/null; sleep 1000";
+        let mut plan = pod.plan(&["sh", "-c", script]);
+        plan.show_cgroups(writable);
+        let members = plan.request.cgroup.members.clone().unwrap();
+        let container = pod.create(plan).expect("create");
+        let pid = container.status().pid.unwrap();
+        // the helper ends when it has reported
+        let listed = || fs::read_to_string(members.join("cgroup.procs")).unwrap();
+        while listed().trim() != pid.to_string() {
+            std::thread::yield_now();
+        }
+        pod.start_container(&container);
+        while container.log_lines().len() < 2 {
+            std::thread::yield_now();
+        }
+        let lines = container.log_lines();
+        assert_eq!(lines[1], format!("stdout F {want}"));
+        assert_ne!(lines[0], "stdout F 0", "it sees itself there");
+        let hierarchies = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+        let ours = hierarchies.lines().filter(|line| line.contains("monopod-shim-test")).count();
+        assert_eq!(ours, container.request.cgroup.dirs.len(), "{hierarchies}");
+        pod.signal(&container, 9);
+        pod.exit(&container);
+        pod.remove(&container);
+        for directory in &container.request.cgroup.dirs {
+            assert!(!directory.exists(), "{}", directory.display());
+        }
     }
 }
 

@@ -226,6 +226,44 @@ fn make_layer(layer: &Path) {
     }
 }
 
+impl Plan {
+    /// As a daemon asks for it that makes the cgroups itself.
+    pub fn show_cgroups(&mut self, writable: bool) {
+        let cgroup = &self.request.cgroup;
+        cgroup.dirs.iter().for_each(|directory| make_cgroup(directory));
+        let place = |directory: &PathBuf| {
+            let below = directory.strip_prefix(CGROUPS).unwrap();
+            let hierarchy = (!cgroup.unified).then(|| below.iter().next().unwrap());
+            (directory.clone(), hierarchy.map_or(CGROUPS.into(), |name| Path::new(CGROUPS).join(name)))
+        };
+        self.request.cgroup_view = Some(CgroupView {
+            hierarchies: if cgroup.unified { Vec::new() } else { vec![CGROUPS.into()] },
+            shown: cgroup.dirs.iter().map(place).collect(),
+            writable,
+        });
+        self.spec["linux"]["resources"] = Value::Null;
+        if !cgroup.unified {
+            let tmpfs =
+                json!({"destination": CGROUPS, "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]});
+            self.spec["mounts"].as_array_mut().unwrap().push(tmpfs);
+        }
+    }
+}
+
+/// With its parent. A cpuset of v1 takes nobody before it has processors and memory.
+fn make_cgroup(directory: &Path) {
+    let parent = directory.parent().unwrap();
+    for made in [parent, directory] {
+        fs::create_dir_all(made).unwrap();
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            if fs::read_to_string(made.join(file)).is_ok_and(|own| own.trim().is_empty()) {
+                let inherited = fs::read(made.parent().unwrap().join(file)).unwrap();
+                let _ = fs::write(made.join(file), inherited);
+            }
+        }
+    }
+}
+
 fn cgroup_files(path: &str) -> CgroupFiles {
     let root = Path::new(CGROUPS);
     if root.join("cgroup.controllers").exists() {
