@@ -225,7 +225,7 @@ fn write_bundle(prep: &ContainerPrep, host: &Host, cgroups: &Hierarchies, progra
     let parts = Parts { hierarchies: &hierarchies, ..parts(prep, host, &account, program) };
     let spec = spec::build(&parts)?;
     let late = spec::late(&parts)?;
-    let guarded = spec::guarded(&spec, |at| root.real(at).unwrap_or_else(|_| at.to_owned()));
+    let guarded = spec::guarded(&spec, |path, see| root.walk(path, see).ok());
     make_cgroups(prep, &spec, cgroups).map_err(|e| failed("make cgroups", &e))?;
     let text = serde_json::to_vec(&spec).map_err(|e| failed("write spec", &e))?;
     std::fs::write(prep.paths.spec(), text).map_err(|e| failed("write spec", &e))?;

@@ -133,6 +133,44 @@ pub fn links_in_volumes() {
     });
 }
 
+/// The same by a link of the image, behind which there is another one that leads elsewhere as long as nothing is mounted over it.
+pub fn links_in_volumes_behind_links() {
+    let links = |_: &Path| {
+        let both = |way, hidden, to: &str| [(way, format!("/{hidden}")), (hidden, to.to_owned())];
+        [both("way", "outer/root", "/elsewhere"), both("up", "outer/up", "here"), both("x", "outer/dev", "/y")].concat()
+    };
+    world::with_links("{}", links, |world| async move {
+        make_machine(&world.dir);
+        let before = machine(&world);
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("one")).await.unwrap();
+        let (outer, inner) = (world.dir.join("outer"), world.dir.join("inner"));
+        std::fs::create_dir_all(&outer).unwrap();
+        std::fs::create_dir(&inner).unwrap();
+        for (at, to) in [
+            (outer.join("root"), "/"),
+            (outer.join("up"), "../"),
+            (outer.join("dev"), "/dev"),
+            (inner.join("dev"), out(&world.dir, "")[0].as_str()),
+        ] {
+            std::os::unix::fs::symlink(to, at).unwrap();
+        }
+        let mount = |source: &Path, target: &str| Mount {
+            source: Some(source.to_owned()),
+            target: target.into(),
+            ..Mount::default()
+        };
+        for place in ["/way", "/up", "/x"] {
+            let mounts = vec![mount(&outer, "/outer"), mount(&inner, place)];
+            let config = ContainerConfig { mounts, ..shell(&place[1..], "true") };
+            let made = runtime.create_container(&sandbox.id, config).await;
+            assert!(made.is_err(), "{place}");
+            assert_eq!(machine(&world), before, "{place}");
+        }
+        runtime.remove_sandbox(&sandbox.id).await.unwrap();
+    });
+}
+
 /// CVE-2019-16884: whoever has something of his own in the place of /proc says what his confinement is written to.
 pub fn no_volume_of_an_image_lies_over_proc() {
     for (volume, link) in
