@@ -254,9 +254,11 @@ fn source_of(prep: &ContainerPrep, mount: &Mount) -> Option<PathBuf> {
     }
 }
 
-/// Where a process that looks from inside will find it: in what is mounted there, else in the root.
+/// Where a process that looks from inside will find it: in what is mounted there, else in the root. Nothing is made in what the container
+/// may only read.
 fn make_working_dir(prep: &ContainerPrep, root: &Rootfs, cwd: &Path, account: &Account) -> nix::Result<()> {
-    let asked = prep.config.mounts.iter().map(|m| (m.target.as_path(), source_of(prep, m)));
+    let asked = prep.config.mounts.iter();
+    let asked = asked.map(|m| (m.target.as_path(), source_of(prep, m).filter(|_| !m.read_only)));
     let volumes = prep.volumes.iter().map(|v| (v.target.as_path(), Some(v.source.clone())));
     let over = asked.chain(volumes).filter(|(target, _)| cwd.starts_with(target));
     match over.max_by_key(|(target, _)| target.components().count()) {
