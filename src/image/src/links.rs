@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 /// As the kernel has it (MAXSYMLINKS).
 const MOST_LINKS: usize = 40;
 /// Names in the targets of all of them: whoever makes an image may write two thousand into each, and have as many mounts led through them.
-const MOST_NAMES: usize = 512;
+pub(crate) const MOST_NAMES: usize = 512;
 
 /// Where a path leads for one whose root is where it begins: absolute links begin there too, and `..` stays in it. `link` tells
 /// the target of the one at a path that has none in it, and is asked for each place on the way; what is not there is no link. Pure.
