@@ -32,7 +32,8 @@ impl Plugin for StatusAddresses {
     async fn begin(&self, review: &mut Review<'_>, _: &mut Reservations) -> Result<(), Status> {
         let Admission { cluster, actor, target, .. } = *review.asked;
         let Some(new) = review.new_object() else { return Ok(()) };
-        let known = review.old_object().filter(|old| !is_revived(*old, new)).map(addresses).unwrap_or_default();
+        let known =
+            review.old_object().filter(|old| !is_revived(*old, new)).map(addresses).unwrap_or_default();
         let is_new = addresses(new).iter().any(|address| !known.contains(address));
         let resource = target.group_resource();
         if !is_new || may_say(cluster, actor, &resource.resource) {

@@ -137,7 +137,12 @@ pub fn links_in_volumes() {
 pub fn links_in_volumes_behind_links() {
     let links = |_: &Path| {
         let both = |way, hidden, to: &str| [(way, format!("/{hidden}")), (hidden, to.to_owned())];
-        [both("way", "outer/root", "/elsewhere"), both("up", "outer/up", "here"), both("x", "outer/dev", "/y")].concat()
+        [
+            both("way", "outer/root", "/elsewhere"),
+            both("up", "outer/up", "here"),
+            both("x", "outer/dev", "/y"),
+        ]
+        .concat()
     };
     world::with_links("{}", links, |world| async move {
         make_machine(&world.dir);
