@@ -26,6 +26,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+const PROC: &str = "/proc";
+
 impl Inner {
     pub async fn create_container(
         self: Arc<Self>,
@@ -196,10 +198,7 @@ fn write_bundle(prep: &ContainerPrep, host: &Host, cgroups: &Hierarchies, progra
     let volumes = prep.volumes.iter().map(|volume| volume.target.as_path());
     let asked = config.mounts.iter().map(|mount| mount.target.as_path());
     for target in volumes.chain(asked).chain(files.iter().map(|(_, target)| Path::new(*target))) {
-        // the image may have a link there; one that goes in circles is refused where it is followed
-        if let Ok(real) = root.real(target) {
-            spec::target_of(&real)?;
-        }
+        check_links(&root, target)?;
     }
     let account = account_of(&root, config, &prep.defaults)?;
     if config.run_as_non_root && account.uid == 0 {
@@ -232,6 +231,21 @@ fn write_bundle(prep: &ContainerPrep, host: &Host, cgroups: &Hierarchies, progra
     let record = record_of(prep, &parts, &account)?;
     records::write(&prep.paths.record(), &record).map_err(|e| failed("write record", &e))?;
     Ok(Written { record, late, guarded })
+}
+
+/// The image may have a link at the target of a mount, or on the way there; one that goes in circles is refused where it is followed.
+fn check_links(root: &Rootfs, target: &Path) -> Result<()> {
+    let mut hidden = None;
+    let real = root.walk(target, &mut |at, is_link| {
+        if is_link && at.starts_with(PROC) {
+            hidden.get_or_insert_with(|| at.to_owned());
+        }
+    });
+    // what the image has in /proc is not there any more when the mount is made: its link leads away from where that will be
+    if let Some(hidden) = hidden {
+        spec::target_of(&hidden)?;
+    }
+    real.map_or(Ok(()), |real| spec::target_of(&real).map(drop))
 }
 
 /// Mounts that begin with what the image has there, if they are empty still.

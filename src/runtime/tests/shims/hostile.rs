@@ -178,19 +178,25 @@ pub fn links_in_volumes_behind_links() {
 
 /// CVE-2019-16884: whoever has something of his own in the place of /proc says what his confinement is written to.
 pub fn no_volume_of_an_image_lies_over_proc() {
-    for (volume, link) in
-        [("/proc", None), ("/proc/self/attr", None), ("/x", Some("/proc")), ("/x/y", Some("proc/self"))]
-    {
+    for (volume, links) in [
+        ("/proc", &[][..]),
+        ("/proc/self/attr", &[]),
+        ("/x", &[("x", "/proc")]),
+        ("/x/y", &[("x", "proc/self")]),
+        // a link that is hidden when something is mounted on /proc
+        ("/x", &[("x", "/proc/self/attr"), ("proc/self", "/elsewhere")]),
+        ("/x", &[("x", "/proc/sys/kernel"), ("proc/sys", "../tmp")]),
+    ] {
         let config = format!(r#"{{"Volumes":{{"{volume}":{{}}}}}}"#);
-        let links = |_: &Path| -> Vec<(&'static str, String)> {
-            link.map(|to| ("x", to.to_owned())).into_iter().collect()
+        let made = |_: &Path| -> Vec<(&'static str, String)> {
+            links.iter().map(|(link, to)| (*link, (*to).to_owned())).collect()
         };
-        world::with_links(&config, links, |world| async move {
+        world::with_links(&config, made, |world| async move {
             let runtime = world.runtime().await;
             let sandbox = runtime.run_sandbox(world.sandbox("one")).await.unwrap();
             let refused = runtime.create_container(&sandbox.id, shell("c", "true")).await.unwrap_err();
             let refused = refused.to_string();
-            assert!(refused.contains("it must not be inside /proc"), "{volume} {link:?}: {refused}");
+            assert!(refused.contains("it must not be inside /proc"), "{volume} {links:?}: {refused}");
             runtime.remove_sandbox(&sandbox.id).await.unwrap();
         });
     }
