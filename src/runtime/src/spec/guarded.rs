@@ -24,8 +24,10 @@ pub fn guarded(
     let nodes = devices.iter().map(|device| device.path().as_path()).chain([Path::new(NULL)]);
     let is_bind = |number: usize| mounts[number].typ().as_deref() == Some(BIND);
 
-    let places: Option<Vec<PathBuf>> =
-        mounts.iter().map(|mount| walk(mount.destination(), &mut |_, _| ())).collect();
+    let mut are_led = vec![false; mounts.len()];
+    let ends = mounts.iter().zip(&mut are_led);
+    let ends = ends.map(|(mount, is_led)| walk(mount.destination(), &mut |_, is_link| *is_led |= is_link));
+    let places: Option<Vec<PathBuf>> = ends.collect();
     let mut are_all = places.is_none();
     let places = places.unwrap_or_default();
     let mut mounted: HashMap<&Path, Vec<usize>> = HashMap::new();
@@ -49,8 +51,14 @@ pub fn guarded(
             }
             are_all |= is_link && at.ancestors().any(|above| mounted.contains_key(above));
         };
-        let end = walk(path, &mut see);
-        are_all |= end.is_none();
+        match mount {
+            // nothing is to be learned of the image
+            Some(number) if !are_led[number] => path.ancestors().for_each(|at| see(at, false)),
+            _ => {
+                let end = walk(path, &mut see);
+                are_all |= end.is_none();
+            }
+        }
     }
     let guarded = (0..mounts.len()).filter(|number| is_bind(*number) && (are_all || has_mount[*number]));
     guarded.map(|number| mounts[number].destination().clone()).collect()
