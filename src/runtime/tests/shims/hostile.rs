@@ -202,6 +202,29 @@ pub fn no_volume_of_an_image_lies_over_proc() {
     }
 }
 
+/// The same by a link in what is bound onto /dev, which is mounted when the rest of the container is made.
+pub fn no_volume_in_dev_lies_over_proc() {
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("one")).await.unwrap();
+        let (dev, inner) = (world.dir.join("dev"), world.dir.join("inner"));
+        for directory in [&dev, &inner] {
+            std::fs::create_dir(directory).unwrap();
+        }
+        std::os::unix::fs::symlink("/proc/1", dev.join("d")).unwrap();
+        let mount = |source: &Path, target: &str| Mount {
+            source: Some(source.to_owned()),
+            target: target.into(),
+            ..Mount::default()
+        };
+        let mounts = vec![mount(&dev, "/dev"), mount(&inner, "/dev/d/attr")];
+        let config = ContainerConfig { mounts, ..shell("c", "true") };
+        let refused = runtime.create_container(&sandbox.id, config).await.unwrap_err().to_string();
+        assert!(refused.ends_with("to /dev/d/attr: operation not permitted"), "{refused}");
+        runtime.remove_sandbox(&sandbox.id).await.unwrap();
+    });
+}
+
 /// The same by a link of the image in the place of a file that every container gets.
 pub fn no_file_of_the_sandbox_s_lies_in_proc() {
     for (file, to) in [

@@ -36,6 +36,7 @@ const TESTS: &[Test] = &[
     ("links_in_volumes_lead_nowhere", hostile::links_in_volumes),
     ("links_in_volumes_behind_links_lead_nowhere", hostile::links_in_volumes_behind_links),
     ("no_volume_of_an_image_lies_over_proc", hostile::no_volume_of_an_image_lies_over_proc),
+    ("no_volume_in_dev_lies_over_proc", hostile::no_volume_in_dev_lies_over_proc),
     ("no_file_of_the_sandbox_s_lies_in_proc", hostile::no_file_of_the_sandbox_s_lies_in_proc),
     ("no_name_leads_into_the_machine_s_proc", hostile::no_name_leads_into_the_machine_s_proc),
     ("the_runtime_is_not_overwritten", hostile::the_runtime_is_not_overwritten),
