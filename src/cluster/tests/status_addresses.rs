@@ -111,7 +111,15 @@ async fn a_pod_has_the_address_that_its_node_says() {
     refused(give_pod(&mallory, second).await, "mallory adds one");
     let mut failed = at("10.244.0.7");
     failed["phase"] = json!("Failed");
-    give_pod(&mallory, failed).await.expect("the rest of the status is his");
+    give_pod(&mallory, failed.clone()).await.expect("the rest of the status is his");
+    failed["reason"] = json!("Evicted");
+    give_pod(&mallory, failed).await.expect("also of one that has ended");
+    for phase in ["Running", "Pending", "Unknown"] {
+        let mut again = at("10.244.0.7");
+        again["phase"] = json!(phase);
+        refused(give_pod(&mallory, again).await, "it runs again where another may run by now");
+    }
+    give_pod(&cluster.acting_as(Actor::own_kubelet("n1")), at("10.244.0.7")).await.expect("its node knows");
     give_pod(&mallory, json!({"phase": "Failed"})).await.expect("he may take it away");
     refused(give_pod(&mallory, at("10.244.0.7")).await, "and does not give it back");
 }

@@ -4,13 +4,15 @@ use std::path::{Component, Path, PathBuf};
 
 /// As the kernel has it (MAXSYMLINKS).
 const MOST_LINKS: usize = 40;
+/// Names in the targets of all of them: whoever makes an image may write two thousand into each, and have as many mounts led through them.
+pub(crate) const MOST_NAMES: usize = 512;
 
 /// Where a path leads for one whose root is where it begins: absolute links begin there too, and `..` stays in it. `link` tells
-/// the target of the one at a path that has none in it; what is not there is no link. Pure. `None`: too many of them, as
-/// in a circle.
-pub fn follow_links(path: &Path, link: impl Fn(&Path) -> Option<PathBuf>) -> Option<PathBuf> {
+/// the target of the one at a path that has none in it, and is asked for each place on the way; what is not there is no link. Pure.
+/// `None`: too many of them, as in a circle, or targets that are too long together.
+pub fn follow_links(path: &Path, mut link: impl FnMut(&Path) -> Option<PathBuf>) -> Option<PathBuf> {
     let mut todo: Vec<PathBuf> = vec![path.to_owned()];
-    let (mut at, mut links) = (PathBuf::new(), 0);
+    let (mut at, mut links, mut names) = (PathBuf::new(), 0, 0);
     while let Some(part) = todo.pop() {
         let mut parts = part.components();
         let Some(first) = parts.next() else { continue };
@@ -25,7 +27,8 @@ pub fn follow_links(path: &Path, link: impl Fn(&Path) -> Option<PathBuf>) -> Opt
             && let Some(target) = link(&at)
         {
             links += 1;
-            if links > MOST_LINKS {
+            names += target.components().count();
+            if links > MOST_LINKS || names > MOST_NAMES {
                 return None;
             }
             at.pop();
@@ -38,6 +41,25 @@ pub fn follow_links(path: &Path, link: impl Fn(&Path) -> Option<PathBuf>) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The attack: forty links of two thousand names each, and ten thousand mounts behind them, were hours of work.
+    #[test]
+    fn what_links_say_together_has_an_end() {
+        for (name, target, links, want) in [
+            ("long ones", "a/".repeat(MOST_NAMES / 4), 4, true),
+            ("one more", "a/".repeat(MOST_NAMES / 4), 5, false),
+            ("there and back", "a/../".repeat(MOST_NAMES), 1, false),
+        ] {
+            let mut asked = 0;
+            let link = |at: &Path| {
+                asked += 1;
+                at.ends_with("l").then(|| PathBuf::from(&target))
+            };
+            let path: PathBuf = ["l"].iter().cycle().take(links).collect();
+            assert_eq!(follow_links(&path, link).is_some(), want, "{name}");
+            assert!(asked <= MOST_NAMES + links, "{name}: {asked}");
+        }
+    }
 
     #[test]
     fn links_are_followed_inside() {

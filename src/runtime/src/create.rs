@@ -26,6 +26,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+const PROC: &str = "/proc";
+
 impl Inner {
     pub async fn create_container(
         self: Arc<Self>,
@@ -222,10 +224,7 @@ fn write_bundle(prep: &ContainerPrep, host: &Host, cgroups: &Hierarchies, progra
     let volumes = prep.volumes.iter().map(|volume| volume.target.as_path());
     let asked = config.mounts.iter().map(|mount| mount.target.as_path());
     for target in volumes.chain(asked).chain(files.iter().map(|(_, target)| Path::new(*target))) {
-        // the image may have a link there; one that goes in circles is refused where it is followed
-        if let Ok(real) = root.real(target) {
-            spec::target_of(&real)?;
-        }
+        check_links(&root, target)?;
     }
     let account = account_of(&root, config, &prep.defaults)?;
     if config.run_as_non_root && account.uid == 0 {
@@ -251,13 +250,28 @@ fn write_bundle(prep: &ContainerPrep, host: &Host, cgroups: &Hierarchies, progra
     let parts = Parts { hierarchies: &hierarchies, ..parts(prep, host, &account, program) };
     let spec = spec::build(&parts)?;
     let late = spec::late(&parts)?;
-    let guarded = spec::guarded(&spec, |at| root.real(at).unwrap_or_else(|_| at.to_owned()));
+    let guarded = spec::guarded(&spec, |path, see| root.walk(path, see).ok());
     let cgroup_view = parts.shows_cgroups.then(|| spec::cgroup_view(&parts));
     let text = serde_json::to_vec(&spec).map_err(|e| failed("write spec", &e))?;
     std::fs::write(prep.paths.spec(), text).map_err(|e| failed("write spec", &e))?;
     let record = record_of(prep, &parts, &account)?;
     records::write(&prep.paths.record(), &record).map_err(|e| failed("write record", &e))?;
     Ok(Written { record, late, guarded, cgroup_view })
+}
+
+/// The image may have a link at the target of a mount, or on the way there; one that goes in circles is refused where it is followed.
+fn check_links(root: &Rootfs, target: &Path) -> Result<()> {
+    let mut hidden = None;
+    let real = root.walk(target, &mut |at, is_link| {
+        if is_link && at.starts_with(PROC) {
+            hidden.get_or_insert_with(|| at.to_owned());
+        }
+    });
+    // what the image has in /proc is not there any more when the mount is made: its link leads away from where that will be
+    if let Some(hidden) = hidden {
+        spec::target_of(&hidden)?;
+    }
+    real.map_or(Ok(()), |real| spec::target_of(&real).map(drop))
 }
 
 /// Mounts that begin with what the image has there, if they are empty still.
@@ -280,9 +294,11 @@ fn source_of(prep: &ContainerPrep, mount: &Mount) -> Option<PathBuf> {
     }
 }
 
-/// Where a process that looks from inside will find it: in what is mounted there, else in the root.
+/// Where a process that looks from inside will find it: in what is mounted there, else in the root. Nothing is made in what the container
+/// may only read.
 fn make_working_dir(prep: &ContainerPrep, root: &Rootfs, cwd: &Path, account: &Account) -> nix::Result<()> {
-    let asked = prep.config.mounts.iter().map(|m| (m.target.as_path(), source_of(prep, m)));
+    let asked = prep.config.mounts.iter();
+    let asked = asked.map(|m| (m.target.as_path(), source_of(prep, m).filter(|_| !m.read_only)));
     let volumes = prep.volumes.iter().map(|v| (v.target.as_path(), Some(v.source.clone())));
     let over = asked.chain(volumes).filter(|(target, _)| cwd.starts_with(target));
     match over.max_by_key(|(target, _)| target.components().count()) {

@@ -13,9 +13,19 @@ impl Rootfs {
     /// # Errors
     /// ELOOP.
     pub fn real(&self, path: &Path) -> nix::Result<PathBuf> {
+        self.walk(path, &mut |_, _| ())
+    }
+
+    /// The same; `see` is told each place on the way, and whether a link is there.
+    ///
+    /// # Errors
+    /// ELOOP.
+    pub fn walk(&self, path: &Path, see: &mut dyn FnMut(&Path, bool)) -> nix::Result<PathBuf> {
         let link = |at: &Path| {
-            let found = self.open_in(at, OFlag::O_PATH | OFlag::O_NOFOLLOW).ok()?;
-            nix::fcntl::readlinkat(&found, "").ok().map(PathBuf::from)
+            let found = self.open_in(at, OFlag::O_PATH | OFlag::O_NOFOLLOW).ok();
+            let target = found.and_then(|found| nix::fcntl::readlinkat(&found, "").ok()).map(PathBuf::from);
+            see(&Path::new("/").join(at), target.is_some());
+            target
         };
         image::follow_links(path, link).map(|inside| Path::new("/").join(inside)).ok_or(Errno::ELOOP)
     }

@@ -10,7 +10,7 @@ use crate::host::HostDevice;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, makedev, mkdirat, mknodat};
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, geteuid, symlinkat, unlinkat};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
@@ -56,10 +56,7 @@ impl Rootfs {
             let parent = self.open_in(&at, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
             at.push(part);
             match mkdirat(&parent, part.as_os_str(), Mode::from_bits_truncate(0o755)) {
-                Ok(()) => {
-                    let made = self.open_in(&at, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
-                    nix::unistd::fchown(&made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-                }
+                Ok(()) => give_new(&parent, part.as_os_str(), (uid, gid))?,
                 Err(Errno::EEXIST) => {}
                 Err(e) => return Err(e),
             }
@@ -142,6 +139,20 @@ impl Rootfs {
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 /// Never what a link leads to, nor for ever at a pipe.
 const ITSELF: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK).union(OFlag::O_CLOEXEC);
+
+/// Gives a directory that was made a moment ago to its user. In a volume others may have put something else in its place since: what has
+/// something in it, or is somebody's already, stays whose it is.
+fn give_new(parent: &OwnedFd, name: &OsStr, (uid, gid): (u32, u32)) -> nix::Result<()> {
+    let made = match openat(parent, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY | ITSELF, Mode::empty()) {
+        Err(Errno::ELOOP | Errno::ENOTDIR | Errno::ENOENT) => return Ok(()),
+        made => made?,
+    };
+    let is_own = fstat(&made)?.st_uid == geteuid().as_raw();
+    match is_own && trees::is_empty(&made).unwrap_or(false) {
+        true => fchown(&made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))),
+        false => Ok(()),
+    }
+}
 
 fn permissions(stat: &FileStat) -> Mode {
     Mode::from_bits_truncate(stat.st_mode & 0o7777)

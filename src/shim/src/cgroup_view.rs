@@ -4,7 +4,7 @@
 //! 10 ms after a pause, in which nobody makes a cgroup either. Who has one thread and moves himself waits for nobody (v1). So the
 //! helper enters the cgroups itself, what it makes is born there, and libcontainer is shown a machine without cgroups.
 
-use crate::{cgroup, late, sys};
+use crate::{cgroup, sys};
 use cri::wire::{CgroupFiles, CgroupView};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
@@ -78,7 +78,7 @@ impl View {
             }
             _ => {}
         }
-        late::attach(directory, target)?;
+        sys::attach_mount_at(directory, &open_plainly(target)?)?;
         let mut flags = RESTRICTED | MsFlags::MS_BIND | MsFlags::MS_REMOUNT;
         flags.set(MsFlags::MS_RDONLY, !self.writable);
         mount(None::<&str>, target, None::<&str>, flags, None::<&str>)
@@ -86,10 +86,14 @@ impl View {
 }
 
 /// Whether the place for them is the container's tmpfs (v1) or the kernel's directory (v2): the user may have mounted something there
-/// by another name, in which links lead wherever.
+/// by another name.
 fn is_kernels_own() -> bool {
-    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
-    let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let root = openat2(AT_FDCWD, ROOT, how).and_then(|root| fstatfs(root));
+    let root = open_plainly(Path::new(ROOT)).and_then(fstatfs);
     root.is_ok_and(|root| [TMPFS_MAGIC, SYSFS_MAGIC].contains(&root.filesystem_type()))
+}
+
+/// By no link: what the user has mounted there could lead wherever.
+fn open_plainly(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    openat2(AT_FDCWD, path, OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS))
 }

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, setns};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -69,9 +70,14 @@ fn clone(one: &LateMount) -> Result<OwnedFd, Errno> {
     Ok(clone)
 }
 
-/// Nothing leads out of the container: its root is this process's now.
-pub(crate) fn attach(mount: &OwnedFd, target: &Path) -> Result<(), Errno> {
+/// Nothing leads out of the container: its root is this process's now. Nor into its /proc, where a link leads that is in what was bound
+/// onto /dev just now: what is said there of a process, and of its confinement, is the kernel's.
+fn attach(mount: &OwnedFd, target: &Path) -> Result<(), Errno> {
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
     let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    sys::attach_mount_at(mount, &openat2(AT_FDCWD, target, how)?)
+    let place = openat2(AT_FDCWD, target, how)?;
+    match fstatfs(&place)?.filesystem_type() {
+        PROC_SUPER_MAGIC => Err(Errno::EPERM),
+        _ => sys::attach_mount_at(mount, &place),
+    }
 }

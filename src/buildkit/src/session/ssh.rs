@@ -19,6 +19,9 @@ use tonic::metadata::MetadataValue;
 
 const CHECK: &str = "/moby.sshforward.v1.SSH/CheckAgent";
 const FORWARD: &str = "/moby.sshforward.v1.SSH/ForwardAgent";
+/// Connections to one agent at a time: more than any program needs. Who comes then waits: a RUN opens as many as it likes, and each is a
+/// descriptor and a stream of ours.
+const MOST_OPEN: usize = 64;
 
 pub(crate) struct Agents {
     pub(crate) session: Arc<Session>,
@@ -64,21 +67,32 @@ impl Agents {
         let listener = UnixListener::bind(&path)?;
         // the command may be anybody; who may come to the directory, the mount decides
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))?;
-        let serves = tokio::spawn(serve(listener, self.session.clone(), id.to_owned()));
+        let (session, id) = (self.session.clone(), id.to_owned());
+        let serves = tokio::spawn(serve(listener, move |socket| {
+            let (session, id) = (session.clone(), id.clone());
+            async move { forward(socket, &session, &id).await }
+        }));
         Ok(Agent { directory, _serves: AbortOnDropHandle::new(serves) })
     }
 }
 
-async fn serve(listener: UnixListener, session: Arc<Session>, id: String) {
+async fn serve<F>(listener: UnixListener, forward: impl Fn(UnixStream) -> F)
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
     let mut all = tokio::task::JoinSet::new();
-    while let Ok((socket, _)) = listener.accept().await {
-        let (session, id) = (session.clone(), id.clone());
+    loop {
+        if all.len() >= MOST_OPEN {
+            all.join_next().await;
+        }
+        while all.try_join_next().is_some() {}
+        let Ok((socket, _)) = listener.accept().await else { return };
+        let forwarded = forward(socket);
         all.spawn(async move {
-            if let Err(error) = forward(socket, &session, &id).await {
+            if let Err(error) = forwarded.await {
                 tracing::debug!(%error, "an ssh agent went away");
             }
         });
-        while all.try_join_next().is_some() {}
     }
 }
 
@@ -93,4 +107,39 @@ async fn forward(socket: UnixStream, session: &Session, id: &str) -> io::Result<
     let answers = answers.map_ok(|piece| bytes::Bytes::from(piece.data)).map_err(io::Error::other);
     tokio::io::copy(&mut StreamReader::new(answers), &mut to).await?;
     to.shutdown().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::time::Duration;
+    use tokio::io::AsyncReadExt;
+
+    #[tokio::test]
+    async fn a_command_that_opens_many_connections_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.sock");
+        let (listener, served) = (UnixListener::bind(&path).unwrap(), Arc::new(AtomicUsize::new(0)));
+        let count = served.clone();
+        tokio::spawn(serve(listener, move |mut socket: UnixStream| {
+            count.fetch_add(1, SeqCst);
+            async move { socket.read(&mut [0]).await.map(drop) }
+        }));
+        let mut clients = Vec::new();
+        for _ in 0..=MOST_OPEN {
+            clients.push(UnixStream::connect(&path).await.unwrap());
+        }
+        let are_served = async |wanted: usize| {
+            while served.load(SeqCst) < wanted {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let patience = Duration::from_secs(30);
+        tokio::time::timeout(patience, are_served(MOST_OPEN)).await.expect("as many as may be open");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(served.load(SeqCst), MOST_OPEN);
+        drop(clients.remove(0));
+        tokio::time::timeout(patience, are_served(MOST_OPEN + 1)).await.expect("one has gone");
+    }
 }

@@ -32,7 +32,8 @@ impl Plugin for StatusAddresses {
     async fn begin(&self, review: &mut Review<'_>, _: &mut Reservations) -> Result<(), Status> {
         let Admission { cluster, actor, target, .. } = *review.asked;
         let Some(new) = review.new_object() else { return Ok(()) };
-        let known = review.old_object().map(addresses).unwrap_or_default();
+        let known =
+            review.old_object().filter(|old| !is_revived(*old, new)).map(addresses).unwrap_or_default();
         let is_new = addresses(new).iter().any(|address| !known.contains(address));
         let resource = target.group_resource();
         if !is_new || may_say(cluster, actor, &resource.resource) {
@@ -45,6 +46,12 @@ impl Plugin for StatusAddresses {
         );
         Err(Status::forbidden(&resource, name, why))
     }
+}
+
+/// Whether a pod that has ended runs again by what is written: nobody was led to the address that it had, which may be another's by now.
+fn is_revived(old: &dyn Instance, new: &dyn Instance) -> bool {
+    let has_ended = |object: &dyn Instance| object.downcast_ref::<Pod>().is_some_and(kinds::pod::is_terminal);
+    has_ended(old) && !has_ended(new)
 }
 
 /// Those that others are led by.

@@ -1,5 +1,6 @@
 //! What a container would see, read from the layers themselves: no mount, no root.
 
+use crate::links::MOST_NAMES;
 use rustix::fs::makedev;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -55,7 +56,7 @@ impl View {
     pub(super) fn resolve(&self, path: &Path) -> Result<(PathBuf, Node), String> {
         let mut todo: Vec<OsString> = components(path);
         let mut done: Vec<(OsString, Node)> = Vec::new();
-        let mut links = 0;
+        let (mut links, mut names) = (0, 0);
         let root = self.root();
         while let Some(name) = todo.pop() {
             if name == ".." {
@@ -65,15 +66,16 @@ impl View {
             let here = done.last().map_or(&root, |(_, node)| node);
             match child(here, &name) {
                 Node::Symlink(link) => {
-                    links += 1;
-                    if links > MAX_LINKS {
+                    let target = std::fs::read_link(&link).map_err(|e| format!("{}: {e}", path.display()))?;
+                    let said = components(&target);
+                    (links, names) = (links + 1, names + said.len());
+                    if links > MAX_LINKS || names > MOST_NAMES {
                         return Err(format!("{}: too many levels of symbolic links", path.display()));
                     }
-                    let target = std::fs::read_link(&link).map_err(|e| format!("{}: {e}", path.display()))?;
                     if target.is_absolute() {
                         done.clear();
                     }
-                    todo.extend(components(&target));
+                    todo.extend(said);
                 }
                 node => done.push((name, node)),
             }
@@ -165,4 +167,24 @@ fn until_opaque(parts: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
 
 fn is_whiteout(meta: &Metadata) -> bool {
     meta.file_type().is_char_device() && meta.rdev() == makedev(0, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The attack: each of an image's links is two thousand names, and all that is copied goes by them.
+    #[test]
+    fn links_that_say_too_much_lead_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("d")).unwrap();
+        for (name, times) in [("short", 5), ("long", MOST_NAMES)] {
+            let to = format!("{}d", "d/../".repeat(times));
+            std::os::unix::fs::symlink(to, dir.path().join(name)).unwrap();
+        }
+        let view = View { layers: vec![dir.path().to_owned()] };
+        assert_eq!(view.resolve(Path::new("short/x")).unwrap(), (PathBuf::from("d/x"), Node::Missing));
+        let refused = view.resolve(Path::new("long/x")).unwrap_err();
+        assert_eq!(refused, "long/x: too many levels of symbolic links");
+    }
 }

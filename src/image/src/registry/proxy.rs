@@ -1,7 +1,7 @@
 //! The way to a registry: straight, or through the proxy that the daemon's environment names. What is spoken in the clear
 //! goes to the proxy as a whole; TLS goes through a tunnel (CONNECT), so that a proxy sees names and no content.
 
-use super::reach::Reach;
+use super::reach::{Homes, Reach};
 use crate::registries::{Proxies, is_loopback};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -54,6 +54,7 @@ pub(super) struct Dialer {
     pub(super) route: Route,
     /// Of what is connected to without a proxy, which has its own rules.
     pub(super) reach: Reach,
+    pub(super) homes: Arc<Homes>,
 }
 
 type Failed = Box<dyn Error + Send + Sync>;
@@ -69,13 +70,15 @@ impl Service<Uri> for Dialer {
 
     fn call(&mut self, to: Uri) -> Self::Future {
         let mut tcp = self.tcp.clone();
-        let (proxy, reach) = (self.route.proxy(&to), self.reach);
+        let (proxy, reach, homes) = (self.route.proxy(&to), self.reach, self.homes.clone());
         async move {
             let Some(proxy) = proxy else {
                 reach.check_literal(&to)?;
                 let io = tcp.call(to.clone()).await?;
                 // what a name leads to is known now, and nothing is said yet
-                reach.check(io.inner().peer_addr()?.ip(), &to)?;
+                let address = io.inner().peer_addr()?.ip();
+                reach.check(address, &to)?;
+                homes.check(reach, address, &to)?;
                 return Ok(Dialed { io, as_proxy: false });
             };
             if proxy.uri().scheme_str() != Some("http") {

@@ -4,6 +4,8 @@
 
 use crate::registries::{Registries, is_loopback};
 use http::Uri;
+use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 /// Kubernetes' range: also at the machine's loopback there is a registry of anybody who may make Services.
@@ -12,8 +14,10 @@ const NODE_PORTS: std::ops::RangeInclusive<u16> = 30000..=32767;
 /// Which addresses of the machine's own may be connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Reach {
-    /// Who pulls has named this server himself.
+    /// Whoever has set this machine up has named this server.
     Anywhere,
+    /// Who pulls has named it: the registry itself, as long as it is where it was ([`Homes`]).
+    Home,
     /// A registry on this machine has sent, as one with a token server beside it does.
     Loopback,
     /// A registry has sent.
@@ -25,8 +29,10 @@ impl Reach {
     pub(super) fn of(registries: &Registries, home: &str, to: &Uri) -> Reach {
         let server = server(to);
         let port = home.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-        if server == home || registries.is_insecure(&server) {
+        if registries.is_insecure(&server) {
             Reach::Anywhere
+        } else if server == home {
+            Reach::Home
         } else if is_loopback(home) && port.is_none_or(|port| !NODE_PORTS.contains(&port)) {
             Reach::Loopback
         } else {
@@ -44,7 +50,7 @@ impl Reach {
         };
         let is_own = address.is_loopback() || address.is_unspecified();
         let may = match self {
-            Reach::Anywhere => true,
+            Reach::Anywhere | Reach::Home => true,
             Reach::Loopback => !is_link_local,
             Reach::Outside => !(is_link_local || is_own),
         };
@@ -61,6 +67,36 @@ impl Reach {
     pub(super) fn check_literal(self, to: &Uri) -> Result<(), String> {
         let host = to.host().unwrap_or_default().trim_matches(['[', ']']);
         host.parse::<IpAddr>().map_or(Ok(()), |address| self.check(address, to))
+    }
+}
+
+/// How many registries are kept in mind. Whoever wants one to be forgotten has to bring as many others between two of its answers.
+const MOST_HOMES: usize = 10_000;
+
+/// The registries that have been met elsewhere. One whose name leads to this machine later has not moved here: who has the name's DNS
+/// would have what listens at the loopback asked for the paths that he has sent to, as those of his registry.
+#[derive(Default)]
+pub(super) struct Homes(Mutex<HashSet<String>>);
+
+impl Homes {
+    /// # Errors
+    /// In words.
+    pub(super) fn check(&self, reach: Reach, address: IpAddr, to: &Uri) -> Result<(), String> {
+        if reach != Reach::Home {
+            return Ok(());
+        }
+        let (server, mut elsewhere) = (server(to), self.0.lock());
+        match Reach::Outside.check(address, to) {
+            Err(why) if elsewhere.contains(&server) => Err(why),
+            Err(_) => Ok(()),
+            Ok(()) => {
+                if elsewhere.len() >= MOST_HOMES {
+                    elsewhere.clear();
+                }
+                elsewhere.insert(server);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -108,5 +144,29 @@ mod tests {
                 assert!(may || reach.check_literal(&to).is_err(), "{home} {to}");
             }
         }
+    }
+
+    /// The attack: a name of two addresses. At the first one it is a registry that says where tokens are, by that name.
+    #[test]
+    fn a_registry_that_was_elsewhere_is_not_this_machine_all_at_once() {
+        let homes = Homes::default();
+        for (name, to, reach, address, may) in [
+            ("on this machine", "https://reg.lan/v2/", Reach::Home, "127.0.0.1", true),
+            ("still there", "https://reg.lan/v2/", Reach::Home, "127.0.0.1", true),
+            ("elsewhere", "https://reg.example:8001/v2/", Reach::Home, "192.0.2.1", true),
+            ("here", "http://reg.example:8001/admin", Reach::Home, "127.0.0.1", false),
+            ("at the cloud's keys", "http://reg.example:8001/latest", Reach::Home, "169.254.169.254", false),
+            ("at another address", "https://reg.example:8001/v2/", Reach::Home, "192.0.2.2", true),
+            ("as --insecure-registry", "http://reg.example:8001/v2/", Reach::Anywhere, "127.0.0.1", true),
+            ("another port", "https://reg.example:8002/v2/", Reach::Home, "127.0.0.1", true),
+        ] {
+            let to: Uri = to.parse().unwrap();
+            assert_eq!(homes.check(reach, address.parse().unwrap(), &to).is_ok(), may, "{name}");
+        }
+        for number in 0..=MOST_HOMES {
+            let to: Uri = format!("https://reg{number}.example/").parse().unwrap();
+            homes.check(Reach::Home, "192.0.2.1".parse().unwrap(), &to).unwrap();
+        }
+        assert!(homes.0.lock().len() <= MOST_HOMES);
     }
 }

@@ -2,7 +2,7 @@
 //! at all.
 
 use super::proxy::{Dialer, Route};
-use super::reach::Reach;
+use super::reach::{Homes, Reach};
 use super::trust;
 use crate::error::{ImageError, Result};
 use crate::registries::{Endpoint, Registries, Scheme};
@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// As Docker's own; a registry over a slow line answers within seconds.
@@ -35,6 +36,7 @@ type HttpClient = Client<HttpsConnector<Dialer>, Body>;
 pub(crate) struct Transport {
     registries: Registries,
     route: Route,
+    homes: Arc<Homes>,
     /// Each with the state of the files that its certificates came from.
     clients: Mutex<HashMap<Pool, (u64, HttpClient)>>,
     /// What `Scheme::Either` turned out to be.
@@ -56,7 +58,8 @@ pub(crate) fn body(bytes: impl Into<Bytes>) -> Body {
 impl Transport {
     pub(crate) fn new(registries: Registries) -> Transport {
         let route = Route::new(&registries.proxies);
-        Transport { registries, route, clients: Mutex::default(), schemes: Mutex::default() }
+        let (homes, clients, schemes) = (Arc::default(), Mutex::default(), Mutex::default());
+        Transport { registries, route, homes, clients, schemes }
     }
 
     pub(crate) fn registries(&self) -> &Registries {
@@ -148,7 +151,12 @@ impl Transport {
             .with_tls_config(trust::tls(&self.registries, &pool.home, pool.is_home)?)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(Dialer { tcp, route: self.route.clone(), reach: pool.reach });
+            .wrap_connector(Dialer {
+                tcp,
+                route: self.route.clone(),
+                reach: pool.reach,
+                homes: self.homes.clone(),
+            });
         Ok(Client::builder(TokioExecutor::new())
             .pool_idle_timeout(KEEP_IDLE)
             .pool_timer(TokioTimer::new())

@@ -4,7 +4,6 @@ use super::start::message_file;
 use crate::labels;
 use cri::logs;
 use cri::{ContainerState, ContainerStatus};
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -25,7 +24,8 @@ pub(super) fn of_ended(pod_dir: &Path, status: &ContainerStatus) -> String {
 
 fn end_of(file: &Path, most: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(file)?;
+        // a container of the same pod may have been given what was opened there, and hold a lease on it
+        let Some(mut file) = trees::open_regular(file)? else { return Ok(Vec::new()) };
         let size = file.metadata()?.len();
         file.seek(SeekFrom::Start(size.saturating_sub(most)))?;
         let mut bytes = Vec::new();
@@ -100,5 +100,18 @@ mod tests {
             std::fs::write(&at, file).unwrap();
             assert_eq!(of_ended(dir.path(), &ended(&log, code, policy)), want, "{name}");
         }
+    }
+
+    /// A pipe that nobody writes to has whoever opens it wait, as a lease has.
+    #[test]
+    fn nobody_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = message_file(dir.path(), "web", 2);
+        std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+        nix::unistd::mkfifo(&at, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (sender, said) = std::sync::mpsc::channel();
+        let of = ended(&dir.path().join("log"), 1, "File");
+        std::thread::spawn(move || sender.send(of_ended(dir.path(), &of)));
+        assert_eq!(said.recv_timeout(std::time::Duration::from_secs(20)), Ok(String::new()));
     }
 }

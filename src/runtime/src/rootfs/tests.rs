@@ -97,6 +97,35 @@ fn directories_are_made_inside() {
     assert!(root.make_dir(Path::new("/file/x"), uid, gid).is_err());
 }
 
+/// The attack: in a volume that pods share, something of another user's comes in the place of the working directory that was made.
+#[test]
+fn only_a_new_directory_is_given_away() {
+    let (dir, root) = root();
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: only root can give a directory away");
+        return;
+    }
+    let inside = dir.path().join("root");
+    for made in ["new", "full/x", "another's", "behind"] {
+        fs::create_dir_all(inside.join(made)).unwrap();
+    }
+    symlink("behind", inside.join("link")).unwrap();
+    fs::write(inside.join("file"), "").unwrap();
+    std::os::unix::fs::chown(inside.join("another's"), Some(7), None).unwrap();
+    let parent = root.open_in(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY).unwrap();
+    for (name, looked_at, want) in [
+        ("new", "new", 1000),
+        ("full", "full", 0),
+        ("another's", "another's", 7),
+        ("link", "behind", 0),
+        ("file", "file", 0),
+        ("gone", "etc", 0),
+    ] {
+        give_new(&parent, OsStr::new(name), (1000, 1000)).unwrap();
+        assert_eq!(fs::symlink_metadata(inside.join(looked_at)).unwrap().uid(), want, "{name}");
+    }
+}
+
 #[test]
 fn a_directory_takes_the_place_of_a_link() {
     let (dir, root) = root();

@@ -5,6 +5,7 @@
 mod cgroups;
 mod defaults;
 mod devices;
+mod guarded;
 mod mounts;
 mod process;
 mod resources;
@@ -16,7 +17,8 @@ mod tests;
 pub use cgroups::cgroup_view;
 pub use defaults::ImageDefaults;
 pub use devices::{loop_devices, nodes_in_root, rules as device_rules};
-pub use mounts::{SharedSource, Volume, files, guarded, late, mountpoints, shared_sources};
+pub use guarded::guarded;
+pub use mounts::{SharedSource, Volume, files, late, mountpoints, shared_sources};
 pub use process::{arguments, environment, last_of_each, with_home, working_dir};
 pub use targets::target_of;
 

@@ -6,7 +6,7 @@ use super::{Parts, bug, cgroups, devices};
 use cri::wire::{LateMount, SHM};
 use cri::{ContainerConfig, CriError, Propagation, SandboxConfig};
 use oci_spec::OciSpecError;
-use oci_spec::runtime::{Mount, MountBuilder, Spec};
+use oci_spec::runtime::{Mount, MountBuilder};
 use std::path::{Path, PathBuf};
 
 /// A directory that the image calls a VOLUME and nothing else is mounted on.
@@ -80,33 +80,7 @@ pub fn mountpoints(parts: &Parts<'_>, is_dir: impl Fn(&cri::Mount) -> bool) -> V
     all.filter(|(target, _)| !own.iter().any(|own| target.starts_with(own))).collect()
 }
 
-/// A node that every container has.
-const NULL: &str = "/dev/null";
 pub(super) const BIND: &str = "bind";
-
-/// What is bound and has a mount inside of it that comes later, or a node of a device: others may write to it meanwhile, and the shim
-/// lets no link of theirs lead to where that is made. Taken from the finished spec, so that no bind is forgotten that nobody asked
-/// for (the pod's shared memory). `real`: where a path leads by the links of the image.
-pub fn guarded(spec: &Spec, real: impl Fn(&Path) -> PathBuf) -> Vec<PathBuf> {
-    // by its own name as well: what the image has below /dev is hidden before anything is mounted there
-    let places = |at: &Path| [at.to_owned(), real(at)];
-    let mounts = spec.mounts().as_deref().unwrap_or_default();
-    let targets: Vec<[PathBuf; 2]> = mounts.iter().map(|mount| places(mount.destination())).collect();
-    let devices = spec.linux().as_ref().and_then(|linux| linux.devices().as_deref()).unwrap_or_default();
-    let nodes = devices.iter().map(|device| device.path().as_path()).chain([Path::new(NULL)]);
-    let nodes: Vec<[PathBuf; 2]> = nodes.map(places).collect();
-    let is_inside = |other: &[PathBuf; 2], own: &[PathBuf; 2]| {
-        other.iter().any(|other| own.iter().any(|at| other != at && other.starts_with(at)))
-    };
-    let is_bind = |at: usize| mounts[at].typ().as_deref() == Some(BIND);
-    let binds: Vec<usize> = (0..mounts.len()).filter(|at| is_bind(*at)).collect();
-    // libcontainer reads the links on the way to a node itself, which no mount forbids, and then makes it where they lead: that may be in
-    // any other bind
-    let has_node = binds.iter().any(|at| nodes.iter().any(|node| is_inside(node, &targets[*at])));
-    let has_mount = |at: usize| targets[at + 1..].iter().any(|other| is_inside(other, &targets[at]));
-    let guarded = binds.into_iter().filter(|at| has_node || has_mount(*at));
-    guarded.map(|at| mounts[at].destination().clone()).collect()
-}
 
 const DEV: &str = "/dev";
 

@@ -2,6 +2,7 @@
 
 mod binds_in_dev;
 mod cgroups;
+mod guarded_binds;
 
 use super::*;
 use cri::{Device, Mount, Resources};
@@ -378,29 +379,4 @@ fn environments_hold_each_name_once() {
     };
     let got = environment(&container, &image(), "pod");
     assert_eq!(got, ["PATH=/image/bin", "LANG=C", "HOSTNAME=mine", "A=2"]);
-}
-
-#[test]
-fn binds_with_something_inside_are_guarded() {
-    let links = [("/link", "/v"), ("/null", "/dev")];
-    let through = |at: &Path, link: &str, to: &str| Some(Path::new(to).join(at.strip_prefix(link).ok()?));
-    let real = |at: &Path| links.iter().find_map(|(link, to)| through(at, link, to)).unwrap_or(at.to_owned());
-    let all = ["/sys/fs/cgroup/memory", "/dev/shm", "/etc/resolv.conf", "/etc/hostname", "/null", "/v"];
-    for (name, targets, want) in [
-        ("beside each other", &["/v", "/w"][..], &[][..]),
-        ("inside", &["/v/x", "/v", "/vx"], &["/v"]),
-        ("by a link of the image", &["/v", "/link/x"], &["/v"]),
-        ("over a file of the sandbox's, which comes before", &["/etc"], &[]),
-        ("one that nobody asked for", &["/dev/shm/x", "/v"], &["/dev/shm"]),
-        ("over that one", &["/dev/shm", "/v"], &[]),
-        ("one that nodes are made in, and every other", &["/null", "/v"], &all[..]),
-        ("those that come late", &["/dev", "/dev/x"], &[]),
-    ] {
-        let source = || Some("/s".into());
-        let mount = |target: &&str| Mount { source: source(), target: target.into(), ..Default::default() };
-        let container = ContainerConfig { mounts: targets.iter().map(mount).collect(), ..Default::default() };
-        let given = Given { container, ..Default::default() };
-        let want: Vec<PathBuf> = want.iter().map(|target: &&str| target.into()).collect();
-        assert_eq!(guarded(&given.build().unwrap(), real), want, "{name}");
-    }
 }

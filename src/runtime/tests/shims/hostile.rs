@@ -133,24 +133,96 @@ pub fn links_in_volumes() {
     });
 }
 
+/// The same by a link of the image, behind which there is another one that leads elsewhere as long as nothing is mounted over it.
+pub fn links_in_volumes_behind_links() {
+    let links = |_: &Path| {
+        let both = |way, hidden, to: &str| [(way, format!("/{hidden}")), (hidden, to.to_owned())];
+        [
+            both("way", "outer/root", "/elsewhere"),
+            both("up", "outer/up", "here"),
+            both("x", "outer/dev", "/y"),
+        ]
+        .concat()
+    };
+    world::with_links("{}", links, |world| async move {
+        make_machine(&world.dir);
+        let before = machine(&world);
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("one")).await.unwrap();
+        let (outer, inner) = (world.dir.join("outer"), world.dir.join("inner"));
+        std::fs::create_dir_all(&outer).unwrap();
+        std::fs::create_dir(&inner).unwrap();
+        for (at, to) in [
+            (outer.join("root"), "/"),
+            (outer.join("up"), "../"),
+            (outer.join("dev"), "/dev"),
+            (inner.join("dev"), out(&world.dir, "")[0].as_str()),
+        ] {
+            std::os::unix::fs::symlink(to, at).unwrap();
+        }
+        let mount = |source: &Path, target: &str| Mount {
+            source: Some(source.to_owned()),
+            target: target.into(),
+            ..Mount::default()
+        };
+        for place in ["/way", "/up", "/x"] {
+            let mounts = vec![mount(&outer, "/outer"), mount(&inner, place)];
+            let config = ContainerConfig { mounts, ..shell(&place[1..], "true") };
+            let made = runtime.create_container(&sandbox.id, config).await;
+            assert!(made.is_err(), "{place}");
+            assert_eq!(machine(&world), before, "{place}");
+        }
+        runtime.remove_sandbox(&sandbox.id).await.unwrap();
+    });
+}
+
 /// CVE-2019-16884: whoever has something of his own in the place of /proc says what his confinement is written to.
 pub fn no_volume_of_an_image_lies_over_proc() {
-    for (volume, link) in
-        [("/proc", None), ("/proc/self/attr", None), ("/x", Some("/proc")), ("/x/y", Some("proc/self"))]
-    {
+    for (volume, links) in [
+        ("/proc", &[][..]),
+        ("/proc/self/attr", &[]),
+        ("/x", &[("x", "/proc")]),
+        ("/x/y", &[("x", "proc/self")]),
+        // a link that is hidden when something is mounted on /proc
+        ("/x", &[("x", "/proc/self/attr"), ("proc/self", "/elsewhere")]),
+        ("/x", &[("x", "/proc/sys/kernel"), ("proc/sys", "../tmp")]),
+    ] {
         let config = format!(r#"{{"Volumes":{{"{volume}":{{}}}}}}"#);
-        let links = |_: &Path| -> Vec<(&'static str, String)> {
-            link.map(|to| ("x", to.to_owned())).into_iter().collect()
+        let made = |_: &Path| -> Vec<(&'static str, String)> {
+            links.iter().map(|(link, to)| (*link, (*to).to_owned())).collect()
         };
-        world::with_links(&config, links, |world| async move {
+        world::with_links(&config, made, |world| async move {
             let runtime = world.runtime().await;
             let sandbox = runtime.run_sandbox(world.sandbox("one")).await.unwrap();
             let refused = runtime.create_container(&sandbox.id, shell("c", "true")).await.unwrap_err();
             let refused = refused.to_string();
-            assert!(refused.contains("it must not be inside /proc"), "{volume} {link:?}: {refused}");
+            assert!(refused.contains("it must not be inside /proc"), "{volume} {links:?}: {refused}");
             runtime.remove_sandbox(&sandbox.id).await.unwrap();
         });
     }
+}
+
+/// The same by a link in what is bound onto /dev, which is mounted when the rest of the container is made.
+pub fn no_volume_in_dev_lies_over_proc() {
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("one")).await.unwrap();
+        let (dev, inner) = (world.dir.join("dev"), world.dir.join("inner"));
+        for directory in [&dev, &inner] {
+            std::fs::create_dir(directory).unwrap();
+        }
+        std::os::unix::fs::symlink("/proc/1", dev.join("d")).unwrap();
+        let mount = |source: &Path, target: &str| Mount {
+            source: Some(source.to_owned()),
+            target: target.into(),
+            ..Mount::default()
+        };
+        let mounts = vec![mount(&dev, "/dev"), mount(&inner, "/dev/d/attr")];
+        let config = ContainerConfig { mounts, ..shell("c", "true") };
+        let refused = runtime.create_container(&sandbox.id, config).await.unwrap_err().to_string();
+        assert!(refused.ends_with("to /dev/d/attr: operation not permitted"), "{refused}");
+        runtime.remove_sandbox(&sandbox.id).await.unwrap();
+    });
 }
 
 /// The same by a link of the image in the place of a file that every container gets.
