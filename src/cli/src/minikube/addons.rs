@@ -63,7 +63,7 @@ const ADDONS: &[Addon] = &[
     Addon {
         name: "ingress",
         is: built_in(
-            "Ingresses answer at this machine's ports 80 and 443",
+            "Ingresses answer at this machine's ports 80 and 443, and there is no pod of its own to wait for",
             "the ports are taken only while there is one, and those whose class names another controller are left to it",
         ),
     },
