@@ -58,6 +58,7 @@ pub use datastore::{Datastore, DatastoreEndpoint};
 pub use datastore_copy::{CopyReport, copy_datastore};
 pub use error::StartError;
 pub use files::ApiServerFiles;
+pub use image::ImageRef;
 pub use kubelet::Paused;
 pub use lifecycle::{Step, outlast_signals};
 pub use max_pods::{MaxPods, MaxPodsError};

@@ -121,10 +121,19 @@ fn scripts_and_tools_find_minikube() {
             .iter()
             .any(|i| i["repoTags"][0].as_str().is_some_and(|tag| tag.contains("kubia")))
     );
+    // what is there, as this engine has built it, is loaded: no registry is asked for its name
+    for words in [&["image", "load", "monopod/kubia"][..], &["image", "load", "--daemon", "monopod/kubia:latest"]] {
+        call(words).ok("image load");
+    }
+    call(&["cache", "add", "monopod/kubia"]).ok("cache add");
+    assert_eq!(code(&call(&["image", "load", "--daemon", "monopod/nobody"])), Some(80));
     let inside = call(&["ssh", "--", "docker", "version", "-f", "{{.Server.Os}}"]).ok("ssh");
     assert_eq!(inside.trim(), "linux");
     let images = call(&["ssh", "sudo docker images"]).ok("ssh with sudo");
     assert!(images.contains("monopod/kubia"), "it is this engine that is asked: {images}");
+
+    let help = cluster.shell(&format!("{{ sleep 0.2; {} --help; }} | true", link.display()));
+    assert_eq!((help.out(), help.err()), (String::new(), String::new()), "nobody reads on");
 
     // exit codes
     let codes: [(&[&str], i32, &str); 9] = [

@@ -124,6 +124,49 @@ fn leaked(text: String) -> &'static str {
     Box::leak(text.into_boxed_str())
 }
 
+/// The words with the flags that stand before a command put behind it, as cobra reads them: `minikube --driver=docker start`. Those
+/// that every command has may stand anywhere. `None` where there is nothing to move.
+pub(super) fn command_first(words: &[OsString], root: &Command) -> Option<Vec<OsString>> {
+    let (mut kept, mut moved) = (vec![words.first()?.clone()], Vec::new());
+    let mut rest = words[1..].iter();
+    let mut command = loop {
+        let word = rest.next()?;
+        let text = word.to_str()?;
+        let known = match (text.strip_prefix("--"), text.strip_prefix('-')) {
+            (Some("" | "help"), _) | (_, Some("" | "h")) => return None,
+            (Some(long), _) => {
+                let name = long.split('=').next();
+                root.get_arguments().find(|arg| arg.get_long() == name)
+            }
+            (None, Some(short)) => root.get_arguments().find(|arg| arg.get_short() == short.chars().next()),
+            (None, None) => {
+                kept.push(word.clone());
+                break root.find_subcommand(text)?;
+            }
+        };
+        // `--nodes=2` and `-n2` bring their value along; of what only its command knows cobra takes the next word for it
+        let has_value = text.contains('=') || !text.starts_with("--") && text.len() > 2;
+        let takes_next =
+            known.is_none_or(|arg| arg.get_action().takes_values() && !arg.is_require_equals_set());
+        let part = if known.is_some() { &mut kept } else { &mut moved };
+        part.push(word.clone());
+        if takes_next && !has_value {
+            part.push(rest.next()?.clone());
+        }
+    };
+    if moved.is_empty() {
+        return None;
+    }
+    let mut rest = rest.peekable();
+    while let Some(inner) = rest.peek().and_then(|word| command.find_subcommand(word.as_os_str())) {
+        command = inner;
+        kept.extend(rest.next().cloned());
+    }
+    kept.append(&mut moved);
+    kept.extend(rest.cloned());
+    Some(kept)
+}
+
 /// Says what is wrong in cobra's words; help is no fault.
 pub(super) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     if matches!(
@@ -132,6 +175,7 @@ pub(super) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode 
             | ErrorKind::DisplayVersion
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     ) {
+        crate::output::end_with_the_reader();
         print!("{error}");
         return ExitCode::SUCCESS;
     }
@@ -202,6 +246,52 @@ fn usage_fault(error: &clap::Error, words: &[OsString]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_before_a_command_are_the_commands() {
+        let words = |line: &str| -> Vec<OsString> { line.split(' ').map(OsString::from).collect() };
+        for (given, want) in [
+            ("minikube --vm-driver=docker start --cpus 2", Some("minikube start --vm-driver=docker --cpus 2")),
+            ("minikube --memory 4g --cpus 2 start", Some("minikube start --memory 4g --cpus 2")),
+            ("minikube -p a --driver none start", Some("minikube -p a start --driver none")),
+            ("minikube -pa -n1 start", Some("minikube -pa start -n1")),
+            ("minikube --alsologtostderr -o json status", Some("minikube --alsologtostderr status -o json")),
+            ("minikube -o json addons list", Some("minikube addons list -o json")),
+            ("minikube -n shop service web --url", Some("minikube service -n shop web --url")),
+            ("minikube -p a start --driver none", None),
+            ("minikube start --driver none", None),
+            // cobra takes the command for its value
+            ("minikube --force start", None),
+            ("minikube --driver=none nonsense", None),
+            ("minikube --help start", None),
+            ("minikube -- start", None),
+            ("minikube - start", None),
+            ("minikube --driver", None),
+            ("minikube", None),
+        ] {
+            assert_eq!(command_first(&words(given), &command()), want.map(words), "{given}");
+        }
+    }
+
+    #[test]
+    fn flags_behind_what_ssh_runs_are_its_own() {
+        let profile = |words: &[&str]| {
+            let matches = command().try_get_matches_from(words).map_err(|e| e.kind())?;
+            Ok(clap::FromArgMatches::from_arg_matches(&matches)
+                .map(|line: CommandLine| line.global.profile)
+                .unwrap())
+        };
+        let own = super::super::DEFAULT_PROFILE;
+        for (name, words, want) in [
+            ("behind it", &["ssh", "echo connected", "--profile=a"][..], Ok("a")),
+            ("between", &["ssh", "echo", "-p", "a", "connected"], Ok("a")),
+            ("of what is run", &["ssh", "--", "ls", "-p", "a"], Ok(own)),
+            ("of what is run, unmarked", &["ssh", "ls", "-l"], Err(ErrorKind::UnknownArgument)),
+        ] {
+            let all = [&["minikube"], words].concat();
+            assert_eq!(profile(&all), want.map(str::to_owned), "{name}");
+        }
+    }
 
     #[test]
     fn faults_are_told_in_cobras_words() {

@@ -16,7 +16,7 @@ pub(super) struct Ssh {
     /// Use native Golang SSH client
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true)]
     native_ssh: Option<String>,
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    // flags among them are ours: those of what is run stand behind `--`, as minikube has it
     words: Vec<OsString>,
 }
 

@@ -17,6 +17,7 @@ mod extra_config;
 mod files;
 mod global;
 mod image;
+mod image_list;
 mod informative;
 mod kubectl;
 mod logs;
@@ -188,6 +189,7 @@ pub fn run(name: Name, words: Vec<OsString>) -> ExitCode {
     };
     let settings = config::Settings::read();
     let command = arguments::with_defaults(arguments::command(), &settings);
+    let words = arguments::command_first(&words, &command).unwrap_or(words);
     let line = match command.try_get_matches_from(&words).and_then(|m| CommandLine::from_arg_matches(&m)) {
         Ok(line) => line,
         Err(error) => return arguments::report_usage(&error, &words),
