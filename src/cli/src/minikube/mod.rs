@@ -169,8 +169,19 @@ fn setting_of(profile: &str) -> Result<Setting, Exit> {
 }
 
 /// Every profile that was started, in the order of their names.
-fn profiles() -> Vec<String> {
-    appliance::profiles().iter().map(ToString::to_string).collect()
+///
+/// # Errors
+/// `DRV_NEEDS_ROOT`: to who may not see them it is no answer that there are none.
+fn profiles() -> Result<Vec<String>, Exit> {
+    let found = appliance::profiles().map_err(|e| -> Exit {
+        match e.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                failures::NOT_ROOT.because(format!("which profiles there are: {e}")).into()
+            }
+            _ => reason::HOST_CONFIG.because(format!("which profiles there are: {e}")),
+        }
+    })?;
+    Ok(found.iter().map(ToString::to_string).collect())
 }
 
 /// For the completions in `assets`.

@@ -35,7 +35,7 @@ impl Stop {
     pub(super) fn run(&self, session: &Session) -> Outcome {
         let as_json = json_asked(&self.output)?;
         let after = self.schedule.as_deref().map(scheduled).transpose()?;
-        let names = if self.all { profiles() } else { vec![session.profile().to_owned()] };
+        let names = if self.all { profiles()? } else { vec![session.profile().to_owned()] };
         if !self.all {
             session.existing()?;
         }
@@ -121,12 +121,12 @@ pub(super) struct Delete {
 impl Delete {
     pub(super) fn run(&self, session: &Session) -> Outcome {
         let as_json = json_asked(&self.output)?;
-        if self.purge && !self.all && profiles().len() > 1 {
+        let all = profiles()?;
+        if self.purge && !self.all && all.len() > 1 {
             return Err(reason::USAGE
                 .because("Multiple minikube profiles were found - ")
                 .advise("run minikube delete --all --purge"));
         }
-        let all = profiles();
         let names = if self.all { all.clone() } else { vec![session.profile().to_owned()] };
         for name in &names {
             if !all.contains(name) {
