@@ -8,7 +8,7 @@ use super::{
     service, start, status, stop, tunnel, version,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Command, CommandFactory, Parser, Subcommand};
+use clap::{Arg, ArgAction, Command, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -108,6 +108,7 @@ pub(super) fn command() -> Command {
 /// What the environment and the configuration say becomes each flag's default, in this order.
 pub(super) fn with_defaults(command: Command, settings: &Settings) -> Command {
     let command = command.mut_args(|arg| {
+        let arg = with_word(arg);
         let Some(long) = arg.get_long().map(str::to_owned) else { return arg };
         let variable = format!("MINIKUBE_{}", long.to_uppercase().replace('-', "_"));
         let given = std::env::var(variable).ok().or_else(|| settings.text(&long));
@@ -117,6 +118,24 @@ pub(super) fn with_defaults(command: Command, settings: &Settings) -> Command {
         }
     });
     command.mut_subcommands(|subcommand| with_defaults(subcommand, settings))
+}
+
+/// A switch may be told what it is, as cobra has it: `--all=true`, `--follow=false`.
+fn with_word(arg: Arg) -> Arg {
+    if !matches!(arg.get_action(), ArgAction::SetTrue) {
+        return arg;
+    }
+    let arg = arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).value_parser(switch);
+    arg.default_missing_value("true").default_value("false").hide_default_value(true)
+}
+
+/// Go's booleans.
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
+    }
 }
 
 /// clap keeps its texts for the life of the process, which is that of one command.
@@ -270,6 +289,28 @@ mod tests {
             ("minikube", None),
         ] {
             assert_eq!(command_first(&words(given), &command()), want.map(words), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_switch_may_be_told_what_it_is() {
+        let command = || with_defaults(command(), &Settings::default());
+        for (words, want) in [
+            (&["delete"][..], Ok((false, false))),
+            (&["delete", "--all"], Ok((true, false))),
+            (&["delete", "--all=true", "--purge=f"], Ok((true, false))),
+            (&["delete", "--all=false", "--purge=1"], Ok((false, true))),
+            (&["delete", "--all=maybe"], Err(ErrorKind::ValueValidation)),
+            // it takes no word that stands apart
+            (&["delete", "--all", "true"], Err(ErrorKind::UnknownArgument)),
+        ] {
+            let matches = command().try_get_matches_from([&["minikube"], words].concat());
+            let found = matches.map_err(|e| e.kind()).map(|matches| {
+                let (_, delete) = matches.subcommand().unwrap();
+                let is_set = |name: &str| *delete.get_one::<bool>(name).unwrap();
+                (is_set("all"), is_set("purge"))
+            });
+            assert_eq!(found, want, "{words:?}");
         }
     }
 
