@@ -316,11 +316,9 @@ mod tests {
 
     #[test]
     fn flags_behind_what_ssh_runs_are_its_own() {
-        let profile = |words: &[&str]| {
+        let profile = |words: &[&str]| -> Result<String, ErrorKind> {
             let matches = command().try_get_matches_from(words).map_err(|e| e.kind())?;
-            Ok(clap::FromArgMatches::from_arg_matches(&matches)
-                .map(|line: CommandLine| line.global.profile)
-                .unwrap())
+            Ok(<CommandLine as clap::FromArgMatches>::from_arg_matches(&matches).unwrap().global.profile)
         };
         let own = super::super::DEFAULT_PROFILE;
         for (name, words, want) in [
