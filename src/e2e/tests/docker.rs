@@ -136,8 +136,11 @@ fn what_a_volume_mounts_is_there_while_it_is_used() {
     at.docker(&all).ok("volume create");
     at.docker(&["run", "--rm", "-v", "shelf:/s", "busybox:1", "ls", "/s/disk/file"]).ok("the disk's file");
     at.shell(&format!("ls {shelf}/disk/file")).ok("the disk is where it was");
+    at.docker(&["volume", "rm", "memory", "broken"]).ok("volume rm");
+    at.docker(&["run", "-d", "-v", "shelf:/s", "busybox:1", "sleep", "3600"]).ok("run");
+    at.monopod(&["delete"]).ok("delete");
+    at.shell(&format!("ls {shelf}/disk/file")).ok("the disk is there when all else is gone");
     at.shell(&format!("umount {shelf}/disk {shelf}")).ok("take the disk away");
-    at.docker(&["volume", "rm", "memory", "broken", "shelf"]).ok("volume rm");
 }
 
 #[test]
