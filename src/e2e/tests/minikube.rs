@@ -178,6 +178,8 @@ fn scripts_and_tools_find_minikube() {
     let stopped = call(&["status", "--format={{.Host}}"]);
     assert_eq!((stopped.out().as_str(), code(&stopped)), ("Stopped", Some(7)));
     assert_eq!(code(&call(&["ip"])), Some(83));
+    call(&["profile", PROFILE]).ok("profile");
     call(&["delete"]).ok("delete");
+    assert_eq!(code(&call(&["config", "get", "profile"])), Some(14), "commands are about minikube's own again");
     assert_eq!(code(&call(&["status"])), Some(85));
 }

@@ -248,7 +248,7 @@ impl Settings {
         self.write().map_err(|why| reason::CONFIG_SET.because(why))
     }
 
-    fn unset(&mut self, key: &str) -> Result<(), Exit> {
+    pub(super) fn unset(&mut self, key: &str) -> Result<(), Exit> {
         self.0.remove(key);
         self.write().map_err(|why| reason::CONFIG_UNSET.because(why))
     }

@@ -1,5 +1,6 @@
 //! `minikube stop` and `delete`.
 
+use super::config::Settings;
 use super::output::{self, Mark};
 use super::{Outcome, Session, profiles, reason, setting_of};
 use crate::at_boot;
@@ -147,6 +148,7 @@ impl Delete {
             if let Some(note) = crate::commands::delete_quietly(&setting)? {
                 output::problem(Mark::Warning, &note);
             }
+            forget(name)?;
             say(as_json, "Done", Mark::Deleted, &format!("Removed all traces of the \"{name}\" cluster."));
         }
         if self.purge {
@@ -156,6 +158,15 @@ impl Delete {
             say(as_json, "Done", Mark::Ready, "Successfully deleted all profiles");
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Commands are about minikube's own profile again, where they were about the one that is gone.
+fn forget(name: &str) -> Result<(), reason::Exit> {
+    let mut settings = Settings::read();
+    match settings.text("profile") {
+        Some(current) if current == name => settings.unset("profile"),
+        _ => Ok(()),
     }
 }
 
