@@ -132,7 +132,7 @@ fn scripts_and_tools_find_minikube() {
     let images = call(&["ssh", "sudo docker images"]).ok("ssh with sudo");
     assert!(images.contains("monopod/kubia"), "it is this engine that is asked: {images}");
 
-    let help = cluster.shell(&format!("{{ sleep 0.2; {} --help; }} | true", link.display()));
+    let help = cluster.shell(&format!("{{ sleep 0.2; {} --help; }} | true", link(&cluster).display()));
     assert_eq!((help.out(), help.err()), (String::new(), String::new()), "nobody reads on");
 
     // exit codes
