@@ -270,7 +270,7 @@ mod tests {
     fn flags_before_a_command_are_the_commands() {
         let words = |line: &str| -> Vec<OsString> { line.split(' ').map(OsString::from).collect() };
         for (given, want) in [
-            ("minikube --vm-driver=docker start --cpus 2", Some("minikube start --vm-driver=docker --cpus 2")),
+            ("minikube --vm-driver=kvm start -n 1", Some("minikube start --vm-driver=kvm -n 1")),
             ("minikube --memory 4g --cpus 2 start", Some("minikube start --memory 4g --cpus 2")),
             ("minikube -p a --driver none start", Some("minikube -p a start --driver none")),
             ("minikube -pa -n1 start", Some("minikube -pa start -n1")),
