@@ -245,8 +245,7 @@ fn is_bundled(name: &str) -> bool {
 /// Those that were enabled from manifests.
 fn own(session: &Session) -> Result<BTreeMap<String, appliance::Addon>, Exit> {
     let setting = session.setting()?;
-    appliance::addons(&setting.paths)
-        .map_err(|e| reason::HOST_CONFIG.because(format!("what is enabled: {e}")))
+    appliance::addons(&setting.paths).map_err(|e| super::unseen("what is enabled", &e))
 }
 
 /// A directory, a file or a URL of manifests.

@@ -173,15 +173,17 @@ fn setting_of(profile: &str) -> Result<Setting, Exit> {
 /// # Errors
 /// `DRV_NEEDS_ROOT`: to who may not see them it is no answer that there are none.
 fn profiles() -> Result<Vec<String>, Exit> {
-    let found = appliance::profiles().map_err(|e| -> Exit {
-        match e.kind() {
-            std::io::ErrorKind::PermissionDenied => {
-                failures::NOT_ROOT.because(format!("which profiles there are: {e}")).into()
-            }
-            _ => reason::HOST_CONFIG.because(format!("which profiles there are: {e}")),
-        }
-    })?;
+    let found = appliance::profiles().map_err(|e| unseen("which profiles there are", &e))?;
     Ok(found.iter().map(ToString::to_string).collect())
+}
+
+/// What could not be read of the state, which only root may see.
+fn unseen(what: &str, error: &std::io::Error) -> Exit {
+    let why = format!("{what}: {error}");
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => failures::NOT_ROOT.because(why).into(),
+        _ => reason::HOST_CONFIG.because(why),
+    }
 }
 
 /// For the completions in `assets`.
@@ -254,4 +256,21 @@ fn dispatch(session: &Session, command: MinikubeCommand) -> Outcome {
 /// Runs one of `monopod`'s own commands.
 fn monopod(setting: Setting, words: &[&str]) -> Outcome {
     crate::commands::run_words(setting, words).map_err(Exit::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unseen;
+    use std::io::ErrorKind;
+
+    #[test]
+    fn what_only_root_may_see_is_not_taken_for_nothing() {
+        for (kind, id, code) in
+            [(ErrorKind::PermissionDenied, "DRV_NEEDS_ROOT", 57), (ErrorKind::InvalidData, "HOST_CONFIG_LOAD", 38)]
+        {
+            let exit = unseen("which profiles there are", &kind.into());
+            assert_eq!((exit.reason.id, exit.reason.code), (id, code));
+            assert!(exit.what.contains("which profiles there are"), "{}", exit.what);
+        }
+    }
 }
