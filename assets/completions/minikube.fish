@@ -145,7 +145,7 @@ complete -c minikube -n "__fish_minikube_using_subcommand start" -l mount-port -
 complete -c minikube -n "__fish_minikube_using_subcommand start" -l mount-string -r
 complete -c minikube -n "__fish_minikube_using_subcommand start" -l mount-type -r
 complete -c minikube -n "__fish_minikube_using_subcommand start" -l mount-uid -r
-complete -c minikube -n "__fish_minikube_using_subcommand start" -l namespace -d 'The namespace to name when it is done' -r
+complete -c minikube -n "__fish_minikube_using_subcommand start" -l namespace -d 'The namespace that kubectl is pointed at' -r
 complete -c minikube -n "__fish_minikube_using_subcommand start" -l nat-nic-type -r
 complete -c minikube -n "__fish_minikube_using_subcommand start" -l native-ssh -r
 complete -c minikube -n "__fish_minikube_using_subcommand start" -l network -r

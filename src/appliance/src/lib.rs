@@ -59,6 +59,7 @@ pub use datastore::{Datastore, DatastoreEndpoint};
 pub use datastore_copy::{CopyReport, copy_datastore};
 pub use error::StartError;
 pub use files::ApiServerFiles;
+pub use image::ImageRef;
 pub use kubelet::Paused;
 pub use lifecycle::{Step, outlast_signals};
 pub use max_pods::{MaxPods, MaxPodsError};
@@ -90,13 +91,34 @@ pub fn addons(paths: &Paths) -> std::io::Result<std::collections::BTreeMap<Strin
 }
 
 /// Every profile that was started, in the order of their names.
-pub fn profiles() -> Vec<ProfileName> {
+///
+/// # Errors
+/// Where they can not be listed: the directory that they lie in is root's.
+pub fn profiles() -> std::io::Result<Vec<ProfileName>> {
     let state = Paths::of(&ProfileName::default()).state;
-    let names = state.parent().and_then(|parent| std::fs::read_dir(parent).ok());
-    let names =
-        names.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    state.parent().map_or_else(|| Ok(Vec::new()), profiles_in)
+}
+
+fn profiles_in(directory: &std::path::Path) -> std::io::Result<Vec<ProfileName>> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let mut found: Vec<ProfileName> = names.filter_map(|name| name.parse().ok()).collect();
     found.retain(|profile| Paths::of(profile).settings().exists());
     found.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-    found
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn that_profiles_can_not_be_listed_is_not_that_there_are_none() {
+        let there = tempfile::tempdir().unwrap();
+        assert!(super::profiles_in(&there.path().join("none")).unwrap().is_empty());
+        let file = there.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(super::profiles_in(&file).is_err());
+    }
 }

@@ -11,6 +11,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+/// Of a context that nobody has given another.
+const NAMESPACE: &str = "default";
+
 /// What a context needs to reach its cluster.
 pub struct Entry {
     pub name: String,
@@ -53,15 +56,16 @@ impl Kubeconfig {
         &self.path
     }
 
-    /// Adds or replaces the entry and makes it the current context.
+    /// Adds or replaces the entry and makes it the current context. The namespace that somebody has given it stays.
     ///
     /// # Errors
     /// A file that is no kubeconfig (it stays as it is), or can not be written.
     pub fn merge(&self, entry: &Entry) -> Result<()> {
         let mut config = self.read()?;
+        let namespace = namespace_of(&config, &entry.name).unwrap_or(NAMESPACE).to_owned();
         put(&mut config, "clusters", &entry.name, "cluster", cluster(entry));
         put(&mut config, "users", &entry.name, "user", user(entry));
-        put(&mut config, "contexts", &entry.name, "context", context(entry));
+        put(&mut config, "contexts", &entry.name, "context", context(entry, &namespace));
         config.insert("current-context".into(), entry.name.as_str().into());
         self.write(config)
     }
@@ -116,6 +120,27 @@ impl Kubeconfig {
     pub fn use_context(&self, name: &str) -> Result<()> {
         let mut config = self.read()?;
         config.insert("current-context".into(), name.into());
+        self.write(config)
+    }
+
+    /// The namespace that commands are about in a context; `default` where it names none, or the file can not be read.
+    pub fn namespace(&self, context: &str) -> String {
+        let config = self.read().ok();
+        config.as_ref().and_then(|config| namespace_of(config, context)).unwrap_or(NAMESPACE).to_owned()
+    }
+
+    /// Gives a context its namespace; nothing where there is no such context.
+    ///
+    /// # Errors
+    /// As [`Kubeconfig::merge`].
+    pub fn use_namespace(&self, context: &str, namespace: &str) -> Result<()> {
+        let mut config = self.read()?;
+        let contexts = config.get_mut("contexts").and_then(Value::as_sequence_mut);
+        let of_that_name = |item: &&mut Value| item.get("name").and_then(Value::as_str) == Some(context);
+        let item = contexts.and_then(|contexts| contexts.iter_mut().find(of_that_name));
+        let parts = item.and_then(|item| item.get_mut("context")).and_then(Value::as_mapping_mut);
+        let Some(parts) = parts else { return Ok(()) };
+        parts.insert("namespace".into(), namespace.into());
         self.write(config)
     }
 
@@ -217,6 +242,12 @@ fn current_context_of(config: &Mapping) -> Option<&str> {
     config.get("current-context").and_then(Value::as_str).filter(|name| !name.is_empty())
 }
 
+fn namespace_of<'a>(config: &'a Mapping, context: &str) -> Option<&'a str> {
+    let contexts = config.get("contexts").and_then(Value::as_sequence)?;
+    let item = contexts.iter().find(|item| item.get("name").and_then(Value::as_str) == Some(context))?;
+    item.get("context")?.get("namespace")?.as_str().filter(|namespace| !namespace.is_empty())
+}
+
 fn empty() -> Mapping {
     let mut config = Mapping::new();
     config.insert("apiVersion".into(), "v1".into());
@@ -252,10 +283,10 @@ fn user(entry: &Entry) -> Mapping {
     user
 }
 
-fn context(entry: &Entry) -> Mapping {
+fn context(entry: &Entry, namespace: &str) -> Mapping {
     let mut context = Mapping::new();
     context.insert("cluster".into(), entry.name.as_str().into());
-    context.insert("namespace".into(), "default".into());
+    context.insert("namespace".into(), namespace.into());
     context.insert("user".into(), entry.name.as_str().into());
     context
 }

@@ -2,7 +2,7 @@
 
 use crate::records::Records;
 use crate::service::{EndpointRecord, Endpoints, Kind, ServiceRecords};
-use crate::zone::{Place, Reverse, TTL, bare, labels_of};
+use crate::zone::{HOST, Place, Reverse, TTL, bare, labels_of};
 use hickory_proto::rr::rdata::{CNAME, NS, PTR, SRV, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use resolver::Most;
@@ -57,6 +57,10 @@ impl Records {
             let relative: Vec<&str> = relative.iter().map(String::as_str).collect();
             let found = self.at(&Place::of(&relative), kind, most);
             return Some(self.dress(name, self.zone.apex().clone(), found));
+        }
+        if labels == HOST {
+            let found = plain(addresses([self.zone.host], kind));
+            return Some(self.dress(name, name.clone(), found));
         }
         let (apex, place) = self.zone.reverse(&labels)?;
         let found = self.at_reverse(&place, &apex == name, kind, most);

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Clone)]
 pub struct DnsConfig {
-    /// The gateway address of the pods, port 53.
+    /// The gateway address of the pods, port 53. By this address pods reach the machine, too.
     pub listen: SocketAddr,
     /// `cluster.local`
     pub domain: String,

@@ -4,10 +4,13 @@ use crate::{DnsConfig, DnsError};
 use hickory_proto::rr::rdata::SOA;
 use hickory_proto::rr::{Name, RData, Record};
 use ipnet::Ipv4Net;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Seconds, as CoreDNS's kubernetes plug-in: a pod that moves is found again soon.
 pub const TTL: u32 = 5;
+
+/// What minikube calls the machine that it runs on, in each of its clusters: manifests have this name for what runs beside them.
+pub(crate) const HOST: [&str; 3] = ["host", "minikube", "internal"];
 
 /// The names and addresses that are never asked of anybody else.
 #[derive(Debug, Clone)]
@@ -20,6 +23,8 @@ pub struct Zone {
     /// Further ones of services, which come and go.
     further: Vec<Ipv4Net>,
     pub(crate) service_ip: Ipv4Addr,
+    /// Where pods and containers reach the machine.
+    pub(crate) host: IpAddr,
 }
 
 /// What a name below the cluster's domain stands for. Labels are in lower case.
@@ -73,6 +78,7 @@ impl Zone {
             reverse: [config.pod_cidr, config.service_cidr],
             further: Vec::new(),
             service_ip: config.service_ip,
+            host: config.listen.ip(),
         })
     }
 

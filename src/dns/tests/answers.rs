@@ -219,6 +219,29 @@ fn names_of_others_of_pods_and_of_the_zone_itself() {
 }
 
 #[test]
+fn the_machine_has_the_name_that_it_has_in_minikubes_clusters() {
+    let outside = external("ollama", "host.minikube.internal");
+    let records = records(&[(outside, Vec::new())]);
+    check(
+        &records,
+        &[
+            // where the name server listens is where pods reach the machine
+            ("host.minikube.internal.", A, &["host.minikube.internal. A 127.0.0.1"]),
+            ("HOST.minikube.Internal.", A, &["HOST.minikube.Internal. A 127.0.0.1"]),
+            ("host.minikube.internal.", AAAA, &["NODATA host.minikube.internal."]),
+            ("a.host.minikube.internal.", A, &["forward"]),
+            ("minikube.internal.", A, &["forward"]),
+            ("host.minikube.internal.default.svc.cluster.local.", A, NXDOMAIN),
+            (
+                "ollama.default.svc.cluster.local.",
+                A,
+                &["ollama.default.svc.cluster.local. CNAME host.minikube.internal."],
+            ),
+        ],
+    );
+}
+
+#[test]
 fn from_an_address_back_to_a_name() {
     let slices =
         vec![slice(HTTP, &[("10.244.0.6", Some("web-0"), Some(true)), ("10.244.0.7", None, Some(true))])];

@@ -127,8 +127,12 @@ impl LocalMount {
     }
 }
 
-/// What is in use goes when its last user does; nobody finds it any more.
+/// What is in use goes when its last user does; nobody finds it any more. What a recursive bind (`o=rbind`) has copied goes here
+/// alone: where mounts are shared, as systemd sets them up, the machine's own would go with their copies.
 pub(crate) fn unmount(target: &Path) -> io::Result<()> {
+    let none = None::<&str>;
+    // refused where nothing is mounted, as what follows is
+    let _ = mount(none, target, none, MsFlags::MS_SLAVE | MsFlags::MS_REC, none);
     let gone = umount2(target, MntFlags::UMOUNT_NOFOLLOW);
     let gone = gone.or_else(|_| umount2(target, MntFlags::UMOUNT_NOFOLLOW | MntFlags::MNT_DETACH));
     Ok(gone?)

@@ -126,7 +126,21 @@ fn what_a_volume_mounts_is_there_while_it_is_used() {
     ] {
         assert!(said.contains(want), "{said}");
     }
+    // a disk in a directory of the machine, whose mounts are shared as systemd sets them up
+    let shelf = at.home().join("shelf").display().to_string();
+    let shared = format!("mount -t tmpfs -o size=64k shelf {shelf} && mount --make-shared {shelf}");
+    let disk = format!("mkdir {shelf}/disk && mount -t tmpfs -o size=64k disk {shelf}/disk");
+    at.shell(&format!("mkdir {shelf} && {shared} && {disk} && touch {shelf}/disk/file")).ok("a disk");
+    let device = format!("device={shelf}");
+    let all = ["volume", "create", "-o", "type=none", "-o", "o=rbind", "-o", &device, "shelf"];
+    at.docker(&all).ok("volume create");
+    at.docker(&["run", "--rm", "-v", "shelf:/s", "busybox:1", "ls", "/s/disk/file"]).ok("the disk's file");
+    at.shell(&format!("ls {shelf}/disk/file")).ok("the disk is where it was");
     at.docker(&["volume", "rm", "memory", "broken"]).ok("volume rm");
+    at.docker(&["run", "-d", "-v", "shelf:/s", "busybox:1", "sleep", "3600"]).ok("run");
+    at.monopod(&["delete"]).ok("delete");
+    at.shell(&format!("ls {shelf}/disk/file")).ok("the disk is there when all else is gone");
+    at.shell(&format!("umount {shelf}/disk {shelf}")).ok("take the disk away");
 }
 
 #[test]

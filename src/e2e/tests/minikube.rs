@@ -121,10 +121,18 @@ fn scripts_and_tools_find_minikube() {
             .iter()
             .any(|i| i["repoTags"][0].as_str().is_some_and(|tag| tag.contains("kubia")))
     );
+    // what is there, as this engine has built it, is loaded: no registry is asked for its name
+    call(&["image", "load", "monopod/kubia"]).ok("image load");
+    call(&["image", "load", "--daemon", "monopod/kubia:latest"]).ok("image load from this engine");
+    call(&["cache", "add", "monopod/kubia"]).ok("cache add");
+    assert_eq!(code(&call(&["image", "load", "--daemon", "monopod/nobody"])), Some(80));
     let inside = call(&["ssh", "--", "docker", "version", "-f", "{{.Server.Os}}"]).ok("ssh");
     assert_eq!(inside.trim(), "linux");
     let images = call(&["ssh", "sudo docker images"]).ok("ssh with sudo");
     assert!(images.contains("monopod/kubia"), "it is this engine that is asked: {images}");
+
+    let help = cluster.shell(&format!("{{ sleep 0.2; {} --help; }} | true", link(&cluster).display()));
+    assert_eq!((help.out(), help.err()), (String::new(), String::new()), "nobody reads on");
 
     // exit codes
     let codes: [(&[&str], i32, &str); 9] = [
@@ -169,6 +177,8 @@ fn scripts_and_tools_find_minikube() {
     let stopped = call(&["status", "--format={{.Host}}"]);
     assert_eq!((stopped.out().as_str(), code(&stopped)), ("Stopped", Some(7)));
     assert_eq!(code(&call(&["ip"])), Some(83));
+    call(&["profile", PROFILE]).ok("profile");
     call(&["delete"]).ok("delete");
+    assert_eq!(code(&call(&["config", "get", "profile"])), Some(14), "it is chosen still");
     assert_eq!(code(&call(&["status"])), Some(85));
 }

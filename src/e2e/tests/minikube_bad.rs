@@ -163,6 +163,29 @@ fn a_full_disk() {
     cluster.shell(&format!("umount {directory} && rmdir {directory}")).ok("take the disk away");
 }
 
+/// As systemd sets a machine up, what is mounted is shared with every copy of it.
+#[test]
+fn a_mount_that_ends_leaves_the_disks_that_it_showed() {
+    let Some(cluster) = appliance("bad-mount") else { return };
+    let program = link(&cluster).display().to_string();
+    let source = cluster.home().join("source").display().to_string();
+    let target = cluster.home().join("target").display().to_string();
+    let shared = format!("mount -t tmpfs -o size=64k shared {source} && mount --make-shared {source}");
+    let disk = format!("mkdir {source}/disk && mount -t tmpfs -o size=64k disk {source}/disk");
+    cluster
+        .shell(&format!("mkdir {source} && {shared} && {disk} && touch {source}/disk/file"))
+        .ok("a disk in a directory");
+    let seen = format!("for n in $(seq 100); do [ -e {target}/disk/file ] && break; sleep 0.1; done");
+    cluster
+        .shell(&format!(
+            "{program} -p e2e-bad-mount mount {source}:{target} > /dev/null & {seen}; \
+             [ -e {target}/disk/file ] && kill $! && wait $!"
+        ))
+        .ok("mount, and end");
+    cluster.shell(&format!("[ -e {source}/disk/file ] && ! [ -e {target} ]")).ok("the disk is where it was");
+    cluster.shell(&format!("umount {source}/disk {source}")).ok("take the disk away");
+}
+
 #[test]
 fn services_that_can_not_be_reached() {
     let Some(cluster) = appliance("bad-service") else { return };

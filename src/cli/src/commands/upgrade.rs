@@ -207,7 +207,7 @@ fn parts(version: &str) -> Vec<u64> {
 
 /// Another profile's daemon may run from another program: that is left alone.
 fn profiles_running_from(target: &Path) -> Vec<Paths> {
-    let all = appliance::profiles().into_iter().map(|profile| Paths::in_use(&profile));
+    let all = appliance::profiles().unwrap_or_default().into_iter().map(|profile| Paths::in_use(&profile));
     all.filter(|paths| match presence(paths) {
         Presence::Running(status) => runs_from(status.pid, target),
         _ => false,

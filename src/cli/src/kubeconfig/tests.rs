@@ -34,6 +34,26 @@ fn what_others_wrote_stays() {
 }
 
 #[test]
+fn a_context_keeps_the_namespace_that_it_was_given() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = Kubeconfig::at(directory.path().join("config"));
+    assert_eq!(config.namespace("a"), "default", "there is no file");
+    config.use_namespace("a", "dev").unwrap();
+    assert!(!config.path().exists(), "there is no context to give it to");
+    for name in ["a", "b"] {
+        config.merge(&entry(name)).unwrap();
+        assert_eq!(config.namespace(name), "default");
+    }
+    config.use_namespace("a", "dev").unwrap();
+    config.merge(&entry("a")).unwrap();
+    assert_eq!([config.namespace("a"), config.namespace("b")], ["dev", "default"]);
+    assert_eq!(config.find("a").unwrap().key_pem, "KEY");
+    config.remove("a").unwrap();
+    config.merge(&entry("a")).unwrap();
+    assert_eq!(config.namespace("a"), "default", "it is another cluster's");
+}
+
+#[test]
 fn who_takes_the_current_context_out_leaves_none() {
     let directory = tempfile::tempdir().unwrap();
     let config = Kubeconfig::at(directory.path().join("config"));

@@ -63,7 +63,7 @@ const ADDONS: &[Addon] = &[
     Addon {
         name: "ingress",
         is: built_in(
-            "Ingresses answer at this machine's ports 80 and 443",
+            "Ingresses answer at this machine's ports 80 and 443, and there is no pod of its own to wait for",
             "the ports are taken only while there is one, and those whose class names another controller are left to it",
         ),
     },
@@ -245,8 +245,7 @@ fn is_bundled(name: &str) -> bool {
 /// Those that were enabled from manifests.
 fn own(session: &Session) -> Result<BTreeMap<String, appliance::Addon>, Exit> {
     let setting = session.setting()?;
-    appliance::addons(&setting.paths)
-        .map_err(|e| reason::HOST_CONFIG.because(format!("what is enabled: {e}")))
+    appliance::addons(&setting.paths).map_err(|e| super::unseen("what is enabled", &e))
 }
 
 /// A directory, a file or a URL of manifests.

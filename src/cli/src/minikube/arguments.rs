@@ -8,7 +8,7 @@ use super::{
     service, start, status, stop, tunnel, version,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Command, CommandFactory, Parser, Subcommand};
+use clap::{Arg, ArgAction, Command, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -108,6 +108,7 @@ pub(super) fn command() -> Command {
 /// What the environment and the configuration say becomes each flag's default, in this order.
 pub(super) fn with_defaults(command: Command, settings: &Settings) -> Command {
     let command = command.mut_args(|arg| {
+        let arg = with_word(arg);
         let Some(long) = arg.get_long().map(str::to_owned) else { return arg };
         let variable = format!("MINIKUBE_{}", long.to_uppercase().replace('-', "_"));
         let given = std::env::var(variable).ok().or_else(|| settings.text(&long));
@@ -119,9 +120,70 @@ pub(super) fn with_defaults(command: Command, settings: &Settings) -> Command {
     command.mut_subcommands(|subcommand| with_defaults(subcommand, settings))
 }
 
+/// A switch may be told what it is, as cobra has it: `--all=true`, `--follow=false`.
+fn with_word(arg: Arg) -> Arg {
+    if !matches!(arg.get_action(), ArgAction::SetTrue) {
+        return arg;
+    }
+    let arg = arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).value_parser(switch);
+    arg.default_missing_value("true").default_value("false").hide_default_value(true)
+}
+
+/// Go's booleans.
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
+    }
+}
+
 /// clap keeps its texts for the life of the process, which is that of one command.
 fn leaked(text: String) -> &'static str {
     Box::leak(text.into_boxed_str())
+}
+
+/// The words with the flags that stand before a command put behind it, as cobra reads them: `minikube --driver=docker start`. Those
+/// that every command has may stand anywhere. `None` where there is nothing to move.
+pub(super) fn command_first(words: &[OsString], root: &Command) -> Option<Vec<OsString>> {
+    let (mut kept, mut moved) = (vec![words.first()?.clone()], Vec::new());
+    let mut rest = words[1..].iter();
+    let mut command = loop {
+        let word = rest.next()?;
+        let text = word.to_str()?;
+        let known = match (text.strip_prefix("--"), text.strip_prefix('-')) {
+            (Some("" | "help"), _) | (_, Some("" | "h")) => return None,
+            (Some(long), _) => {
+                let name = long.split('=').next();
+                root.get_arguments().find(|arg| arg.get_long() == name)
+            }
+            (None, Some(short)) => root.get_arguments().find(|arg| arg.get_short() == short.chars().next()),
+            (None, None) => {
+                kept.push(word.clone());
+                break root.find_subcommand(text)?;
+            }
+        };
+        // `--nodes=2` and `-n2` bring their value along; of what only its command knows cobra takes the next word for it
+        let has_value = text.contains('=') || !text.starts_with("--") && text.len() > 2;
+        let takes_next =
+            known.is_none_or(|arg| arg.get_action().takes_values() && !arg.is_require_equals_set());
+        let part = if known.is_some() { &mut kept } else { &mut moved };
+        part.push(word.clone());
+        if takes_next && !has_value {
+            part.push(rest.next()?.clone());
+        }
+    };
+    if moved.is_empty() {
+        return None;
+    }
+    let mut rest = rest.peekable();
+    while let Some(inner) = rest.peek().and_then(|word| command.find_subcommand(word.as_os_str())) {
+        command = inner;
+        kept.extend(rest.next().cloned());
+    }
+    kept.append(&mut moved);
+    kept.extend(rest.cloned());
+    Some(kept)
 }
 
 /// Says what is wrong in cobra's words; help is no fault.
@@ -132,6 +194,7 @@ pub(super) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode 
             | ErrorKind::DisplayVersion
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     ) {
+        crate::output::end_with_the_reader();
         print!("{error}");
         return ExitCode::SUCCESS;
     }
@@ -202,6 +265,72 @@ fn usage_fault(error: &clap::Error, words: &[OsString]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_before_a_command_are_the_commands() {
+        let words = |line: &str| -> Vec<OsString> { line.split(' ').map(OsString::from).collect() };
+        for (given, want) in [
+            ("minikube --vm-driver=kvm start -n 1", Some("minikube start --vm-driver=kvm -n 1")),
+            ("minikube --memory 4g --cpus 2 start", Some("minikube start --memory 4g --cpus 2")),
+            ("minikube -p a --driver none start", Some("minikube -p a start --driver none")),
+            ("minikube -pa -n1 start", Some("minikube -pa start -n1")),
+            ("minikube --alsologtostderr -o json status", Some("minikube --alsologtostderr status -o json")),
+            ("minikube -o json addons list", Some("minikube addons list -o json")),
+            ("minikube -n shop service web --url", Some("minikube service -n shop web --url")),
+            ("minikube -p a start --driver none", None),
+            ("minikube start --driver none", None),
+            // cobra takes the command for its value
+            ("minikube --force start", None),
+            ("minikube --driver=none nonsense", None),
+            ("minikube --help start", None),
+            ("minikube -- start", None),
+            ("minikube - start", None),
+            ("minikube --driver", None),
+            ("minikube", None),
+        ] {
+            assert_eq!(command_first(&words(given), &command()), want.map(words), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_switch_may_be_told_what_it_is() {
+        let command = || with_defaults(command(), &Settings::default());
+        for (words, want) in [
+            (&["delete"][..], Ok((false, false))),
+            (&["delete", "--all"], Ok((true, false))),
+            (&["delete", "--all=true", "--purge=f"], Ok((true, false))),
+            (&["delete", "--all=false", "--purge=1"], Ok((false, true))),
+            (&["delete", "--all=maybe"], Err(ErrorKind::ValueValidation)),
+            // it takes no word that stands apart
+            (&["delete", "--all", "true"], Err(ErrorKind::UnknownArgument)),
+        ] {
+            let matches = command().try_get_matches_from([&["minikube"], words].concat());
+            let found = matches.map_err(|e| e.kind()).map(|matches| {
+                let (_, delete) = matches.subcommand().unwrap();
+                let is_set = |name: &str| *delete.get_one::<bool>(name).unwrap();
+                (is_set("all"), is_set("purge"))
+            });
+            assert_eq!(found, want, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn flags_behind_what_ssh_runs_are_its_own() {
+        let profile = |words: &[&str]| -> Result<String, ErrorKind> {
+            let matches = command().try_get_matches_from(words).map_err(|e| e.kind())?;
+            Ok(<CommandLine as clap::FromArgMatches>::from_arg_matches(&matches).unwrap().global.profile)
+        };
+        let own = super::super::DEFAULT_PROFILE;
+        for (name, words, want) in [
+            ("behind it", &["ssh", "echo connected", "--profile=a"][..], Ok("a")),
+            ("between", &["ssh", "echo", "-p", "a", "connected"], Ok("a")),
+            ("of what is run", &["ssh", "--", "ls", "-p", "a"], Ok(own)),
+            ("of what is run, unmarked", &["ssh", "ls", "-l"], Err(ErrorKind::UnknownArgument)),
+        ] {
+            let all = [&["minikube"], words].concat();
+            assert_eq!(profile(&all), want.map(str::to_owned), "{name}");
+        }
+    }
 
     #[test]
     fn faults_are_told_in_cobras_words() {

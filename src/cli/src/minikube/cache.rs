@@ -1,8 +1,10 @@
 //! `minikube cache`: what `minikube image` does, under an older name.
 
-use super::image::{each, list};
+use super::image::{each, load};
+use super::image_list::list;
 use super::{Outcome, Session};
 use clap::Subcommand;
+use std::process::ExitCode;
 
 #[derive(clap::Args)]
 #[command(arg_required_else_help = true)]
@@ -38,10 +40,14 @@ impl Cache {
     pub(super) fn run(&self, session: &Session) -> Outcome {
         let (setting, _) = session.running()?;
         match &self.command {
-            CacheCommand::Add { images, .. } => each(session, "pull", images),
+            CacheCommand::Add { images, .. } | CacheCommand::Reload { images } => {
+                for image in images {
+                    load(session.setting()?, image, false, false)?;
+                }
+                Ok(ExitCode::SUCCESS)
+            }
             CacheCommand::Delete { images } => each(session, "rm", images),
             CacheCommand::List { .. } => list(&setting, "short"),
-            CacheCommand::Reload { images } => each(session, "pull", images),
         }
     }
 }

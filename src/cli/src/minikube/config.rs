@@ -2,7 +2,7 @@
 
 use super::reason::{self, Exit};
 use super::{Outcome, Session, start_values};
-use crate::user_files;
+use crate::user_files::{self, SudoUser};
 use clap::Subcommand;
 use serde_json::{Map, Value};
 use std::fs::Permissions;
@@ -248,7 +248,7 @@ impl Settings {
         self.write().map_err(|why| reason::CONFIG_SET.because(why))
     }
 
-    fn unset(&mut self, key: &str) -> Result<(), Exit> {
+    pub(super) fn unset(&mut self, key: &str) -> Result<(), Exit> {
         self.0.remove(key);
         self.write().map_err(|why| reason::CONFIG_UNSET.because(why))
     }
@@ -277,8 +277,10 @@ pub(super) fn home() -> PathBuf {
         Some(home) if PathBuf::from(&home).ends_with(".minikube") => home.into(),
         Some(home) => PathBuf::from(home).join(".minikube"),
         None => {
-            let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
-            home.join(".minikube")
+            // what they have configured without `sudo` is meant with it too; a service's account may have no home at all
+            let theirs = SudoUser::of_environment().and_then(|user| user.home).filter(|home| home.is_dir());
+            let home = theirs.or_else(|| std::env::var_os("HOME").map(PathBuf::from));
+            home.unwrap_or_else(|| PathBuf::from("/root")).join(".minikube")
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::output::{self, Mark};
 use super::{Outcome, Session, reason};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ pub(super) struct Ssh {
     /// Use native Golang SSH client
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true)]
     native_ssh: Option<String>,
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    // flags among them are ours: those of what is run stand behind `--`, as minikube has it
     words: Vec<OsString>,
 }
 
@@ -169,6 +170,14 @@ fn mount_pair(pair: &str) -> Result<(&Path, &Path), reason::Exit> {
     Ok((source, target))
 }
 
+/// `source` at `target` as well, with all that is mounted in it, now or later. What becomes of it at `target` does not become of
+/// `source`: mounts are shared as systemd sets them up, and the end of the one at `target` would unmount the disks in both.
+fn bind(source: &Path, target: &Path) -> nix::Result<()> {
+    let none = None::<&str>;
+    mount(Some(source), target, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)?;
+    mount(none, target, none, MsFlags::MS_SLAVE | MsFlags::MS_REC, none)
+}
+
 impl Mount {
     /// The target appears at its place for as long as the command runs: a bind mount of this machine.
     pub(super) fn run(&self, session: &Session) -> Outcome {
@@ -196,21 +205,14 @@ impl Mount {
             reason::GUEST_MOUNT.because(format!("mount {} at {}: {e}", source.display(), target.display()))
         };
         std::fs::create_dir_all(target).map_err(|e| failed(&e))?;
-        nix::mount::mount(
-            Some(source),
-            target,
-            None::<&str>,
-            nix::mount::MsFlags::MS_BIND | nix::mount::MsFlags::MS_REC,
-            None::<&str>,
-        )
-        .map_err(|e| failed(&e))?;
+        bind(source, target).map_err(|e| failed(&e))?;
         output::step(
             Mark::Ready,
             &format!("Successfully mounted {} to {}", source.display(), target.display()),
         );
         output::step(Mark::Note, "NOTE: This process must stay alive for the mount to be accessible ...");
         let interrupted = super::tunnel::until_interrupted();
-        nix::mount::umount2(target, nix::mount::MntFlags::MNT_DETACH).map_err(|e| failed(&e))?;
+        umount2(target, MntFlags::MNT_DETACH).map_err(|e| failed(&e))?;
         if made {
             let _ = std::fs::remove_dir(target);
         }

@@ -1,11 +1,10 @@
 //! `minikube image` in all its forms.
 
+use super::image_list::{holds, images, list};
 use super::reason::{self, Exit, Reason};
 use super::{Outcome, Session, output};
 use crate::commands::Setting;
-use appliance::{ControlReply, ControlRequest, ImageInfo};
 use clap::Subcommand;
-use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -212,8 +211,9 @@ fn in_context(context: &str, file: &str) -> String {
     if inside.is_file() { inside.display().to_string() } else { file.to_owned() }
 }
 
-/// An archive where there is a file of that name, else an image: of another engine's where one has it, else of its registry.
-fn load(setting: Setting, image: &str, pull: bool, daemon: bool) -> Outcome {
+/// An archive where there is a file of that name, else an image: of another engine's where one has it, else what is there already,
+/// as this engine has built it, else of its registry.
+pub(super) fn load(setting: Setting, image: &str, pull: bool, daemon: bool) -> Outcome {
     if image == "-" {
         let file = temporary()?;
         let mut bytes = Vec::new();
@@ -235,6 +235,10 @@ fn load(setting: Setting, image: &str, pull: bool, daemon: bool) -> Outcome {
         let own = format!("unix://{}", setting.paths.docker_socket().display());
         if let Some(file) = from_other_engine(image, &own)? {
             return super::monopod(setting, &["image", "load", &file.0.to_string_lossy()]);
+        }
+        // never a stranger's of the same name
+        if holds(&images(&setting)?, image) {
+            return Ok(ExitCode::SUCCESS);
         }
         if daemon {
             return Err(
@@ -315,58 +319,6 @@ fn temporary() -> Result<Temporary, Exit> {
         }
     }
     Err(reason::GUEST_IMAGE.because(format!("{}: no temporary file could be made", directory.display())))
-}
-
-pub(super) fn list(setting: &Setting, format: &str) -> Outcome {
-    let mut images: Vec<ImageInfo> = Vec::new();
-    crate::control_client::ask(&setting.paths, &ControlRequest::Images, |reply| {
-        if let ControlReply::Images { images: found } = reply {
-            images = found;
-        }
-    })?;
-    let bare = |image: &ImageInfo| image.id.trim_start_matches("sha256:").to_owned();
-    match format {
-        "short" => {
-            let mut names: Vec<&String> = images.iter().flat_map(|image| &image.repo_tags).collect();
-            names.sort_by(|a, b| b.cmp(a));
-            names.iter().for_each(|name| println!("{name}"));
-        }
-        "json" | "yaml" => {
-            let all: Vec<Value> = images
-                .iter()
-                .map(|image| {
-                    json!({
-                        "id": bare(image), "repoDigests": image.repo_digests, "repoTags": image.repo_tags,
-                        "size": image.size.to_string(),
-                    })
-                })
-                .collect();
-            match format {
-                "json" => println!("{}", Value::from(all)),
-                _ => print!("{}", serde_norway::to_string(&all).map_err(|e| reason::INTERNAL.because(e))?),
-            }
-        }
-        "table" => {
-            let rows: Vec<Vec<String>> = images
-                .iter()
-                .flat_map(|image| {
-                    let id: String = bare(image).chars().take(13).collect();
-                    let size = indicatif::DecimalBytes(image.size).to_string();
-                    image.repo_tags.iter().map(move |name| {
-                        let (name, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));
-                        vec![name.to_owned(), tag.to_owned(), id.clone(), size.clone()]
-                    })
-                })
-                .collect();
-            output::boxed_table(&["Image", "Tag", "Image ID", "Size"], &rows);
-        }
-        other => {
-            return Err(
-                reason::USAGE.because(format!("unknown format {other:?}: one of short|table|json|yaml"))
-            );
-        }
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

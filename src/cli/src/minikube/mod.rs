@@ -17,6 +17,7 @@ mod extra_config;
 mod files;
 mod global;
 mod image;
+mod image_list;
 mod informative;
 mod kubectl;
 mod logs;
@@ -168,8 +169,21 @@ fn setting_of(profile: &str) -> Result<Setting, Exit> {
 }
 
 /// Every profile that was started, in the order of their names.
-fn profiles() -> Vec<String> {
-    appliance::profiles().iter().map(ToString::to_string).collect()
+///
+/// # Errors
+/// `DRV_NEEDS_ROOT`: to who may not see them it is no answer that there are none.
+fn profiles() -> Result<Vec<String>, Exit> {
+    let found = appliance::profiles().map_err(|e| unseen("which profiles there are", &e))?;
+    Ok(found.iter().map(ToString::to_string).collect())
+}
+
+/// What could not be read of the state, which only root may see.
+fn unseen(what: &str, error: &std::io::Error) -> Exit {
+    let why = format!("{what}: {error}");
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => failures::NOT_ROOT.because(why).into(),
+        _ => reason::HOST_CONFIG.because(why),
+    }
 }
 
 /// For the completions in `assets`.
@@ -188,6 +202,7 @@ pub fn run(name: Name, words: Vec<OsString>) -> ExitCode {
     };
     let settings = config::Settings::read();
     let command = arguments::with_defaults(arguments::command(), &settings);
+    let words = arguments::command_first(&words, &command).unwrap_or(words);
     let line = match command.try_get_matches_from(&words).and_then(|m| CommandLine::from_arg_matches(&m)) {
         Ok(line) => line,
         Err(error) => return arguments::report_usage(&error, &words),
@@ -241,4 +256,21 @@ fn dispatch(session: &Session, command: MinikubeCommand) -> Outcome {
 /// Runs one of `monopod`'s own commands.
 fn monopod(setting: Setting, words: &[&str]) -> Outcome {
     crate::commands::run_words(setting, words).map_err(Exit::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unseen;
+    use std::io::ErrorKind;
+
+    #[test]
+    fn what_only_root_may_see_is_not_taken_for_nothing() {
+        for (kind, id, code) in
+            [(ErrorKind::PermissionDenied, "DRV_NEEDS_ROOT", 57), (ErrorKind::InvalidData, "HOST_CONFIG_LOAD", 38)]
+        {
+            let exit = unseen("which profiles there are", &kind.into());
+            assert_eq!((exit.reason.id, exit.reason.code), (id, code));
+            assert!(exit.what.contains("which profiles there are"), "{}", exit.what);
+        }
+    }
 }

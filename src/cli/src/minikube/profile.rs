@@ -49,7 +49,7 @@ impl Profile {
         };
         let name = if name == "default" { super::DEFAULT_PROFILE } else { name };
         setting_of(name)?;
-        if !profiles().iter().any(|known| known == name) {
+        if !profiles()?.iter().any(|known| known == name) {
             output::problem(
                 Mark::Tip,
                 &format!("if you want to create a profile you can by this command: minikube start -p {name}"),
@@ -70,7 +70,7 @@ impl Profile {
 }
 
 fn list(session: &Session, output: &str, light: bool) -> Outcome {
-    let valid: Vec<Value> = profiles().iter().map(|name| described(session, name, light)).collect();
+    let valid: Vec<Value> = profiles()?.iter().map(|name| described(session, name, light)).collect();
     match output.to_lowercase().as_str() {
         "json" => println!("{}", json!({"invalid": [], "valid": valid})),
         "table" => {

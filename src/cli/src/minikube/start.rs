@@ -5,6 +5,7 @@ use super::output::{self, Mark};
 use super::reason::{self, Exit};
 use super::start_flags::StartFlags;
 use super::{MINIKUBE_VERSION, Outcome, Session, start_values};
+use crate::kubeconfig::Kubeconfig;
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -97,6 +98,10 @@ impl Start {
             told.line(Mark::Tip, &format!("eval $({})", session.typed("docker-env")));
             return Ok(ExitCode::SUCCESS);
         }
+        let user = Kubeconfig::of_user();
+        if let Some(namespace) = self.namespace().filter(|_| has_context) {
+            user.use_namespace(profile, namespace)?;
+        }
         let context = if !has_context {
             "minikube is ready, and your kubeconfig has no context for it".to_owned()
         } else if self.flags.is_set("keep-context") {
@@ -104,15 +109,16 @@ impl Start {
         } else {
             format!(
                 "kubectl is now configured to use \"{profile}\" cluster and \"{}\" namespace by default",
-                self.namespace()
+                user.namespace(profile)
             )
         };
         told.step(2, "Done", Mark::Ready, &format!("Done! {context}"));
         Ok(ExitCode::SUCCESS)
     }
 
-    fn namespace(&self) -> &str {
-        self.flags.text("namespace").unwrap_or("default")
+    /// What the context is to be about from now on; without a word of it that stays as it is.
+    fn namespace(&self) -> Option<&str> {
+        self.flags.text("namespace").map(|namespace| if namespace.is_empty() { "default" } else { namespace })
     }
 
     /// A version of what is not to be there is a mistake.

@@ -168,7 +168,7 @@ fn help(flag: &str) -> Option<&'static str> {
         "kubernetes-version" => {
             "The version that is served, `stable` or `latest`; another minor one is refused"
         }
-        "namespace" => "The namespace to name when it is done",
+        "namespace" => "The namespace that kubectl is pointed at",
         "no-kubernetes" => "Start the Docker engine alone, without Kubernetes",
         "nodes" => "One: this machine",
         "output" => "Format to print stdout in. Options include: [text,json]",

@@ -1,5 +1,6 @@
 //! `minikube stop` and `delete`.
 
+use super::config::Settings;
 use super::output::{self, Mark};
 use super::{Outcome, Session, profiles, reason, setting_of};
 use crate::at_boot;
@@ -35,7 +36,7 @@ impl Stop {
     pub(super) fn run(&self, session: &Session) -> Outcome {
         let as_json = json_asked(&self.output)?;
         let after = self.schedule.as_deref().map(scheduled).transpose()?;
-        let names = if self.all { profiles() } else { vec![session.profile().to_owned()] };
+        let names = if self.all { profiles()? } else { vec![session.profile().to_owned()] };
         if !self.all {
             session.existing()?;
         }
@@ -121,12 +122,12 @@ pub(super) struct Delete {
 impl Delete {
     pub(super) fn run(&self, session: &Session) -> Outcome {
         let as_json = json_asked(&self.output)?;
-        if self.purge && !self.all && profiles().len() > 1 {
+        let all = profiles()?;
+        if self.purge && !self.all && all.len() > 1 {
             return Err(reason::USAGE
                 .because("Multiple minikube profiles were found - ")
                 .advise("run minikube delete --all --purge"));
         }
-        let all = profiles();
         let names = if self.all { all.clone() } else { vec![session.profile().to_owned()] };
         for name in &names {
             if !all.contains(name) {
@@ -147,6 +148,7 @@ impl Delete {
             if let Some(note) = crate::commands::delete_quietly(&setting)? {
                 output::problem(Mark::Warning, &note);
             }
+            forget(name)?;
             say(as_json, "Done", Mark::Deleted, &format!("Removed all traces of the \"{name}\" cluster."));
         }
         if self.purge {
@@ -156,6 +158,15 @@ impl Delete {
             say(as_json, "Done", Mark::Ready, "Successfully deleted all profiles");
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Commands are about minikube's own profile again, where they were about the one that is gone.
+fn forget(name: &str) -> Result<(), reason::Exit> {
+    let mut settings = Settings::read();
+    match settings.text("profile") {
+        Some(current) if current == name => settings.unset("profile"),
+        _ => Ok(()),
     }
 }
 
