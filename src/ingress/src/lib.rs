@@ -47,6 +47,8 @@ pub struct IngressConfig {
     pub node_ip: IpAddr,
     pub http_port: u16,
     pub https_port: u16,
+    /// Of the connections to pods: by it the machine's rules know that they are made for somebody else.
+    pub mark: Option<u32>,
 }
 
 const NAME: &str = "ingress-controller";

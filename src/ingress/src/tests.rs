@@ -56,7 +56,7 @@ async fn waiting_pod() -> (SocketAddr, mpsc::UnboundedReceiver<Told>) {
             let tell = tell.clone();
             tokio::spawn(async move {
                 let (mut heard, mut is_told) = (Vec::<u8>::new(), false);
-                while !heard.ends_with(b"go") {
+                while !heard.trim_ascii_end().ends_with(b"go") {
                     if !matches!(stream.read_buf(&mut heard).await, Ok(1..)) {
                         let _ = tell.send(Told::BrokenOff);
                         return;
@@ -133,6 +133,40 @@ async fn what_was_matched_is_what_the_pod_reads() {
         let answer =
             said(at, &format!("GET {asked} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")).await;
         assert!(answer.contains(want), "{asked}: {answer}");
+    }
+}
+
+/// What has no place in a path is three letters for the pod. It heard of `/`, which may be another's, where that became too long.
+#[tokio::test]
+async fn a_path_that_becomes_too_long_leads_nowhere() {
+    let (at, _stop) = serve().await;
+    for (quotes, want) in [(10_000, "public: GET /public/%22%22"), (30_000, "HTTP/1.1 414")] {
+        let path = format!("/public/{}", "\"".repeat(quotes));
+        let answer =
+            said(at, &format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")).await;
+        assert!(answer.contains(want), "{quotes}: {}", answer.get(..200).unwrap_or(&answer));
+    }
+}
+
+#[tokio::test]
+async fn a_body_reaches_the_pod_whatever_the_method_is() {
+    let (waiting, mut told) = waiting_pod().await;
+    let (at, _stop) = lead_to([("public", waiting), ("admin", waiting)], Shared::default()).await;
+    for (name, framing) in [
+        ("chunks", "Transfer-Encoding: chunked\r\n\r\n4\r\n--go\r\n"),
+        ("a length", "Content-Length: 4\r\n\r\n--go"),
+    ] {
+        for method in ["GET", "POST"] {
+            let request = format!("{method} / HTTP/1.1\r\nHost: a.example\r\n{framing}");
+            let mut stream = TcpStream::connect(at).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            assert_eq!(told.recv().await, Some(Told::Begun), "{method}, {name}");
+            let mut answer = Vec::<u8>::new();
+            while !answer.ends_with(b"went") {
+                let read = tokio::time::timeout(std::time::Duration::from_secs(10), stream.read_buf(&mut answer));
+                assert!(matches!(read.await, Ok(Ok(1..))), "{method}, {name}: {}", answer.escape_ascii());
+            }
+        }
     }
 }
 
