@@ -6,7 +6,7 @@ use crate::body_timeout::{BodyTimeout, Stalled};
 use crate::guarded::Guarded;
 use crate::rewrite::TooLong;
 use crate::table::Shared;
-use crate::{host, path};
+use crate::{hops, host, path};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
@@ -61,7 +61,7 @@ pub(crate) async fn answer(
     shared: &Shared,
     seat: &Seat,
     downstream: Downstream,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Response<Body> {
     let table = shared.table.load_full();
     let refused = |why: &str| answers::text(StatusCode::BAD_REQUEST, why.to_owned());
@@ -83,6 +83,9 @@ pub(crate) async fn answer(
     };
     if found.to_https && !downstream.secure {
         return answers::to_https(&host, &with_query(&path.passed, request.uri()));
+    }
+    if hops::add_one(request.headers_mut()).is_err() {
+        return answers::text(StatusCode::LOOP_DETECTED, "the ingress leads back to itself".to_owned());
     }
     let addresses = match table.addresses(found.backend) {
         Ok(addresses) => addresses,

@@ -149,6 +149,19 @@ async fn a_path_that_becomes_too_long_leads_nowhere() {
 }
 
 #[tokio::test]
+async fn a_request_does_not_come_by_for_ever() {
+    let (at, _stop) = serve().await;
+    for (before, want) in [(0, "admin: GET /"), (7, "admin: GET /"), (8, "HTTP/1.1 508")] {
+        let passed = "CDN-Loop: monopod\r\n".repeat(before);
+        let answer =
+            said(at, &format!("GET / HTTP/1.1\r\nHost: a.example\r\n{passed}Connection: close\r\n\r\n")).await;
+        assert!(answer.contains(want), "{before}: {answer}");
+        let told = answer.matches("cdn-loop: monopod").count();
+        assert_eq!(told, if before < 8 { before + 1 } else { 0 }, "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_reaches_the_pod_whatever_the_method_is() {
     let (waiting, mut told) = waiting_pod().await;
     let (at, _stop) = lead_to([("public", waiting), ("admin", waiting)], Shared::default()).await;
