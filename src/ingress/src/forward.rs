@@ -24,6 +24,8 @@ use tokio::net::{TcpSocket, TcpStream};
 
 /// A pod on the same machine answers in microseconds, or not at all.
 const CONNECT: Duration = Duration::from_secs(5);
+/// Of an answer: who never ends one holds so much of each of his requests; nginx lets an answer have a few kilobytes.
+const LARGEST_HEAD: usize = 64 * 1024;
 /// What is about a connection, and not about a request (RFC 9110, 7.6.1).
 const HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
@@ -158,9 +160,10 @@ async fn send(
     target: Uri,
     downstream: Downstream,
 ) -> hyper::Result<Response<Body>> {
-    let (mut sender, connection) =
-        http1::handshake::<_, Guarded<Guarded<Incoming, BodyTimeout>, Arc<Seat>>>(TokioIo::new(stream))
-            .await?;
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(LARGEST_HEAD)
+        .handshake::<_, Guarded<Guarded<Incoming, BodyTimeout>, Arc<Seat>>>(TokioIo::new(stream))
+        .await?;
     let to_pod_open = open.clone();
     tokio::spawn(async move {
         let connection = async { drop(connection.with_upgrades().await) };

@@ -314,6 +314,34 @@ async fn a_connection_becomes_a_websocket_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn the_head_of_an_answer_has_an_end() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut heard = [0; 4096];
+            let length = stream.read(&mut heard).await.unwrap();
+            let line = format!("x: {}\r\n", "y".repeat(8000));
+            // what is longer never ends
+            let (lines, end) = match heard[..length].starts_with(b"GET /public") {
+                true => (4, "content-length: 2\r\n\r\nok"),
+                false => (9, ""),
+            };
+            let answer = format!("HTTP/1.1 200 OK\r\n{}{end}", line.repeat(lines));
+            let _ = stream.write_all(answer.as_bytes()).await;
+            kept.push(stream);
+        }
+    });
+    let (at, _stop) = lead_to([("public", address), ("admin", address)], Shared::default()).await;
+    for (path, want) in [("/public", "HTTP/1.1 200"), ("/", "HTTP/1.1 502")] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n");
+        let answer = said(at, &request).await;
+        assert!(answer.starts_with(want), "{path}: {}", answer.get(..200).unwrap_or(&answer));
+    }
+}
+
+#[tokio::test]
 async fn nobody_is_told_of_a_protocol_that_he_did_not_ask_for() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
