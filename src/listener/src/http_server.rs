@@ -3,8 +3,8 @@
 use crate::accept::DRAIN;
 use crate::requests::{Answering, Requests, TakenWithin};
 use crate::seats::Turns;
-use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Method, Version};
+use http::header::{CONTENT_LENGTH, COOKIE};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use hyper::body::{Body, Incoming};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -59,7 +59,10 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let requests = Requests::new(seat);
-    let counted = service_fn(|request: hyper::Request<Incoming>| {
+    let counted = service_fn(|mut request: hyper::Request<Incoming>| {
+        if request.version() == Version::HTTP_2 {
+            join_cookies(request.headers_mut());
+        }
         // the library knows it of HTTP/1.1 only
         let asks_for_head = request.method() == Method::HEAD && request.version() == Version::HTTP_2;
         let (open, answer) = (requests.begin(), service.call(request));
@@ -95,6 +98,17 @@ where
     }
     connection.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(DRAIN, connection).await;
+}
+
+/// By HTTP/2 a browser sends each cookie in a header of its own, and whoever passes the request on by HTTP/1.1 has one for all
+/// (RFC 9113, 8.2.3): of several, servers make a list with commas, in which no cookie is found again, or know the first.
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, joined);
+    }
 }
 
 /// What answers HEAD has the head that GET would have had, and no body (RFC 9110, 9.3.2): clients take one for a broken stream.
@@ -258,6 +272,29 @@ mod tests {
             payload.contains(&0x5c) || payload.windows(2).any(|name| name == [0x0f, 0x0d]),
             "{payload:x?}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cookies_are_in_one_header() {
+        // literals with the name `cookie` of the static table
+        const COOKIES: &[u8] = &[0x0f, 17, 3, b'a', b'=', b'1', 0x0f, 17, 3, b'b', b'=', b'2'];
+        const ASK: &[u8] =
+            &[0, 0, 18, HEADERS, END_STREAM | END_HEADERS, 0, 0, 0, 1, 0x82, 0x87, 0x84, 0x01, 1, b'a'];
+        let (io, mut client) = tokio::io::duplex(64 * 1024);
+        client.write_all(&[PREFACE, SETTINGS, ASK, COOKIES].concat()).await.unwrap();
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let cookies = request.headers().get_all(COOKIE).iter().cloned();
+            let _ = tell.send(cookies.collect::<Vec<HeaderValue>>());
+            async move { Ok(hyper::Response::new(Full::new(Bytes::new()))) }
+        });
+        let stop = CancellationToken::new();
+        let served = serve_http(io, service, None, &stop);
+        let cookies = tokio::select! {
+            cookies = told.recv() => cookies.unwrap(),
+            () = served => panic!("the connection ended"),
+        };
+        assert_eq!(cookies, ["a=1; b=2"]);
     }
 
     /// A body of which there is always more, and how much of it was taken.
