@@ -10,9 +10,8 @@ use crate::{hops, host, path};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use listener::Seat;
+use listener::{Seat, ask_once};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::error::Error;
 use std::io;
@@ -24,8 +23,6 @@ use tokio::net::{TcpSocket, TcpStream};
 
 /// A pod on the same machine answers in microseconds, or not at all.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Of an answer: who never ends one holds so much of each of his requests; nginx lets an answer have a few kilobytes.
-const LARGEST_HEAD: usize = 64 * 1024;
 /// What is about a connection, and not about a request (RFC 9110, 7.6.1).
 const HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
@@ -160,10 +157,8 @@ async fn send(
     target: Uri,
     downstream: Downstream,
 ) -> hyper::Result<Response<Body>> {
-    let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(LARGEST_HEAD)
-        .handshake::<_, Guarded<Guarded<Incoming, BodyTimeout>, Arc<Seat>>>(TokioIo::new(stream))
-        .await?;
+    let (mut sender, connection, answered) =
+        ask_once::<_, Guarded<Guarded<Incoming, BodyTimeout>, Arc<Seat>>>(stream).await?;
     let to_pod_open = open.clone();
     tokio::spawn(async move {
         let connection = async { drop(connection.with_upgrades().await) };
@@ -185,6 +180,7 @@ async fn send(
         parts.headers.insert(header::UPGRADE, protocol.clone());
     }
     let mut response = sender.send_request(Request::from_parts(parts, body)).await?;
+    answered.note();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // RFC 9110, 15.2.2: who is told so without having asked takes what follows for whatever he likes
         let Some(client) = client else {

@@ -2,11 +2,13 @@
 //! ever without a request, makes room when too many do, and drains at the end.
 //!
 //! It knows sockets and HTTP, and nothing of what is served. Read [`accept_all`] first, then [`serve_http`]; `seats.rs` says
-//! who has to go when there is no room for strangers, `user_seats.rs` among those who are known.
+//! who has to go when there is no room for strangers, `user_seats.rs` among those who are known. And who passes a request on, or asks
+//! a server of somebody else's, is held up by nothing that it says ([`ask_once`]).
 
 #![forbid(unsafe_code)]
 
 mod accept;
+mod answering;
 mod http_server;
 mod requests;
 mod seats;
@@ -14,6 +16,7 @@ mod user_seats;
 mod write_timeout;
 
 pub use accept::{Accept, DRAIN, accept_all};
+pub use answering::{Answered, Asking, Awaited, ask_once};
 pub use http_server::{serve_http, tls_handshake};
 pub use requests::{LARGE_PIECE, TakenWithin};
 pub use seats::{Owner, Seat, Seats, Turns};

@@ -16,9 +16,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::client::conn::http1;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use listener::ask_once;
 use rustls::ClientConfig;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -82,9 +82,10 @@ pub(super) async fn send(
     *request.uri_mut() = path.parse().map_err(|_| Status::bad_request("the path can not be sent on"))?;
     *request.headers_mut() = headers;
     let broken = |why: hyper::Error| unreachable(words(&why));
-    let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(broken)?;
+    let (mut sender, connection, answered) = ask_once(io).await.map_err(broken)?;
     tokio::spawn(connection.with_upgrades());
     let answer = sender.send_request(request).await.map_err(broken)?;
+    answered.note();
     match upgrade {
         Some((client, _)) => change_protocol(answer, client),
         None => Ok(pass(answer, origin.as_ref(), is_head).await),
