@@ -29,11 +29,16 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let answered = Answered(Arc::default());
-    let io = Awaited { io, read: 0, answered: answered.0.clone() };
+    let (io, answered) = await_answer(io);
     let (sender, connection) =
         http1::Builder::new().max_buf_size(LARGEST_HEAD).handshake(TokioIo::new(io)).await?;
     Ok((sender, connection, answered))
+}
+
+/// For other protocols, or where all that the server says is an answer: then nobody notes that it is there.
+pub fn await_answer<I>(io: I) -> (Awaited<I>, Answered) {
+    let answered = Answered(Arc::default());
+    (Awaited { io, read: 0, answered: answered.0.clone() }, answered)
 }
 
 /// From here on the server may say as much as it likes.

@@ -16,7 +16,7 @@ mod user_seats;
 mod write_timeout;
 
 pub use accept::{Accept, DRAIN, accept_all};
-pub use answering::{Answered, Asking, Awaited, ask_once};
+pub use answering::{Answered, Asking, Awaited, ask_once, await_answer};
 pub use http_server::{serve_http, tls_handshake};
 pub use requests::{LARGE_PIECE, TakenWithin};
 pub use seats::{Owner, Seat, Seats, Turns};
