@@ -8,6 +8,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::time::Duration;
 
 const LONGEST_ANSWER: usize = 4096; // a health check's is a few bytes
+/// All that is read: settings, a head, and that.
+const LARGEST_CONVERSATION: usize = LONGEST_ANSWER + (16 << 10);
 const SERVING: u64 = 1;
 
 /// # Errors
@@ -28,7 +30,7 @@ async fn call(host: &str, port: u16, service: &str) -> Result<(), String> {
     let failed = |why: &dyn std::fmt::Display| format!("error: failed to connect to {address}: {why}");
     let stream = dial(host, port).await.map_err(|why| failed(&why))?;
     // of all that a server of HTTP/2 may send without end, an answer is a few bytes
-    let (stream, _) = listener::await_answer(stream);
+    let (stream, _) = listener::await_answer(stream, LARGEST_CONVERSATION);
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.map_err(|e| failed(&e))?;
     tokio::spawn(connection);

@@ -14,8 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Of an answer's head: who never ends one holds so much of each request; nginx lets an answer have a few kilobytes.
 const LARGEST_HEAD: usize = 64 * 1024;
-/// In bytes, until the answer is there: a head, what is read along with it, and interim answers. Go's clients take five of these.
+/// In bytes, until the answer is there: a head, what is read along with it, and interim answers.
 const BEFORE_ANSWER: usize = 4 * LARGEST_HEAD;
+/// Interim answers; Go's clients take five. Each is as much work as a request, and has fourteen bytes.
+const MOST_INTERIM: usize = 32;
 
 /// Sends a request, carries it, and is to be told when its answer is there.
 pub type Asking<I, B> = (SendRequest<B>, Connection<TokioIo<Awaited<I>>, B>, Answered);
@@ -29,16 +31,16 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let (io, answered) = await_answer(io);
+    let (io, answered) = await_answer(io, BEFORE_ANSWER);
     let (sender, connection) =
         http1::Builder::new().max_buf_size(LARGEST_HEAD).handshake(TokioIo::new(io)).await?;
     Ok((sender, connection, answered))
 }
 
-/// For other protocols, or where all that the server says is an answer: then nobody notes that it is there.
-pub fn await_answer<I>(io: I) -> (Awaited<I>, Answered) {
+/// `most` is in bytes. For other protocols, or where all that the server says is an answer: then nobody notes that it is there.
+pub fn await_answer<I>(io: I, most: usize) -> (Awaited<I>, Answered) {
     let answered = Answered(Arc::default());
-    (Awaited { io, read: 0, answered: answered.0.clone() }, answered)
+    (Awaited { io, left: most, interim: 0, answered: answered.0.clone() }, answered)
 }
 
 /// From here on the server may say as much as it likes.
@@ -53,8 +55,25 @@ impl Answered {
 /// A stream from which so much is read before there is an answer.
 pub struct Awaited<I> {
     io: I,
-    read: usize,
+    left: usize,
+    interim: usize,
     answered: Arc<AtomicBool>,
+}
+
+impl<I> Awaited<I> {
+    fn judge(&mut self, said: &[u8]) -> io::Result<()> {
+        self.interim += interim(said);
+        match self.left.checked_sub(said.len()) {
+            Some(left) if self.interim <= MOST_INTERIM => self.left = left,
+            _ => return Err(io::Error::other("it says too much before it answers")),
+        }
+        Ok(())
+    }
+}
+
+/// How many lines begin as one does; each is behind the empty line of the one before it.
+fn interim(said: &[u8]) -> usize {
+    said.windows(11).filter(|line| line.starts_with(b"\nHTTP/1.") && line.ends_with(b" 1")).count()
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Awaited<I> {
@@ -65,13 +84,10 @@ impl<I: AsyncRead + Unpin> AsyncRead for Awaited<I> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
-        if !self.answered.load(Ordering::Acquire) {
-            self.read += buffer.filled().len() - before;
-            if self.read > BEFORE_ANSWER {
-                return Poll::Ready(Err(io::Error::other("it says too much before it answers")));
-            }
+        if self.answered.load(Ordering::Acquire) {
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(self.judge(&buffer.filled()[before..]))
     }
 }
 
@@ -136,11 +152,14 @@ mod tests {
         let answer =
             [format!("HTTP/1.1 200 OK\r\ncontent-length: {body}\r\n\r\n").into_bytes(), vec![b'x'; body]]
                 .concat();
+        let field = "y".repeat(LARGEST_HEAD / 2);
+        let long = format!("HTTP/1.1 103 \r\nlink: {field}\r\n\r\n").repeat(10).into_bytes();
         let after = |interim: usize| [INTERIM.repeat(interim), answer.clone()].concat();
         for (name, said, want) in [
             ("at once", after(0), Ok(())),
-            ("after a few words", after(100), Ok(())),
-            ("after too many", after(BEFORE_ANSWER / INTERIM.len() + 1), Err("it says too much")),
+            ("after a few words", after(MOST_INTERIM), Ok(())),
+            ("after too many", after(MOST_INTERIM * 2), Err("it says too much")),
+            ("after long ones", [long, answer.clone()].concat(), Err("it says too much")),
             (
                 "with a head that does not end",
                 [b"HTTP/1.1 200 OK\r\nx: ".to_vec(), vec![b'y'; LARGEST_HEAD * 2]].concat(),
