@@ -5,8 +5,7 @@ use bytes::{Bytes, BytesMut};
 use http::{StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Body;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use listener::ask_once;
 use std::fmt::Display;
 use std::sync::LazyLock;
 use tokio::net::TcpStream;
@@ -30,11 +29,12 @@ pub(crate) async fn ask(
         |why: hyper::Error| if why.is_incomplete_message() { "EOF".to_owned() } else { why.to_string() };
     let server = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let server = server.unwrap_or_default().to_owned();
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(words)?;
+    let (mut sender, connection, answered) = ask_once(stream).await.map_err(words)?;
     // ends with the answer, or when nobody waits for it any more
     let connection = tokio::spawn(connection);
     let _ended = Ended(connection.abort_handle());
     let answer = sender.send_request(request).await.map_err(words)?;
+    answered.note();
     let status = answer.status();
     Ok((status, read(&MEMORY, &server, answer.into_body()).await?))
 }

@@ -158,7 +158,12 @@ impl NodeServices {
         running.spawn(netpol::start(cluster.clone(), self.network.clone(), netpol, stop.clone()));
         let volumes = ProvisionerConfig { directory: paths.volumes(), snapshots: paths.snapshots() };
         running.spawn(provisioner::run(cluster.clone(), volumes, stop.clone()));
-        let ingress = IngressConfig { node_ip: node_ip.into(), http_port: HTTP, https_port: HTTPS };
+        let ingress = IngressConfig {
+            node_ip: node_ip.into(),
+            http_port: HTTP,
+            https_port: HTTPS,
+            mark: Some(net::ON_BEHALF),
+        };
         running.spawn(ingress::run(cluster.clone(), ingress, stop.clone()));
         let dns = settings.dns_service_ip().into();
         let config = KubeletConfig {

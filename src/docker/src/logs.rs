@@ -85,7 +85,7 @@ pub(crate) async fn follow(
     wanted: Wanted,
 ) -> io::Result<mpsc::Receiver<io::Result<Bytes>>> {
     let opened = Opened::of(container, wanted).await?;
-    let (tell, told) = mpsc::channel(64);
+    let (tell, told) = mpsc::channel(WAITING);
     tokio::spawn(async move {
         if let Err(error) = send_all(opened, &tell).await {
             let _ = tell.send(Err(error)).await;
@@ -187,8 +187,11 @@ struct Reader {
     goes_on: bool,
 }
 
-/// Lines handed on at once.
+/// Lines handed on at once, and from how many bytes on they are enough: they wait for as long as a client does not read.
 const BATCH: usize = 256;
+const BATCH_BYTES: usize = 64 << 10;
+/// Lines that wait to be sent; the shim cuts long ones at 16 KiB.
+const WAITING: usize = 16;
 
 impl Reader {
     fn open(path: PathBuf, wanted: Wanted) -> io::Result<Reader> {
@@ -204,8 +207,8 @@ impl Reader {
     }
 
     fn some(&mut self) -> io::Result<Vec<Bytes>> {
-        let mut lines = Vec::new();
-        while lines.len() < BATCH {
+        let (mut lines, mut bytes) = (Vec::new(), 0);
+        while lines.len() < BATCH && bytes < BATCH_BYTES {
             self.current.read_until(b'\n', &mut self.part)?;
             if self.part.pop_if(|last| *last == b'\n').is_none() {
                 if self.turn_over()? {
@@ -215,7 +218,9 @@ impl Reader {
             }
             if let Some(line) = parse(&self.part) {
                 if self.wanted.takes(&line) {
-                    lines.push(self.wanted.show(&line, !self.goes_on));
+                    let shown = self.wanted.show(&line, !self.goes_on);
+                    bytes += shown.len();
+                    lines.push(shown);
                 }
                 self.goes_on = !line.is_whole;
             }
@@ -310,6 +315,28 @@ mod tests {
         ] {
             assert_eq!(read(wanted), want, "{name}");
         }
+    }
+
+    #[test]
+    fn what_waits_for_a_client_is_small() {
+        const LONG: usize = 16 << 10;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        for _ in 0..BATCH {
+            writeln!(file, "2024-01-01T00:00:00Z stdout F {}", "x".repeat(LONG)).unwrap();
+        }
+        let wanted = Wanted { stdout: true, tty: true, ..Default::default() };
+        let mut reader = Reader::open(file.path().into(), wanted).unwrap();
+        let (mut read, mut most) = (0, 0);
+        loop {
+            let lines = reader.some().unwrap();
+            let bytes: usize = lines.iter().map(Bytes::len).sum();
+            if bytes == 0 {
+                break;
+            }
+            (read, most) = (read + bytes, most.max(bytes));
+        }
+        assert_eq!(read, BATCH * (LONG + 1));
+        assert!(most <= BATCH_BYTES + LONG, "{most}");
     }
 
     #[test]

@@ -52,7 +52,10 @@ const USED: &[(&str, &[&str])] = &[
     ),
     ("controllers", &["api", "apiextensions", "cluster", "kinds", "schema"]),
     ("scheduler", &["api", "cluster", "kinds", "schema"]),
-    ("kubelet", &["api", "cluster", "cri", "csi", "durations", "kinds", "loopdev", "tls", "trees"]),
+    (
+        "kubelet",
+        &["api", "cluster", "cri", "csi", "durations", "kinds", "listener", "loopdev", "tls", "trees"],
+    ),
     ("shim", &["cri"]),
     ("image", &["cri", "durations", "tls", "trees"]),
     ("net", &["cri"]),

@@ -118,6 +118,53 @@ fn a_certificate_of_a_secret_is_shown_and_http_is_sent_to_https() {
     until_got(&at, &secure, |seen| seen.starts_with("You've hit kubia-"));
 }
 
+/// A slice that somebody writes by hand may name any address. One of a Service would lead to the pods of others as the machine comes
+/// to them, which policies let in.
+#[test]
+fn an_ingress_leads_to_pods_of_others_by_no_address_of_a_service() {
+    let Some(at) = appliance("ing-others") else { return };
+    serve(&at, "1");
+    let patch = r#"{"spec": {"type": "NodePort", "ports": [{"port": 8080, "nodePort": 30088}]}}"#;
+    at.kubectl(&["patch", "service", "kubia", "-p", patch]).ok("a node port");
+    let cluster_ip = at.until_some(&["get", "service", "kubia", "-o", "jsonpath={.spec.clusterIP}"]);
+    at.kubectl(&["create", "namespace", "other"]).ok("a namespace");
+    for (name, address, port) in [("cluster-ip", cluster_ip.as_str(), 8080), ("node-port", MACHINE, 30088)] {
+        let manifest = format!(
+            r"
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}, namespace: other}}
+spec: {{clusterIP: None, ports: [{{port: 80}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: {name}, namespace: other, labels: {{kubernetes.io/service-name: {name}}}}}
+addressType: IPv4
+ports: [{{port: {port}}}]
+endpoints: [{{addresses: [{address}]}}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {{name: {name}, namespace: other}}
+spec:
+  ingressClassName: nginx
+  rules:
+    - host: {name}.example.com
+      http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: {name}, port: {{number: 80}}}}}}}}]}}
+"
+        );
+        at.kubectl_with(&["apply"], &manifest).ok(name);
+        assert!(
+            at.shell(&format!("curl -sS --max-time 10 http://{address}:{port}")).ok(name).contains("kubia")
+        );
+        let (host, url) = (format!("Host: {name}.example.com"), format!("http://{MACHINE}/"));
+        until_got(&at, &["-H", &host, &url], |seen| {
+            assert!(!seen.contains("You've hit"), "{name}: {seen}");
+            seen == format!("no pod of the service other/{name} takes connections\n")
+        });
+    }
+}
+
 #[test]
 fn a_port_that_another_program_has_is_said() {
     let Some(at) = appliance("ing-port") else { return };

@@ -51,7 +51,9 @@ pub(crate) fn addresses(
 
 /// Where requests to the endpoint go.
 pub(crate) fn address(endpoint: &Endpoint) -> Option<IpAddr> {
-    endpoint.addresses.first()?.parse().ok()
+    let at: IpAddr = endpoint.addresses.first()?.parse().ok()?;
+    // whose it is, is asked of it in this form
+    Some(at.to_canonical())
 }
 
 /// The slice without the endpoints that nobody is led to from here: requests leave as the machine's own, which may reach what
@@ -110,7 +112,8 @@ mod tests {
 
     #[test]
     fn nobody_is_led_to_the_machine_itself_or_to_the_pods_of_others() {
-        let endpoints = ["10.244.0.5", "127.0.0.1", "169.254.169.254", "10.244.0.6", "web.example"];
+        let endpoints =
+            ["10.244.0.5", "127.0.0.1", "169.254.169.254", "10.244.0.6", "::ffff:10.244.0.6", "web.example"];
         let endpoints: Vec<Value> = endpoints.iter().map(|at| json!({"addresses": [at]})).collect();
         let given = slice(&json!(endpoints));
         let left = |given: &Arc<EndpointSlice>| {

@@ -6,19 +6,20 @@ use crate::body_timeout::{BodyTimeout, Stalled};
 use crate::guarded::Guarded;
 use crate::rewrite::TooLong;
 use crate::table::Shared;
-use crate::{host, path};
+use crate::{hops, host, path};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
+use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::TokioIo;
-use listener::Seat;
+use listener::{Seat, ask_once};
+use nix::sys::socket::{setsockopt, sockopt};
 use std::error::Error;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A pod on the same machine answers in microseconds, or not at all.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -46,7 +47,7 @@ pub(crate) async fn answer(
     shared: &Shared,
     seat: &Seat,
     downstream: Downstream,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Response<Body> {
     let table = shared.table.load_full();
     let refused = |why: &str| answers::text(StatusCode::BAD_REQUEST, why.to_owned());
@@ -69,20 +70,25 @@ pub(crate) async fn answer(
     if found.to_https && !downstream.secure {
         return answers::to_https(&host, &with_query(&path.passed, request.uri()));
     }
+    if hops::add_one(request.headers_mut()).is_err() {
+        return answers::text(StatusCode::LOOP_DETECTED, "the ingress leads back to itself".to_owned());
+    }
     let addresses = match table.addresses(found.backend) {
         Ok(addresses) => addresses,
         Err(why) => return answers::unavailable(&why),
     };
     let Ok(rewritten) = found.rewritten(&path.matched) else { return answers::too_long() };
-    let target = with_query(rewritten.as_deref().unwrap_or(&path.passed), request.uri());
+    // a request has 64 KiB in its line, and what has no place in a path as it came is three times as long for the pod
+    let target = with_query(rewritten.as_deref().unwrap_or(&path.passed), request.uri()).parse::<Uri>();
+    let Ok(target) = target else { return answers::too_long() };
     let open = Arc::new(seat.also(&shared.open));
     let first = shared.turn.fetch_add(1, Ordering::Relaxed);
     let mut order = (0..addresses.len()).map(|n| addresses[(first.wrapping_add(n)) % addresses.len()]);
-    let Some(connected) = connect_to_any(&mut order).await else {
+    let Some(connected) = connect_to_any(&mut order, shared.mark).await else {
         let words = format!("no pod of the service {} takes connections", found.backend.service);
         return answers::text(StatusCode::BAD_GATEWAY, words);
     };
-    match send(connected, open, request, &host, &target, downstream).await {
+    match send(connected, open, request, &host, target, downstream).await {
         Ok(response) => response,
         Err(error) if is_stalled(&error) => answers::text(StatusCode::REQUEST_TIMEOUT, Stalled.to_string()),
         Err(error) => {
@@ -104,9 +110,12 @@ fn is_framed_plainly(headers: &HeaderMap) -> bool {
     first && encodings.next().is_none()
 }
 
-async fn connect_to_any(addresses: &mut (dyn Iterator<Item = SocketAddr> + Send)) -> Option<TcpStream> {
+async fn connect_to_any(
+    addresses: &mut (dyn Iterator<Item = SocketAddr> + Send),
+    mark: Option<u32>,
+) -> Option<TcpStream> {
     for address in addresses {
-        if let Ok(Ok(stream)) = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
+        if let Ok(Ok(stream)) = tokio::time::timeout(CONNECT, connect(address, mark)).await {
             let _ = stream.set_nodelay(true);
             return Some(stream);
         }
@@ -114,17 +123,29 @@ async fn connect_to_any(addresses: &mut (dyn Iterator<Item = SocketAddr> + Send)
     None
 }
 
+/// # Errors
+/// Nobody listens there, or the mark can not be set: without it the connection could be led elsewhere.
+async fn connect(address: SocketAddr, mark: Option<u32>) -> io::Result<TcpStream> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    if let Some(mark) = mark {
+        setsockopt(&socket, sockopt::Mark, &mark)?;
+    }
+    socket.connect(address).await
+}
+
 async fn send(
     stream: TcpStream,
     open: Arc<Seat>,
     mut request: Request<Incoming>,
     host: &str,
-    target: &str,
+    target: Uri,
     downstream: Downstream,
 ) -> hyper::Result<Response<Body>> {
-    let (mut sender, connection) =
-        http1::handshake::<_, Guarded<Guarded<Incoming, BodyTimeout>, Arc<Seat>>>(TokioIo::new(stream))
-            .await?;
+    let (mut sender, connection, answered) =
+        ask_once::<_, Guarded<Guarded<Incoming, BodyTimeout>, Arc<Seat>>>(stream).await?;
     let to_pod_open = open.clone();
     tokio::spawn(async move {
         let connection = async { drop(connection.with_upgrades().await) };
@@ -134,14 +155,19 @@ async fn send(
     let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
     parts.version = Version::HTTP_11;
-    parts.uri = target.parse().unwrap_or_else(|_| Uri::from_static("/"));
+    parts.uri = target;
     to_pod(&mut parts.headers, host, downstream);
+    // else the library takes it for none, and leaves it out, where the method is GET or HEAD
+    if !body.is_end_stream() && body.size_hint().exact().is_none() {
+        parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     let body = Guarded::new(Guarded::new(body, BodyTimeout::default()), open.clone());
     if let Some(protocol) = &upgrade {
         parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         parts.headers.insert(header::UPGRADE, protocol.clone());
     }
     let mut response = sender.send_request(Request::from_parts(parts, body)).await?;
+    answered.note();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // RFC 9110, 15.2.2: who is told so without having asked takes what follows for whatever he likes
         let Some(client) = client else {

@@ -5,8 +5,9 @@
 //! and rewritten (`rewrite.rs`), `backends.rs` (pure) Services into addresses, of which `owners.rs` (pure) says whose they are;
 //! `claims.rs` (pure) says which Secret is whose certificate, and `certificates.rs` finds the one for a name; `renewal.rs` makes
 //! anew what a change concerns. `forward.rs` carries one request, whose host (`host.rs`) and path (`path.rs`) can be read in one
-//! way only, and `seated.rs` its body. Requests that are open have a number, tunnels among them. The ports are bound only while
-//! there is an ingress. It makes no endpoints and knows nothing of the kernel's rules.
+//! way only, and which comes by a few times at most (`hops.rs`); `seated.rs` has its body. Requests that are open have a number,
+//! tunnels among them. The ports are bound only while there is an ingress. It makes no endpoints and knows nothing of the kernel's
+//! rules, but that they know its connections by a mark.
 //!
 //! Read [`run`] first, then `routes.rs`.
 
@@ -20,6 +21,7 @@ mod claims;
 mod classes;
 mod forward;
 mod guarded;
+mod hops;
 mod host;
 mod listen;
 mod options;
@@ -47,6 +49,8 @@ pub struct IngressConfig {
     pub node_ip: IpAddr,
     pub http_port: u16,
     pub https_port: u16,
+    /// Of the connections to pods: by it the machine's rules know that they are made for somebody else.
+    pub mark: Option<u32>,
 }
 
 const NAME: &str = "ingress-controller";

@@ -1,6 +1,8 @@
 //! What takes the place of a request's path: text, and groups of the path's pattern. Read once, when routes are made; how long
 //! the outcome will be is known before it is made. Pure.
 
+use http::Uri;
+
 /// In bytes: nobody writes a longer path by hand.
 const LONGEST: usize = 1 << 10;
 /// Each puts in up to the whole path; nginx knows nine.
@@ -28,6 +30,9 @@ impl Target {
     pub(crate) fn parse(text: &str) -> Result<Target, String> {
         if text.len() > LONGEST {
             return Err(format!("it is longer than {LONGEST} bytes"));
+        }
+        if format!("/{text}").parse::<Uri>().is_err() {
+            return Err("it has characters that a path can not have".to_owned());
         }
         let mut pieces = Vec::new();
         let mut before = String::new();
@@ -103,6 +108,8 @@ mod tests {
     fn no_target_makes_more_of_a_path_than_a_pod_reads() {
         let long = Target::parse(&format!("/{}", "$1".repeat(120_000))).unwrap_err();
         assert!(long.contains("1024 bytes"), "{long}");
+        let spaced = Target::parse("/a b").unwrap_err();
+        assert!(spaced.contains("characters"), "{spaced}");
         let many = Target::parse(&format!("/{}", "$1".repeat(MOST_GROUPS + 1))).unwrap_err();
         assert!(many.contains("32 groups"), "{many}");
         let all = Target::parse(&format!("/{}", "$1".repeat(MOST_GROUPS))).unwrap();

@@ -39,9 +39,9 @@ pub async fn run(cluster: Cluster, config: IngressConfig, stop: CancellationToke
     let mut controller = Controller {
         cluster,
         client,
+        shared: Arc::new(Shared { mark: config.mark, ..Shared::default() }),
         config,
         events,
-        shared: Arc::default(),
         ports: None,
         told: Told::default(),
         written: status::Written::default(),

@@ -50,11 +50,14 @@ pub(crate) struct Shared {
     pub(crate) turn: AtomicUsize,
     /// One for each open request and each tunnel.
     pub(crate) open: Seats,
+    /// Of the connections to pods.
+    pub(crate) mark: Option<u32>,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        Shared { table: ArcSwap::default(), turn: AtomicUsize::default(), open: Seats::new(MOST_OPEN) }
+        let open = Seats::new(MOST_OPEN);
+        Shared { table: ArcSwap::default(), turn: AtomicUsize::default(), open, mark: None }
     }
 }
 

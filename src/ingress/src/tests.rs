@@ -56,7 +56,7 @@ async fn waiting_pod() -> (SocketAddr, mpsc::UnboundedReceiver<Told>) {
             let tell = tell.clone();
             tokio::spawn(async move {
                 let (mut heard, mut is_told) = (Vec::<u8>::new(), false);
-                while !heard.ends_with(b"go") {
+                while !heard.trim_ascii_end().ends_with(b"go") {
                     if !matches!(stream.read_buf(&mut heard).await, Ok(1..)) {
                         let _ = tell.send(Told::BrokenOff);
                         return;
@@ -133,6 +133,55 @@ async fn what_was_matched_is_what_the_pod_reads() {
         let answer =
             said(at, &format!("GET {asked} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")).await;
         assert!(answer.contains(want), "{asked}: {answer}");
+    }
+}
+
+/// What has no place in a path is three letters for the pod. It heard of `/`, which may be another's, where that became too long.
+#[tokio::test]
+async fn a_path_that_becomes_too_long_leads_nowhere() {
+    let (at, _stop) = serve().await;
+    for (quotes, want) in [(10_000, "public: GET /public/%22%22"), (30_000, "HTTP/1.1 414")] {
+        let path = format!("/public/{}", "\"".repeat(quotes));
+        let answer =
+            said(at, &format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")).await;
+        assert!(answer.contains(want), "{quotes}: {}", answer.get(..200).unwrap_or(&answer));
+    }
+}
+
+#[tokio::test]
+async fn a_request_does_not_come_by_for_ever() {
+    let (at, _stop) = serve().await;
+    for (before, want) in [(0, "admin: GET /"), (7, "admin: GET /"), (8, "HTTP/1.1 508")] {
+        let passed = "CDN-Loop: monopod\r\n".repeat(before);
+        let answer =
+            said(at, &format!("GET / HTTP/1.1\r\nHost: a.example\r\n{passed}Connection: close\r\n\r\n"))
+                .await;
+        assert!(answer.contains(want), "{before}: {answer}");
+        let told = answer.matches("cdn-loop: monopod").count();
+        assert_eq!(told, if before < 8 { before + 1 } else { 0 }, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_reaches_the_pod_whatever_the_method_is() {
+    let (waiting, mut told) = waiting_pod().await;
+    let (at, _stop) = lead_to([("public", waiting), ("admin", waiting)], Shared::default()).await;
+    for (name, framing) in [
+        ("chunks", "Transfer-Encoding: chunked\r\n\r\n4\r\n--go\r\n"),
+        ("a length", "Content-Length: 4\r\n\r\n--go"),
+    ] {
+        for method in ["GET", "POST"] {
+            let request = format!("{method} / HTTP/1.1\r\nHost: a.example\r\n{framing}");
+            let mut stream = TcpStream::connect(at).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            assert_eq!(told.recv().await, Some(Told::Begun), "{method}, {name}");
+            let mut answer = Vec::<u8>::new();
+            while !answer.ends_with(b"went") {
+                let read =
+                    tokio::time::timeout(std::time::Duration::from_secs(10), stream.read_buf(&mut answer));
+                assert!(matches!(read.await, Ok(Ok(1..))), "{method}, {name}: {}", answer.escape_ascii());
+            }
+        }
     }
 }
 
@@ -264,6 +313,34 @@ async fn a_connection_becomes_a_websocket_and_nothing_else() {
     let heard = ask("Connection: Upgrade\r\nUpgrade: WebSocket\r\n").await.to_ascii_lowercase();
     let (_, heard) = heard.split_once("admin:").unwrap();
     assert!(heard.contains("upgrade: websocket"), "{heard}");
+}
+
+#[tokio::test]
+async fn the_head_of_an_answer_has_an_end() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut heard = [0; 4096];
+            let length = stream.read(&mut heard).await.unwrap();
+            let line = format!("x: {}\r\n", "y".repeat(8000));
+            // what is longer never ends
+            let (lines, end) = match heard[..length].starts_with(b"GET /public") {
+                true => (4, "content-length: 2\r\n\r\nok"),
+                false => (9, ""),
+            };
+            let answer = format!("HTTP/1.1 200 OK\r\n{}{end}", line.repeat(lines));
+            let _ = stream.write_all(answer.as_bytes()).await;
+            kept.push(stream);
+        }
+    });
+    let (at, _stop) = lead_to([("public", address), ("admin", address)], Shared::default()).await;
+    for (path, want) in [("/public", "HTTP/1.1 200"), ("/", "HTTP/1.1 502")] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n");
+        let answer = said(at, &request).await;
+        assert!(answer.starts_with(want), "{path}: {}", answer.get(..200).unwrap_or(&answer));
+    }
 }
 
 #[tokio::test]

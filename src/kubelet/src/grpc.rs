@@ -8,6 +8,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::time::Duration;
 
 const LONGEST_ANSWER: usize = 4096; // a health check's is a few bytes
+/// All that is read: settings, a head, and that.
+const LARGEST_CONVERSATION: usize = LONGEST_ANSWER + (16 << 10);
 const SERVING: u64 = 1;
 
 /// # Errors
@@ -27,6 +29,8 @@ async fn call(host: &str, port: u16, service: &str) -> Result<(), String> {
     let address = authority(host, port);
     let failed = |why: &dyn std::fmt::Display| format!("error: failed to connect to {address}: {why}");
     let stream = dial(host, port).await.map_err(|why| failed(&why))?;
+    // of all that a server of HTTP/2 may send without end, an answer is a few bytes
+    let (stream, _) = listener::await_answer(stream, LARGEST_CONVERSATION);
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.map_err(|e| failed(&e))?;
     tokio::spawn(connection);
@@ -98,6 +102,7 @@ mod tests {
     use hyper::body::Frame;
     use hyper::service::service_fn;
     use hyper::{HeaderMap, Response};
+    use tokio::io::AsyncWriteExt;
 
     /// A server that answers every call so: its message, and the status in the trailers.
     async fn serve(message: &'static [u8], status: &'static str) -> u16 {
@@ -148,5 +153,23 @@ mod tests {
             let got = check("127.0.0.1", port, "api", Duration::from_secs(5)).await;
             assert_eq!(got, want.map_err(str::to_owned), "{name}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_goes_on_without_an_answer_is_given_up() {
+        // no settings, and then one ping after the other
+        const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (mut heard, mut says) = stream.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut heard, &mut tokio::io::sink()).await });
+            let _ = says.write_all(&[&SETTINGS[..], &PING.repeat(20_000)].concat()).await;
+            std::future::pending::<()>().await;
+        });
+        let why = check("127.0.0.1", port, "api", Duration::from_secs(60)).await.unwrap_err();
+        assert!(!why.contains("deadline"), "{why}");
     }
 }

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::header::{ACCEPT, HOST, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use hyper::{Request, Response, Uri};
-use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::HTTPGetAction;
 use rustls_pki_types::ServerName;
 use std::sync::{Arc, LazyLock};
@@ -148,10 +147,12 @@ async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Empty<Bytes>>,
 ) -> Result<Response<hyper::body::Incoming>, String> {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+    let (mut sender, connection, answered) =
+        listener::ask_once(stream).await.map_err(|e: hyper::Error| e.to_string())?;
     tokio::spawn(connection);
-    sender.send_request(request).await.map_err(|error| why(&error))
+    let answer = sender.send_request(request).await.map_err(|error| why(&error))?;
+    answered.note();
+    Ok(answer)
 }
 
 /// What lies behind the client's general words.

@@ -3,8 +3,8 @@
 use crate::accept::DRAIN;
 use crate::requests::{Answering, Requests, TakenWithin};
 use crate::seats::Turns;
-use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Method, Version};
+use http::header::{CONTENT_LENGTH, COOKIE};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use hyper::body::{Body, Incoming};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -33,6 +33,12 @@ const BUFFER: usize = 128 * 1024;
 /// Of a request's head in HTTP/2: a longer path than this has no place in an `http::Uri`, and would end its stream without
 /// an answer. Above it the library answers 431, as it answers 414 in HTTP/1.1; above half as much again it ends the connection.
 const LARGEST_HEAD: u32 = 64 * 1024;
+/// Of the requests' bodies of one connection in HTTP/2, of which nothing has been looked at yet. The library's megabyte is what every
+/// stranger could leave here: for his request nobody has to read on.
+const UNREAD: u32 = 256 * 1024;
+/// Of an answer in HTTP/2 for a client that takes nothing, beside the piece that came last. A connection has a hundred of them, and the
+/// library's four hundred kilobytes made that forty megabytes.
+const UNSENT: usize = 64 * 1024;
 
 /// `None` for what is no TLS, or takes too long.
 pub async fn tls_handshake<I: AsyncRead + AsyncWrite + Unpin>(
@@ -53,7 +59,10 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let requests = Requests::new(seat);
-    let counted = service_fn(|request: hyper::Request<Incoming>| {
+    let counted = service_fn(|mut request: hyper::Request<Incoming>| {
+        if request.version() == Version::HTTP_2 {
+            join_cookies(request.headers_mut());
+        }
         // the library knows it of HTTP/1.1 only
         let asks_for_head = request.method() == Method::HEAD && request.version() == Version::HTTP_2;
         let (open, answer) = (requests.begin(), service.call(request));
@@ -72,6 +81,9 @@ where
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(LARGEST_HEAD)
+        .initial_connection_window_size(UNREAD)
+        .initial_stream_window_size(UNREAD)
+        .max_send_buf_size(UNSENT)
         .max_concurrent_streams(MOST_STREAMS)
         .max_pending_accept_reset_streams(MOST_RESETS);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), counted);
@@ -86,6 +98,17 @@ where
     }
     connection.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(DRAIN, connection).await;
+}
+
+/// By HTTP/2 a browser sends each cookie in a header of its own, and whoever passes the request on by HTTP/1.1 has one for all
+/// (RFC 9113, 8.2.3): of several, servers make a list with commas, in which no cookie is found again, or know the first.
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, joined);
+    }
 }
 
 /// What answers HEAD has the head that GET would have had, and no body (RFC 9110, 9.3.2): clients take one for a broken stream.
@@ -103,6 +126,10 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use http_body_util::{BodyExt, Full};
+    use hyper::body::Frame;
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::time::Instant;
 
@@ -245,5 +272,74 @@ mod tests {
             payload.contains(&0x5c) || payload.windows(2).any(|name| name == [0x0f, 0x0d]),
             "{payload:x?}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cookies_are_in_one_header() {
+        // literals with the name `cookie` of the static table
+        const COOKIES: &[u8] = &[0x0f, 17, 3, b'a', b'=', b'1', 0x0f, 17, 3, b'b', b'=', b'2'];
+        const ASK: &[u8] =
+            &[0, 0, 18, HEADERS, END_STREAM | END_HEADERS, 0, 0, 0, 1, 0x82, 0x87, 0x84, 0x01, 1, b'a'];
+        let (io, mut client) = tokio::io::duplex(64 * 1024);
+        client.write_all(&[PREFACE, SETTINGS, ASK, COOKIES].concat()).await.unwrap();
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let cookies = request.headers().get_all(COOKIE).iter().cloned();
+            let _ = tell.send(cookies.collect::<Vec<HeaderValue>>());
+            async move { Ok(hyper::Response::new(Full::new(Bytes::new()))) }
+        });
+        let stop = CancellationToken::new();
+        let served = serve_http(io, service, None, &stop);
+        let cookies = tokio::select! {
+            cookies = told.recv() => cookies.unwrap(),
+            () = served => panic!("the connection ended"),
+        };
+        assert_eq!(cookies, ["a=1; b=2"]);
+    }
+
+    /// A body of which there is always more, and how much of it was taken.
+    struct Endless(Arc<AtomicUsize>);
+
+    impl Body for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            const PIECE: &[u8] = &[b'x'; 16 * 1024];
+            self.0.fetch_add(PIECE.len(), Ordering::Relaxed);
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(PIECE)))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_a_client_and_for_a_service_is_small() {
+        const DUPLEX: usize = 64 * 1024;
+        // as much as there can be: by SETTINGS for each stream, and by a WINDOW_UPDATE for the connection
+        const WINDOW: &[u8] = &[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0x7f, 0xff, 0xff, 0xff];
+        const UPDATE: &[u8] = &[0, 0, 4, 8, 0, 0, 0, 0, 0, 0x7f, 0, 0, 0];
+        const ASK: &[u8] =
+            &[0, 0, 6, HEADERS, END_STREAM | END_HEADERS, 0, 0, 0, 1, 0x82, 0x87, 0x84, 0x01, 1, b'a'];
+        let (io, mut client) = tokio::io::duplex(DUPLEX);
+        client.write_all(&[PREFACE, WINDOW, UPDATE, ASK].concat()).await.unwrap();
+        let taken = Arc::new(AtomicUsize::new(0));
+        let of_answers = taken.clone();
+        let service = service_fn(move |_: hyper::Request<Incoming>| {
+            let body = Endless(of_answers.clone());
+            async move { Ok(hyper::Response::new(body)) }
+        });
+        let stop = CancellationToken::new();
+        let served = serve_http(io, service, None, &stop);
+        assert!(tokio::time::timeout(IDLE, served).await.is_err(), "the request goes on");
+        let taken = taken.load(Ordering::Relaxed);
+        assert!(taken >= DUPLEX && taken <= DUPLEX + 3 * UNSENT, "{taken}");
+        let mut told = vec![0; DUPLEX];
+        let length = client.read(&mut told).await.unwrap();
+        let tells = |wanted: &[u8]| told[..length].windows(wanted.len()).any(|some| some == wanted);
+        assert!(tells(&[&[0, 4], &UNREAD.to_be_bytes()[..]].concat()), "of a stream");
+        let more = (UNREAD - 65_535).to_be_bytes();
+        assert!(tells(&[&[0, 0, 4, 8, 0, 0, 0, 0, 0], &more[..]].concat()), "of all of a connection");
     }
 }

@@ -55,3 +55,4 @@ pub use network::{Gate, Network};
 pub use service_ranges::Overlap;
 pub use shared::SharedSet;
 pub use shares::Shares;
+pub use structure::ON_BEHALF;

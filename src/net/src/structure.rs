@@ -23,6 +23,9 @@ use std::collections::BTreeMap;
 
 /// A bit of the packet's mark that lives from `dispatch` to `postrouting`, where it is cleared again.
 const MASQUERADE: u32 = 1 << 13;
+/// A bit of the mark of the machine's own sockets that speak for somebody: none of them is led to a pod by a Service or a port, for a
+/// pod takes the machine for itself, whoever asked it to.
+pub const ON_BEHALF: u32 = 1 << 12;
 
 /// The chain for new connections that were led to a back end.
 const REMEMBER: &str = "remember";
@@ -120,7 +123,7 @@ fn objects(config: &NetConfig) -> Vec<Value> {
         (
             "untranslated-output",
             Some((NfChainType::Filter, NfHook::Output, FILTER)),
-            vec![vec![jump("undelivered")]],
+            untranslated_output(config),
         ),
         ("forward", Some((NfChainType::Filter, NfHook::Forward, FILTER)), forward()),
         ("postrouting", Some((NfChainType::NAT, NfHook::Postrouting, SOURCE_NAT)), postrouting(config)),
@@ -251,6 +254,27 @@ fn untranslated(config: &NetConfig) -> Vec<Statements> {
     ]
 }
 
+/// Who asked for the connection is not who opens it: an address of a Service, of which any Service's owner may say that it is his
+/// endpoint's, would lead past the policies of the pods behind it. What is published of Docker's containers is for everybody.
+fn untranslated_output(config: &NetConfig) -> Vec<Statements> {
+    let led = compare(ct("status"), Operator::IN, Expression::String("dnat".into()));
+    let to_pod = equal(payload("ip", "daddr"), prefix(config.pod_cidr));
+    let refused = Statement::Goto(JumpTarget { target: REFUSE.into() });
+    vec![vec![marked(ON_BEHALF), led, to_pod, refused], vec![jump("undelivered")]]
+}
+
+/// Whether the packet's mark has this bit.
+fn marked(bit: u32) -> Statement<'static> {
+    Statement::Match(Match {
+        left: Expression::BinaryOperation(Box::new(BinaryOperation::AND(
+            meta(MetaKey::Mark),
+            Expression::Number(bit),
+        ))),
+        right: Expression::Number(bit),
+        op: Operator::EQ,
+    })
+}
+
 fn to_dns(config: &NetConfig) -> [Statement<'static>; 2] {
     let gateway = Expression::String(config.gateway().to_string().into());
     [equal(payload("ip", "daddr"), gateway), equal(payload("th", "dport"), Expression::Number(DNS.into()))]
@@ -287,20 +311,12 @@ fn forward() -> Vec<Statements> {
 
 fn postrouting(config: &NetConfig) -> Vec<Statements> {
     let masquerade = || Statement::Masquerade(None);
-    let marked = Match {
-        left: Expression::BinaryOperation(Box::new(BinaryOperation::AND(
-            meta(MetaKey::Mark),
-            Expression::Number(MASQUERADE),
-        ))),
-        right: Expression::Number(MASQUERADE),
-        op: Operator::EQ,
-    };
     let clear = set_mark(Expression::BinaryOperation(Box::new(BinaryOperation::AND(
         meta(MetaKey::Mark),
         Expression::Number(!MASQUERADE),
     ))));
     vec![
-        vec![Statement::Match(marked), clear, masquerade()],
+        vec![marked(MASQUERADE), clear, masquerade()],
         // a pod that reached itself through a service would answer itself directly
         vec![between(Operator::EQ, Set::Hairpin), masquerade()],
         // the machine spoke to 127.0.0.1 and was led to a pod, which could not answer to there
@@ -346,6 +362,7 @@ mod tests {
             ("check-source", 2),
             ("raw", 5),
             ("untranslated", 3),
+            ("untranslated-output", 2),
             ("forward", 5),
         ] {
             assert_eq!(chains.get(chain), Some(&want), "{chain}");

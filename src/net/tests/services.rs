@@ -4,10 +4,13 @@ mod world;
 
 use cri::HostPort;
 use cri::Protocol::{self, Tcp, Udp};
-use net::{Action, Frontend, NetConfig, Network, SharedSet};
+use net::{Action, Frontend, NetConfig, Network, ON_BEHALF, SharedSet};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, connect, setsockopt, socket, sockopt};
 use std::collections::{BTreeMap, HashSet};
-use std::io::ErrorKind::{ConnectionRefused, PermissionDenied, TimedOut, WouldBlock};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::io::ErrorKind::{self, ConnectionRefused, PermissionDenied, TimedOut, WouldBlock};
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::os::fd::AsRawFd;
 use world::{CLIENT, NODE, alone, config, lan, netns, pod, serve, sh, tcp, udp, udp_socket};
 
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -93,6 +96,48 @@ fn every_frontend_of_a_service_leads_to_its_pods() {
             "the table can be listed with its elements"
         );
         assert!(sh("nft -j list ruleset").contains("service-masked-of-1"));
+    });
+}
+
+/// As [`tcp`], from a socket of the machine's that speaks for somebody.
+fn on_behalf(to: SocketAddrV4) -> Result<String, ErrorKind> {
+    let kind = |errno: nix::Error| std::io::Error::from(errno).kind();
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map_err(kind)?;
+    setsockopt(&socket, sockopt::Mark, &ON_BEHALF).map_err(kind)?;
+    connect(socket.as_raw_fd(), &SockaddrIn::from(to)).map_err(kind)?;
+    let mut said = String::new();
+    TcpStream::from(socket).read_to_string(&mut said).map_err(|error| error.kind())?;
+    Ok(said)
+}
+
+#[test]
+fn who_speaks_for_somebody_is_led_to_no_pod() {
+    alone("who_speaks_for_somebody_is_led_to_no_pod", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let a = pod(&network, "a").await;
+        serve(Some("client"), "published", Ipv4Addr::UNSPECIFIED, 8080);
+        let frontends = vec![
+            (frontend(CLUSTER, Tcp, 80), Some(to([a.ip]))),
+            (frontend(None, Tcp, 30080), Some(masked(to([a.ip])))),
+            (frontend(BALANCER, Tcp, 80), Some(masked(to([a.ip])))),
+            (frontend(EXTERNAL, Tcp, 80), Some(masked(to([a.ip])))),
+            (frontend(CLUSTER, Tcp, 81), Some(to([CLIENT]))),
+        ];
+        network.change_frontends(frontends).await.unwrap();
+        for (name, to, want) in [
+            ("by ClusterIP", at(CLUSTER, 80), Err(ConnectionRefused)),
+            ("by node port", at(NODE, 30080), Err(ConnectionRefused)),
+            ("by node port, here", at(LOCALHOST, 30080), Err(ConnectionRefused)),
+            ("by balancer", at(BALANCER, 80), Err(ConnectionRefused)),
+            ("by external IP", at(EXTERNAL, 80), Err(ConnectionRefused)),
+            ("to the pod itself", at(a.ip, 8080), Ok("a".to_owned())),
+            ("to what is no pod", at(CLUSTER, 81), Ok("published".to_owned())),
+        ] {
+            let who = |said: String| said.split(' ').next().unwrap_or_default().to_owned();
+            assert!(tcp(None, to).is_ok(), "{name}");
+            assert_eq!(on_behalf(to).map(who), want, "{name}");
+        }
     });
 }
 

@@ -16,9 +16,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::client::conn::http1;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use listener::ask_once;
 use rustls::ClientConfig;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -72,15 +72,20 @@ pub(super) async fn send(
         .as_ref()
         .map(|(origin, _)| format!("{}{}", origin.prefix, path.split('?').next().unwrap_or_default()));
     headers::to_backend(&mut headers, upgrade.as_ref().map(|(_, protocol)| protocol), forwarded.as_deref());
+    // else the library takes it for none, and leaves it out, where the method is GET or HEAD
+    if body.is_some() && !headers.contains_key(header::CONTENT_LENGTH) {
+        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     let is_head = method == Method::HEAD;
     let mut request = http::Request::new(body_of(body));
     *request.method_mut() = method;
     *request.uri_mut() = path.parse().map_err(|_| Status::bad_request("the path can not be sent on"))?;
     *request.headers_mut() = headers;
     let broken = |why: hyper::Error| unreachable(words(&why));
-    let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(broken)?;
+    let (mut sender, connection, answered) = ask_once(io).await.map_err(broken)?;
     tokio::spawn(connection.with_upgrades());
     let answer = sender.send_request(request).await.map_err(broken)?;
+    answered.note();
     match upgrade {
         Some((client, _)) => change_protocol(answer, client),
         None => Ok(pass(answer, origin.as_ref(), is_head).await),
@@ -201,4 +206,43 @@ async fn pass(
     }
     let (head, body) = answer.into_parts();
     with_body(head, body.into_data_stream())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::stream;
+    use std::net::Ipv4Addr;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_body_without_a_length_reaches_the_backend_whatever_the_method_is() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let target = Target { scheme: Scheme::Http, address: listener.local_addr().unwrap() };
+        for method in [Method::GET, Method::POST] {
+            let body: Chunks = Box::pin(stream::iter([Ok::<_, Status>(Bytes::from_static(b"question"))]));
+            let outgoing = Outgoing {
+                method: method.clone(),
+                path: "/".to_owned(),
+                headers: HeaderMap::new(),
+                body: Some(body),
+                upgrade: None,
+                origin: None,
+            };
+            let answering = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut heard = Vec::<u8>::new();
+                while !heard.ends_with(b"0\r\n\r\n") {
+                    let read = tokio::time::timeout(LINGER, stream.read_buf(&mut heard)).await;
+                    assert!(matches!(read, Ok(Ok(1..))), "{method}: {}", heard.escape_ascii());
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                heard
+            };
+            let (answer, heard) = tokio::join!(send(outgoing, target, None), answering);
+            assert_eq!(answer.unwrap().status(), StatusCode::OK, "{method}");
+            assert!(heard.windows(8).any(|some| some == b"question"), "{method}: {}", heard.escape_ascii());
+        }
+    }
 }

@@ -265,9 +265,10 @@ mod tests {
 
     #[test]
     fn what_only_root_may_see_is_not_taken_for_nothing() {
-        for (kind, id, code) in
-            [(ErrorKind::PermissionDenied, "DRV_NEEDS_ROOT", 57), (ErrorKind::InvalidData, "HOST_CONFIG_LOAD", 38)]
-        {
+        for (kind, id, code) in [
+            (ErrorKind::PermissionDenied, "DRV_NEEDS_ROOT", 57),
+            (ErrorKind::InvalidData, "HOST_CONFIG_LOAD", 38),
+        ] {
             let exit = unseen("which profiles there are", &kind.into());
             assert_eq!((exit.reason.id, exit.reason.code), (id, code));
             assert!(exit.what.contains("which profiles there are"), "{}", exit.what);
