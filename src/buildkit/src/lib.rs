@@ -7,7 +7,8 @@
 //! containers: a RUN is run by the [`image::BuildRunner`] that it is given. What it does not do: low-level builds (LLB) of
 //! other frontends, several platforms, attestations, caches in registries.
 //!
-//! Read `control.rs` first, then `solve.rs`; questions about a Dockerfile are in `subrequests.rs`, what a build warns of in `lint.rs`; `session/transfer.rs` is how files come.
+//! Read `control.rs` first, then `solve.rs`; questions about a Dockerfile are in `subrequests.rs`, what a build warns of in `lint.rs`;
+//! `session/transfer.rs` is how files come.
 
 #![forbid(unsafe_code)]
 
