@@ -47,7 +47,7 @@ use session::Sessions;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
-pub use usage::{CachedStep, cached_steps};
+pub use usage::{CachedStep, cached_steps, made_up_to};
 
 /// All that the builder is told.
 #[derive(Debug, Clone)]
