@@ -351,6 +351,19 @@ fn a_dockerfile_is_asked_about_and_not_built() {
 }
 
 #[test]
+fn a_build_warns_of_its_dockerfile_and_ends_where_it_is_to() {
+    let Some(at) = with_buildx("bx-warned") else { return };
+    write(&at, "odd/Dockerfile", "# check=error=true\nFROM busybox:1 as odd\nRUN echo done\n");
+    let warning = "FromAsCasing: 'as' and 'FROM' keywords' casing do not match (line 2)";
+    let refused = build(&at, &["odd"]).refused("a finding");
+    shows(&refused, &[warning, "lint violation found for rules: FromAsCasing"]);
+    assert!(!refused.contains("[odd 2/2]"), "{refused}");
+    let borne = build(&at, &["--build-arg=BUILDKIT_DOCKERFILE_CHECK=error=false", "odd"]);
+    borne.ok("a warning");
+    shows(&borne.err(), &[warning, "1 warning found"]);
+}
+
+#[test]
 fn bake_builds_several_and_one_upon_the_other() {
     let Some(at) = with_buildx("bx-bake") else { return };
     write(&at, "base/Dockerfile", "FROM busybox:1\nRUN echo from the base > /f\n");
