@@ -140,6 +140,7 @@ fn what_fails_is_said_in_buildkits_words() {
             &["127.0.0.1:1/x:latest: failed to resolve source metadata for 127.0.0.1:1/x:latest"],
         ),
         ("frontend", "# syntax=someone/else:1\nFROM busybox:1\n", &["someone/else:1 is not offered"]),
+        ("linted", "# check=error=true\nFROM busybox:1 as odd\n", &["violation found for rules: FromAsCasing"]),
     ] {
         write(&at, &format!("{name}/Dockerfile"), dockerfile);
         let answer = build(&at, &["-t", "bad", name]);
@@ -348,19 +349,6 @@ fn a_dockerfile_is_asked_about_and_not_built() {
     shows(&outline.ok("outline"), &["PORT", "80", "is where it answers", "key"]);
     shows(&build(&at, &["--call=targets", "bad"]).ok("targets"), &["web (default)"]);
     assert_eq!(docker(&at, &["images", "-q", "asked"]).ok("images"), "");
-}
-
-#[test]
-fn a_build_warns_of_its_dockerfile_and_ends_where_it_is_to() {
-    let Some(at) = with_buildx("bx-warned") else { return };
-    write(&at, "odd/Dockerfile", "# check=error=true\nFROM busybox:1 as odd\nRUN echo done\n");
-    let warning = "FromAsCasing: 'as' and 'FROM' keywords' casing do not match (line 2)";
-    let refused = build(&at, &["odd"]).refused("a finding");
-    shows(&refused, &[warning, "lint violation found for rules: FromAsCasing"]);
-    assert!(!refused.contains("[odd 2/2]"), "{refused}");
-    let borne = build(&at, &["--build-arg=BUILDKIT_DOCKERFILE_CHECK=error=false", "odd"]);
-    borne.ok("a warning");
-    shows(&borne.err(), &[warning, "1 warning found"]);
 }
 
 #[test]
