@@ -105,10 +105,11 @@ impl BuildKit {
     pub(crate) async fn prune(self: Arc<Self>, request: Request<PruneRequest>) -> Many<UsageRecord> {
         let request = request.into_inner();
         usage::check(&request.filter)?;
-        usage::check_limits(&request)?;
+        let keep = usage::kept(&request)?;
         let younger = Duration::from_nanos(u64::try_from(request.keep_duration).unwrap_or(0));
         let images = self.images.clone();
-        let pruned = blocking(move || usage::prune(&images, younger)).await.map_err(errors::of_image)?;
+        let pruned =
+            blocking(move || usage::prune(&images, younger, keep)).await.map_err(errors::of_image)?;
         Ok(Response::new(stream::iter(pruned.into_iter().map(Ok)).boxed()))
     }
 

@@ -7,7 +7,8 @@
 //! containers: a RUN is run by the [`image::BuildRunner`] that it is given. What it does not do: low-level builds (LLB) of
 //! other frontends, several platforms, attestations, caches in registries.
 //!
-//! Read `control.rs` first, then `solve.rs`; questions about a Dockerfile are in `subrequests.rs`; `session/transfer.rs` is how files come.
+//! Read `control.rs` first, then `solve.rs`; questions about a Dockerfile are in `subrequests.rs`, what a build warns of in `lint.rs`;
+//! `session/transfer.rs` is how files come.
 
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ mod errors;
 mod export;
 mod frontend;
 mod history;
+mod lint;
 mod meter;
 mod plain;
 mod progress;
@@ -45,7 +47,7 @@ use session::Sessions;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
-pub use usage::{CachedStep, cached_steps};
+pub use usage::{CachedStep, cached_steps, made_up_to};
 
 /// All that the builder is told.
 #[derive(Debug, Clone)]

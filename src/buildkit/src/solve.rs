@@ -13,7 +13,7 @@ use crate::session::ssh::Agents;
 use crate::session::{Logins, Session, upload};
 use crate::subrequests::{Metadata, Question};
 use crate::vertices::Vertices;
-use crate::{BuildKit, results, subrequests};
+use crate::{BuildKit, lint, results, subrequests};
 use image::{
     BuildContext, BuildError, BuildOptions, BuildResult, BuildSsh, CheckInput, Dialect, ImageError,
     NamedContext,
@@ -83,12 +83,19 @@ impl Solving<'_> {
         let (definition, text, own_ignore) = self.load_definition().await?;
         let mut options = self.options(text.clone());
         options.named_contexts = self.load_named().await?;
+        let ignore = self.ignore(own_ignore).await?;
+        let filename = self.frontend.filename.clone();
+        if let Some(text) = text.clone() {
+            let source = SourceText { filename: filename.clone(), text };
+            let input = CheckInput { ignore: ignore.clone(), settings: self.frontend.check.clone() };
+            let at = (&*self.build.progress, definition);
+            lint::tell(&self.kit.images, at, &source, &options, &input).await?;
+        }
         let paths = match &text {
             Some(text) => self.kit.images.context_paths(text, &options).await,
             None => None,
         };
-        let (context, remote) = self.load_context(own_ignore, paths).await?;
-        let filename = self.frontend.filename.clone();
+        let (context, remote) = self.load_context(&ignore, paths).await?;
         let source = SourceText { filename, text: text.unwrap_or_default() };
         let named = self.frontend.contexts.iter().filter_map(|(name, context)| match context {
             Named::Image(image) => Some((name.clone(), image.clone())),
@@ -147,11 +154,7 @@ impl Solving<'_> {
         let refused = |error: BuildError| errors::of_build(&error, &source, None);
         Ok(match question {
             Question::Check => {
-                let ignore = match (&self.frontend.context, own_ignore) {
-                    (_, Some(ignore)) => ignore,
-                    (Context::Directory(directory), None) => self.load_ignore(directory).await?,
-                    (Context::Upload(_) | Context::Remote(_) | Context::Sent, None) => String::new(),
-                };
+                let ignore = self.ignore(own_ignore).await?;
                 let input = CheckInput { ignore, settings: self.frontend.check.clone() };
                 let checked = images.check_dockerfile(&source.text, &options, &input).await;
                 subrequests::checked(&checked.map_err(refused)?, &source)
@@ -217,7 +220,7 @@ impl Solving<'_> {
     /// itself.
     async fn load_context(
         &self,
-        own_ignore: Option<String>,
+        ignore: &str,
         paths: Option<Vec<String>>,
     ) -> Result<(BuildContext, Option<VertexId>), Status> {
         let progress = &self.build.progress;
@@ -245,22 +248,28 @@ impl Solving<'_> {
                 return Ok((BuildContext::Url(url.clone()), Some(vertex)));
             }
         };
-        let ignore = match own_ignore {
-            Some(text) => {
-                progress.done(progress.begin(IGNORE_VERTEX));
-                text
-            }
-            None => self.load_ignore(directory).await?,
-        };
         if paths.as_ref().is_some_and(Vec::is_empty) {
             return Ok((BuildContext::Empty, None));
         }
         let vertex = progress.begin("[internal] load build context");
         let meter = Meter::new(progress, vertex, "transferring context:");
-        let exclude = frontend::ignore_patterns(&ignore);
+        let exclude = frontend::ignore_patterns(ignore);
         let wanted = Wanted { directory: directory.clone(), exclude, follow: paths.unwrap_or_default() };
         let tar = files::receive(self.session_of(directory).await?, &wanted, meter).await?;
         Ok((BuildContext::Tar(Box::new(tar)), None))
+    }
+
+    /// The ignore file that counts: the Dockerfile's own, or that of a context which is a directory of the client.
+    async fn ignore(&self, own: Option<String>) -> Result<String, Status> {
+        match (&self.frontend.context, own) {
+            (Context::Directory(directory), None) => self.load_ignore(directory).await,
+            (Context::Directory(_), Some(text)) => {
+                let progress = &self.build.progress;
+                progress.done(progress.begin(IGNORE_VERTEX));
+                Ok(text)
+            }
+            (Context::Upload(_) | Context::Remote(_) | Context::Sent, own) => Ok(own.unwrap_or_default()),
+        }
     }
 
     /// The ignore file of a context, empty where there is none.

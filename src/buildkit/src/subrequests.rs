@@ -242,7 +242,8 @@ mod tests {
 
     #[test]
     fn an_error_has_its_place() {
-        let wrong = Checked { findings: Vec::new(), error: Some(("unknown instruction: RUNN".into(), 2)) };
+        let error = Some(("unknown instruction: RUNN".into(), 2));
+        let wrong = Checked { error, ..Checked::default() };
         let source = SourceText { filename: "Dockerfile".into(), text: "FROM x\nRUNN y\n".into() };
         let answer: Value = serde_json::from_slice(&checked(&wrong, &source)["result.json"]).unwrap();
         assert_eq!(answer["warnings"], json!([]));

@@ -3,6 +3,7 @@
 use crate::proto::control::{PruneRequest, UsageRecord};
 use image::{ImageDetails, ImageError, ImageStore};
 use jiff::Timestamp;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 use tonic::Status;
@@ -74,23 +75,88 @@ pub(crate) fn records(images: &ImageStore) -> Vec<UsageRecord> {
     cached_steps(images).into_iter().map(record).collect()
 }
 
-/// How much is to stay counts for nothing here: what a step takes is not known apart from the others.
-pub(crate) fn check_limits(request: &PruneRequest) -> Result<(), Status> {
-    match [request.reserved_space, request.max_used_space, request.min_free_space]
-        .iter()
-        .any(|limit| *limit > 0)
-    {
-        true => {
-            Err(Status::unknown("pruning down to a size is not offered: say how old what goes is (until)"))
-        }
-        false => Ok(()),
-    }
+/// Which steps must go that those which stay take no more than `keep` bytes together: what was made up to this time, the oldest
+/// first. `None` where all may stay.
+pub fn made_up_to(steps: &[CachedStep], keep: u64) -> Option<Timestamp> {
+    let mut newest: Vec<&CachedStep> = steps.iter().collect();
+    newest.sort_by_key(|step| Reverse(step.made_at));
+    let mut taken: u64 = 0;
+    let exceeds = |step: &&CachedStep| {
+        taken = taken.saturating_add(step.size);
+        taken > keep
+    };
+    newest.into_iter().find(exceeds).map(|step| step.made_at)
 }
 
-/// Blocks. Gives what went; `younger` stays.
-pub(crate) fn prune(images: &ImageStore, younger: Duration) -> Result<Vec<UsageRecord>, ImageError> {
+/// How many bytes may stay, where that is said. How much is free on the disk others decide as well.
+pub(crate) fn kept(request: &PruneRequest) -> Result<Option<u64>, Status> {
+    if request.min_free_space > 0 {
+        return Err(Status::unknown(
+            "pruning until so much is free is not offered: say how much stays (reserved-space) or how old what goes is \
+             (until)",
+        ));
+    }
+    let keep = request.reserved_space.max(request.max_used_space);
+    Ok(u64::try_from(keep).ok().filter(|keep| *keep > 0))
+}
+
+/// Blocks. Gives what went; `younger` stays, and as much as may be kept.
+pub(crate) fn prune(
+    images: &ImageStore,
+    younger: Duration,
+    keep: Option<u64>,
+) -> Result<Vec<UsageRecord>, ImageError> {
+    let old = Timestamp::now().checked_sub(younger).unwrap_or(Timestamp::MIN);
+    let until = match keep {
+        Some(keep) => made_up_to(&cached_steps(images), keep).map(|time| time.min(old)),
+        None => Some(old),
+    };
+    let Some(until) = until else { return Ok(Vec::new()) };
     let before = records(images);
-    images.prune_build_cache_before(Timestamp::now().checked_sub(younger).unwrap_or(Timestamp::MIN))?;
+    images.prune_build_cache_before(until)?;
     let left: Vec<String> = records(images).into_iter().map(|record| record.id).collect();
     Ok(before.into_iter().filter(|record| !left.contains(&record.id)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_go_until_what_stays_is_small_enough() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let step = |second: i64, size: u64| CachedStep {
+            id: second.to_string(),
+            size,
+            is_shared: false,
+            made_at: at(second),
+            description: String::new(),
+        };
+        let steps = [step(2, 20), step(1, 10), step(3, 30), step(4, 0)];
+        for (keep, want) in [
+            (60, None),
+            (59, Some(1)),
+            (50, Some(1)),
+            (49, Some(2)),
+            (30, Some(2)),
+            (29, Some(3)),
+            (1, Some(3)),
+        ] {
+            assert_eq!(made_up_to(&steps, keep), want.map(at), "{keep}");
+        }
+        assert_eq!(made_up_to(&[], 1), None);
+    }
+
+    #[test]
+    fn how_much_stays_is_what_is_said() {
+        let asked = |reserved_space, max_used_space, min_free_space| {
+            let request =
+                PruneRequest { reserved_space, max_used_space, min_free_space, ..PruneRequest::default() };
+            kept(&request).map_err(|status| status.message().to_owned())
+        };
+        assert_eq!(asked(0, 0, 0), Ok(None));
+        assert_eq!(asked(5, 0, 0), Ok(Some(5)));
+        assert_eq!(asked(5, 9, 0), Ok(Some(9)));
+        assert!(asked(5, 0, 1).is_err());
+    }
 }

@@ -4,6 +4,7 @@ use crate::detach::Watch;
 use crate::frames::{self, Stream as Which};
 use crate::record::Listener;
 use crate::request::{ApiResponse, Body, full};
+use crate::request_line::RequestLine;
 use bytes::Bytes;
 use cri::{ExecSession, Input, Output};
 use futures::{Stream, StreamExt, stream};
@@ -152,12 +153,13 @@ async fn converse(
     unread: Unread,
 ) -> io::Result<()> {
     // the server wrapped it to find out which HTTP it is
-    let parts = auto::upgrade::downcast::<TokioIo<UnixStream>>(upgraded)
+    let parts = auto::upgrade::downcast::<TokioIo<RequestLine>>(upgraded)
         .map_err(|_| io::Error::other("the connection is no unix socket"))?;
-    let socket = parts.io.into_inner();
+    let (socket, unread_before) = parts.io.into_inner().into_parts();
     let gone = hung_up(socket.as_fd().try_clone_to_owned()?);
     let (from, to) = socket.into_split();
-    let from = AsyncReadExt::chain(io::Cursor::new(parts.read_buf), from);
+    let before = AsyncReadExt::chain(io::Cursor::new(parts.read_buf), io::Cursor::new(unread_before));
+    let from = AsyncReadExt::chain(before, from);
     let begin = async |to: &OwnedWriteHalf| until_read(to.as_ref(), unread).await;
     carry(pump(from, to, begin, session, tty), gone).await
 }

@@ -2,6 +2,7 @@
 
 use crate::endpoints::mac_address;
 use crate::name_server::dns_names;
+use crate::network_mode::shared_with;
 use crate::networks::{BRIDGE, HOST, NONE, Network, is_built_in};
 use crate::record::Record;
 use serde_json::{Map, Value, json};
@@ -10,13 +11,19 @@ pub(crate) fn network_settings(record: &Record, networks: &[Network]) -> Value {
     // the fields from before there were other networks
     let bridge = endpoint(record, networks, BRIDGE);
     json!({
-        "Bridge": "", "SandboxID": record.running().map_or("", |r| r.sandbox.0.as_str()), "SandboxKey": "",
+        "Bridge": "", "SandboxID": record.running().map_or("", |r| r.sandbox.0.as_str()), "SandboxKey": namespace(record),
         "Ports": ports(record), "HairpinMode": false, "LinkLocalIPv6Address": "", "LinkLocalIPv6PrefixLen": 0,
         "SecondaryIPAddresses": null, "SecondaryIPv6Addresses": null, "EndpointID": bridge["EndpointID"],
         "Gateway": bridge["Gateway"], "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0,
         "IPAddress": bridge["IPAddress"], "IPPrefixLen": bridge["IPPrefixLen"], "IPv6Gateway": "",
         "MacAddress": bridge["MacAddress"], "Networks": endpoints(record, networks),
     })
+}
+
+/// The file of its network namespace, which `nsenter --net=` enters; empty where the namespace is another container's, as in Docker.
+fn namespace(record: &Record) -> String {
+    let own = record.running().filter(|_| shared_with(&record.host.network_mode).is_none());
+    own.filter(|running| running.pid > 0).map_or_else(String::new, |r| format!("/proc/{}/ns/net", r.pid))
 }
 
 pub(crate) fn endpoints(record: &Record, networks: &[Network]) -> Map<String, Value> {
@@ -106,7 +113,11 @@ mod tests {
             running.endpoints.values_mut().for_each(|endpoint| endpoint.internal = true);
         }
         assert!(network_settings(&web, &[])["Ports"]["80/tcp"].is_null(), "no way in");
+        assert_eq!(network_settings(&web, &[])["SandboxKey"], "/proc/1/ns/net");
+        web.host.network_mode = "container:other".into();
+        assert_eq!(network_settings(&web, &[])["SandboxKey"], "", "it is the other's");
         end(&mut web, 0);
-        assert_eq!(network_settings(&web, &[])["Networks"]["shop"]["IPAddress"], "");
+        let ended = network_settings(&web, &[]);
+        assert_eq!((&ended["Networks"]["shop"]["IPAddress"], &ended["SandboxKey"]), (&json!(""), &json!("")));
     }
 }

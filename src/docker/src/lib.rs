@@ -64,6 +64,7 @@ mod record_file;
 mod recover;
 mod removable;
 mod request;
+mod request_line;
 mod root;
 mod routes;
 mod seccomp;

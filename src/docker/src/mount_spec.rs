@@ -76,10 +76,13 @@ fn absolute(text: &str) -> Result<()> {
     Err(ApiError::bad(format_args!("invalid mount path: '{text}' mount path must be absolute")))
 }
 
-/// A volume that nobody named, as an image's VOLUME is.
+/// A volume that nobody named, as an image's VOLUME is. Such a one may be said as from the root (`VOLUME data`); the client also
+/// takes `-v a:/t` for one, whose `a:` might be a drive.
 pub(crate) fn anonymous(target: &str) -> Result<Wanted> {
     let named = |refusal| within("volume", refusal);
-    Wanted::new(MountKind::Volume, "", target).map_err(named)
+    let is_from_root = !target.is_empty() && !target.starts_with('/');
+    let target = if is_from_root { format!("/{target}") } else { target.to_owned() };
+    Wanted::new(MountKind::Volume, "", &target).map_err(named)
 }
 
 /// `[source:]target[:mode]`

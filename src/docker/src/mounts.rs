@@ -237,8 +237,24 @@ mod tests {
             let found = (all[0].kind, all[0].source.as_str(), all[0].target.as_path());
             assert_eq!(found, (MountKind::Volume, "", Path::new(name)), "{name}");
         }
-        for name in ["of-somebody:/data", "", "/"] {
+        for name in ["", "/", "."] {
             assert!(declaring(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_volume_of_an_image_may_be_said_from_the_root() {
+        for name in ["data", "srv/data", "of-somebody:/data", "a:/t"] {
+            let volumes = [(name.to_owned(), serde_json::json!({}))].into();
+            let config = Config { volumes, ..Default::default() };
+            let all = wanted(&config, &HostConfig::default()).unwrap();
+            let found = (all[0].kind, all[0].source.as_str(), all[0].target.clone());
+            assert_eq!(found, (MountKind::Volume, "", Path::new("/").join(name)), "{name}");
+            let named = HostConfig { binds: vec![format!("db:/{name}")], ..Default::default() };
+            if !name.contains(':') {
+                let all = wanted(&config, &named).unwrap();
+                assert_eq!((all.len(), all[0].source.as_str()), (1, "db"), "{name}");
+            }
         }
     }
 

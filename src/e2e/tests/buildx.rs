@@ -140,6 +140,7 @@ fn what_fails_is_said_in_buildkits_words() {
             &["127.0.0.1:1/x:latest: failed to resolve source metadata for 127.0.0.1:1/x:latest"],
         ),
         ("frontend", "# syntax=someone/else:1\nFROM busybox:1\n", &["someone/else:1 is not offered"]),
+        ("linted", "# check=error=true\nFROM busybox:1 as odd\n", &["for rules: FromAsCasing"]),
     ] {
         write(&at, &format!("{name}/Dockerfile"), dockerfile);
         let answer = build(&at, &["-t", "bad", name]);

@@ -67,11 +67,12 @@ fn flags_of_run_mean_what_they_say() {
         at.docker(&[&["run", "--rm"], flags, &["busybox:1", "sh", "-c", line]].concat()).ok(line)
     };
     let in_dev = format!("{}:/dev/mine", shared.display());
-    let cases: [(&[&str], &str, &str); 10] = [
+    let cases: [(&[&str], &str, &str); 11] = [
         (&["-e", "COLOUR=blue"], "echo $COLOUR", "blue\n"),
         (&["-w", "/tmp"], "pwd", "/tmp\n"),
         (&["-u", "65534"], "id -u", "65534\n"),
         (&["--hostname", "chosen"], "hostname", "chosen\n"),
+        (&["--network", "host", "--hostname", "chosen"], "hostname", "chosen\n"),
         (&["--add-host", "db:192.0.2.9"], "grep db /etc/hosts | head -n 1", "192.0.2.9\tdb\n"),
         (&["--read-only"], "touch /x 2>/dev/null || echo refused", "refused\n"),
         (&["--tmpfs", "/scratch"], "touch /scratch/x && echo written", "written\n"),

@@ -22,7 +22,7 @@ pub enum PullEvent {
     Resolved {
         digest: Digest,
     },
-    /// `newer` is false where the store had this image already.
+    /// `newer` is false where the name meant this image already.
     Done {
         name: String,
         newer: bool,

@@ -102,7 +102,7 @@ struct Wanted<'a> {
     credentials: &'a [Credentials],
 }
 
-/// Gives the image, and whether the store had not had it.
+/// Gives the image, and whether its name has not meant it before.
 async fn pull(
     store: &Arc<Inner>,
     wanted: &Wanted<'_>,
@@ -114,7 +114,8 @@ async fn pull(
     let (version, repository) = (reference.version().to_owned(), reference.path().to_owned());
     progress.event(PullEvent::Pulling { version, repository });
     let id = found.manifest.config.digest.clone();
-    let known = store.state().index.images.contains_key(&id);
+    // scripts restart what they run where a pull says that the name means something else by now
+    let known = store.state().index.names.get(&reference.to_string()) == Some(&id);
 
     // layers may be on their way for hours, and many images at once: their documents are on the disk by then, and not in memory
     let manifest_bytes = std::mem::take(&mut found.manifest_bytes);

@@ -31,6 +31,8 @@ pub fn sandbox(pod: &Pod, attempt: u32, config: &KubeletConfig, resolv_conf: Str
         // each container gets the file as a mount: only then is the pod's address known
         hosts: None,
         host_network,
+        // a pod on the host's network has the host's name as well
+        host_uts: host_network,
         host_pid: spec.host_pid == Some(true),
         host_ipc: spec.host_ipc == Some(true),
         share_pid: spec.share_process_namespace == Some(true),

@@ -70,14 +70,9 @@ impl Sandbox {
 fn namespaces(config: &ShimConfig) -> CloneFlags {
     let mut flags = CloneFlags::CLONE_NEWNS;
     flags.set(CloneFlags::CLONE_NEWNET, !config.host_network && config.shared_network.is_none());
-    // a pod on the host's network has the host's name
-    flags.set(CloneFlags::CLONE_NEWUTS, has_own_name(config));
+    flags.set(CloneFlags::CLONE_NEWUTS, !config.host_uts);
     flags.set(CloneFlags::CLONE_NEWIPC, !config.host_ipc && config.shared_ipc.is_none());
     flags
-}
-
-fn has_own_name(config: &ShimConfig) -> bool {
-    !config.host_network && !config.host_uts
 }
 
 fn join_network(namespace: &Path) -> Result<()> {
@@ -110,7 +105,7 @@ pub(crate) fn join_cgroups(procs: &[PathBuf], pause: Option<Pid>) -> Result<()> 
 }
 
 fn setup_namespaces(config: &ShimConfig) -> Result<()> {
-    if has_own_name(config) {
+    if !config.host_uts {
         if !config.hostname.is_empty() {
             sethostname(&config.hostname).because(format_args!("set hostname {}", config.hostname))?;
         }
@@ -273,6 +268,14 @@ mod tests {
     fn config(host: bool) -> ShimConfig {
         let own = ShimConfig::new(SandboxId("a".into()), "/nowhere".into());
         ShimConfig { host_network: host, host_pid: host, host_ipc: host, ..own }
+    }
+
+    #[test]
+    fn who_has_the_host_s_network_may_have_a_name_of_its_own() {
+        let (own, uts) = (config(true), CloneFlags::CLONE_NEWUTS);
+        assert_eq!(namespaces(&own) & (uts | CloneFlags::CLONE_NEWNET), uts);
+        let host = ShimConfig { host_uts: true, ..own };
+        assert!(!namespaces(&host).contains(uts));
     }
 
     #[test]

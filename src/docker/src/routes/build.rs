@@ -216,15 +216,35 @@ enum Pruned {
     Nothing,
 }
 
+impl Pruned {
+    fn up_to(self, time: Timestamp) -> Pruned {
+        match self {
+            Pruned::All => Pruned::Before(time),
+            Pruned::Before(asked) => Pruned::Before(asked.min(time)),
+            Pruned::Nothing => Pruned::Nothing,
+        }
+    }
+}
+
+/// How many bytes may stay, where that is said.
+///
+/// # Errors
+/// How much is to be free on the disk, which others decide as well.
+fn kept(query: &Query) -> Result<Option<u64>> {
+    let said = |name: &str| Ok::<_, ApiError>(query.number::<i64>(name)?.filter(|bytes| *bytes > 0));
+    if said("min-free-space")?.is_some() {
+        return Err(ApiError::bad(
+            "pruning until so much is free is not offered: say how much stays (reserved-space) or how old what goes is \
+             (until)",
+        ));
+    }
+    let most = [said("keep-storage")?, said("reserved-space")?, said("max-used-space")?].into_iter().max();
+    Ok(most.flatten().and_then(|bytes| u64::try_from(bytes).ok()))
+}
+
 /// # Errors
 /// What would take more than was asked for.
 fn pruned(query: &Query) -> Result<Pruned> {
-    for limit in ["keep-storage", "reserved-space", "max-used-space", "min-free-space"] {
-        if query.number::<i64>(limit)?.is_some_and(|bytes| bytes > 0) {
-            let why = "pruning down to a size is not offered: say how old what goes is (until)";
-            return Err(ApiError::bad(why));
-        }
-    }
     let filters: Filters = query.json("filters")?;
     filters.check(&["label", "label!", "until", "unused-for"])?;
     if filters.has("until") && filters.has("unused-for") {
@@ -241,10 +261,18 @@ fn pruned(query: &Query) -> Result<Pruned> {
 /// The steps of builds that are no image of their own.
 pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
     let (images, pruned) = (request.engine.images.clone(), pruned(&request.query)?);
-    let pruned = blocking(move || match pruned {
-        Pruned::All => images.prune_build_cache(),
-        Pruned::Before(time) => images.prune_build_cache_before(time),
-        Pruned::Nothing => Ok(image::Pruned::default()),
+    let keep = kept(&request.query)?;
+    let pruned = blocking(move || {
+        let pruned = match keep.map(|keep| buildkit::made_up_to(&buildkit::cached_steps(&images), keep)) {
+            None => pruned,
+            Some(None) => Pruned::Nothing,
+            Some(Some(time)) => pruned.up_to(time),
+        };
+        match pruned {
+            Pruned::All => images.prune_build_cache(),
+            Pruned::Before(time) => images.prune_build_cache_before(time),
+            Pruned::Nothing => Ok(image::Pruned::default()),
+        }
     })
     .await?;
     json(
@@ -297,10 +325,28 @@ mod tests {
             (filters(r#"{"label":{"a":true}}"#), Some(Pruned::Nothing)),
             (filters(r#"{"until":["soon"]}"#), None),
             (filters(r#"{"what":["x"]}"#), None),
-            ("keep-storage=1000".to_owned(), None),
-            ("min-free-space=x".to_owned(), None),
+            ("keep-storage=1000".to_owned(), Some(Pruned::All)),
         ] {
             assert_eq!(pruned(&Query::parse(&query)).ok(), want, "{query}");
+        }
+        for (query, want) in [
+            ("", Some(None)),
+            ("keep-storage=0", Some(None)),
+            ("keep-storage=1000", Some(Some(1000))),
+            ("reserved-space=5&max-used-space=7", Some(Some(7))),
+            ("min-free-space=1", None),
+            ("min-free-space=x", None),
+        ] {
+            assert_eq!(kept(&Query::parse(query)).ok(), want, "{query}");
+        }
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        for (asked, want) in [
+            (Pruned::All, Pruned::Before(at(5))),
+            (Pruned::Before(at(3)), Pruned::Before(at(3))),
+            (Pruned::Before(at(9)), Pruned::Before(at(5))),
+            (Pruned::Nothing, Pruned::Nothing),
+        ] {
+            assert_eq!(asked.up_to(at(5)), want, "{asked:?}");
         }
     }
 

@@ -307,3 +307,13 @@ async fn nothing_that_is_not_there_is_found() {
         assert!(said.code != 0 && said.err.contains(want), "{words:?}: {}", said.err);
     }
 }
+
+/// As curl sends it with `-g`, and as Go's server takes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_may_be_json_as_it_stands() {
+    let Some(world) = World::open("quotes").await else { return };
+    let (code, said) = world.ask("GET /containers/json?all=1&filters={\"status\":[\"created\"]}", "").await;
+    assert_eq!((code, said.as_str()), (200, "[]"));
+    let (code, said) = world.ask("GET /containers/json?filters={\"status\":[\"<odd>\"]}", "").await;
+    assert!(code == 400 && said.contains("invalid value for state (<odd>)"), "{code} {said}");
+}

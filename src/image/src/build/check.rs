@@ -40,6 +40,8 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// Why it can not be built, and the line where that is.
     pub error: Option<(String, usize)>,
+    /// A build ends with what was found (`error=true`).
+    pub is_fatal: bool,
 }
 
 /// What is looked at beside the Dockerfile.
@@ -82,18 +84,19 @@ impl ImageStore {
             Ok(planned) => planned,
             Err(BuildError::Parse { line, why }) => {
                 let why = BuildError::Parse { line, why }.to_string();
-                return Ok(Checked { findings: Vec::new(), error: Some((why, line)) });
+                return Ok(Checked { error: Some((why, line)), ..Checked::default() });
             }
             Err(other) => return Err(other),
         };
         let store = ImageStore { inner: self.inner.clone() };
+        let is_fatal = Settings::of(text, input).is_fatal;
         let (dockerfile, told, input) = (text.to_owned(), options.clone(), input.clone());
         let findings = blocking(move || {
             let known = store.base_variables(&planned, &told);
             find(&dockerfile, &planned, &known, &input, &gone)
         });
         let findings = findings.await?;
-        Ok(Checked { findings, error: None })
+        Ok(Checked { findings, error: None, is_fatal })
     }
 
     /// Blocks: each is read from the disk.
@@ -154,7 +157,7 @@ fn find(
     gone: &CancellationToken,
 ) -> Result<Vec<Finding>, BuildError> {
     let lines = lines::parse(text)?;
-    let settings = Settings::parse(input.settings.as_deref().or(lines::checks(text)).unwrap_or_default());
+    let settings = Settings::of(text, input);
     let ignore = Ignore::parse(&input.ignore)
         .map_err(|why| BuildError::Failed(format!("failed to read .dockerignore: {why}")))?;
     let mut findings = Findings { settings: &settings, found: Vec::new() };
@@ -213,20 +216,30 @@ fn casing(lines: &Lines, findings: &mut Findings) {
     }
 }
 
-/// `skip=RuleName,OtherRule;error=true`. What `error` says is for builds.
+/// `skip=RuleName,OtherRule;error=true`
 #[derive(Debug, Default)]
 struct Settings {
     /// In lower case; `all` is all of them.
     skipped: BTreeSet<String>,
+    /// What `error` says, of a build alone.
+    is_fatal: bool,
 }
 
 impl Settings {
+    /// What the client says counts instead of what the Dockerfile does.
+    fn of(dockerfile: &str, input: &CheckInput) -> Settings {
+        Settings::parse(input.settings.as_deref().or(lines::checks(dockerfile)).unwrap_or_default())
+    }
+
     fn parse(text: &str) -> Settings {
         let fields = text.split(';').filter_map(|field| field.split_once('='));
+        let mut errors = fields.clone().filter(|(name, _)| name.trim().eq_ignore_ascii_case("error"));
+        let is_fatal =
+            errors.any(|(_, value)| matches!(value.trim(), "1" | "t" | "T" | "true" | "True" | "TRUE"));
         let skips = fields.filter(|(name, _)| name.trim().eq_ignore_ascii_case("skip"));
         let names =
             skips.flat_map(|(_, rules)| rules.split(',')).map(|rule| rule.trim().to_ascii_lowercase());
-        Settings { skipped: names.collect() }
+        Settings { skipped: names.collect(), is_fatal }
     }
 
     fn skips(&self, rule: &Rule) -> bool {

@@ -40,6 +40,8 @@ pub(super) struct Files {
     /// Whose files out of archives are; as the archive has it where nobody said.
     owner_in_archives: Option<Owner>,
     mode: Option<Mode>,
+    /// Of what comes from nowhere: new directories, here-documents. Seconds since 1970.
+    made_at: u64,
     /// `file`, `dir`, or `multi` for several: so Docker's history has it.
     kind: &'static str,
 }
@@ -85,7 +87,7 @@ pub(super) fn absolute(workdir: &str, path: &str) -> PathBuf {
 
 impl Files {
     /// A directory that is not there yet, and those above it.
-    pub(super) fn new_directory(target: &View, path: PathBuf, owner: Owner) -> Files {
+    pub(super) fn new_directory(target: &View, path: PathBuf, owner: Owner, made_at: u64) -> Files {
         let mut files = Files {
             entries: vec![(path, Entry::One(What::NewDirectory))],
             left: MOST_NAMED,
@@ -95,6 +97,7 @@ impl Files {
             owner,
             owner_in_archives: None,
             mode: None,
+            made_at,
             kind: "dir",
         };
         files.add_missing_parents();
@@ -255,7 +258,7 @@ impl Files {
         header.set_entry_type(kind);
         header.set_size(0);
         header.set_mode(mode);
-        header.set_mtime(0);
+        header.set_mtime(self.made_at);
         header.set_uid(0);
         header.set_gid(0);
         self.own(&mut header);

@@ -1,6 +1,5 @@
 //! WORKDIR, COPY and ADD: layers that need no container.
 
-use super::BuildError;
 use super::cache::key;
 use super::configuration::working_dir;
 use super::copy::{Files, Wanted};
@@ -12,6 +11,7 @@ use super::stage::{Builder, Now, item};
 use super::steps::shell_of;
 use super::view::Node;
 use super::words::Words;
+use super::{BuildError, epoch};
 use crate::commit::Draft;
 use crate::error::out_of_io;
 use crate::load::Unpacking;
@@ -36,11 +36,12 @@ impl Builder<'_> {
         }
         self.flush(now).await?;
         let owner = of_user(&view, &now.document.config.user)?;
+        let made_at = epoch::made_at(&self.options)?;
         let key = key(now.parent(), &created_by, None);
         if self.reuse(now, &key) {
             return Ok(());
         }
-        let mut draft = self.layer(now, Arc::new(Files::new_directory(&view, real, owner))).await?;
+        let mut draft = self.layer(now, Arc::new(Files::new_directory(&view, real, owner, made_at))).await?;
         draft.document.config.working_dir = working_dir;
         let item = item(created_by, draft.document.author.as_deref());
         draft.step(item);
@@ -114,6 +115,7 @@ impl Builder<'_> {
             owner,
             has_chown: copy.chown.is_some(),
             mode: copy.chmod.as_deref().map(Mode::parse).transpose()?,
+            made_at: epoch::made_at(&self.options)?,
             unpack: copy.is_add && copy.unpack.unwrap_or(true),
             parents: copy.parents,
             exclude,

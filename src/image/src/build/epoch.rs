@@ -21,6 +21,13 @@ pub(super) fn of(options: &BuildOptions) -> Result<Option<Timestamp>, BuildError
     parsed.transpose()
 }
 
+/// When directories and files are made that come from nowhere: now, or at the time that was given. Seconds since 1970, which
+/// nothing may tell itself: Python refuses to pack what is older than 1980, and caches think it unchanged for ever.
+pub(super) fn made_at(options: &BuildOptions) -> Result<u64, BuildError> {
+    let at = of(options)?.unwrap_or_else(Timestamp::now);
+    Ok(u64::try_from(at.as_second()).unwrap_or_default())
+}
+
 /// The same image, made at that time: steps that were done before keep theirs. Blocks.
 pub(super) fn dated(store: &Arc<Inner>, built: &Built, at: Timestamp) -> Result<Built> {
     let mut draft = Draft::from_image(store, built.id.as_str())?;

@@ -27,8 +27,8 @@ impl Builder<'_> {
         }
         if copy.checksum.is_some() {
             match &sources[..] {
-                [one] if is_http(one) && !git::is_repository(one) => {}
-                [_] => return Err(BuildError::Failed("checksum requires HTTP(S) sources".into())),
+                [one] if is_http(one) || git::is_repository(one) => {}
+                [_] => return Err(BuildError::Failed("checksum requires HTTP(S) or Git sources".into())),
                 _ => {
                     return Err(BuildError::Failed(
                         "checksum can't be specified for multiple sources".into(),
@@ -42,7 +42,7 @@ impl Builder<'_> {
         for (number, url) in urls.iter().enumerate() {
             let place = directory.join(number.to_string());
             fetched.push(match git::is_repository(url) {
-                true => self.clone(now.step, url, copy.keep_git_dir, place).await?,
+                true => self.clone(now.step, url, copy, place).await?,
                 false => {
                     let unpack = copy.unpack.unwrap_or(false);
                     self.download(now.step, url, place, copy.checksum.as_deref(), unpack).await?
@@ -56,14 +56,17 @@ impl Builder<'_> {
         &self,
         step: usize,
         url: &str,
-        keep_git_dir: bool,
+        copy: &CopyFiles,
         place: PathBuf,
     ) -> Result<Fetched, BuildError> {
-        let repository = Repository::parse(url).map_err(BuildError::Failed)?;
+        let mut repository = Repository::parse(url).map_err(BuildError::Failed)?;
+        if let Some(commit) = &copy.checksum {
+            repository = repository.at_commit(commit);
+        }
         self.tell(BuildEvent::Note { step: Some(step), text: &format!("Cloning {url}") });
         let agent = git::agent(self.options.ssh.as_deref()).await.map_err(BuildError::Failed)?;
         repository
-            .clone_into(&place, keep_git_dir, agent.as_deref())
+            .clone_into(&place, copy.keep_git_dir, agent.as_deref())
             .await
             .map_err(BuildError::Failed)
             .map(Fetched::Directory)

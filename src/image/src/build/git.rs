@@ -11,13 +11,15 @@ use tokio::process::Command;
 /// Bytes of what git says that are kept, the last ones. The server's words are among them, and need not end.
 const MOST_SAID: usize = 64 << 10;
 
-/// `https://host/repo.git#ref:directory`, `git@host:repo.git#ref:directory`
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// `https://host/repo.git#ref:directory`, `git@host:repo.git#ref:directory`, `https://host/repo.git?tag=v1&subdir=directory`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Repository {
     remote: String,
     /// A branch, a tag or a commit; the remote's HEAD where empty.
     reference: String,
     directory: String,
+    /// What the commit must begin with; empty where it may be any.
+    commit: String,
 }
 
 /// Whether it means a repository, and no file that is to be downloaded.
@@ -55,18 +57,32 @@ pub(super) async fn agent(ssh: Option<&dyn BuildSsh>) -> Result<Option<Box<dyn S
 impl Repository {
     pub(super) fn parse(source: &str) -> Result<Repository, String> {
         let (remote, fragment) = source.split_once('#').unwrap_or((source, ""));
-        let (reference, directory) = match fragment.strip_prefix('#') {
-            Some(fields) => named_parts(fields)?,
-            None => {
+        let mut repository = match (remote.split_once('?'), fragment.strip_prefix('#')) {
+            (Some((remote, query)), _) if fragment.is_empty() && is_ours(query) => in_query(remote, query)?,
+            (_, Some(fields)) => {
+                let (reference, directory) = named_parts(fields)?;
+                Repository { reference, directory, ..Repository::default() }
+            }
+            (_, None) => {
                 let (reference, directory) = fragment.split_once(':').unwrap_or((fragment, ""));
-                (reference.to_owned(), directory.to_owned())
+                let (reference, directory) = (reference.to_owned(), directory.to_owned());
+                Repository { reference, directory, ..Repository::default() }
             }
         };
+        if repository.remote.is_empty() {
+            repository.remote = remote.to_owned();
+        }
         // git would take it for an option
-        if remote.starts_with('-') || reference.starts_with('-') {
+        if repository.remote.starts_with('-') || repository.reference.starts_with('-') {
             return Err(format!("invalid git reference {source:?}"));
         }
-        Ok(Repository { remote: remote.to_owned(), reference, directory })
+        Ok(repository)
+    }
+
+    /// `ADD --checksum`: the commit that it must be, or its beginning.
+    pub(super) fn at_commit(mut self, commit: &str) -> Repository {
+        self.commit = commit.to_owned();
+        self
     }
 
     /// Makes `place` and gives the directory in it that is meant.
@@ -82,6 +98,7 @@ impl Repository {
         git.run(&["remote", "add", "origin", &self.remote]).await?;
         let wanted = if self.reference.is_empty() { "HEAD" } else { self.reference.as_str() };
         self.fetch(&git, wanted).await?;
+        self.check_commit(place)?;
         git.run(&["submodule", "update", "--quiet", "--init", "--recursive", "--depth=1"]).await?;
         if !keep_git_dir {
             remove_git_directories(place).map_err(|e| format!("{}: {e}", self.remote))?;
@@ -111,6 +128,16 @@ impl Repository {
         Err(why)
     }
 
+    /// Of what is checked out; git writes the commit there, as no branch is.
+    fn check_commit(&self, place: &Path) -> Result<(), String> {
+        let head = std::fs::read_to_string(place.join(".git/HEAD"));
+        let head = head.map_err(|e| format!("{}: read its HEAD: {e}", self.remote))?;
+        match head.starts_with(&self.commit) {
+            true => Ok(()),
+            false => Err(format!("expected checksum to match {}, got {}", self.commit, head.trim())),
+        }
+    }
+
     fn inside(&self, place: &Path) -> Result<PathBuf, String> {
         let view = View { layers: vec![place.to_owned()] };
         match view.resolve(Path::new(&self.directory))? {
@@ -119,6 +146,33 @@ impl Repository {
             _ => Err(format!("{}: {} is not a directory", self.remote, self.directory)),
         }
     }
+}
+
+/// What a query may say to the builder. One that says anything else is for the server.
+const QUERY: [&str; 6] = ["ref", "tag", "branch", "subdir", "commit", "checksum"];
+
+fn is_ours(query: &str) -> bool {
+    query.split('&').all(|field| field.split_once('=').is_some_and(|(key, _)| QUERY.contains(&key)))
+}
+
+/// `tag=v1&subdir=docs`
+fn in_query(remote: &str, query: &str) -> Result<Repository, String> {
+    let mut repository = Repository { remote: remote.to_owned(), ..Repository::default() };
+    for (key, value) in query.split('&').filter_map(|field| field.split_once('=')) {
+        let value = percent_encoding::percent_decode_str(value).decode_utf8();
+        let value = value.map_err(|_| format!("invalid query of {remote}: {query}"))?.into_owned();
+        match key {
+            "tag" => repository.reference = format!("refs/tags/{value}"),
+            "branch" => repository.reference = format!("refs/heads/{value}"),
+            "ref" => repository.reference = value,
+            "subdir" => repository.directory = value,
+            _ => repository.commit = value,
+        }
+    }
+    if repository.reference.is_empty() {
+        repository.reference.clone_from(&repository.commit);
+    }
+    Ok(repository)
 }
 
 /// `ref=v1,subdir=docs` after a double `#`.
@@ -293,12 +347,33 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_must_be_the_one_that_was_named() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir(place.path().join(".git")).unwrap();
+        std::fs::write(place.path().join(".git/HEAD"), "0a1b2c\n").unwrap();
+        let repository = Repository::parse("https://h/r.git#v1").unwrap();
+        for (commit, want) in [
+            ("", Ok(())),
+            ("0a1b", Ok(())),
+            ("0a1b2c", Ok(())),
+            ("ff", Err("expected checksum to match ff, got 0a1b2c".to_owned())),
+        ] {
+            assert_eq!(repository.clone().at_commit(commit).check_commit(place.path()), want, "{commit}");
+        }
+    }
+
+    #[test]
     fn the_parts_of_an_address() {
         for (source, remote, reference, directory) in [
             ("https://h/r.git", "https://h/r.git", "", ""),
             ("https://h/r.git#v1:docs/x", "https://h/r.git", "v1", "docs/x"),
             ("git@h:r.git#:docs", "git@h:r.git", "", "docs"),
             ("https://h/r.git##ref=v1,subdir=d", "https://h/r.git", "v1", "d"),
+            ("https://h/r.git?ref=v1&subdir=a%2Fb", "https://h/r.git", "v1", "a/b"),
+            ("https://h/r.git?tag=v1", "https://h/r.git", "refs/tags/v1", ""),
+            ("https://h/r.git?branch=b&commit=0a", "https://h/r.git", "refs/heads/b", ""),
+            ("https://h/r.git?checksum=0a1b", "https://h/r.git", "0a1b", ""),
+            ("https://h/r.git?token=x#v1", "https://h/r.git?token=x", "v1", ""),
         ] {
             let got = Repository::parse(source).unwrap();
             assert_eq!(
@@ -307,7 +382,12 @@ mod tests {
                 "{source}"
             );
         }
-        for bad in ["https://h/r.git#--upload-pack=x", "https://h/r.git##x=1", "--x"] {
+        for bad in [
+            "https://h/r.git#--upload-pack=x",
+            "https://h/r.git?ref=--upload-pack",
+            "https://h/r.git##x=1",
+            "--x",
+        ] {
             assert!(Repository::parse(bad).is_err(), "{bad}");
         }
     }

@@ -45,7 +45,7 @@ pub(super) fn plan(text: &str, options: &BuildOptions, gone: &CancellationToken)
     let lines = lines::parse(text)?;
     let platform = target_platform(&options.platform)?;
     // what FROM sees
-    let mut words = Words::new(lines.escape, platform_args(&platform), gone);
+    let mut words = Words::new(lines.escape, platform_args(&platform, &options.target), gone);
     let mut plan = Plan {
         escape: lines.escape,
         stages: Vec::new(),
@@ -71,9 +71,11 @@ fn target_platform(text: &str) -> Result<Platform, BuildError> {
     Ok(if text.is_empty() { Platform::of_this_machine() } else { Platform::parse(text)? })
 }
 
-/// What every Dockerfile knows of where it is built, and for what.
-pub(super) fn platform_args(target: &Platform) -> Variables {
+/// What every Dockerfile knows of where it is built, and for what; `stage` is the one that is asked for.
+pub(super) fn platform_args(target: &Platform, stage: &str) -> Variables {
     let mut known = Variables::new();
+    let stage = if stage.is_empty() { "default" } else { stage };
+    known.insert("TARGETSTAGE".to_owned(), stage.to_owned());
     for (prefix, platform) in [("TARGET", target), ("BUILD", &Platform::of_this_machine())] {
         let variant = platform.variant.clone().unwrap_or_default();
         known.insert(format!("{prefix}PLATFORM"), platform.to_string());
@@ -285,8 +287,9 @@ mod tests {
         let platforms: Vec<Option<String>> =
             plan.stages.iter().map(|s| s.platform.as_ref().map(Platform::to_string)).collect();
         assert_eq!(platforms, [None, Some("linux/s390x".into()), Some("linux/riscv64".into())]);
-        let args = platform_args(&Platform::parse("linux/arm/v7").unwrap());
-        assert_eq!(args["TARGETVARIANT"], "v7");
+        let args = platform_args(&Platform::parse("linux/arm/v7").unwrap(), "web");
+        assert_eq!((args["TARGETVARIANT"].as_str(), args["TARGETSTAGE"].as_str()), ("v7", "web"));
+        assert_eq!(platform_args(&here, "")["TARGETSTAGE"], "default");
         assert_eq!(args["BUILDARCH"], here.architecture);
     }
 

@@ -321,3 +321,20 @@ async fn the_same_files_at_the_same_epoch_are_the_same_image() {
     let why = build("soon").await.unwrap_err().to_string();
     assert_eq!(why, "invalid SOURCE_DATE_EPOCH: soon");
 }
+
+/// Python packs no file that is older than 1980.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dockerfile_makes_itself_is_of_now_or_of_the_epoch() {
+    let lab = Lab::new().await;
+    let file = "FROM base\nWORKDIR /w\nCOPY <<E /made/f\nx\nE\n";
+    let times = async |args: &[(&str, &str)]| {
+        let args = args.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())));
+        let dialect = Dialect::BuildKit;
+        let options = BuildOptions { args: args.collect(), no_cache: true, dialect, ..options() };
+        lab.build_with(Tar::new().file("Dockerfile", file), options).await.unwrap();
+        ["w", "made", "made/f"].map(|path| lab.find(path).unwrap().metadata().unwrap().mtime())
+    };
+    let before = jiff::Timestamp::now().as_second();
+    assert!(times(&[]).await.iter().all(|at| (before..before + 600).contains(at)));
+    assert_eq!(times(&[("SOURCE_DATE_EPOCH", "1700000000")]).await, [1_700_000_000; 3]);
+}

@@ -73,6 +73,28 @@ async fn an_image_is_pulled_and_its_story_told() {
     assert_eq!(registry.asked("/blobs/"), 3, "nothing is fetched twice");
 }
 
+/// Scripts look for "Downloaded newer image", and restart what runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_newer_where_the_name_meant_another_or_none() {
+    let (registry, t) = (FakeRegistry::start().await, store());
+    registry.put_image("v1", &[layer("a")]);
+    registry.put_image("v2", &[layer("b")]);
+    let name = |tag: &str| format!("{}/app:{tag}", registry.host);
+    let pull = async |tag: &str| {
+        let seen = Arc::new(Seen::default());
+        t.store.pull_with(&name(tag), &[], seen.clone()).await.unwrap();
+        let told = seen.0.lock().unwrap();
+        matches!(told.last(), Some(PullEvent::Done { newer: true, .. }))
+    };
+    assert_eq!((pull("v1").await, pull("v1").await), (true, false));
+    assert!(pull("v2").await);
+    t.store.tag(&name("v2"), &name("v1")).unwrap();
+    assert_eq!((pull("v1").await, pull("v1").await), (true, false), "it had been moved to another");
+    t.store.tag(&name("v1"), "kept").unwrap();
+    t.store.untag(&[name("v1")]).unwrap();
+    assert!(pull("v1").await, "the image is here, by another name");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_download_goes_on_where_it_was_cut() {
     for ignore_ranges in [false, true] {

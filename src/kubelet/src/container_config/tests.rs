@@ -134,3 +134,18 @@ fn who_may_not_be_root() {
         assert_eq!(make(security, user).err(), want, "{name}");
     }
 }
+
+#[test]
+fn a_pod_on_the_hosts_network_has_the_hosts_name() {
+    let ip = "192.0.2.1".parse().unwrap();
+    let config = KubeletConfig::new("n1", ip, "/nonexistent".into(), ip);
+    for host in [true, false] {
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {"name": "web", "namespace": "shop", "uid": "u1"},
+            "spec": {"hostNetwork": host, "containers": [{"name": "c", "image": "busybox"}]}
+        }))
+        .unwrap();
+        let made = sandbox(&pod, 0, &config, String::new());
+        assert_eq!((made.host_network, made.host_uts), (host, host));
+    }
+}

@@ -26,7 +26,7 @@ pub(super) struct Froms {
 
 impl Froms {
     pub(super) fn new(escape: char, gone: &CancellationToken) -> Froms {
-        let always = platform_args(&Platform::of_this_machine());
+        let always = platform_args(&Platform::of_this_machine(), "");
         Froms {
             escape,
             declared: always.keys().cloned().collect(),

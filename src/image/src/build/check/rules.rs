@@ -10,6 +10,11 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// `page` is the last part of the address of its page.
+    pub const fn new(name: &'static str, page: &'static str, description: &'static str) -> Rule {
+        Rule { name, description, page }
+    }
+
     /// Where the rule is explained.
     pub fn url(&self) -> String {
         format!("https://docs.docker.com/go/dockerfile/rule/{}/", self.page)
@@ -17,7 +22,7 @@ impl Rule {
 }
 
 const fn rule(name: &'static str, page: &'static str, description: &'static str) -> Rule {
-    Rule { name, description, page }
+    Rule::new(name, page, description)
 }
 
 pub(super) static STAGE_NAME_CASING: Rule =

@@ -202,3 +202,20 @@ async fn what_is_held_has_an_end() {
     // of the others it is not known what they have
     assert_eq!(findings.found.len(), 15);
 }
+
+#[tokio::test]
+async fn what_was_found_may_end_a_build() {
+    for (head, settings, want) in [
+        ("", None, false),
+        ("# check=error=true\n", None, true),
+        ("# check=skip=StageNameCasing;error=true\n", None, true),
+        ("# check=error=false\n", None, false),
+        ("", Some("error=true"), true),
+        // what the client says counts alone
+        ("# check=error=true\n", Some("skip=StageNameCasing"), false),
+    ] {
+        let input = CheckInput { settings: settings.map(str::to_owned), ..CheckInput::default() };
+        let checked = check(&format!("{head}FROM scratch AS Foo\n"), &input).await;
+        assert_eq!(checked.is_fatal, want, "{head} {settings:?}");
+    }
+}

@@ -29,6 +29,8 @@ pub(in crate::build) struct Wanted {
     /// Somebody said whose the files are: those out of archives as well.
     pub(in crate::build) has_chown: bool,
     pub(in crate::build) mode: Option<Mode>,
+    /// Of what comes from nowhere, in seconds since 1970.
+    pub(in crate::build) made_at: u64,
     /// Archives among the sources.
     pub(in crate::build) unpack: bool,
     /// The directories above each source come along.
@@ -139,6 +141,7 @@ impl Files {
             owner: Owner::Kept,
             has_chown: false,
             mode: None,
+            made_at: 0,
             unpack: false,
             parents: false,
             exclude: Ignore::default(),
@@ -157,6 +160,7 @@ impl Files {
             owner: wanted.owner,
             owner_in_archives: Some(wanted.owner).filter(|_| wanted.has_chown),
             mode: wanted.mode.clone(),
+            made_at: wanted.made_at,
             kind: "multi",
         };
         let (dest, there) = wanted.target.resolve(&absolute(&wanted.workdir, &wanted.dest))?;
