@@ -1,0 +1,127 @@
+//! What tells the items of a list apart: each must have it, and be there (upstream's `validateMapListKeysMapSet`).
+
+use crate::ErrorList;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
+
+/// A definition that was stored with such a list can be changed all the same.
+pub(super) fn validate(
+    definition: &CustomResourceDefinition,
+    old: Option<&CustomResourceDefinition>,
+    errors: &mut ErrorList,
+) {
+    let before = old.map(found).unwrap_or_default();
+    if before.is_empty() {
+        errors.append(found(definition));
+    }
+}
+
+fn found(definition: &CustomResourceDefinition) -> ErrorList {
+    let mut errors = ErrorList::default();
+    for (index, version) in definition.spec.versions.iter().enumerate() {
+        let schema = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
+        if let Some(schema) = schema {
+            node(schema, &format!("spec.versions[{index}].schema.openAPIV3Schema"), &mut errors);
+        }
+    }
+    errors
+}
+
+fn node(schema: &JSONSchemaProps, at: &str, errors: &mut ErrorList) {
+    for (name, field) in schema.properties.iter().flatten() {
+        node(field, &format!("{at}.properties[{name}]"), errors);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(of)) = &schema.additional_properties {
+        node(of, &format!("{at}.additionalProperties"), errors);
+    }
+    let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items else { return };
+    node(items, &format!("{at}.items"), errors);
+    let kind = schema.x_kubernetes_list_type.as_deref().unwrap_or_default();
+    if !matches!(kind, "map" | "set") {
+        return;
+    }
+    if items.nullable == Some(true) {
+        let why = format!("cannot be nullable when x-kubernetes-list-type is {kind}");
+        errors.forbidden(format!("{at}.items.nullable"), why);
+    }
+    let keys = schema.x_kubernetes_list_map_keys.iter().flatten().filter(|_| kind == "map");
+    for key in keys {
+        // that it is a field of the items is seen to elsewhere
+        let Some(field) = items.properties.as_ref().and_then(|fields| fields.get(key)) else { continue };
+        let is_required = items.required.iter().flatten().any(|required| required == key);
+        if !is_required && field.default.is_none() {
+            errors.required(
+                format!("{at}.items.properties[{key}].default"),
+                "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property",
+            );
+        }
+        if field.nullable == Some(true) {
+            errors.forbidden(
+                format!("{at}.items.properties[{key}].nullable"),
+                "this property is in x-kubernetes-list-map-keys, so it cannot be nullable",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn with(list: Value) -> CustomResourceDefinition {
+        let fields = json!({"spec": {"type": "object", "properties": {"l": list}}});
+        let schema = json!({"openAPIV3Schema": {"type": "object", "properties": fields}});
+        serde_json::from_value(json!({
+            "metadata": {"name": "things.example.com"},
+            "spec": {"group": "example.com", "scope": "Namespaced", "names": {"plural": "things", "kind": "Thing"},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}]}}))
+        .unwrap()
+    }
+
+    fn list(key: Value, required: Value) -> Value {
+        json!({"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"],
+               "items": {"type": "object", "required": required, "properties": {"k": key}}})
+    }
+
+    fn told(new: &CustomResourceDefinition, old: Option<&CustomResourceDefinition>) -> Vec<String> {
+        let mut errors = ErrorList::default();
+        validate(new, old, &mut errors);
+        errors.into_causes().into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect()
+    }
+
+    #[test]
+    fn every_item_has_what_tells_it_apart() {
+        let at = "spec.versions[0].schema.openAPIV3Schema.properties[spec].properties[l].items";
+        let missing = format!(
+            "{at}.properties[k].default: Required value: this property is in x-kubernetes-list-map-keys, so it must have a \
+             default or be a required property"
+        );
+        let text = || json!({"type": "string"});
+        let set = json!({"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string", "nullable": true}});
+        for (name, given, want) in [
+            ("required", list(text(), json!(["k"])), vec![]),
+            ("with a default", list(json!({"type": "string", "default": "TCP"}), json!([])), vec![]),
+            ("neither", list(text(), json!([])), vec![missing.clone()]),
+            (
+                "null",
+                list(json!({"type": "string", "nullable": true}), json!(["k"])),
+                vec![format!(
+                    "{at}.properties[k].nullable: Forbidden: this property is in x-kubernetes-list-map-keys, so it cannot be \
+                     nullable"
+                )],
+            ),
+            (
+                "a set of what may be null",
+                set,
+                vec![format!("{at}.nullable: Forbidden: cannot be nullable when x-kubernetes-list-type is set")],
+            ),
+        ] {
+            assert_eq!(told(&with(given), None), want, "{name}");
+        }
+        let (bad, good) = (with(list(text(), json!([]))), with(list(text(), json!(["k"]))));
+        assert_eq!(told(&bad, Some(&good)), [missing]);
+        assert_eq!(told(&bad, Some(&bad)), [""; 0], "one that was stored can be changed");
+    }
+}
