@@ -1,4 +1,5 @@
-//! What tells the items of a list apart: each must have it, and be there (upstream's `validateMapListKeysMapSet`).
+//! What tells the items of a list apart: each must have it, and be there (upstream's `validateMapListKeysMapSet`); what is told apart as a
+//! whole is changed as a whole.
 
 use crate::ErrorList;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
@@ -45,6 +46,9 @@ fn node(schema: &JSONSchemaProps, at: &str, errors: &mut ErrorList) {
         let why = format!("cannot be nullable when x-kubernetes-list-type is {kind}");
         errors.forbidden(format!("{at}.items.nullable"), why);
     }
+    if kind == "set" {
+        is_atomic(items, &format!("{at}.items"), errors);
+    }
     let keys = schema.x_kubernetes_list_map_keys.iter().flatten().filter(|_| kind == "map");
     for key in keys {
         // that it is a field of the items is seen to elsewhere
@@ -62,6 +66,24 @@ fn node(schema: &JSONSchemaProps, at: &str, errors: &mut ErrorList) {
                 "this property is in x-kubernetes-list-map-keys, so it cannot be nullable",
             );
         }
+    }
+}
+
+fn is_atomic(item: &JSONSchemaProps, at: &str, errors: &mut ErrorList) {
+    let (field, given, is_atomic) = match item.type_.as_deref() {
+        Some("object") => {
+            let given = item.x_kubernetes_map_type.as_deref();
+            ("x-kubernetes-map-type", given, given == Some("atomic"))
+        }
+        Some("array") => {
+            let given = item.x_kubernetes_list_type.as_deref();
+            ("x-kubernetes-list-type", given, given.is_none_or(|given| given == "atomic"))
+        }
+        _ => return,
+    };
+    if !is_atomic {
+        let why = "must be atomic as item of a list with x-kubernetes-list-type=set";
+        errors.invalid(format!("{at}.{field}"), given, why);
     }
 }
 
@@ -99,7 +121,10 @@ mod tests {
              default or be a required property"
         );
         let text = || json!({"type": "string"});
-        let set = json!({"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string", "nullable": true}});
+        let set = |items: Value| json!({"type": "array", "x-kubernetes-list-type": "set", "items": items});
+        let map_type = format!(
+            "{at}.x-kubernetes-map-type: Invalid value: null: must be atomic as item of a list with x-kubernetes-list-type=set"
+        );
         for (name, given, want) in [
             ("required", list(text(), json!(["k"])), vec![]),
             ("with a default", list(json!({"type": "string", "default": "TCP"}), json!([])), vec![]),
@@ -114,9 +139,16 @@ mod tests {
             ),
             (
                 "a set of what may be null",
-                set,
+                set(json!({"type": "string", "nullable": true})),
                 vec![format!("{at}.nullable: Forbidden: cannot be nullable when x-kubernetes-list-type is set")],
             ),
+            ("a set of objects", set(json!({"type": "object"})), vec![map_type]),
+            (
+                "a set of whole objects",
+                set(json!({"type": "object", "x-kubernetes-map-type": "atomic"})),
+                vec![],
+            ),
+            ("a set of lists", set(json!({"type": "array", "items": text()})), vec![]),
         ] {
             assert_eq!(told(&with(given), None), want, "{name}");
         }
