@@ -141,19 +141,13 @@ mod tests {
         let row = budget(json!({"maxUnavailable": "50%"})).row(jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(row[1..4], [json!("N/A"), json!("50%"), json!(0)]);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_new_one_counts_from_nought() {
-        let mut budget = PodDisruptionBudget::default();
-        budget.prepare_create();
+        let mut made = budget(json!({"minAvailable": 1}));
+        made.prepare_create();
         let want = json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0});
-        assert_eq!(json!(budget.status), want);
-        assert_eq!(budget.metadata.generation, Some(1));
+        assert_eq!(json!(made.status), want);
+        assert_eq!(made.metadata.generation, Some(1));
     }
 }
