@@ -1,7 +1,7 @@
 //! CustomResourceDefinition: what of a definition is refused. `apiextensions` makes kinds of those that are not.
 
 mod defaults;
-mod list_items;
+mod extensions;
 mod selectable_fields;
 mod sizes;
 
@@ -95,13 +95,13 @@ impl TypedKind for CustomResourceDefinition {
 
     fn validate_create(&self, errors: &mut ErrorList) {
         sizes::validate(self, None, errors);
-        list_items::validate(self, None, errors);
+        extensions::validate(self, None, errors);
         rule_costs(self, None, errors);
     }
 
     fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         sizes::validate(self, Some(old), errors);
-        list_items::validate(self, Some(old), errors);
+        extensions::validate(self, Some(old), errors);
         rule_costs(self, Some(old), errors);
         let (new, before) = (&self.spec, &old.spec);
         let mut stays = |field: &str, new: &str, old: &str| {

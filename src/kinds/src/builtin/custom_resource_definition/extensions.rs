@@ -1,12 +1,12 @@
-//! What tells the items of a list apart: each must have it, and be there (upstream's `validateMapListKeysMapSet`); what is told apart as a
-//! whole is changed as a whole.
+//! What Kubernetes' extensions of a schema may say together: what tells the items of a list apart each of them has (upstream's
+//! `validateMapListKeysMapSet`), what is told apart as a whole is changed as a whole, and a number or a text is nothing else beside.
 
 use crate::ErrorList;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 
-/// A definition that was stored with such a list can be changed all the same.
+/// A definition that was stored with such a schema can be changed all the same.
 pub(super) fn validate(
     definition: &CustomResourceDefinition,
     old: Option<&CustomResourceDefinition>,
@@ -30,6 +30,7 @@ fn found(definition: &CustomResourceDefinition) -> ErrorList {
 }
 
 fn node(schema: &JSONSchemaProps, at: &str, errors: &mut ErrorList) {
+    together(schema, at, errors);
     for (name, field) in schema.properties.iter().flatten() {
         node(field, &format!("{at}.properties[{name}]"), errors);
     }
@@ -66,6 +67,30 @@ fn node(schema: &JSONSchemaProps, at: &str, errors: &mut ErrorList) {
                 "this property is in x-kubernetes-list-map-keys, so it cannot be nullable",
             );
         }
+    }
+}
+
+fn together(schema: &JSONSchemaProps, at: &str, errors: &mut ErrorList) {
+    if schema.x_kubernetes_int_or_string == Some(true) {
+        let why = "must be false if x-kubernetes-int-or-string is true";
+        for (field, given) in [
+            ("x-kubernetes-preserve-unknown-fields", schema.x_kubernetes_preserve_unknown_fields),
+            ("x-kubernetes-embedded-resource", schema.x_kubernetes_embedded_resource),
+        ] {
+            if given == Some(true) {
+                errors.invalid(format!("{at}.{field}"), true, why);
+            }
+        }
+    }
+    let Some(map_type) = schema.x_kubernetes_map_type.as_deref() else { return };
+    let why = "must be object if x-kubernetes-map-type is specified";
+    match schema.type_.as_deref() {
+        Some("object") => {}
+        None | Some("") => errors.required(format!("{at}.type"), why),
+        Some(other) => errors.invalid(format!("{at}.type"), other, why),
+    }
+    if !matches!(map_type, "atomic" | "granular") {
+        errors.not_supported(format!("{at}.x-kubernetes-map-type"), map_type, &["atomic", "granular"]);
     }
 }
 
@@ -111,6 +136,36 @@ mod tests {
         let mut errors = ErrorList::default();
         validate(new, old, &mut errors);
         errors.into_causes().into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect()
+    }
+
+    #[test]
+    fn extensions_that_say_different_things_are_refused() {
+        let at = "spec.versions[0].schema.openAPIV3Schema.properties[spec].properties[l]";
+        let either = "must be false if x-kubernetes-int-or-string is true";
+        let whole = "must be object if x-kubernetes-map-type is specified";
+        for (name, given, want) in [
+            ("a number or a text", json!({"x-kubernetes-int-or-string": true}), vec![]),
+            (
+                "or anything",
+                json!({"x-kubernetes-int-or-string": true, "x-kubernetes-preserve-unknown-fields": true}),
+                vec![format!("{at}.x-kubernetes-preserve-unknown-fields: Invalid value: true: {either}")],
+            ),
+            ("a whole map", json!({"type": "object", "x-kubernetes-map-type": "atomic"}), vec![]),
+            (
+                "a list that is a map",
+                json!({"type": "array", "items": {"type": "string"}, "x-kubernetes-map-type": "atomic"}),
+                vec![format!("{at}.type: Invalid value: \"array\": {whole}")],
+            ),
+            (
+                "a map of an unknown sort",
+                json!({"type": "object", "x-kubernetes-map-type": "whole"}),
+                vec![format!(
+                    "{at}.x-kubernetes-map-type: Unsupported value: \"whole\": supported values: \"atomic\", \"granular\""
+                )],
+            ),
+        ] {
+            assert_eq!(told(&with(given), None), want, "{name}");
+        }
     }
 
     #[test]
