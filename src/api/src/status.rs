@@ -20,13 +20,19 @@ pub struct Status {
     pub retry_after_seconds: Option<i32>,
     /// Where a list that can not be gone on with as it was can be, as it is now.
     pub continue_token: Option<String>,
+    /// What clients are told in the place of the reason's name, which may be nothing: the word of an admission webhook.
+    pub reason_text: Option<String>,
 }
 
 /// One wrong field: `spec.replicas`, `FieldValueInvalid`, what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Cause {
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub message: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub field: String,
 }
 
@@ -95,6 +101,7 @@ impl Status {
             causes: Vec::new(),
             retry_after_seconds: None,
             continue_token: None,
+            reason_text: None,
         }
     }
 
@@ -177,9 +184,14 @@ impl Status {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": self.message, "code": self.code,
         });
-        // upstream's `StatusReasonUnknown` is no text
-        if !self.is(Reason::Unknown) {
-            status["reason"] = self.reason.to_string().into();
+        let reason = match (&self.reason_text, self.reason) {
+            (Some(text), _) => text.clone(),
+            // upstream's `StatusReasonUnknown` is no text
+            (None, Reason::Unknown) => String::new(),
+            (None, reason) => reason.to_string(),
+        };
+        if !reason.is_empty() {
+            status["reason"] = reason.into();
         }
         if let Some(token) = &self.continue_token {
             status["metadata"]["continue"] = token.as_str().into();

@@ -128,7 +128,9 @@ fn write_options(request: &Request, mut errors: ErrorList) -> Result<WriteOption
         Some(given) => given.to_owned(),
         None => user_agent(request.header(http::header::USER_AGENT)),
     };
-    Ok(WriteOptions { dry_run, field_manager, ..WriteOptions::default() })
+    let given = |name: &'static str| request.parameter(name).map(|given| (name, given.to_owned()));
+    let parameters = ["fieldManager", "fieldValidation"].into_iter().filter_map(given).collect();
+    Ok(WriteOptions { dry_run, field_manager, parameters, ..WriteOptions::default() })
 }
 
 /// # Errors

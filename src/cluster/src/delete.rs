@@ -8,6 +8,7 @@ use ::api::{GroupResource, Gvk, Object, Reason, ResourceVersion, Status};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kinds::Instance;
+use serde_json::{Map, Value};
 use store::{Precondition, Priority};
 
 const ORPHAN: &str = "orphan";
@@ -92,10 +93,7 @@ impl Cluster {
         target: &Target,
         options: &DeleteOptions,
     ) -> Result<Deleted, Status> {
-        let DeleteOptions { dry_run, remarks, .. } = options;
-        let operation = Operation::Delete;
-        let asked = Admission { cluster: self, actor, target, operation, dry_run: *dry_run, remarks };
-        self.delete_admitted(target, options, Some(&asked)).await
+        self.delete_admitted(target, options, Some(actor)).await
     }
 
     /// What others have been asked about in another form: behind an eviction nobody is asked about a deletion.
@@ -111,14 +109,17 @@ impl Cluster {
         &self,
         target: &Target,
         options: &DeleteOptions,
-        asked: Option<&Admission<'_>>,
+        admitted_for: Option<&Actor>,
     ) -> Result<Deleted, Status> {
         loop {
             let current = self.one_in_version(&target.version, self.read_stored(target)?).await?;
             check_preconditions(target, &current, options)?;
             let mut object = target.version.decode_stored(&current)?;
-            if let Some(asked) = asked {
-                admit_deleted(asked, &*object).await?;
+            if let Some(actor) = admitted_for {
+                let (operation, told) = (Operation::Delete, told(&*object, target, options));
+                let (dry_run, remarks) = (options.dry_run, &options.remarks);
+                let asked = Admission { cluster: self, actor, target, operation, dry_run, told, remarks };
+                admit_deleted(&asked, &*object).await?;
             }
             let outcome = match mark(&mut *object, target, options) {
                 Mark::Nothing => return Ok(Deleted::Later(current)),
@@ -198,6 +199,29 @@ fn grace_of(object: &dyn Instance, target: &Target, options: &DeleteOptions) -> 
         ..0 => 1,
         grace => grace,
     }
+}
+
+/// What webhooks and policies are told of the options. Upstream's `BeforeDelete` has filled in a pod's grace by then.
+fn told(object: &dyn Instance, target: &Target, options: &DeleteOptions) -> Vec<(&'static str, Value)> {
+    let grace = match target.version.graceful_deletion() {
+        true => Some(grace_of(object, target, options)),
+        false => options.grace_period_seconds,
+    };
+    let propagation = options.propagation.map(|propagation| format!("{propagation:?}"));
+    let mut preconditions = Map::new();
+    if let Some(uid) = &options.uid {
+        preconditions.insert("uid".to_owned(), uid.clone().into());
+    }
+    if let Some(revision) = options.resource_version {
+        preconditions.insert("resourceVersion".to_owned(), revision.to_string().into());
+    }
+    let preconditions = (!preconditions.is_empty()).then_some(preconditions);
+    let fields = [
+        ("gracePeriodSeconds", grace.map(Value::from)),
+        ("propagationPolicy", propagation.map(Value::from)),
+        ("preconditions", preconditions.map(Value::from)),
+    ];
+    fields.into_iter().filter_map(|(field, value)| Some((field, value?))).collect()
 }
 
 /// A deletion that says nothing leaves to a finalizer that is there what it asks for.

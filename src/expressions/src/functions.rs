@@ -1,7 +1,8 @@
 //! The library of functions: kube-cel's, each called with values only, and what it has not, or otherwise than cel-go.
 
-use crate::lists;
 use crate::outcome::Fault;
+use crate::values::optional;
+use crate::{conversions, lists};
 use kube_cel::KubeCelExt;
 use kube_cel::cel::common::ast::{CallExpr, Expr, IdedExpr};
 use kube_cel::cel::{Context, ExecutionError, Value};
@@ -25,7 +26,7 @@ pub(crate) fn argument(index: usize) -> String {
 
 /// Whether there is the function, by its name alone: of the library a call without arguments says so.
 pub(crate) fn is_known(prefix: Option<&str>, name: &str, is_method: bool) -> bool {
-    if lists::is_own(prefix, name, is_method) {
+    if lists::is_own(prefix, name, is_method) || conversions::is_own(prefix, name, is_method) {
         return true;
     }
     let null = || Expr::Literal(kube_cel::cel::common::ast::LiteralValue::Null);
@@ -89,11 +90,22 @@ pub(crate) fn call(call: &IdedExpr, arguments: Vec<Value>) -> Result<Value, Faul
     {
         return made;
     }
+    if let Expr::Call(CallExpr { func_name, target: None, .. }) = &call.expr
+        && let Some(made) = conversions::call(func_name, &arguments)
+    {
+        return made;
+    }
     let mut context = LIBRARY.new_inner_scope();
     for (index, value) in arguments.into_iter().enumerate() {
         context.add_variable_from_value(argument(index), value);
     }
-    Value::resolve(call, &context).map_err(fault)
+    let result = Value::resolve(call, &context).map_err(fault)?;
+    let is_named = matches!(&call.expr, Expr::Call(CallExpr { func_name, .. }) if func_name == "named");
+    if is_named && called(call).0 == "format.named" {
+        // of a format that there is not, the library gives null: upstream's optional says which there are
+        return Ok(optional(Some(result).filter(|format| *format != Value::Null)));
+    }
+    Ok(result)
 }
 
 /// `find`, `findAll` and `matches`: the library's have patterns of another language, and compile whatever they are given,

@@ -15,6 +15,7 @@ mod check;
 mod compile;
 mod composition;
 mod constructed;
+mod conversions;
 mod cost;
 mod environment;
 mod eval;

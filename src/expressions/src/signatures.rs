@@ -86,6 +86,8 @@ fn string(timestamp) string
 fn string(duration) string
 fn string(net.IP) string
 fn string(net.CIDR) string
+fn bool(bool) bool
+fn bool(string) bool
 fn bytes(bytes) bytes
 fn bytes(string) bytes
 fn timestamp(timestamp) timestamp

@@ -17,6 +17,7 @@ pub mod base64_fields;
 mod check;
 mod checks;
 mod default;
+mod embedded;
 mod errors;
 mod footprint;
 mod formats;

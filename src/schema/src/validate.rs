@@ -3,7 +3,7 @@
 use crate::checks::Checks;
 use crate::formats::Format;
 use crate::prune::{self, within};
-use crate::{ErrorList, IDENTITY, ListType, Schema, Type, numbers};
+use crate::{ErrorList, IDENTITY, ListType, Schema, Type, embedded, numbers};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 
@@ -60,6 +60,10 @@ fn walk(
     check(value, &schema.checks, path, errors);
     match value {
         Value::Object(fields) => {
+            // the root's own is checked by others
+            if schema.embedded && !path.is_empty() {
+                embedded::validate(fields, path, errors);
+            }
             for (name, value) in fields {
                 let old = old.and_then(|old| old.get(name));
                 if is_resource && IDENTITY.contains(&name.as_str()) {

@@ -32,7 +32,8 @@ pub(super) fn merge<'v>(
     }
 }
 
-/// In the order that is wanted; what only `live` has keeps its place before what followed it.
+/// In upstream's order (structured-merge-diff's `visitListItems`): what both have is where it is wanted; what only `live` has stays
+/// before whatever comes anew, so that the init containers of two managers run as they came.
 fn merge_lists<'v>(
     live: &'v [Value],
     wanted: &'v [Value],
@@ -51,26 +52,40 @@ fn merge_lists<'v>(
         places.entry(element).or_insert(at);
     }
     let is_wanted: BTreeSet<&Element> = wanted_elements.iter().collect();
-    let unspoken = |from: usize, to: usize| {
-        let range = from..to.max(from);
-        let items = live_elements[range.clone()].iter().zip(&live[range]);
-        items.filter(|(known, _)| !is_wanted.contains(known)).map(|(_, item)| item.clone())
-    };
+    let mut in_both = wanted_elements.iter().filter(|element| places.contains_key(element));
+    let mut next_of_both = in_both.next();
+    let mut taken = BTreeSet::new();
     let mut merged = Vec::with_capacity(live.len().max(wanted.len()));
-    let mut passed = 0;
-    for (item, element) in wanted.iter().zip(&wanted_elements) {
-        let Some(&at) = places.get(element) else {
-            merged.push(item.clone());
-            continue;
-        };
-        merged.extend(unspoken(passed, at));
-        passed = passed.max(at + 1);
-        merged.push(match list {
-            ListType::Map(_) => merge(&live[at], item, path, structure)?,
-            ListType::Set | ListType::Atomic => item.clone(),
+    let (mut seen, mut done) = (0, 0);
+    while seen < live.len() || done < wanted.len() {
+        if let Some(element) = live_elements.get(seen) {
+            if !is_wanted.contains(element) {
+                merged.push(live[seen].clone());
+                seen += 1;
+                continue;
+            }
+            let is_next = wanted_elements.get(done) == Some(element);
+            let is_another = next_of_both.is_some_and(|next| next != element);
+            if !is_next && (is_another || taken.contains(element)) {
+                // it has been taken, or comes where it is wanted
+                seen += 1;
+                continue;
+            }
+            // what is where it is wanted is passed with it
+            seen += usize::from(is_next);
+        }
+        let Some(element) = wanted_elements.get(done) else { continue };
+        let item = &wanted[done];
+        merged.push(match (places.get(element), &list) {
+            (Some(&at), ListType::Map(_)) => merge(&live[at], item, path, structure)?,
+            _ => item.clone(),
         });
+        taken.insert(element);
+        done += 1;
+        if next_of_both == Some(element) {
+            next_of_both = in_both.next();
+        }
     }
-    merged.extend(unspoken(passed, live.len()));
     Ok(merged)
 }
 
@@ -154,7 +169,19 @@ mod tests {
                 "items are found by their keys",
                 json!({"env": [{"name": "a", "value": "1"}, {"name": "b"}]}),
                 json!({"env": [{"name": "c"}, {"name": "b", "value": "2"}]}),
-                json!({"env": [{"name": "c"}, {"name": "a", "value": "1"}, {"name": "b", "value": "2"}]}),
+                json!({"env": [{"name": "a", "value": "1"}, {"name": "c"}, {"name": "b", "value": "2"}]}),
+            ),
+            (
+                "what comes anew comes after what is there",
+                json!({"containers": [{"name": "a"}, {"name": "b"}]}),
+                json!({"containers": [{"name": "c"}, {"name": "d"}]}),
+                json!({"containers": [{"name": "a"}, {"name": "b"}, {"name": "c"}, {"name": "d"}]}),
+            ),
+            (
+                "what both have is in the order that is wanted",
+                json!({"env": [{"name": "a"}, {"name": "x"}, {"name": "b"}, {"name": "y"}]}),
+                json!({"env": [{"name": "b"}, {"name": "a"}, {"name": "z"}]}),
+                json!({"env": [{"name": "x"}, {"name": "b"}, {"name": "y"}, {"name": "a"}, {"name": "z"}]}),
             ),
         ];
         for (name, live, wanted, want) in cases {

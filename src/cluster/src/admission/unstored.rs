@@ -26,7 +26,8 @@ impl Cluster {
         remarks: &Remarks,
     ) -> Result<O, Status> {
         let operation = Operation::Connect;
-        let asked = Admission { cluster: self, actor, target, operation, dry_run: false, remarks };
+        let (dry_run, told) = (false, Vec::new());
+        let asked = Admission { cluster: self, actor, target, operation, dry_run, told, remarks };
         asked.admit_unstored(&Gvk::parse("v1", kind), options, |_| Ok(())).await
     }
 }

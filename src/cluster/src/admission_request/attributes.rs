@@ -35,6 +35,8 @@ pub(crate) struct Admission<'a> {
     pub(crate) target: &'a Target,
     pub(crate) operation: Operation,
     pub(crate) dry_run: bool,
+    /// Fields of the operation's options (`CreateOptions`, `DeleteOptions`), as JSON has them; `dryRun` is not among them.
+    pub(crate) told: Vec<(&'static str, Value)>,
     pub(crate) remarks: &'a Remarks,
 }
 

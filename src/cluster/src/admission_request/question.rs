@@ -77,7 +77,7 @@ impl Question {
 
 impl Admission<'_> {
     fn request(&self, subject: Subject<'_>, name: &str, via: &Version) -> Value {
-        let Admission { actor, target, operation, dry_run, .. } = self;
+        let Admission { actor, target, operation, dry_run, told, .. } = self;
         let kind = |version: &Version| {
             let text = |field: &Value| field.as_str().unwrap_or_default().to_owned();
             let gvk = match subject.unstored {
@@ -104,6 +104,7 @@ impl Admission<'_> {
             if *dry_run {
                 options.insert("dryRun".to_owned(), json!(["All"]));
             }
+            options.extend(told.iter().map(|(field, value)| ((*field).to_owned(), value.clone())));
         }
         let mut user = json!({"username": actor.name, "groups": actor.groups});
         if !actor.uid.is_empty() {

@@ -2,7 +2,7 @@
 
 use crate::admission_request::question::Question;
 use ::api::patch::JsonPatch;
-use ::api::{Reason, Status};
+use ::api::{Cause, Reason, Status};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
@@ -138,12 +138,43 @@ pub(super) fn refused(webhook: &str, status: Value) -> Status {
     };
     let mut refusal = Status::new(named.unwrap_or_else(by_code), message);
     refusal.code = code;
+    // clients are shown the webhook's own word, and none where it gave none
+    refusal.reason_text = named.is_none().then(|| text("reason").to_owned());
+    let details = &status["details"];
+    let detail = |field: &str| details[field].as_str().unwrap_or_default().to_owned();
+    refusal.kind = detail("kind");
+    refusal.group = detail("group");
+    refusal.name = detail("name");
+    refusal.uid = detail("uid");
+    let causes = details["causes"].as_array().into_iter().flatten();
+    refusal.causes = causes.filter_map(|cause| Cause::deserialize(cause).ok()).collect();
+    let seconds = details["retryAfterSeconds"].as_i64().and_then(|seconds| i32::try_from(seconds).ok());
+    refusal.retry_after_seconds = seconds.filter(|seconds| *seconds > 0);
     refusal
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_tells_what_the_webhook_told() {
+        let details = json!({"kind": "Cluster", "group": "x.io", "name": "a", "uid": "u", "retryAfterSeconds": 5,
+                             "causes": [{"reason": "FieldValueInvalid", "message": "no", "field": "spec.a"}, {"message": "b"}]});
+        let whole = json!({"code": 422, "reason": "Invalid", "message": "no", "details": details});
+        for (name, status, code, reason, want) in [
+            ("the details of what is invalid", whole, 422, json!("Invalid"), details),
+            ("a reason of its own", json!({"reason": "TooOld", "code": 403}), 403, json!("TooOld"), Value::Null),
+            ("no reason", json!({"message": "no", "code": 403}), 403, Value::Null, Value::Null),
+            ("nothing", Value::Null, 400, Value::Null, Value::Null),
+        ] {
+            let told = refused("hook.example.com", status).to_json();
+            assert_eq!((&told["code"], &told["reason"]), (&json!(code), &reason), "{name}");
+            assert_eq!(told["details"], want, "{name}");
+        }
+        let refusal = refused("hook.example.com", json!({"message": "no", "code": 403}));
+        assert!(refusal.is(Reason::Forbidden), "who asks within the program goes by the code");
+    }
 
     #[test]
     fn a_patch_comes_in_base64_or_as_numbers() {

@@ -2,7 +2,7 @@
 
 use crate::lab::{Lab, allow, hook};
 use api::Reason;
-use cluster::{Actor, DeleteOptions, Remarks, Target, Verb, WriteOptions};
+use cluster::{Actor, DeleteOptions, Propagation, Remarks, Target, Verb, WriteOptions};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kinds::TypedKind;
@@ -185,6 +185,35 @@ async fn updates_and_deletions_are_asked_about_with_what_was() {
     assert!(refused.message.ends_with("denied the request: it stays"), "{}", refused.message);
     let request = lab.asked()[0]["request"].clone();
     assert_eq!((&request["object"], &request["oldObject"]["data"]["a"]), (&Value::Null, &json!("2")));
+}
+
+#[tokio::test]
+async fn who_is_asked_is_told_the_options_of_the_request() {
+    let lab = Lab::new(|_| Ok(json!({"allowed": true}))).await;
+    lab.validating("v", vec![hook(json!({}))]).await;
+    let options = || lab.asked()[0]["request"]["options"].clone();
+    let parameters = vec![("fieldManager", "me".to_owned()), ("fieldValidation", "Strict".to_owned())];
+    let given = WriteOptions { parameters, dry_run: true, ..WriteOptions::default() };
+    lab.create("a", &given).await.unwrap();
+    let meta = "meta.k8s.io/v1";
+    let want = json!({"kind": "CreateOptions", "apiVersion": meta, "dryRun": ["All"], "fieldManager": "me",
+                      "fieldValidation": "Strict"});
+    assert_eq!(options(), want);
+    let made = lab.create("a", &WriteOptions::default()).await.unwrap();
+    assert_eq!(options(), json!({"kind": "CreateOptions", "apiVersion": meta}), "what nobody gave is left out");
+    let version = lab.cluster.registry().by_gvr(&ConfigMap::info().gvr).unwrap();
+    let target = Target::object(&version, Some("default"), "a");
+    let uid = made.metadata.uid.unwrap();
+    let given = DeleteOptions {
+        grace_period_seconds: Some(0),
+        propagation: Some(Propagation::Orphan),
+        uid: Some(uid.clone()),
+        ..DeleteOptions::default()
+    };
+    lab.cluster.delete(&Actor::root(), &target, &given).await.unwrap();
+    let want = json!({"kind": "DeleteOptions", "apiVersion": meta, "gracePeriodSeconds": 0, "propagationPolicy": "Orphan",
+                      "preconditions": {"uid": uid}});
+    assert_eq!(options(), want);
 }
 
 #[tokio::test]

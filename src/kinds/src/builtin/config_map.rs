@@ -34,7 +34,8 @@ impl TypedKind for ConfigMap {
             size += value.0.len();
         }
         if size > LARGEST {
-            errors.too_long("", LARGEST);
+            // so Go writes a path without a name
+            errors.too_long("[]", LARGEST);
         }
     }
 
@@ -58,5 +59,19 @@ impl TypedKind for ConfigMap {
             self.data.as_ref().map_or(0, |d| d.len()) + self.binary_data.as_ref().map_or(0, |d| d.len());
         let name = self.metadata.name.clone().unwrap_or_default();
         vec![name.into(), entries.into(), age(self.metadata.creation_timestamp.as_ref(), now)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_is_too_large_is_told_in_upstreams_words() {
+        let data = [("a".to_owned(), "x".repeat(LARGEST + 1))].into();
+        let mut errors = ErrorList::default();
+        ConfigMap { data: Some(data), ..ConfigMap::default() }.validate(&mut errors);
+        let told = errors.into_causes().into_iter().map(|cause| format!("{}: {}", cause.field, cause.message));
+        assert_eq!(told.collect::<Vec<_>>(), ["[]: Too long: may not be more than 1048576 bytes"]);
     }
 }

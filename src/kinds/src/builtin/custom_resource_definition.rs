@@ -2,6 +2,7 @@
 
 mod conversion;
 mod defaults;
+mod extensions;
 mod selectable_fields;
 mod sizes;
 mod versions;
@@ -89,11 +90,13 @@ impl TypedKind for CustomResourceDefinition {
 
     fn validate_create(&self, errors: &mut ErrorList) {
         sizes::validate(self, None, errors);
+        extensions::validate(self, None, errors);
         rule_costs(self, None, errors);
     }
 
     fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         sizes::validate(self, Some(old), errors);
+        extensions::validate(self, Some(old), errors);
         rule_costs(self, Some(old), errors);
         let (new, before) = (&self.spec, &old.spec);
         let mut stays = |field: &str, new: &str, old: &str| {

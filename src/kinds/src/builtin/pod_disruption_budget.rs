@@ -23,7 +23,18 @@ impl TypedKind for PodDisruptionBudget {
         Column::AGE,
     ];
 
-    super::spec_and_status!(PodDisruptionBudgetStatus);
+    fn prepare_create(&mut self) {
+        self.metadata.generation = Some(1);
+        // Go writes these also where they are nought, and older clients take an object without them for none
+        self.status = Some(PodDisruptionBudgetStatus {
+            current_healthy: Some(0),
+            desired_healthy: Some(0),
+            disruptions_allowed: Some(0),
+            expected_pods: Some(0),
+            ..PodDisruptionBudgetStatus::default()
+        });
+    }
+    super::spec_and_status!();
 
     fn validate(&self, errors: &mut ErrorList) {
         let Some(spec) = &self.spec else { return };
@@ -129,5 +140,14 @@ mod tests {
     fn what_is_not_said_is_not_available() {
         let row = budget(json!({"maxUnavailable": "50%"})).row(jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(row[1..4], [json!("N/A"), json!("50%"), json!(0)]);
+    }
+
+    #[test]
+    fn a_new_one_counts_from_nought() {
+        let mut made = budget(json!({"minAvailable": 1}));
+        made.prepare_create();
+        let want = json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0});
+        assert_eq!(json!(made.status), want);
+        assert_eq!(made.metadata.generation, Some(1));
     }
 }
