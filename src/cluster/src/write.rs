@@ -235,7 +235,15 @@ impl Cluster {
         options: &'a WriteOptions,
     ) -> Admission<'a> {
         let WriteOptions { dry_run, remarks, .. } = options;
-        Admission { cluster: self, actor, target, operation, dry_run: *dry_run, told: options.told(), remarks }
+        Admission {
+            cluster: self,
+            actor,
+            target,
+            operation,
+            dry_run: *dry_run,
+            told: options.told(),
+            remarks,
+        }
     }
 
     /// With what is written beside it: all or nothing.

@@ -164,7 +164,13 @@ mod tests {
         let whole = json!({"code": 422, "reason": "Invalid", "message": "no", "details": details});
         for (name, status, code, reason, want) in [
             ("the details of what is invalid", whole, 422, json!("Invalid"), details),
-            ("a reason of its own", json!({"reason": "TooOld", "code": 403}), 403, json!("TooOld"), Value::Null),
+            (
+                "a reason of its own",
+                json!({"reason": "TooOld", "code": 403}),
+                403,
+                json!("TooOld"),
+                Value::Null,
+            ),
             ("no reason", json!({"message": "no", "code": 403}), 403, Value::Null, Value::Null),
             ("nothing", Value::Null, 400, Value::Null, Value::Null),
         ] {

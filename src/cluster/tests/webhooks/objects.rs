@@ -200,7 +200,11 @@ async fn who_is_asked_is_told_the_options_of_the_request() {
                       "fieldValidation": "Strict"});
     assert_eq!(options(), want);
     let made = lab.create("a", &WriteOptions::default()).await.unwrap();
-    assert_eq!(options(), json!({"kind": "CreateOptions", "apiVersion": meta}), "what nobody gave is left out");
+    assert_eq!(
+        options(),
+        json!({"kind": "CreateOptions", "apiVersion": meta}),
+        "what nobody gave is left out"
+    );
     let version = lab.cluster.registry().by_gvr(&ConfigMap::info().gvr).unwrap();
     let target = Target::object(&version, Some("default"), "a");
     let uid = made.metadata.uid.unwrap();

@@ -71,7 +71,8 @@ mod tests {
         let data = [("a".to_owned(), "x".repeat(LARGEST + 1))].into();
         let mut errors = ErrorList::default();
         ConfigMap { data: Some(data), ..ConfigMap::default() }.validate(&mut errors);
-        let told = errors.into_causes().into_iter().map(|cause| format!("{}: {}", cause.field, cause.message));
+        let told =
+            errors.into_causes().into_iter().map(|cause| format!("{}: {}", cause.field, cause.message));
         assert_eq!(told.collect::<Vec<_>>(), ["[]: Too long: may not be more than 1048576 bytes"]);
     }
 }

@@ -146,7 +146,8 @@ mod tests {
     fn a_new_one_counts_from_nought() {
         let mut made = budget(json!({"minAvailable": 1}));
         made.prepare_create();
-        let want = json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0});
+        let want =
+            json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0});
         assert_eq!(json!(made.status), want);
         assert_eq!(made.metadata.generation, Some(1));
     }

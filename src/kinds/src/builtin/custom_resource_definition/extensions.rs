@@ -195,7 +195,9 @@ mod tests {
             (
                 "a set of what may be null",
                 set(json!({"type": "string", "nullable": true})),
-                vec![format!("{at}.nullable: Forbidden: cannot be nullable when x-kubernetes-list-type is set")],
+                vec![format!(
+                    "{at}.nullable: Forbidden: cannot be nullable when x-kubernetes-list-type is set"
+                )],
             ),
             ("a set of objects", set(json!({"type": "object"})), vec![map_type]),
             (
