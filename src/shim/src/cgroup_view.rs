@@ -11,6 +11,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{SYSFS_MAGIC, TMPFS_MAGIC, fstatfs};
+use nix::unistd::fchdir;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
@@ -21,10 +22,17 @@ const ROOT: &str = "/sys/fs/cgroup";
 const MOUNTS: &str = "/proc/thread-self/mountinfo";
 const RESTRICTED: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
-/// Directories of cgroups that are nowhere yet, and where the container will see them.
 pub(crate) struct View {
-    shown: Vec<(OwnedFd, PathBuf)>,
+    shown: Vec<Shown>,
     writable: bool,
+}
+
+/// A directory of cgroups that is nowhere yet, and where the container will see it.
+struct Shown {
+    directory: OwnedFd,
+    target: PathBuf,
+    /// What is forbidden there is forbidden already.
+    is_restricted: bool,
 }
 
 /// Moves this process, which has one thread, into the container's cgroups, and into a mount namespace without any.
@@ -36,8 +44,9 @@ pub(crate) fn enter(view: &CgroupView, cgroup: &CgroupFiles) -> Result<View, Str
         cgroup::join(directory).map_err(|e| format!("join cgroup {}: {e}", directory.display()))?;
     }
     let shown = view.shown.iter().map(|(source, target)| {
-        let clone = sys::clone_mounts(source, false);
-        Ok((clone.map_err(|errno| said("clone", source, errno))?, target.clone()))
+        let directory = sys::clone_mounts(source, false).map_err(|errno| said("clone", source, errno))?;
+        let is_restricted = sys::restrict(&directory, view.writable).is_ok();
+        Ok(Shown { directory, target: target.clone(), is_restricted })
     });
     let shown = shown.collect::<Result<_, String>>()?;
     hide(&view.hierarchies)?;
@@ -85,22 +94,26 @@ impl View {
         if !is_kernels_own() {
             return Ok(());
         }
-        self.shown
-            .iter()
-            .try_for_each(|(mount, target)| self.show_one(mount, target).map_err(|e| said("show", target, e)))
+        let mut all = self.shown.iter();
+        all.try_for_each(|one| self.show_one(one).map_err(|errno| said("show", &one.target, errno)))
     }
 
-    fn show_one(&self, directory: &OwnedFd, target: &Path) -> Result<(), Errno> {
-        match fs::create_dir(target) {
+    fn show_one(&self, one: &Shown) -> Result<(), Errno> {
+        match fs::create_dir(&one.target) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => {
                 return Err(e.raw_os_error().map_or(Errno::EIO, Errno::from_raw));
             }
             _ => {}
         }
-        sys::attach_mount_at(directory, &open_plainly(target)?)?;
+        sys::attach_mount_at(&one.directory, &open_plainly(&one.target)?)?;
+        if one.is_restricted {
+            return Ok(());
+        }
         let mut flags = RESTRICTED | MsFlags::MS_BIND | MsFlags::MS_REMOUNT;
         flags.set(MsFlags::MS_RDONLY, !self.writable);
-        mount(None::<&str>, target, None::<&str>, flags, None::<&str>)
+        // by no name: in a volume others may put a link in its place, and what it leads to would be restricted instead
+        fchdir(&one.directory)?;
+        mount(None::<&str>, ".", None::<&str>, flags, None::<&str>)
     }
 }
 
@@ -132,6 +145,39 @@ mod tests {
 35 34 0:30 / /cgroup/cpu rw,relatime shared:6 - cgroup none rw,cpu
 ";
         assert_eq!(others(mounts), ["/sys/fs/cgroup/net_cls", "/cgroup/cpu"].map(Path::new));
+    }
+
+    #[test]
+    fn what_is_shown_is_written_to_only_where_it_may_be() {
+        use nix::sys::statvfs::{FsFlags, statvfs};
+        if !nix::unistd::geteuid().is_root() {
+            println!("SKIPPED: only root can mount");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: String| dir.path().canonicalize().unwrap().join(name);
+        let in_own_mounts = || {
+            unshare(CloneFlags::CLONE_NEWNS).unwrap();
+            let none = None::<&str>;
+            mount(none, "/", none, MsFlags::MS_PRIVATE | MsFlags::MS_REC, none).unwrap();
+            for (name, writable, before) in [
+                ("as it comes", false, true),
+                ("as it comes, writable", true, true),
+                ("by an old kernel", false, false),
+                ("by an old kernel, writable", true, false),
+            ] {
+                let (source, target) = (at(format!("of {name}")), at(name.to_owned()));
+                fs::create_dir(&source).unwrap();
+                let directory = sys::clone_mounts(&source, false).unwrap();
+                let is_restricted = before && sys::restrict(&directory, writable).is_ok();
+                let one = Shown { directory, target, is_restricted };
+                View { shown: Vec::new(), writable }.show_one(&one).unwrap();
+                assert_eq!(fs::write(one.target.join("file"), "").is_ok(), writable, "{name}");
+                let wanted = FsFlags::ST_NOSUID | FsFlags::ST_NODEV | FsFlags::ST_NOEXEC;
+                assert!(statvfs(&one.target).unwrap().flags().contains(wanted), "{name}");
+            }
+        };
+        std::thread::scope(|scope| scope.spawn(in_own_mounts).join()).unwrap();
     }
 
     #[test]
