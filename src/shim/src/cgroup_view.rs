@@ -11,18 +11,28 @@ use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{SYSFS_MAGIC, TMPFS_MAGIC, fstatfs};
+use nix::unistd::fchdir;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 const ROOT: &str = "/sys/fs/cgroup";
+/// Of this thread's mount namespace.
+const MOUNTS: &str = "/proc/thread-self/mountinfo";
 const RESTRICTED: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
-/// Directories of cgroups that are nowhere yet, and where the container will see them.
 pub(crate) struct View {
-    shown: Vec<(OwnedFd, PathBuf)>,
+    shown: Vec<Shown>,
     writable: bool,
+}
+
+/// A directory of cgroups that is nowhere yet, and where the container will see it.
+struct Shown {
+    directory: OwnedFd,
+    target: PathBuf,
+    /// What is forbidden there is forbidden already.
+    is_restricted: bool,
 }
 
 /// Moves this process, which has one thread, into the container's cgroups, and into a mount namespace without any.
@@ -34,23 +44,41 @@ pub(crate) fn enter(view: &CgroupView, cgroup: &CgroupFiles) -> Result<View, Str
         cgroup::join(directory).map_err(|e| format!("join cgroup {}: {e}", directory.display()))?;
     }
     let shown = view.shown.iter().map(|(source, target)| {
-        let clone = sys::clone_mounts(source, false);
-        Ok((clone.map_err(|errno| said("clone", source, errno))?, target.clone()))
+        let directory = sys::clone_mounts(source, false).map_err(|errno| said("clone", source, errno))?;
+        let is_restricted = sys::restrict(&directory, view.writable).is_ok();
+        Ok(Shown { directory, target: target.clone(), is_restricted })
     });
     let shown = shown.collect::<Result<_, String>>()?;
     hide(&view.hierarchies)?;
     Ok(View { shown, writable: view.writable })
 }
 
-/// libcontainer looks for v1's hierarchies among all mounts, and only where a tmpfs is at [`ROOT`].
+/// libcontainer looks for v1's hierarchies among all mounts, and only where a tmpfs is at [`ROOT`]. One that it finds it wants to use:
+/// also one that somebody has mounted since the daemon began, or beside v2, as VPNs do with `net_cls`.
 fn hide(hierarchies: &[PathBuf]) -> Result<(), String> {
     unshare(CloneFlags::CLONE_NEWNS)
         .map_err(|errno| format!("unshare the mount namespace: {}", errno.desc().to_lowercase()))?;
     for at in hierarchies {
         umount2(at, MntFlags::MNT_DETACH).map_err(|errno| said("hide", at, errno))?;
     }
+    let mounts = fs::read(MOUNTS).map_err(|e| format!("read {MOUNTS}: {e}"))?;
+    for at in others(&String::from_utf8_lossy(&mounts)).into_iter().rev() {
+        // what can not be hidden is used, as far as it can be
+        let _ = umount2(at, MntFlags::MNT_DETACH);
+    }
     mount(Some("tmpfs"), ROOT, Some("tmpfs"), RESTRICTED, Some("mode=755"))
         .map_err(|errno| said("hide", Path::new(ROOT), errno))
+}
+
+/// Where v1's hierarchies are mounted, in the order in which they were; proc_pid_mountinfo(5). Not those on a mount that is shared, as
+/// that of a volume may be: the machine's own would be unmounted with it.
+fn others(mounts: &str) -> Vec<&Path> {
+    let lines = mounts.lines().filter_map(|line| line.split_once(" - "));
+    let mounts: Vec<(Vec<&str>, &str)> = lines.map(|(at, kind)| (at.split(' ').collect(), kind)).collect();
+    let is_shared = |fields: &[&str]| fields.iter().skip(6).any(|tag| tag.starts_with("shared:"));
+    let shared: Vec<&str> = mounts.iter().filter(|(at, _)| is_shared(at)).map(|(at, _)| at[0]).collect();
+    let of_v1 = mounts.iter().filter(|(at, kind)| kind.starts_with("cgroup ") && !shared.contains(&at[1]));
+    of_v1.filter_map(|(at, _)| at.get(4).copied()).map(Path::new).collect()
 }
 
 fn said(what: &str, at: &Path, errno: Errno) -> String {
@@ -66,22 +94,26 @@ impl View {
         if !is_kernels_own() {
             return Ok(());
         }
-        self.shown
-            .iter()
-            .try_for_each(|(mount, target)| self.show_one(mount, target).map_err(|e| said("show", target, e)))
+        let mut all = self.shown.iter();
+        all.try_for_each(|one| self.show_one(one).map_err(|errno| said("show", &one.target, errno)))
     }
 
-    fn show_one(&self, directory: &OwnedFd, target: &Path) -> Result<(), Errno> {
-        match fs::create_dir(target) {
+    fn show_one(&self, one: &Shown) -> Result<(), Errno> {
+        match fs::create_dir(&one.target) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => {
                 return Err(e.raw_os_error().map_or(Errno::EIO, Errno::from_raw));
             }
             _ => {}
         }
-        sys::attach_mount_at(directory, &open_plainly(target)?)?;
+        sys::attach_mount_at(&one.directory, &open_plainly(&one.target)?)?;
+        if one.is_restricted {
+            return Ok(());
+        }
         let mut flags = RESTRICTED | MsFlags::MS_BIND | MsFlags::MS_REMOUNT;
         flags.set(MsFlags::MS_RDONLY, !self.writable);
-        mount(None::<&str>, target, None::<&str>, flags, None::<&str>)
+        // by no name: in a volume others may put a link in its place, and what it leads to would be restricted instead
+        fchdir(&one.directory)?;
+        mount(None::<&str>, ".", None::<&str>, flags, None::<&str>)
     }
 }
 
@@ -96,4 +128,83 @@ fn is_kernels_own() -> bool {
 fn open_plainly(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
     openat2(AT_FDCWD, path, OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hierarchies_of_v1_are_found_among_all_mounts() {
+        let mounts = "\
+30 1 0:26 / /sys/fs/cgroup rw,nosuid master:4 - cgroup2 cgroup rw,nsdelegate
+31 30 0:27 / /sys/fs/cgroup/net_cls rw,relatime master:9 - cgroup net_cls rw,net_cls
+32 1 0:28 / /volume rw,relatime shared:5 master:9 - tmpfs tmpfs rw
+33 32 0:27 / /volume/net_cls rw,relatime - cgroup net_cls rw,net_cls
+34 1 0:29 / /cgroup rw,relatime - tmpfs cgroup rw
+35 34 0:30 / /cgroup/cpu rw,relatime shared:6 - cgroup none rw,cpu
+";
+        assert_eq!(others(mounts), ["/sys/fs/cgroup/net_cls", "/cgroup/cpu"].map(Path::new));
+    }
+
+    #[test]
+    fn what_is_shown_is_written_to_only_where_it_may_be() {
+        use nix::sys::statvfs::{FsFlags, statvfs};
+        if !nix::unistd::geteuid().is_root() {
+            println!("SKIPPED: only root can mount");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: String| dir.path().canonicalize().unwrap().join(name);
+        let in_own_mounts = || {
+            unshare(CloneFlags::CLONE_NEWNS).unwrap();
+            let none = None::<&str>;
+            mount(none, "/", none, MsFlags::MS_PRIVATE | MsFlags::MS_REC, none).unwrap();
+            for (name, writable, before) in [
+                ("as it comes", false, true),
+                ("as it comes, writable", true, true),
+                ("by an old kernel", false, false),
+                ("by an old kernel, writable", true, false),
+            ] {
+                let (source, target) = (at(format!("of {name}")), at(name.to_owned()));
+                fs::create_dir(&source).unwrap();
+                let directory = sys::clone_mounts(&source, false).unwrap();
+                let is_restricted = before && sys::restrict(&directory, writable).is_ok();
+                let one = Shown { directory, target, is_restricted };
+                View { shown: Vec::new(), writable }.show_one(&one).unwrap();
+                assert_eq!(fs::write(one.target.join("file"), "").is_ok(), writable, "{name}");
+                let wanted = FsFlags::ST_NOSUID | FsFlags::ST_NODEV | FsFlags::ST_NOEXEC;
+                assert!(statvfs(&one.target).unwrap().flags().contains(wanted), "{name}");
+            }
+        };
+        std::thread::scope(|scope| scope.spawn(in_own_mounts).join()).unwrap();
+    }
+
+    #[test]
+    fn no_hierarchy_is_seen_wherever_it_is_mounted() {
+        if !nix::unistd::geteuid().is_root() {
+            println!("SKIPPED: only root can mount");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("net_cls");
+        fs::create_dir(&at).unwrap();
+        let in_own_mounts = || {
+            unshare(CloneFlags::CLONE_NEWNS).unwrap();
+            let none = None::<&str>;
+            mount(none, "/", none, MsFlags::MS_PRIVATE | MsFlags::MS_REC, none).unwrap();
+            let named = Some("none,name=monopod-shim-test");
+            if mount(Some("none"), &at, Some("cgroup"), MsFlags::empty(), named).is_err() {
+                println!("SKIPPED: this kernel has no cgroup v1");
+                return;
+            }
+            let seen = || fs::read_to_string(MOUNTS).unwrap();
+            assert!(others(&seen()).contains(&at.as_path()), "{}", seen());
+            hide(&[]).unwrap();
+            assert!(!seen().contains(" - cgroup "), "{}", seen());
+            let root = nix::sys::statfs::statfs(ROOT).unwrap();
+            assert_eq!(root.filesystem_type(), TMPFS_MAGIC);
+        };
+        std::thread::scope(|scope| scope.spawn(in_own_mounts).join()).unwrap();
+    }
 }

@@ -86,9 +86,9 @@ fn build(creation: Creation, reporter: Reporter) -> Result<i32, String> {
     let is_guarded = guard::close(&creation.bundle, &creation.guarded)?;
     let console =
         matches!(creation.stdio, Stdio::Terminal).then(|| Console::bind(&creation.bundle)).transpose()?;
-    let machine_proc = machine_proc::open()?;
     let view = creation.cgroup_view.as_ref().map(|view| cgroup_view::enter(view, &creation.cgroup));
     let view = view.transpose()?;
+    let machine_proc = machine_proc::open(view.as_ref())?;
     let mut builder = ContainerBuilder::new(creation.id, SyscallType::default())
         .with_root_path(creation.root)
         .map_err(|e| chain(&e))?

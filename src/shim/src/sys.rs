@@ -274,6 +274,14 @@ pub(crate) fn follow_links(mount: &OwnedFd, follow: bool) -> Result<(), Errno> {
     set_attributes(mount, true, if follow { [0, NO_LINKS, 0, 0] } else { [NO_LINKS, 0, 0, 0] })
 }
 
+/// Of a mount of the kernel's own files: none is a program, a device or anybody's; whether they are `writable`. Since Linux 5.12.
+pub(crate) fn restrict(mount: &OwnedFd, writable: bool) -> Result<(), Errno> {
+    const READ_ONLY: u64 = 1; // MOUNT_ATTR_RDONLY
+    const OTHERS: u64 = 2 | 4 | 8; // MOUNT_ATTR_NOSUID, NODEV and NOEXEC
+    let (set, clear) = if writable { (OTHERS, READ_ONLY) } else { (OTHERS | READ_ONLY, 0) };
+    set_attributes(mount, false, [set, clear, 0, 0])
+}
+
 /// As linux/mount.h has them: attributes to set, to clear, propagation, a user namespace.
 fn set_attributes(mount: &OwnedFd, recursive: bool, attributes: [u64; 4]) -> Result<(), Errno> {
     let below = if recursive { libc::AT_RECURSIVE } else { 0 };

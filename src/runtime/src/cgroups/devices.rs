@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// What every container may use: type, major, minor, access. Nodes of every kind may be made, as on v1: to open one is
 /// another thing.
-const ALWAYS: [(LinuxDeviceType, Option<i64>, Option<i64>, &str); 11] = [
+const ALWAYS: [(LinuxDeviceType, Option<i64>, Option<i64>, &str); 12] = [
     (LinuxDeviceType::C, None, None, "m"),
     (LinuxDeviceType::B, None, None, "m"),
     (LinuxDeviceType::C, Some(1), Some(3), "rwm"), // null
@@ -21,6 +21,8 @@ const ALWAYS: [(LinuxDeviceType, Option<i64>, Option<i64>, &str); 11] = [
     (LinuxDeviceType::C, Some(5), Some(1), "rwm"), // console
     (LinuxDeviceType::C, Some(5), Some(2), "rwm"), // ptmx
     (LinuxDeviceType::C, Some(136), None, "rwm"),  // pts
+    // tun: pods of VPNs make it themselves, for Kubernetes has no field for devices; it is of use with NET_ADMIN only
+    (LinuxDeviceType::C, Some(10), Some(200), "rwm"),
 ];
 
 /// One instruction, as the kernel reads it; Documentation/bpf/standardization/instruction-set.rst.
@@ -248,6 +250,7 @@ mod tests {
     /// The kernel itself says whether the program is one, and what it lets through. A v2 hierarchy is enough.
     #[test]
     fn the_kernel_obeys_it() {
+        const TUN: &str = "/dev/net/tun";
         let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
         let mount = mounts.into_iter().find(|m| m.join("cgroup.controllers").exists());
         let Some(mount) = mount.filter(|_| nix::unistd::geteuid().is_root()) else {
@@ -268,11 +271,13 @@ mod tests {
                 .success()
         };
         // kmsg is 1:11, and root may read it
-        let free = reads("/dev/kmsg");
+        let (free, tun_before) = (reads("/dev/kmsg"), reads(TUN));
         let guarded = hierarchy.guard_devices(&name, &[rule(true, 229, "r")]);
-        let (null, kmsg) = (reads("/dev/null"), reads("/dev/kmsg"));
+        let (null, kmsg, tun) = (reads("/dev/null"), reads("/dev/kmsg"), reads(TUN));
         hierarchy.remove(&name).unwrap();
         guarded.unwrap();
+        // a machine may have none
+        assert_eq!(tun, tun_before);
         assert!(free && null && !kmsg, "before: {free}, then null: {null}, kmsg: {kmsg}");
     }
 }
