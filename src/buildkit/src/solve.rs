@@ -87,7 +87,8 @@ impl Solving<'_> {
         let filename = self.frontend.filename.clone();
         if let Some(text) = text.clone() {
             let source = SourceText { filename: filename.clone(), text };
-            let input = CheckInput { ignore: ignore.clone(), settings: self.frontend.check.clone() };
+            let settings = self.frontend.check.clone();
+            let input = CheckInput { ignore: ignore.clone(), settings, is_for_build: true };
             let at = (&*self.build.progress, definition);
             lint::tell(&self.kit.images, at, &source, &options, &input).await?;
         }
@@ -155,7 +156,8 @@ impl Solving<'_> {
         Ok(match question {
             Question::Check => {
                 let ignore = self.ignore(own_ignore).await?;
-                let input = CheckInput { ignore, settings: self.frontend.check.clone() };
+                let settings = self.frontend.check.clone();
+                let input = CheckInput { ignore, settings, is_for_build: false };
                 let checked = images.check_dockerfile(&source.text, &options, &input).await;
                 subrequests::checked(&checked.map_err(refused)?, &source)
             }

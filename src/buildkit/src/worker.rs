@@ -29,7 +29,7 @@ const GATEWAY: [&str; 12] = [
     "frontend.inputs",
 ];
 /// The same of builds. `exporter.image.attestations` is left out: without it no client sends any.
-const BUILDS: [&str; 10] = [
+const BUILDS: [&str; 11] = [
     "source.image",
     "source.image.resolvemode",
     "source.local",
@@ -40,6 +40,8 @@ const BUILDS: [&str; 10] = [
     "meta.description",
     "platform",
     "exporter.multiple",
+    // of no build, but here buildx looks before it sends `--max-used-space`
+    "gc.freespacefilter",
 ];
 
 pub(crate) fn version() -> BuildkitVersion {

@@ -311,6 +311,7 @@ fn the_builder_is_looked_at_and_cleaned() {
     shows(&docker(&at, &["rmi", "b"]).ok("rmi"), &["Untagged: b:latest"]);
     build(&at, &["-o", "type=cacheonly", "b"]).ok("only the cache");
     docker(&at, &["builder", "prune", "-f", "--filter", "until=24h"]).ok("prune what is old");
+    docker(&at, &["builder", "prune", "-f", "--max-used-space", "100gb"]).ok("prune down to a size");
     shows(&build(&at, &["b"]).err(), &[" CACHED\n"]);
     docker(&at, &["image", "prune", "-f"]).ok("prune images");
     shows(&docker(&at, &["builder", "prune", "-f"]).ok("prune"), &["Total:"]);

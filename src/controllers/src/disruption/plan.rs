@@ -95,6 +95,10 @@ pub(super) fn status(
                 disruptions_allowed: Some(0),
                 observed_generation: generation,
                 conditions: Some(conditions),
+                // one that was stored without its counts has them from now on
+                current_healthy: before.current_healthy.or(Some(0)),
+                desired_healthy: before.desired_healthy.or(Some(0)),
+                expected_pods: before.expected_pods.or(Some(0)),
                 ..before
             };
         }
@@ -185,6 +189,7 @@ mod tests {
         let none = Disrupted::default();
         let status = status(&budget, &[], Err(&why), &none, Timestamp::UNIX_EPOCH);
         assert_eq!((status.disruptions_allowed, status.current_healthy), (Some(0), Some(3)));
+        assert_eq!((status.desired_healthy, status.expected_pods), (Some(0), Some(0)), "clients want them");
         let condition = &status.conditions.unwrap()[0];
         assert_eq!((condition.reason.as_str(), condition.message.as_str()), ("SyncFailed", why.as_str()));
     }

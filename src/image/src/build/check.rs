@@ -51,6 +51,8 @@ pub struct CheckInput {
     pub ignore: String,
     /// What the client says instead of the directive `# check=`, in its form.
     pub settings: Option<String>,
+    /// A build asks, which needs not every stage.
+    pub is_for_build: bool,
 }
 
 /// Base images of one Dockerfile that are looked up: each is read from the disk.
@@ -93,7 +95,11 @@ impl ImageStore {
         let (dockerfile, told, input) = (text.to_owned(), options.clone(), input.clone());
         let findings = blocking(move || {
             let known = store.base_variables(&planned, &told);
-            find(&dockerfile, &planned, &known, &input, &gone)
+            let judged: Vec<usize> = match input.is_for_build || !told.target.is_empty() {
+                true => planned.needed.clone(),
+                false => (0..planned.stages.len()).collect(),
+            };
+            find(&dockerfile, (&planned, &judged), &known, &input, &gone)
         });
         let findings = findings.await?;
         Ok(Checked { findings, error: None, is_fatal })
@@ -149,9 +155,10 @@ fn with_near(detail: String, name: &str, mark: &str, known: &BTreeSet<String>) -
     with_suggestion(detail, &format!("{mark}{name}"), &marked)
 }
 
+/// `judged`: the stages whose instructions are gone through, in order. How a Dockerfile is written counts everywhere.
 fn find(
     text: &str,
-    planned: &Plan,
+    (planned, judged): (&Plan, &[usize]),
     known: &BaseVariables,
     input: &CheckInput,
     gone: &CancellationToken,
@@ -175,6 +182,8 @@ fn find(
             findings.add(&rules::EMPTY_CONTINUATION, span(line), "Empty continuation line");
         }
         let step = instruction::parse(line, lines.escape)?;
+        let is_judged =
+            stages.len().checked_sub(1).is_some_and(|number| judged.binary_search(&number).is_ok());
         match (&step.instruction, stages.last_mut()) {
             (Instruction::From { .. }, _) => {
                 froms.from(line, &step, &mut findings);
@@ -182,7 +191,8 @@ fn find(
                 let stage = StageState::upon(base, &stages, known, &mut spent);
                 stages.push(stage);
             }
-            (_, Some(stage)) => stage.step(&step, line, lines.escape, &ignore, &mut findings),
+            (_, Some(stage)) if is_judged => stage.step(&step, line, lines.escape, &ignore, &mut findings),
+            (_, Some(_)) => stage::deprecated(&step, &mut findings),
             (_, None) => froms.global(&step, &mut findings)?,
         }
     }

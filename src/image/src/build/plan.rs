@@ -1,9 +1,10 @@
 //! A Dockerfile becomes stages, and of these the ones that the target needs.
 
 use super::instruction::{Command, CopyFiles, Instruction, Step, parse};
+use super::lines::{self, Lines};
 use super::runmount;
 use super::words::{Variables, Words};
-use super::{BuildError, BuildOptions, lines};
+use super::{BuildError, BuildOptions};
 use crate::Platform;
 use crate::manifest::MAX_LAYERS;
 use std::collections::BTreeSet;
@@ -45,7 +46,9 @@ pub(super) fn plan(text: &str, options: &BuildOptions, gone: &CancellationToken)
     let lines = lines::parse(text)?;
     let platform = target_platform(&options.platform)?;
     // what FROM sees
-    let mut words = Words::new(lines.escape, platform_args(&platform, &options.target), gone);
+    let last = last_name(&lines);
+    let stage = target_name(&options.target, last.as_deref());
+    let mut words = Words::new(lines.escape, platform_args(&platform, stage), gone);
     let mut plan = Plan {
         escape: lines.escape,
         stages: Vec::new(),
@@ -71,7 +74,21 @@ fn target_platform(text: &str) -> Result<Platform, BuildError> {
     Ok(if text.is_empty() { Platform::of_this_machine() } else { Platform::parse(text)? })
 }
 
-/// What every Dockerfile knows of where it is built, and for what; `stage` is the one that is asked for.
+/// The name that the last stage has been given. A FROM that is none is told of where it is read with the others.
+fn last_name(lines: &Lines) -> Option<String> {
+    let last = lines.lines.iter().rfind(|line| line.keyword.eq_ignore_ascii_case("FROM"))?;
+    match parse(last, lines.escape).ok()?.instruction {
+        Instruction::From { name, .. } => name,
+        _ => None,
+    }
+}
+
+/// What a Dockerfile is told of its target: the last stage is meant where nobody names one.
+pub(super) fn target_name<'n>(asked: &'n str, last: Option<&'n str>) -> &'n str {
+    if asked.is_empty() { last.unwrap_or_default() } else { asked }
+}
+
+/// What every Dockerfile knows of where it is built, and for what; `stage` is the target, which may be without a name.
 pub(super) fn platform_args(target: &Platform, stage: &str) -> Variables {
     let mut known = Variables::new();
     let stage = if stage.is_empty() { "default" } else { stage };
@@ -291,6 +308,20 @@ mod tests {
         assert_eq!((args["TARGETVARIANT"].as_str(), args["TARGETSTAGE"].as_str()), ("v7", "web"));
         assert_eq!(platform_args(&here, "")["TARGETSTAGE"], "default");
         assert_eq!(args["BUILDARCH"], here.architecture);
+    }
+
+    #[test]
+    fn the_target_is_known_by_its_name() {
+        for (last, target, want) in [
+            (" AS Prod", "", "of-prod"),
+            (" AS prod", "first", "of-first"),
+            ("", "", "of-default"),
+            ("", "1", "of-1"),
+        ] {
+            let text = format!("FROM x AS first\nFROM of-$TARGETSTAGE{last}\nRUN y\n");
+            let plan = plan(&text, &with(target, &[], "")).unwrap();
+            assert_eq!(plan.stages[1].base, Base::Image(want.into()), "{last} {target}");
+        }
     }
 
     #[test]

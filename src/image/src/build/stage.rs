@@ -4,7 +4,7 @@
 use super::configuration::{PATH, environment};
 use super::context::Context;
 use super::pending::Pending;
-use super::plan::{Base, Plan, Stage, platform_args};
+use super::plan::{Base, Plan, Stage, platform_args, target_name};
 use super::planned::{Planned, planned};
 use super::view::View;
 use super::words::{Variables, Words};
@@ -116,11 +116,12 @@ impl<'b> Builder<'b> {
     ) -> Builder<'b> {
         // a platform that is none was refused when the plan was made
         let platform = Platform::parse(&options.platform).unwrap_or_else(|_| Platform::of_this_machine());
+        let last = plan.stages.last().and_then(|stage| stage.name.as_deref());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Builder {
             store,
             plan,
-            platform_args: platform_args(&platform, &options.target),
+            platform_args: platform_args(&platform, target_name(&options.target, last)),
             context: Arc::new(context),
             planned: planned(plan, labels(&options).as_deref()),
             options,

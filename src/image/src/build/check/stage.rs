@@ -40,6 +40,14 @@ pub(super) fn secrets(keyword: &str, name: &str, step: &Step, findings: &mut Fin
     }
 }
 
+/// A keyword of old, which is found wherever it stands.
+pub(super) fn deprecated(step: &Step, findings: &mut Findings) {
+    if let Instruction::Maintainer(_) = &step.instruction {
+        let detail = "Maintainer instruction is deprecated in favor of using label";
+        findings.add(&rules::MAINTAINER, span_of(step), detail);
+    }
+}
+
 /// Bytes of the names that stages take over from what they are built upon, of all stages together: each of very many may take over as
 /// many as its Dockerfile has. Beyond it a stage's variables count as not known.
 const MOST_TAKEN_OVER: usize = 16 << 20;
@@ -112,10 +120,7 @@ impl StageState {
             Instruction::Shell(_) => self.has_shell = true,
             Instruction::Expose(ports) => ports.iter().for_each(|port| expose(port, step, findings)),
             Instruction::Workdir(path) => self.workdir(path, step, findings),
-            Instruction::Maintainer(_) => {
-                let detail = "Maintainer instruction is deprecated in favor of using label";
-                findings.add(&rules::MAINTAINER, span_of(step), detail);
-            }
+            Instruction::Maintainer(_) => deprecated(step, findings),
             Instruction::From { .. }
             | Instruction::Run(_)
             | Instruction::Volume(_)

@@ -118,7 +118,7 @@ async fn each_rule_finds_what_it_is_about() {
 #[tokio::test]
 async fn what_the_ignore_file_leaves_out_can_not_be_copied() {
     let text = "FROM scratch AS a\nCOPY ./dist/app src *.log /\nADD dist https://x.y/dist /\nFROM a\nCOPY --from=a dist /\n";
-    let input = CheckInput { ignore: "dist\n".to_owned(), settings: None };
+    let input = CheckInput { ignore: "dist\n".to_owned(), ..CheckInput::default() };
     assert_eq!(
         shown(&check(text, &input).await),
         [
@@ -127,7 +127,7 @@ async fn what_the_ignore_file_leaves_out_can_not_be_copied() {
         ]
     );
     // src itself matches nothing that brings it back, and is copied all the same
-    let input = CheckInput { ignore: "*\n!src/**\n".to_owned(), settings: None };
+    let input = CheckInput { ignore: "*\n!src/**\n".to_owned(), ..CheckInput::default() };
     assert_eq!(shown(&check("FROM scratch\nCOPY src /\n", &input).await), Vec::<String>::new());
 }
 
@@ -217,5 +217,24 @@ async fn what_was_found_may_end_a_build() {
         let input = CheckInput { settings: settings.map(str::to_owned), ..CheckInput::default() };
         let checked = check(&format!("{head}FROM scratch AS Foo\n"), &input).await;
         assert_eq!(checked.is_fatal, want, "{head} {settings:?}");
+    }
+}
+
+/// As in BuildKit, which looks at the instructions of what it makes alone; a question without a target is about all of them.
+#[tokio::test]
+async fn a_build_is_told_nothing_of_stages_that_it_does_not_need() {
+    let text = "FROM scratch AS left\nMAINTAINER me\nCMD run it\nFROM scratch\nWORKDIR x\n";
+    let all = ["MaintainerDeprecated", "JSONArgsRecommended", "WorkdirRelativePath"];
+    for (name, is_for_build, target, want) in [
+        ("asked without a target", false, "", &all[..]),
+        ("asked about a target", false, "left", &all[..2]),
+        ("built", true, "", &["MaintainerDeprecated", "WorkdirRelativePath"]),
+        ("a target built", true, "left", &all[..2]),
+    ] {
+        let options = BuildOptions { target: target.to_owned(), ..BuildOptions::default() };
+        let input = CheckInput { is_for_build, ..CheckInput::default() };
+        let checked = store().store.check_dockerfile(text, &options, &input).await.unwrap();
+        let rules: Vec<&str> = checked.findings.iter().map(|finding| finding.rule.name).collect();
+        assert_eq!(rules, want, "{name}");
     }
 }

@@ -108,7 +108,8 @@ fn is_atomic(item: &JSONSchemaProps, at: &str, errors: &mut ErrorList) {
     };
     if !is_atomic {
         let why = "must be atomic as item of a list with x-kubernetes-list-type=set";
-        errors.invalid(format!("{at}.{field}"), given, why);
+        // Go shows what is not said so, as a text
+        errors.invalid(format!("{at}.{field}"), given.unwrap_or("null"), why);
     }
 }
 
@@ -178,7 +179,7 @@ mod tests {
         let text = || json!({"type": "string"});
         let set = |items: Value| json!({"type": "array", "x-kubernetes-list-type": "set", "items": items});
         let map_type = format!(
-            "{at}.x-kubernetes-map-type: Invalid value: null: must be atomic as item of a list with x-kubernetes-list-type=set"
+            "{at}.x-kubernetes-map-type: Invalid value: \"null\": must be atomic as item of a list with x-kubernetes-list-type=set"
         );
         for (name, given, want) in [
             ("required", list(text(), json!(["k"])), vec![]),
