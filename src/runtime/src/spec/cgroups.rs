@@ -1,7 +1,7 @@
 //! What a container sees of its cgroups, at /sys/fs/cgroup.
 
 use super::Parts;
-use super::mounts::{BIND, mount};
+use super::mount_entry::{BIND, mount};
 use super::targets::target_of;
 use cri::wire::CgroupView;
 use oci_spec::OciSpecError;

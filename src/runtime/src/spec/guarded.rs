@@ -1,6 +1,6 @@
 //! Which binds no link may lead on in while a container is made: others may write to them meanwhile, or have written before.
 
-use super::mounts::BIND;
+use super::mount_entry::BIND;
 use oci_spec::runtime::Spec;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@ mod cgroups;
 mod defaults;
 mod devices;
 mod guarded;
+mod mount_entry;
 mod mounts;
 mod process;
 mod resources;

@@ -1,5 +1,6 @@
 //! What is mounted into a container, in the order in which it is mounted.
 
+use super::mount_entry::{BIND, bind, mount};
 use super::process::INIT;
 use super::targets::target_of;
 use super::{Parts, bug, cgroups, devices};
@@ -79,8 +80,6 @@ pub fn mountpoints(parts: &Parts<'_>, is_dir: impl Fn(&cri::Mount) -> bool) -> V
     let all = files.chain(volumes).chain(asked);
     all.filter(|(target, _)| !own.iter().any(|own| target.starts_with(own))).collect()
 }
-
-pub(super) const BIND: &str = "bind";
 
 const DEV: &str = "/dev";
 
@@ -197,16 +196,6 @@ fn source_of<'a>(parts: &'a Parts<'_>, wanted: &'a cri::Mount) -> Option<&'a Pat
     wanted.source.as_ref().map(|source| brought.unwrap_or(source))
 }
 
-fn bind(source: &Path, target: &Path, read_only: bool) -> Result<Mount, OciSpecError> {
-    let options = ["rbind", if read_only { "ro" } else { "rw" }];
-    MountBuilder::default()
-        .typ(BIND)
-        .source(source)
-        .destination(target)
-        .options(options.map(str::to_owned).to_vec())
-        .build()
-}
-
 fn tmpfs(target: &Path, wanted: &cri::Mount) -> Result<Mount, OciSpecError> {
     let mut options = wanted.options.clone();
     if options.is_empty() {
@@ -215,13 +204,4 @@ fn tmpfs(target: &Path, wanted: &cri::Mount) -> Result<Mount, OciSpecError> {
     options.push(if wanted.read_only { "ro" } else { "rw" }.to_owned());
     options.extend(wanted.size_limit.map(|bytes| format!("size={bytes}")));
     MountBuilder::default().typ("tmpfs").source("tmpfs").destination(target).options(options).build()
-}
-
-pub(super) fn mount(typ: &str, source: &str, target: &str, options: &[&str]) -> Result<Mount, OciSpecError> {
-    MountBuilder::default()
-        .typ(typ)
-        .source(source)
-        .destination(target)
-        .options(options.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>())
-        .build()
 }
