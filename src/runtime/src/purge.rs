@@ -6,12 +6,10 @@ use crate::paths::Paths;
 use crate::process::{ProcessId, wait_all};
 use crate::records::{self, ContainerRecord, SandboxRecord, is_id};
 use cri::SandboxId;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 use std::time::Duration;
-use trees::mountinfo;
 
 /// Kills every shim and container of the profile, unmounts, and removes cgroups and both directories. Returns what
 /// could not be removed, and why. It needs no running daemon, and none may be running.
@@ -136,19 +134,7 @@ fn purge_cgroups(cgroups: &Hierarchies, path: &str, failures: &mut Vec<String>) 
     }
 }
 
-/// Shims mount in their own namespaces only; what is found here belongs to volumes, or was mounted by something that went wrong. Of a
-/// volume that binds a directory with all that is mounted in it these are copies: where mounts are shared, as systemd sets them up,
-/// the machine's own would be unmounted with them.
+/// Shims mount in their own namespaces only; what is found here belongs to volumes, or was mounted by something that went wrong.
 fn unmount_below(dir: &Path, failures: &mut Vec<String>) {
-    let mounted = mountinfo::targets().unwrap_or_default();
-    let below: Vec<&PathBuf> = mounted.iter().filter(|target| target.starts_with(dir)).collect();
-    for &target in &below {
-        let none = None::<&str>;
-        let _ = mount(none, target, none, MsFlags::MS_SLAVE, none);
-    }
-    for &target in below.iter().rev() {
-        if let Err(e) = umount2(target, MntFlags::MNT_DETACH) {
-            failures.push(format!("unmount {}: {e}", target.display()));
-        }
-    }
+    failures.extend(trees::unmount_each(|target| target.starts_with(dir)).err().map(|e| e.to_string()));
 }

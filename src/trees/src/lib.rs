@@ -11,7 +11,8 @@
 //! opened a file may keep others waiting at it: neither it nor [`overwrite`] waits.
 //!
 //! All is done by descriptors; no link is followed, and nothing is done beyond a mount: what is mounted in a tree is
-//! somebody else's. What is mounted where, all who must know it read in [`mountinfo`].
+//! somebody else's. What is mounted where, all who must know it read in [`mountinfo`], and what is mounted in a directory of ours
+//! goes by [`unmount_each`].
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +25,7 @@ mod removal;
 mod size;
 mod temporary;
 mod times;
+mod unmounting;
 
 pub use data::copy_data;
 pub use links::{FileId, LinkNames};
@@ -34,6 +36,7 @@ pub use size::{disk_usage, size};
 use std::io;
 pub use temporary::TempDir;
 pub use times::DirectoryTimes;
+pub use unmounting::unmount_each;
 
 /// Levels of directories that are copied, listed or given to a group: more than any real tree has, and few enough for a
 /// descriptor each.

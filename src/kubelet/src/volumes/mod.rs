@@ -282,7 +282,7 @@ pub fn tear_down(pod_dir: &Path, devices: &Devices) -> io::Result<()> {
 /// Unmounts everything below a directory, the newest first.
 pub fn unmount_below(dir: &Path) -> io::Result<()> {
     let dir = dir.canonicalize()?;
-    unmount_each(|target| target.starts_with(&dir) && target != dir)
+    trees::unmount_each(|target| target.starts_with(&dir) && target != dir)
 }
 
 /// Unmounts what is mounted right there and below, the newest first. What is there is not looked at: it may not answer.
@@ -292,21 +292,7 @@ pub(crate) fn unmount_all(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         parent => parent?.join(name),
     };
-    unmount_each(|target| target.starts_with(&path))
-}
-
-fn unmount_each(is_one: impl Fn(&Path) -> bool) -> io::Result<()> {
-    let mounted = || -> io::Result<Vec<PathBuf>> {
-        Ok(mountinfo::targets()?.into_iter().filter(|target| is_one(target)).collect())
-    };
-    for mount in mounted()?.iter().rev() {
-        nix::mount::umount2(mount, nix::mount::MntFlags::MNT_DETACH | nix::mount::MntFlags::UMOUNT_NOFOLLOW)
-            .map_err(|e| io::Error::other(format!("unmount {}: {e}", mount.display())))?;
-    }
-    match mounted()?.first() {
-        Some(left) => Err(io::Error::other(format!("{} is still mounted", left.display()))),
-        None => Ok(()),
-    }
+    trees::unmount_each(|target| target.starts_with(&path))
 }
 
 /// Whether something is mounted right there.
