@@ -22,6 +22,7 @@ use cri::{
     CANNOT_START, ContainerConfig, ContainerId, ContainerState, CriError, Mount, Propagation, Resources,
     Result, SandboxId, Seccomp,
 };
+use nix::errno::Errno;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -305,11 +306,23 @@ fn make_working_dir(prep: &ContainerPrep, root: &Rootfs, cwd: &Path, account: &A
         None => root.make_dir(&root.real(cwd)?, account.uid, account.gid),
         Some((target, Some(source))) if source.is_dir() => {
             let rest = cwd.strip_prefix(target).unwrap_or(Path::new(""));
-            Rootfs::open(&source)?.make_dir(rest, account.uid, account.gid)
+            let volume = Rootfs::open(&source)?;
+            match volume.make_dir(rest, account.uid, account.gid) {
+                // an absolute link is one of the container's, and there is more in its root than in the volume
+                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) if has_link(&volume, rest) => Ok(()),
+                made => made,
+            }
         }
         // a fresh tmpfs has its own top only, and a file no directory: the container's start says so
         Some(_) => Ok(()),
     }
+}
+
+fn has_link(volume: &Rootfs, path: &Path) -> bool {
+    let mut found = false;
+    // one that goes in circles is one as well
+    let _ = volume.walk(path, &mut |_, is_link| found |= is_link);
+    found
 }
 
 fn parts<'a>(prep: &'a ContainerPrep, host: &'a Host, account: &'a Account, program: &'a Path) -> Parts<'a> {
