@@ -114,7 +114,8 @@ impl Inner {
             CriError::failed(format_args!("make cgroups of container {}", prep.config.name), why)
         };
         let rules = spec::device_rules(&prep.config, &prep.devices).map_err(|e| failed(&e))?;
-        let limits = Resources { pids_limit: None, ..prep.config.resources.clone() };
+        let limits =
+            Resources { pids_limit: None, oom_kill_disable: false, ..prep.config.resources.clone() };
         if let Some(controller) = self.cgroups.missing(&prep.config.resources) {
             return Err(failed(&format_args!(
                 "this machine has no cgroup controller {controller}, which a limit needs"
@@ -129,8 +130,8 @@ impl Inner {
         blocking(make).await.map_err(|e| failed(&e))
     }
 
-    /// What would be in the way before: whoever makes the container has processes in its cgroup; and the libcontainer of older shims
-    /// always switches the OOM killer of v1 on.
+    /// What would be in the way before: whoever makes the container has processes in its cgroup, which without the OOM killer of v1
+    /// would wait for ever for memory that is not given; and the libcontainer of older shims always switches that killer on.
     async fn finish_limits(&self, prep: &ContainerPrep) -> Result<()> {
         let Resources { oom_kill_disable, pids_limit, .. } = prep.config.resources;
         let limits = Resources { oom_kill_disable, pids_limit, ..Resources::default() };
