@@ -22,6 +22,7 @@ use cri::{
     CANNOT_START, ContainerConfig, ContainerId, ContainerState, CriError, Mount, Propagation, Resources,
     Result, SandboxId, Seccomp,
 };
+use nix::errno::Errno;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -113,7 +114,8 @@ impl Inner {
             CriError::failed(format_args!("make cgroups of container {}", prep.config.name), why)
         };
         let rules = spec::device_rules(&prep.config, &prep.devices).map_err(|e| failed(&e))?;
-        let limits = Resources { pids_limit: None, ..prep.config.resources.clone() };
+        let limits =
+            Resources { pids_limit: None, oom_kill_disable: false, ..prep.config.resources.clone() };
         if let Some(controller) = self.cgroups.missing(&prep.config.resources) {
             return Err(failed(&format_args!(
                 "this machine has no cgroup controller {controller}, which a limit needs"
@@ -128,8 +130,8 @@ impl Inner {
         blocking(make).await.map_err(|e| failed(&e))
     }
 
-    /// What would be in the way before: whoever makes the container has processes in its cgroup; and the libcontainer of older shims
-    /// always switches the OOM killer of v1 on.
+    /// What would be in the way before: whoever makes the container has processes in its cgroup, which without the OOM killer of v1
+    /// would wait for ever for memory that is not given; and the libcontainer of older shims always switches that killer on.
     async fn finish_limits(&self, prep: &ContainerPrep) -> Result<()> {
         let Resources { oom_kill_disable, pids_limit, .. } = prep.config.resources;
         let limits = Resources { oom_kill_disable, pids_limit, ..Resources::default() };
@@ -305,11 +307,23 @@ fn make_working_dir(prep: &ContainerPrep, root: &Rootfs, cwd: &Path, account: &A
         None => root.make_dir(&root.real(cwd)?, account.uid, account.gid),
         Some((target, Some(source))) if source.is_dir() => {
             let rest = cwd.strip_prefix(target).unwrap_or(Path::new(""));
-            Rootfs::open(&source)?.make_dir(rest, account.uid, account.gid)
+            let volume = Rootfs::open(&source)?;
+            match volume.make_dir(rest, account.uid, account.gid) {
+                // an absolute link is one of the container's, and there is more in its root than in the volume
+                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) if has_link(&volume, rest) => Ok(()),
+                made => made,
+            }
         }
         // a fresh tmpfs has its own top only, and a file no directory: the container's start says so
         Some(_) => Ok(()),
     }
+}
+
+fn has_link(volume: &Rootfs, path: &Path) -> bool {
+    let mut found = false;
+    // one that goes in circles is one as well
+    let _ = volume.walk(path, &mut |_, is_link| found |= is_link);
+    found
 }
 
 fn parts<'a>(prep: &'a ContainerPrep, host: &'a Host, account: &'a Account, program: &'a Path) -> Parts<'a> {

@@ -10,9 +10,10 @@ use libcontainer::error::LibcontainerError;
 use libcontainer::oci_spec::runtime::Spec;
 use libcontainer::syscall::syscall::SyscallType;
 use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, execve, fchown};
+use nix::unistd::{Pid, execve, fchdir, fchown};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::error::Error;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 /// Exit code of a first process whose program the kernel refused to run.
 const CANNOT_EXEC: i32 = 255;
+const OUTSIDE: &str = "the working directory is outside of the container";
 
 pub(crate) struct Creation {
     pub(crate) id: String,
@@ -83,7 +85,9 @@ fn build(creation: Creation, reporter: Reporter) -> Result<i32, String> {
         let _ = fs::write("/proc/self/oom_score_adj", &creation.oom_score);
     }
     keyring::join(&creation.id)?;
-    let is_guarded = guard::close(&creation.bundle, &creation.guarded)?;
+    let closed = guard::close(&creation.bundle, &creation.guarded)?;
+    let is_guarded = closed.is_some();
+    let directory = closed.and_then(|closed| closed.directory);
     let console =
         matches!(creation.stdio, Stdio::Terminal).then(|| Console::bind(&creation.bundle)).transpose()?;
     let view = creation.cgroup_view.as_ref().map(|view| cgroup_view::enter(view, &creation.cgroup));
@@ -92,7 +96,7 @@ fn build(creation: Creation, reporter: Reporter) -> Result<i32, String> {
     let mut builder = ContainerBuilder::new(creation.id, SyscallType::default())
         .with_root_path(creation.root)
         .map_err(|e| chain(&e))?
-        .with_executor(Workload { reporter, is_guarded, machine_proc });
+        .with_executor(Workload { reporter, is_guarded, directory, machine_proc });
     match creation.stdio {
         Stdio::Pipes { stdin, stdout, stderr } => {
             // /dev/stdout is opened anew by programs, as the container's user. Who has no input has the machine's own
@@ -187,6 +191,8 @@ struct Workload {
     reporter: Reporter,
     /// Links in volumes lead nowhere yet.
     is_guarded: bool,
+    /// Where to go first when they do.
+    directory: Option<PathBuf>,
     /// Not for the container.
     machine_proc: Option<RawFd>,
 }
@@ -199,7 +205,7 @@ impl Executor for Workload {
         }
         if !sys::is_inside_root() {
             // libcontainer went there while it had the machine's rights; CVE-2024-21626
-            let why = "the working directory is outside of the container".to_owned();
+            let why = OUTSIDE.to_owned();
             self.reporter.failed(&why);
             return Err(ExecutorValidationError::ArgValidationError(why));
         }
@@ -223,11 +229,25 @@ impl Executor for Workload {
         let (args, env) = command(spec);
         // last, because a change of user clears it: a container must not outlive the one who watches it
         let _ = set_pdeathsig(Signal::SIGKILL);
-        let why = become_program(args, env);
+        let gone = self.directory.as_deref().map_or(Ok(()), enter);
+        let why = gone.map_or_else(|why| why, |()| become_program(args, env));
         // the container was started already, so the only place left to say it is its log
         let _ = writeln!(std::io::stderr(), "{why}");
         // SAFETY: ends the process at once: nothing of the shim's may run in the container.
         unsafe { libc::_exit(CANNOT_EXEC) }
+    }
+}
+
+/// Goes there as the container's user, and by no link of the kernel's, which would lead to what is still open of the machine.
+fn enter(directory: &Path) -> Result<(), String> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    openat2(AT_FDCWD, directory, how).and_then(fchdir).map_err(|errno| {
+        format!("chdir to cwd ({directory:?}) set in config.json failed: {}", errno.desc().to_lowercase())
+    })?;
+    match sys::is_inside_root() {
+        true => Ok(()),
+        false => Err(OUTSIDE.to_owned()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Volumes that have another mount inside of them, while a container is made. libcontainer looks by its name for the place of what
 //! is inside, and follows links beneath the root. Whoever writes to such a volume could lead it to the root itself, or onto /dev:
 //! there it makes its nodes and links afterwards, by their names and while it still sees the machine. So no link in such a volume
-//! leads anywhere before the container is made.
+//! leads anywhere before the container is made, and whose working directory is behind one goes there when he begins.
 
 use crate::sys;
 use libcontainer::oci_spec::OciSpecError;
@@ -14,20 +14,53 @@ use std::path::{Path, PathBuf};
 /// In the spec: of a mount, and of those that it brings along.
 const OPTION: &str = "rnosymfollow";
 
-/// Says it in the bundle's spec, which libcontainer has not read yet. Whether it did: a kernel before 5.14 can not.
+/// What libcontainer was told in place of what was asked for.
+pub(crate) struct Closed {
+    /// The working directory, where a link in a guarded volume leads there: libcontainer can not go, and was told the root.
+    pub(crate) directory: Option<PathBuf>,
+}
+
+/// Says it in the bundle's spec, which libcontainer has not read yet. `None` where it did not: a kernel before 5.14 can not.
 ///
 /// # Errors
 /// The spec can not be read or written.
-pub(crate) fn close(bundle: &Path, guarded: &[PathBuf]) -> Result<bool, String> {
+pub(crate) fn close(bundle: &Path, guarded: &[PathBuf]) -> Result<Option<Closed>, String> {
     if guarded.is_empty() || !is_known(bundle) {
-        return Ok(false);
+        return Ok(None);
     }
     let config = bundle.join("config.json");
     let failed = |e: OciSpecError| format!("guard the volumes in {}: {e}", config.display());
     let mut spec = Spec::load(&config).map_err(failed)?;
+    let directory = take_directory(&mut spec, guarded);
     add_option(&mut spec, guarded);
     spec.save(&config).map_err(failed)?;
-    Ok(true)
+    Ok(Some(Closed { directory }))
+}
+
+/// Of several mounts on the way the last is meant. What is seen of it may be something else by the time that the container begins: then
+/// it does not.
+fn take_directory(spec: &mut Spec, guarded: &[PathBuf]) -> Option<PathBuf> {
+    let mut process = spec.process().clone()?;
+    let directory = process.cwd().clone();
+    let mounts = spec.mounts().as_deref().unwrap_or_default();
+    let over = mounts.iter().filter(|mount| directory.starts_with(mount.destination()));
+    // of those that are as deep this is the one that came last
+    let over = over.max_by_key(|mount| mount.destination().components().count())?;
+    if !guarded.contains(over.destination()) {
+        return None;
+    }
+    let mut at = over.source().clone()?;
+    let mut names = directory.strip_prefix(over.destination()).ok()?.components();
+    let is_led = names.any(|name| {
+        at.push(name);
+        at.is_symlink()
+    });
+    if !is_led {
+        return None;
+    }
+    process.set_cwd("/".into());
+    spec.set_process(Some(process));
+    Some(directory)
 }
 
 fn is_known(directory: &Path) -> bool {
@@ -83,6 +116,40 @@ mod tests {
         let mounts = spec.mounts().clone().unwrap();
         let options: Vec<_> = mounts.iter().map(|mount| mount.options().clone().unwrap().join(" ")).collect();
         assert_eq!(options, ["rbind rnosymfollow", "rbind"]);
+    }
+
+    #[test]
+    fn a_working_directory_behind_a_link_of_a_guarded_volume_is_gone_to_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("volume/releases/1/public")).unwrap();
+        std::os::unix::fs::symlink("releases/1", at("volume/current")).unwrap();
+        let mount = |source: &str, target: &str| {
+            MountBuilder::default().typ("bind").source(at(source)).destination(target).build().unwrap()
+        };
+        for (directory, is_later) in [
+            ("/app/current", true),
+            ("/app/current/public", true),
+            ("/app/releases/1", false),
+            ("/app/none/current", false),
+            ("/app", false),
+            // another volume is there
+            ("/app/data/current", false),
+            // nothing is mounted in that one
+            ("/free/current", false),
+            ("/", false),
+        ] {
+            let mut spec = Spec::default();
+            let mut process = spec.process().clone().unwrap();
+            process.set_cwd(directory.into());
+            spec.set_process(Some(process));
+            let mounts = [mount("volume", "/app"), mount("volume", "/app/data"), mount("volume", "/free")];
+            spec.set_mounts(Some(mounts.to_vec()));
+            let later = take_directory(&mut spec, &["/app".into()]);
+            assert_eq!(later.as_deref(), is_later.then_some(Path::new(directory)), "{directory}");
+            let told = spec.process().as_ref().unwrap().cwd();
+            assert_eq!(told, Path::new(if is_later { "/" } else { directory }), "{directory}");
+        }
     }
 
     #[test]

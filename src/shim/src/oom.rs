@@ -72,6 +72,15 @@ fn watch_unified(directory: &Path) -> Option<(OwnedFd, PathBuf)> {
     Some((inotify.into(), counter))
 }
 
+/// Why a container was not made, where the kernel may have killed in its cgroup meanwhile: who is killed can not say it. In runc's
+/// words, which users look for.
+pub(crate) fn explain(why: &str, kills: u64) -> String {
+    match kills {
+        0 => why.to_owned(),
+        _ => format!("container init was OOM-killed (memory limit too low?): {why}"),
+    }
+}
+
 fn count(counter: &Path) -> u64 {
     parse(&fs::read_to_string(counter).unwrap_or_default())
 }
@@ -96,5 +105,13 @@ mod tests {
         ] {
             assert_eq!(parse(text), want, "{name}");
         }
+    }
+
+    #[test]
+    fn a_limit_that_is_too_low_is_told() {
+        const WHY: &str = "the helper process ended early";
+        assert_eq!(explain(WHY, 0), WHY);
+        let told = explain(WHY, 1);
+        assert_eq!(told, format!("container init was OOM-killed (memory limit too low?): {WHY}"));
     }
 }

@@ -7,7 +7,7 @@ use crate::exec::{self, Execution};
 use crate::fault::{Because, Fault, Result, fault};
 use crate::helper::{Asker, Helper, Work};
 use crate::logs::Log;
-use crate::oom::OomWatch;
+use crate::oom::{self, OomWatch};
 use crate::shim::{Ending, Shim};
 use crate::{cgroup, mounts, pipes, sys};
 use cri::ContainerId;
@@ -165,7 +165,11 @@ impl Shim {
     ) -> Result<Answer, String> {
         let container = self.containers.get_mut(&key).ok_or("the container was removed")?;
         container.being_created = false;
-        let pid = *outcome.as_ref().map_err(String::clone)?;
+        let explained = |why: &String| {
+            let kills = OomWatch::open(&run.cgroup).map_or(0, |watch| watch.count());
+            oom::explain(why, kills)
+        };
+        let pid = *outcome.as_ref().map_err(explained)?;
         if let Some(master) = terminal {
             run.set_terminal(master, stdin).map_err(|e| e.to_string())?;
         }

@@ -99,6 +99,7 @@ pub fn links_in_images() {
 /// The attack: a volume that the container's own pod has written holds a link, and another one is mounted there. Behind a link to the
 /// root it was the root for all that came after, and its `dev` was a directory of the machine's.
 pub fn links_in_volumes() {
+    const HERE: &str = "test $(pwd -P) = /outer/plain";
     world::with(|world| async move {
         make_machine(&world.dir);
         let before = machine(&world);
@@ -125,9 +126,13 @@ pub fn links_in_volumes() {
             assert!(runtime.create_container(&sandbox.id, config).await.is_err(), "{place}");
             assert_eq!(machine(&world), before, "{place}");
         }
-        // once it is made they lead on
+        // once it is made they lead on, also to where it begins
         let script = "cat /outer/link /outer/plain/link";
         let config = ContainerConfig { mounts: mounts("plain"), ..shell("c", script) };
+        assert_eq!(run(&runtime, &sandbox.id, config).await, 0);
+        link(&outer, "begin", "/outer/plain");
+        let begins = ContainerConfig { working_dir: Some("/outer/begin".into()), ..shell("begin", HERE) };
+        let config = ContainerConfig { mounts: mounts("plain"), ..begins };
         assert_eq!(run(&runtime, &sandbox.id, config).await, 0);
         runtime.remove_sandbox(&sandbox.id).await.unwrap();
     });
