@@ -114,8 +114,7 @@ impl Inner {
             CriError::failed(format_args!("make cgroups of container {}", prep.config.name), why)
         };
         let rules = spec::device_rules(&prep.config, &prep.devices).map_err(|e| failed(&e))?;
-        let limits =
-            Resources { pids_limit: None, oom_kill_disable: false, ..prep.config.resources.clone() };
+        let limits = Resources { pids_limit: None, oom_kill_disable: false, ..prep.config.resources.clone() };
         if let Some(controller) = self.cgroups.missing(&prep.config.resources) {
             return Err(failed(&format_args!(
                 "this machine has no cgroup controller {controller}, which a limit needs"
