@@ -208,12 +208,13 @@ def exec_in_all_its_ways(client):
         detached = api.exec_create(box.id, "touch /detached")["Id"]
         api.exec_start(detached, detach=True)
         until(lambda: api.exec_inspect(detached)["ExitCode"] == 0, "the end of a detached exec")
-        # the window's size is told before the process of the exec can be there
-        told = "for i in $(seq 600); do [ \"$(stty size)\" = '33 77' ] && break; sleep 0.1; done; stty size"
+        # the window's size is told before the process of the exec can be there, or after: without one stty complains
+        told = "for i in $(seq 600); do [ \"$(stty size 2>&1)\" = '33 77' ] && break; sleep 0.1; done; stty size"
         sized = api.exec_create(box.id, ["sh", "-c", told], tty=True)["Id"]
         terminal = api.exec_start(sized, tty=True, stream=True)
         api.exec_resize(sized, height=33, width=77)
-        assert b"".join(terminal) == b"33 77\r\n"
+        shown = b"".join(terminal)
+        assert shown == b"33 77\r\n", shown
     with container(client, group_add=["1234"]) as box:
         assert box.exec_run("id -G", user="1:2").output == b"2 1234\n"
 
