@@ -334,7 +334,7 @@ mod tests {
         let served = serve_http(io, service, None, &stop);
         assert!(tokio::time::timeout(IDLE, served).await.is_err(), "the request goes on");
         let taken = taken.load(Ordering::Relaxed);
-        assert!(taken >= DUPLEX && taken <= DUPLEX + 3 * UNSENT, "{taken}");
+        assert!((DUPLEX..=DUPLEX + 3 * UNSENT).contains(&taken), "{taken}");
         let mut told = vec![0; DUPLEX];
         let length = client.read(&mut told).await.unwrap();
         let tells = |wanted: &[u8]| told[..length].windows(wanted.len()).any(|some| some == wanted);
