@@ -224,7 +224,7 @@ fn cases() -> Vec<(&'static str, Patch, Value, Want)> {
             Apply,
             config(json!({}), json!({"template": {"spec": {"containers": [{"name": "e", "image": "k:1"}]}}})),
             Ok(
-                json!({"/spec/template/spec/containers/0/name": "c", "/spec/template/spec/containers/1/name": "e"}),
+                json!({"/spec/template/spec/containers/0/name": "c", "/spec/template/spec/containers/2/name": "e"}),
             ),
         ),
         (
