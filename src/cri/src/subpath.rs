@@ -6,14 +6,12 @@
 //! function; and [`ensure`], where a part that is missing is made.
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, fstat, mkdirat, umask};
+use rustix::fs::OFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-
-/// Somebody who renames all the time makes the kernel give up on a path with `..` in a link; openat2(2).
-const TRIES: u32 = 32;
 
 /// The directory that a part is looked for in. Links on the way to it are followed: its path is its owner's.
 ///
@@ -28,17 +26,7 @@ pub fn open_base(base: &Path) -> nix::Result<OwnedFd> {
 /// # Errors
 /// See [`leads_out`]; else what the file system says.
 pub fn open_beneath(base: impl AsFd, part: &Path) -> nix::Result<OwnedFd> {
-    let part = if part.as_os_str().is_empty() { Path::new(".") } else { part };
-    let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve);
-    let mut left = TRIES;
-    loop {
-        left -= 1;
-        match openat2(base.as_fd(), part, how) {
-            Err(Errno::EAGAIN) if left > 0 => {}
-            done => return done,
-        }
-    }
+    trees::open_beneath(base, part, OFlags::PATH).map_err(|e| Errno::from_raw(e.raw_os_error()))
 }
 
 /// Both at once.

@@ -9,10 +9,11 @@
 use crate::record::{Container, new_id};
 use cri::{Mount, overlay, subpath};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
+use rustix::fs::OFlags;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -22,8 +23,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
-/// See `cri::subpath`.
-const TRIES: u32 = 32;
 /// Names of the directories that roots are mounted on.
 const VIEW: &str = "view-";
 
@@ -244,18 +243,8 @@ impl Root {
     }
 
     fn resolve(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
-        let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-        let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
-        let relative = path.strip_prefix("/").unwrap_or(path);
-        let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
-        let mut left = TRIES;
-        loop {
-            left -= 1;
-            match openat2(self.fd.as_fd(), relative, how) {
-                Err(Errno::EAGAIN) if left > 0 => {}
-                done => return done,
-            }
-        }
+        let opened = trees::open_in_root(&self.fd, path, OFlags::from_bits_retain(flags.bits() as u32));
+        opened.map_err(|e| Errno::from_raw(e.raw_os_error()))
     }
 
     /// A running process's own root, with all that is mounted in it. Only to read a file of: it is not walked.

@@ -20,7 +20,7 @@ const USED: &[(&str, &[&str])] = &[
     ("encryption", &["api"]),
     ("store", &["api", "encryption", "etcd"]),
     ("cluster", &["api", "expressions", "kinds", "store"]),
-    ("cri", &[]),
+    ("cri", &["trees"]),
     ("csi", &[]),
     ("openapi", &["api", "kinds"]),
     ("protobuf", &["schema"]),

@@ -4,7 +4,7 @@
 
 use crate::error::Result;
 use crate::error::doing;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -175,9 +175,7 @@ impl TarSplitReader {
                 return File::open(hidden);
             }
         }
-        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat2(&self.root, self.moved.now(path), flags, Mode::empty(), beneath)?.into())
+        Ok(trees::open_beneath(&self.root, &self.moved.now(path), OFlags::RDONLY | OFlags::NOFOLLOW)?.into())
     }
 }
 

@@ -8,7 +8,8 @@
 //! may be larger than any disk, by their holes: [`copy_data`] makes no zeros of them.
 //!
 //! What stands in a file's place there may be a device, which does something when it is opened: [`read_regular`] looks first. Who has
-//! opened a file may keep others waiting at it: neither it nor [`overwrite`] waits.
+//! opened a file may keep others waiting at it: neither it nor [`overwrite`] waits. What a link in it may lead to is opened by
+//! [`open_in_root`] or [`open_beneath`].
 //!
 //! All is done by descriptors; no link is followed, and nothing is done beyond a mount: what is mounted in a tree is
 //! somebody else's. What is mounted where, all who must know it read in [`mountinfo`], and what is mounted in a directory of ours
@@ -17,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod data;
+mod inside;
 mod links;
 pub mod mountinfo;
 mod names;
@@ -28,6 +30,7 @@ mod times;
 mod unmounting;
 
 pub use data::copy_data;
+pub use inside::{open_beneath, open_in_root};
 pub use links::{FileId, LinkNames};
 pub use names::{Listings, Names, each_name, is_empty, try_each_name};
 pub use regular::{open_regular, overwrite, read_regular, read_text};

@@ -11,7 +11,7 @@ use crate::load::Unpacking;
 use crate::store::Inner;
 use crate::unpack::Compression;
 use cri::blocking;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::OFlags;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -238,9 +238,8 @@ fn read_inside(root: &Path, name: &str) -> Result<Option<String>> {
 }
 
 fn find_inside(root: &Path, name: &str) -> Option<OwnedFd> {
-    let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let root = std::fs::File::open(root).ok()?;
-    rustix::fs::openat2(&root, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), inside).ok()
+    trees::open_in_root(&root, Path::new(name), OFlags::PATH).ok()
 }
 
 /// A part of it would be another Dockerfile: one that is longer than `most` bytes is none.

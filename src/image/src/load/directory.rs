@@ -7,7 +7,7 @@ use crate::error::{ImageError, Result, doing};
 use crate::manifest::MAX_CONFIG;
 use crate::store::Inner;
 use crate::unpack::Unpacked;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -30,9 +30,7 @@ impl Directory {
 
     /// Whoever made the directory may have put a pipe there, which nobody ever writes to, or a device.
     fn file(&self, path: &str) -> Result<File> {
-        let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        let found =
-            rustix::fs::openat2(&self.root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), inside);
+        let found = trees::open_beneath(&self.root, Path::new(path), OFlags::PATH);
         let refused =
             |why: &dyn std::fmt::Display| ImageError::Refused(format!("the layout's {path}: {why}"));
         let found = found.map_err(|e| refused(&e))?;
