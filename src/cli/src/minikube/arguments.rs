@@ -5,7 +5,7 @@ use super::config::Settings;
 use super::global::Global;
 use super::{
     addons, cache, completion, config, docker_env, files, image, informative, kubectl, logs, pause, profile,
-    service, start, status, stop, tunnel, version,
+    service, start, start_values, status, stop, tunnel, version,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, CommandFactory, Parser, Subcommand};
@@ -129,13 +129,8 @@ fn with_word(arg: Arg) -> Arg {
     arg.default_missing_value("true").default_value("false").hide_default_value(true)
 }
 
-/// Go's booleans.
 fn switch(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
-    }
+    start_values::switch(text).ok_or_else(|| format!("strconv.ParseBool: parsing {text:?}: invalid syntax"))
 }
 
 /// clap keeps its texts for the life of the process, which is that of one command.

@@ -200,10 +200,8 @@ fn checked(property: &str, value: &str) -> Result<Value, String> {
             .map_err(|_| format!("set: strconv.Atoi: parsing {value:?}: invalid syntax"));
     }
     if SWITCHES.contains(&property) {
-        return match start_values::is_switch(value) {
-            true => Ok(value.starts_with(['1', 't', 'T']).into()),
-            false => Err(format!("set: strconv.ParseBool: parsing {value:?}: invalid syntax")),
-        };
+        let invalid = || format!("set: strconv.ParseBool: parsing {value:?}: invalid syntax");
+        return start_values::switch(value).map(Value::from).ok_or_else(invalid);
     }
     Ok(value.into())
 }

@@ -68,7 +68,7 @@ pub(super) fn check_types(flags: &StartFlags) -> Result<(), Exit> {
         reason::USAGE.because(format!("invalid argument \"{value}\" for \"{flag}\" flag: {why}"))
     };
     for (flag, value) in flags.switches() {
-        if !is_switch(value) {
+        if switch(value).is_none() {
             let why = format!("strconv.ParseBool: parsing \"{value}\": invalid syntax");
             return Err(invalid(value, &format!("--{flag}"), why));
         }
@@ -92,8 +92,12 @@ pub(super) fn check_types(flags: &StartFlags) -> Result<(), Exit> {
 }
 
 /// Go's `strconv.ParseBool`.
-pub(super) fn is_switch(text: &str) -> bool {
-    matches!(text, "1" | "t" | "T" | "TRUE" | "true" | "True" | "0" | "f" | "F" | "FALSE" | "false" | "False")
+pub(super) fn switch(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
 }
 
 /// Whether a size or a count bounds anything.
