@@ -231,8 +231,6 @@ pub struct CreateRequest {
 /// What a container sees of its cgroups.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CgroupView {
-    /// Where v1's hierarchies are mounted: each the top of what is mounted there.
-    pub hierarchies: Vec<PathBuf>,
     /// Directories of cgroups, and where they are in the container.
     pub shown: Vec<(PathBuf, PathBuf)>,
     pub writable: bool,

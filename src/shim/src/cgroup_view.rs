@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::statfs::{SYSFS_MAGIC, TMPFS_MAGIC, fstatfs};
+use nix::sys::statfs::{SYSFS_MAGIC, TMPFS_MAGIC, fstatfs, statfs};
 use nix::unistd::fchdir;
 use std::fs;
 use std::io::ErrorKind;
@@ -49,17 +49,19 @@ pub(crate) fn enter(view: &CgroupView, cgroup: &CgroupFiles) -> Result<View, Str
         Ok(Shown { directory, target: target.clone(), is_restricted })
     });
     let shown = shown.collect::<Result<_, String>>()?;
-    hide(&view.hierarchies)?;
+    hide()?;
     Ok(View { shown, writable: view.writable })
 }
 
 /// libcontainer looks for v1's hierarchies among all mounts, and only where a tmpfs is at [`ROOT`]. One that it finds it wants to use:
 /// also one that somebody has mounted since the daemon began, or beside v2, as VPNs do with `net_cls`.
-fn hide(hierarchies: &[PathBuf]) -> Result<(), String> {
+fn hide() -> Result<(), String> {
     unshare(CloneFlags::CLONE_NEWNS)
         .map_err(|errno| format!("unshare the mount namespace: {}", errno.desc().to_lowercase()))?;
-    for at in hierarchies {
-        umount2(at, MntFlags::MNT_DETACH).map_err(|errno| said("hide", at, errno))?;
+    // where it is a tmpfs most of v1 is mounted in it
+    let root = Path::new(ROOT);
+    if statfs(root).is_ok_and(|root| root.filesystem_type() == TMPFS_MAGIC) {
+        umount2(root, MntFlags::MNT_DETACH).map_err(|errno| said("hide", root, errno))?;
     }
     let mounts = fs::read(MOUNTS).map_err(|e| format!("read {MOUNTS}: {e}"))?;
     for at in others(&String::from_utf8_lossy(&mounts)).into_iter().rev() {
@@ -67,7 +69,7 @@ fn hide(hierarchies: &[PathBuf]) -> Result<(), String> {
         let _ = umount2(at, MntFlags::MNT_DETACH);
     }
     mount(Some("tmpfs"), ROOT, Some("tmpfs"), RESTRICTED, Some("mode=755"))
-        .map_err(|errno| said("hide", Path::new(ROOT), errno))
+        .map_err(|errno| said("hide", root, errno))
 }
 
 /// Where v1's hierarchies are mounted, in the order in which they were; proc_pid_mountinfo(5). Not those on a mount that is shared, as
@@ -200,9 +202,9 @@ mod tests {
             }
             let seen = || fs::read_to_string(MOUNTS).unwrap();
             assert!(others(&seen()).contains(&at.as_path()), "{}", seen());
-            hide(&[]).unwrap();
+            hide().unwrap();
             assert!(!seen().contains(" - cgroup "), "{}", seen());
-            let root = nix::sys::statfs::statfs(ROOT).unwrap();
+            let root = statfs(ROOT).unwrap();
             assert_eq!(root.filesystem_type(), TMPFS_MAGIC);
         };
         std::thread::scope(|scope| scope.spawn(in_own_mounts).join()).unwrap();

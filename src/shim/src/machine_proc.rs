@@ -52,7 +52,6 @@ mod tests {
                 return;
             }
             assert_eq!(open(None), Ok(None));
-            // of no hierarchies: only what hides them is wanted here
             let view = cgroup_view::enter(&CgroupView::default(), &CgroupFiles::default()).unwrap();
             assert!(open(Some(&view)).unwrap().is_some());
         };

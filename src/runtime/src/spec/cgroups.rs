@@ -53,10 +53,6 @@ pub fn cgroup_view(parts: &Parts<'_>) -> CgroupView {
     };
     let seen = free(parts).into_iter().filter(|at| at.starts_with(ROOT));
     CgroupView {
-        hierarchies: match parts.host.unified {
-            true => Vec::new(),
-            false => tops(parts.hierarchies),
-        },
         shown: seen.map(|hierarchy| (directory(hierarchy), hierarchy.clone())).collect(),
         writable: is_writable(parts),
     }
@@ -69,14 +65,6 @@ fn free<'a>(parts: &Parts<'a>) -> Vec<&'a PathBuf> {
     let is_free =
         |place: &Path| !asked.iter().any(|asked| place.starts_with(asked) || asked.starts_with(place));
     parts.hierarchies.iter().filter(|at| is_free(at)).collect()
-}
-
-/// Of v1's hierarchies, most are mounted on directories of one tmpfs.
-fn tops(hierarchies: &[PathBuf]) -> Vec<PathBuf> {
-    let (below, elsewhere): (Vec<&PathBuf>, Vec<&PathBuf>) =
-        hierarchies.iter().partition(|at| at.starts_with(ROOT));
-    let root = below.first().map(|_| PathBuf::from(ROOT));
-    root.into_iter().chain(elsewhere.into_iter().cloned()).collect()
 }
 
 /// Whether the container has a cgroup namespace of its own.

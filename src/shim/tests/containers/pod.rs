@@ -236,11 +236,8 @@ impl Plan {
             let hierarchy = (!cgroup.unified).then(|| below.iter().next().unwrap());
             (directory.clone(), hierarchy.map_or(CGROUPS.into(), |name| Path::new(CGROUPS).join(name)))
         };
-        self.request.cgroup_view = Some(CgroupView {
-            hierarchies: if cgroup.unified { Vec::new() } else { vec![CGROUPS.into()] },
-            shown: cgroup.dirs.iter().map(place).collect(),
-            writable,
-        });
+        self.request.cgroup_view =
+            Some(CgroupView { shown: cgroup.dirs.iter().map(place).collect(), writable });
         self.spec["linux"]["resources"] = Value::Null;
         if !cgroup.unified {
             let tmpfs =
