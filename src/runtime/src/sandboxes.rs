@@ -91,8 +91,11 @@ impl Inner {
 
     /// See [`Hierarchies::expect_moves`](crate::cgroups::Hierarchies::expect_moves).
     pub fn expect_moves(self: &Arc<Self>) {
-        let inner = self.clone();
-        tokio::task::spawn_blocking(move || inner.cgroups.expect_moves());
+        // where there is v1 nobody is moved by his number
+        if self.cgroups.unified() {
+            let inner = self.clone();
+            tokio::task::spawn_blocking(move || inner.cgroups.expect_moves());
+        }
     }
 
     /// Directories, files and the record that says: half made.
