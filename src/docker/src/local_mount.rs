@@ -3,7 +3,7 @@
 //! of them. No word of it is ever a program's argument.
 
 use nix::errno::Errno;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -77,7 +77,7 @@ impl LocalMount {
         let changed = |what: &str, flags: MsFlags| {
             let changed = mount(None::<&str>, target, None::<&str>, flags, None::<&str>);
             changed.map_err(|why| {
-                let _ = unmount(target);
+                let _ = trees::unmount_each(|at| at.starts_with(target));
                 failed(what, &target.display().to_string(), flags, None, why)
             })
         };
@@ -125,17 +125,6 @@ impl LocalMount {
             None => told,
         }
     }
-}
-
-/// What is in use goes when its last user does; nobody finds it any more. What a recursive bind (`o=rbind`) has copied goes here
-/// alone: where mounts are shared, as systemd sets them up, the machine's own would go with their copies.
-pub(crate) fn unmount(target: &Path) -> io::Result<()> {
-    let none = None::<&str>;
-    // refused where nothing is mounted, as what follows is
-    let _ = mount(none, target, none, MsFlags::MS_SLAVE | MsFlags::MS_REC, none);
-    let gone = umount2(target, MntFlags::UMOUNT_NOFOLLOW);
-    let gone = gone.or_else(|_| umount2(target, MntFlags::UMOUNT_NOFOLLOW | MntFlags::MNT_DETACH));
-    Ok(gone?)
 }
 
 fn value<'a>(options: &'a str, name: &str) -> Option<&'a str> {

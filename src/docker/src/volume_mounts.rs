@@ -3,7 +3,7 @@
 
 use crate::engine::Engine;
 use crate::error::{ApiError, Result};
-use crate::local_mount::{self, LocalMount};
+use crate::local_mount::LocalMount;
 use crate::record::{MountKind, Record, new_id};
 use crate::volumes::Volumes;
 use cri::blocking;
@@ -70,7 +70,10 @@ impl Volumes {
     /// With its gate held.
     pub(crate) fn unmount_if_mounted(&self, name: &str) -> io::Result<()> {
         let target = self.mountpoint(name);
-        if mountinfo::is_target(&target)? { local_mount::unmount(&target) } else { Ok(()) }
+        if !mountinfo::is_target(&target)? {
+            return Ok(());
+        }
+        trees::unmount_each(|at| at.starts_with(&target))
     }
 }
 
