@@ -155,10 +155,10 @@ async fn converse(
     // the server wrapped it to find out which HTTP it is
     let parts = auto::upgrade::downcast::<TokioIo<RequestLine>>(upgraded)
         .map_err(|_| io::Error::other("the connection is no unix socket"))?;
-    let (socket, unread_before) = parts.io.into_inner().into_parts();
+    let (line, socket) = parts.io.into_inner().into_parts();
     let gone = hung_up(socket.as_fd().try_clone_to_owned()?);
     let (from, to) = socket.into_split();
-    let before = AsyncReadExt::chain(io::Cursor::new(parts.read_buf), io::Cursor::new(unread_before));
+    let before = AsyncReadExt::chain(io::Cursor::new(parts.read_buf), io::Cursor::new(line.into_unread()));
     let from = AsyncReadExt::chain(before, from);
     let begin = async |to: &OwnedWriteHalf| until_read(to.as_ref(), unread).await;
     carry(pump(from, to, begin, session, tty), gone).await

@@ -2,10 +2,11 @@
 //! an `http::Uri` does not. What may not be in one is encoded on its way in, in the first line that comes over a connection: where
 //! a later request of the same begins only the server knows.
 
-use std::io::{self, IoSlice};
+use listener::{ReadHalf, ReadThrough};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::UnixStream;
 
 /// Bytes of a line that are looked at; a path that is longer is refused anyway.
@@ -13,22 +14,24 @@ const LONGEST: usize = 64 << 10;
 /// Bytes that are read at once of it.
 const PIECE: usize = 4 << 10;
 
-pub(crate) struct RequestLine<I = UnixStream> {
-    io: I,
+pub(crate) type RequestLine<I = UnixStream> = ReadThrough<FirstLine, I>;
+
+/// A stream that is read so.
+pub(crate) fn encoded<I>(io: I) -> RequestLine<I> {
+    ReadThrough::new(FirstLine { come: Some(0), unread: Vec::new() }, io)
+}
+
+pub(crate) struct FirstLine {
     /// Bytes of the line that came; `None` when it has ended.
     come: Option<usize>,
     /// Read, and not taken yet.
     unread: Vec<u8>,
 }
 
-impl<I> RequestLine<I> {
-    pub(crate) fn new(io: I) -> Self {
-        RequestLine { io, come: Some(0), unread: Vec::new() }
-    }
-
-    /// The stream itself, and what was read of it and nobody took.
-    pub(crate) fn into_parts(self) -> (I, Vec<u8>) {
-        (self.io, self.unread)
+impl FirstLine {
+    /// What was read and nobody took.
+    pub(crate) fn into_unread(self) -> Vec<u8> {
+        self.unread
     }
 
     fn took(&mut self, bytes: &[u8]) {
@@ -42,51 +45,26 @@ impl<I> RequestLine<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for RequestLine<I> {
+impl<I: AsyncRead> ReadHalf<I> for FirstLine {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        &mut self,
+        io: Pin<&mut I>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.come.is_none() && self.unread.is_empty() {
-            return Pin::new(&mut self.io).poll_read(cx, buffer);
+            return io.poll_read(cx, buffer);
         }
         if self.unread.is_empty() {
             let mut piece = [0; PIECE];
             let mut read = ReadBuf::new(&mut piece);
-            ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
+            ready!(io.poll_read(cx, &mut read))?;
             self.took(read.filled());
         }
         let count = self.unread.len().min(buffer.remaining());
         buffer.put_slice(&self.unread[..count]);
         self.unread.drain(..count);
         Poll::Ready(Ok(()))
-    }
-}
-
-impl<I: AsyncWrite + Unpin> AsyncWrite for RequestLine<I> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 
@@ -111,7 +89,7 @@ mod tests {
                 let (mut client, server) = tokio::io::duplex(256 << 10);
                 client.write_all(given.as_bytes()).await.unwrap();
                 drop(client);
-                let (mut line, mut got) = (RequestLine::new(server), Vec::new());
+                let (mut line, mut got) = (encoded(server), Vec::new());
                 let mut buffer = vec![0; size];
                 loop {
                     match line.read(&mut buffer).await.unwrap() {
@@ -129,9 +107,9 @@ mod tests {
     async fn what_was_read_with_the_line_is_not_lost() {
         let (mut client, server) = tokio::io::duplex(1 << 10);
         client.write_all(b"POST / HTTP/1.1\r\nrest").await.unwrap();
-        let mut line = RequestLine::new(server);
+        let mut line = encoded(server);
         let mut head = [0; 17];
         line.read_exact(&mut head).await.unwrap();
-        assert_eq!(line.into_parts().1, b"rest");
+        assert_eq!(line.into_parts().0.into_unread(), b"rest");
     }
 }

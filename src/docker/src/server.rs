@@ -4,7 +4,7 @@ use crate::api_version::MAX_VERSION_TEXT;
 use crate::config::DockerConfig;
 use crate::engine::Engine;
 use crate::request::{ApiRequest, Body, Query, full};
-use crate::request_line::RequestLine;
+use crate::request_line;
 use crate::routes::Found;
 use crate::socket::{Socket, SocketError};
 use crate::upload::Upload;
@@ -73,7 +73,7 @@ async fn accept_at(engine: &Arc<Engine>, socket: &Socket, stop: &CancellationTok
             let engine = engine.clone();
             async move { Ok::<_, Infallible>(answer(engine, request).await) }
         });
-        async move { serve_http(RequestLine::new(stream), service, None, &stop).await }
+        async move { serve_http(request_line::encoded(stream), service, None, &stop).await }
     };
     accept_all("the Docker socket", &socket.listener, stop, handle).await;
 }

@@ -1,11 +1,12 @@
 //! A connection to a server that is asked one thing, by HTTP/1.1. Of interim answers (RFC 9110, 15.2) it may send any number, and the
 //! library looks at all that have come without a break: a pod that went on with them held every other part of the process up.
 
+use crate::read_through::{ReadHalf, ReadThrough};
 use hyper::body::Body;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use std::error::Error;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,7 +41,8 @@ where
 /// `most` is in bytes. For other protocols, or where all that the server says is an answer: then nobody notes that it is there.
 pub fn await_answer<I>(io: I, most: usize) -> (Awaited<I>, Answered) {
     let answered = Answered(Arc::default());
-    (Awaited { io, left: most, interim: 0, answered: answered.0.clone() }, answered)
+    let awaiting = Awaiting { left: most, interim: 0, answered: answered.0.clone() };
+    (ReadThrough::new(awaiting, io), answered)
 }
 
 /// From here on the server may say as much as it likes.
@@ -53,14 +55,15 @@ impl Answered {
 }
 
 /// A stream from which so much is read before there is an answer.
-pub struct Awaited<I> {
-    io: I,
+pub type Awaited<I> = ReadThrough<Awaiting, I>;
+
+pub struct Awaiting {
     left: usize,
     interim: usize,
     answered: Arc<AtomicBool>,
 }
 
-impl<I> Awaited<I> {
+impl Awaiting {
     fn judge(&mut self, said: &[u8]) -> io::Result<()> {
         self.interim += interim(said);
         match self.left.checked_sub(said.len()) {
@@ -76,44 +79,19 @@ fn interim(said: &[u8]) -> usize {
     said.windows(11).filter(|line| line.starts_with(b"\nHTTP/1.") && line.ends_with(b" 1")).count()
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Awaited<I> {
+impl<I: AsyncRead> ReadHalf<I> for Awaiting {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        &mut self,
+        io: Pin<&mut I>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        ready!(io.poll_read(cx, buffer))?;
         if self.answered.load(Ordering::Acquire) {
             return Poll::Ready(Ok(()));
         }
         Poll::Ready(self.judge(&buffer.filled()[before..]))
-    }
-}
-
-impl<I: AsyncWrite + Unpin> AsyncWrite for Awaited<I> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

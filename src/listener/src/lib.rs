@@ -12,15 +12,17 @@ mod accept;
 mod answering;
 mod hop_by_hop;
 mod http_server;
+mod read_through;
 mod requests;
 mod seats;
 mod user_seats;
 mod write_timeout;
 
 pub use accept::{Accept, DRAIN, accept_all};
-pub use answering::{Answered, Asking, Awaited, ask_once, await_answer};
+pub use answering::{Answered, Asking, Awaited, Awaiting, ask_once, await_answer};
 pub use hop_by_hop::{asks_for_upgrade, is_hop_by_hop, named_by_connection, remove_hop_by_hop};
 pub use http_server::{serve_http, tls_handshake};
+pub use read_through::{ReadHalf, ReadThrough};
 pub use requests::{LARGE_PIECE, TakenWithin};
 pub use seats::{Owner, Seat, Seats, Turns};
 pub use user_seats::{UserSeat, UserSeats};
