@@ -5,6 +5,8 @@ mod defaults;
 mod extensions;
 mod selectable_fields;
 mod sizes;
+#[cfg(test)]
+mod testing;
 mod versions;
 
 use super::{name_of, names};
@@ -249,12 +251,7 @@ mod tests {
     fn described(description: &str) -> CustomResourceDefinition {
         let words = json!({"type": "array", "items": {"type": "string"}, "description": description,
             "x-kubernetes-validations": [{"rule": "self.all(x, self.all(y, x == y))"}]});
-        let schema = json!({"openAPIV3Schema": {"type": "object", "properties": {"words": words}}});
-        serde_json::from_value(json!({
-            "metadata": {"name": "things.example.com"},
-            "spec": {"group": "example.com", "scope": "Namespaced", "names": {"plural": "things", "kind": "Thing"},
-                "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}]}}))
-        .unwrap()
+        testing::definition_with(json!({"type": "object", "properties": {"words": words}}))
     }
 
     #[test]

@@ -115,17 +115,13 @@ fn is_atomic(item: &JSONSchemaProps, at: &str, errors: &mut ErrorList) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{definition_with, told_by};
     use super::*;
     use serde_json::{Value, json};
 
     fn with(list: Value) -> CustomResourceDefinition {
         let fields = json!({"spec": {"type": "object", "properties": {"l": list}}});
-        let schema = json!({"openAPIV3Schema": {"type": "object", "properties": fields}});
-        serde_json::from_value(json!({
-            "metadata": {"name": "things.example.com"},
-            "spec": {"group": "example.com", "scope": "Namespaced", "names": {"plural": "things", "kind": "Thing"},
-                "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}]}}))
-        .unwrap()
+        definition_with(json!({"type": "object", "properties": fields}))
     }
 
     fn list(key: Value, required: Value) -> Value {
@@ -134,9 +130,7 @@ mod tests {
     }
 
     fn told(new: &CustomResourceDefinition, old: Option<&CustomResourceDefinition>) -> Vec<String> {
-        let mut errors = ErrorList::default();
-        validate(new, old, &mut errors);
-        errors.into_causes().into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect()
+        told_by(|errors| validate(new, old, errors))
     }
 
     #[test]

@@ -35,24 +35,18 @@ pub(super) fn validate(
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{definition_with, told_by};
     use super::*;
     use serde_json::{Map, Value, json};
 
     fn of_fields(count: usize) -> CustomResourceDefinition {
         let fields: Map<String, Value> =
             (0..count).map(|number| (format!("f{number}"), json!({"type": "string"}))).collect();
-        let schema = json!({"openAPIV3Schema": {"type": "object", "properties": fields}});
-        serde_json::from_value(json!({
-            "metadata": {"name": "things.example.com"},
-            "spec": {"group": "example.com", "scope": "Namespaced", "names": {"plural": "things", "kind": "Thing"},
-                "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}]}}))
-        .unwrap()
+        definition_with(json!({"type": "object", "properties": fields}))
     }
 
     fn told(new: &CustomResourceDefinition, old: Option<&CustomResourceDefinition>) -> Vec<String> {
-        let mut errors = ErrorList::default();
-        validate(new, old, &mut errors);
-        errors.into_causes().into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect()
+        told_by(|errors| validate(new, old, errors))
     }
 
     #[test]
