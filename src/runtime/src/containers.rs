@@ -44,7 +44,8 @@ impl Inner {
             return Err(late);
         }
         if let Some(seen) = seen {
-            container.observe(&seen, &self.events);
+            // its end is told by the shim, behind what that said before: that its memory ran out
+            container.observe(&Seen { exit: None, ..seen }, &self.events);
         }
         Ok(())
     }

@@ -165,19 +165,14 @@ impl Admission<'_> {
         draft: &mut Draft<'_>,
     ) -> Result<bool, Status> {
         let Some(question) = self.question(hook, draft.subject()).await? else { return Ok(false) };
-        let patch = match self.ask(hook, caller, &question).await? {
-            Some(Answer { patch: Some(patch), .. }) => patch,
-            _ => return Ok(true),
+        let answer = self.ask(hook, caller, &question).await?;
+        let Some(patch) = answer.map(|answer| answer.patch()).transpose()?.flatten() else {
+            return Ok(true);
         };
         let object = question.object.clone().unwrap_or_default();
         let before = object.clone();
-        let after = match patch.apply(object) {
-            Ok(after) => after,
-            Err(why) => {
-                self.failed(hook, &why.message)?;
-                return Ok(true);
-            }
-        };
+        // that it does not fit is no failure of the call, which may be passed over
+        let after = patch.apply(object).map_err(|why| Status::internal(why.message))?;
         if after == before {
             return Ok(true);
         }
@@ -202,14 +197,15 @@ impl Admission<'_> {
     pub(crate) async fn tell_mutating_webhooks(&self, deleted: Subject<'_>) -> Result<(), Status> {
         let Some((hooks, caller)) = self.asked() else { return Ok(()) };
         let answers = self.ask_all(&hooks.mutating, caller, deleted).await?;
-        let has_patch = |answer: &Answer| answer.patch.as_ref().is_some_and(|patch| !patch.is_empty());
-        match answers.iter().find(|(_, answer)| has_patch(answer)) {
-            Some((hook, _)) => Err(Status::internal(format!(
-                "admission webhook {:?} attempted to modify the object, which is not supported for this operation",
-                hook.name
-            ))),
-            None => Ok(()),
+        for (hook, answer) in &answers {
+            if answer.patch()?.is_some() {
+                return Err(Status::internal(format!(
+                    "admission webhook {:?} attempted to modify the object, which is not supported for this operation",
+                    hook.name
+                )));
+            }
         }
+        Ok(())
     }
 
     /// The answers of those that were asked and have answered.

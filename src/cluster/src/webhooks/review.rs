@@ -45,7 +45,8 @@ pub(super) fn encode(question: &Question, version: Version) -> Vec<u8> {
 pub(super) struct Answer {
     /// The status of a refusal, as the webhook wrote it.
     pub(super) refusal: Option<Value>,
-    pub(super) patch: Option<JsonPatch>,
+    /// As it came; empty where there is none.
+    patch: Vec<u8>,
     pub(super) warnings: Vec<String>,
     /// For the audit log.
     pub(super) annotations: Vec<(String, String)>,
@@ -82,22 +83,30 @@ impl Answer {
         if response["allowed"] != Value::Bool(true) {
             return Ok(Answer {
                 refusal: Some(response["status"].clone()),
-                patch: None,
+                patch: Vec::new(),
                 warnings,
                 annotations,
             });
         }
-        let patch = match bytes_of(&response["patch"]).map_err(invalid)? {
-            patch if patch.is_empty() => None,
-            patch => {
-                let kind = text(&response["patchType"]);
-                if version == Version::V1 && kind != "JSONPatch" {
-                    return Err(invalid(format!("response.patchType must be \"JSONPatch\", got {kind:?}")));
-                }
-                Some(JsonPatch::parse(&patch).map_err(|why| invalid(why.message))?)
-            }
-        };
+        let patch = bytes_of(&response["patch"]).map_err(invalid)?;
+        let kind = text(&response["patchType"]);
+        if version == Version::V1 && !patch.is_empty() && kind != "JSONPatch" {
+            return Err(invalid(format!("response.patchType must be \"JSONPatch\", got {kind:?}")));
+        }
         Ok(Answer { refusal: None, patch, warnings, annotations })
+    }
+
+    /// What is to be changed.
+    ///
+    /// # Errors
+    /// `InternalError` for a patch that is none, as of one that does not fit: the webhook has not failed, it has answered, and so it does
+    /// not matter whether its answer is needed.
+    pub(super) fn patch(&self) -> Result<Option<JsonPatch>, Status> {
+        if self.patch.is_empty() {
+            return Ok(None);
+        }
+        let patch = JsonPatch::parse(&self.patch).map_err(|why| Status::internal(why.message))?;
+        Ok(Some(patch).filter(|patch| !patch.is_empty()))
     }
 }
 
@@ -196,8 +205,8 @@ mod tests {
             let review =
                 json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response});
             let read = Answer::read(review.to_string().as_bytes(), "u", Version::V1);
-            let patched =
-                read.ok().and_then(|answer| answer.patch).map(|patch| patch.apply(json!({})).unwrap());
+            let patch = read.ok().and_then(|answer| answer.patch().unwrap());
+            let patched = patch.map(|patch| patch.apply(json!({})).unwrap());
             assert_eq!(patched, is_taken.then(|| json!({"a": 1})), "{name}");
         }
     }

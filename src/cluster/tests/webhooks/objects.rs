@@ -87,6 +87,21 @@ async fn a_webhook_that_fails_is_needed_or_not() {
     assert_eq!(lab.asked().len(), 2);
 }
 
+/// Upstream passes over calls that fail, and no answers.
+#[tokio::test]
+async fn a_patch_that_does_not_fit_fails_the_write_whatever_the_policy() {
+    let beyond = json!([{"op": "replace", "path": "/data/missing/x", "value": "1"}]);
+    for (name, patch) in [("it does not fit", beyond), ("it is none", json!({"op": "add"}))] {
+        let answer = allow(patch);
+        let lab = Lab::new(move |_| Ok(answer.clone())).await;
+        lab.mutating("m", vec![hook(json!({"failurePolicy": "Ignore"}))]).await;
+        let refused = lab.create("a", &WriteOptions::default()).await.unwrap_err();
+        assert_eq!(refused.code, 500, "{name}");
+        assert!(refused.message.starts_with("Internal error occurred: "), "{name}: {}", refused.message);
+        assert!(!refused.message.contains("failed calling webhook"), "{name}: {}", refused.message);
+    }
+}
+
 #[tokio::test]
 async fn a_webhook_that_hangs_is_given_up_and_holds_up_nobody_else() {
     let lab = Lab::new(|_| Ok(json!({"allowed": true}))).await;

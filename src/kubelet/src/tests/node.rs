@@ -89,14 +89,12 @@ async fn a_node_takes_as_many_pods_as_its_last_start_says() {
     let node: Node = rig.root().api().get(&api::ObjectKey::new(None, "n1")).unwrap();
     let status = node.status.unwrap();
     assert_eq!((&*status.capacity.unwrap()["pods"].0, &*status.allocatable.unwrap()["pods"].0), ("1", "1"));
-    rig.run("one", json!({"containers": [web()]})).await;
-    rig.until("one", |p| phase(p) == "Running").await;
+    rig.running("one", json!({"containers": [web()]})).await;
     rig.run("more", json!({"containers": [web()]})).await;
     let refused = rig.until("more", |p| phase(p) == "Failed").await.status.unwrap();
     assert_eq!(refused.reason.as_deref(), Some("OutOfpods"));
     rig.stop().await;
     rig.max_pods = 2;
     rig.start().await;
-    rig.run("another", json!({"containers": [web()]})).await;
-    rig.until("another", |p| phase(p) == "Running").await;
+    rig.running("another", json!({"containers": [web()]})).await;
 }

@@ -47,8 +47,7 @@ async fn a_paused_pod_is_neither_probed_nor_restarted_nor_started() {
 #[tokio::test(start_paused = true)]
 async fn other_namespaces_go_on_and_a_deleted_pod_is_thawed_first() {
     let rig = rig().await;
-    rig.run("p", json!({"containers": [web()]})).await;
-    rig.until("p", |p| phase(p) == "Running").await;
+    rig.running("p", json!({"containers": [web()]})).await;
     let other = ["kube-system".to_owned()].into();
     assert_eq!(rig.kubelet.pauser.pause(Some(&other)).await.unwrap(), 0);
     let own = ["default".to_owned()].into();
@@ -64,8 +63,7 @@ async fn other_namespaces_go_on_and_a_deleted_pod_is_thawed_first() {
 #[tokio::test(start_paused = true)]
 async fn a_restart_of_the_daemon_keeps_the_pause() {
     let mut rig = rig().await;
-    rig.run("p", json!({"containers": [web()]})).await;
-    rig.until("p", |p| phase(p) == "Running").await;
+    rig.running("p", json!({"containers": [web()]})).await;
     rig.kubelet.pauser.pause(None).await.unwrap();
     rig.stop().await;
     let before = calls(&rig, "freeze web");
@@ -79,8 +77,7 @@ async fn a_restart_of_the_daemon_keeps_the_pause() {
 #[tokio::test(start_paused = true)]
 async fn what_would_not_thaw_is_still_paused() {
     let rig = rig().await;
-    rig.run("p", json!({"containers": [web()]})).await;
-    rig.until("p", |p| phase(p) == "Running").await;
+    rig.running("p", json!({"containers": [web()]})).await;
     rig.kubelet.pauser.pause(None).await.unwrap();
     rig.runtime.refuse("thaw", "no");
     rig.kubelet.pauser.unpause(None).await.unwrap_err();

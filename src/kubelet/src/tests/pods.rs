@@ -73,8 +73,7 @@ async fn a_deleted_pod_ends_in_order_and_leaves_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_forced_deletion_does_not_wait_for_the_grace() {
     let rig = rig().await;
-    rig.run("p", json!({"containers": [web()]})).await;
-    rig.until("p", |p| phase(p) == "Running").await;
+    rig.running("p", json!({"containers": [web()]})).await;
     let now = DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() };
     rig.pods().delete(&key("p"), now).await.unwrap();
     rig.eventually("the sandbox is gone", || rig.runtime.sandboxes().is_empty()).await;
@@ -118,8 +117,7 @@ async fn readiness_gates_the_pod_and_liveness_restarts_the_container() {
         |command: &str| json!({"exec": {"command": [command]}, "periodSeconds": 5, "failureThreshold": 2});
     let spec = json!({"containers": [{"name": "web", "image": "web:1",
         "readinessProbe": probe("ready"), "livenessProbe": probe("alive")}]});
-    rig.run("p", spec).await;
-    let pod = rig.until("p", |p| phase(p) == "Running").await;
+    let pod = rig.running("p", spec).await;
     assert!(!is_ready(&pod));
     rig.until_event("p", "Unhealthy Readiness probe failed: not well").await;
     rig.runtime.command("ready", 0);
@@ -182,8 +180,7 @@ async fn after_a_restart_of_the_daemon_containers_are_adopted_and_strangers_end(
 #[tokio::test(start_paused = true)]
 async fn what_a_container_says_at_its_end_is_in_the_status() {
     let rig = rig().await;
-    rig.run("p", json!({"restartPolicy": "Never", "containers": [web()]})).await;
-    rig.until("p", |p| phase(p) == "Running").await;
+    rig.running("p", json!({"restartPolicy": "Never", "containers": [web()]})).await;
     let id = rig.runtime.containers()[0].id.clone();
     let mounts = rig.runtime.config(&id).mounts;
     let log = std::path::Path::new("/dev/termination-log");
@@ -203,8 +200,7 @@ async fn a_second_deletion_shortens_the_first_ones_grace() {
     // a hook that outlasts the grace of whoever deletes it now
     let spec = json!({"terminationGracePeriodSeconds": 100_000, "containers": [{"name": "web", "image": "web:1",
         "lifecycle": {"preStop": {"sleep": {"seconds": 90_000}}}}]});
-    rig.run("p", spec).await;
-    rig.until("p", |p| phase(p) == "Running").await;
+    rig.running("p", spec).await;
     rig.pods().delete(&key("p"), DeleteOptions::default()).await.unwrap();
     rig.until_event("p", "Killing").await;
     assert!(!rig.runtime.calls().iter().any(|c| c.starts_with("stop")), "the hook is under way");
@@ -218,8 +214,7 @@ async fn a_second_deletion_shortens_the_first_ones_grace() {
 #[tokio::test(start_paused = true)]
 async fn a_container_that_is_added_runs_once_beside_the_others() {
     let rig = rig().await;
-    let pod = rig.run("p", json!({"containers": [web()]})).await;
-    rig.until("p", |p| phase(p) == "Running").await;
+    let pod = rig.running("p", json!({"containers": [web()]})).await;
     let mut with = rig.pods().get(&key("p")).unwrap();
     let debug = json!([{"name": "debug", "image": "init:1", "targetContainerName": "web"}]);
     with.spec.as_mut().unwrap().ephemeral_containers = serde_json::from_value(debug).unwrap();

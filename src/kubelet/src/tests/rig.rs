@@ -92,6 +92,15 @@ impl Rig {
         self.pods().create(serde_json::from_value(pod).unwrap()).await.unwrap()
     }
 
+    /// A pod that runs. In real time: on a busy machine a deadline was over before that, or probes had failed a hundred times.
+    pub async fn running(&self, name: &str, spec: Value) -> Pod {
+        tokio::time::resume();
+        self.run(name, spec).await;
+        let pod = self.until(name, |p| phase(p) == "Running").await;
+        tokio::time::pause();
+        pod
+    }
+
     /// Waits until the pod is as wanted; virtual time is no matter.
     pub async fn until(&self, name: &str, wanted: impl Fn(&Pod) -> bool) -> Pod {
         let mut changes = self.cluster.informer::<Pod>().subscribe();

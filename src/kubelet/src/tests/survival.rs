@@ -46,8 +46,7 @@ async fn numbers_beyond_all_time_do_not_hold_a_pod() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_panics_begins_anew_and_its_pod_is_not_abandoned() {
     let rig = rig().await;
-    rig.run("p", json!({"containers": [web()]})).await;
-    rig.until("p", |p| phase(p) == "Running").await;
+    rig.running("p", json!({"containers": [web()]})).await;
     rig.runtime.break_next_look();
     rig.runtime.end(&rig.runtime.containers()[0].id.clone(), 1);
     rig.until_event("p", "FailedSync error syncing pod: the kubelet's worker panicked: broken as told").await;

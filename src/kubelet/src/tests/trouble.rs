@@ -145,8 +145,7 @@ async fn a_job_that_fails_has_failed_and_stays_to_be_looked_at() {
 #[tokio::test(start_paused = true)]
 async fn a_deadline_ends_the_pod() {
     let rig = rig().await;
-    rig.run("p", json!({"activeDeadlineSeconds": 60, "containers": [web()]})).await;
-    rig.until("p", |p| phase(p) == "Running").await;
+    rig.running("p", json!({"activeDeadlineSeconds": 60, "containers": [web()]})).await;
     let pod = rig.until("p", |p| phase(p) == "Failed").await;
     assert_eq!(pod.status.unwrap().reason.as_deref(), Some("DeadlineExceeded"));
     assert!(rig.runtime.calls().contains(&"stop web 30s".to_owned()));
@@ -190,8 +189,7 @@ async fn a_failing_hook_ends_its_container() {
 #[tokio::test(start_paused = true)]
 async fn a_lost_sandbox_is_made_anew() {
     let rig = rig().await;
-    rig.run("p", json!({"containers": [web()]})).await;
-    rig.until("p", |p| phase(p) == "Running").await;
+    rig.running("p", json!({"containers": [web()]})).await;
     rig.runtime.lose_sandbox();
     let pod = rig.until("p", |p| container(p, "web").restart_count == 1 && is_ready(p)).await;
     assert_eq!(container(&pod, "web").last_state.unwrap().terminated.unwrap().exit_code, 137);
@@ -231,8 +229,7 @@ async fn pods_that_would_grow_without_end_are_told_so_and_others_run() {
     rig.run("files", json!({"volumes": [volume], "containers": [web()]})).await;
     let why = "MountVolume.SetUp failed for volume \"v\" : configmap references too many or too large files";
     rig.until_event("files", &format!("FailedMount {why}")).await;
-    rig.run("p", json!({"containers": [web()]})).await;
-    rig.until("p", |p| phase(p) == "Running").await;
+    rig.running("p", json!({"containers": [web()]})).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -327,8 +324,7 @@ async fn a_machine_that_lost_its_containers_starts_them_again_and_counts() {
 #[tokio::test(start_paused = true)]
 async fn what_does_not_end_is_tried_again_and_its_status_does_not_wait_for_it() {
     let rig = rig().await;
-    rig.run("p", json!({"containers": [web()]})).await;
-    rig.until("p", |p| phase(p) == "Running").await;
+    rig.running("p", json!({"containers": [web()]})).await;
     rig.runtime.refuse("stop", "it is stuck");
     rig.runtime.refuse("remove_sandbox", "its directory is busy");
     rig.pods().delete(&super::rig::key("p"), cluster::DeleteOptions::default()).await.unwrap();

@@ -47,8 +47,7 @@ async fn files_that_show_labels_and_annotations_follow_them() {
             {"name": "among", "projected": {"sources": [{"downwardAPI": {"items": items("build", "metadata.annotations['build']")}}]}}],
         "containers": [{"name": "web", "image": "web:1", "volumeMounts": [
             {"name": "own", "mountPath": "/own"}, {"name": "among", "mountPath": "/among"}]}]});
-    rig.run("p", spec).await;
-    rig.until("p", |p| phase(p) == "Running").await;
+    rig.running("p", spec).await;
     let mounts = rig.runtime.config(&rig.runtime.containers()[0].id.clone()).mounts;
     let read = |at: &str, file: &str| {
         let mount = mounts.iter().find(|m| m.target == std::path::Path::new(at)).unwrap();
@@ -69,8 +68,7 @@ async fn files_that_show_labels_and_annotations_follow_them() {
 async fn mounts_of_pod_with_token(rig: &Rig) -> Vec<Mount> {
     let map = testkit::objects::config_map("kube-root-ca.crt").entry("ca.crt", "CA");
     rig.root().api().create(map.build()).await.unwrap();
-    rig.run("p", json!({"automountServiceAccountToken": true, "containers": [web()]})).await;
-    rig.until("p", |p| phase(p) == "Running").await;
+    rig.running("p", json!({"automountServiceAccountToken": true, "containers": [web()]})).await;
     let id = rig.runtime.containers()[0].id.clone();
     rig.runtime.config(&id).mounts
 }
@@ -120,8 +118,7 @@ async fn after_a_restart_volumes_are_brought_up_to_date() {
     rig.root().api().create(map("blue")).await.unwrap();
     let spec = json!({"volumes": [{"name": "s", "configMap": {"name": "settings"}}],
         "containers": [{"name": "web", "image": "web:1", "volumeMounts": [{"name": "s", "mountPath": "/s"}]}]});
-    rig.run("p", spec).await;
-    rig.until("p", |p| phase(p) == "Running").await;
+    rig.running("p", spec).await;
     let id = rig.runtime.containers()[0].id.clone();
     let file = rig.runtime.config(&id).mounts[0].source.clone().unwrap().join("colour");
     rig.stop().await;
