@@ -92,11 +92,17 @@ impl Rig {
         self.pods().create(serde_json::from_value(pod).unwrap()).await.unwrap()
     }
 
-    /// A pod that runs. In real time: on a busy machine a deadline was over before that, or probes had failed a hundred times.
+    /// A pod that runs.
     pub async fn running(&self, name: &str, spec: Value) -> Pod {
+        self.at_first(name, spec, |pod| phase(pod) == "Running").await
+    }
+
+    /// A pod that has come so far. In real time: on a busy machine a deadline was over before that, what ends after a while had ended,
+    /// or probes had failed a hundred times.
+    pub async fn at_first(&self, name: &str, spec: Value, wanted: impl Fn(&Pod) -> bool) -> Pod {
         tokio::time::resume();
         self.run(name, spec).await;
-        let pod = self.until(name, |p| phase(p) == "Running").await;
+        let pod = self.until(name, wanted).await;
         tokio::time::pause();
         pod
     }

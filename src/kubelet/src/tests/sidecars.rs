@@ -16,8 +16,7 @@ async fn what_ran_beside_a_sidecar_is_told_to_have_ended_before_the_sidecar_has(
     rig.runtime.script("web", &[Script::Exits { code: 0, after: Duration::from_secs(5) }]);
     let spec = json!({"restartPolicy": "Never", "containers": [web()], "initContainers": [
         {"name": "side", "image": "init:1", "restartPolicy": "Always", "lifecycle": {"preStop": {"sleep": {"seconds": 20}}}}]});
-    rig.run("p", spec).await;
-    rig.until("p", is_ready).await;
+    rig.at_first("p", spec, is_ready).await;
     let first = rig.until("p", |p| has_ended(p, "web")).await;
     assert_eq!((phase(&first), is_ready(&first)), ("Running", false), "the sidecar still runs");
     let last = rig.until("p", |p| phase(p) != "Running").await;
