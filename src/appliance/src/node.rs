@@ -169,6 +169,7 @@ impl NodeServices {
         let config = KubeletConfig {
             port: kubelet_port,
             max_pods: settings.max_pods.get(),
+            pod_cidr: Some(settings.pod_cidr.to_string()),
             own_ports: own_ports(settings, kubelet_port.map(|port| (node_ip, port))),
             ..KubeletConfig::new(&name(paths), node_ip.into(), paths.kubelet(), dns)
         };

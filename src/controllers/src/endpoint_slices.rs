@@ -112,6 +112,9 @@ impl Reconciler {
             let known = known_slices(client, key, mirroring::MANAGER)?;
             return write_slices(client, known, mirrored, None).await;
         };
+        if is_external_name(&service) {
+            return Ok(());
+        }
         let pods = cluster.informer::<Pod>();
         let pods = pods.select(key.namespace.as_deref(), &selectors::from_map(&selector));
         let nodes = cluster.informer::<Node>().list(None);
@@ -133,6 +136,11 @@ fn too_many_ports(left_out: usize) -> String {
     format!(
         "{left_out} pods have no endpoint: the Service has too many ports for so many pods, or for pods in which they have other numbers"
     )
+}
+
+/// A name elsewhere: nothing leads to the pods that its selector still finds (https://issues.k8s.io/105986).
+fn is_external_name(service: &Service) -> bool {
+    service.spec.as_ref().is_some_and(|spec| spec.type_.as_deref() == Some("ExternalName"))
 }
 
 fn zone_of(node: &Node) -> Option<String> {

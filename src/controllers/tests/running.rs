@@ -256,6 +256,37 @@ async fn endpoints_written_by_hand_become_slices() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_elsewhere_has_no_endpoints_whatever_it_selects() {
+    let client = start().await;
+    let services = client.api::<Service>();
+    // as `kubectl create service externalname` writes it
+    let elsewhere =
+        json!({"type": "ExternalName", "externalName": "db.example.com", "selector": {"app": "web"}});
+    let here = json!({"ports": [{"port": 80}], "selector": {"app": "web"}});
+    for (name, spec) in [("elsewhere", elsewhere), ("here", here)] {
+        let service = json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec});
+        services.create(object(service)).await.unwrap();
+    }
+    let all = |c: &Client| c.api::<Endpoints>().list(Some("default"), LabelSelector::default()).unwrap();
+    until::<Endpoints>(&client, |c| all(c).iter().any(|e| e.metadata.name.as_deref() == Some("here"))).await;
+    // those of the one that was made first would be there by now, and still more so after another round
+    services
+        .modify(&key("here"), |service| {
+            service.metadata.labels = Some([("a".to_owned(), "b".to_owned())].into());
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let is_labelled = |e: &Endpoints| e.metadata.labels.iter().flatten().any(|(label, _)| label == "a");
+    until::<Endpoints>(&client, |c| all(c).iter().any(is_labelled)).await;
+    let is_elsewhere = |name: Option<&str>| name.is_some_and(|name| name.starts_with("elsewhere"));
+    let endpoints = all(&client);
+    assert!(!endpoints.iter().any(|e| is_elsewhere(e.metadata.name.as_deref())), "{endpoints:?}");
+    let slices = client.api::<EndpointSlice>().list(Some("default"), LabelSelector::default()).unwrap();
+    assert!(!slices.iter().any(|s| is_elsewhere(s.metadata.generate_name.as_deref())), "{slices:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoints_have_no_owner_and_go_with_their_service() {
     let client = start().await;
     let services = client.api::<Service>();

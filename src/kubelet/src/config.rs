@@ -19,6 +19,8 @@ pub struct KubeletConfig {
     /// `cluster.local`
     pub cluster_domain: String,
     pub max_pods: u32,
+    /// The network of its pods, which the node shows as its `podCIDR`.
+    pub pod_cidr: Option<String>,
     /// Environment variables for services (`WEB_SERVICE_HOST`); each pod may switch its own off.
     pub service_environment: bool,
     /// Upstream's `--image-gc-high-threshold` and `--image-gc-low-threshold`.
@@ -67,6 +69,7 @@ impl KubeletConfig {
             cluster_dns,
             cluster_domain: "cluster.local".to_owned(),
             max_pods: 110,
+            pod_cidr: None,
             service_environment: true,
             image_gc: ImageGcThresholds::default(),
             runtime_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,6 +1,6 @@
 //! The one call that a gRPC probe makes: `grpc.health.v1.Health/Check`, over plain HTTP/2.
 
-use crate::http_get::{PROBE_AGENT, authority, dial};
+use crate::http_get::{PROBE_AGENT, authority, dial, why};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
@@ -28,11 +28,13 @@ pub(crate) async fn check(host: &str, port: u16, service: &str, timeout: Duratio
 async fn call(host: &str, port: u16, service: &str) -> Result<(), String> {
     let address = authority(host, port);
     let failed = |why: &dyn std::fmt::Display| format!("error: failed to connect to {address}: {why}");
+    // hyper itself says "http2 error", whatever it was
+    let broken = |error: hyper::Error| failed(&format_args!("http2: {}", why(&error)));
     let stream = dial(host, port).await.map_err(|why| failed(&why))?;
     // of all that a server of HTTP/2 may send without end, an answer is a few bytes
     let (stream, _) = listener::await_answer(stream, LARGEST_CONVERSATION);
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-    let (mut sender, connection) = handshake.await.map_err(|e| failed(&e))?;
+    let (mut sender, connection) = handshake.await.map_err(broken)?;
     tokio::spawn(connection);
     let request = Request::post(format!("http://{address}/grpc.health.v1.Health/Check"))
         .header("content-type", "application/grpc")
@@ -40,7 +42,7 @@ async fn call(host: &str, port: u16, service: &str) -> Result<(), String> {
         .header("user-agent", PROBE_AGENT.clone())
         .body(Full::new(Bytes::from(question(service))))
         .map_err(|e| failed(&e))?;
-    let response = sender.send_request(request).await.map_err(|e| failed(&e))?;
+    let response = sender.send_request(request).await.map_err(broken)?;
     let headers = response.headers().clone();
     let body = Limited::new(response.into_body(), LONGEST_ANSWER).collect().await;
     let body = body.map_err(|e| format!("error: health rpc probe failed: {e}"))?;
@@ -153,6 +155,21 @@ mod tests {
             let got = check("127.0.0.1", port, "api", Duration::from_secs(5)).await;
             assert_eq!(got, want.map_err(str::to_owned), "{name}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_of_something_else_is_told_apart() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // what is sent is not read: the connection stays, and the answer is the first that breaks it
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let why = check("127.0.0.1", port, "api", Duration::from_secs(60)).await.unwrap_err();
+        let general = ["http2: http2 error", "http2: operation was canceled", "deadline"];
+        assert!(why.contains(": http2: ") && !general.iter().any(|words| why.contains(words)), "{why}");
     }
 
     #[tokio::test]

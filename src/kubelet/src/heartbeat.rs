@@ -113,6 +113,7 @@ impl Heartbeat {
         let labels = node::labels(&self.shared.config);
         let add = |node: &mut Node| {
             node.metadata.labels.get_or_insert_default().extend(labels.clone());
+            node::assign_pod_cidr(&self.shared.config, node);
             Ok(())
         };
         self.nodes.modify(&self.key(), add).await.map(|_| ())

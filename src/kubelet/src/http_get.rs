@@ -156,7 +156,7 @@ async fn exchange(
 }
 
 /// What lies behind the client's general words.
-fn why(error: &hyper::Error) -> String {
+pub(crate) fn why(error: &hyper::Error) -> String {
     if error.is_incomplete_message() {
         return "EOF".to_owned();
     }

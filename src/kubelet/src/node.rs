@@ -34,7 +34,7 @@ pub fn labels(config: &KubeletConfig) -> BTreeMap<String, String> {
 }
 
 pub fn new(config: &KubeletConfig) -> Node {
-    Node {
+    let mut node = Node {
         metadata: ObjectMeta {
             name: Some(config.node_name.clone()),
             labels: Some(labels(config)),
@@ -45,6 +45,18 @@ pub fn new(config: &KubeletConfig) -> Node {
             ..ObjectMeta::default()
         },
         ..Node::default()
+    };
+    assign_pod_cidr(config, &mut node);
+    node
+}
+
+/// Once, as upstream's controller assigns it: a node keeps what it has.
+pub fn assign_pod_cidr(config: &KubeletConfig, node: &mut Node) {
+    let Some(network) = &config.pod_cidr else { return };
+    let spec = node.spec.get_or_insert_default();
+    if spec.pod_cidr.as_deref().is_none_or(str::is_empty) {
+        spec.pod_cidr = Some(network.clone());
+        spec.pod_cidrs = Some(vec![network.clone()]);
     }
 }
 
@@ -220,6 +232,25 @@ mod tests {
             ..Machine::default()
         };
         config
+    }
+
+    #[test]
+    fn a_node_has_the_network_of_its_pods_and_keeps_it() {
+        let networks = |node: &Node| {
+            let spec = node.spec.clone().unwrap_or_default();
+            (spec.pod_cidr, spec.pod_cidrs)
+        };
+        let mut config = config();
+        let mut node = new(&config);
+        assert_eq!(networks(&node), (None, None));
+        let first = || Some("10.244.0.0/19".to_owned());
+        config.pod_cidr = first();
+        assert_eq!(networks(&new(&config)), (first(), first().map(|network| vec![network])));
+        // one that was registered without
+        assign_pod_cidr(&config, &mut node);
+        config.pod_cidr = Some("10.244.32.0/19".to_owned());
+        assign_pod_cidr(&config, &mut node);
+        assert_eq!(networks(&node), (first(), first().map(|network| vec![network])));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::view::View;
 use crate::{labels, pod};
 use cri::{ContainerState, ContainerStatus, Resources};
 use k8s_openapi::api::core::v1::{Container, ContainerResizePolicy, Pod, PodSpec, ResourceRequirements};
+use serde::Serialize;
 
 /// What a resize changes.
 const RESIZED: [&str; 2] = ["cpu", "memory"];
@@ -82,6 +83,47 @@ pub fn no_room<'p>(
     }
     let short = shortage(&asked, others, allocatable, &RESIZED)?;
     Some(Pending { reason: "Deferred", message: short.to_string() })
+}
+
+/// What an event tells of a resize: what all containers are to have, since which generation of the pod, and what stands in
+/// the way; upstream's `podResizeMessage`.
+pub fn event(what: &str, pod: &Pod, generation: i64, error: Option<&str>) -> String {
+    let summaries = |containers: &[Container]| {
+        let summary = |container: &Container| ContainerSummary {
+            name: container.name.clone(),
+            resources: container.resources.clone().unwrap_or_default(),
+        };
+        containers.iter().map(summary).collect::<Vec<_>>()
+    };
+    let spec = pod::spec(pod);
+    let summary = Summary {
+        init_containers: summaries(pod::init_containers(spec)),
+        containers: summaries(&spec.containers),
+        generation,
+        error,
+    };
+    match serde_json::to_string(&summary) {
+        Ok(summary) => format!("Pod resize {what}: {summary}"),
+        Err(_) => format!("Pod resize {what}"),
+    }
+}
+
+/// In the order in which upstream writes it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    init_containers: Vec<ContainerSummary>,
+    containers: Vec<ContainerSummary>,
+    generation: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ContainerSummary {
+    name: String,
+    resources: ResourceRequirements,
 }
 
 /// What a container was made with.
@@ -191,6 +233,30 @@ mod tests {
         assert!(!needs_restart(Some(&policies), &old, &resources("2", "1024Mi")));
         assert!(needs_restart(Some(&policies), &old, &resources("1", "2Gi")));
         assert!(!needs_restart(None, &old, &resources("1", "2Gi")));
+    }
+
+    #[test]
+    fn an_event_shows_what_is_to_be_had() {
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": {
+            "initContainers": [{"name": "setup"}],
+            "containers": [{"name": "web", "resources": {
+                "requests": {"cpu": "1", "memory": "64Mi"}, "limits": {"cpu": "2"}}}]}}))
+        .unwrap();
+        let setup = r#"{"name":"setup","resources":{}}"#;
+        let web = r#"{"limits":{"cpu":"2"},"requests":{"cpu":"1","memory":"64Mi"}}"#;
+        let containers =
+            format!(r#""initContainers":[{setup}],"containers":[{{"name":"web","resources":{web}}}]"#);
+        let cases = [
+            ("started", None, format!(r#"Pod resize started: {{{containers},"generation":2}}"#)),
+            (
+                "Deferred",
+                Some("no room"),
+                format!(r#"Pod resize Deferred: {{{containers},"generation":2,"error":"no room"}}"#),
+            ),
+        ];
+        for (what, error, want) in cases {
+            assert_eq!(event(what, &pod, 2, error), want);
+        }
     }
 
     #[test]

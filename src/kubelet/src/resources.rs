@@ -49,11 +49,14 @@ pub fn cgroup_parent(pod: &Pod) -> String {
     }
 }
 
-/// Limits of one container.
+/// Limits of one container. Where it has none of its own it has the pod's, which is what programs read in their cgroup: upstream's
+/// `getCPULimit` and `getMemoryLimit`.
 pub fn of_container(spec: &PodSpec, container: &Container, memory_capacity: u64) -> Resources {
     let (requests, limits) = amounts(container);
-    let limit_cpu = milli_of(limits, "cpu");
+    let whole = spec.resources.as_ref().and_then(|whole| whole.limits.as_ref());
+    let limit_cpu = milli_of(limits, "cpu").filter(|m| *m > 0).or_else(|| milli_of(whole, "cpu"));
     let memory = value_of(limits, "memory").filter(|m| *m > 0);
+    let memory = memory.or_else(|| value_of(whole, "memory").filter(|m| *m > 0));
     Resources {
         cpu_shares: Some(shares(milli_of(requests, "cpu").filter(|m| *m > 0).or(limit_cpu).unwrap_or(0))),
         cpu_quota: limit_cpu.filter(|m| *m > 0).map(quota),
@@ -182,6 +185,26 @@ mod tests {
             assert_eq!(resources.oom_score_adj, Some(score), "{name}");
             assert_eq!(resources.cpu_shares, Some(weight), "{name}");
         }
+    }
+
+    #[test]
+    fn a_container_without_limits_has_those_of_its_pod() {
+        let mut spec = spec(json!([
+            {"name": "none"},
+            {"name": "own", "resources": {"limits": {"cpu": "250m", "memory": "64Mi"}}},
+            {"name": "one", "resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "32Mi"}}},
+        ]));
+        let given = |spec: &PodSpec, of: usize| {
+            let given = of_container(spec, &spec.containers[of], 1 << 30);
+            (given.cpu_quota, given.cpu_shares, given.memory_limit, given.memory_swap_limit)
+        };
+        assert_eq!(given(&spec, 0), (None, Some(2), None, None));
+        spec.resources =
+            Some(serde_json::from_value(json!({"limits": {"cpu": "1", "memory": "100Mi"}})).unwrap());
+        let bytes = |mebibytes: i64| Some(mebibytes << 20);
+        assert_eq!(given(&spec, 0), (Some(100_000), Some(1024), bytes(100), bytes(100)));
+        assert_eq!(given(&spec, 1), (Some(25_000), Some(256), bytes(64), bytes(64)));
+        assert_eq!(given(&spec, 2), (Some(100_000), Some(102), bytes(32), bytes(32)));
     }
 
     #[test]

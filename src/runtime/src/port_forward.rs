@@ -2,6 +2,7 @@
 
 use crate::runtime::Inner;
 use cri::{CriError, Duplex, Result, SandboxId};
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
 use std::io;
@@ -44,9 +45,20 @@ fn connect_in(namespace: Option<PathBuf>, port: u16) -> io::Result<TcpStream> {
         (SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port)));
     TcpStream::connect_timeout(&four, PATIENCE).or_else(|v4| {
         TcpStream::connect_timeout(&six, PATIENCE).map_err(|v6| {
-            io::Error::other(format!("failed to connect to localhost:{port}: {four}: {v4}; {six}: {v6}"))
+            let (v4, v6) = (refusal("tcp4", four, &v4), refusal("tcp6", six, &v6));
+            // containerd's words
+            io::Error::other(format!("failed to connect to localhost:{port}, IPv4: {v4} IPv6 {v6}"))
         })
     })
+}
+
+/// As Go says it: whoever types `kubectl port-forward` reads it.
+fn refusal(network: &str, address: SocketAddr, error: &io::Error) -> String {
+    let why = match error.raw_os_error() {
+        Some(code) => Errno::from_raw(code).desc().to_lowercase(),
+        None => error.to_string(),
+    };
+    format!("dial {network} {address}: connect: {why}")
 }
 
 #[cfg(test)]
@@ -60,6 +72,9 @@ mod tests {
         assert!(connect(None, port).await.unwrap().peer_addr().unwrap().is_ipv4());
         drop(listener);
         let why = connect(None, port).await.unwrap_err().to_string();
-        assert!(why.contains("127.0.0.1:") && why.contains("[::1]:"), "{why}");
+        let four = format!(
+            "IPv4: dial tcp4 127.0.0.1:{port}: connect: connection refused IPv6 dial tcp6 [::1]:{port}: "
+        );
+        assert!(why.contains(&four) && !why.contains("os error"), "{why}");
     }
 }

@@ -45,10 +45,24 @@ async fn what_has_room_is_set_at_once_and_begun_anew_only_where_it_must() {
         |calls: Vec<String>| calls.into_iter().filter(|call| call.starts_with("limit")).collect::<Vec<_>>();
     assert_eq!(set(rig.runtime.calls()), ["limit_sandbox 204", "limit web 204", "limit_sandbox 204"]);
     assert_eq!(starts(&rig), 1);
+    let told = |what: &str, memory: &str, generation: i64| {
+        let resources = json!({"requests": {"cpu": "200m", "memory": memory}});
+        format!(
+            r#"{what}: {{"containers":[{{"name":"web","resources":{resources}}}],"generation":{generation}}}"#
+        )
+    };
+    rig.until_event("p", &told("ResizeCompleted Pod resize completed", "64Mi", 2)).await;
 
     resize(&rig, "p", "200m", "128Mi").await;
     rig.until("p", |p| container(p, "web").restart_count == 1 && is_ready(p)).await;
     assert_eq!(starts(&rig), 2);
+    rig.until_event("p", &told("ResizeCompleted Pod resize completed", "128Mi", 3)).await;
+    let events: Vec<String> = rig.events("p").into_iter().filter(|e| e.starts_with("Resize")).collect();
+    let want = [("64Mi", 2), ("128Mi", 3)].map(|(memory, generation)| {
+        ["ResizeStarted Pod resize started", "ResizeCompleted Pod resize completed"]
+            .map(|what| told(what, memory, generation))
+    });
+    assert_eq!(events, want.concat());
 }
 
 #[tokio::test]
@@ -67,7 +81,7 @@ async fn what_has_no_room_waits_for_it_and_what_never_has_says_so() {
     resize(&rig, "p", "1", "64Mi").await;
     let waits = rig.until("p", |p| pending(p).as_deref() == Some("Deferred")).await;
     assert_eq!((cpu(&waits).as_str(), kinds::pod::occupied(&waits)["cpu"].milli()), ("100m", 1000));
-    rig.until_event("p", "ResizeDeferred").await;
+    rig.until_event("p", "ResizeDeferred Pod resize Deferred: {\"containers\":[{\"name\":\"web\"").await;
 
     rig.pods().delete(&key("other"), DeleteOptions::default()).await.unwrap();
     rig.until("p", |p| cpu(p) == "1" && pending(p).is_none()).await;

@@ -21,6 +21,8 @@ pub(super) struct Resizing {
     /// What the pod's own cgroup has.
     whole: Option<Resources>,
     again_at: Option<jiff::Timestamp>,
+    /// The pod's generation with what it was given and does not have yet.
+    begun: Option<i64>,
 }
 
 impl Resizing {
@@ -69,7 +71,7 @@ impl Worker {
             changes.push(Change { id: status.id.clone(), limits, given, less_memory });
         }
         if changes.is_empty() && to_restart.is_empty() && before == whole {
-            return;
+            return self.note_completed();
         }
         self.resizing.is_busy = true;
         let runtime = self.shared.runtime.clone();
@@ -82,6 +84,25 @@ impl Worker {
                     .await;
             Done::Resized { whole: last, applied, to_restart, outcome }
         });
+    }
+
+    /// What was to be begun anew runs again, too.
+    fn note_completed(&mut self) {
+        let view = self.view();
+        let is_ended = |id: &ContainerId| self.memory.ended_to_resize.contains(id);
+        let mut containers =
+            pod::init_containers(pod::spec(&self.pod)).iter().chain(&pod::spec(&self.pod).containers);
+        if containers.any(|c| view.latest(&c.name).is_some_and(|latest| is_ended(&latest.id))) {
+            return;
+        }
+        if let Some(generation) = self.resizing.begun.take() {
+            let told = resize::event("completed", &self.pod_as_given(), generation, None);
+            self.shared.record_event(&self.pod, None, EventType::Normal, "ResizeCompleted", told);
+        }
+    }
+
+    fn generation(&self) -> i64 {
+        self.pod.metadata.generation.unwrap_or_default()
     }
 
     /// All that the pod asks for, or nothing of it.
@@ -116,10 +137,15 @@ impl Worker {
             pending.as_ref().filter(|p| Some(*p) != self.memory.resize_pending.as_ref())
         {
             let event = if *reason == "Infeasible" { "ResizeInfeasible" } else { "ResizeDeferred" };
-            self.shared.record_event(&self.pod, None, EventType::Warning, event, message.clone());
+            let told = resize::event(reason, &self.pod, self.generation(), Some(message.as_str()));
+            self.shared.record_event(&self.pod, None, EventType::Warning, event, told);
         }
         if pending.is_none() {
             self.memory.given = asked;
+            let generation = self.generation();
+            let told = resize::event("started", &self.pod, generation, None);
+            self.shared.record_event(&self.pod, None, EventType::Normal, "ResizeStarted", told);
+            self.resizing.begun = Some(generation);
             // it may have less than before
             self.shared.deferred_resizes.wake();
             self.memory.resize_error = None;
@@ -173,13 +199,10 @@ impl Worker {
             Err(error) => {
                 let message = error.to_string();
                 if self.memory.resize_error.as_ref() != Some(&message) {
-                    self.shared.record_event(
-                        &self.pod,
-                        None,
-                        EventType::Warning,
-                        "ResizeError",
-                        message.clone(),
-                    );
+                    let generation = self.resizing.begun.unwrap_or_else(|| self.generation());
+                    let told =
+                        resize::event("error", &self.pod_as_given(), generation, Some(message.as_str()));
+                    self.shared.record_event(&self.pod, None, EventType::Warning, "ResizeError", told);
                 }
                 self.memory.resize_error = Some(message);
                 self.resizing.again_at = Some(self.now() + AGAIN);
