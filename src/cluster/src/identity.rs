@@ -11,8 +11,15 @@ pub(crate) fn check_name(meta: &ObjectMeta, target: &Target) -> Result<(), Statu
         "" => Err(Status::bad_request(format!(
             "the name of the object ({on_url} based on URL) was undeterminable: name must be provided"
         ))),
+        given if given != on_url => Err(other_name(given, on_url)),
         _ => Ok(()),
     }
+}
+
+pub(crate) fn other_name(given: &str, on_url: &str) -> Status {
+    Status::bad_request(format!(
+        "the name of the object ({given}) does not match the name on the URL ({on_url})"
+    ))
 }
 
 /// Upstream's `InvalidObjError` of a storage precondition, which names the object by its key in etcd.

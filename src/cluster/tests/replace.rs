@@ -106,6 +106,12 @@ async fn a_body_says_what_it_replaces() {
             json!({}),
             "the name of the object (it based on URL) was undeterminable: name must be provided".to_owned(),
         ),
+        (
+            "another name, before anybody asks for a revision",
+            &leases,
+            json!({"name": "other"}),
+            "the name of the object (other) does not match the name on the URL (it)".to_owned(),
+        ),
         ("none is there", &maps, json!({"name": "it"}), "configmaps \"it\" not found".to_owned()),
         (
             "one that is gone",

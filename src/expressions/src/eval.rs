@@ -5,6 +5,7 @@ mod macros;
 
 use crate::composition::Composition;
 use crate::functions::{COMPILED_IN_A_STEP, PATTERN_COST, call, computed_pattern, extra_cost, fault};
+use crate::list_types::ListTypes;
 use crate::node::{Binary, Node, Pattern};
 use crate::outcome::{Answer, Fault};
 use crate::stack::enough;
@@ -24,6 +25,7 @@ const DEEPEST: usize = 400;
 pub(crate) struct Run<'p> {
     /// What names mean, the innermost last. What failed fails when it is asked for.
     scope: Vec<(&'p str, Answer)>,
+    list_types: &'p ListTypes,
     composition: &'p Composition,
     /// What the composed expressions came out as.
     known: Vec<Option<Answer>>,
@@ -52,9 +54,10 @@ impl<'p> Run<'p> {
         known: Vec<Option<Answer>>,
         limit: u64,
     ) -> Self {
-        let scope: Vec<_> = variables.0.iter().map(|(name, value)| (*name, Ok(value.clone()))).collect();
+        let scope: Vec<_> = variables.values.iter().map(|(name, value)| (*name, Ok(value.clone()))).collect();
         let shared = scope.len();
-        Run { scope, composition, known, shared, depth: 0, left: limit, spent: false }
+        let list_types = &*variables.list_types;
+        Run { scope, list_types, composition, known, shared, depth: 0, left: limit, spent: false }
     }
 
     pub(crate) fn take_known(&mut self) -> Vec<Option<Answer>> {
@@ -244,8 +247,11 @@ impl<'p> Run<'p> {
         if !matches!((&left, &right), (Value::Int(_), Value::Int(_))) {
             let most = self.left;
             // what is compared is looked at until it differs; what is added is copied
+            let both = || weight(&left, most).saturating_add(weight(&right, most));
             let steps = match operator {
-                Binary::Add => weight(&left, most).saturating_add(weight(&right, most)),
+                Binary::Add => both(),
+                // who looks at no order looks at all
+                Binary::Equal | Binary::NotEqual if !self.list_types.is_empty() => both(),
                 Binary::In => weight(&right, most),
                 _ => weight(&left, most).min(weight(&right, most)),
             };
@@ -256,8 +262,8 @@ impl<'p> Run<'p> {
             None => no_overload(),
         };
         match operator {
-            Binary::Equal => Ok(Value::Bool(left == right)),
-            Binary::NotEqual => Ok(Value::Bool(left != right)),
+            Binary::Equal => Ok(Value::Bool(self.list_types.equal(&left, &right))),
+            Binary::NotEqual => Ok(Value::Bool(!self.list_types.equal(&left, &right))),
             Binary::Less => compared(Ordering::is_lt),
             Binary::LessOrEqual => compared(Ordering::is_le),
             Binary::Greater => compared(Ordering::is_gt),
@@ -267,7 +273,10 @@ impl<'p> Run<'p> {
                 Value::Map(map) => Ok(Value::Bool(find(&map.map, &left).is_some())),
                 _ => no_overload(),
             },
-            Binary::Add => (left + right).map_err(fault),
+            Binary::Add => match self.list_types.sum(&left, &right) {
+                Some(sum) => Ok(sum),
+                None => (left + right).map_err(fault),
+            },
             Binary::Subtract => (left - right).map_err(fault),
             Binary::Multiply => (left * right).map_err(fault),
             Binary::Divide => (left / right).map_err(fault),

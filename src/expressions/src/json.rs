@@ -1,6 +1,7 @@
 //! JSON becomes values of CEL, by the schema where there is one.
 
 use crate::functions::call_named;
+use crate::list_types::ListTypes;
 use crate::values::{escaped, map_of};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,12 +11,13 @@ use serde_json::Value as Json;
 use std::sync::Arc;
 
 pub(crate) fn of_json(value: &Json) -> Value {
-    by_schema(value, None)
+    by_schema(value, None, &mut ListTypes::default())
 }
 
 /// A whole number of a schema's `number` is a double; text of a format is what the format says. Keys of a map are the
-/// user's and stay as they are, and so do all names where no schema says which of them are fields.
-pub(crate) fn by_schema(value: &Json, schema: Option<&Schema>) -> Value {
+/// user's and stay as they are, and so do all names where no schema says which of them are fields. `lists` learns which of the lists are
+/// sets or maps.
+pub(crate) fn by_schema(value: &Json, schema: Option<&Schema>, lists: &mut ListTypes) -> Value {
     match value {
         Json::Null => Value::Null,
         Json::Bool(of) => Value::Bool(*of),
@@ -30,13 +32,18 @@ pub(crate) fn by_schema(value: &Json, schema: Option<&Schema>) -> Value {
         Json::String(text) => text_of(text, schema),
         Json::Array(items) => {
             let of = schema.and_then(|schema| schema.items.as_deref());
-            Value::List(Arc::new(items.iter().map(|item| by_schema(item, of)).collect()))
+            let items: Arc<Vec<Value>> =
+                Arc::new(items.iter().map(|item| by_schema(item, of, lists)).collect());
+            if let Some(schema) = schema {
+                lists.note(&items, &schema.list);
+            }
+            Value::List(items)
         }
         Json::Object(fields) => {
             let is_map = schema.is_some_and(|schema| schema.additional.is_some());
             let named = fields.iter().map(|(name, value)| {
                 let key = if is_map || schema.is_none() { name.clone() } else { escaped(name) };
-                (key, by_schema(value, schema.and_then(|schema| schema.field(name))))
+                (key, by_schema(value, schema.and_then(|schema| schema.field(name)), lists))
             });
             map_of(named)
         }

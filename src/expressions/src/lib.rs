@@ -22,6 +22,7 @@ mod eval;
 mod evaluation;
 mod functions;
 mod json;
+mod list_types;
 mod lists;
 mod lower;
 mod macros;

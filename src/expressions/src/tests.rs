@@ -277,6 +277,42 @@ fn transitions_are_judged_where_there_was_something() {
 }
 
 #[test]
+fn sets_and_maps_are_compared_and_added_without_their_order() {
+    let text = json!({"type": "string"});
+    let item = json!({"type": "object", "properties": {"in": text, "v": text}});
+    let lists = |rule: &str| {
+        json!({"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-validations": [{"rule": rule}], "properties": {
+            "set": {"type": "array", "items": text, "x-kubernetes-list-type": "set"},
+            "map": {"type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["in"]},
+            "list": {"type": "array", "items": text}}}}})
+    };
+    let of = |set: [&str; 2], map: [(&str, &str); 2], list: [&str; 2]| {
+        let items = map.map(|(key, v)| json!({"in": key, "v": v}));
+        json!({"spec": {"set": set, "map": items, "list": list}})
+    };
+    let old = of(["a", "b"], [("x", "1"), ("y", "2")], ["a", "b"]);
+    let turned = of(["b", "a"], [("y", "2"), ("x", "1")], ["b", "a"]);
+    let other = of(["b", "c"], [("y", "2"), ("x", "3")], ["a", "b"]);
+    let cases = [
+        ("self.set == oldSelf.set", true, false),
+        ("self.map == oldSelf.map", true, false),
+        ("self.list == oldSelf.list", false, true),
+        ("self.map.filter(i, true) == oldSelf.map.filter(i, true)", false, false),
+        ("self.set != oldSelf.set", false, true),
+        ("self == oldSelf", false, false),
+        ("[self.map] == [oldSelf.map] && {'a': self.set} == {'a': oldSelf.set}", true, false),
+        ("(oldSelf.set + self.set).size() == 2 && (oldSelf.map + self.map).size() == 2", true, false),
+        ("(oldSelf.map + self.map).exists(i, i.v == '3')", false, true),
+        ("(oldSelf.list + self.list).size() == 4", true, true),
+        ("self.set == ['a', 'b'] && ['b', 'a'] == self.set", true, false),
+    ];
+    for (rule, of_turned, of_other) in cases {
+        let holds = |new: &Value| validate(&lists(rule), new, Some(&old)).is_empty();
+        assert_eq!((holds(&turned), holds(&other)), (of_turned, of_other), "{rule}");
+    }
+}
+
+#[test]
 fn a_resource_has_its_name() {
     let of = json!({"type": "object", "x-kubernetes-validations": [{"rule": "self.metadata.name == 'a' && self.kind == 'K'"}],
                     "properties": {"spec": {"type": "object"}}});

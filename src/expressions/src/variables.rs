@@ -1,11 +1,17 @@
 //! The values that an expression is evaluated with.
 
 use crate::json::of_json;
+use crate::list_types::ListTypes;
 use kube_cel::cel::Value;
+use std::sync::Arc;
 
 /// What an expression may name.
 #[derive(Clone, Default)]
-pub struct Variables(pub(crate) Vec<(&'static str, Value)>);
+pub struct Variables {
+    pub(crate) values: Vec<(&'static str, Value)>,
+    /// Of the lists in them.
+    pub(crate) list_types: Arc<ListTypes>,
+}
 
 impl Variables {
     #[must_use]
@@ -15,7 +21,13 @@ impl Variables {
 
     #[must_use]
     pub(crate) fn value(mut self, name: &'static str, value: Value) -> Self {
-        self.0.push((name, value));
+        self.values.push((name, value));
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn list_types(mut self, of: &Arc<ListTypes>) -> Self {
+        self.list_types = of.clone();
         self
     }
 }

@@ -243,16 +243,80 @@ fn faults_are_said_in_the_words_that_clients_know() {
             ),
         ),
         (json!({"cron": "*", "either": {"l": "1"}}), None),
-        (
-            json!({"cron": "*", "either": {}}),
-            Some(
-                r#"spec.either: Invalid value: "": "spec.either" must validate one and only one schema (oneOf). Found none valid"#,
-            ),
-        ),
     ];
     for (spec, want) in cases {
         let found = wrong(&json!({"spec": spec}), &schema);
         assert_eq!(found, want.into_iter().map(str::to_owned).collect::<Vec<_>>(), "{spec}");
+    }
+}
+
+#[test]
+fn of_alternatives_the_closest_one_is_told() {
+    let text = json!({"type": "string"});
+    let a_or_b = json!([{"required": ["a"]}, {"required": ["b"]}]);
+    let judged = |junctor: &str, of: Value, spec: Value| {
+        let properties = json!({"a": text, "b": text, "c": {"type": "object", "properties": {"d": text}}});
+        let mut schema = json!({"type": "object", "properties": properties});
+        schema[junctor] = of;
+        wrong(&json!({"spec": spec}), &of_spec(schema))
+    };
+    let none = "<nil>: Invalid value: \"\": \"spec\" must validate one and only one schema (oneOf). Found none valid";
+    let cases = [
+        ("oneOf", a_or_b.clone(), json!({}), vec![none, "spec.a: Required value"]),
+        (
+            "oneOf",
+            a_or_b.clone(),
+            json!({"a": "", "b": ""}),
+            vec![
+                "<nil>: Invalid value: \"\": \"spec\" must validate one and only one schema (oneOf). Found 2 valid alternatives",
+            ],
+        ),
+        ("oneOf", a_or_b.clone(), json!({"b": ""}), vec![]),
+        (
+            "anyOf",
+            a_or_b.clone(),
+            json!({}),
+            vec![
+                "<nil>: Invalid value: \"\": \"spec\" must validate at least one schema (anyOf)",
+                "spec.a: Required value",
+            ],
+        ),
+        ("anyOf", a_or_b.clone(), json!({"a": "", "b": ""}), vec![]),
+        (
+            "allOf",
+            a_or_b.clone(),
+            json!({"a": ""}),
+            vec![
+                "spec.b: Required value",
+                "<nil>: Invalid value: \"\": \"spec\" must validate all the schemas (allOf)",
+            ],
+        ),
+        (
+            "allOf",
+            a_or_b.clone(),
+            json!({}),
+            vec![
+                "spec.a: Required value",
+                "spec.b: Required value",
+                "<nil>: Invalid value: \"\": \"spec\" must validate all the schemas (allOf). None validated",
+            ],
+        ),
+        (
+            "not",
+            json!({"required": ["a"]}),
+            json!({"a": ""}),
+            vec!["<nil>: Invalid value: \"\": \"spec\" must not validate the schema (not)"],
+        ),
+        // the second has looked at a field more
+        (
+            "oneOf",
+            json!([{"required": ["a"]}, {"required": ["b"], "properties": {"c": {"required": ["d"]}}}]),
+            json!({"c": {}}),
+            vec![none, "spec.b: Required value", "spec.c.d: Required value"],
+        ),
+    ];
+    for (junctor, of, spec, want) in cases {
+        assert_eq!(judged(junctor, of, spec.clone()), want, "{junctor}: {spec}");
     }
 }
 

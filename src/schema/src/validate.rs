@@ -9,6 +9,8 @@ use std::collections::{HashMap, HashSet};
 
 /// After so many faults nobody reads on.
 const MOST_FAULTS: usize = 100;
+/// Upstream tells of a junctor without a field: the message has it.
+const NOWHERE: &str = "<nil>";
 
 /// The form of the root's `apiVersion`, `kind` and `metadata` is checked by others. They may be left out of `value` unless the
 /// schema [judges](Schema::judges_identity) them.
@@ -312,31 +314,91 @@ fn object(fields: &Map<String, Value>, checks: &Checks, path: &mut String, error
 }
 
 fn junctors(value: &Value, checks: &Checks, path: &mut String, errors: &mut ErrorList) {
-    let mut passes = |checks: &Checks| {
+    if !checks.has_junctors() {
+        return;
+    }
+    let mut tried = |checks: &Checks| {
         let mut found = ErrorList::default();
         check(value, checks, path, &mut found);
-        found.is_empty()
+        found
     };
-    let any = checks.any_of.is_empty() || checks.any_of.iter().any(&mut passes);
-    let one = checks.one_of.iter().filter(|below| passes(below)).count();
-    let not = checks.not.as_deref().is_some_and(&mut passes);
-    for below in &checks.all_of {
-        check(value, below, path, errors);
+    let any = Alternatives::of(value, &checks.any_of, 1, &mut tried);
+    let one = Alternatives::of(value, &checks.one_of, usize::MAX, &mut tried);
+    let all: Vec<ErrorList> = checks.all_of.iter().map(&mut tried).collect();
+    let not = checks.not.as_deref().is_some_and(|below| tried(below).is_empty());
+    if !checks.any_of.is_empty() && any.passed == 0 {
+        errors.invalid(NOWHERE, "", format!("{path:?} must validate at least one schema (anyOf)"));
+        errors.append(any.closest);
     }
-    let shown = Value::from("");
-    if !any {
-        errors.invalid(&path, shown.clone(), format!("{path:?} must validate at least one schema (anyOf)"));
+    if !checks.one_of.is_empty() && one.passed != 1 {
+        let found = match one.passed {
+            0 => "Found none valid".to_owned(),
+            many => format!("Found {many} valid alternatives"),
+        };
+        let why = format!("{path:?} must validate one and only one schema (oneOf). {found}");
+        errors.invalid(NOWHERE, "", why);
+        errors.append(one.closest);
     }
-    if !checks.one_of.is_empty() && one != 1 {
-        let found =
-            if one == 0 { "Found none valid".to_owned() } else { format!("Found {one} valid alternatives") };
-        errors.invalid(
-            &path,
-            shown.clone(),
-            format!("{path:?} must validate one and only one schema (oneOf). {found}"),
-        );
+    let passed = all.iter().filter(|found| found.is_empty()).count();
+    if passed < all.len() {
+        all.into_iter().for_each(|found| errors.append(found));
+        let none = if passed == 0 { ". None validated" } else { "" };
+        errors.invalid(NOWHERE, "", format!("{path:?} must validate all the schemas (allOf){none}"));
     }
     if not {
-        errors.invalid(&path, shown.clone(), format!("{path:?} must not validate the schema (not)"));
+        errors.invalid(NOWHERE, "", format!("{path:?} must not validate the schema (not)"));
     }
+}
+
+/// What a value is by each of several schemas.
+struct Alternatives {
+    /// So many it passes.
+    passed: usize,
+    /// What is wrong by the closest one, where it passes none.
+    closest: ErrorList,
+}
+
+impl Alternatives {
+    /// No more are tried when it has passed `enough`. The closest is upstream's `bestFailures`: the first of those that have looked at
+    /// most.
+    fn of(
+        value: &Value,
+        all: &[Checks],
+        enough: usize,
+        tried: &mut impl FnMut(&Checks) -> ErrorList,
+    ) -> Alternatives {
+        let (mut passed, mut closest, mut most) = (0, ErrorList::default(), 0);
+        for below in all {
+            let found = tried(below);
+            if found.is_empty() {
+                passed += 1;
+                closest = ErrorList::default();
+                if passed == enough {
+                    break;
+                }
+                continue;
+            }
+            let looked_at = looked_at(value, below);
+            if passed == 0 && looked_at > most {
+                (closest, most) = (found, looked_at);
+            }
+        }
+        Alternatives { passed, closest }
+    }
+}
+
+/// How many values the checks look at, about upstream's `MatchCount`.
+fn looked_at(value: &Value, checks: &Checks) -> usize {
+    let below: usize = match value {
+        Value::Object(fields) => {
+            let known = checks.fields.iter().filter_map(|(name, of)| Some((fields.get(name)?, of)));
+            known.map(|(value, of)| looked_at(value, of)).sum()
+        }
+        Value::Array(items) => {
+            let of = checks.items.as_deref();
+            of.map_or(0, |of| items.iter().map(|item| looked_at(item, of)).sum())
+        }
+        _ => 0,
+    };
+    1 + below
 }

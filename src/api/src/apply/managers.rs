@@ -3,6 +3,7 @@
 use super::Structure;
 use super::applied::fields_of;
 use super::compare::{compare, fields_of_new};
+use super::element::Element;
 use super::entry::{Entry, Operation};
 use super::fields::Fields;
 use super::merge::{merge, prune};
@@ -143,6 +144,8 @@ pub fn apply(
     let last = std::mem::replace(&mut mine.fields, set);
     let mut owned = mine.fields.clone();
     managers.iter().for_each(|manager| owned.unite(&manager.fields));
+    // whoever applies says the object's name: with the last of his labels the rest of the metadata does not go
+    owned.children.entry(Element::Field("metadata".to_owned())).or_default();
     prune(&mut object, &last, &owned, &mut Vec::new(), structure);
 
     let mut difference = compare(live, &object, structure).map_err(ApplyError::Malformed)?;

@@ -2,7 +2,7 @@
 
 use crate::Target;
 use crate::clock::now;
-use crate::identity::uid_conflict;
+use crate::identity::{other_name, uid_conflict};
 use crate::name_suffix::{self, name_suffix};
 use ::api::{ResourceVersion, Status};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
@@ -15,11 +15,7 @@ pub(super) fn reconcile_with_url(meta: &mut ObjectMeta, target: &Target) -> Resu
         match meta.name.as_deref().unwrap_or_default() {
             "" => meta.name = Some(name.to_owned()),
             given if given == name => {}
-            given => {
-                return Err(Status::bad_request(format!(
-                    "the name of the object ({given}) does not match the name on the URL ({name})"
-                )));
-            }
+            given => return Err(other_name(given, name)),
         }
     }
     let given = meta.namespace.as_deref().unwrap_or_default();

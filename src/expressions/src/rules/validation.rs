@@ -2,6 +2,7 @@
 
 use super::{Compiled, Rules};
 use crate::json::by_schema;
+use crate::list_types::ListTypes;
 use crate::outcome::{Budget, Fault, Outcome};
 use crate::values::{map_of, optional};
 use crate::variables::Variables;
@@ -76,16 +77,20 @@ impl Walk<'_> {
         path: &str,
     ) -> Result<(), Ended> {
         let unchanged = old == Some(value);
-        let bound =
-            |value: &Json| if is_resource { resource(value, schema) } else { by_schema(value, Some(schema)) };
+        let mut lists = ListTypes::default();
+        let mut bound = |value: &Json| match is_resource {
+            true => resource(value, schema, &mut lists),
+            false => by_schema(value, Some(schema), &mut lists),
+        };
         let own = bound(value);
         let old = old.map(bound);
+        let lists = Arc::new(lists);
         for compiled in &rules.own {
             let rule = &compiled.rule;
             if compiled.uses_old && old.is_none() && !rule.optional_old_self {
                 continue;
             }
-            let mut variables = Variables::default().value("self", own.clone());
+            let mut variables = Variables::default().list_types(&lists).value("self", own.clone());
             if rule.optional_old_self {
                 variables = variables.value("oldSelf", optional(old.clone()));
             } else if let Some(old) = &old {
@@ -171,8 +176,8 @@ fn rule_text(rule: &Rule) -> &str {
 }
 
 /// Of the metadata a rule sees the name.
-fn resource(value: &Json, schema: &Schema) -> Value {
-    let mut entries: BTreeMap<String, Value> = match by_schema(value, Some(schema)) {
+fn resource(value: &Json, schema: &Schema, lists: &mut ListTypes) -> Value {
+    let mut entries: BTreeMap<String, Value> = match by_schema(value, Some(schema), lists) {
         Value::Map(Map { map }) => map
             .iter()
             .filter_map(|(key, value)| match key {

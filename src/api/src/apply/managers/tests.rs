@@ -57,6 +57,26 @@ fn what_is_no_longer_said_goes_unless_others_want_it() {
 }
 
 #[test]
+fn the_metadata_stays_when_nobody_wants_anything_of_it_any_more() {
+    let labelled = |labels: Value| {
+        let mut object = web(json!({"replicas": 1, "paused": true}));
+        object["metadata"]["labels"] = labels;
+        object
+    };
+    let wanted = labelled(json!({"app": "web"}));
+    let mut first = stored(apply(&json!({}), &wanted, who("helm"), false, &Sample).unwrap());
+    first["metadata"]["finalizers"] = json!(["nobodys"]);
+    let second = applied(&first, json!({"replicas": 1, "paused": true}), "helm").unwrap();
+    let metadata = &second["metadata"];
+    assert_eq!(metadata.get("labels"), None);
+    assert_eq!(metadata["finalizers"], json!(["nobodys"]));
+    assert_eq!(fields(&second, "helm"), json!({"f:spec": {"f:paused": {}, "f:replicas": {}}}));
+    // and so it is known what goes when less is said again
+    let third = applied(&second, json!({"replicas": 1}), "helm").unwrap();
+    assert_eq!(third["spec"], json!({"replicas": 1}));
+}
+
+#[test]
 fn two_who_want_different_things_conflict() {
     let first = applied(&json!({}), json!({"replicas": 1}), "helm").unwrap();
     let want = Conflict { manager: "\"helm\"".into(), path: ".spec.replicas".into() };
