@@ -93,9 +93,8 @@ impl Volumes {
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
         let volume = self.get(name)?;
         let failed = |e| ApiError::failed(format_args!("remove volume {name}"), e);
-        let directory = self.dir.join(&volume.name);
         if LocalMount::of(&volume.options).is_none() {
-            return trees::remove(&directory).map_err(failed);
+            return self.remove_directory(&volume.name).map_err(failed);
         }
         let gate = self.users.gate(name);
         let _alone = gate.lock();
@@ -103,9 +102,18 @@ impl Volumes {
             return Err(ApiError::internal(format_args!("remove {name}: volume has active mounts")));
         }
         self.unmount_if_mounted(name).map_err(failed)?;
-        trees::remove(&directory).map_err(failed)?;
+        self.remove_directory(&volume.name).map_err(failed)?;
         self.users.forget(name);
         Ok(())
+    }
+
+    /// What is in it goes before its record: where that is cut off, or something stays, there is a volume that can be removed again, and
+    /// not files that nobody sees and that the next volume of this name would begin with.
+    fn remove_directory(&self, name: &str) -> std::io::Result<()> {
+        match trees::remove(&self.mountpoint(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => trees::remove(&self.dir.join(name)),
+        }
     }
 }
 
