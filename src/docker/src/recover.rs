@@ -107,6 +107,12 @@ fn end_removal(engine: &Engine, gone: &Path) {
     }
 }
 
+/// A container's directory whose record was never written. What has a root has had one: only what has a record is started, and what a
+/// container has written is not thrown away because its record is lost.
+fn is_unfinished(dir: &Path, why: &std::io::Error) -> bool {
+    why.kind() == std::io::ErrorKind::NotFound && !dir.join("root").exists()
+}
+
 /// Gives the ids of those that are left as they are.
 ///
 /// # Errors
@@ -144,7 +150,7 @@ fn read_all(engine: &Arc<Engine>) -> std::io::Result<HashSet<String>> {
                     unread.insert(entry.file_name().to_string_lossy().into_owned());
                 }
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if is_unfinished(&path, &error) => {
                 tracing::error!(dir = %path.display(), "a container without a record, whose creation was cut off, is removed");
                 let _ = trees::remove(&path);
             }
@@ -267,6 +273,16 @@ mod tests {
             let ended = web.ended().cloned().unwrap();
             assert_eq!(is_due(&web, &ended), want, "{policy} after {code}");
         }
+    }
+
+    #[test]
+    fn what_a_container_has_written_is_not_unfinished() {
+        let dir = tempfile::tempdir().unwrap();
+        let why = |kind: std::io::ErrorKind| std::io::Error::from(kind);
+        assert!(is_unfinished(dir.path(), &why(std::io::ErrorKind::NotFound)));
+        assert!(!is_unfinished(dir.path(), &why(std::io::ErrorKind::InvalidData)));
+        std::fs::create_dir_all(dir.path().join("root/upper")).unwrap();
+        assert!(!is_unfinished(dir.path(), &why(std::io::ErrorKind::NotFound)));
     }
 
     #[test]
