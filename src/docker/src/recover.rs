@@ -241,11 +241,12 @@ fn start_if_due(engine: &Arc<Engine>, container: &Arc<Container>, record: &Recor
 }
 
 /// Whether who does not run is started with the engine: one whose policy is `always` whatever was done to it, others where nobody
-/// stopped them, as after a restart that failed.
+/// stopped them, as after a restart that failed. Not who never ran: that start failed, and whoever asked for it was told so.
 fn is_due(record: &Record, ended: &Ended) -> bool {
     let (policy, so_far) = (&record.host.restart_policy, (record.restart_count, record.short_runs));
-    policy.name == "always"
-        || supervise::next_of(policy, ended.code, record.manually_stopped, so_far) != supervise::Next::Stay
+    let is_wanted = policy.name == "always"
+        || supervise::next_of(policy, ended.code, record.manually_stopped, so_far) != supervise::Next::Stay;
+    is_wanted && ended.started_at.is_some()
 }
 
 #[cfg(test)]
@@ -272,6 +273,8 @@ mod tests {
             web.host.restart_policy.maximum_retry_count = 3 * i64::from(policy == "on-failure");
             let ended = web.ended().cloned().unwrap();
             assert_eq!(is_due(&web, &ended), want, "{policy} after {code}");
+            let never = Ended { started_at: None, ..ended };
+            assert!(!is_due(&web, &never), "{policy}, and its only start failed");
         }
     }
 
