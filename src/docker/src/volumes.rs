@@ -85,7 +85,12 @@ impl Volumes {
             .create(self.mountpoint(&name))
             .map_err(failed)?;
         let volume = Volume { name: name.clone(), created_at: Timestamp::now(), labels, options };
-        files::write(&self.dir.join(&name).join("volume.json"), &volume).map_err(failed)?;
+        let written = files::write(&self.dir.join(&name).join("volume.json"), &volume).map_err(failed);
+        // empty directories alone: there may be files of a volume whose record is damaged
+        written.inspect_err(|_| {
+            let _ = std::fs::remove_dir(self.mountpoint(&name));
+            let _ = std::fs::remove_dir(self.dir.join(&name));
+        })?;
         Ok(volume)
     }
 
@@ -146,5 +151,10 @@ mod tests {
             (400, "create bad: missing required option: \"device\"")
         );
         assert_eq!(make("own", &bind).unwrap(), own, "it is there already");
+        // a record that can not be put in its place stands for a full disk
+        std::fs::create_dir_all(dir.path().join("kept/volume.json/x")).unwrap();
+        make("kept", &[]).unwrap_err();
+        assert!(!dir.path().join("kept/_data").exists(), "nothing is left of what was not made");
+        assert!(dir.path().join("kept/volume.json/x").exists());
     }
 }
