@@ -85,13 +85,18 @@ impl Certificates {
         let today = today();
         let (ca_pem, ca_key) =
             load_or_make_authority(&directory, "ca", &format!("{}-ca", paths.profile.as_str()), today)?;
-        let issuer = Issuer::from_ca_cert_pem(&ca_pem, &ca_key)?;
+        let not_read = |name: &str| {
+            let path = directory.join(name);
+            move |e: rcgen::Error| file(&path, e)
+        };
+        let issuer = Issuer::from_ca_cert_pem(&ca_pem, &ca_key).map_err(not_read("ca.crt"))?;
         let server_key = KeyPair::generate()?;
         let server = server(settings, addresses, today)?.signed_by(&server_key, &issuer)?;
         let admin = load_or_make_admin(&directory, &issuer, today)?;
         let (front_proxy_ca_pem, front_proxy_ca_key) =
             load_or_make_authority(&directory, "front-proxy-ca", "front-proxy-ca", today)?;
-        let front_proxy_issuer = Issuer::from_ca_cert_pem(&front_proxy_ca_pem, &front_proxy_ca_key)?;
+        let front_proxy_issuer = Issuer::from_ca_cert_pem(&front_proxy_ca_pem, &front_proxy_ca_key)
+            .map_err(not_read("front-proxy-ca.crt"))?;
         let front_proxy = front_proxy(&front_proxy_issuer, today)?;
         let token_key = load_or_make_key(&directory.join("sa.key"))?.serialize_der();
         Ok(Certificates {
@@ -106,17 +111,26 @@ impl Certificates {
     }
 }
 
-/// Certificate and key of an authority, from `FILE.crt` and `FILE.key`. One that ends gets a new certificate for the same name and key,
+/// Certificate and key of an authority, from `NAME.crt` and `NAME.key`. One that ends gets a new certificate for the same name and key,
 /// by which all that it has signed is as good as before.
 fn load_or_make_authority(
     directory: &Path,
-    file: &str,
+    name: &str,
     common: &str,
     today: Date,
 ) -> Result<(String, KeyPair), CertificateError> {
-    let key = load_or_make_key(&directory.join(format!("{file}.key")))?;
-    let path = directory.join(format!("{file}.crt"));
-    let pem = match read(&path)? {
+    let (path, key_path) = (directory.join(format!("{name}.crt")), directory.join(format!("{name}.key")));
+    let known = read(&path)?;
+    // who trusts the certificate would not trust what a new key signs
+    if known.is_some() && !key_path.exists() {
+        let cure = "put it back, or remove the certificate too, and a new authority is made";
+        return Err(file(&key_path, format_args!("it is missing, and {} needs it: {cure}", path.display())));
+    }
+    let key = load_or_make_key(&key_path)?;
+    if known.as_deref().is_some_and(|pem| is_of(pem, &key) == Some(false)) {
+        return Err(file(&path, format_args!("it is not of the key in {}", key_path.display())));
+    }
+    let pem = match known {
         Some(pem) if !is_to_be_renewed(&pem, common, today) => pem,
         _ => {
             let pem = authority(common, today)?.self_signed(&key)?.pem();
@@ -125,6 +139,13 @@ fn load_or_make_authority(
         }
     };
     Ok((pem, key))
+}
+
+/// Whether a certificate is of this key; nothing of what is no certificate.
+fn is_of(pem: &str, key: &KeyPair) -> Option<bool> {
+    let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
+    let certificate = block.parse_x509().ok()?;
+    Some(&*certificate.public_key().subject_public_key.data == key.public_key_raw())
 }
 
 /// Whether it is not valid, or not for long, and is one that was made here, for this name: what somebody has put in its place is theirs
@@ -204,7 +225,9 @@ fn load_or_make_admin(
 ) -> Result<AdminCredentials, CertificateError> {
     let (certificate_path, key_path) = (directory.join("admin.crt"), directory.join("admin.key"));
     let key = load_or_make_key(&key_path)?;
+    // a damaged one, or one of a key that is lost, is of no use to anybody
     if let Some(certificate_pem) = read(&certificate_path)?
+        && is_of(&certificate_pem, &key) == Some(true)
         && !is_to_be_renewed(&certificate_pem, ADMIN, today)
     {
         return Ok(AdminCredentials { certificate_pem, key_pem: key.serialize_pem() });
@@ -304,6 +327,55 @@ mod tests {
         for want in [dns("cluster.example.com"), dns("*.lan"), SanType::IpAddress([192, 0, 2, 7].into())] {
             assert!(names.contains(&want), "{want:?} is not in {names:?}");
         }
+    }
+
+    #[test]
+    fn a_damaged_certificate_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path(), &"test".parse().unwrap());
+        let settings = Settings::beside("test", &[]);
+        Certificates::load_or_make(&paths, &settings, &[]).unwrap();
+        for name in ["ca.crt", "front-proxy-ca.crt"] {
+            let path = paths.certificates().join(name);
+            let whole = std::fs::read(&path).unwrap();
+            std::fs::write(&path, "").unwrap();
+            let why = Certificates::load_or_make(&paths, &settings, &[]).err().unwrap().to_string();
+            assert!(why.starts_with(&path.display().to_string()), "{why}");
+            std::fs::write(&path, whole).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_authority_whose_halves_do_not_fit_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let load = || load_or_make_authority(dir.path(), "ca", "a-ca", FIRST_DAY);
+        let (pem, _) = load().unwrap();
+        let key = dir.path().join("ca.key");
+        std::fs::remove_file(&key).unwrap();
+        let why = load().err().unwrap().to_string();
+        assert!(why.starts_with(&format!("{}: it is missing, and ", key.display())), "{why}");
+        std::fs::write(&key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        let why = load().err().unwrap().to_string();
+        assert!(why.contains("ca.crt: it is not of the key in "), "{why}");
+        std::fs::remove_file(dir.path().join("ca.crt")).unwrap();
+        assert_ne!(load().unwrap().0, pem, "a new certificate for the new key");
+    }
+
+    #[test]
+    fn an_administrators_certificate_that_does_not_work_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pem, key) = load_or_make_authority(dir.path(), "ca", "a-ca", FIRST_DAY).unwrap();
+        let issuer = Issuer::from_ca_cert_pem(&pem, &key).unwrap();
+        let load = || load_or_make_admin(dir.path(), &issuer, FIRST_DAY).unwrap();
+        let fits = |admin: &AdminCredentials| {
+            is_of(&admin.certificate_pem, &KeyPair::from_pem(&admin.key_pem).unwrap()) == Some(true)
+        };
+        let first = load().certificate_pem;
+        assert_eq!(load().certificate_pem, first, "kept");
+        std::fs::write(dir.path().join("admin.crt"), &first[..first.len() / 2]).unwrap();
+        assert!(fits(&load()), "it was damaged");
+        std::fs::remove_file(dir.path().join("admin.key")).unwrap();
+        assert!(fits(&load()), "its key was lost");
     }
 
     #[test]

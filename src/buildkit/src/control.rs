@@ -96,20 +96,20 @@ impl BuildKit {
         self: Arc<Self>,
         request: Request<DiskUsageRequest>,
     ) -> Result<DiskUsageResponse, Status> {
-        usage::check(&request.into_inner().filter)?;
+        let kinds = usage::kinds(&request.into_inner().filter)?;
         let images = self.images.clone();
-        let record = tokio::task::spawn_blocking(move || usage::records(&images)).await;
+        let record = tokio::task::spawn_blocking(move || usage::records(&images, kinds)).await;
         Ok(DiskUsageResponse { record: record.map_err(|e| Status::internal(e.to_string()))? })
     }
 
     pub(crate) async fn prune(self: Arc<Self>, request: Request<PruneRequest>) -> Many<UsageRecord> {
         let request = request.into_inner();
-        usage::check(&request.filter)?;
+        let kinds = usage::kinds(&request.filter)?;
         let keep = usage::kept(&request)?;
         let younger = Duration::from_nanos(u64::try_from(request.keep_duration).unwrap_or(0));
         let images = self.images.clone();
         let pruned =
-            blocking(move || usage::prune(&images, younger, keep)).await.map_err(errors::of_image)?;
+            blocking(move || usage::prune(&images, kinds, younger, keep)).await.map_err(errors::of_image)?;
         Ok(Response::new(stream::iter(pruned.into_iter().map(Ok)).boxed()))
     }
 

@@ -1,19 +1,40 @@
-//! `docker buildx du` and `prune`: the steps of builds that are no image of their own.
+//! `docker buildx du` and `prune`: the steps of builds that are no image of their own, and the caches of `RUN --mount=type=cache`.
 
 use crate::proto::control::{PruneRequest, UsageRecord};
-use image::{ImageDetails, ImageError, ImageStore};
+use image::{CacheMount, ImageDetails, ImageError, ImageStore};
 use jiff::Timestamp;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 use tonic::Status;
 
-/// Which records: there is one kind of them, and no other is looked for.
-pub(crate) fn check(filters: &[String]) -> Result<(), Status> {
-    match filters.iter().find(|filter| !filter.is_empty()) {
-        Some(filter) => Err(Status::invalid_argument(format!("filter {filter:?} is not offered"))),
-        None => Ok(()),
+/// BuildKit's types of records that there are here.
+const STEP: &str = "regular";
+const CACHE_MOUNT: &str = "exec.cachemount";
+
+/// Which records are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kinds {
+    steps: bool,
+    caches: bool,
+}
+
+/// By filters for the type, of which one must fit (`--filter type=exec.cachemount`). Of BuildKit's other types there are none here.
+///
+/// # Errors
+/// A filter for something else.
+pub(crate) fn kinds(filters: &[String]) -> Result<Kinds, Status> {
+    let mut types = Vec::new();
+    for filter in filters.iter().filter(|filter| !filter.is_empty()) {
+        match filter.strip_prefix("type==") {
+            Some(kind) if kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'.') => {
+                types.push(kind);
+            }
+            _ => return Err(Status::invalid_argument(format!("filter {filter:?} is not offered"))),
+        }
     }
+    let wants = |kind: &str| types.is_empty() || types.contains(&kind);
+    Ok(Kinds { steps: wants(STEP), caches: wants(CACHE_MOUNT) })
 }
 
 /// A step of a build that is no image of its own.
@@ -61,7 +82,27 @@ fn cached_step(step: &ImageDetails) -> CachedStep {
 }
 
 /// Blocks.
-pub(crate) fn records(images: &ImageStore) -> Vec<UsageRecord> {
+pub(crate) fn records(images: &ImageStore, kinds: Kinds) -> Vec<UsageRecord> {
+    let steps = if kinds.steps { step_records(images) } else { Vec::new() };
+    let caches = if kinds.caches { images.cache_mounts() } else { Vec::new() };
+    steps.into_iter().chain(caches.into_iter().map(cache_record)).collect()
+}
+
+fn cache_record(cache: CacheMount) -> UsageRecord {
+    UsageRecord {
+        id: cache.id,
+        mutable: true,
+        in_use: cache.is_used,
+        size: i64::try_from(cache.size).unwrap_or(i64::MAX),
+        created_at: Some(cache.made_at.into()),
+        usage_count: 1,
+        description: "cached mount".to_owned(),
+        record_type: CACHE_MOUNT.to_owned(),
+        ..UsageRecord::default()
+    }
+}
+
+fn step_records(images: &ImageStore) -> Vec<UsageRecord> {
     let record = |step: CachedStep| UsageRecord {
         id: step.id,
         size: i64::try_from(step.size).unwrap_or(i64::MAX),
@@ -69,7 +110,7 @@ pub(crate) fn records(images: &ImageStore) -> Vec<UsageRecord> {
         created_at: Some(step.made_at.into()),
         usage_count: 1,
         description: step.description,
-        record_type: "regular".to_owned(),
+        record_type: STEP.to_owned(),
         ..UsageRecord::default()
     };
     cached_steps(images).into_iter().map(record).collect()
@@ -100,8 +141,24 @@ pub(crate) fn kept(request: &PruneRequest) -> Result<Option<u64>, Status> {
     Ok(u64::try_from(keep).ok().filter(|keep| *keep > 0))
 }
 
-/// Blocks. Gives what went; `younger` stays, and as much as may be kept.
+/// Blocks. Gives what went; `younger` stays, and as much as may be kept. When a cache was last used is not known: where an age or a size
+/// is asked for, all of them stay.
 pub(crate) fn prune(
+    images: &ImageStore,
+    kinds: Kinds,
+    younger: Duration,
+    keep: Option<u64>,
+) -> Result<Vec<UsageRecord>, ImageError> {
+    let mut pruned = if kinds.steps { prune_steps(images, younger, keep)? } else { Vec::new() };
+    if kinds.caches && younger.is_zero() && keep.is_none() {
+        let before = images.cache_mounts();
+        let gone = images.prune_cache_mounts()?.removed;
+        pruned.extend(before.into_iter().filter(|cache| gone.contains(&cache.id)).map(cache_record));
+    }
+    Ok(pruned)
+}
+
+fn prune_steps(
     images: &ImageStore,
     younger: Duration,
     keep: Option<u64>,
@@ -112,9 +169,9 @@ pub(crate) fn prune(
         None => Some(old),
     };
     let Some(until) = until else { return Ok(Vec::new()) };
-    let before = records(images);
+    let before = step_records(images);
     images.prune_build_cache_before(until)?;
-    let left: Vec<String> = records(images).into_iter().map(|record| record.id).collect();
+    let left: Vec<String> = step_records(images).into_iter().map(|record| record.id).collect();
     Ok(before.into_iter().filter(|record| !left.contains(&record.id)).collect())
 }
 
@@ -145,6 +202,24 @@ mod tests {
             assert_eq!(made_up_to(&steps, keep), want.map(at), "{keep}");
         }
         assert_eq!(made_up_to(&[], 1), None);
+    }
+
+    #[test]
+    fn which_records_are_meant() {
+        for (filters, want) in [
+            (vec![], Some((true, true))),
+            (vec![""], Some((true, true))),
+            (vec!["type==regular"], Some((true, false))),
+            (vec!["type==exec.cachemount"], Some((false, true))),
+            (vec!["type==regular", "type==exec.cachemount"], Some((true, true))),
+            (vec!["type==source.local"], Some((false, false))),
+            (vec!["type==regular,shared==true"], None),
+            (vec!["id~=abc"], None),
+        ] {
+            let filters: Vec<String> = filters.into_iter().map(String::from).collect();
+            let got = kinds(&filters).ok().map(|kinds| (kinds.steps, kinds.caches));
+            assert_eq!(got, want, "{filters:?}");
+        }
     }
 
     #[test]

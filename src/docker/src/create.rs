@@ -136,8 +136,9 @@ impl Engine {
         let container = Arc::new(Container::new(record, dir.clone(), Some(hold)));
         container.holds.lock().extend(leases);
         let failed = |e| ApiError::failed(format_args!("write the record of {id}"), e);
-        files::private_dir(&dir).and_then(|()| container.save()).map_err(failed)?;
-        self.add(container.clone()).inspect_err(|_| drop(trees::remove(&dir)))?;
+        let written = files::private_dir(&dir).and_then(|()| container.save()).map_err(failed);
+        // on a full disk too: nothing is left of what is not there
+        written.and_then(|()| self.add(container.clone())).inspect_err(|_| drop(trees::remove(&dir)))?;
         Ok(container)
     }
 }

@@ -120,7 +120,7 @@ impl Networks {
                 files::write(&file, &all)?;
                 all
             }
-            read => read?,
+            read => read.map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", file.display())))?,
         };
         let (all, leases) = (Mutex::new(all), Mutex::default());
         Ok(Networks { file, pools, all, leases, gate: Default::default() })

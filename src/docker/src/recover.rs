@@ -107,6 +107,12 @@ fn end_removal(engine: &Engine, gone: &Path) {
     }
 }
 
+/// A container's directory whose record was never written. What has a root has had one: only what has a record is started, and what a
+/// container has written is not thrown away because its record is lost.
+fn is_unfinished(dir: &Path, why: &std::io::Error) -> bool {
+    why.kind() == std::io::ErrorKind::NotFound && !dir.join("root").exists()
+}
+
 /// Gives the ids of those that are left as they are.
 ///
 /// # Errors
@@ -144,7 +150,7 @@ fn read_all(engine: &Arc<Engine>) -> std::io::Result<HashSet<String>> {
                     unread.insert(entry.file_name().to_string_lossy().into_owned());
                 }
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if is_unfinished(&path, &error) => {
                 tracing::error!(dir = %path.display(), "a container without a record, whose creation was cut off, is removed");
                 let _ = trees::remove(&path);
             }
@@ -235,11 +241,12 @@ fn start_if_due(engine: &Arc<Engine>, container: &Arc<Container>, record: &Recor
 }
 
 /// Whether who does not run is started with the engine: one whose policy is `always` whatever was done to it, others where nobody
-/// stopped them, as after a restart that failed.
+/// stopped them, as after a restart that failed. Not who never ran: that start failed, and whoever asked for it was told so.
 fn is_due(record: &Record, ended: &Ended) -> bool {
     let (policy, so_far) = (&record.host.restart_policy, (record.restart_count, record.short_runs));
-    policy.name == "always"
-        || supervise::next_of(policy, ended.code, record.manually_stopped, so_far) != supervise::Next::Stay
+    let is_wanted = policy.name == "always"
+        || supervise::next_of(policy, ended.code, record.manually_stopped, so_far) != supervise::Next::Stay;
+    is_wanted && ended.started_at.is_some()
 }
 
 #[cfg(test)]
@@ -266,7 +273,19 @@ mod tests {
             web.host.restart_policy.maximum_retry_count = 3 * i64::from(policy == "on-failure");
             let ended = web.ended().cloned().unwrap();
             assert_eq!(is_due(&web, &ended), want, "{policy} after {code}");
+            let never = Ended { started_at: None, ..ended };
+            assert!(!is_due(&web, &never), "{policy}, and its only start failed");
         }
+    }
+
+    #[test]
+    fn what_a_container_has_written_is_not_unfinished() {
+        let dir = tempfile::tempdir().unwrap();
+        let why = |kind: std::io::ErrorKind| std::io::Error::from(kind);
+        assert!(is_unfinished(dir.path(), &why(std::io::ErrorKind::NotFound)));
+        assert!(!is_unfinished(dir.path(), &why(std::io::ErrorKind::InvalidData)));
+        std::fs::create_dir_all(dir.path().join("root/upper")).unwrap();
+        assert!(!is_unfinished(dir.path(), &why(std::io::ErrorKind::NotFound)));
     }
 
     #[test]

@@ -5,7 +5,9 @@ use crate::machine::{Machine, numbers};
 use crate::model::{Config, HostConfig, Limits, RestartPolicy};
 use crate::networks::HOST;
 use crate::{capabilities, mount_spec, seccomp};
+use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::net::Ipv6Addr;
 
 /// The least that Docker lets a container have.
 const LEAST_MEMORY: i64 = 6 << 20;
@@ -133,7 +135,17 @@ fn discarded(host: &mut HostConfig) -> Vec<String> {
     if host.network_mode == HOST && (host.publish_all_ports || !host.port_bindings.is_empty()) {
         warnings.push("Published ports are discarded when using host network mode".to_owned());
     }
+    warnings.extend(unreached(host));
     warnings
+}
+
+/// Ports at an address of IPv6: the container runs all the same, since many a compose file names `[::1]` beside `127.0.0.1`. `[::]` means
+/// every address, and works for those of IPv4.
+fn unreached(host: &HostConfig) -> impl Iterator<Item = String> {
+    let bindings = host.port_bindings.values().flatten().flatten();
+    let addresses = bindings.filter_map(|binding| binding.host_ip.parse::<Ipv6Addr>().ok());
+    let addresses: BTreeSet<_> = addresses.filter(|address| !address.is_unspecified()).collect();
+    addresses.into_iter().map(|address| format!("IPv6 is not offered: nothing is published at [{address}]"))
 }
 
 fn itself(config: &Config) -> Result<()> {

@@ -202,6 +202,8 @@ mod tests {
             nix::mount::mount(Some(&data), &own, None::<&str>, bind, None::<&str>).unwrap();
             volumes.unmount_unused("plain");
             assert!(own.join("file").exists(), "what the user mounts is his");
+            volumes.remove("plain").unwrap_err();
+            assert!(volumes.get("plain").is_ok(), "what could not be removed is still a volume");
             let names = ["bound".to_owned()];
             let seen = || volumes.mountpoint("bound").join("file").exists();
             volumes.enter_all(&names, "a").unwrap();

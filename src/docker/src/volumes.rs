@@ -85,7 +85,12 @@ impl Volumes {
             .create(self.mountpoint(&name))
             .map_err(failed)?;
         let volume = Volume { name: name.clone(), created_at: Timestamp::now(), labels, options };
-        files::write(&self.dir.join(&name).join("volume.json"), &volume).map_err(failed)?;
+        let written = files::write(&self.dir.join(&name).join("volume.json"), &volume).map_err(failed);
+        // empty directories alone: there may be files of a volume whose record is damaged
+        written.inspect_err(|_| {
+            let _ = std::fs::remove_dir(self.mountpoint(&name));
+            let _ = std::fs::remove_dir(self.dir.join(&name));
+        })?;
         Ok(volume)
     }
 
@@ -93,9 +98,8 @@ impl Volumes {
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
         let volume = self.get(name)?;
         let failed = |e| ApiError::failed(format_args!("remove volume {name}"), e);
-        let directory = self.dir.join(&volume.name);
         if LocalMount::of(&volume.options).is_none() {
-            return trees::remove(&directory).map_err(failed);
+            return self.remove_directory(&volume.name).map_err(failed);
         }
         let gate = self.users.gate(name);
         let _alone = gate.lock();
@@ -103,9 +107,18 @@ impl Volumes {
             return Err(ApiError::internal(format_args!("remove {name}: volume has active mounts")));
         }
         self.unmount_if_mounted(name).map_err(failed)?;
-        trees::remove(&directory).map_err(failed)?;
+        self.remove_directory(&volume.name).map_err(failed)?;
         self.users.forget(name);
         Ok(())
+    }
+
+    /// What is in it goes before its record: where that is cut off, or something stays, there is a volume that can be removed again, and
+    /// not files that nobody sees and that the next volume of this name would begin with.
+    fn remove_directory(&self, name: &str) -> std::io::Result<()> {
+        match trees::remove(&self.mountpoint(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => trees::remove(&self.dir.join(name)),
+        }
     }
 }
 
@@ -138,5 +151,10 @@ mod tests {
             (400, "create bad: missing required option: \"device\"")
         );
         assert_eq!(make("own", &bind).unwrap(), own, "it is there already");
+        // a record that can not be put in its place stands for a full disk
+        std::fs::create_dir_all(dir.path().join("kept/volume.json/x")).unwrap();
+        make("kept", &[]).unwrap_err();
+        assert!(!dir.path().join("kept/_data").exists(), "nothing is left of what was not made");
+        assert!(dir.path().join("kept/volume.json/x").exists());
     }
 }

@@ -318,6 +318,13 @@ fn the_builder_is_looked_at_and_cleaned() {
     let anew = build(&at, &["b"]);
     anew.ok("build");
     assert!(!anew.err().contains("CACHED"), "{}", anew.err());
+    write(&at, "c/Dockerfile", "FROM busybox:1\nRUN --mount=type=cache,target=/c echo kept > /c/kept\n");
+    build(&at, &["c"]).ok("build with a cache");
+    shows(&docker(&at, &["buildx", "du", "--verbose"]).ok("du"), &["exec.cachemount"]);
+    let caches = ["builder", "prune", "-f", "--filter", "type=exec.cachemount"];
+    shows(&docker(&at, &caches).ok("prune caches"), &["Total:"]);
+    let left = docker(&at, &["buildx", "du", "--verbose"]).ok("du");
+    assert!(!left.contains("exec.cachemount"), "{left}");
 }
 
 #[test]

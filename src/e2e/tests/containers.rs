@@ -331,6 +331,11 @@ fn mounts_are_what_their_words_say() {
     std::fs::write(&stopped, "copied\n").unwrap();
     let copy = |to: &str| at.docker(&["cp", stopped.to_str().unwrap(), to]);
     assert!(copy("from:/data/file").refused("cp").contains("mounted volume is marked read-only"));
+    // who is still sending when it is refused hears why
+    let large = at.home().join("large");
+    std::fs::File::create(&large).unwrap().set_len(20 << 20).unwrap();
+    let why = at.docker(&["cp", large.to_str().unwrap(), "from:/data/large"]).refused("cp of a large file");
+    assert!(why.contains("mounted volume is marked read-only"), "{why}");
     copy("from:/root-file").ok("cp to what does not run");
     assert_eq!(at.docker(&["cp", "from:/root-file", "-"]).ok("cp -").matches("copied").count(), 1);
 }

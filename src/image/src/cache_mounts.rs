@@ -2,8 +2,9 @@
 //! says.
 
 use crate::Digest;
+use jiff::Timestamp;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use tokio::sync::OwnedMutexGuard;
@@ -14,6 +15,18 @@ pub(crate) enum Sharing {
     Shared,
     Private,
     Locked,
+}
+
+/// A directory of `RUN --mount=type=cache`, as `docker buildx du` tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheMount {
+    /// The directory's name.
+    pub id: String,
+    /// Bytes of all files in it.
+    pub size: u64,
+    pub made_at: Timestamp,
+    /// A step has it right now.
+    pub is_used: bool,
 }
 
 /// Who uses which cache.
@@ -74,6 +87,29 @@ impl CacheMounts {
         let lock = Arc::new(tokio::sync::Mutex::new(()));
         locks.insert(id.to_owned(), Arc::downgrade(&lock));
         lock
+    }
+
+    /// All that are kept, by their names. Blocks.
+    pub(crate) fn list(&self, dir: &Path) -> Vec<CacheMount> {
+        let used: HashSet<PathBuf> = self.users.lock().keys().cloned().collect();
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let listed = |entry: std::fs::DirEntry| {
+            let (path, meta) = (entry.path(), entry.metadata());
+            // not all file systems tell when something was made
+            let made_at = meta.and_then(|meta| meta.created().or_else(|_| meta.modified()));
+            CacheMount {
+                id: entry.file_name().to_string_lossy().into_owned(),
+                size: size(&path),
+                made_at: made_at
+                    .ok()
+                    .and_then(|time| Timestamp::try_from(time).ok())
+                    .unwrap_or(Timestamp::UNIX_EPOCH),
+                is_used: used.contains(&path),
+            }
+        };
+        let mut all: Vec<CacheMount> = entries.map(listed).collect();
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        all
     }
 
     /// Takes those that no step uses out of sight, into `trash`; gives their names and their bytes.
@@ -154,6 +190,9 @@ mod tests {
             std::fs::create_dir_all(path.join("sub")).unwrap();
             std::fs::write(path.join("sub/f"), "12345").unwrap();
         }
+        let mut listed: Vec<_> = caches.list(&kept).into_iter().map(|c| (c.is_used, c.size)).collect();
+        listed.sort_unstable();
+        assert_eq!(listed, [(false, 5), (true, 5)]);
         let pruned = caches.prune(&kept, &trash);
         assert_eq!(pruned, [(free.file_name().unwrap().to_string_lossy().into_owned(), 5)]);
         assert!(used.path.exists() && !free.exists());

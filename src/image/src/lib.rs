@@ -56,6 +56,7 @@ pub use build::{
     Finding, FoundPath, MountSource, NamedContext, Outline, OutlineItem, PlannedStep, Removal, Rule,
     RunMount, RunSettings, RunSpec, SshAgent, TargetStage, apply_changes, is_remote_context,
 };
+pub use cache_mounts::CacheMount;
 pub use digest::Digest;
 pub use document::{Empty, Healthcheck, HistoryItem, ImageDocument, RootfsList, RunConfig};
 pub use embedded::Archive;

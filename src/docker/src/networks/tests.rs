@@ -107,6 +107,14 @@ fn an_address_is_one_containers_until_it_gives_it_back() {
 }
 
 #[test]
+fn a_file_that_can_not_be_read_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("networks.json"), "").unwrap();
+    let why = Networks::open(dir.path(), Vec::new()).err().unwrap().to_string();
+    assert!(why.contains("networks.json: EOF while parsing"), "{why}");
+}
+
+#[test]
 fn a_record_that_can_not_be_written_changes_nothing_and_what_is_written_is_not_written_again() {
     let dir = tempfile::tempdir().unwrap();
     let (space, file) = (AddressSpace::default(), dir.path().join("networks.json"));

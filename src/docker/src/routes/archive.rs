@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::sys::stat::{FileStat, SFlag};
 use serde_json::json;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::io::SyncIoBridge;
@@ -24,6 +24,8 @@ use tokio_util::io::SyncIoBridge;
 /// What is written ahead of a reader that is slow.
 const PIPE: usize = 256 << 10;
 const STAT: &str = "x-docker-container-path-stat";
+/// Of an archive that is refused: a client that still sends when the connection ends may not come to read why.
+const MOST_READ_AWAY: u64 = 256 << 20;
 
 /// A path as a client writes it. How it ends matters, as it does for cp(1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -261,9 +263,9 @@ pub(super) async fn put(request: ApiRequest) -> ApiResponse {
     let (keep_kinds, keep_owners) =
         (request.query.flag("noOverwriteDirNonDir"), request.query.flag("copyUIDGID"));
     let engine = request.engine.clone();
-    let body = SyncIoBridge::new(request.into_reader());
+    let mut body = SyncIoBridge::new(request.into_reader());
     blocking(move || {
-        subject.look(|root| {
+        let unpacked = subject.look(|root| {
             let found = root.at(&asked.path).map_err(|e| subject.refuse(&asked, &e))?;
             if kind(&nix::sys::stat::fstat(&found).map_err(|e| ApiError::failed("stat", e))?)
                 != SFlag::S_IFDIR
@@ -276,13 +278,19 @@ pub(super) async fn put(request: ApiRequest) -> ApiResponse {
             let target = root.path_of(&found).map_err(|e| subject.refuse(&asked, &e))?;
             subject.is_writable(&target)?;
             let owner = if keep_owners { subject.owner(root)? } else { None };
-            archive::unpack(root, &target, body, Unpack { keep_kinds, owner }).map_err(ApiError::internal)
-        })?;
+            archive::unpack(root, &target, &mut body, Unpack { keep_kinds, owner })
+                .map_err(ApiError::internal)
+        });
+        unpacked.inspect_err(|_| read_away(&mut body))?;
         subject.tell(&engine, "extract-to-dir", &asked);
         Ok::<_, ApiError>(())
     })
     .await?;
     empty(StatusCode::OK)
+}
+
+fn read_away(rest: &mut impl Read) {
+    let _ = io::copy(&mut rest.take(MOST_READ_AWAY), &mut io::sink());
 }
 
 pub(super) async fn export(request: ApiRequest) -> ApiResponse {

@@ -265,5 +265,12 @@ fn measured_steps(engine: &Engine) -> Vec<Value> {
             "Size": step.size, "CreatedAt": time(Some(step.made_at)), "LastUsedAt": null, "UsageCount": 1,
         })
     };
-    buildkit::cached_steps(&engine.images).into_iter().map(shown).collect()
+    let cache = |cache: image::CacheMount| {
+        value!({
+            "ID": cache.id, "Type": "exec.cachemount", "Description": "cached mount", "InUse": cache.is_used, "Shared": false,
+            "Size": cache.size, "CreatedAt": time(Some(cache.made_at)), "LastUsedAt": null, "UsageCount": 1,
+        })
+    };
+    let steps = buildkit::cached_steps(&engine.images).into_iter().map(shown);
+    steps.chain(engine.images.cache_mounts().into_iter().map(cache)).collect()
 }

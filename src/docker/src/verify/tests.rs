@@ -74,4 +74,9 @@ fn what_is_good_and_what_is_warned_of() {
     assert_eq!(check(json!({}), plain), Ok(vec![]));
     let warned = check(json!({}), json!({"BlkioWeight": 300, "OomKillDisable": true})).unwrap();
     assert_eq!(warned.len(), 2, "{warned:?}");
+    let at = |address: &str| json!([{"HostIp": address, "HostPort": "80"}]);
+    let ports =
+        json!({"80/tcp": at("::1"), "80/udp": at("::1"), "81/tcp": at("::"), "82/tcp": at("127.0.0.1")});
+    let warned = check(json!({}), json!({"PortBindings": ports})).unwrap();
+    assert_eq!(warned, ["IPv6 is not offered: nothing is published at [::1]"]);
 }

@@ -5,7 +5,7 @@ use super::Built;
 use crate::commit::Draft;
 use crate::error::{ImageError, Result};
 use crate::store::Inner;
-use crate::{Digest, ImageRef, ImageStore, Pruned};
+use crate::{CacheMount, Digest, ImageRef, ImageStore, Pruned};
 use cri::ImageInfo;
 use std::sync::Arc;
 
@@ -59,11 +59,22 @@ impl ImageStore {
         let mut pruned = self.prune_where(|index, id| {
             index.images.get(id).is_some_and(|image| image.hidden) && index.names_of(id).next().is_none()
         })?;
-        let trash = self.inner.layers.temporary()?;
-        for (name, size) in self.inner.cache_mounts.prune(&self.inner.cache_dir(), trash.path()) {
-            pruned.removed.push(name);
-            pruned.freed += size;
-        }
+        let caches = self.prune_cache_mounts()?;
+        pruned.removed.extend(caches.removed);
+        pruned.freed += caches.freed;
         Ok(pruned)
+    }
+
+    /// Removes the caches of `RUN --mount=type=cache` that no step uses. Blocks.
+    pub fn prune_cache_mounts(&self) -> Result<Pruned> {
+        let trash = self.inner.layers.temporary()?;
+        let gone = self.inner.cache_mounts.prune(&self.inner.cache_dir(), trash.path());
+        let (removed, sizes): (Vec<String>, Vec<u64>) = gone.into_iter().unzip();
+        Ok(Pruned { removed, freed: sizes.into_iter().sum() })
+    }
+
+    /// The caches of `RUN --mount=type=cache`. Blocks.
+    pub fn cache_mounts(&self) -> Vec<CacheMount> {
+        self.inner.cache_mounts.list(&self.inner.cache_dir())
     }
 }
