@@ -31,7 +31,24 @@ fn identity(item: &Value, form: &Form) -> String {
         (Form::Map(keys), Value::Map(Map { map })) => {
             keys.iter().map(|key| format!("{:?};", map.get(key))).collect()
         }
-        _ => format!("{item:?}"),
+        _ => written(item),
+    }
+}
+
+/// The same for what is the same: the library's maps have no order.
+fn written(value: &Value) -> String {
+    match value {
+        Value::Map(Map { map }) => {
+            let mut entries: Vec<String> =
+                map.iter().map(|(key, value)| format!("{key:?}: {}", written(value))).collect();
+            entries.sort_unstable();
+            format!("{{{}}}", entries.join(", "))
+        }
+        Value::List(items) => {
+            let items: Vec<String> = items.iter().map(written).collect();
+            format!("[{}]", items.join(", "))
+        }
+        other => format!("{other:?}"),
     }
 }
 

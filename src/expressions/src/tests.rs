@@ -284,11 +284,14 @@ fn sets_and_maps_are_compared_and_added_without_their_order() {
         json!({"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-validations": [{"rule": rule}], "properties": {
             "set": {"type": "array", "items": text, "x-kubernetes-list-type": "set"},
             "map": {"type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["in"]},
+            "atoms": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "object", "x-kubernetes-map-type": "atomic",
+                "additionalProperties": text}},
             "list": {"type": "array", "items": text}}}}})
     };
     let of = |set: [&str; 2], map: [(&str, &str); 2], list: [&str; 2]| {
         let items = map.map(|(key, v)| json!({"in": key, "v": v}));
-        json!({"spec": {"set": set, "map": items, "list": list}})
+        let atoms = set.map(|name| json!({"name": name, "a": "1", "b": "2", "c": "3", "d": "4"}));
+        json!({"spec": {"set": set, "map": items, "list": list, "atoms": atoms}})
     };
     let old = of(["a", "b"], [("x", "1"), ("y", "2")], ["a", "b"]);
     let turned = of(["b", "a"], [("y", "2"), ("x", "1")], ["b", "a"]);
@@ -299,6 +302,7 @@ fn sets_and_maps_are_compared_and_added_without_their_order() {
         ("self.list == oldSelf.list", false, true),
         ("self.map.filter(i, true) == oldSelf.map.filter(i, true)", false, false),
         ("self.set != oldSelf.set", false, true),
+        ("self.atoms == oldSelf.atoms", true, false),
         ("self == oldSelf", false, false),
         ("[self.map] == [oldSelf.map] && {'a': self.set} == {'a': oldSelf.set}", true, false),
         ("(oldSelf.set + self.set).size() == 2 && (oldSelf.map + self.map).size() == 2", true, false),
