@@ -23,6 +23,7 @@ pub(crate) async fn authenticate(state: &ServerState, request: &Request) -> Resu
         (_, Some(token)) => {
             let actor = whose(state, &token).await?;
             request.peer.vouch(&actor);
+            request.is_no_strangers();
             Ok(actor)
         }
         (Some(actor), None) => {

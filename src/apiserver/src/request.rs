@@ -14,6 +14,7 @@ use futures::{Stream, StreamExt};
 use http::{HeaderMap, Method};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use k8s_openapi::Resource;
+use listener::Seat;
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -44,6 +45,8 @@ pub(crate) struct Request {
     pub(crate) raw_query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) peer: Arc<Peer>,
+    /// Among the requests of strangers.
+    pub(crate) stranger: Option<Arc<Seat>>,
     upgrade: Option<Upgrading>,
     /// Who has sent it, and where his streams are counted.
     streams: Option<(StreamSeats, Actor)>,
@@ -130,6 +133,7 @@ impl Request {
             raw_query,
             headers,
             peer,
+            stranger: None,
             upgrade,
             streams: None,
             incoming: None,
@@ -142,6 +146,13 @@ impl Request {
             chunks,
             whole_body: None,
             body_seat: None,
+        }
+    }
+
+    /// Somebody has shown that it is his.
+    pub(crate) fn is_no_strangers(&self) {
+        if let Some(seat) = &self.stranger {
+            seat.leave();
         }
     }
 

@@ -44,7 +44,8 @@ pub(crate) async fn answer(state: Arc<ServerState>, mut request: Request) -> Res
             request.follow(trail.clone());
             request.count_stream(&state.streams, &user);
             request.count_body(&state.incoming, &user);
-            let answer = route(&state, user, request).await;
+            // in a box: strangers have no need of it
+            let answer = Box::pin(route(&state, user, request)).await;
             trail.answered(answer.unwrap_or_else(|status| responses::refusal(&status))).await
         }
         Err(status) => {

@@ -1,5 +1,6 @@
 //! A client for OCI distribution and Docker registry v2, no larger than the store needs it. `transport.rs` speaks HTTP,
-//! `proxy.rs` finds the way, `reach.rs` says where it may lead, `exchange.rs` has what one request and its answer need, `auth.rs` understands challenges,
+//! `proxy.rs` finds the way, `reach.rs` says where it may lead, `interim.rs` how much may come before an answer, `exchange.rs` has
+//! what one request and its answer need, `auth.rs` understands challenges,
 //! `token.rs` gets tokens for them, `session.rs` asks for one repository, as often as `retry_policy.rs` allows,
 //! `repository.rs` reads it, `download.rs` brings a blob over cut connections, `upload.rs` sends one, `login.rs` tries
 //! credentials, `refusals.rs` says what a registry's answer means.
@@ -10,6 +11,7 @@ mod exchange;
 mod fetch;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+mod interim;
 mod login;
 mod proxy;
 mod reach;

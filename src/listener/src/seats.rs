@@ -142,6 +142,11 @@ impl<K: Owner> Seat<K> {
         seat
     }
 
+    /// Whether nobody vouches for the connection.
+    pub fn is_taken(&self) -> bool {
+        self.number.lock().is_some()
+    }
+
     /// Whether the connection has to go.
     pub fn is_lost(&self) -> bool {
         self.lost.is_cancelled()
@@ -226,6 +231,7 @@ mod tests {
         let seats = Seats::new(2);
         let mut all: Vec<Seat> = (0..2).map(|_| seats.take(here)).collect();
         all[0].leave();
+        assert!(!all[0].is_taken() && all[1].is_taken());
         all.push(seats.take(here));
         assert_eq!(lost(&all), Vec::<usize>::new());
         all[0].sit();

@@ -97,7 +97,20 @@ impl View {
             return Ok(());
         }
         let mut all = self.shown.iter();
-        all.try_for_each(|one| self.show_one(one).map_err(|errno| said("show", &one.target, errno)))
+        all.try_for_each(|one| self.show_one(one).map_err(|errno| said("show", &one.target, errno)))?;
+        self.close_place().map_err(|errno| said("close the place of", Path::new(ROOT), errno))
+    }
+
+    /// v1's directories are in a tmpfs of the container's own. As with runc, nobody writes beside what he may not write to: a root that is
+    /// read-only would have a place that is not.
+    fn close_place(&self) -> Result<(), Errno> {
+        let place = open_plainly(Path::new(ROOT))?;
+        if self.writable || self.shown.is_empty() || fstatfs(&place)?.filesystem_type() != TMPFS_MAGIC {
+            return Ok(());
+        }
+        fchdir(&place)?;
+        let flags = RESTRICTED | MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+        mount(None::<&str>, ".", None::<&str>, flags, None::<&str>)
     }
 
     fn show_one(&self, one: &Shown) -> Result<(), Errno> {
@@ -177,6 +190,32 @@ mod tests {
                 assert_eq!(fs::write(one.target.join("file"), "").is_ok(), writable, "{name}");
                 let wanted = FsFlags::ST_NOSUID | FsFlags::ST_NODEV | FsFlags::ST_NOEXEC;
                 assert!(statvfs(&one.target).unwrap().flags().contains(wanted), "{name}");
+            }
+        };
+        std::thread::scope(|scope| scope.spawn(in_own_mounts).join()).unwrap();
+    }
+
+    #[test]
+    fn nobody_writes_beside_what_he_may_not_write_to() {
+        if !nix::unistd::geteuid().is_root() {
+            println!("SKIPPED: only root can mount");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let in_own_mounts = || {
+            unshare(CloneFlags::CLONE_NEWNS).unwrap();
+            let none = None::<&str>;
+            mount(none, "/", none, MsFlags::MS_PRIVATE | MsFlags::MS_REC, none).unwrap();
+            for writable in [false, true] {
+                mount(Some("tmpfs"), ROOT, Some("tmpfs"), RESTRICTED, none).unwrap();
+                let directory = sys::clone_mounts(dir.path(), false).unwrap();
+                let is_restricted = sys::restrict(&directory, writable).is_ok();
+                let one = Shown { directory, target: Path::new(ROOT).join("memory"), is_restricted };
+                View { shown: vec![one], writable }.show().unwrap();
+                for name in ["memory/limit", "beside"] {
+                    let written = fs::write(Path::new(ROOT).join(name), "");
+                    assert_eq!(written.is_ok(), writable, "{name}: {written:?}");
+                }
             }
         };
         std::thread::scope(|scope| scope.spawn(in_own_mounts).join()).unwrap();

@@ -6,5 +6,5 @@ mod tail;
 mod watcher;
 
 pub use line::{Line, LogStream, ends_a_line, parse};
-pub use tail::{RawLine, Tail, tail};
+pub use tail::{RawLine, Tail, TailSearch, tail};
 pub use watcher::Watcher;

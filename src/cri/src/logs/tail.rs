@@ -20,23 +20,60 @@ pub struct Tail {
 /// # Errors
 /// The file can not be read.
 pub fn tail(file: &File, count: u64, counts: impl Fn(&RawLine) -> bool) -> io::Result<Tail> {
-    let end = file.metadata()?.len();
-    let mut lines = Backwards { file, at: end, buffer: Vec::new() };
-    let mut found = 0;
-    let mut start = end;
-    let mut is_last = true;
-    while let Some(raw) = lines.next()? {
-        // the very last one may still go on
-        if ends_a_line(&raw.bytes) || is_last {
-            if found == count {
-                return Ok(Tail { offset: start, lines: found });
-            }
-            found += u64::from(counts(&raw));
+    let mut search = TailSearch::new(file, count)?;
+    loop {
+        if let Some(found) = search.go_on(file, u64::MAX, &counts)? {
+            return Ok(found);
         }
-        is_last = false;
-        start = raw.offset;
     }
-    Ok(Tail { offset: start, lines: found })
+}
+
+/// The same, a stretch at a time: where the lines are many, or have no end, a large file is looked at whole.
+#[derive(Debug)]
+pub struct TailSearch {
+    lines: Backwards,
+    count: u64,
+    found: u64,
+    start: u64,
+    is_last: bool,
+}
+
+impl TailSearch {
+    /// # Errors
+    /// The file's length is not known.
+    pub fn new(file: &File, count: u64) -> io::Result<TailSearch> {
+        let end = file.metadata()?.len();
+        let lines = Backwards { at: end, buffer: Vec::new() };
+        Ok(TailSearch { lines, count, found: 0, start: end, is_last: true })
+    }
+
+    /// Looks at `most` bytes of the same file, and at the rest of the line there. `None` where that was not enough.
+    ///
+    /// # Errors
+    /// The file can not be read.
+    pub fn go_on(
+        &mut self,
+        file: &File,
+        most: u64,
+        counts: impl Fn(&RawLine) -> bool,
+    ) -> io::Result<Option<Tail>> {
+        let until = self.start.saturating_sub(most);
+        while let Some(raw) = self.lines.next(file)? {
+            // the very last one may still go on
+            if ends_a_line(&raw.bytes) || self.is_last {
+                if self.found == self.count {
+                    break;
+                }
+                self.found += u64::from(counts(&raw));
+            }
+            self.is_last = false;
+            self.start = raw.offset;
+            if self.start < until {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Tail { offset: self.start, lines: self.found }))
+    }
 }
 
 /// A line as it stands in the file.
@@ -50,15 +87,15 @@ pub struct RawLine {
 }
 
 /// Lines from the end to the beginning.
-struct Backwards<'a> {
-    file: &'a File,
+#[derive(Debug)]
+struct Backwards {
     /// Where the buffer begins in the file.
     at: u64,
     buffer: Vec<u8>,
 }
 
-impl Backwards<'_> {
-    fn next(&mut self) -> io::Result<Option<RawLine>> {
+impl Backwards {
+    fn next(&mut self, file: &File) -> io::Result<Option<RawLine>> {
         if self.at == 0 && self.buffer.is_empty() {
             return Ok(None);
         }
@@ -79,14 +116,14 @@ impl Backwards<'_> {
                 return Ok((!bytes.is_empty() || body > 0).then_some(RawLine { offset: 0, bytes, has_end }));
             }
             searched = body;
-            self.fill()?;
+            self.fill(file)?;
         }
     }
 
-    fn fill(&mut self) -> io::Result<()> {
+    fn fill(&mut self, file: &File) -> io::Result<()> {
         let size = self.at.min(BLOCK);
         let mut block = vec![0; size as usize];
-        self.file.read_exact_at(&mut block, self.at - size)?;
+        file.read_exact_at(&mut block, self.at - size)?;
         block.append(&mut self.buffer);
         self.buffer = block;
         self.at -= size;
@@ -157,6 +194,36 @@ mod tests {
             let got = last(&text, count);
             assert_eq!(got.lines().count() as u64, count, "{count}");
             assert!(text.ends_with(&got) && got.starts_with("2026Z"), "{count}");
+        }
+    }
+
+    #[test]
+    fn a_search_in_stretches_finds_the_same() {
+        let (line, part) = ("2026Z stdout F some words\n", "2026Z stdout P some words\n");
+        for (name, text) in [
+            ("lines", line.repeat(100)),
+            ("parts of one", part.repeat(100)),
+            ("parts and their ends", [part, part, line].concat().repeat(30)),
+            ("nothing", String::new()),
+        ] {
+            let file = file(&text);
+            for (count, most) in [(0, 1), (1, 1), (7, 60), (29, 1000), (200, 1)] {
+                let mut search = TailSearch::new(&file, count).unwrap();
+                let mut stretches = 1;
+                let found = loop {
+                    match search.go_on(&file, most, |_| true).unwrap() {
+                        Some(found) => break found,
+                        None => stretches += 1,
+                    }
+                };
+                assert_eq!(found, tail(&file, count, |_| true).unwrap(), "{count} of {name}");
+                // each goes beyond its end by a line at most
+                let looked_at = text.len() as u64 - found.offset;
+                assert!(
+                    stretches >= looked_at / (most + line.len() as u64),
+                    "{count} of {name}: {stretches}"
+                );
+            }
         }
     }
 }

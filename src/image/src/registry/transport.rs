@@ -1,6 +1,7 @@
 //! The client behind all registries: pools of connections by whose certificates count, proxies, and whether a host speaks TLS
 //! at all.
 
+use super::interim::Patient;
 use super::proxy::{Dialer, Route};
 use super::reach::{Homes, Reach};
 use super::trust;
@@ -30,7 +31,7 @@ const ANSWER: Duration = Duration::from_secs(120);
 const KEEP_IDLE: Duration = Duration::from_secs(30);
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
-type HttpClient = Client<HttpsConnector<Dialer>, Body>;
+type HttpClient = Client<Patient<HttpsConnector<Dialer>>, Body>;
 
 /// Connections to registries: one pool for each way of trusting certificates.
 pub(crate) struct Transport {
@@ -160,7 +161,7 @@ impl Transport {
         Ok(Client::builder(TokioExecutor::new())
             .pool_idle_timeout(KEEP_IDLE)
             .pool_timer(TokioTimer::new())
-            .build(https))
+            .build(Patient(https)))
     }
 
     /// Who is dialed, for the words of an error.

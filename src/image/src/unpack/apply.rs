@@ -234,16 +234,23 @@ impl Applier {
         fd.map(File::from).map_err(|e| refusal(path, e))
     }
 
+    /// Blocks of zeros are left out. What a container or a build step has made of a few bytes, by a hole, comes here as its zeros, and
+    /// would take the disk; to whoever reads them they are the same.
     fn copy<R: Read>(&mut self, path: &Path, entry: &mut R, length: u64, file: &mut File) -> Result<()> {
+        let failed = |e| out_of_io(&format!("unpack {}", path.display()), e);
         let mut left = length;
         while left > 0 {
             let got = entry.read(&mut self.buffer).map_err(|e| out_of_io("read layer", e))?;
             if got == 0 {
                 return Err(ImageError::Refused(format!("layer ends in the middle of {}", path.display())));
             }
-            file.write_all(&self.buffer[..got])
-                .map_err(|e| out_of_io(&format!("unpack {}", path.display()), e))?;
             left = left.saturating_sub(got as u64);
+            let block = &self.buffer[..got];
+            // the last one is written, so that the file is as long as it should be
+            match left > 0 && block.iter().all(|byte| *byte == 0) {
+                true => _ = file.seek(SeekFrom::Current(got as i64)).map_err(failed)?,
+                false => file.write_all(block).map_err(failed)?,
+            }
         }
         Ok(())
     }

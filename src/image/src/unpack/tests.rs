@@ -146,6 +146,22 @@ fn the_last_of_two_entries_counts_and_the_archive_still_comes_back() {
     assert!(rebuilt(&unpacked) == tar);
 }
 
+/// `RUN truncate -s 1T /x` took a terabyte of the machine's disk, or what was left of it.
+#[test]
+fn zeros_take_no_disk() {
+    let mut content = vec![0; 4 << 20];
+    content[2 << 20] = 1;
+    let tar = Tar::new().file("some", content.clone()).file("all", vec![0; 4 << 20]).bytes();
+    let unpacked = unpack(&tar).unwrap();
+    for (name, want) in [("some", content), ("all", vec![0; 4 << 20])] {
+        let path = diff(&unpacked).join(name);
+        assert!(std::fs::read(&path).unwrap() == want, "{name}");
+        let taken = std::fs::metadata(&path).unwrap().blocks() * 512;
+        assert!(taken < 1 << 20, "{name} takes {taken} bytes");
+    }
+    assert!(rebuilt(&unpacked) == tar);
+}
+
 #[test]
 fn a_sparse_file_keeps_its_holes() {
     let content = [1u8; 512];

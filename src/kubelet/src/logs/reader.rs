@@ -4,7 +4,7 @@ use super::line::Printer;
 use super::rotate;
 use crate::shared::Shared;
 use bytes::Bytes;
-use cri::logs::{Watcher, tail};
+use cri::logs::{Tail, TailSearch, Watcher};
 use cri::{ContainerId, LogOptions, RuntimeEvent, blocking};
 use futures::stream::{BoxStream, StreamExt, unfold};
 use jiff::Timestamp;
@@ -18,6 +18,9 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 const CHUNK: usize = 64 << 10;
+/// Bytes that are looked at in one go for where the last lines begin, some milliseconds: a log may have gigabytes, and who asks for them
+/// may ask a thousand times and go. Meanwhile others have these threads, too.
+const STRETCH: u64 = 1 << 20;
 
 /// A log, read from some place on.
 struct Reader {
@@ -31,10 +34,11 @@ struct Reader {
 }
 
 impl Reader {
-    fn open(path: &Path, options: &LogOptions) -> io::Result<Self> {
-        let mut files = open_all(path, options.since)?;
+    async fn open(path: &Path, options: &LogOptions) -> io::Result<Self> {
+        let (log, since) = (path.to_owned(), options.since);
+        let mut files = blocking(move || open_all(&log, since)).await?;
         if let Some(count) = options.tail_lines {
-            keep_tail(&mut files, count)?;
+            keep_tail(&mut files, count).await?;
         }
         let file = files.pop_front().ok_or(io::ErrorKind::NotFound)?;
         Ok(Reader {
@@ -46,22 +50,23 @@ impl Reader {
         })
     }
 
-    /// The next piece; empty at the end of what there is.
-    fn read(&mut self) -> io::Result<Vec<u8>> {
-        let mut out = Vec::new();
+    /// What was asked for of the next chunk, which may be nothing; `None` at the end of what there is.
+    fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut chunk = vec![0; CHUNK];
-        while out.is_empty() && !self.printer.is_done() {
-            let count = self.file.read(&mut chunk)?;
-            if count == 0 {
-                let Some(next) = self.next.pop_front() else { return Ok(out) };
-                self.file = next;
-                self.rest.clear();
-                continue;
+        let count = loop {
+            match self.file.read(&mut chunk)? {
+                0 => {
+                    let Some(next) = self.next.pop_front() else { return Ok(None) };
+                    self.file = next;
+                    self.rest.clear();
+                }
+                count => break count,
             }
-            self.rest.extend_from_slice(&chunk[..count]);
-            self.print_lines(&mut out);
-        }
-        Ok(out)
+        };
+        let mut out = Vec::new();
+        self.rest.extend_from_slice(&chunk[..count]);
+        self.print_lines(&mut out);
+        Ok(Some(out))
     }
 
     fn print_lines(&mut self, out: &mut Vec<u8>) {
@@ -113,10 +118,10 @@ fn open_all(path: &Path, since: Option<Timestamp>) -> io::Result<VecDeque<File>>
 }
 
 /// Leaves the files that hold the last lines, the first of them at its place.
-fn keep_tail(files: &mut VecDeque<File>, count: u64) -> io::Result<()> {
+async fn keep_tail(files: &mut VecDeque<File>, count: u64) -> io::Result<()> {
     let mut wanted = count;
     for at in (0..files.len()).rev() {
-        let found = tail(&files[at], wanted, |_| true)?;
+        let found = last_lines(files[at].try_clone()?, wanted).await?;
         wanted -= found.lines;
         if wanted == 0 || at == 0 {
             files[at].seek(SeekFrom::Start(found.offset))?;
@@ -125,6 +130,21 @@ fn keep_tail(files: &mut VecDeque<File>, count: u64) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+async fn last_lines(mut file: File, count: u64) -> io::Result<Tail> {
+    let mut search = TailSearch::new(&file, count)?;
+    loop {
+        let look = move || {
+            let found = search.go_on(&file, STRETCH, |_| true)?;
+            Ok::<_, io::Error>((found, search, file))
+        };
+        let (found, looked, at) = blocking(look).await?;
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        (search, file) = (looked, at);
+    }
 }
 
 /// Waits for more of a log.
@@ -186,8 +206,7 @@ pub(crate) async fn stream(
         }
         false => None,
     };
-    let log = log.to_owned();
-    let reader = blocking(move || Reader::open(&log, &options)).await?;
+    let reader = Reader::open(log, &options).await?;
     Ok(unfold(Some((reader, follower)), |state| async move {
         let (mut reader, mut follower) = state?;
         match next(&mut reader, follower.as_mut()).await {
@@ -203,10 +222,18 @@ pub(crate) async fn stream(
 async fn next(reader: &mut Reader, mut follower: Option<&mut Follower>) -> io::Result<Vec<u8>> {
     loop {
         let ended = follower.as_ref().is_none_or(|f| f.has_ended);
+        if reader.printer.is_done() {
+            return Ok(Vec::new());
+        }
         // reads of a local file's cached pages: no reason to change threads
-        let piece = reader.read()?;
-        if !piece.is_empty() || reader.printer.is_done() {
-            return Ok(piece);
+        match reader.read()? {
+            Some(piece) if !piece.is_empty() => return Ok(piece),
+            // gigabytes may be older than what was asked for: others have their turns, and who asked may have gone
+            Some(_) => {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            None => {}
         }
         if follower.is_some() && reader.switch()? {
             continue;
@@ -215,5 +242,32 @@ async fn next(reader: &mut Reader, mut follower: Option<&mut Follower>) -> io::R
             Some(follower) if !ended => follower.wait().await?,
             _ => return Ok(Vec::new()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    /// Four clients that asked for the end of a large log held the whole daemon up for as long as it was read.
+    #[tokio::test]
+    async fn others_have_their_turns_while_a_log_is_read_that_little_is_wanted_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("0.log");
+        let old = "2026-01-01T00:00:01Z stdout F old\n";
+        let text = old.repeat(3 * CHUNK / old.len()) + "2026-01-01T00:00:02Z stdout F new\n";
+        std::fs::write(&log, text).unwrap();
+        let since = Some("2026-01-01T00:00:02Z".parse().unwrap());
+        let mut reader = Reader::open(&log, &LogOptions { since, ..LogOptions::default() }).await.unwrap();
+        let mut turns = 1;
+        let piece = loop {
+            match next(&mut reader, None).now_or_never() {
+                Some(piece) => break piece.unwrap(),
+                None => turns += 1,
+            }
+        };
+        assert_eq!(String::from_utf8(piece).unwrap(), "new\n");
+        assert!(turns > 2, "it was read in {turns}");
     }
 }
