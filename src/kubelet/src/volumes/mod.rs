@@ -18,7 +18,7 @@ mod trust_bundle;
 
 use crate::clock::after;
 use crate::csi::{self, CsiVolume};
-use crate::pod;
+use crate::{pod, resources};
 use devices::{BlockVolume, Devices};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Pod, Volume};
@@ -213,7 +213,8 @@ pub fn set_up(
             Prepared::Image(reference) => MountedVolume::Image(reference),
             Prepared::EmptyDir(source) => {
                 let path = volume_dir(pod_dir, EMPTY_DIR, &name);
-                empty_dir::set_up(&path, &source, group).map_err(failed)?;
+                let memory = resources::of_pod(pod::spec(pod)).memory_limit;
+                empty_dir::set_up(&path, &source, group, memory).map_err(failed)?;
                 MountedVolume::Path { path, read_only: false }
             }
             Prepared::Files { plugin, payload } => {
