@@ -47,9 +47,9 @@ pub struct ShimConfig {
     /// Another sandbox's network namespace, instead of a new one.
     #[serde(default)]
     pub shared_network: Option<PathBuf>,
-    /// The directory of a cgroup that it enters before anything else, so that what it needs is counted there.
+    /// Directories of cgroups that it enters before anything else, so that what it needs is counted there.
     #[serde(default)]
-    pub memory_cgroup: Option<PathBuf>,
+    pub cgroups: Vec<PathBuf>,
 }
 
 impl ShimConfig {
@@ -70,7 +70,7 @@ impl ShimConfig {
             host_uts: false,
             shared_ipc: None,
             shared_network: None,
-            memory_cgroup: None,
+            cgroups: Vec::new(),
         }
     }
 }

@@ -51,10 +51,7 @@ fn prepare(config: RuntimeConfig) -> io::Result<(Hierarchies, RuntimeConfig)> {
     private_dir(&config.run_dir)?;
     let cgroups = Hierarchies::find()?;
     cgroups.make(&config.cgroup)?;
-    let shims = shims_of(&config.cgroup);
-    if cgroups.memory_of_shims(&shims).is_some() {
-        cgroups.make_for("memory", &shims)?;
-    }
+    cgroups.make_for_all_shims(&shims_of(&config.cgroup))?;
     Ok((cgroups, config))
 }
 

@@ -165,7 +165,7 @@ impl Inner {
             host_uts: config.host_uts,
             shared_ipc,
             shared_network: None,
-            memory_cgroup: self.cgroups.memory_of_shims(&shims_of(&self.config.cgroup)),
+            cgroups: self.cgroups.of_all_shims(&shims_of(&self.config.cgroup)),
         }
     }
 

@@ -47,7 +47,7 @@ fn begin() -> Result<Role> {
     if fs::read_dir("/proc/self/task").because("list threads")?.count() != 1 {
         return fault("the shim must be started in a process with a single thread");
     }
-    if let Some(directory) = &config.memory_cgroup {
+    for directory in &config.cgroups {
         cgroup::join(directory).because(format_args!("join cgroup {}", directory.display()))?;
     }
     if !leave_parent()? {

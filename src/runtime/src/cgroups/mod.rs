@@ -112,11 +112,24 @@ impl Hierarchies {
         self.mounts().into_iter().try_for_each(|mount| self.make_in(mount, path))
     }
 
-    /// Where shims are counted that are in a cgroup of their own only where members are listed: a shim would stay with the
-    /// daemon's memory, and under its limit. v2 has one hierarchy for all.
-    pub fn memory_of_shims(&self, path: &str) -> Option<PathBuf> {
-        let apart = !self.unified() && self.of("memory") != self.members_mount();
-        self.of("memory").filter(|_| apart).map(|mount| mount.join(path))
+    /// Where all shims are counted together, each of which has a cgroup of its own only where members are listed: they would stay with
+    /// the daemon's memory, under its limit, and each would have as much of the processors as the daemon, whatever its pod may have: a shim
+    /// writes what its containers say. v2 has one hierarchy for all.
+    pub fn of_all_shims(&self, path: &str) -> Vec<PathBuf> {
+        self.mounts_for_shims().into_iter().map(|mount| mount.join(path)).collect()
+    }
+
+    /// Makes them.
+    pub fn make_for_all_shims(&self, path: &str) -> io::Result<()> {
+        self.mounts_for_shims().into_iter().try_for_each(|mount| self.make_in(mount, path))
+    }
+
+    fn mounts_for_shims(&self) -> Vec<&Path> {
+        if self.unified() {
+            return Vec::new();
+        }
+        let apart = ["memory", "cpu"].into_iter().filter_map(|controller| self.of(controller));
+        apart.filter(|mount| Some(*mount) != self.members_mount()).collect()
     }
 
     /// Makes it only where members are listed: enough to find processes again.

@@ -1,6 +1,6 @@
 //! Further processes, streams, ports, usage.
 
-use crate::world::{self, sh, shell, start};
+use crate::world::{self, sh, shell, shim_of, start};
 use cri::{AttachStreams, ContainerConfig, CriError, ExecConfig, Runtime, TerminalSize};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -138,6 +138,24 @@ pub fn usage() {
         assert!(used.memory_working_set <= used.memory_usage);
         runtime.stop_sandbox(&sandbox.id).await.unwrap();
         assert!(runtime.stats().await.unwrap().is_empty());
+    });
+}
+
+/// Whatever one has to do is on the account of all, and not beside the daemon.
+pub fn shims_are_counted_together() {
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("one")).await.unwrap();
+        let cgroups = std::fs::read_to_string(format!("/proc/{}/cgroup", shim_of(&world, &sandbox))).unwrap();
+        let shims = format!("/{}/shims", world.config.cgroup);
+        for controller in ["memory", "cpu"] {
+            let parts = cgroups.lines().map(|line| line.splitn(3, ':').collect::<Vec<_>>());
+            let (of_it, of_all): (Vec<_>, Vec<_>) =
+                parts.partition(|parts| parts[1].split(',').any(|name| name == controller));
+            // v2 names no controllers
+            let place = of_it.first().or_else(|| of_all.iter().find(|parts| parts[0] == "0")).unwrap()[2];
+            assert!(place.starts_with(&shims), "{controller}: {cgroups}");
+        }
     });
 }
 
