@@ -65,7 +65,6 @@ const ALSO_ON_V2: &[&str] = &[
     "a_container_is_confined",
     "containers_of_a_sandbox_share",
     "exec_and_attach",
-    "shims_are_counted_together",
     "one_that_is_frozen_is_killed",
     "a_shim_that_is_killed_takes_its_containers_along",
     "a_daemon_may_be_killed_at_any_moment",
