@@ -10,6 +10,7 @@ use rcgen::{
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use x509_parser::error::X509Error;
 
 /// The profile's own authority and what it signed: the API server's certificate and the administrator's.
 #[derive(Debug, Clone)]
@@ -92,7 +93,7 @@ impl Certificates {
         let issuer = Issuer::from_ca_cert_pem(&ca_pem, &ca_key).map_err(not_read("ca.crt"))?;
         let server_key = KeyPair::generate()?;
         let server = server(settings, addresses, today)?.signed_by(&server_key, &issuer)?;
-        let admin = load_or_make_admin(&directory, &issuer, today)?;
+        let admin = load_or_make_admin(&directory, &ca_pem, &issuer, today)?;
         let (front_proxy_ca_pem, front_proxy_ca_key) =
             load_or_make_authority(&directory, "front-proxy-ca", "front-proxy-ca", today)?;
         let front_proxy_issuer = Issuer::from_ca_cert_pem(&front_proxy_ca_pem, &front_proxy_ca_key)
@@ -146,6 +147,22 @@ fn is_of(pem: &str, key: &KeyPair) -> Option<bool> {
     let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
     let certificate = block.parse_x509().ok()?;
     Some(&*certificate.public_key().subject_public_key.data == key.public_key_raw())
+}
+
+/// Whether the authority's key has signed a certificate; nothing where that can not be told, as of one that brings those between.
+fn is_signed_by(pem: &str, authority: &str) -> Option<bool> {
+    let (rest, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
+    if !rest.trim_ascii().is_empty() {
+        return None;
+    }
+    let certificate = block.parse_x509().ok()?;
+    let (_, block) = x509_parser::pem::parse_x509_pem(authority.as_bytes()).ok()?;
+    let authority = block.parse_x509().ok()?;
+    match certificate.verify_signature(Some(authority.public_key())) {
+        Ok(()) => Some(true),
+        Err(X509Error::SignatureVerificationError) => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// Whether it is not valid, or not for long, and is one that was made here, for this name: what somebody has put in its place is theirs
@@ -220,14 +237,16 @@ fn server(settings: &Settings, addresses: &[IpAddr], today: Date) -> Result<Cert
 
 fn load_or_make_admin(
     directory: &Path,
+    ca_pem: &str,
     issuer: &Issuer<'_, &KeyPair>,
     today: Date,
 ) -> Result<AdminCredentials, CertificateError> {
     let (certificate_path, key_path) = (directory.join("admin.crt"), directory.join("admin.key"));
     let key = load_or_make_key(&key_path)?;
-    // a damaged one, or one of a key that is lost, is of no use to anybody
+    // a damaged one, or one of a key or an authority that is lost, is of no use to anybody
     if let Some(certificate_pem) = read(&certificate_path)?
         && is_of(&certificate_pem, &key) == Some(true)
+        && is_signed_by(&certificate_pem, ca_pem) != Some(false)
         && !is_to_be_renewed(&certificate_pem, ADMIN, today)
     {
         return Ok(AdminCredentials { certificate_pem, key_pem: key.serialize_pem() });
@@ -366,7 +385,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (pem, key) = load_or_make_authority(dir.path(), "ca", "a-ca", FIRST_DAY).unwrap();
         let issuer = Issuer::from_ca_cert_pem(&pem, &key).unwrap();
-        let load = || load_or_make_admin(dir.path(), &issuer, FIRST_DAY).unwrap();
+        let load = || load_or_make_admin(dir.path(), &pem, &issuer, FIRST_DAY).unwrap();
         let fits = |admin: &AdminCredentials| {
             is_of(&admin.certificate_pem, &KeyPair::from_pem(&admin.key_pem).unwrap()) == Some(true)
         };
@@ -376,6 +395,16 @@ mod tests {
         assert!(fits(&load()), "it was damaged");
         std::fs::remove_file(dir.path().join("admin.key")).unwrap();
         assert!(fits(&load()), "its key was lost");
+        for name in ["ca.crt", "ca.key"] {
+            std::fs::remove_file(dir.path().join(name)).unwrap();
+        }
+        let (pem, key) = load_or_make_authority(dir.path(), "ca", "a-ca", FIRST_DAY).unwrap();
+        let issuer = Issuer::from_ca_cert_pem(&pem, &key).unwrap();
+        let of_the_old = std::fs::read_to_string(dir.path().join("admin.crt")).unwrap();
+        assert_eq!(is_signed_by(&of_the_old, &pem), Some(false));
+        let anew = load_or_make_admin(dir.path(), &pem, &issuer, FIRST_DAY).unwrap();
+        assert!(fits(&anew), "its authority was lost");
+        assert_eq!(is_signed_by(&anew.certificate_pem, &pem), Some(true));
     }
 
     #[test]

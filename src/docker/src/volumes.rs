@@ -75,7 +75,13 @@ impl Volumes {
             )));
         }
         if let Ok(known) = self.get(&name) {
-            return Ok(known);
+            // a removal that was cut off has left the record alone
+            return match std::fs::DirBuilder::new().mode(0o755).create(self.mountpoint(&name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    Err(ApiError::failed(format_args!("create volume {name}"), error))
+                }
+                _ => Ok(known),
+            };
         }
         local_mount::check(&options).map_err(|why| ApiError::bad(format_args!("create {name}: {why}")))?;
         let failed = |e| ApiError::failed(format_args!("create volume {name}"), e);
@@ -151,6 +157,9 @@ mod tests {
             (400, "create bad: missing required option: \"device\"")
         );
         assert_eq!(make("own", &bind).unwrap(), own, "it is there already");
+        std::fs::remove_dir(volumes.mountpoint("own")).unwrap();
+        assert_eq!(make("own", &[]).unwrap(), own, "its removal was cut off");
+        assert!(volumes.mountpoint("own").is_dir());
         // a record that can not be put in its place stands for a full disk
         std::fs::create_dir_all(dir.path().join("kept/volume.json/x")).unwrap();
         make("kept", &[]).unwrap_err();

@@ -250,8 +250,7 @@ impl<'p> Run<'p> {
             let both = || weight(&left, most).saturating_add(weight(&right, most));
             let steps = match operator {
                 Binary::Add => both(),
-                // who looks at no order looks at all
-                Binary::Equal | Binary::NotEqual if !self.list_types.is_empty() => both(),
+                Binary::Equal | Binary::NotEqual if self.list_types.looks_at_all(&left, &right) => both(),
                 Binary::In => weight(&right, most),
                 _ => weight(&left, most).min(weight(&right, most)),
             };

@@ -72,6 +72,16 @@ impl ListTypes {
         self.0.get(&place(items)).map(|(_, form)| form)
     }
 
+    /// Whether a comparison may look at all of both: where no order counts it does, and not where there are more of the one.
+    pub(crate) fn looks_at_all(&self, left: &Value, right: &Value) -> bool {
+        let is_as_long = match (left, right) {
+            (Value::List(left), Value::List(right)) => left.len() == right.len(),
+            (Value::Map(left), Value::Map(right)) => left.map.len() == right.map.len(),
+            _ => false,
+        };
+        is_as_long && !self.is_empty()
+    }
+
     /// As the left one says what it is.
     pub(crate) fn equal(&self, left: &Value, right: &Value) -> bool {
         if self.is_empty() {

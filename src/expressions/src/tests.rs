@@ -317,6 +317,17 @@ fn sets_and_maps_are_compared_and_added_without_their_order() {
 }
 
 #[test]
+fn beside_a_set_other_comparisons_cost_what_they_did() {
+    let text = json!({"type": "string"});
+    let rule = "self.set.all(word, word != self.text && self.set != [word])";
+    let of = json!({"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-validations": [{"rule": rule}],
+        "properties": {"text": text, "set": {"type": "array", "items": text, "x-kubernetes-list-type": "set"}}}}});
+    let words: Vec<String> = (0..300).map(|number| number.to_string()).collect();
+    let spec = json!({"text": "x".repeat(100_000), "set": words});
+    assert_eq!(validate(&of, &json!({"spec": spec}), None).len(), 0);
+}
+
+#[test]
 fn a_resource_has_its_name() {
     let of = json!({"type": "object", "x-kubernetes-validations": [{"rule": "self.metadata.name == 'a' && self.kind == 'K'"}],
                     "properties": {"spec": {"type": "object"}}});

@@ -317,19 +317,12 @@ fn junctors(value: &Value, checks: &Checks, path: &mut String, errors: &mut Erro
     if !checks.has_junctors() {
         return;
     }
-    let mut tried = |checks: &Checks| {
-        let mut found = ErrorList::default();
-        check(value, checks, path, &mut found);
-        found
-    };
-    let any = Alternatives::of(value, &checks.any_of, 1, &mut tried);
-    let one = Alternatives::of(value, &checks.one_of, usize::MAX, &mut tried);
-    let all: Vec<ErrorList> = checks.all_of.iter().map(&mut tried).collect();
-    let not = checks.not.as_deref().is_some_and(|below| tried(below).is_empty());
+    let any = Alternatives::of(value, &checks.any_of, 1, path);
     if !checks.any_of.is_empty() && any.passed == 0 {
         errors.invalid(NOWHERE, "", format!("{path:?} must validate at least one schema (anyOf)"));
         errors.append(any.closest);
     }
+    let one = Alternatives::of(value, &checks.one_of, usize::MAX, path);
     if !checks.one_of.is_empty() && one.passed != 1 {
         let found = match one.passed {
             0 => "Found none valid".to_owned(),
@@ -339,15 +332,27 @@ fn junctors(value: &Value, checks: &Checks, path: &mut String, errors: &mut Erro
         errors.invalid(NOWHERE, "", why);
         errors.append(one.closest);
     }
-    let passed = all.iter().filter(|found| found.is_empty()).count();
-    if passed < all.len() {
-        all.into_iter().for_each(|found| errors.append(found));
-        let none = if passed == 0 { ". None validated" } else { "" };
+    let mut failed = 0;
+    // one after the other: a definition may have thousands, and what is wrong by each may fill a list
+    for below in &checks.all_of {
+        let found = tried(value, below, path);
+        failed += usize::from(!found.is_empty());
+        errors.append(found);
+    }
+    if failed > 0 {
+        let none = if failed == checks.all_of.len() { ". None validated" } else { "" };
         errors.invalid(NOWHERE, "", format!("{path:?} must validate all the schemas (allOf){none}"));
     }
-    if not {
+    if checks.not.as_deref().is_some_and(|below| tried(value, below, path).is_empty()) {
         errors.invalid(NOWHERE, "", format!("{path:?} must not validate the schema (not)"));
     }
+}
+
+/// What is wrong by one schema of several.
+fn tried(value: &Value, checks: &Checks, path: &mut String) -> ErrorList {
+    let mut found = ErrorList::default();
+    check(value, checks, path, &mut found);
+    found
 }
 
 /// What a value is by each of several schemas.
@@ -361,15 +366,10 @@ struct Alternatives {
 impl Alternatives {
     /// No more are tried when it has passed `enough`. The closest is upstream's `bestFailures`: the first of those that have looked at
     /// most.
-    fn of(
-        value: &Value,
-        all: &[Checks],
-        enough: usize,
-        tried: &mut impl FnMut(&Checks) -> ErrorList,
-    ) -> Alternatives {
+    fn of(value: &Value, all: &[Checks], enough: usize, path: &mut String) -> Alternatives {
         let (mut passed, mut closest, mut most) = (0, ErrorList::default(), 0);
         for below in all {
-            let found = tried(below);
+            let found = tried(value, below, path);
             if found.is_empty() {
                 passed += 1;
                 closest = ErrorList::default();

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10); // admissionregistration.k8s.io/v1's own
 
+/// As metrics name a webhook that may change what it is asked about.
+const ADMIT: &str = "admit";
+
 pub(super) struct Hook {
     pub(super) name: String,
     /// As metrics name it: `admit` or `validating`.
@@ -25,6 +28,10 @@ pub(super) struct Hook {
 impl Hook {
     pub(super) fn url(&self) -> String {
         url_of(&self.client, self.timeout)
+    }
+
+    pub(super) fn may_patch(&self) -> bool {
+        self.kind == ADMIT
     }
 }
 
@@ -74,7 +81,7 @@ macro_rules! from {
 impl From<MutatingWebhook> for Hook {
     fn from(hook: MutatingWebhook) -> Self {
         let if_needed = hook.reinvocation_policy.as_deref() == Some("IfNeeded");
-        from!(hook, "admit", if_needed)
+        from!(hook, ADMIT, if_needed)
     }
 }
 

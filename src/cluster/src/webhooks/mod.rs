@@ -281,7 +281,7 @@ impl Admission<'_> {
         let why = match tokio::time::timeout(hook.timeout, posted).await {
             Err(_) => format!("failed to call webhook: Post {url:?}: context deadline exceeded"),
             Ok(Err(why)) => format!("failed to call webhook: Post {url:?}: {why}"),
-            Ok(Ok(body)) => match Answer::read(&body, question.uid(), hook.version) {
+            Ok(Ok(body)) => match Answer::read(&body, question.uid(), hook.version, hook.may_patch()) {
                 Ok(answer) => {
                     self.remarks.warn_all(answer.warnings.iter().cloned());
                     for (key, value) in &answer.annotations {

@@ -53,9 +53,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// A webhook that only validates may have no patch.
+    ///
     /// # Errors
     /// An answer that is none, in words.
-    pub(super) fn read(body: &[u8], uid: &str, version: Version) -> Result<Answer, String> {
+    pub(super) fn read(body: &[u8], uid: &str, version: Version, may_patch: bool) -> Result<Answer, String> {
         let invalid = |why: String| format!("received invalid webhook response: {why}");
         let review: Value =
             serde_json::from_slice(body).map_err(|why| format!("failed to call webhook: {why}"))?;
@@ -89,9 +91,9 @@ impl Answer {
             });
         }
         let patch = bytes_of(&response["patch"]).map_err(invalid)?;
-        let kind = text(&response["patchType"]);
-        if version == Version::V1 && !patch.is_empty() && kind != "JSONPatch" {
-            return Err(invalid(format!("response.patchType must be \"JSONPatch\", got {kind:?}")));
+        if version == Version::V1 {
+            let kind = response["patchType"].as_str();
+            check_patch(!patch.is_empty(), kind, may_patch).map_err(invalid)?;
         }
         Ok(Answer { refusal: None, patch, warnings, annotations })
     }
@@ -108,6 +110,20 @@ impl Answer {
         let patch = JsonPatch::parse(&self.patch).map_err(|why| Status::internal(why.message))?;
         Ok(Some(patch).filter(|patch| !patch.is_empty()))
     }
+}
+
+/// Upstream's `VerifyAdmissionResponse`, in its words.
+fn check_patch(has_patch: bool, kind: Option<&str>, may_patch: bool) -> Result<(), String> {
+    let why = match (has_patch, kind) {
+        (false, None) => return Ok(()),
+        (true, _) if !may_patch => "validating webhook may not return response.patch",
+        (false, Some(_)) if !may_patch => "validating webhook may not return response.patchType",
+        (true, None) => "webhook returned response.patch but not response.patchType",
+        (false, Some(_)) => "webhook returned response.patchType but not response.patch",
+        (true, Some("JSONPatch")) => return Ok(()),
+        (true, Some(kind)) => return Err(format!("response.patchType must be \"JSONPatch\", got {kind:?}")),
+    };
+    Err(why.to_owned())
 }
 
 /// Bytes as Go reads them from JSON: in base64, or a list of numbers, as webhooks in Rust write them.
@@ -204,10 +220,59 @@ mod tests {
             let response = json!({"uid": "u", "allowed": true, "patchType": "JSONPatch", "patch": patch});
             let review =
                 json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response});
-            let read = Answer::read(review.to_string().as_bytes(), "u", Version::V1);
+            let read = Answer::read(review.to_string().as_bytes(), "u", Version::V1, true);
             let patch = read.ok().and_then(|answer| answer.patch().unwrap());
             let patched = patch.map(|patch| patch.apply(json!({})).unwrap());
             assert_eq!(patched, is_taken.then(|| json!({"a": 1})), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_patch_has_a_type_and_comes_from_who_may_change() {
+        let invalid = |why: &str| Some(format!("received invalid webhook response: {why}"));
+        let patch = json!(BASE64_STANDARD.encode(json!([]).to_string()));
+        for (given, version, may_patch, want) in [
+            (json!({}), Version::V1, false, None),
+            (json!({"patch": patch, "patchType": "JSONPatch"}), Version::V1, true, None),
+            (
+                json!({"patch": patch}),
+                Version::V1,
+                true,
+                invalid("webhook returned response.patch but not response.patchType"),
+            ),
+            (
+                json!({"patchType": "JSONPatch"}),
+                Version::V1,
+                true,
+                invalid("webhook returned response.patchType but not response.patch"),
+            ),
+            (
+                json!({"patch": patch, "patchType": "Merge"}),
+                Version::V1,
+                true,
+                invalid("response.patchType must be \"JSONPatch\", got \"Merge\""),
+            ),
+            (
+                json!({"patch": patch, "patchType": "JSONPatch"}),
+                Version::V1,
+                false,
+                invalid("validating webhook may not return response.patch"),
+            ),
+            (
+                json!({"patchType": "JSONPatch"}),
+                Version::V1,
+                false,
+                invalid("validating webhook may not return response.patchType"),
+            ),
+            (json!({"patch": patch}), Version::V1beta1, false, None),
+        ] {
+            let mut response = given.clone();
+            response["uid"] = json!("u");
+            response["allowed"] = json!(true);
+            let review =
+                json!({"apiVersion": version.api_version(), "kind": "AdmissionReview", "response": response});
+            let read = Answer::read(review.to_string().as_bytes(), "u", version, may_patch);
+            assert_eq!(read.err(), want, "{given}");
         }
     }
 }
