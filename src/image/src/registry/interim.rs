@@ -55,17 +55,16 @@ struct Said {
 }
 
 enum At {
-    /// The first line of something, of which so much has come.
-    Beginning(Vec<u8>),
-    /// The head of an interim answer, so many bytes after the begin of a line.
-    Interim(usize),
+    /// In a line, of whose beginning this has come. Of which head a line is does not count: what is left of an answer that came before all
+    /// was sent may stand in front. No field has a `/` in its name, so none begins as an answer does.
+    Line(Vec<u8>),
     /// From here on the server may say as much as it likes.
     Answer,
 }
 
 impl Default for At {
     fn default() -> Self {
-        At::Beginning(Vec::with_capacity(BEGINNING))
+        At::Line(Vec::with_capacity(BEGINNING))
     }
 }
 
@@ -78,21 +77,17 @@ impl Said {
         for &byte in bytes {
             match (&mut self.at, byte) {
                 (At::Answer, _) => return Ok(()),
-                // empty lines before a head are skipped by the library, too
-                (At::Beginning(line), b'\r' | b'\n') if line.is_empty() => {}
-                (At::Beginning(line), _) => {
+                (At::Line(line), b'\n') => line.clear(),
+                (At::Line(line), _) if line.len() < BEGINNING => {
                     line.push(byte);
-                    if line.len() == BEGINNING {
-                        self.at = if is_interim(line) { At::Interim(BEGINNING) } else { At::Answer };
+                    if line.len() == BEGINNING && line.starts_with(b"HTTP/1.") {
+                        match line.ends_with(b" 1") {
+                            true => self.interim += 1,
+                            false => self.at = At::Answer,
+                        }
                     }
                 }
-                (At::Interim(0), b'\n') => {
-                    self.interim += 1;
-                    self.at = At::default();
-                }
-                (At::Interim(length), b'\n') => *length = 0,
-                (At::Interim(_), b'\r') => {}
-                (At::Interim(length), _) => *length += 1,
+                (At::Line(_), _) => {}
             }
             if self.interim > MOST {
                 return Err(io::Error::other("it says too much before it answers"));
@@ -100,10 +95,6 @@ impl Said {
         }
         Ok(())
     }
-}
-
-fn is_interim(line: &[u8]) -> bool {
-    line.starts_with(b"HTTP/1.") && line.ends_with(b" 1")
 }
 
 impl<I: Connection> Connection for Heard<I> {
@@ -132,7 +123,7 @@ impl<I: Read + Unpin> Read for Heard<I> {
 }
 
 impl<I: Write + Unpin> Heard<I> {
-    /// What is said behind an answer is said to the next request.
+    /// What is written behind an answer is the next request, or the rest of one whose answer came early.
     fn asking(mut self: Pin<&mut Self>) -> Pin<&mut I> {
         if self.said.is_answer() {
             self.said = Said::default();
@@ -190,7 +181,9 @@ mod tests {
             ("without fields", "HTTP/1.0 100 \n\n".repeat(MOST + 1), None),
             ("with empty lines between", format!("{INTERIM}\r\n").repeat(MOST + 1), None),
             ("what only looks like some", format!("{ANSWER}{}", INTERIM.repeat(MOST * 2)), Some(true)),
-            ("what is no answer", "hello, there\r\n".repeat(MOST * 2), Some(true)),
+            ("what is no answer", "hello, there\r\n".repeat(MOST * 2), Some(false)),
+            ("behind what is left of an answer", format!("H{}", INTERIM.repeat(MOST + 2)), None),
+            ("an answer behind it", format!("H\r\n{few}{ANSWER}"), Some(true)),
         ] {
             for size in [1, 7, 1000] {
                 let mut heard = Said::default();
