@@ -57,7 +57,7 @@ const USED: &[(&str, &[&str])] = &[
         &["api", "cluster", "cri", "csi", "durations", "kinds", "listener", "loopdev", "tls", "trees"],
     ),
     ("shim", &["cri"]),
-    ("image", &["cri", "durations", "tls", "trees"]),
+    ("image", &["cri", "durations", "listener", "tls", "trees"]),
     ("net", &["cri"]),
     ("runtime", &["cri", "image", "trees"]),
     ("loopdev", &[]),

@@ -1,6 +1,6 @@
-//! A connection to a server that is asked one thing, by HTTP/1.1. Of interim answers (RFC 9110, 15.2) it may send any number, and the
-//! library looks at all that have come without a break: a pod that went on with them held every other part of the process up.
+//! A connection to a server that is asked one thing, by HTTP/1.1, and may say so much before it answers.
 
+use crate::interim::{self, Interim};
 use crate::read_through::{ReadHalf, ReadThrough};
 use hyper::body::Body;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
@@ -17,8 +17,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const LARGEST_HEAD: usize = 64 * 1024;
 /// In bytes, until the answer is there: a head, what is read along with it, and interim answers.
 const BEFORE_ANSWER: usize = 4 * LARGEST_HEAD;
-/// Interim answers; Go's clients take five. Each is as much work as a request, and has fourteen bytes.
-const MOST_INTERIM: usize = 32;
 
 /// Sends a request, carries it, and is to be told when its answer is there.
 pub type Asking<I, B> = (SendRequest<B>, Connection<TokioIo<Awaited<I>>, B>, Answered);
@@ -41,7 +39,7 @@ where
 /// `most` is in bytes. For other protocols, or where all that the server says is an answer: then nobody notes that it is there.
 pub fn await_answer<I>(io: I, most: usize) -> (Awaited<I>, Answered) {
     let answered = Answered(Arc::default());
-    let awaiting = Awaiting { left: most, interim: 0, answered: answered.0.clone() };
+    let awaiting = Awaiting { left: most, interim: Interim::default(), answered: answered.0.clone() };
     (ReadThrough::new(awaiting, io), answered)
 }
 
@@ -59,24 +57,16 @@ pub type Awaited<I> = ReadThrough<Awaiting, I>;
 
 pub struct Awaiting {
     left: usize,
-    interim: usize,
+    interim: Interim,
     answered: Arc<AtomicBool>,
 }
 
 impl Awaiting {
     fn judge(&mut self, said: &[u8]) -> io::Result<()> {
-        self.interim += interim(said);
-        match self.left.checked_sub(said.len()) {
-            Some(left) if self.interim <= MOST_INTERIM => self.left = left,
-            _ => return Err(io::Error::other("it says too much before it answers")),
-        }
+        self.interim.hear(said)?;
+        self.left = self.left.checked_sub(said.len()).ok_or_else(interim::too_much)?;
         Ok(())
     }
-}
-
-/// How many lines begin as one does; each is behind the empty line of the one before it.
-fn interim(said: &[u8]) -> usize {
-    said.windows(11).filter(|line| line.starts_with(b"\nHTTP/1.") && line.ends_with(b" 1")).count()
 }
 
 impl<I: AsyncRead> ReadHalf<I> for Awaiting {
@@ -125,6 +115,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_answers_sooner_or_later_and_then_at_any_length() {
+        const MOST_INTERIM: usize = 32;
         const INTERIM: &[u8] = b"HTTP/1.1 100 \r\n\r\n";
         let body = BEFORE_ANSWER * 2;
         let answer =
